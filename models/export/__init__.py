@@ -1,0 +1,1 @@
+"""Networks and foreign weights to ONNX, each compared with its origin."""

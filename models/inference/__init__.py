@@ -1,0 +1,1 @@
+"""What runs in production: numpy, OpenCV and ONNX Runtime."""

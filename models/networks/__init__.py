@@ -1,0 +1,1 @@
+"""Torch definitions, one network a file."""

@@ -1,0 +1,1 @@
+"""Model packs: manifests, fetching, building, loading."""

@@ -1,0 +1,1 @@
+"""The computed teacher, the distilled student, and their evaluation."""

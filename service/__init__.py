@@ -1,0 +1,1 @@
+"""HTTP front of the face-swap service (see docs/architecture.md)."""

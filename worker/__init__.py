@@ -1,0 +1,1 @@
+"""Jobs: what the service accepts and workers carry out (see docs/architecture.md)."""
