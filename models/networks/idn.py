@@ -1,0 +1,190 @@
+"""The per-frame network: IDN (method.md 5), whose 18 specialised tensors are an argument, not parameters.
+
+The paper's network sees the target alone; the open pack's also sees the identity's placed texture and blends the two
+at full resolution, because a 112 px body cannot carry detail of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Head = Literal["paper", "blend"]
+SpecialisedTensors = Mapping[str, Tensor]
+
+SLOPE = 0.1
+MASK_WIDTHS = (512, 128, 64, 32, 8, 2)
+
+
+@dataclass(frozen=True)
+class BodyLayer:
+    """One depthwise + pointwise pair of the body; `name` prefixes its two specialised tensors."""
+
+    name: str
+    channels_in: int
+    channels_out: int
+    kernel: int
+    stride: int
+
+    @property
+    def depthwise_numbers(self) -> int:
+        return self.channels_in * self.kernel**2
+
+    @property
+    def pointwise_numbers(self) -> int:
+        return self.channels_in * self.channels_out
+
+
+def body_layers(inputs: int = 3) -> tuple[BodyLayer, ...]:
+    """Returns the nine layers in running order; `inputs` is 3 (target) or 6 (target and placed texture)."""
+    encoder = ((inputs, 32), (32, 64), (64, 128), (128, 256), (256, 512))
+    decoder = ((512, 256), (512, 128), (256, 64), (128, 32))
+    return tuple(
+        [BodyLayer(f"encoder.{i}", a, b, kernel=4, stride=2) for i, (a, b) in enumerate(encoder)]
+        + [BodyLayer(f"decoder.{i}", a, b, kernel=3, stride=1) for i, (a, b) in enumerate(decoder)]
+    )
+
+
+def specialised_shapes(inputs: int = 3) -> dict[str, tuple[int, ...]]:
+    """Returns name -> shape of the 18 specialised tensors of one identity, in running order."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in body_layers(inputs):
+        shapes[f"{layer.name}.depthwise"] = (layer.channels_in, 1, layer.kernel, layer.kernel)
+        shapes[f"{layer.name}.pointwise"] = (layer.channels_out, layer.channels_in, 1, 1)
+    return shapes
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Returns x enlarged twice, bilinear with corners aligned: what the released weights were trained with."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+
+
+class Upsample(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return upsample(x)
+
+
+def _activation() -> nn.Module:
+    return nn.LeakyReLU(SLOPE)
+
+
+def paper_final() -> nn.Sequential:
+    """Returns the paper's image head; positions in the sequence are the released checkpoint's key numbers."""
+    first = [Upsample(), nn.Conv2d(32, 8, 1), nn.BatchNorm2d(8), _activation()]
+    second = [nn.Conv2d(8, 3, 3, padding=1), nn.BatchNorm2d(3), _activation()]
+    return nn.Sequential(*first, *second, nn.Conv2d(3, 3, 3, padding=1), nn.Tanh())
+
+
+def _mask_block(channels_in: int, channels_out: int) -> nn.Sequential:
+    depthwise = nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in)
+    pointwise = nn.Conv2d(channels_in, channels_out, 1)
+    return nn.Sequential(Upsample(), depthwise, pointwise, nn.BatchNorm2d(channels_out), _activation())
+
+
+def mask_head() -> nn.Sequential:
+    """Returns the mask head: 512x7x7 features -> 1x224x224 soft mask in 0..1."""
+    blocks = [_mask_block(a, b) for a, b in itertools.pairwise(MASK_WIDTHS)]
+    return nn.Sequential(*blocks, nn.Conv2d(2, 1, 3, padding=1), nn.Sigmoid())
+
+
+class BlendHead(nn.Module):
+    """Mixes placed texture and target at full resolution and adds what neither of them has.
+
+    One 3x3 convolution at half resolution and a pixel shuffle give a weight and a residual per pixel; it starts as
+    "show the placed texture", that is, at the teacher.
+    """
+
+    START_WEIGHT = 3.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(32, 16, 3, padding=1)
+        nn.init.normal_(self.conv.weight, std=1e-3)
+        # The shuffle reads four neighbours per output channel: the first four are the weight's.
+        self.conv.bias = nn.Parameter(torch.tensor([self.START_WEIGHT] * 4 + [0.0] * 12))
+
+    def forward(self, features: Tensor, target: Tensor, texture: Tensor) -> Tensor:
+        maps = F.pixel_shuffle(self.conv(features), 2)
+        weight, residual = torch.sigmoid(maps[:, :1]), torch.tanh(maps[:, 1:])
+        return (target + weight * (texture - target) + residual).clamp(0, 1)
+
+
+class IDN(nn.Module):
+    """Injective identity network: target crop -> swapped face and soft mask, in the identity its tensors carry.
+
+    Args:
+        inputs: 3, or 6 where the pack is texture-guided.
+        head: "paper" (method.md 5) or "blend" (needs 6 inputs).
+    """
+
+    def __init__(self, inputs: int = 3, head: Head = "paper") -> None:
+        super().__init__()
+        if head == "blend" and inputs != 6:
+            raise ValueError("the blend head mixes target and texture: it needs 6 inputs")
+        self.layers = body_layers(inputs)
+        self.final: nn.Module = BlendHead() if head == "blend" else paper_final()
+        self.mask = mask_head()
+
+    def forward(
+        self, target: Tensor, weights: SpecialisedTensors, texture: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the face [n, 3, h, w] and the mask [n, 1, h, w], both in 0..1; the caller composes them.
+
+        Args:
+            target: RGB crops [n, 3, h, w] in 0..1, sides divisible by 32.
+            weights: the 18 tensors of ONE identity, named and shaped as `specialised_shapes`.
+            texture: the identity's texture placed on each target, like `target`; required with 6 inputs.
+        """
+        features, deepest = self._body(target if texture is None else torch.cat([target, texture], 1), weights)
+        # The mask must not shape the body (method.md 5): its gradient ends here.
+        mask = self.mask(deepest.detach())
+        if isinstance(self.final, BlendHead):
+            assert texture is not None  # noqa: S101  six inputs were concatenated above
+            return self.final(features, target, texture), mask
+        return (1 + self.final(features)) / 2, mask
+
+    def _body(self, images: Tensor, weights: SpecialisedTensors) -> tuple[Tensor, Tensor]:
+        x, skips = (images - 0.5) / 0.5, []
+        for layer in self.layers[:5]:
+            x = _specialised(x, layer, weights)
+            skips.append(x)
+        for layer, skip in zip(self.layers[5:], (skips[3], skips[2], skips[1], None), strict=True):
+            x = _specialised(upsample(x), layer, weights)
+            x = x if skip is None else torch.cat([x, skip], 1)
+        return x, skips[4]
+
+
+def _specialised(x: Tensor, layer: BodyLayer, weights: SpecialisedTensors) -> Tensor:
+    depthwise, pointwise = weights[f"{layer.name}.depthwise"], weights[f"{layer.name}.pointwise"]
+    x = F.conv2d(x, depthwise, stride=layer.stride, padding=1, groups=layer.channels_in)
+    return F.leaky_relu(F.conv2d(x, pointwise), SLOPE)
+
+
+def count_multiply_adds(inputs: int = 3, head: Head = "paper", size: int = 224) -> int:
+    """Returns the multiply-adds of one frame, counted by layer from shapes (interpolation and norms left out)."""
+    side, total = size, 0
+    for layer in body_layers(inputs):
+        side = side // 2 if layer.stride == 2 else side * 2
+        total += side * side * (layer.depthwise_numbers + layer.pointwise_numbers)
+    half, full = (size // 2) ** 2, size**2
+    total += half * 9 * 32 * 16 if head == "blend" else full * (32 * 8 + 9 * 8 * 3 + 9 * 3 * 3)
+    for level, (a, b) in enumerate(itertools.pairwise(MASK_WIDTHS)):
+        total += (size // 32 * 2 ** (level + 1)) ** 2 * (9 * a + a * b)
+    return total + full * 9 * 2
+
+
+def unit_rows(weight: Tensor, epsilon: float) -> Tensor:
+    """Returns pointwise weights [..., out, in] with every output row scaled to length one."""
+    return weight * torch.rsqrt((weight * weight).sum(-1, keepdim=True) + epsilon)
+
+
+def identity_scale(dimension: int) -> float:
+    """Returns the factor that gives a unit vector of this dimension unit variance."""
+    return math.sqrt(dimension)
