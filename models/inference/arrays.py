@@ -1,0 +1,54 @@
+"""The arrays that travel through inference: dtype, shape, range and colour order, said once.
+
+Images are uint8 in 0..255 wherever people or codecs see them, float32 in 0..1 only at the border of a network.
+Positions are (x, y) in pixels, y down; the centre of the first pixel is (0, 0), as in OpenCV's warps.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+BgrImage: TypeAlias = NDArray[np.uint8]
+"""uint8 [H, W, 3], blue first: a whole decoded still."""
+
+RgbImage: TypeAlias = NDArray[np.uint8]
+"""uint8 [H, W, 3], red first: crops on their way to or from a network."""
+
+Plane: TypeAlias = NDArray[np.uint8]
+"""uint8 [H, W]: one plane of a video frame."""
+
+Mask: TypeAlias = NDArray[np.float32]
+"""float32 [H, W] in 0..1: how much of the swapped face shows."""
+
+Landmarks: TypeAlias = NDArray[np.float32]
+"""float32 [468, 2]: the face mesh in pixels of the image named beside it."""
+
+FivePoints: TypeAlias = NDArray[np.float32]
+"""float32 [5, 2]: left eye, right eye, nose, left and right mouth corner, as the viewer sees them."""
+
+Affine: TypeAlias = NDArray[np.float64]
+"""float64 [2, 3]: maps a column (x, y, 1)."""
+
+Embedding: TypeAlias = NDArray[np.float32]
+"""float32 [D], L2 norm 1 after centring: who a face is."""
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""left, top, right, bottom in pixels."""
+
+Tensor: TypeAlias = NDArray[np.float32]
+"""float32 of any shape: network inputs, outputs and weights."""
+
+
+def to_network(image: RgbImage) -> Tensor:
+    """Return an RGB image as a network input: float32 [1, 3, H, W] in 0..1."""
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+    return np.multiply(planes, np.float32(1 / 255), dtype=np.float32)[None]
+
+
+def from_network(tensor: Tensor) -> RgbImage:
+    """Return a network's float32 [1, 3, H, W] in 0..1 as an RGB image."""
+    scaled = np.clip(tensor[0] * np.float32(255) + np.float32(0.5), 0, 255)
+    return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))

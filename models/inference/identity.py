@@ -1,0 +1,108 @@
+"""What registration makes and storage keeps: the durable identity code and the derived weights."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.arrays import Embedding, Landmarks, RgbImage, Tensor
+from models.inference.errors import BadIdentity
+
+CODE_FORMAT = "likeness-code-1"
+WEIGHTS_FORMAT = "likeness-weights-1"
+
+
+@dataclass(frozen=True)
+class IdentityCode:
+    """Who a person is to a pack: all that registration keeps of the photos (about 150 KB in the open pack).
+
+    `embedding` is centred and L2-normalised. The official pack's IIM also needs `feature_map` (float32 [512, 7, 7]);
+    the open pack's IDN needs `texture` (uint8 [224, 224, 3], RGB, canonical) and the `landmarks` it was taken with, in
+    units of the 224 template.
+    """
+
+    pack: str
+    embedding: Embedding
+    feature_map: Tensor | None = None
+    texture: RgbImage | None = None
+    landmarks: Landmarks | None = None
+
+    def to_bytes(self) -> bytes:
+        """Return a versioned, compressed serialisation without pickles."""
+        arrays = {"embedding": self.embedding, "feature_map": self.feature_map}
+        arrays |= {"texture": self.texture, "landmarks": self.landmarks}
+        kept = {name: array for name, array in arrays.items() if array is not None}
+        return _pack({"format": np.array(CODE_FORMAT), "pack": np.array(self.pack), **kept}, compress=True)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> IdentityCode:
+        """Read `to_bytes` back; raises `BadIdentity` for anything else."""
+        arrays = _unpack(data, CODE_FORMAT)
+        if "pack" not in arrays or "embedding" not in arrays:
+            raise BadIdentity("the identity code is incomplete")
+        optional = {name: arrays.get(name) for name in ("feature_map", "texture", "landmarks")}
+        return cls(pack=str(arrays["pack"]), embedding=arrays["embedding"], **optional)
+
+
+@dataclass(frozen=True)
+class SpecialisedWeights:
+    """The 18 tensors an identity turns into (method.md 2), by name: `encoder.0.depthwise` ... `decoder.3.pointwise`."""
+
+    tensors: dict[str, Tensor]
+
+    def to_bytes(self) -> bytes:
+        """Return the tensors in float16, about 823 KB: it moves a pixel by at most 0.12 of a grey level."""
+        halves = {name: tensor.astype(np.float16) for name, tensor in self.tensors.items()}
+        return _pack({"format": np.array(WEIGHTS_FORMAT), **halves}, compress=False)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SpecialisedWeights:
+        """Read `to_bytes` back as float32; raises `BadIdentity` for anything else."""
+        arrays = _unpack(data, WEIGHTS_FORMAT)
+        return cls({name: array.astype(np.float32) for name, array in arrays.items() if name != "format"})
+
+
+@dataclass(frozen=True)
+class PhotoReport:
+    """How good one registration photo is.
+
+    `face_px` is the distance between the eyes in pixels, `sharpness` the variance of the Laplacian on the aligned face
+    (a good portrait has 100 and more), `brightness` its mean luma in 0..255. `reason` says why a photo was left out.
+    """
+
+    face_px: float
+    sharpness: float
+    yaw_deg: float
+    brightness: float
+    accepted: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Registration:
+    """An identity code and a report for each photo, in the order of the photos."""
+
+    code: IdentityCode
+    photos: tuple[PhotoReport, ...]
+
+
+def _pack(arrays: dict[str, NDArray[Any]], *, compress: bool) -> bytes:
+    buffer = io.BytesIO()
+    (np.savez_compressed if compress else np.savez)(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _unpack(data: bytes, expected: str) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise BadIdentity("the stored identity cannot be read") from error
+    if str(arrays.get("format")) != expected:
+        raise BadIdentity("the stored identity is of another kind or version")
+    return arrays

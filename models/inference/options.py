@@ -1,0 +1,107 @@
+"""What a caller asks of a swap, and what the engine answers about faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models.inference.arrays import Box, Embedding
+
+Preserved = Literal["mouth", "eyes"]
+SkipReason = Literal["too_small", "too_turned", "cut_off", "occluded", "not_selected"]
+
+
+@dataclass(frozen=True)
+class FaceSelector:
+    """Which faces an identity is given to.
+
+    `largest` and `all` need nothing more; `index` counts from the left in the frame where a person first appears;
+    `person` takes the `person_id` of an analysis; `box` the person who overlaps it at first sight; `reference` the
+    person most like a registered identity's embedding.
+    """
+
+    kind: Literal["largest", "all", "index", "person", "box", "reference"] = "largest"
+    index: int = 0
+    person_id: str = ""
+    box: Box = (0.0, 0.0, 0.0, 0.0)
+    reference: Embedding | None = None
+
+
+@dataclass(frozen=True)
+class SwapOptions:
+    """How a swap looks; every default is the recommended value.
+
+    `blend` 0..1 is the opacity of the swap. `mask_erode_px` and `mask_feather_px` are in pixels of the 224 crop.
+    `colour_match` 0..1 pulls mean and spread of the face's colour to the target's. `smoothing` 0..1 filters landmarks
+    in time (1 is the tuned filter, 0 is off). Faces with eyes closer than `min_face_px` or turned more than
+    `max_yaw_deg` fade out. `measure_similarity` runs the identity encoder on samples of the output for the report.
+    """
+
+    blend: float = 1.0
+    mask_erode_px: float = 3.0
+    mask_feather_px: float = 7.0
+    preserve: frozenset[Preserved] = frozenset()
+    colour_match: float = 1.0
+    smoothing: float = 1.0
+    min_face_px: float = 16.0
+    max_yaw_deg: float = 55.0
+    measure_similarity: bool = False
+
+
+@dataclass(frozen=True)
+class FaceReport:
+    """What happened to one face of one image or frame; `reason` is set when it was not, or not fully, swapped."""
+
+    person_id: str
+    box: Box
+    eye_px: float
+    yaw_deg: float
+    score: float
+    opacity: float
+    identity_key: str | None = None
+    reason: SkipReason | None = None
+
+    @property
+    def swapped(self) -> bool:
+        return self.opacity > 0
+
+
+@dataclass(frozen=True)
+class FrameReport:
+    """The faces of one video frame and where its time went, in milliseconds."""
+
+    faces: tuple[FaceReport, ...]
+    detect_ms: float
+    swap_ms: float
+    blend_ms: float
+
+
+@dataclass(frozen=True)
+class PersonReport:
+    """One person through a whole sequence.
+
+    `identity_similarity` is the mean cosine of the output to the identity (None when not measured); `jitter` the mean
+    second difference of the aligned landmarks in pixels of the 224 template.
+    """
+
+    person_id: str
+    identity_key: str | None
+    frames_seen: int
+    frames_swapped: int
+    frames_skipped: dict[str, int]
+    identity_similarity: float | None
+    jitter: float
+    yaw_range_deg: tuple[float, float]
+    first_seen_s: float
+    last_seen_s: float
+
+
+@dataclass(frozen=True)
+class SequenceReport:
+    """People of a sequence in order of appearance, and the work that tracking took."""
+
+    people: tuple[PersonReport, ...]
+    frames: int
+    cuts: int
+    detections: int
+    recognition_passes: int = field(default=0)
