@@ -107,7 +107,7 @@ class FaceSwapEngine:
         threads: int = 1,
         max_sessions: int = 16,
     ) -> FaceSwapEngine:
-        """Load a pack's models. Raises `DeviceUnavailable` when CUDA is asked for and cannot be had."""
+        """Load a pack's models. Raises `DeviceUnavailableError` when CUDA is asked for and cannot be had."""
         raise NotImplementedError
 
     @property
@@ -118,7 +118,7 @@ class FaceSwapEngine:
     def register(self, photos: Sequence[BgrImage]) -> Registration:
         """Turn one to eight photos of one person into an identity code.
 
-        Raises `NoFace`, `SeveralFaces`, `LowQuality` when no photo is good enough, `PhotosDisagree` when they show
+        Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough, `PhotosDisagreeError` when they show
         different people.
         """
         raise NotImplementedError
@@ -142,7 +142,7 @@ class FaceSwapEngine:
     def swap_frame(
         self, frame: BgrImage, assignments: Sequence[Assignment], options: SwapOptions | None = None
     ) -> SwapOutcome:
-        """Swap a still. Pixels outside the faces' regions are copied. Raises `FaceNotFound` when nobody is selected."""
+        """Swap a still. Pixels outside the faces' regions are copied. Raises `FaceNotFoundError` when nobody is selected."""
         raise NotImplementedError
 
     def sequence(

@@ -1,14 +1,14 @@
 """What can go wrong in inference.
 
 InferenceError
-├── PhotoError            a photo cannot become an identity
-│   ├── NoFace            no_face
-│   ├── SeveralFaces      several_faces
-│   ├── PhotosDisagree    photos_disagree
-│   └── LowQuality        low_quality
-├── FaceNotFound          face_not_found: a selector matched nobody
-├── BadIdentity           bad_identity: stored bytes are not an identity of this pack
-└── DeviceUnavailable     device_unavailable
+├── PhotoError                a photo cannot become an identity
+│   ├── NoFaceError           no_face
+│   ├── SeveralFacesError     several_faces
+│   ├── PhotosDisagreeError   photos_disagree
+│   └── LowQualityError       low_quality
+├── FaceNotFoundError         face_not_found: a selector matched nobody
+├── BadIdentityError          bad_identity: stored bytes are not an identity of this pack
+└── DeviceUnavailableError    device_unavailable
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ class PhotoError(InferenceError):
     code = "photo_unusable"
 
 
-class NoFace(PhotoError):
+class NoFaceError(PhotoError):
     code = "no_face"
 
 
-class SeveralFaces(PhotoError):
+class SeveralFacesError(PhotoError):
     code = "several_faces"
 
 
-class PhotosDisagree(PhotoError):
+class PhotosDisagreeError(PhotoError):
     code = "photos_disagree"
 
 
-class LowQuality(PhotoError):
+class LowQualityError(PhotoError):
     code = "low_quality"
 
 
-class FaceNotFound(InferenceError):
+class FaceNotFoundError(InferenceError):
     code = "face_not_found"
 
 
-class BadIdentity(InferenceError):
+class BadIdentityError(InferenceError):
     code = "bad_identity"
 
 
-class DeviceUnavailable(InferenceError):
+class DeviceUnavailableError(InferenceError):
     code = "device_unavailable"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Embedding, Landmarks, RgbImage, Tensor
-from models.inference.errors import BadIdentity
+from models.inference.errors import BadIdentityError
 
 CODE_FORMAT = "likeness-code-1"
 WEIGHTS_FORMAT = "likeness-weights-1"
@@ -34,17 +34,17 @@ class IdentityCode:
 
     def to_bytes(self) -> bytes:
         """Return a versioned, compressed serialisation without pickles."""
-        arrays = {"embedding": self.embedding, "feature_map": self.feature_map}
+        arrays: dict[str, NDArray[Any] | None] = {"embedding": self.embedding, "feature_map": self.feature_map}
         arrays |= {"texture": self.texture, "landmarks": self.landmarks}
         kept = {name: array for name, array in arrays.items() if array is not None}
         return _pack({"format": np.array(CODE_FORMAT), "pack": np.array(self.pack), **kept}, compress=True)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> IdentityCode:
-        """Read `to_bytes` back; raises `BadIdentity` for anything else."""
+        """Read `to_bytes` back; raises `BadIdentityError` for anything else."""
         arrays = _unpack(data, CODE_FORMAT)
         if "pack" not in arrays or "embedding" not in arrays:
-            raise BadIdentity("the identity code is incomplete")
+            raise BadIdentityError("the identity code is incomplete")
         optional = {name: arrays.get(name) for name in ("feature_map", "texture", "landmarks")}
         return cls(pack=str(arrays["pack"]), embedding=arrays["embedding"], **optional)
 
@@ -62,7 +62,7 @@ class SpecialisedWeights:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SpecialisedWeights:
-        """Read `to_bytes` back as float32; raises `BadIdentity` for anything else."""
+        """Read `to_bytes` back as float32; raises `BadIdentityError` for anything else."""
         arrays = _unpack(data, WEIGHTS_FORMAT)
         return cls({name: array.astype(np.float32) for name, array in arrays.items() if name != "format"})
 
@@ -102,7 +102,7 @@ def _unpack(data: bytes, expected: str) -> dict[str, NDArray[Any]]:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BadIdentity("the stored identity cannot be read") from error
+        raise BadIdentityError("the stored identity cannot be read") from error
     if str(arrays.get("format")) != expected:
-        raise BadIdentity("the stored identity is of another kind or version")
+        raise BadIdentityError("the stored identity is of another kind or version")
     return arrays
