@@ -1,0 +1,72 @@
+"""What an operator may set: every value is read once from the environment (prefix LIKENESS_) and checked at start."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Settings of the HTTP service; names carry their units."""
+
+    model_config = SettingsConfigDict(env_prefix="LIKENESS_", frozen=True, extra="ignore")
+
+    data_dir: Path = Path("var")
+    redis_url: str = ""  # empty: the embedded store's socket in the data directory
+    pack: str = "open"
+    packs_dir: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str = ""  # put before the paths in `urls`; empty keeps them relative
+
+    require_consent: bool = True
+    cross_origins: tuple[str, ...] = ()
+
+    max_json_bytes: int = Field(default=2 * MIB, ge=1024)  # base64 inputs of 1 MiB fit
+    max_inline_bytes: int = Field(default=MIB, ge=1024)
+    max_photo_bytes: int = Field(default=25 * MIB, ge=1024)
+    max_upload_bytes: int = Field(default=1024 * MIB, ge=1024)
+    max_image_pixels: int = Field(default=50_000_000, ge=1)
+    max_image_side_px: int = Field(default=16_384, ge=1)
+    max_image_frames: int = Field(default=2_000, ge=1)
+    max_video_pixels: int = Field(default=4096 * 2304, ge=1)
+    max_video_frames: int = Field(default=400_000, ge=1)
+    max_video_duration_s: float = Field(default=4 * 3600.0, gt=0)
+    max_photos: int = Field(default=8, ge=1, le=8)
+
+    body_idle_timeout_s: float = Field(default=30.0, gt=0)
+    body_timeout_s: float = Field(default=900.0, gt=0)
+    fetch_timeout_s: float = Field(default=30.0, gt=0)
+    upload_ttl_s: int = Field(default=24 * 3600, ge=60)
+    max_waiters: int = Field(default=512, ge=1)  # open long polls and event streams
+
+    enrolment_timeout_s: float = Field(default=30.0, gt=0)
+    enrolment_start_timeout_s: float = Field(default=60.0, gt=0)
+    enrolment_memory_bytes: int = Field(default=6 * 1024 * MIB, ge=512 * MIB)
+    enrolment_queue: int = Field(default=16, ge=0)  # registrations that may wait for the child
+    probe_timeout_s: float = Field(default=10.0, gt=0)
+    probe_memory_bytes: int = Field(default=1024 * MIB, ge=256 * MIB)
+
+    trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # private addresses that inputs and webhooks may reach
+    webhook_timeout_s: float = Field(default=15.0, gt=0)
+
+    @property
+    def media_dir(self) -> Path:
+        return self.data_dir / "media"
+
+    @property
+    def packs_root(self) -> Path:
+        return self.packs_dir or self.data_dir / "packs"
+
+    @property
+    def store_url(self) -> str:
+        """Where the store listens: the configured URL, else the embedded one's socket."""
+        return self.redis_url or f"unix://{(self.data_dir / 'run' / 'valkey.sock').resolve()}"
