@@ -1,0 +1,228 @@
+"""What the service and the workers say to each other: kinds, states, failure codes, payloads and records.
+
+Light: no image or tensor library. Payloads are pydantic models because they cross the queue; what is handed out
+inside a process is a frozen dataclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JobKind = Literal["swap_image", "swap_video", "analysis", "refine"]
+QueueName = Literal["image", "video", "refine"]
+Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled", "expired"]
+Priority = Literal["high", "normal", "low"]
+FailureCode = Literal[
+    "attempts_exhausted",
+    "deadline_exceeded",
+    "face_not_found",
+    "identity_erased",
+    "internal_error",
+    "input_missing",
+    "input_unreadable",
+    "low_quality_result",
+    "no_face",
+    "out_of_memory",
+    "refinement_unavailable",
+    "timed_out",
+    "too_large",
+    "unsupported_media",
+]
+
+QUEUE_OF: Mapping[JobKind, QueueName] = {
+    "swap_image": "image",
+    "swap_video": "video",
+    "analysis": "video",
+    "refine": "refine",
+}
+FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+JobId = Annotated[str, Field(pattern=r"^job_[0-9a-z]{26}$")]
+IdentityId = Annotated[str, Field(pattern=r"^idn_[0-9a-z]{26}$")]
+UploadId = Annotated[str, Field(pattern=r"^upl_[0-9a-z]{26}$")]
+
+
+class Strict(BaseModel):
+    """A body that refuses fields it does not know and does not change once made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PersonSelector(Strict):
+    person_id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class IndexSelector(Strict):
+    index: Annotated[int, Field(ge=0, lt=64, description="Faces counted from left to right in the first frame.")]
+
+
+class BoxSelector(Strict):
+    box: Annotated[
+        tuple[float, float, float, float],
+        Field(description="x, y, width, height in pixels of the upright picture; the face that overlaps it most."),
+    ]
+
+
+class ReferenceSelector(Strict):
+    reference: IdentityId
+
+
+FaceSelector = Literal["largest", "all"] | PersonSelector | IndexSelector | BoxSelector | ReferenceSelector
+
+
+class Assignment(Strict):
+    """Which identity goes onto which face."""
+
+    face: FaceSelector = "largest"
+    identity_id: IdentityId
+
+
+class MaskOptions(Strict):
+    feather: Fraction = 0.5
+    erode: Fraction = 0.1
+
+
+class OutputOptions(Strict):
+    """How the result is written; what is left out follows the input."""
+
+    format: Literal["png", "jpeg", "webp", "gif", "apng", "mp4", "mov", "mkv", "webm"] | None = None
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    crf: Annotated[int, Field(ge=0, le=51)] | None = None
+    codec: Literal["h264", "hevc", "vp9", "av1"] | None = None
+    max_side: Annotated[int, Field(ge=16, le=8192, description="Pixels; larger results are scaled down.")] | None = None
+
+
+class SwapOptions(Strict):
+    blend: Fraction = 1.0
+    mask: MaskOptions = MaskOptions()
+    preserve: frozenset[Literal["mouth", "eyes"]] = frozenset()
+    colour_match: Fraction = 0.0
+    smoothing: Fraction = 0.5
+    output: OutputOptions = OutputOptions()
+    audio: Literal["copy", "drop"] = "copy"
+    min_face_px: Annotated[int, Field(ge=8, le=1024)] = 24
+    max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = 75.0
+    min_quality: Fraction | None = None
+
+
+class JobPayload(Strict):
+    """What a worker reads to do a job: ids and options, never bytes or paths."""
+
+    version: Literal[1] = 1
+    kind: JobKind
+    tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    input_id: UploadId | None = None
+    assignments: tuple[Assignment, ...] = Field(default=(), max_length=16)
+    options: SwapOptions = SwapOptions()
+    trace: dict[str, str] = Field(default_factory=dict, description="W3C trace context, carried through the queue.")
+
+    def identities(self) -> frozenset[str]:
+        """Every identity this job touches, also those that only select a face."""
+        worn = {assignment.identity_id for assignment in self.assignments}
+        return frozenset(worn | {a.face.reference for a in self.assignments if isinstance(a.face, ReferenceSelector)})
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A job somebody wants done; `deadline_s` counts from admission, `input_bytes` is held against the quota."""
+
+    payload: JobPayload
+    priority: Priority = "normal"
+    deadline_s: float | None = None
+    input_bytes: int = 0
+    webhook: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    requeued_from: str | None = None
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """A client's Idempotency-Key and the SHA-256 of the body that came with it."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a job failed: a `FailureCode` and a sentence that is safe to show."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The file a job made: content-addressed inside the job's own directory."""
+
+    sha256: str
+    bytes: int
+    media_type: str
+    suffix: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    done: int = 0
+    total: int = 0
+    unit: str = "step"
+    fps: float | None = None
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as the store knows it; times are seconds since the epoch."""
+
+    id: str
+    tenant: str
+    kind: JobKind
+    status: Status
+    priority: Priority
+    payload: JobPayload
+    attempt: int
+    progress: Progress
+    created_at: float
+    deadline_at: float
+    started_at: float | None
+    finished_at: float | None
+    expires_at: float | None
+    result: JobResult | None
+    report: Mapping[str, Any]
+    timings: Mapping[str, float]
+    error: Problem | None
+    metadata: Mapping[str, Any]
+    webhook: str | None
+    requeued_from: str | None
+    version: int
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+
+@dataclass(frozen=True)
+class Task:
+    """One delivery to a worker: a job has one, a long film several.
+
+    `id` is the job's id, or the job's id and a step (`job_…-s003`, `job_…-mux`); `attempt` fences it.
+    """
+
+    id: str
+    attempt: int
+
+    @property
+    def job_id(self) -> str:
+        return self.id.split("-", 1)[0]
+
+    @property
+    def step(self) -> str | None:
+        return self.id.partition("-")[2] or None

@@ -1,0 +1,153 @@
+"""Errors of the jobs' side, as one tree; each has a stable `code` and a message that is safe to show.
+
+WorkerError
+├── StoreError
+│   ├── StoreUnavailable       the store does not answer
+│   ├── StoreFull              the store is at maxmemory: reads go on, writes do not
+│   └── StoreUnsuitable        the store would evict our keys, or lacks what we need
+├── AdmissionRefused           nothing was accepted; `retry_after_s` says when to come back
+│   ├── QuotaExceeded          this tenant has too much in flight
+│   └── QueueFull              everybody together has too much in flight
+├── IdempotencyMismatch        the same key came with another body
+├── IdempotencyInProgress      the first request with this key is still running
+├── Missing                    no such thing for this tenant; a foreign id reads the same
+│   ├── UnknownJob, UnknownMedia, UnknownIdentity, UnknownKey, UnknownEndpoint
+│   └── Gone
+│       ├── IdentityErased
+│       └── ResultExpired
+├── JobNotFinal                the job still runs: there is no result to fetch, nothing to delete
+├── KeyRefused                 no such key, wrong secret, revoked or out of date
+├── JobFailure                 the job cannot succeed however often it is tried; `code` names why
+└── AttemptEnded               this attempt must stop and leave nothing behind
+    ├── Canceled               somebody asked for it, or the deadline passed
+    └── Superseded             another attempt has taken over, or the job is final
+"""
+
+from __future__ import annotations
+
+
+class WorkerError(Exception):
+    code = "worker_error"
+    message = "The job service could not do this."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
+        self.message = message or self.message
+
+
+class StoreError(WorkerError):
+    code = "store_error"
+
+
+class StoreUnavailable(StoreError):
+    code = "store_unavailable"
+    message = "The job store does not answer; try again shortly."
+
+
+class StoreFull(StoreError):
+    code = "store_full"
+    message = "The job store is out of memory; try again later."
+
+
+class StoreUnsuitable(StoreError):
+    code = "store_unsuitable"
+    message = "The job store is not configured to keep what it is given."
+
+
+class AdmissionRefused(WorkerError):
+    code = "admission_refused"
+    retry_after_s = 5
+
+
+class QuotaExceeded(AdmissionRefused):
+    code = "quota_exceeded"
+    message = "You have as much in flight as your quota allows."
+
+
+class QueueFull(AdmissionRefused):
+    code = "queue_full"
+    message = "The queue is full; try again shortly."
+
+
+class IdempotencyMismatch(WorkerError):
+    code = "idempotency_mismatch"
+    message = "This Idempotency-Key was used with another request body."
+
+
+class IdempotencyInProgress(WorkerError):
+    code = "idempotency_in_progress"
+    message = "The first request with this Idempotency-Key is still running."
+
+
+class Missing(WorkerError):
+    code = "not_found"
+    message = "There is no such thing."
+
+
+class UnknownJob(Missing):
+    message = "There is no such job."
+
+
+class UnknownMedia(Missing):
+    message = "There is no such upload."
+
+
+class UnknownIdentity(Missing):
+    message = "There is no such identity."
+
+
+class UnknownKey(Missing):
+    message = "There is no such key."
+
+
+class UnknownEndpoint(Missing):
+    message = "There is no such webhook endpoint."
+
+
+class Gone(Missing):
+    code = "gone"
+
+
+class IdentityErased(Gone):
+    code = "identity_erased"
+    message = "This identity was erased."
+
+
+class ResultExpired(Gone):
+    code = "result_expired"
+    message = "The result has expired and was deleted."
+
+
+class JobNotFinal(WorkerError):
+    code = "job_not_final"
+    message = "The job has not ended yet."
+
+
+class KeyRefused(WorkerError):
+    code = "unauthorized"
+    message = "The API key is missing, unknown, revoked or out of date."
+
+
+class JobFailure(WorkerError):
+    """A final failure of a job: trying again would give the same.
+
+    `code` is one of `contract.FailureCode`; `detail` is shown to the user and names no path.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class AttemptEnded(WorkerError):
+    code = "attempt_ended"
+
+
+class Canceled(AttemptEnded):
+    code = "canceled"
+    message = "The job was canceled."
+
+
+class Superseded(AttemptEnded):
+    code = "superseded"
+    message = "Another attempt has taken over."
