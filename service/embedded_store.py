@@ -94,19 +94,19 @@ def store_program(data_dir: Path, lock_fd: int) -> Program:
 
 
 @contextmanager
-def locked(data_dir: Path) -> Iterator[int]:
+def locked(data_dir: Path, timeout_s: float = 10.0) -> Iterator[int]:
     """Hold the data directory's lock and give its file descriptor.
 
-    Raises DataDirectoryBusyError when another stack, or a store that outlived its stack, still holds it after 10 s.
+    Waits `timeout_s`, which a stack that is stopping may need for its store.
+    Raises DataDirectoryBusyError when another stack, or a store that outlived its stack, still holds it then.
     """
     path = data_dir / "run" / "stack.lock"
     with path.open("a+") as lock:
-        _take(lock.fileno(), data_dir)
+        _take(lock.fileno(), data_dir, time.monotonic() + timeout_s)
         yield lock.fileno()
 
 
-def _take(descriptor: int, data_dir: Path) -> None:
-    deadline = time.monotonic() + 10.0
+def _take(descriptor: int, data_dir: Path, deadline: float) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
