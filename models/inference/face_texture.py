@@ -1,0 +1,285 @@
+"""A face as a flat texture: taken from photos once, placed on another face's geometry in every frame.
+
+Training and production run this same code (training.md, "The teacher", steps 1 to 5), so what the network learns on is
+what it is shown. All positions are pixels of the swap crop, 224 x 224, except where canonical pixels are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.arrays import Landmarks, Mask, RgbImage
+from models.inference.triangle_raster import Raster, facing_ratio, rasterise
+
+SIZE = 224
+COARSE = SIZE // 2  # a map at half resolution, enlarged, is as good as a full one and four times cheaper
+COLOUR_GRID = 56
+
+SHARPEN = 0.9  # makes up for the two resamplings a texel goes through
+SHAPE_SHIFT = 0.7
+GAIN_RANGE = (0.7, 1.4)
+LIGHT_SHARE = 0.5
+LIGHT_SIGMA = 8.0  # of the colour grid: 32 px of the crop
+BORDER_PX = 10
+
+INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Texture:
+    """What one photo shows of a face: uint8 [224, 224, 3] RGB in canonical pixels, and how frontally it shows it.
+
+    `weight` is float32 [224, 224]: the photo's area per canonical area, 0 where the surface is turned away.
+    """
+
+    pixels: RgbImage
+    weight: Mask
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A texture on a target's geometry and in its light.
+
+    `texture` is the target itself outside the face and inside the mouth; `mask` (0..1) is where the face is to show,
+    `mouth` (0..1) the opening between the lips, which the mask includes.
+    """
+
+    texture: RgbImage
+    mask: Mask
+    mouth: Mask
+
+
+def fuse(textures: Sequence[Texture]) -> RgbImage:
+    """Return one texture of several photos of a person, each texel from the photos that show it most frontally.
+
+    The photos' light is made alike first, so that no seams run where one photo takes over from another.
+    """
+    reference = max(textures, key=lambda texture: float(texture.weight.sum()))
+    if len(textures) == 1:
+        return reference.pixels
+    weights = [cv2.GaussianBlur(texture.weight**4 + 1e-4, (0, 0), 4) for texture in textures]
+    total = np.sum(weights, axis=0)
+    mixed = np.zeros((SIZE, SIZE, 3), np.float32)
+    for texture, weight in zip(textures, weights, strict=True):
+        mixed += _recoloured(texture, reference) * (weight / total)[..., None]
+    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+
+def _recoloured(texture: Texture, reference: Texture) -> Array:
+    seen = np.minimum(texture.weight, reference.weight)
+    own, wanted = texture.pixels.astype(np.float32), reference.pixels.astype(np.float32)
+    return own + (_mean(wanted, seen) - _mean(own, seen))
+
+
+def _mean(image: Array, weight: Array) -> Array:
+    total = float(weight.sum()) + 1e-6
+    mean: Array = np.einsum("hwc,hw->c", image, weight, optimize=False) / total
+    return mean.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class CanonicalFace:
+    """The face all textures are drawn on: the median mesh of the training set and what follows from it.
+
+    Args:
+        mesh: float32 [468, 3] in pixels of the swap crop, depth away from the viewer.
+        triangles: int32 [T, 3], ordered from far to near, so that what is drawn last is what is seen.
+        mask: uint8 [224, 224] in canonical pixels: the soft mask, its forehead cut below the hair line.
+        scale, offset: canonical pixels = crop pixels * scale + offset.
+    """
+
+    mesh: NDArray[np.float32]
+    triangles: NDArray[np.int32]
+    mask: NDArray[np.uint8]
+    scale: float
+    offset: NDArray[np.float32]
+
+    @classmethod
+    def load(cls, path: Path) -> CanonicalFace:
+        """Read the pack's canonical face. Raises `OSError` or `KeyError` when the file is not one."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(file["mesh"], file["triangles"], file["mask"], float(file["scale"]), file["offset"])
+
+    def texture(self, image: RgbImage, mesh: Landmarks, sharpen: float = SHARPEN) -> Texture:
+        """Return the texture of the face whose mesh, in the image's pixels, is given.
+
+        Texels turned away from the camera are taken from the face's other side. `sharpen` is the share of the detail
+        finer than one texel's neighbourhood that is added.
+        """
+        image, mesh = _near_texture_scale(image, mesh, self._front * self.scale)
+        seen = facing_ratio(mesh, self.triangles) / self._areas
+        seen /= max(float(np.median(seen)), 1e-6)
+        weight = np.where(self._raster.filled, np.clip(seen, 0, 1.5)[self._raster.triangle], 0).astype(np.float32)
+        where = self._raster.interpolate(mesh, self.triangles).astype(np.float32)
+        pixels = cv2.remap(image, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        pixels += sharpen * (pixels - cv2.GaussianBlur(pixels, (0, 0), 1))
+        return Texture(_mirror_hidden(np.clip(pixels, 0, 255), weight), weight)
+
+    def place(self, texture: RgbImage, identity_mesh: Landmarks, target: RgbImage, target_mesh: Landmarks) -> Placed:
+        """Return an identity's texture on the target's geometry, in the target's light.
+
+        Args:
+            texture: uint8 [224, 224, 3] RGB, canonical.
+            identity_mesh: [468, 2], the identity's own mesh in a swap crop: its proportions.
+            target: uint8 [224, 224, 3] RGB swap crop.
+            target_mesh: [468, 2] in the crop's pixels.
+        """
+        where = self._canonical_map(target_mesh, self._shape_shift(identity_mesh, target_mesh))
+        drawn = cv2.remap(
+            cv2.merge((texture, self.mask)), where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        hull = drawn[..., 3].astype(np.float32) * np.float32(1 / 255)
+        mouth = mouth_opening(target_mesh)
+        lit = _match_colour(drawn[..., :3], target, hull * (1 - mouth))
+        shown = np.minimum(hull * 4, 1) * (1 - mouth)
+        mixed = target + (lit - target) * shown[..., None]
+        return Placed(mixed.astype(np.uint8), hull * _BORDER, mouth)
+
+    def proportions(self, mesh: Landmarks) -> NDArray[np.float32]:
+        """Return what sets a face apart from the canonical one once pose is taken out: float32 [468, 2], crop pixels.
+
+        The canonical mesh is seen through the affine camera that fits best; what remains is shape and expression.
+        """
+        camera = self._camera_fit @ mesh
+        remainder = mesh - self._homogeneous @ camera
+        return np.asarray(remainder @ np.linalg.pinv(camera[:2]), np.float32)
+
+    def yaw_deg(self, mesh: Landmarks) -> float:
+        """Return the head's turn in degrees by the same camera; positive towards the viewer's right."""
+        camera = self._camera_fit @ mesh
+        size = float(np.sqrt(abs(np.linalg.det(camera[:2])))) + 1e-6
+        return float(np.degrees(np.arctan2(camera[2, 0], size)))
+
+    def _shape_shift(self, identity_mesh: Landmarks, target_mesh: Landmarks) -> Array:
+        difference = self.proportions(identity_mesh) - self.proportions(target_mesh)
+        shift: Array = self._smoothing @ (difference * self._shift_weights[:, None])
+        return shift * SHAPE_SHIFT
+
+    def _canonical_map(self, mesh: Landmarks, shift: Array) -> Array:
+        """Return float32 [224, 224, 2]: the canonical position each pixel of the crop shows."""
+        positions = self._canonical_positions - shift * self.scale
+        at = _with_rim(mesh, self._hull) * 0.5 - 0.25
+        coarse = rasterise(at, self._triangles_and_rim, _with_rim(positions, self._hull), COARSE)
+        return cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+
+    @cached_property
+    def _front(self) -> Array:
+        return np.ascontiguousarray(self.mesh[:, :2])
+
+    @cached_property
+    def _canonical_positions(self) -> Array:
+        return np.asarray(self._front * self.scale + self.offset, np.float32)
+
+    @cached_property
+    def _raster(self) -> Raster:
+        return Raster.of(self._canonical_positions, self.triangles, SIZE)
+
+    @cached_property
+    def _areas(self) -> Array:
+        return np.maximum(facing_ratio(self._canonical_positions, self.triangles), 1e-3)
+
+    @cached_property
+    def _hull(self) -> Array:
+        return cv2.convexHull(self._front, returnPoints=False).ravel()
+
+    @cached_property
+    def _triangles_and_rim(self) -> Array:
+        count, first = len(self._hull), len(self.mesh)
+        here = np.arange(count)
+        after = (here + 1) % count
+        inner, outer = self._hull, first + here
+        quads = [np.stack([inner, outer, inner[after]], 1), np.stack([outer, outer[after], inner[after]], 1)]
+        rim = np.concatenate(quads)
+        flipped = facing_ratio(_with_rim(self._front, self._hull), rim) < 0
+        rim[flipped] = rim[flipped][:, ::-1]
+        return np.concatenate([rim, self.triangles])
+
+    @cached_property
+    def _homogeneous(self) -> Array:
+        return np.c_[self.mesh, np.ones(len(self.mesh))].astype(np.float32)
+
+    @cached_property
+    def _camera_fit(self) -> Array:
+        return np.asarray(np.linalg.pinv(self._homogeneous), np.float32)
+
+    @cached_property
+    def _smoothing(self) -> Array:
+        """A ridge-regularised radial basis: mesh noise of single points must not wrinkle the texture."""
+        squared = ((self._front[:, None] - self._front[None]) ** 2).sum(-1)
+        kernel = np.exp(-squared / (2 * 22.0**2))
+        return np.asarray(kernel @ np.linalg.inv(kernel + 2.0 * np.eye(len(kernel))), np.float32)
+
+    @cached_property
+    def _shift_weights(self) -> Array:
+        """Per point: 0 on the outline, where the face must meet the head, little at the mouth: expression stays."""
+        points = self._front
+        outline = cv2.convexHull(points)
+        inside = np.array([cv2.pointPolygonTest(outline, (float(x), float(y)), True) for x, y in points])
+        centre = points[list(INNER_LIPS)].mean(0)
+        half_width = abs(float(points[291, 0] - points[61, 0])) / 2
+        reach = np.linalg.norm((points - centre) / (half_width * np.array([1.5, 1.1])), axis=1)
+        return np.asarray(np.clip(inside / 38, 0, 1) * (1 - 0.8 * np.exp(-(reach**3))), np.float32)
+
+
+def mouth_opening(mesh: Landmarks) -> Mask:
+    """Return the feathered opening between the lips in a 224 px crop, float32 [224, 224] in 0..1."""
+    opening = np.zeros((SIZE, SIZE), np.uint8)
+    outline = np.round(mesh[list(INNER_LIPS)] * 16).astype(np.int32)
+    cv2.fillPoly(opening, [outline], 255, cv2.LINE_AA, shift=4)
+    return cv2.GaussianBlur(opening, (0, 0), 1.2).astype(np.float32) * np.float32(1 / 255)
+
+
+def _near_texture_scale(image: RgbImage, mesh: Landmarks, canonical: Array) -> tuple[RgbImage, Landmarks]:
+    """Shrink a photo whose pixels are much finer than texels: sampling it as it is would alias."""
+    ratio = float(np.std(canonical, axis=0).mean() / max(np.std(mesh, axis=0).mean(), 1e-6))
+    if ratio > 0.75:
+        return image, mesh
+    small = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+    return small, np.asarray((mesh + 0.5) * ratio - 0.5, np.float32)
+
+
+def _mirror_hidden(pixels: Array, weight: Mask) -> RgbImage:
+    seen = cv2.GaussianBlur(np.clip((weight - 0.12) / 0.3, 0, 1), (0, 0), 3)
+    borrow = ((1 - seen) * seen[:, ::-1])[..., None]
+    return np.asarray(pixels + (pixels[:, ::-1] - pixels) * borrow + 0.5, np.uint8)
+
+
+def _with_rim(points: Array, hull: Array) -> Array:
+    """Append the hull's points pushed outwards, so that the map goes on smoothly past the face's edge."""
+    centre = points.mean(0)
+    return np.concatenate([points, centre + (points[hull] - centre) * 1.12]).astype(np.float32)
+
+
+def _match_colour(placed: Array, target: RgbImage, where: Mask) -> Array:
+    """Return the texture in the target's light: its mean and spread, and half of the low frequencies' difference."""
+    grid = (COLOUR_GRID, COLOUR_GRID)
+    own = cv2.resize(placed, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
+    wanted = cv2.resize(target, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
+    weight = cv2.resize(where, grid, interpolation=cv2.INTER_AREA)
+    own_mean, wanted_mean = _mean(own, weight), _mean(wanted, weight)
+    spreads = np.sqrt(_mean((wanted - wanted_mean) ** 2, weight) / (_mean((own - own_mean) ** 2, weight) + 1))
+    gain = np.float32(np.clip(spreads.mean(), *GAIN_RANGE))
+    offset = wanted_mean - own_mean * gain
+    light = cv2.GaussianBlur((wanted - own * gain - offset) * weight[..., None], (0, 0), LIGHT_SIGMA)
+    light /= (cv2.GaussianBlur(weight, (0, 0), LIGHT_SIGMA) + 1e-3)[..., None]
+    change = cv2.resize(light * LIGHT_SHARE + offset, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+    return np.clip(placed * gain + change, 0, 255)
+
+
+def _border_fade() -> Mask:
+    """The mask ends before the crop does: a face larger than the crop must not be cut with an edge."""
+    ramp = np.clip(np.minimum(np.arange(SIZE), np.arange(SIZE)[::-1]) / BORDER_PX, 0, 1)
+    return np.asarray(np.minimum(ramp[:, None], ramp[None]), np.float32)
+
+
+_BORDER = _border_fade()
