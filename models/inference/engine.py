@@ -118,8 +118,8 @@ class FaceSwapEngine:
     def register(self, photos: Sequence[BgrImage]) -> Registration:
         """Turn one to eight photos of one person into an identity code.
 
-        Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough, `PhotosDisagreeError` when they show
-        different people.
+        Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough, and
+        `PhotosDisagreeError` when they show different people.
         """
         raise NotImplementedError
 
@@ -142,7 +142,7 @@ class FaceSwapEngine:
     def swap_frame(
         self, frame: BgrImage, assignments: Sequence[Assignment], options: SwapOptions | None = None
     ) -> SwapOutcome:
-        """Swap a still. Pixels outside the faces' regions are copied. Raises `FaceNotFoundError` when nobody is selected."""
+        """Swap a still; pixels outside the faces' regions are copied. Raises `FaceNotFoundError`."""
         raise NotImplementedError
 
     def sequence(
