@@ -1,0 +1,274 @@
+"""Strangers' files, judged by their first bytes: what a file is, how large its picture is and how often it moves.
+
+Pure Python over a few bytes at a time, because this runs in the service's own process: nothing is decoded, nothing is
+allocated by what a header claims, and walks end at the limit that they check.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+HEAD_BYTES = 4096
+
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif")
+VIDEO_TYPES = ("video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "video/x-msvideo", "video/mp2t")
+SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/bmp": ".bmp",
+    "image/tiff": ".tif",
+    "image/avif": ".avif",
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+    "video/webm": ".webm",
+    "video/x-matroska": ".mkv",
+    "video/x-msvideo": ".avi",
+    "video/mp2t": ".ts",
+}
+_SAME = {  # names that senders use for one and the same
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/apng": "image/png",
+    "image/x-png": "image/png",
+    "image/x-ms-bmp": "image/bmp",
+    "image/x-bmp": "image/bmp",
+    "video/x-m4v": "video/mp4",
+    "video/avi": "video/x-msvideo",
+    "video/vnd.avi": "video/x-msvideo",
+    "video/msvideo": "video/x-msvideo",
+    "video/matroska": "video/x-matroska",
+}
+_ANY = frozenset({"", "application/octet-stream", "image/*", "video/*"})
+_FAMILIES = ({"video/mp4", "video/quicktime"}, {"video/webm", "video/x-matroska"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+
+
+_MAX_BLOCKS = 1_000_000  # of a file; walking that many takes about 0.3 s
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What an image's header claims: size in pixels and number of frames (1 for a still)."""
+
+    width: int
+    height: int
+    frames: int = 1
+
+
+class HeaderError(Exception):
+    """The file's header is broken or cut off."""
+
+
+class TooManyFramesError(HeaderError):
+    """The animation has more frames than the limit; counting stopped there."""
+
+
+def sniff(head: bytes) -> str | None:
+    """Return the media type of a file that starts with `head` or None when it is not accepted."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "image/gif"
+    if head[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}.get(head[8:12])
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return "image/bmp"
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return "image/tiff"
+    if head[4:8] == b"ftyp":
+        return _sniff_iso_media(head)
+    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return "video/quicktime"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
+    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
+        return "video/mp2t"
+    return None
+
+
+def _sniff_iso_media(head: bytes) -> str | None:
+    brand = head[8:12]
+    if brand in _AVIF_BRANDS:
+        return "image/avif"
+    if brand in _HEIF_BRANDS:
+        return None  # no decoder for HEVC stills here
+    return "video/quicktime" if brand == b"qt  " else "video/mp4"
+
+
+def matches(declared: str, sniffed: str) -> bool:
+    """Return whether a sender's media type and the one found in the bytes mean the same."""
+    name = declared.split(";")[0].strip().lower()
+    if name in _ANY:
+        return name in ("", "application/octet-stream") or name[:5] == sniffed[:5]
+    name = _SAME.get(name, name)
+    return name == sniffed or any(name in family and sniffed in family for family in _FAMILIES)
+
+
+def read_image_header(file: BinaryIO, media_type: str, max_frames: int) -> ImageHeader:
+    """Return size and frame count of the image in `file`; raises HeaderError, or TooManyFramesError past the limit."""
+    try:
+        if media_type in _ANIMATED:
+            return _checked(_ANIMATED[media_type](file, max_frames))
+        return _checked(_STILL[media_type](file))
+    except (struct.error, IndexError, ValueError) as error:
+        raise HeaderError("the header is cut off") from error
+
+
+def _checked(header: ImageHeader) -> ImageHeader:
+    if header.width < 1 or header.height < 1:
+        raise HeaderError("the header gives no size")
+    return header
+
+
+def _steps() -> Iterator[int]:
+    """Bound a walk over blocks: a file of empty ones would keep it busy for long."""
+    yield from range(_MAX_BLOCKS)
+    raise HeaderError("the file has too many blocks")
+
+
+def _read(file: BinaryIO, count: int) -> bytes:
+    data = file.read(count)
+    if len(data) < count:
+        raise HeaderError("the file ends inside its header")
+    return data
+
+
+def _png(file: BinaryIO, max_frames: int) -> ImageHeader:
+    _read(file, 8)
+    length, kind = struct.unpack(">I4s", _read(file, 8))
+    if kind != b"IHDR" or length != 13:
+        raise HeaderError("the first chunk is not the header")
+    width, height = struct.unpack(">II", _read(file, 8))
+    file.seek(9, 1)
+    frames = 0
+    for _ in _steps():
+        if len(chunk := file.read(8)) < 8:
+            break
+        length, kind = struct.unpack(">I4s", chunk)
+        frames += kind == b"fcTL"  # counted, because the number that acTL claims binds no decoder
+        if frames > max_frames:
+            raise TooManyFramesError
+        if kind == b"IEND":
+            break
+        file.seek(length + 4, 1)
+    return ImageHeader(width, height, max(1, frames))
+
+
+def _gif(file: BinaryIO, max_frames: int) -> ImageHeader:
+    _, width, height, flags = struct.unpack("<6sHHBxx", _read(file, 13))
+    if flags & 0x80:
+        file.seek(3 << ((flags & 7) + 1), 1)
+    frames, steps = 0, _steps()
+    while (mark := file.read(1)) not in (b"", b";"):
+        if mark == b"!":
+            _read(file, 1)
+        elif mark == b",":
+            frames += 1
+            if frames > max_frames:
+                raise TooManyFramesError
+            local = _read(file, 9)[8]
+            if local & 0x80:
+                file.seek(3 << ((local & 7) + 1), 1)
+            _read(file, 1)
+        else:
+            break  # what decoders would make of the rest is theirs to say, in their own process
+        while (size := file.read(1)) not in (b"", b"\0"):
+            next(steps)
+            file.seek(size[0], 1)
+    return ImageHeader(width, height, max(1, frames))
+
+
+def _webp(file: BinaryIO, max_frames: int) -> ImageHeader:
+    _read(file, 12)
+    kind, length = struct.unpack("<4sI", _read(file, 8))
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", _read(file, 10)[6:])
+        return ImageHeader(width & 0x3FFF, height & 0x3FFF)
+    if kind == b"VP8L":
+        bits = int.from_bytes(_read(file, 5)[1:], "little")
+        return ImageHeader((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    if kind != b"VP8X":
+        raise HeaderError("the first chunk is not the header")
+    body = _read(file, 10)
+    width, height = int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+    file.seek(length - 10 + (length & 1), 1)
+    frames = 0
+    for _ in _steps():
+        if len(chunk := file.read(8)) < 8:
+            break
+        kind, length = struct.unpack("<4sI", chunk)
+        frames += kind == b"ANMF"
+        if frames > max_frames:
+            raise TooManyFramesError
+        file.seek(length + (length & 1), 1)
+    return ImageHeader(width, height, max(1, frames))
+
+
+def _jpeg(file: BinaryIO) -> ImageHeader:
+    _read(file, 2)
+    while True:
+        mark, kind = _read(file, 2)
+        while kind == 0xFF:  # fill bytes
+            kind = _read(file, 1)[0]
+        if mark != 0xFF:
+            raise HeaderError("a segment does not start with its mark")
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", _read(file, 7)[3:])
+            return ImageHeader(width, height)
+        if kind == 0xDA:
+            raise HeaderError("the scan starts before the size is given")
+        if kind != 0x01 and not 0xD0 <= kind <= 0xD8:
+            file.seek(max(2, struct.unpack(">H", _read(file, 2))[0]) - 2, 1)
+
+
+def _bmp(file: BinaryIO) -> ImageHeader:
+    _read(file, 14)
+    size = struct.unpack("<I", _read(file, 4))[0]
+    if size == 12:
+        return ImageHeader(*struct.unpack("<HH", _read(file, 4)))
+    width, height = struct.unpack("<ii", _read(file, 8))
+    return ImageHeader(abs(width), abs(height))
+
+
+def _tiff(file: BinaryIO) -> ImageHeader:
+    order = "<" if _read(file, 4)[:1] == b"I" else ">"
+    file.seek(struct.unpack(order + "I", _read(file, 4))[0])
+    found: dict[int, int] = {}
+    for _ in range(struct.unpack(order + "H", _read(file, 2))[0]):
+        tag, kind, _, value = struct.unpack(order + "HHI4s", _read(file, 12))
+        if tag in (256, 257):
+            found[tag] = struct.unpack(order + ("H2x" if kind == 3 else "I"), value)[0]
+    return ImageHeader(found.get(256, 0), found.get(257, 0))
+
+
+def _avif(file: BinaryIO) -> ImageHeader:
+    head = file.read(HEAD_BYTES)
+    sizes = []
+    at = head.find(b"ispe")
+    while 0 <= at <= len(head) - 16:
+        sizes.append(struct.unpack(">II", head[at + 8 : at + 16]))
+        at = head.find(b"ispe", at + 4)
+    if not sizes:
+        raise HeaderError("no size is given")
+    return ImageHeader(*max(sizes))  # items of a grid are smaller than the picture they make up
+
+
+_ANIMATED: dict[str, Callable[[BinaryIO, int], ImageHeader]] = {
+    "image/png": _png,
+    "image/gif": _gif,
+    "image/webp": _webp,
+}
+_STILL: dict[str, Callable[[BinaryIO], ImageHeader]] = {
+    "image/jpeg": _jpeg,
+    "image/bmp": _bmp,
+    "image/tiff": _tiff,
+    "image/avif": _avif,
+}

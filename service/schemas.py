@@ -1,0 +1,447 @@
+"""Bodies of requests and answers, with examples; what is stored and queued is `worker.contract`'s."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from service.problems import Problem
+from worker.contract import (
+    Assignment,
+    FaceSelector,
+    IdentityId,
+    JobKind,
+    Priority,
+    Status,
+    Strict,
+    SwapOptions,
+    UploadId,
+)
+
+EXAMPLE_IDENTITY = "idn_06avht3z9r7gqc2m5w8kxy4n1p"
+EXAMPLE_JOB = "job_06avht5b1h7s4d9f2q6tjw3e8r"
+EXAMPLE_UPLOAD = "upl_06avht2k8c7v5n1b3m9rqx6z0s"
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_EARLY, _LATE = "2026-01-05T10:00:00Z", "2027-01-05T10:00:00Z"
+
+Url = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://")]
+Metadata = Annotated[dict[str, JsonValue], Field(max_length=32)]
+
+
+def example(**members: object) -> ConfigDict:
+    """Return a model's configuration with one example in its JSON schema."""
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [members]})  # type: ignore[list-item]
+
+
+class Consent(Strict):
+    """What a person agreed to: who, on what ground, for which uses, from when until when (until withdrawn without)."""
+
+    model_config = example(
+        subject="ada@example.org",
+        basis="consent",
+        scope=["image", "video"],
+        granted_at=_EARLY,
+        expires_at=_LATE,
+    )
+
+    subject: Annotated[str, Field(min_length=1, max_length=200)]
+    basis: Literal["consent", "self", "contract"]
+    scope: Annotated[frozenset[Literal["image", "video"]], Field(min_length=1)]
+    granted_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+    evidence_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Consent:
+        if self.expires_at is not None and self.expires_at <= self.granted_at:
+            raise ValueError("expires_at must be after granted_at")
+        return self
+
+
+class RegisterRequest(Strict):
+    """Photos of one person that are already uploaded, or lie behind URLs."""
+
+    model_config = example(
+        upload_ids=[EXAMPLE_UPLOAD],
+        name="ada",
+        consent={
+            "subject": "ada@example.org",
+            "basis": "consent",
+            "scope": ["image", "video"],
+            "granted_at": _EARLY,
+            "expires_at": _LATE,
+        },
+    )
+
+    upload_ids: Annotated[tuple[UploadId, ...], Field(max_length=8)] = ()
+    urls: Annotated[tuple[Url, ...], Field(max_length=8)] = ()
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    consent: Consent | None = None
+    quality: Literal["instant", "refined"] = "instant"
+
+    @model_validator(mode="after")
+    def _one_to_eight_photos(self) -> RegisterRequest:
+        if not 1 <= len(self.upload_ids) + len(self.urls) <= 8:
+            raise ValueError("give one to eight photos as upload_ids or urls")
+        return self
+
+
+class RegisterForm(Strict):
+    """The fields beside the photos of a multipart registration."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    consent: Consent | None = None
+    quality: Literal["instant", "refined"] = "instant"
+
+
+class PhotoQuality(Strict):
+    """How good one photo is: eye distance in pixels, sharpness, turn of the head, brightness 0..255."""
+
+    face_px: float
+    sharpness: float
+    yaw_deg: float
+    brightness: float
+    accepted: bool
+    reason: str | None = None
+
+
+class Identity(Strict):
+    """A registered face."""
+
+    model_config = example(
+        id=EXAMPLE_IDENTITY,
+        name="ada",
+        pack="open@3f2a9c81d07b",
+        quality="instant",
+        photos=[{"face_px": 118.0, "sharpness": 240.0, "yaw_deg": -3.1, "brightness": 131.0, "accepted": True}],
+        consent=None,
+        consent_required=False,
+        cached=True,
+        uses=0,
+        created_at=_EARLY,
+        expires_at=None,
+        refinement=None,
+    )
+
+    id: str
+    name: str | None = None
+    pack: str
+    quality: Literal["instant", "refined"] = "instant"
+    photos: tuple[PhotoQuality, ...]
+    consent: Consent | None = None
+    consent_required: bool = Field(description="False where the operator runs a single-user installation.")
+    cached: bool = Field(description="Whether the specialised weights are at hand; else the next job rebuilds them.")
+    uses: int
+    created_at: datetime
+    expires_at: datetime | None = None
+    refinement: dict[str, JsonValue] | None = None
+
+
+class IdentityList(Strict):
+    data: tuple[Identity, ...]
+    next_cursor: str | None = None
+
+
+class ErasureReceipt(Strict):
+    """Proof that an identity was erased, and what went with it."""
+
+    model_config = example(
+        id="rcp_5d1f",
+        identity_id=EXAMPLE_IDENTITY,
+        erased_at=_EARLY,
+        jobs_canceled=1,
+        results_deleted=0,
+        store_rewritten=False,
+        audit_sequence=42,
+    )
+
+    id: str
+    identity_id: str
+    erased_at: datetime
+    jobs_canceled: int
+    results_deleted: int
+    store_rewritten: bool = Field(description="Whether the store's log no longer holds the bytes; else within 60 s.")
+    audit_sequence: int
+
+
+class Upload(Strict):
+    """A stored file that jobs and registrations can name until it expires."""
+
+    model_config = example(
+        id=EXAMPLE_UPLOAD,
+        sha256=_SHA256,
+        bytes=183_202,
+        media_type="image/jpeg",
+        width=1280,
+        height=720,
+        frames=1,
+        duration_s=None,
+        expires_at=_LATE,
+    )
+
+    id: str
+    sha256: str
+    bytes: int
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    duration_s: float | None = None
+    expires_at: datetime
+
+
+class SwapInput(Strict):
+    """Where the picture or film is: exactly one of the three."""
+
+    upload_id: UploadId | None = None
+    url: Url | None = None
+    base64: Annotated[str, Field(min_length=4, max_length=1_400_000)] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> SwapInput:
+        if sum(value is not None for value in (self.upload_id, self.url, self.base64)) != 1:
+            raise ValueError("give exactly one of upload_id, url and base64")
+        return self
+
+
+class RequestedOptions(SwapOptions):
+    """How to swap, and with `identity_id` alone also whom."""
+
+    faces: FaceSelector = "largest"
+
+    def for_workers(self) -> SwapOptions:
+        """Return the options without `faces`, which becomes an assignment."""
+        return SwapOptions.model_validate(self.model_dump(exclude={"faces"}))
+
+
+class SwapForm(Strict):
+    """Everything of a swap but its input: the fields beside the file of a multipart request."""
+
+    identity_id: IdentityId | None = None
+    assignments: Annotated[tuple[Assignment, ...], Field(max_length=16)] = ()
+    options: RequestedOptions = RequestedOptions()
+    webhook: Url | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    priority: Priority = "normal"
+
+    @model_validator(mode="after")
+    def _somebody_to_wear(self) -> SwapForm:
+        if (self.identity_id is None) == (not self.assignments):
+            raise ValueError("give either identity_id or assignments")
+        return self
+
+    def assigned(self) -> tuple[Assignment, ...]:
+        """Return who wears which face, whichever way it was said."""
+        if self.identity_id is None:
+            return self.assignments
+        return (Assignment(face=self.options.faces, identity_id=self.identity_id),)
+
+
+class SwapRequest(SwapForm):
+    """A picture or film, and who is swapped into it."""
+
+    model_config = example(
+        input={"upload_id": EXAMPLE_UPLOAD}, identity_id=EXAMPLE_IDENTITY, options={"faces": "largest", "blend": 1.0}
+    )
+
+    input: SwapInput
+
+
+class AnalysisRequest(Strict):
+    """An upload whose people are to be found."""
+
+    model_config = example(input={"upload_id": EXAMPLE_UPLOAD})
+
+    input: SwapInput
+    webhook: Url | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    priority: Priority = "normal"
+
+
+class JobProgress(Strict):
+    done: int
+    total: int
+    unit: str
+    fps: float | None = None
+    eta_s: float | None = None
+
+
+class JobResultLink(Strict):
+    url: str
+    sha256: str
+    bytes: int
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+
+
+class JobUrls(Strict):
+    self: str
+    cancel: str
+    events: str
+    result: str
+
+
+class JobInput(Strict):
+    upload_id: str | None = None
+
+
+class Job(Strict):
+    """A job as its owner sees it; a final status never changes."""
+
+    model_config = example(
+        id=EXAMPLE_JOB,
+        kind="swap_image",
+        status="succeeded",
+        progress={"done": 1, "total": 1, "unit": "image", "fps": None, "eta_s": None},
+        queue_position=None,
+        attempt=1,
+        created_at=_EARLY,
+        started_at=_EARLY,
+        finished_at=_EARLY,
+        expires_at=_LATE,
+        input={"upload_id": EXAMPLE_UPLOAD},
+        assignments=[{"face": "largest", "identity_id": EXAMPLE_IDENTITY}],
+        pack="open@3f2a9c81d07b",
+        result={
+            "url": f"/v1/jobs/{EXAMPLE_JOB}/result",
+            "sha256": _SHA256,
+            "bytes": 201_400,
+            "media_type": "image/jpeg",
+            "width": 1280,
+            "height": 720,
+            "frames": 1,
+        },
+        report={"faces": [{"person_id": "p1", "frames_swapped": 1, "frames_skipped": {}}]},
+        error=None,
+        timings={"queue_ms": 3.0, "swap_ms": 21.0, "total_ms": 48.0},
+        metadata={},
+        urls={
+            "self": f"/v1/jobs/{EXAMPLE_JOB}",
+            "cancel": f"/v1/jobs/{EXAMPLE_JOB}/cancel",
+            "events": f"/v1/jobs/{EXAMPLE_JOB}/events",
+            "result": f"/v1/jobs/{EXAMPLE_JOB}/result",
+        },
+    )
+
+    id: str
+    kind: JobKind
+    status: Status
+    progress: JobProgress
+    queue_position: int | None = None
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
+    input: JobInput
+    assignments: tuple[Assignment, ...]
+    pack: str | None = None
+    result: JobResultLink | None = None
+    report: dict[str, Any]
+    error: Problem | None = None
+    timings: dict[str, float]
+    metadata: dict[str, Any]
+    urls: JobUrls
+
+
+class JobList(Strict):
+    data: tuple[Job, ...]
+    next_cursor: str | None = None
+
+
+class WebhookEndpointRequest(Strict):
+    """Where to send the events of this tenant's jobs."""
+
+    model_config = example(url="https://app.example.org/hooks/likeness")
+
+    url: Url
+
+
+class WebhookEndpoint(Strict):
+    """A registered receiver; `secret` is shown when it is made or rotated, and never again."""
+
+    model_config = example(
+        id="whe_06avht7m3k5p8r2t4w6y9a1c3e",
+        url="https://app.example.org/hooks/likeness",
+        enabled=True,
+        created_at=_EARLY,
+        secret="whsec_shown_once",  # noqa: S106 - an example, not a secret
+    )
+
+    id: str
+    url: str
+    enabled: bool
+    created_at: datetime
+    secret: str | None = None
+
+
+class WebhookEndpointList(Strict):
+    data: tuple[WebhookEndpoint, ...]
+
+
+Scope = Literal["identities:write", "jobs:write", "jobs:read", "admin"]
+
+
+class KeyRequest(Strict):
+    """A key to make: for whom, and what it may do."""
+
+    model_config = example(tenant="acme", name="web app", scopes=["identities:write", "jobs:write", "jobs:read"])
+
+    tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    name: Annotated[str, Field(max_length=100)] = ""
+    scopes: Annotated[frozenset[Scope], Field(min_length=1)]
+
+
+class Key(Strict):
+    """An API key without its secret; `token` is shown when it is made or rotated, and never again."""
+
+    id: str
+    tenant: str
+    name: str
+    scopes: tuple[Scope, ...]
+    created_at: datetime
+    revoked_at: datetime | None = None
+    token: str | None = None
+
+
+class KeyList(Strict):
+    data: tuple[Key, ...]
+
+
+class Model(Strict):
+    """A pack that this installation can use."""
+
+    id: str
+    name: str
+    default: bool
+    provider: str | None = None
+
+
+class ModelList(Strict):
+    data: tuple[Model, ...]
+
+
+class QueueCapacity(Strict):
+    name: str
+    queued: int
+    running: int
+    limit: int | None = None
+    oldest_age_s: float | None = None
+
+
+class Capacity(Strict):
+    """How full the service is, and how much of it this tenant uses."""
+
+    queues: tuple[QueueCapacity, ...]
+    workers: int
+    accepting: bool
+    tenant: dict[str, int]
+
+
+class Health(BaseModel):
+    status: Literal["ok", "starting", "unavailable"]
+    checks: dict[str, JsonValue] = Field(default_factory=dict)
