@@ -1,0 +1,124 @@
+"""S-14: containers run as nobody, on a read-only root, without capabilities or new privileges, and carry no secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+MANIFESTS = [
+    document
+    for path in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+]
+WORKLOADS = [m for m in MANIFESTS if m["kind"] in ("Deployment", "StatefulSet")]
+SECRET = re.compile(r"lk_[a-z0-9]+_[A-Za-z0-9_-]{20,}|whsec_|password|BEGIN [A-Z ]*PRIVATE KEY", re.IGNORECASE)
+
+
+def test_image_runs_as_nobody_with_a_health_check() -> None:
+    final_stage = (ROOT / "Dockerfile").read_text().split("\nFROM ")[-1]
+    instructions = [line.split()[0] for line in final_stage.splitlines() if re.match(r"[A-Z]+ ", line)]
+    assert re.search(r"^USER (?!0|root)\d+:\d+$", final_stage, re.MULTILINE)
+    assert instructions.index("USER") > max(i for i, name in enumerate(instructions) if name in ("RUN", "COPY"))
+    assert {"HEALTHCHECK", "CMD"} <= set(instructions)
+
+
+def test_image_is_built_for_cpu_and_gpu_from_the_lock() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert {"base-cpu", "base-gpu"} <= set(re.findall(r" AS (\S+)", dockerfile))
+    assert "-c requirements.lock" in dockerfile
+    assert not re.search(r":latest", dockerfile)
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_compose_service_is_hardened(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
+    assert service["restart"] == "unless-stopped"
+    assert not service.get("privileged")
+    assert not any("docker.sock" in volume for volume in service.get("volumes", []))
+
+
+def test_compose_workers_and_store_have_no_way_out() -> None:
+    assert COMPOSE["networks"]["inside"]["internal"] is True
+    for name, service in COMPOSE["services"].items():
+        if name != "api":
+            assert service["networks"] == ["inside"]
+            assert "ports" not in service
+
+
+def test_compose_publishes_to_this_machine_only() -> None:
+    assert all(port.startswith("127.0.0.1:") for port in COMPOSE["services"]["api"]["ports"])
+
+
+def test_stores_neither_evict_nor_forget() -> None:
+    commands = [COMPOSE["services"]["valkey"]["command"]]
+    commands += [_containers(m)[0]["args"] for m in WORKLOADS if m["metadata"]["name"] == "valkey"]
+    for command in commands:
+        options = dict(pairwise(command))
+        assert options["--maxmemory-policy"] == "noeviction"
+        assert options["--appendonly"] == "yes"
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda m: m["metadata"]["name"])
+def test_kubernetes_workload_is_hardened(workload: dict[str, Any]) -> None:
+    pod = workload["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in _containers(workload):
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert "memory" in container["resources"]["limits"]
+
+
+def test_kubernetes_selectors_meet_their_pods() -> None:
+    labels = [workload["spec"]["template"]["metadata"]["labels"] for workload in WORKLOADS]
+    selectors = [m["spec"]["selector"] for m in MANIFESTS if m["kind"] == "Service"]
+    selectors += [m["spec"]["podSelector"]["matchLabels"] for m in MANIFESTS if m["kind"] == "NetworkPolicy"]
+    assert selectors
+    for selector in selectors:
+        assert any(selector.items() <= pod.items() for pod in labels)
+
+
+def test_kustomization_lists_every_manifest() -> None:
+    folder = ROOT / "deploy" / "kubernetes"
+    listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+    assert sorted([*listed, "kustomization.yaml"]) == sorted(path.name for path in folder.glob("*.yaml"))
+
+
+def test_deployment_files_carry_no_secret() -> None:
+    files = [
+        ROOT / "Dockerfile",
+        ROOT / "docker-compose.yml",
+        *(p for p in (ROOT / "deploy").rglob("*") if p.is_file()),
+    ]
+    assert [str(path) for path in files if SECRET.search(path.read_text())] == []
+
+
+def test_dashboard_and_rules_use_metrics_that_exist() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus-rules.yml").read_text())
+    dashboard = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
+    expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    expressions += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    named = {name for expression in expressions for name in re.findall(r"likeness_[a-z_]+", expression)}
+    sources = "".join(path.read_text() for package in ("service", "worker") for path in (ROOT / package).rglob("*.py"))
+    stems = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in named}
+    assert stems
+    assert [stem for stem in stems if stem not in sources] == []
+
+
+def _containers(workload: dict[str, Any]) -> list[dict[str, Any]]:
+    return workload["spec"]["template"]["spec"]["containers"]
