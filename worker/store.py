@@ -70,6 +70,16 @@ def reaching() -> Iterator[None]:
         raise
 
 
+def texts(reply: Reply) -> list[str]:
+    """The members of a reply as text; the client's own types leave open whether they are bytes."""
+    return [member.decode() if isinstance(member, bytes) else str(member) for member in reply]
+
+
+def text_fields(reply: Reply) -> dict[str, str]:
+    """A hash's fields as text."""
+    return dict(zip(texts(reply.keys()), texts(reply.values()), strict=True))
+
+
 class Scripts:
     """The scripts of `worker/lua`, each called with one JSON object of named arguments."""
 
@@ -83,8 +93,10 @@ class Scripts:
         Raises:
             StoreUnavailable, StoreFull
         """
+        # Lua reads a JSON null as a true value, so what is not there is left out.
+        given = {key: value for key, value in arguments.items() if value is not None}
         with reaching():
-            return self._script(name)(args=[json.dumps(arguments)], client=client)
+            return self._script(name)(args=[json.dumps(given)], client=client)
 
     def run_durably(self, name: str, arguments: Mapping[str, Any]) -> Reply:
         """The script's answer, once what it wrote is on the store's disk where the store can say so."""
@@ -113,10 +125,11 @@ class Scripts:
 
 
 def _source(name: str, with_flags: bool) -> str:
-    """A script's text; its `-- flags: …` line becomes a shebang where the server knows one (7.0)."""
+    """A script's text: `-- uses: x` brings x.lua in, `-- flags: f` becomes a shebang where servers know one (7.0)."""
     text = (LUA / f"{name}.lua").read_text()
-    flags = re.match(r"-- flags: (\S+)\n", text)
-    return f"#!lua flags={flags[1]}\n{text}" if flags and with_flags else text
+    used = "".join((LUA / f"{module}.lua").read_text() for module in re.findall(r"^-- uses: (\w+)$", text, re.M))
+    flags = re.search(r"^-- flags: (\S+)$", text, re.M)
+    return (f"#!lua flags={flags[1]}\n" if flags and with_flags else "") + used + text
 
 
 def _version(server: Mapping[str, Any]) -> tuple[int, ...]:

@@ -1,0 +1,91 @@
+"""A real store for every test that wants one: one Valkey per session on a unix socket, emptied for each test."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from service.embedded_store import find_store_server
+
+START_TIMEOUT_S = 10.0
+
+
+class StoreServer:
+    """A Valkey of our own in a directory; may be killed and started again on what it left there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.socket = directory / "store.sock"
+        self.url = f"unix://{self.socket}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "dir": str(self.directory),
+            "save": "",
+            "appendonly": "yes",
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        with (self.directory / "store.log").open("ab") as log:
+            self._process = subprocess.Popen([str(find_store_server()), *arguments], stdout=log, stderr=log)
+        self._wait_until_it_answers()
+
+    def kill(self) -> None:
+        """As `kill -9`: whatever is not on the disk is lost."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=START_TIMEOUT_S)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                Redis.from_url(self.url, socket_timeout=1.0).ping()
+                return
+            except RedisError:
+                time.sleep(0.02)
+        raise TimeoutError(f"no store on {self.socket} within {START_TIMEOUT_S} s")
+
+
+@pytest.fixture(scope="session")
+def store_server() -> Iterator[StoreServer]:
+    """The session's shared store server; tests that kill or fill a store start one of their own."""
+    # Not under pytest's own directories: a socket's path may have at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        server = StoreServer(Path(directory))
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def own_store_server() -> Iterator[StoreServer]:
+    """A store server that this test alone uses and may kill."""
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        server = StoreServer(Path(directory))
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def store(store_server: StoreServer) -> Iterator[Redis]:
+    """A client of an empty store."""
+    with Redis.from_url(store_server.url, socket_timeout=5.0) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def store_url(store: Redis, store_server: StoreServer) -> str:
+    """The address of the store that `store` talks to."""
+    return store_server.url

@@ -1,0 +1,34 @@
+-- flags: allow-oom
+-- Take from the lines what RQ may hold now: tenants in turn, each tenant's own by priority and age.
+-- uses: tasks
+-- Returns a flat list: task, attempt, task, attempt, …
+local a = cjson.decode(ARGV[1])
+local turn, delivered = 'lk:turn:' .. a.queue, 'lk:delivered:' .. a.queue
+local picked = {}
+
+local function serve(tenant)
+  local line, out = 'lk:line:' .. a.queue .. ':' .. tenant, 'lk:out:' .. a.queue .. ':' .. tenant
+  local share = tonumber(redis.call('HGET', 'lk:tenant:' .. tenant, 'max_running')) or a.tenant_running
+  if redis.call('SCARD', out) >= share then return false end
+  local task = redis.call('ZPOPMIN', line)[1]
+  if redis.call('EXISTS', line) == 0 then redis.call('ZREM', turn, tenant)
+  else redis.call('ZADD', turn, redis.call('INCR', turn .. ':clock'), tenant) end
+  if not task then return false end
+  redis.call('SADD', delivered, task)
+  redis.call('SADD', out, task)
+  redis.call('HSET', 'lk:task:' .. task, 'state', 'delivered')
+  table.insert(picked, task)
+  table.insert(picked, redis.call('HGET', 'lk:task:' .. task, 'attempt'))
+  return true
+end
+
+local room = a.window - redis.call('SCARD', delivered)
+while room > 0 do
+  local served = false
+  for _, tenant in ipairs(redis.call('ZRANGE', turn, 0, -1)) do
+    if serve(tenant) then served = true break end
+  end
+  if not served then break end
+  room = room - 1
+end
+return picked

@@ -1,0 +1,23 @@
+-- flags: allow-oom
+-- Replace a film's first task by one task per segment; a few stand in line, the others are held back.
+-- uses: tasks
+local a = cjson.decode(ARGV[1])
+local task, why = fenced(a.task, a.attempt, a.job)
+if not task then return why end
+if task.status == 'canceling' then return 'canceling' end
+local job = 'lk:job:' .. a.job
+for index, part in ipairs(a.parts) do
+  local state = index <= a.in_flight and 'waiting' or 'held'
+  add_task(part, a.job, task.tenant, task.queue, task.class, state)
+  if state == 'held' then
+    redis.call('RPUSH', job .. ':held', part)
+  else
+    redis.call('ZADD', 'lk:active', a.now_ms, part)
+    stand_in_line(part, task.tenant, task.queue, task.class, a.now_ms)
+  end
+end
+leave(a.task, task.tenant, task.queue)
+redis.call('HSET', 'lk:task:' .. a.task, 'state', 'done')
+redis.call('HSET', job, 'plan', a.plan, 'parts_left', #a.parts, 'progress_done', 0, 'progress_total', a.total,
+  'progress_unit', a.unit)
+return 'planned'

@@ -1,0 +1,24 @@
+-- flags: allow-oom
+-- Record a segment by its hash, let the next one into the line, and after the last one let the mux in.
+-- uses: tasks
+local a = cjson.decode(ARGV[1])
+local task, why = fenced(a.task, a.attempt, a.job)
+if not task then return why end
+if task.status == 'canceling' then return 'canceling' end
+local job = 'lk:job:' .. a.job
+leave(a.task, task.tenant, task.queue)
+redis.call('HSET', 'lk:task:' .. a.task, 'state', 'done', 'outcome', a.outcome)
+redis.call('HSET', job .. ':parts', a.task, a.outcome)
+redis.call('HINCRBY', job, 'version', 1)
+
+local following = redis.call('LPOP', job .. ':held')
+if redis.call('HINCRBY', job, 'parts_left', -1) == 0 then
+  following = a.job .. '-mux'
+  add_task(following, a.job, task.tenant, task.queue, task.class, 'waiting')
+end
+if following then
+  redis.call('HSET', 'lk:task:' .. following, 'state', 'waiting')
+  redis.call('ZADD', 'lk:active', a.now_ms, following)
+  stand_in_line(following, task.tenant, task.queue, task.class, a.now_ms)
+end
+return 'finished'

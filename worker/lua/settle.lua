@@ -1,0 +1,58 @@
+-- flags: allow-oom
+-- End a job, once: a late twin, a second commit or a cancelled attempt's success changes nothing.
+-- uses: tasks
+-- Returns the status the job ended with, 'canceling' when only a cancellation may end it, or 'superseded'.
+local a = cjson.decode(ARGV[1])
+local job = 'lk:job:' .. a.job
+local status = redis.call('HGET', job, 'status')
+if not status or FINAL[status] then return 'superseded' end
+if a.task then
+  local task, why = fenced(a.task, a.attempt, a.job)
+  if not task then return why end
+end
+if status == 'canceling' and a.status == 'succeeded' then return 'canceling' end
+
+local ending, fields = a.status, a.fields
+local reason = redis.call('HGET', job, 'cancel_reason')
+if ending == 'canceled' and reason == 'deadline_exceeded' then
+  ending = 'expired'
+  fields.error = '{"code":"deadline_exceeded","detail":"The job was not done by its deadline."}'
+end
+fields.status = ending
+for name, value in pairs(fields) do redis.call('HSET', job, name, value) end
+redis.call('HINCRBY', job, 'version', 1)
+
+local tenant = redis.call('HGET', job, 'tenant')
+for _, name in ipairs(redis.call('SMEMBERS', job .. ':tasks')) do
+  leave(name, tenant, redis.call('HGET', 'lk:task:' .. name, 'queue'))
+  redis.call('DEL', 'lk:task:' .. name)
+end
+redis.call('DEL', job .. ':tasks', job .. ':held', job .. ':parts')
+redis.call('ZREM', 'lk:jobs:active', a.job)
+redis.call('ZREM', 'lk:deadlines', a.job)
+redis.call('SREM', 'lk:tenant:' .. tenant .. ':active', a.job)
+local bytes = tonumber(redis.call('HGET', job, 'input_bytes') or 0)
+redis.call('HINCRBY', 'lk:bytes', tenant, -bytes)
+redis.call('HINCRBY', 'lk:bytes', '*', -bytes)
+for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
+  redis.call('SREM', 'lk:media:' .. upload .. ':holds', a.job)
+end
+if a.dead then redis.call('ZADD', 'lk:dead', a.now, a.job) end
+redis.call('HINCRBY', 'lk:stats', ending .. ':' .. redis.call('HGET', job, 'kind'), 1)
+
+local function post(message, endpoint)
+  redis.call('HSET', 'lk:outbox:' .. message, 'job', a.job, 'tenant', tenant, 'endpoint', endpoint, 'attempt', 0)
+  redis.call('EXPIRE', 'lk:outbox:' .. message, a.record_ttl_s)
+  redis.call('ZADD', 'lk:outbox', a.now, message)
+end
+local suffix = string.sub(a.job, 5)
+if redis.call('HEXISTS', job, 'webhook') == 1 then post('msg_' .. suffix, '') end
+for _, endpoint in ipairs(redis.call('SMEMBERS', 'lk:tenant:' .. tenant .. ':endpoints')) do
+  post('msg_' .. suffix .. '_' .. string.sub(endpoint, 5), endpoint)
+end
+
+redis.call('ZADD', 'lk:expiry', fields.expires_at, a.job)
+redis.call('EXPIRE', job, a.record_ttl_s)
+emit(a.job, 'completed', cjson.encode({status = ending}))
+redis.call('EXPIRE', job .. ':events', a.record_ttl_s)
+return ending
