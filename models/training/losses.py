@@ -1,0 +1,94 @@
+"""The paper's loss terms (method.md 6), with the open pack's encoder in the place of ArcFace and VGG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.networks.dlib_resnet import DlibResnet
+
+CHIP_SIZE = 150
+PERCEPTUAL_DEPTH = 2  # levels of the encoder below the stem: texture, not yet identity
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the terms; the paper's, with `real` for pairs whose truth is a photograph of the same person."""
+
+    reconstruction: float = 30.0
+    perceptual: float = 5.0
+    identity: float = 3.0
+    mask: float = 10.0
+    adversarial: float = 0.1
+    features: float = 1.0
+    real: float = 0.5
+
+
+class FaceEncoder(nn.Module):
+    """The open pack's encoder looking at swap crops, differentiable: embeddings and early features."""
+
+    chip_grid: Tensor
+    mean: Tensor
+
+    def __init__(self, resnet: DlibResnet, embedding_mean: Tensor, crop_to_chip: Tensor) -> None:
+        super().__init__()
+        self.resnet = resnet
+        self.register_buffer("mean", embedding_mean, persistent=False)
+        self.register_buffer("chip_grid", _sampling_grid(crop_to_chip, CHIP_SIZE, 224), persistent=False)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns centred unit embeddings [n, 128] and the features of `PERCEPTUAL_DEPTH` levels and the stem."""
+        grid = self.chip_grid.expand(len(crops), -1, -1, -1)
+        chips = F.grid_sample(crops, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        features = self.resnet.features(chips)
+        embedding = self.resnet.embed(features[-1].mean((2, 3)))
+        return F.normalize(embedding - self.mean, dim=1), features[: PERCEPTUAL_DEPTH + 1]
+
+
+def _sampling_grid(matrix: Tensor, size: int, source: int) -> Tensor:
+    """Returns the grid_sample grid [1, size, size, 2] of the crop that `matrix` [2, 3] maps a source image to."""
+    inverse = torch.linalg.inv(torch.cat([matrix, matrix.new_tensor([[0, 0, 1]])]))
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    places = torch.stack([x, y, torch.ones_like(x)], -1).to(matrix.dtype) @ inverse[:2].T
+    return ((places + 0.5) / source * 2 - 1).float()[None]
+
+
+def over_mask(error: Tensor, mask: Tensor) -> Tensor:
+    """Returns the mean of an error [n, c, h, w] over the masked area of each sample [n]."""
+    return (error * mask).sum((1, 2, 3)) / (error.shape[1] * mask.sum((1, 2, 3)) + 1e-6)
+
+
+def reconstruction(face: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """Returns the L1 distance inside the face, per sample [n]."""
+    return over_mask((face - truth).abs(), mask)
+
+
+def perceptual(ours: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    """Returns the features' squared distance relative to their own energy, per sample [n]."""
+    terms = [
+        ((a - b) ** 2).mean((1, 2, 3)) / ((b**2).mean((1, 2, 3)) + 1e-6) for a, b in zip(ours, wanted, strict=True)
+    ]
+    return torch.stack(terms).mean(0)
+
+
+def teacher_quality(source: Tensor, teacher: Tensor, quality: Tensor) -> Tensor:
+    """Returns alpha = cos(z_source, z_teacher)^2 * Q per sample [n] (the paper's reweighting)."""
+    return (source * teacher).sum(1).clamp(min=0) ** 2 * quality
+
+
+def mask_entropy(mask: Tensor, truth: Tensor) -> Tensor:
+    """Returns the cross entropy of the mask head: an L1 on the composite would teach it to hedge."""
+    return F.binary_cross_entropy(mask.float().clamp(1e-4, 1 - 1e-4), truth)
+
+
+def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Returns the discriminator's loss on verdicts about photographs and about swaps."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def feature_matching(ours: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    """Returns how far the discriminator's features of swaps are from those of what they should look like."""
+    return torch.stack([(a - b.detach()).abs().mean() for a, b in zip(ours, wanted, strict=True)]).mean()

@@ -1,0 +1,182 @@
+"""Batches for the trainer: who is put on whom, and what the result should look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.inference.alignment import transform
+from models.inference.arrays import Affine, Landmarks, RgbImage
+from models.inference.face_texture import SIZE, CanonicalFace
+from models.training.dataset import FaceSet, centred
+from models.training.teacher import Source, morph, teach
+
+Kind = Literal["self", "same", "cross"]
+Generator = np.random.Generator
+Array = NDArray[Any]
+
+TURN_DEG, ZOOM, MOVE_PX, GAIN = 6.0, 0.07, 4.0, 0.15
+MESH_NOISE_PX = 0.35  # the mesh network's own jitter on video
+
+
+@dataclass(frozen=True)
+class PairMix:
+    """How a batch is mixed: `same` and `self_` are shares of targets, `morphs` and `blurred` of identities."""
+
+    identities: int = 2
+    targets: int = 4
+    same: float = 0.4
+    self_: float = 0.1
+    morphs: float = 0.3
+    blurred: float = 0.15
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's material, `identities` x `targets` samples, identities outermost; images RGB float32 in 0..1.
+
+    target, texture, truth [n, 3, 224, 224]; mask [n, 1, 224, 224]; embeddings [identities, 128];
+    real [n]: 1 where the truth is a photograph, 0 where it is the teacher's; trust [n]: the free labels of how good
+    the teacher's sample is, 0..1.
+    """
+
+    target: Tensor
+    texture: Tensor
+    truth: Tensor
+    mask: Tensor
+    embeddings: Tensor
+    real: Tensor
+    trust: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Sample:
+    target: RgbImage
+    texture: RgbImage
+    truth: RgbImage
+    mask: Array
+    real: float
+    trust: float
+
+
+@dataclass(frozen=True)
+class PairMaker:
+    """Draws batches from the training rows; batch k of a seed is always the same batch."""
+
+    faces: FaceSet
+    canonical: CanonicalFace
+    mix: PairMix
+    seed: int
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of one step."""
+        rng = np.random.default_rng((self.seed, step))
+        groups = [self._identity(rng) for _ in range(self.mix.identities)]
+        samples = [sample for _, group in groups for sample in group]
+        return Batch(
+            target=_images([s.target for s in samples]),
+            texture=_images([s.texture for s in samples]),
+            truth=_images([s.truth for s in samples]),
+            mask=torch.from_numpy(np.stack([s.mask for s in samples])[:, None].astype(np.float32)),
+            embeddings=torch.from_numpy(np.stack([embedding for embedding, _ in groups])),
+            real=torch.tensor([s.real for s in samples]),
+            trust=torch.tensor([s.trust for s in samples]),
+        )
+
+    def batches(self, first: int) -> Iterator[Batch]:
+        """Yield batches from a step on, each prepared while the one before is trained on."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self.batch, first)
+            for step in range(first + 1, 1 << 40):
+                ready, ahead = ahead, pool.submit(self.batch, step)
+                yield ready.result()
+
+    def _identity(self, rng: Generator) -> tuple[Array, list[Sample]]:
+        row = int(rng.choice(self._several if rng.random() < 0.7 else self._rows))
+        source = Source(self.faces.textures[row], self.faces.meshes[row])
+        embedding = self.faces.embeddings[self._other_photo(row, rng)]
+        if rng.random() < self.mix.morphs:
+            second = int(rng.choice(self._like(row)))
+            share = float(rng.uniform(0.2, 0.5))
+            source = morph(source, Source(self.faces.textures[second], self.faces.meshes[second]), share)
+            embedding = centred(embedding * (1 - share) + self.faces.embeddings[second] * share, np.float32(0))
+            kinds: list[Kind] = ["cross"] * self.mix.targets
+        else:
+            kinds = [self._kind(rng) for _ in range(self.mix.targets)]
+        if rng.random() < self.mix.blurred:
+            soft = cv2.GaussianBlur(source.texture, (0, 0), float(rng.uniform(0.5, 1.3)))
+            source = Source(np.asarray(soft, np.uint8), source.mesh)
+        return embedding, [self._sample(row, source, kind, rng) for kind in kinds]
+
+    def _kind(self, rng: Generator) -> Kind:
+        draw = float(rng.random())
+        return "same" if draw < self.mix.same else "self" if draw < self.mix.same + self.mix.self_ else "cross"
+
+    def _sample(self, row: int, source: Source, kind: Kind, rng: Generator) -> Sample:
+        target_row = self._target(row, kind, rng)
+        change = _random_change(rng)
+        gain = rng.uniform(1 - GAIN, 1 + GAIN, 3)
+        target = np.clip(self.faces.swap_crop(target_row, change) * gain + 0.5, 0, 255).astype(np.uint8)
+        mesh = transform(self.faces.meshes[target_row], change)
+        mesh += rng.normal(0, MESH_NOISE_PX, mesh.shape).astype(np.float32)
+        swap, placed = teach(self.canonical, source, target, mesh)
+        real = target_row != row and kind == "same" or kind == "self"
+        gap = abs(float(self.faces.yaws[row] - self.faces.yaws[target_row]))
+        trust = float(np.exp(-((gap / 25) ** 2))) * float(np.clip(self.faces.weights[row] / 0.9, 0, 1))
+        truth = target if real else swap
+        return Sample(target, placed.texture, truth, placed.mask, float(real), 1.0 if real else trust)
+
+    def _target(self, row: int, kind: Kind, rng: Generator) -> int:
+        if kind == "self":
+            return row
+        if kind == "same":
+            return self._other_photo(row, rng)
+        drawn = rng.choice(self._rows, 4)
+        others = drawn[self.faces.persons[drawn] != self.faces.persons[row]]
+        apart = np.abs(self.faces.yaws[others] - self.faces.yaws[row])
+        return int(others[apart.argmin()]) if len(others) else row
+
+    def _other_photo(self, row: int, rng: Generator) -> int:
+        """Return another photo of the same person, on the same side of the mirror; the same one if there is none."""
+        half = len(self.faces.persons) // 2
+        rows = self.faces.rows_of[str(self.faces.persons[row])]
+        rows = rows[(rows != row) & ((rows < half) == (row < half))]
+        return int(rng.choice(rows)) if len(rows) else row
+
+    def _like(self, row: int) -> Array:
+        """Return rows with a similar pose, so that a mix of two textures is a face and not a ghost."""
+        near = np.abs(self.faces.yaws[self._rows] - self.faces.yaws[row]) < 12
+        return self._rows[near] if near.any() else self._rows
+
+    @cached_property
+    def _rows(self) -> Array:
+        return self.faces.training_rows
+
+    @cached_property
+    def _several(self) -> Array:
+        """Training rows of people with more than one photo (a photo and its mirror image are one)."""
+        return np.array([row for row in self._rows if len(self.faces.rows_of[str(self.faces.persons[row])]) > 2])
+
+
+def _random_change(rng: Generator) -> Affine:
+    angle, zoom = np.radians(rng.uniform(-TURN_DEG, TURN_DEG)), 1 + rng.uniform(-ZOOM, ZOOM)
+    linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = np.full(2, (SIZE - 1) / 2)
+    return np.column_stack([linear, centre - linear @ centre + rng.uniform(-MOVE_PX, MOVE_PX, 2)])
+
+
+def _images(images: list[RgbImage]) -> Tensor:
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return stacked.float().div(255).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,282 @@
+"""Distils the teacher into the open pack's IIM and IDN (training.md): `make train`, or `python -m models.training.train`.
+
+Resumable: state is written to `var/training/runs/<run>/state.pt` every few minutes and on SIGTERM, and batch k of a
+seed is always the same, so a run that was stopped goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.inference.alignment import compose
+from models.inference.face_texture import CanonicalFace
+from models.networks.discriminator import PatchDiscriminator
+from models.networks.dlib_resnet import load_dlib_resnet
+from models.networks.idn import IDN
+from models.networks.iim import OpenIIM, one_identity
+from models.training import losses
+from models.training.dataset import CANONICAL, CHIP_OF_TEMPLATE, SWAP_SHIFT, FaceSet
+from models.training.pairs import Batch, PairMaker, PairMix
+
+PARTS = ("texture", "iim", "same", "adversarial", "reweighting")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. `without` names parts left out, for ablations; `images` is the length of the schedule."""
+
+    run: str = "main"
+    images: int = 90_000
+    seed: int = 1
+    threads: int = 2
+    rate: float = 2e-3
+    base_factor: float = 1.5  # unit-norm rows need large steps,
+    linear_factor: float = 0.1  # and the linears small ones, or the IIM collapses
+    warm_up_steps: int = 60
+    adversarial_from: float = 0.2  # share of the schedule
+    ema: float = 0.998
+    save_every_s: float = 300.0
+    log_every: int = 50
+    without: tuple[str, ...] = ()
+    weights: losses.Weights = field(default_factory=losses.Weights)
+    mix: PairMix = field(default_factory=PairMix)
+
+    def uses(self, part: str) -> bool:
+        return part not in self.without
+
+
+class Student(nn.Module):
+    """The open pack's IIM and IDN as one module."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
+        guided = config.uses("texture")
+        self.guided, self.specialised = guided, config.uses("iim")
+        self.iim = OpenIIM(inputs=6 if guided else 3)
+        self.idn = IDN(6, "blend") if guided else IDN(3, "paper")
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns face and mask of a batch: each identity's images go through ordinary convolutions together."""
+        embeddings = batch.embeddings if self.specialised else torch.zeros_like(batch.embeddings)
+        weights = self.iim(embeddings)
+        targets, textures = batch.target.chunk(len(embeddings)), batch.texture.chunk(len(embeddings))
+        outputs = [
+            self.idn(target, one_identity(weights, i), texture if self.guided else None)
+            for i, (target, texture) in enumerate(zip(targets, textures, strict=True))
+        ]
+        return torch.cat([face for face, _ in outputs]), torch.cat([mask for _, mask in outputs])
+
+
+def parameter_groups(student: Student, config: TrainConfig) -> list[dict[str, object]]:
+    """Returns Adam's groups: bases fast, linears of the IIM slow, heads at the plain rate."""
+    bases, linears = [], []
+    for name, parameter in student.iim.named_parameters():
+        (bases if name.startswith(("pointwise", "kernel_base")) else linears).append(parameter)
+    return [
+        {"params": bases, "factor": config.base_factor},
+        {"params": linears, "factor": config.linear_factor},
+        {"params": list(student.idn.parameters()), "factor": 1.0},
+    ]
+
+
+class Trainer:
+    """Everything a run consists of; `step` does one update of the student and, late, of the discriminator."""
+
+    def __init__(self, config: TrainConfig, faces: FaceSet, encoder: Path, device: torch.device) -> None:
+        self.config, self.device = config, device
+        torch.manual_seed(config.seed)
+        self.student = Student(config).to(device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.student).requires_grad_(False)
+        self.judge = PatchDiscriminator(32).to(device, memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(parameter_groups(self.student, config), config.rate, betas=(0.5, 0.99))
+        self.judge_optimiser = torch.optim.Adam(self.judge.parameters(), 4e-4, betas=(0.0, 0.99))
+        self.encoder = face_encoder(faces, encoder).to(device)
+        mix = config.mix if config.uses("same") else replace(config.mix, same=0.0)
+        self.pairs = PairMaker(faces, CanonicalFace.load(CANONICAL), mix, config.seed)
+        self.steps = 0
+
+    @property
+    def images_per_step(self) -> int:
+        return self.config.mix.identities * self.config.mix.targets
+
+    @property
+    def progress(self) -> float:
+        """Share of the schedule that is done."""
+        return min(1.0, self.steps * self.images_per_step / self.config.images)
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Does one update and returns the unweighted loss terms."""
+        self._set_rate()
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            face, mask = self.student(batch)
+        # The true hull mask, not the predicted one: through an L1 the net would learn to show half of each.
+        shown = batch.target + (face.float() - batch.target) * batch.mask
+        terms = self._terms(batch, face.float(), shown, mask.float())
+        weights = self.config.weights
+        total = torch.stack([terms[name] * getattr(weights, name) for name in terms]).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
+        self.optimiser.step()
+        if "adversarial" in terms:
+            terms["judge"] = self._teach_judge(shown.detach(), batch.target)
+        self.steps += 1
+        self._follow()
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def _terms(self, batch: Batch, face: Tensor, shown: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        z_shown, features = self.encoder(shown)
+        with torch.no_grad():
+            z_truth, wanted = self.encoder(batch.truth)
+        z_source = batch.embeddings.repeat_interleave(self.config.mix.targets, 0)
+        alpha = losses.teacher_quality(z_source, z_truth, batch.trust)
+        alpha = torch.where(batch.real > 0, self.config.weights.real, alpha / 0.6)  # cos^2 of good samples is about .6
+        if not self.config.uses("reweighting"):
+            alpha = torch.where(batch.real > 0, self.config.weights.real, 1.0)
+        terms = {
+            "reconstruction": (alpha * losses.reconstruction(face, batch.truth, batch.mask)).mean(),
+            "perceptual": (alpha * losses.perceptual(features, wanted)).mean(),
+            "identity": (1 - (z_shown * z_source).sum(1)).mean(),
+            "mask": losses.mask_entropy(mask, batch.mask),
+        }
+        if self.config.uses("adversarial") and self.progress >= self.config.adversarial_from:
+            verdict, seen = self.judge(_patch(shown, self.steps))
+            with torch.no_grad():
+                _, wanted_seen = self.judge(_patch(batch.truth, self.steps))
+            terms["adversarial"], terms["features"] = -verdict.mean(), losses.feature_matching(seen, wanted_seen)
+        return terms
+
+    def _teach_judge(self, shown: Tensor, photographs: Tensor) -> Tensor:
+        real, _ = self.judge(_patch(photographs, self.steps))
+        fake, _ = self.judge(_patch(shown, self.steps))
+        loss = losses.discriminator_hinge(real, fake)
+        self.judge_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.judge_optimiser.step()
+        return loss
+
+    def _set_rate(self) -> None:
+        warm = min(1.0, (self.steps + 1) / self.config.warm_up_steps)
+        rest = min(1.0, max(0.05, (1 - self.progress) / 0.6))  # flat, then falling over the last 60 %
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.rate * group["factor"] * warm * rest
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        decay = min(self.config.ema, (1 + self.steps) / (10 + self.steps))
+        for slow, fast in zip(self.average.parameters(), self.student.parameters(), strict=True):
+            slow.lerp_(fast, 1 - decay)
+        for slow, fast in zip(self.average.buffers(), self.student.buffers(), strict=True):
+            slow.copy_(fast)
+
+    def state(self) -> dict[str, object]:
+        parts = ("student", "average", "judge", "optimiser", "judge_optimiser")
+        return {"steps": self.steps, "config": asdict(self.config)} | {p: getattr(self, p).state_dict() for p in parts}
+
+    def resume(self, state: dict[str, object]) -> None:
+        for part in ("student", "average", "judge", "optimiser", "judge_optimiser"):
+            getattr(self, part).load_state_dict(state[part])
+        self.steps = int(str(state["steps"]))
+
+
+def face_encoder(faces: FaceSet, encoder: Path) -> losses.FaceEncoder:
+    """Returns the open pack's encoder, frozen, looking at swap crops as production looks at photographs."""
+    unshift = np.array([[1, 0, -SWAP_SHIFT[0]], [0, 1, -SWAP_SHIFT[1]]])
+    crop_to_chip = torch.from_numpy(compose(CHIP_OF_TEMPLATE, unshift))
+    mean = torch.from_numpy(np.asarray(faces.embedding_mean, np.float32))
+    return losses.FaceEncoder(load_dlib_resnet(encoder), mean, crop_to_chip)
+
+
+def _patch(images: Tensor, step: int, size: int = 112) -> Tensor:
+    """Returns the part of the crops the judge looks at in this step: a quarter of the cost of all of it."""
+    rng = np.random.default_rng(step)
+    left, top = (int(v) for v in rng.integers((24, 16), (88, 96)))
+    return images[:, :, top : top + size, left : left + size]
+
+
+def train(config: TrainConfig, folder: Path, encoder: Path) -> None:
+    """Trains until the schedule ends or SIGTERM comes; writes state, the curve and a line of progress as it goes."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(config.threads)
+    cv2.setNumThreads(1)
+    run = folder / "runs" / config.run
+    run.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config, FaceSet.load(folder / "faces"), encoder, device)
+    if (run / "state.pt").exists():
+        trainer.resume(torch.load(run / "state.pt", map_location=device, weights_only=True))
+    stopped = _on_termination()
+    saved = logged = time.monotonic()
+    recent: list[dict[str, float]] = []
+    for batch in trainer.pairs.batches(trainer.steps):
+        recent.append(trainer.step(batch.to(device)))
+        finished = trainer.progress >= 1 or bool(stopped)
+        if len(recent) == config.log_every:
+            _report(run, trainer, recent, time.monotonic() - logged)
+            logged, recent = time.monotonic(), []
+        if finished or time.monotonic() - saved > config.save_every_s:
+            _save(run / "state.pt", trainer)
+            saved = time.monotonic()
+        if finished:
+            return
+
+
+def _on_termination() -> list[int]:
+    received: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    return received
+
+
+def _save(path: Path, trainer: Trainer) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(trainer.state(), partial)
+    partial.replace(path)
+
+
+def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds: float) -> None:
+    names = ("reconstruction", "perceptual", "identity", "mask", "adversarial", "features", "judge")
+    means = {name: float(np.mean([r[name] for r in recent if name in r] or [np.nan])) for name in names}
+    images = trainer.steps * trainer.images_per_step
+    rate = len(recent) * trainer.images_per_step / seconds
+    eta_min = (trainer.config.images - images) / rate / 60
+    curve = run / "curve.csv"
+    new = not curve.exists()
+    with curve.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["images", "images_per_s", *names])
+        writer.writerow([images, f"{rate:.1f}", *(f"{value:.5f}" for value in means.values())])
+    shown = " ".join(f"{name} {value:.4f}" for name, value in means.items() if value == value)
+    sys.stdout.write(f"{images} images, {rate:.1f}/s, {eta_min:.0f} min left: {shown}\n")
+    sys.stdout.flush()
+
+
+def parse(arguments: Iterable[str] | None = None) -> tuple[TrainConfig, Path, Path]:
+    """Returns the run, its folder and the encoder's graph from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", default="main")
+    parser.add_argument("--images", type=int, default=TrainConfig.images)
+    parser.add_argument("--seed", type=int, default=TrainConfig.seed)
+    parser.add_argument("--threads", type=int, default=TrainConfig.threads)
+    parser.add_argument("--without", nargs="*", choices=PARTS, default=[])
+    parser.add_argument("--folder", type=Path, default=Path("var/training"))
+    parser.add_argument("--encoder", type=Path, default=Path("var/packs/open/encoder.onnx"))
+    found = parser.parse_args(None if arguments is None else list(arguments))
+    config = TrainConfig(found.run, found.images, found.seed, found.threads, without=tuple(found.without))
+    return config, found.folder, found.encoder
+
+
+if __name__ == "__main__":
+    train(*parse())
