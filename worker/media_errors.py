@@ -1,46 +1,46 @@
-"""What can be wrong with media: one error tree, each with a stable code and a message safe to show.
+"""What can be wrong with media: failures of a job that trying again would not mend.
 
-MediaError
-├── UnsupportedMedia   unsupported_media   a container, codec or pixel layout that is not accepted
-├── DamagedMedia       damaged_media       truncated or broken before the first usable picture
-├── MediaTooLarge      media_too_large     more pixels, frames or seconds than the limits allow
-├── MediaTimeout       media_timeout       decoding went on for longer than the job may take
-├── JobCanceled        canceled            whoever asked for the job has taken it back
-└── QualityTooLow      min_quality         the film was made, but is worse than the job accepts
+JobFailure (worker.errors)
+└── MediaError
+    ├── UnsupportedMedia   unsupported_media    a container, codec or pixel layout that is not accepted
+    ├── DamagedMedia       input_unreadable     truncated or broken before the first usable picture
+    ├── MediaTooLarge      too_large            more pixels, frames or seconds than the limits allow
+    ├── MediaTimeout       timed_out            the work went on for longer than the job may take
+    └── QualityTooLow      low_quality_result   the film was made, but is worse than the job accepts
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
 
-class MediaError(Exception):
-    """A failure caused by the media itself; `message` names no path and no user's file."""
+from worker.contract import FailureCode
+from worker.errors import JobFailure
 
-    code = "media_error"
+
+class MediaError(JobFailure):
+    """A failure caused by the media itself; the message names no path and no user's file."""
+
+    failure: ClassVar[FailureCode] = "input_unreadable"
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(self.failure, message)
 
 
-class UnsupportedMedia(MediaError):  # noqa: N818 - named by what it says, as HTTP's own 415
-    code = "unsupported_media"
+class UnsupportedMedia(MediaError):
+    failure = "unsupported_media"
 
 
-class DamagedMedia(MediaError):  # noqa: N818
-    code = "damaged_media"
+class DamagedMedia(MediaError):
+    failure = "input_unreadable"
 
 
-class MediaTooLarge(MediaError):  # noqa: N818
-    code = "media_too_large"
+class MediaTooLarge(MediaError):
+    failure = "too_large"
 
 
-class MediaTimeout(MediaError):  # noqa: N818
-    code = "media_timeout"
+class MediaTimeout(MediaError):
+    failure = "timed_out"
 
 
-class JobCanceled(MediaError):  # noqa: N818
-    code = "canceled"
-
-
-class QualityTooLow(MediaError):  # noqa: N818
-    code = "min_quality"
+class QualityTooLow(MediaError):
+    failure = "low_quality_result"

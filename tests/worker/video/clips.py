@@ -1,0 +1,211 @@
+"""Small clips made from the demo films, each with one property that real files have, and a filter to run on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+
+from models.inference.i420 import I420Frame
+from models.inference.options import FrameReport, SequenceReport
+from worker.video.encoder import EncoderSettings
+from worker.video.mux import MuxReport
+from worker.video.plan import FilmPlan, plan_film
+from worker.video.probe import VideoLimits
+from worker.video.segments import FilmSettings, SegmentOutcome, join_segments, swap_segment
+
+SAMPLES = Path(__file__).parents[3] / "service" / "samples"
+SOLO = SAMPLES / "solo_720p30.mp4"
+DUET = SAMPLES / "duet_720p2997.mp4"
+LIMITS = VideoLimits()
+FAST = EncoderSettings(preset="ultrafast", crf=12)
+
+
+class CornerFilter:
+    """Stands where the engine stands: darkens the frame's first 16x16 pixels and remembers the times it saw."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.warm: list[float] = []
+        self.sizes: set[tuple[int, int]] = set()
+
+    def swap(self, frame: I420Frame, time_s: float) -> FrameReport:
+        self.times.append(time_s)
+        self.sizes.add((frame.width, frame.height))
+        frame.y[:16, :16] = 16
+        frame.u[:8, :8] = 128
+        frame.v[:8, :8] = 128
+        return FrameReport((), 0.1, 0.2, 0.3)
+
+    def warm_up(self, frame: I420Frame, time_s: float) -> None:
+        self.warm.append(time_s)
+
+    def report(self) -> SequenceReport:
+        return SequenceReport((), len(self.times), 0, 0)
+
+
+def frames_of(path: Path, *, count: int | None = None, size: tuple[int, int] | None = None) -> list[VideoFrame]:
+    """The first `count` decoded frames, scaled to `size` (width, height)."""
+    frames: list[VideoFrame] = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            frames.append(frame if size is None else frame.reformat(*size, format="yuv420p"))
+            if count is not None and len(frames) >= count:
+                break
+    return frames
+
+
+def times_of(path: Path) -> list[Fraction]:
+    """Seconds at which each frame is shown, exactly."""
+    with av.open(str(path)) as container:
+        return [Fraction(frame.pts) * frame.time_base for frame in container.decode(video=0)]
+
+
+def packets_of(path: Path, kind: str) -> list[list[tuple[float | None, bytes]]]:
+    """For each track of `kind` its packets: time in seconds, and bytes."""
+    tracks: dict[int, list[tuple[float | None, bytes]]] = {}
+    with av.open(str(path)) as container:
+        streams = [stream for stream in container.streams if stream.type == kind]
+        for packet in container.demux(streams) if streams else ():
+            if packet.size:
+                time = None if packet.pts is None else float(packet.pts * packet.time_base)
+                tracks.setdefault(packet.stream_index, []).append((time, bytes(packet)))
+    return [tracks[index] for index in sorted(tracks)]
+
+
+@dataclass
+class Clip:
+    """What `write` puts into a file."""
+
+    frames: Sequence[VideoFrame]
+    pts: Sequence[int]
+    time_base: Fraction = Fraction(1, 30_000)
+    codec: str = "libx264"
+    pix_fmt: str = "yuv420p"
+    options: dict[str, str] = field(default_factory=lambda: {"preset": "ultrafast", "crf": "10"})
+    attributes: dict[str, Any] = field(default_factory=dict)
+    rotation: int | None = None
+    sounds: Sequence[Sound] = ()
+    chapters: Sequence[dict[str, Any]] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    container_options: dict[str, str] = field(default_factory=dict)
+    subtitles_from: Path | None = None
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A tone of `hertz`, from `start_s` on, for `seconds`."""
+
+    hertz: float = 440.0
+    seconds: float = 1.0
+    start_s: float = 0.0
+    codec: str = "aac"
+
+
+def write(path: Path, clip: Clip) -> Path:
+    """Write the clip into `path`, in the container its name says."""
+    with av.open(str(path), "w", container_options=clip.container_options) as container:
+        video: Any = container.add_stream(clip.codec, options=clip.options)
+        video.width, video.height, video.pix_fmt = clip.frames[0].width, clip.frames[0].height, clip.pix_fmt
+        video.codec_context.time_base = video.time_base = clip.time_base
+        for name, value in clip.attributes.items():
+            setattr(video.codec_context, name, value)
+        if clip.rotation is not None:
+            video.set_display_rotation(clip.rotation)
+        sounds = [(container.add_stream(sound.codec, rate=48_000, layout="mono"), sound) for sound in clip.sounds]
+        container.metadata.update(clip.metadata)
+        if clip.chapters:
+            container.set_chapters(list(clip.chapters))
+        subtitles = _subtitle_packets(container, clip.subtitles_from)
+        packets = [packet for stream, sound in sounds for packet in _tone(stream, sound)]
+        packets += [packet for packet in subtitles]
+        for frame, pts in zip(clip.frames, clip.pts, strict=True):
+            shown = frame.reformat(format=clip.pix_fmt)
+            shown.pts, shown.time_base, shown.pict_type = pts, clip.time_base, 0
+            packets += video.encode(shown)
+        packets += video.encode(None)
+        packets.sort(key=lambda packet: float((packet.dts or 0) * packet.time_base))
+        container.mux(packets)
+    return path
+
+
+def _tone(stream: Any, sound: Sound) -> list[Any]:
+    samples = np.arange(int(sound.seconds * 48_000))
+    wave = (0.2 * np.sin(2 * np.pi * sound.hertz * samples / 48_000)).astype(np.float32)
+    packets = []
+    for start in range(0, len(wave) - 1023, 1024):
+        frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="fltp", layout="mono")
+        frame.sample_rate = 48_000
+        frame.pts = start + round(sound.start_s * 48_000)
+        packets += stream.encode(frame)
+    return packets + list(stream.encode(None))
+
+
+def _subtitle_packets(container: Any, source: Path | None) -> list[Any]:
+    if source is None:
+        return []
+    packets = []
+    with av.open(str(source)) as text:
+        stream = container.add_stream_from_template(text.streams.subtitles[0])
+        for packet in text.demux(text.streams.subtitles[0]):
+            if packet.size:
+                packet.stream = stream
+                packets.append(packet)
+    return packets
+
+
+def srt(path: Path) -> Path:
+    path.write_text("1\n00:00:00,200 --> 00:00:00,600\nHello\n\n2\n00:00:00,700 --> 00:00:00,900\nthere\n")
+    return path
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film that went through the whole video path."""
+
+    path: Path
+    plan: FilmPlan
+    outcomes: list[SegmentOutcome]
+    mux: MuxReport
+    swapper: CornerFilter
+
+    @property
+    def notes(self) -> set[str]:
+        return {note for outcome in self.outcomes for note in outcome.notes} | set(self.mux.notes)
+
+
+def run_film(source: Path, directory: Path, **settings: Any) -> Film:
+    """Plan, swap (with the corner filter) and join `source`; the result is `directory`/film.<format>."""
+    film = FilmSettings(**{"encoder": FAST, **settings})
+    directory.mkdir(parents=True, exist_ok=True)
+    plan = plan_film(source, film.limits)
+    swapper = CornerFilter()
+    paths = [directory / f"{segment.index}.nut" for segment in plan.segments]
+    outcomes = [
+        swap_segment(source, segment, path, swapper, film, lambda _: None)
+        for segment, path in zip(plan.segments, paths, strict=True)
+    ]
+    output = directory / f"film.{film.format}"
+    return Film(output, plan, outcomes, join_segments(source, plan, paths, output, film), swapper)
+
+
+def steady(count: int, rate: Fraction, time_base: Fraction) -> list[int]:
+    return [round(index / rate / time_base) for index in range(count)]
+
+
+def rgb(path: Path, index: int = 0) -> np.ndarray:
+    """Frame `index` as RGB float, turned as a player would show it."""
+    frame = frames_of(path, count=index + 1)[index]
+    return np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90).astype(np.float32)
+
+
+def mean_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Mean difference outside the filter's corner, in grey levels."""
+    difference = np.abs(actual[24:, 24:] - expected[24:, 24:])
+    return float(difference.mean())

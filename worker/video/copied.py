@@ -1,0 +1,121 @@
+"""The tracks of the source that swapping does not touch: audio, subtitles, covers, chapters, metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+
+from worker.video.probe import VideoLimits, main_stream, open_video
+
+# Containers that count time from wherever the broadcast happened to be; the others mean what they say.
+_BROADCAST: Final = {"mpegts", "mpeg"}
+_WRITTEN_BY_MUXERS: Final = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+
+
+class CopiedTracks:
+    """Copies packets of the source into a film, a stretch at a time; `copied` and `notes` say what became of them."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._source = container
+        self._main = main_stream(container)
+        self._targets: dict[int, Stream] = {}
+        self._last_dts: dict[int, int] = {}
+        self._packets: Iterator[Packet[Any]] = iter(())
+        self._waiting: Packet[Any] | None = None
+        self.copied: list[str] = []
+        self.notes: list[str] = []
+        self.origin_s = Fraction(container.start_time or 0, 1_000_000) if self._is_broadcast else Fraction(0)
+        if self.origin_s:
+            self.notes.append("timestamps_moved_to_start_at_0")
+
+    @property
+    def _is_broadcast(self) -> bool:
+        return self._source.format.name in _BROADCAST
+
+    @property
+    def origin(self) -> int:
+        """The source's time, in the main stream's units, that the film shows as 0."""
+        return round(self.origin_s / (self._main.time_base or 1))
+
+    def prepare(self, film: OutputContainer, *, audio: Literal["copy", "drop"]) -> None:
+        """Add to `film` a track for each of the source's that its format can hold, its chapters and its metadata."""
+        film.metadata.update({k: v for k, v in self._source.metadata.items() if k not in _WRITTEN_BY_MUXERS})
+        film.set_chapters(self._source.chapters())
+        for stream in self._source.streams:
+            if stream.index == self._main.index:
+                continue
+            if stream.type == "audio" and audio == "drop":
+                self.notes.append("audio_dropped_as_asked")
+            elif self._holds(film, stream):
+                self._add(film, stream)
+            elif not self._is_chapter_track(stream):
+                self.notes.append(f"{stream.type}_track_left_out:{_codec(stream)}")
+        wanted = [stream for stream in self._source.streams if stream.index in self._targets]
+        self._packets = self._source.demux(wanted) if wanted else iter(())
+
+    def mux_until(self, film: OutputContainer, time_s: float) -> None:
+        """Copy all packets that are due up to `time_s` of the film; what is unreadable ends the copying with a note."""
+        while (packet := self._next()) is not None:
+            if float((packet.dts or 0) * packet.time_base - self.origin_s) > time_s:
+                self._waiting = packet
+                return
+            self._mux(film, packet)
+
+    def _next(self) -> Packet[Any] | None:
+        if (waiting := self._waiting) is not None:
+            self._waiting = None
+            return waiting
+        try:
+            for packet in self._packets:
+                if packet.size and packet.dts is not None:
+                    return packet
+        except av.FFmpegError:
+            self.notes.append("other_tracks_end_at_damage")
+            self._packets = iter(())
+        return None
+
+    def _mux(self, film: OutputContainer, packet: Packet[Any]) -> None:
+        index = packet.stream_index
+        shift = round(self.origin_s / packet.time_base)
+        packet.dts = (packet.dts or 0) - shift
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        if packet.dts <= self._last_dts.get(index, packet.dts - 1):
+            return  # out of order in a damaged file: muxers refuse it
+        self._last_dts[index] = packet.dts
+        packet.stream = self._targets[index]
+        film.mux(packet)
+
+    def _holds(self, film: OutputContainer, stream: Stream) -> bool:
+        if stream.type == "attachment":
+            return film.format.name == "matroska"
+        return stream.type in {"audio", "subtitle", "video"} and _codec(stream) in film.supported_codecs
+
+    def _add(self, film: OutputContainer, stream: Stream) -> None:
+        target = film.add_stream_from_template(stream)
+        target.metadata.update(stream.metadata)
+        target.disposition = Disposition(stream.disposition)
+        self._targets[stream.index] = target
+        self.copied.append(f"{stream.type}:{_codec(stream)}")
+
+    def _is_chapter_track(self, stream: Stream) -> bool:
+        # QuickTime keeps chapter titles in a track of their own, which the muxer writes again from the chapters
+        return stream.type == "data" and bool(self._source.chapters()) and _codec(stream) in {"bin_data", "none"}
+
+
+@contextmanager
+def open_copied(source: Path, limits: VideoLimits) -> Iterator[CopiedTracks]:
+    """The source opened a second time, for its other tracks."""
+    with open_video(source, limits) as (container, _):
+        yield CopiedTracks(container)
+
+
+def _codec(stream: Stream) -> str:
+    return stream.codec_context.name if stream.codec_context is not None else (stream.name or "none")

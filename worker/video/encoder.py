@@ -1,0 +1,96 @@
+"""Frames to a file of encoded pictures: one closed group, the same bytes for the same frames on every machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, cast
+
+import av
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from worker.media_errors import UnsupportedMedia
+from worker.video.planes import PictureFormat
+
+Codec = Literal["h264", "hevc", "vp9", "av1"]
+
+# NUT keeps every timestamp exactly in any time base; MP4 and Matroska round some of them.
+SEGMENT_FORMAT: Final = "nut"
+_LIBRARIES: Final = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
+_DEFAULT_CRF: Final = {"h264": 20, "hevc": 23, "vp9": 31, "av1": 32}
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How pictures are encoded; `crf` None is the codec's default here (about visually lossless for H.264).
+
+    `threads` is fixed rather than taken from the machine, so that a resumed film equals an unbroken one.
+    """
+
+    codec: Codec = "h264"
+    crf: int | None = None
+    preset: str = "veryfast"
+    threads: int = 2
+
+    def options(self) -> dict[str, str]:
+        """FFmpeg's options for the codec's library."""
+        crf = str(self.crf if self.crf is not None else _DEFAULT_CRF[self.codec])
+        by_codec = {
+            "h264": {"preset": self.preset, "threads": str(self.threads)},
+            "hevc": {
+                "preset": self.preset,
+                "x265-params": f"log-level=error:frame-threads={self.threads}:open-gop=0:pools=none",
+            },
+            "vp9": {"b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1", "threads": str(self.threads)},
+            "av1": {"preset": "8", "svtav1-params": f"lp={self.threads}"},
+        }
+        return {"crf": crf, **by_codec[self.codec]}
+
+
+class SegmentEncoder:
+    """Encodes frames in order into one file, in which `origin` of the film's clock is 0; a context manager.
+
+    Leaving the context by an exception leaves a file behind that is worth nothing.
+    """
+
+    def __init__(self, path: Path, settings: EncoderSettings, picture: PictureFormat, origin: int) -> None:
+        self.frames = 0
+        self._origin = origin
+        # B-frames are decoded from before time 0 on, which must not move the pictures
+        options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
+        self._container: OutputContainer = av.open(str(path), "w", format=SEGMENT_FORMAT, container_options=options)
+        self._stream = self._add_stream(settings, picture)
+
+    def __enter__(self) -> SegmentEncoder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+    def encode(self, frame: VideoFrame) -> None:
+        """Append a frame; its pts must be at least `origin` and greater than the one before."""
+        frame.pts = (frame.pts or 0) - self._origin
+        frame.pict_type = 0  # the source's picture types are not ours
+        self._container.mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def _add_stream(self, settings: EncoderSettings, picture: PictureFormat) -> VideoStream:
+        try:
+            stream = cast(
+                "VideoStream",
+                self._container.add_stream(_LIBRARIES[settings.codec], picture.fps, settings.options()),
+            )
+        except av.FFmpegError as error:
+            raise UnsupportedMedia(f"this installation has no encoder for {settings.codec}") from error
+        stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
+        context = stream.codec_context
+        context.time_base = stream.time_base = picture.time_base
+        context.sample_aspect_ratio = picture.pixel_aspect
+        context.colorspace, context.color_primaries = picture.colour.matrix, picture.colour.primaries
+        context.color_trc, context.color_range = picture.colour.transfer, 2 if picture.colour.full_range else 1
+        context.flags |= av.codec.context.Flags.bitexact.value | av.codec.context.Flags.frame_duration.value
+        return stream

@@ -1,0 +1,109 @@
+"""Decode, swap and encode at the same time: one thread each, bounded queues between, one way to stop them all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from worker.video.channel import Channel, EndOfChannel
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+QUEUED_FRAMES = 6  # enough to ride over an expensive frame; 1080p costs 3 MB each
+HEARTBEAT_S = 0.25
+JOIN_S = 5.0
+
+
+@dataclass
+class StageTimes:
+    """CPU seconds spent by the three threads themselves (an encoder's own helper threads are not seen)."""
+
+    decode_s: float = 0.0
+    swap_s: float = 0.0
+    encode_s: float = 0.0
+
+
+class Pipeline(Generic[T, U]):
+    """Moves items from `source` through `work` to `sink`, each in its own thread.
+
+    `work` runs in the caller's thread; where it returns None, nothing goes on to the sink. `watch` is called there
+    after every item and at least every quarter second; what it raises (a cancellation, a deadline) ends all three
+    threads, as does an error in any of them.
+    """
+
+    def __init__(
+        self,
+        source: Generator[T, None, None],
+        work: Callable[[T], U | None],
+        sink: Callable[[U], None],
+        watch: Callable[[int], None],
+    ) -> None:
+        self._source, self._work, self._sink, self._watch = source, work, sink, watch
+        self._decoded: Channel[T] = Channel(QUEUED_FRAMES)
+        self._worked: Channel[U] = Channel(QUEUED_FRAMES)
+        self.times = StageTimes()
+
+    def run(self) -> int:
+        """Run to the end; the number of items that went through. Raises the first error of any stage."""
+        threads = [threading.Thread(target=stage, daemon=True) for stage in (self._feed, self._drain)]
+        for thread in threads:
+            thread.start()
+        try:
+            done = self._swap_all()
+            self._join(threads[1])
+        except BaseException as failure:
+            for channel in (self._decoded, self._worked):
+                channel.abort(failure)
+            for thread in threads:
+                thread.join(JOIN_S)
+            raise
+        return done
+
+    def _swap_all(self) -> int:
+        done = 0
+        while True:
+            self._watch(done)
+            try:
+                item = self._decoded.get(HEARTBEAT_S)
+            except TimeoutError:
+                continue
+            except EndOfChannel:
+                self._worked.close()
+                return done
+            started = time.thread_time()
+            result = self._work(item)
+            self.times.swap_s += time.thread_time() - started
+            if result is not None:
+                self._worked.put(result)
+                done += 1
+
+    def _join(self, drain: threading.Thread) -> None:
+        while drain.is_alive():
+            drain.join(HEARTBEAT_S)
+            self._watch(-1)
+        self._worked.raise_failure()
+
+    def _feed(self) -> None:
+        try:
+            with closing(self._source):
+                for item in self._source:
+                    self._decoded.put(item)
+            self._decoded.close()
+        except BaseException as failure:  # noqa: BLE001 - handed to the thread that owns the job
+            self._decoded.abort(failure)
+        self.times.decode_s = time.thread_time()
+
+    def _drain(self) -> None:
+        try:
+            while True:
+                self._sink(self._worked.get())
+        except EndOfChannel:
+            pass
+        except BaseException as failure:  # noqa: BLE001
+            self._worked.abort(failure)
+        self.times.encode_s = time.thread_time()

@@ -1,0 +1,141 @@
+"""Decoder frames to frames of our own: upright, 8 bits, 4:2:0, even sides, writable; and their planes as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from numpy.typing import NDArray
+
+from models.inference.i420 import I420Frame
+from worker.video.probe import UNSPECIFIED, ColourTags, VideoInfo
+from worker.video.tone_map import SDR, ToneMapper
+
+_BT2020_MATRICES = {9, 10}
+_BT601_MATRICES = {5, 6}
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """What all pictures of the output have in common; both sides are even, as 4:2:0 encoders want them."""
+
+    width: int
+    height: int
+    fps: Fraction
+    time_base: Fraction
+    pixel_aspect: Fraction
+    colour: ColourTags
+
+    @classmethod
+    def of(cls, info: VideoInfo, max_side: int | None) -> PictureFormat:
+        """As the source's, scaled to `max_side` where that is smaller; BT.2020 colours become BT.709."""
+        wide_colours = info.colour.is_hdr or info.colour.matrix in _BT2020_MATRICES
+        width, height = fitted_size(info.width, info.height, max_side)
+        colour = SDR if wide_colours else info.colour
+        return cls(width, height, info.fps, info.time_base, info.pixel_aspect, colour)
+
+
+class FramePreparer:
+    """Prepares the frames of one stream for swapping; `notes` collects what had to be changed.
+
+    Most films are 8-bit 4:2:0, upright and even already: their frames are only copied where the decoder still needs
+    them as references. `scratch` is a directory for the colour table of HDR films.
+    """
+
+    def __init__(self, info: VideoInfo, picture: PictureFormat, scratch: Path) -> None:
+        self.notes: set[str] = set()
+        self.picture = picture
+        self._orientation = info.orientation
+        self._source_size = info.orientation.size(info.width, info.height)
+        self._tone_mapper = ToneMapper(info.colour, scratch / "hdr.cube") if info.colour.is_hdr else None
+        self._note_changes(info)
+
+    def prepare(self, frame: VideoFrame) -> VideoFrame:
+        """The frame as `width` x `height` yuv420p that may be written to, with its time."""
+        pts, duration, time_base = frame.pts, frame.duration, frame.time_base
+        prepared = self._oriented(self._eight_bit(frame))
+        prepared.make_writable()  # the decoder predicts later frames from this one
+        prepared.pts, prepared.time_base = pts, time_base
+        if duration:
+            prepared.duration = duration
+        return prepared
+
+    def _note_changes(self, info: VideoInfo) -> None:
+        if max(info.width, info.height) > max(self.picture.width, self.picture.height):
+            self.notes.add("scaled_down")
+        elif (info.width, info.height) != (self.picture.width, self.picture.height):
+            self.notes.add("padded_to_even_size")
+        if info.colour.is_hdr:
+            self.notes.add("hdr_tone_mapped_to_bt709")
+        elif info.bit_depth > 8:
+            self.notes.add("reduced_to_8_bit")
+
+    def _eight_bit(self, frame: VideoFrame) -> VideoFrame:
+        """8-bit 4:2:0 in the output's matrix and range, at the size the output has before it is turned."""
+        if self._tone_mapper is not None:
+            frame = self._tone_mapper.map(frame)
+        width, height = self._orientation.size(self.picture.width, self.picture.height)
+        scaled = "scaled_down" in self.notes
+        if (frame.width, frame.height) != self._source_size:
+            self.notes.add("size_changed_midway")
+            scaled = True
+        plain = frame.format.name in {"yuv420p", "yuvj420p"} and frame.colorspace not in _BT2020_MATRICES
+        if plain and not scaled:
+            return frame
+        if frame.format.name not in {"yuv420p", "yuvj420p", "nv12"} and "reduced_to_8_bit" not in self.notes:
+            self.notes.add(f"converted_from_{frame.format.name}")
+        return frame.reformat(
+            width=width if scaled else frame.width,
+            height=height if scaled else frame.height,
+            format="yuv420p",
+            interpolation="AREA" if scaled else "BICUBIC",
+            dst_colorspace=SDR.matrix if self.picture.colour == SDR else None,
+            dst_color_range=2 if self.picture.colour.full_range else 1,
+        )
+
+    def _oriented(self, frame: VideoFrame) -> VideoFrame:
+        """Turned upright, and padded by repeating the last row or column where a side is odd."""
+        width, height = self._orientation.size(frame.width, frame.height)
+        size = self.picture.width, self.picture.height
+        if self._orientation.is_upright and (width, height) == size:
+            return frame
+        upright = VideoFrame(*size, "yuv420p")
+        for source, target in zip(frame.planes, upright.planes, strict=True):
+            pixels = self._orientation.apply(plane_array(source))
+            canvas = plane_array(target)
+            rows, columns = (min(a, b) for a, b in zip(pixels.shape, canvas.shape, strict=True))
+            canvas[:rows, :columns] = pixels[:rows, :columns]
+            canvas[rows:, :columns] = canvas[rows - 1 : rows, :columns]
+            canvas[:, columns:] = canvas[:, columns - 1 : columns]
+        return upright
+
+
+def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """Even width and height of the same shape, the longer side at most `max_side`."""
+    scale = min(1.0, (max_side or max(width, height)) / max(width, height))
+    if scale == 1.0:
+        return width + width % 2, height + height % 2
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def plane_array(plane: VideoPlane) -> NDArray[np.uint8]:
+    """A writable view [H, W] of an 8-bit plane, without the padding at the end of its rows."""
+    rows: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
+
+
+def i420_view(frame: VideoFrame, colour: ColourTags) -> I420Frame:
+    """The frame's planes for the engine; what is written there is what gets encoded."""
+    y, u, v = (plane_array(plane) for plane in frame.planes)
+    return I420Frame(y, u, v, _matrix(colour, frame.height), colour.full_range)
+
+
+def _matrix(colour: ColourTags, height: int) -> Literal["bt601", "bt709"]:
+    if colour.matrix == UNSPECIFIED:
+        return "bt709" if height > 576 else "bt601"  # what players assume
+    return "bt601" if colour.matrix in _BT601_MATRICES else "bt709"

@@ -1,0 +1,117 @@
+"""Decoding: the frames of one span of a video, prepared, in order, each with its own time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from worker.media_errors import DamagedMedia
+from worker.video.planes import FramePreparer
+from worker.video.probe import VideoLimits, open_video
+
+MAX_BROKEN_PACKETS: Final = 250
+
+
+@dataclass(frozen=True)
+class Span:
+    """Frames with `start` <= pts < `stop`, and up to `warm_up` units of time before them that are only looked at.
+
+    In units of the stream's time base; None reaches to the end of the film on that side.
+    """
+
+    start: int | None = None
+    stop: int | None = None
+    warm_up: int = 0
+
+    @property
+    def first_seen(self) -> int | None:
+        return None if self.start is None else self.start - self.warm_up
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """A prepared frame; one that is not `shown` only warms the tracker up."""
+
+    picture: VideoFrame
+    time_s: float
+    shown: bool
+
+
+@dataclass
+class Damage:
+    """What could not be read: counts of packets and frames, and whether the file ends before it says."""
+
+    broken_packets: int = 0
+    patched_frames: int = 0
+    repaired_times: int = 0
+    truncated: bool = False
+
+    def notes(self) -> list[str]:
+        """Stable words for the job's report."""
+        counts = {
+            "damaged_packets_skipped": self.broken_packets,
+            "damaged_frames_patched": self.patched_frames,
+            "timestamps_repaired": self.repaired_times,
+        }
+        return [f"{name}:{count}" for name, count in counts.items() if count] + ["truncated"] * self.truncated
+
+
+@dataclass
+class VideoReader:
+    """Reads spans of one file. `damage` is complete when the frames have been read to the end."""
+
+    path: Path
+    limits: VideoLimits
+    preparer: FramePreparer
+    threads: int = 1
+    damage: Damage = field(default_factory=Damage)
+
+    def frames(self, span: Span) -> Generator[SourceFrame, None, None]:
+        """The span's frames, prepared; raises DamagedMedia when not one can be decoded."""
+        with open_video(self.path, self.limits) as (container, stream):
+            stream.codec_context.thread_count = self.threads
+            if span.first_seen is not None:
+                container.seek(span.first_seen, stream=stream)
+            any_frame = False
+            for frame in self._timed(container, stream):
+                pts = frame.pts or 0
+                if span.stop is not None and pts >= span.stop:
+                    return
+                if span.first_seen is None or pts >= span.first_seen:
+                    any_frame = True
+                    time_s = float(pts * (frame.time_base or 0))
+                    yield SourceFrame(self.preparer.prepare(frame), time_s, span.start is None or pts >= span.start)
+            if not any_frame:
+                raise DamagedMedia("no frame of the video can be decoded")
+
+    def _timed(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        """Decoded frames whose pts strictly rises."""
+        last: int | None = None
+        for frame in self._decoded(container, stream):
+            if frame.pts is None or (last is not None and frame.pts <= last):
+                self.damage.repaired_times += 1
+                frame.pts = 0 if last is None else last + 1
+            last = frame.pts
+            self.damage.patched_frames += frame.is_corrupt
+            yield frame
+
+    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        """All frames that come out, broken packets skipped: a damaged stretch costs itself and no more."""
+        packets = container.demux(stream)
+        while self.damage.broken_packets < MAX_BROKEN_PACKETS:
+            try:
+                packet = next(packets)
+                yield from packet.decode()
+            except StopIteration:
+                return
+            except av.EOFError:
+                return
+            except av.FFmpegError:
+                self.damage.broken_packets += 1
