@@ -1,0 +1,72 @@
+"""Turns trained weights into the open pack's committed files, and pins them in its manifest."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from models.export.comparison import compare
+from models.export.idn_to_onnx import export_idn
+from models.export.iim_to_onnx import export_open_iim
+from models.networks.idn import IDN, BlendHead
+from models.networks.iim import OpenIIM, one_identity
+
+PACKS = Path(__file__).parents[1] / "packs"
+
+
+def write_open_pack(
+    idn: IDN, iim: OpenIIM, embedding_mean: NDArray[np.float32], *, size: int = 224, packs: Path = PACKS
+) -> None:
+    """Writes iim.onnx, idn.onnx and embedding_mean.npy into `packs`/open and their facts into `packs`/open.toml.
+
+    The IIM is rounded to float16 first; both graphs must then agree with torch. Raises ExportMismatchError.
+    """
+    folder = packs / "open"
+    idn, iim = idn.eval(), _rounded(iim)
+    iim_graph, idn_graph = export_open_iim(iim), export_idn(idn, size)
+    check_open_graphs(idn, iim, idn_graph, iim_graph, size)
+    onnx.save(iim_graph, folder / "iim.onnx")
+    onnx.save(idn_graph, folder / "idn.onnx")
+    np.save(folder / "embedding_mean.npy", embedding_mean.astype(np.float32))
+    head = "blend" if isinstance(idn.final, BlendHead) else "paper"
+    pin(packs / "open.toml", folder, size=size, head=head)
+
+
+@torch.no_grad()
+def check_open_graphs(
+    idn: IDN, iim: OpenIIM, idn_graph: onnx.ModelProto, iim_graph: onnx.ModelProto, size: int
+) -> None:
+    """Compares both graphs with torch on one made-up identity and picture. Raises ExportMismatchError."""
+    random = torch.Generator().manual_seed(0)
+    embedding = F.normalize(torch.randn(1, iim.dimension, generator=random))
+    weights = one_identity(iim(embedding), 0)
+    compare(iim_graph, {"embedding": embedding}, weights)
+    images = torch.rand(2, 1, 3, size, size, generator=random)
+    face, mask = idn(images[0], weights, images[1])
+    inputs = {"target": images[0], "texture": images[1]}
+    compare(idn_graph, inputs, {"face": face, "mask": mask}, external=weights)
+
+
+def pin(manifest: Path, folder: Path, *, size: int, head: str) -> None:
+    """Writes the SHA-256 of every committed file, the crop size and the head into a manifest, comments kept."""
+    text = re.sub(r'(\[swapper\][^\[]*?size = )\d+(\nhead = )"\w+"', rf'\g<1>{size}\g<2>"{head}"', manifest.read_text())
+    for path in sorted(folder.iterdir()):
+        entry = re.compile(rf'(file = "{re.escape(path.name)}"[^\[]*?sha256 = )"\w*"')
+        text = entry.sub(rf'\g<1>"{hashlib.sha256(path.read_bytes()).hexdigest()}"', text)
+    manifest.write_text(text)
+
+
+def _rounded(network: OpenIIM) -> OpenIIM:
+    """A copy in eval mode whose weights are what float16 keeps of them."""
+    rounded = copy.deepcopy(network).eval()
+    for parameter in rounded.parameters():
+        parameter.data = parameter.data.half().float()
+    return rounded

