@@ -4,7 +4,8 @@ WorkerError
 ├── StoreError
 │   ├── StoreUnavailable       the store does not answer
 │   ├── StoreFull              the store is at maxmemory: reads go on, writes do not
-│   └── StoreUnsuitable        the store would evict our keys, or lacks what we need
+│   ├── StoreUnsuitable        the store would evict our keys, or lacks what we need
+│   └── DiskFull               the media directory has no room
 ├── AdmissionRefused           nothing was accepted; `retry_after_s` says when to come back
 │   ├── QuotaExceeded          this tenant has too much in flight
 │   └── QueueFull              everybody together has too much in flight
@@ -52,6 +53,11 @@ class StoreFull(StoreError):
 class StoreUnsuitable(StoreError):
     code = "store_unsuitable"
     message = "The job store is not configured to keep what it is given."
+
+
+class DiskFull(StoreError):
+    code = "disk_full"
+    message = "There is no room left for files; try again later."
 
 
 class AdmissionRefused(WorkerError):

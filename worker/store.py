@@ -80,6 +80,11 @@ def text_fields(reply: Reply) -> dict[str, str]:
     return dict(zip(texts(reply.keys()), texts(reply.values()), strict=True))
 
 
+def as_hash(fields: Mapping[str, str | int]) -> Reply:
+    """Fields in the type the client wants, which is wider than any that fields have."""
+    return dict(fields)
+
+
 class Scripts:
     """The scripts of `worker/lua`, each called with one JSON object of named arguments."""
 
@@ -87,8 +92,10 @@ class Scripts:
         self._redis = redis
         self._loaded: dict[str, Script] = {}
 
-    def run(self, name: str, arguments: Mapping[str, Any], client: Redis | None = None) -> Reply:
-        """The script's answer.
+    def run(
+        self, name: str, arguments: Mapping[str, Any], client: Redis | None = None, blob: bytes | None = None
+    ) -> Reply:
+        """The script's answer; `blob` reaches it as a second argument, because JSON carries no bytes.
 
         Raises:
             StoreUnavailable, StoreFull
@@ -96,7 +103,8 @@ class Scripts:
         # Lua reads a JSON null as a true value, so what is not there is left out.
         given = {key: value for key, value in arguments.items() if value is not None}
         with reaching():
-            return self._script(name)(args=[json.dumps(given)], client=client)
+            parts: list[str | bytes] = [json.dumps(given)] if blob is None else [json.dumps(given), blob]
+            return self._script(name)(args=parts, client=client)
 
     def run_durably(self, name: str, arguments: Mapping[str, Any]) -> Reply:
         """The script's answer, once what it wrote is on the store's disk where the store can say so."""

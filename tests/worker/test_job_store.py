@@ -98,7 +98,7 @@ def test_inputs_and_identities_must_be_the_tenants_own(store: Redis, jobs: JobSt
     identity, erased = new_id("idn"), new_id("idn")
     request = analysis(store)
     store.hset(f"lk:identity:{identity}", "tenant", "rival")
-    store.set(f"lk:erased:{erased}", "acme")
+    store.hset(f"lk:erased:{erased}", "tenant", "acme")
     for wanted, error in ((identity, UnknownIdentity), (new_id("idn"), UnknownIdentity), (erased, IdentityErased)):
         payload = request.payload.model_copy(update={"assignments": (Assignment(identity_id=wanted),)})
         with pytest.raises(error):

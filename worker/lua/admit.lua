@@ -14,7 +14,7 @@ for _, upload in ipairs(a.uploads) do
   if redis.call('HGET', 'lk:media:' .. upload, 'tenant') ~= a.tenant then return {'unknown_input'} end
 end
 for _, identity in ipairs(a.identities) do
-  if redis.call('GET', 'lk:erased:' .. identity) == a.tenant then return {'identity_erased'} end
+  if redis.call('HGET', 'lk:erased:' .. identity, 'tenant') == a.tenant then return {'identity_erased'} end
   if redis.call('HGET', 'lk:identity:' .. identity, 'tenant') ~= a.tenant then return {'unknown_identity'} end
 end
 
@@ -36,7 +36,10 @@ redis.call('HINCRBY', 'lk:bytes', a.tenant, a.bytes)
 redis.call('HINCRBY', 'lk:bytes', '*', a.bytes)
 redis.call('ZADD', 'lk:deadlines', a.deadline_ms, a.id)
 for _, upload in ipairs(a.uploads) do redis.call('SADD', 'lk:media:' .. upload .. ':holds', a.id) end
-for _, identity in ipairs(a.identities) do redis.call('SADD', 'lk:identity:' .. identity .. ':jobs', a.id) end
+for _, identity in ipairs(a.identities) do
+  redis.call('SADD', 'lk:identity:' .. identity .. ':jobs', a.id)
+  redis.call('HINCRBY', 'lk:identity:' .. identity, 'uses', 1)
+end
 add_task(a.id, a.id, a.tenant, a.queue, a.class, 'waiting')
 redis.call('ZADD', 'lk:active', a.now_ms, a.id)
 stand_in_line(a.id, a.tenant, a.queue, a.class, a.now_ms)

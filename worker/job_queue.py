@@ -1,0 +1,152 @@
+"""RQ behind one door: it carries a task's name and attempt to a worker, and decides nothing.
+
+RQ's own record of a job may be lost or stale at any time; `job_store` has the truth.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from redis import Redis
+from rq import Queue, worker_registration
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.worker.base import BaseWorker
+
+from worker.contract import QueueName, Task
+from worker.errors import WorkerError
+from worker.job_attempts import JobAttempts
+from worker.store import reaching, text_fields, texts
+
+log = logging.getLogger(__name__)
+
+ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
+QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
+RQ_TTL_S = 300  # RQ's own records of jobs that are over
+LATE_TIMEOUT_S = 7 * 3600  # a last resort; deadlines end jobs before
+
+RunTask: TypeAlias = Callable[[str, int], None]
+
+
+class ForeignFunction(WorkerError):
+    code = "foreign_function"
+    message = "The queue holds a job that is not ours."
+
+
+class TaskJob(Job):
+    """An RQ job that can only ever call `run_task`, whatever its record in the store says."""
+
+    run_task: RunTask | None = None
+
+    def restore(self, raw_data: Any) -> None:  # noqa: ANN401
+        """Read RQ's record, but nothing in it that could call a function or a URL."""
+        super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks = []
+        self.retries_left = self.repeats_left = None
+
+    @property
+    def func(self) -> RunTask:
+        """The one entry point; raises ForeignFunction when the record names another."""
+        if self.func_name != ENTRY_POINT or self.instance is not None or self.run_task is None:
+            raise ForeignFunction
+        return self.run_task
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """What a worker last said of itself."""
+
+    name: str
+    queue: str
+    state: str
+    hostname: str
+    pid: int
+    done: int
+    last_heartbeat: str
+
+
+class JobQueue:
+    """Hands tasks to RQ and tells what RQ holds."""
+
+    def __init__(self, redis: Redis, attempts: JobAttempts) -> None:
+        self._redis = redis
+        self._attempts = attempts
+
+    def deliver(self, queue: QueueName) -> int:
+        """Hand over what is next in the lines, as far as RQ has room; returns how many tasks that were.
+
+        A crash or an error on the way loses nothing: the reconciler delivers the task again.
+        """
+        tasks = self._attempts.next_deliveries(queue)
+        with reaching():
+            for task in tasks:
+                rq_queue(queue, self._redis).enqueue_call(
+                    ENTRY_POINT,
+                    args=[task.id, task.attempt],
+                    job_id=rq_id(task),
+                    timeout=LATE_TIMEOUT_S,
+                    result_ttl=RQ_TTL_S,
+                    failure_ttl=RQ_TTL_S,
+                    description=rq_id(task),
+                )
+        return len(tasks)
+
+    def deliver_all(self) -> int:
+        """Deliver on every queue."""
+        return sum(self.deliver(queue) for queue in QUEUES)
+
+    def alive(self, queue: QueueName) -> frozenset[str]:
+        """RQ ids that are queued, or held by a worker whose heartbeat is fresh."""
+        rq = rq_queue(queue, self._redis)
+        with reaching():
+            started = self._redis.zrangebyscore(StartedJobRegistry(queue=rq).key, "(" + str(_now(self._redis)), "+inf")
+            return frozenset(rq.get_job_ids()) | {name.split(":")[0] for name in texts(started)}
+
+    def withdraw(self, task: Task, queue: QueueName) -> None:
+        """Take a delivered task back out of RQ, if no worker has it yet."""
+        with reaching():
+            try:
+                TaskJob.fetch(rq_id(task), connection=self._redis, serializer=JSONSerializer).delete()
+            except NoSuchJobError:
+                log.info("nothing to withdraw", extra={"task": task.id, "queue": queue})
+
+    def workers(self) -> Sequence[WorkerState]:
+        """The workers that have registered and not died, by name."""
+        with reaching():
+            keys = sorted(texts(worker_registration.get_keys(connection=self._redis)))
+            # Read as they are stored: RQ's own reader would change our connection's timeouts.
+            found = {key: text_fields(self._redis.hgetall(key)) for key in keys}
+        return [_worker_state(key, fields) for key, fields in found.items() if fields and "death" not in fields]
+
+
+def rq_queue(name: QueueName, redis: Redis) -> Queue:
+    """One RQ queue for each class of worker; JSON, because RQ's default of pickle would run whatever Redis holds."""
+    return Queue(name, connection=redis, serializer=JSONSerializer, job_class=TaskJob)
+
+
+def rq_id(task: Task) -> str:
+    """The id under which RQ knows one attempt of a task."""
+    return f"{task.id}-{task.attempt}"
+
+
+def _worker_state(key: str, fields: Mapping[str, str]) -> WorkerState:
+    return WorkerState(
+        name=key.removeprefix(BaseWorker.redis_worker_namespace_prefix),
+        queue=fields["queues"],
+        state=fields.get("state", "unknown"),
+        hostname=fields.get("hostname", ""),
+        pid=int(fields.get("pid", 0)),
+        done=int(fields.get("successful_job_count", 0)),
+        last_heartbeat=fields.get("last_heartbeat", ""),
+    )
+
+
+def _now(redis: Redis) -> float:
+    seconds, microseconds = redis.time()
+    return float(seconds) + float(microseconds) / 1e6
