@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from models.inference.arrays import BgrImage, Box, Embedding, Landmarks
+import numpy as np
+
+from models.inference.arrays import BgrImage, Embedding
+from models.inference.counters import Counters
+from models.inference.errors import BadIdentityError, FaceNotFoundError
+from models.inference.face_detector import BlazeFace, FaceDetector, overlap
+from models.inference.face_mesh import FaceMesh, MeshedFace
+from models.inference.face_painter import FacePainter, Identity
+from models.inference.face_swapper import FaceSwapper
+from models.inference.face_texture import CanonicalFace
+from models.inference.face_tracker import MIN_MESH_SCORE, SAME_FACE, FaceTracker, TrackedFace
 from models.inference.i420 import I420Frame
 from models.inference.identity import IdentityCode, PhotoReport, Registration, SpecialisedWeights
+from models.inference.identity_encoder import IdentityEncoder
 from models.inference.options import FaceReport, FaceSelector, FrameReport, PersonReport, SequenceReport, SwapOptions
+from models.inference.people import PeopleGallery
+from models.inference.registration import Registrar, sit
+from models.inference.selection import Assignment, Candidate, Selection
+from models.inference.sequence_swapper import SequenceSwapper
+from models.inference.session import Device, SessionFactory
+from models.inference.still_frame import StillFrame
+from models.inference.visibility import skip_reason
+from models.inference.weight_generator import WeightGenerator
 
 if TYPE_CHECKING:
     from models.packs.store import Pack
@@ -17,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Assignment",
     "Counters",
-    "DetectedFace",
     "FaceReport",
     "FaceSelector",
     "FaceSwapEngine",
@@ -26,6 +45,7 @@ __all__ = [
     "I420Frame",
     "Identity",
     "IdentityCode",
+    "MeshedFace",
     "PersonReport",
     "PhotoReport",
     "Registration",
@@ -38,55 +58,9 @@ __all__ = [
 ]
 
 
-@dataclass
-class Counters:
-    """Work done since the engine was loaded; a warm swap leaves all but `swap_passes` alone."""
-
-    encoder_passes: int = 0
-    iim_passes: int = 0
-    swap_passes: int = 0
-    models_loaded: int = 0
-    sessions_created: int = 0
-
-
-@dataclass(frozen=True)
-class DetectedFace:
-    """A face of a still: box and 468 landmarks in pixels, score 0..1, yaw in degrees (right of the viewer positive)."""
-
-    box: Box
-    score: float
-    landmarks: Landmarks
-    yaw_deg: float
-    eye_px: float
-
-
-@dataclass(frozen=True)
-class TrackedFace(DetectedFace):
-    """A face of a video frame, with the person it belongs to; `is_new` on the first frame of a track."""
-
-    person_id: str = ""
-    is_new: bool = False
-
-
-@dataclass(frozen=True)
-class Identity:
-    """An identity that is ready to swap; get one from `FaceSwapEngine.identity`."""
-
-    key: str
-    code: IdentityCode
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Which faces become whom."""
-
-    selector: FaceSelector
-    identity: Identity
-
-
 @dataclass(frozen=True)
 class SwapOutcome:
-    """A swapped copy of a still, and what happened to each face that was found."""
+    """A swapped copy of a still, and what happened to each face that was found, left to right."""
 
     frame: BgrImage
     faces: tuple[FaceReport, ...]
@@ -96,24 +70,55 @@ class SwapOutcome:
 class FaceSwapEngine:
     """All models of one pack on one device, for one thread at a time."""
 
-    counters: Counters = field(default_factory=Counters)
+    pack: Pack
+    sessions: SessionFactory
+    detector: FaceDetector
+    mesh: FaceMesh
+    encoder: IdentityEncoder
+    generator: WeightGenerator
+    painter: FacePainter
+    max_sessions: int
+    counters: Counters
+    _identities: OrderedDict[str, Identity] = field(default_factory=OrderedDict, init=False)
 
     @classmethod
-    def load(
-        cls,
-        pack: Pack,
-        *,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
-        threads: int = 1,
-        max_sessions: int = 16,
-    ) -> FaceSwapEngine:
-        """Load a pack's models. Raises `DeviceUnavailableError` when CUDA is asked for and cannot be had."""
-        raise NotImplementedError
+    def load(cls, pack: Pack, *, device: Device = "auto", threads: int = 1, max_sessions: int = 16) -> FaceSwapEngine:
+        """Load a pack's models; at most `max_sessions` identities are kept ready.
+
+        Raises `DeviceUnavailableError` when CUDA is asked for and cannot be had, and the pack's own errors when a file
+        of it is missing.
+        """
+        sessions, counters, manifest = SessionFactory(device, threads), Counters(), pack.manifest
+        canonical = CanonicalFace.load(pack.canonical) if manifest.swapper.inputs == 6 else None
+        engine = cls(
+            pack=pack,
+            sessions=sessions,
+            detector=FaceDetector(
+                BlazeFace.short_range(sessions.open(pack.graph("detector_short"))),
+                BlazeFace.full_range(sessions.open(pack.graph("detector_full"))),
+            ),
+            mesh=FaceMesh(sessions.open(pack.graph("face_mesh"))),
+            encoder=IdentityEncoder(
+                network=sessions.open(pack.graph("encoder")),
+                size=manifest.encoder.size,
+                fit=manifest.alignment,
+                template_size=manifest.encoder.template_size,
+                from_template=np.array(manifest.encoder.from_template),
+                centre=pack.embedding_mean(),
+                counters=counters,
+            ),
+            generator=WeightGenerator(sessions.open(pack.graph("iim"))),
+            painter=FacePainter(manifest.alignment, canonical, counters),
+            max_sessions=max_sessions,
+            counters=counters,
+        )
+        counters.models_loaded += 5
+        return engine
 
     @property
     def provider(self) -> str:
         """The execution provider in use, as ONNX Runtime names it."""
-        raise NotImplementedError
+        return self.mesh.network.provider
 
     def register(self, photos: Sequence[BgrImage]) -> Registration:
         """Turn one to eight photos of one person into an identity code.
@@ -121,69 +126,91 @@ class FaceSwapEngine:
         Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough, and
         `PhotosDisagreeError` when they show different people.
         """
-        raise NotImplementedError
+        sittings = [sit(photo, self.detect(photo)) for photo in photos]
+        registrar = Registrar(self.pack.id, self.painter.fit, self.encoder, self.painter.canonical)
+        return registrar.register(sittings)
 
     def specialise(self, code: IdentityCode) -> SpecialisedWeights:
-        """Run the IIM once: the code becomes the 18 tensors of its swapper."""
-        raise NotImplementedError
+        """Run the IIM once: the code becomes the 18 tensors of its swapper. Raises `BadIdentityError`."""
+        self.counters.iim_passes += 1
+        return self.generator.generate(code)
 
     def identity(self, key: str, code: IdentityCode, weights: SpecialisedWeights) -> Identity:
-        """Return the identity ready to swap; its session is kept in a bounded cache under `key`."""
-        raise NotImplementedError
+        """Return the identity ready to swap; its session is kept under `key`, which must change with the weights.
+
+        Raises `BadIdentityError` when the weights do not fit this pack.
+        """
+        if key not in self._identities:
+            self._identities[key] = Identity(key, code, self._swapper(weights))
+            self.counters.sessions_created += 1
+            while len(self._identities) > self.max_sessions:
+                self._identities.popitem(last=False)
+        self._identities.move_to_end(key)
+        return self._identities[key]
 
     def forget(self, key: str) -> None:
         """Drop an identity's session and texture, if they are held."""
-        raise NotImplementedError
+        self._identities.pop(key, None)
 
-    def detect(self, image: BgrImage) -> list[DetectedFace]:
+    def detect(self, image: BgrImage) -> list[MeshedFace]:
         """Find the faces of a still, left to right, down to 20 px between the eyes."""
-        raise NotImplementedError
+        frame, faces = StillFrame(image), list[MeshedFace]()
+        for detection in self.detector.find_all(frame):
+            face = self.mesh.look_twice(frame, detection)
+            is_double = any(overlap(face.box, other.box) > SAME_FACE for other in faces)
+            if face.score >= MIN_MESH_SCORE and not is_double:
+                faces.append(face)
+        return sorted(faces, key=lambda face: face.box[0])
 
     def swap_frame(
         self, frame: BgrImage, assignments: Sequence[Assignment], options: SwapOptions | None = None
     ) -> SwapOutcome:
         """Swap a still; pixels outside the faces' regions are copied. Raises `FaceNotFoundError`."""
-        raise NotImplementedError
+        options, still = options or SwapOptions(), StillFrame(frame.copy())
+        found = {f"p{index + 1}": face for index, face in enumerate(self.detect(frame))}
+        identities = Selection(assignments).choose(
+            [self._candidate(still, person_id, face) for person_id, face in found.items()]
+        )
+        if not identities.keys() & found.keys():
+            raise FaceNotFoundError("no face was found" if not found else "no face matches the selection")
+        reports = [
+            self._swap_face(still, person_id, face, identities.get(person_id), options)
+            for person_id, face in found.items()
+        ]
+        return SwapOutcome(still.image, tuple(reports))
 
     def sequence(
         self,
         assignments: Sequence[Assignment],
         options: SwapOptions | None = None,
         *,
-        fps: float = 30.0,
         people: Mapping[str, Embedding] | None = None,
     ) -> SequenceSwapper:
         """Begin a video. `people` are persons known before, so that segments of one film agree about ids."""
-        raise NotImplementedError
+        return SequenceSwapper(
+            self.tracker(people=people), self.painter, Selection(assignments), options or SwapOptions()
+        )
 
-    def tracker(self, *, fps: float = 30.0, people: Mapping[str, Embedding] | None = None) -> FaceTracker:
+    def tracker(self, *, people: Mapping[str, Embedding] | None = None) -> FaceTracker:
         """Begin following people through a video without swapping them."""
-        raise NotImplementedError
+        return FaceTracker(self.detector, self.mesh, PeopleGallery(self.encoder, people or {}))
 
+    def _swapper(self, weights: SpecialisedWeights) -> FaceSwapper:
+        try:
+            network = self.sessions.open_specialised(self.pack.graph("idn"), weights.tensors)
+        except RuntimeError as error:
+            raise BadIdentityError("the identity's weights do not fit this pack") from error
+        return FaceSwapper(network, self.pack.manifest.swapper.size)
 
-class FaceTracker:
-    """People of a video, frame by frame."""
+    def _candidate(self, still: StillFrame, person_id: str, face: MeshedFace) -> Candidate:
+        return Candidate(person_id, face.box, face.eye_px, lambda: self.encoder.recognise(still, face.landmarks))
 
-    def update(self, frame: I420Frame, time_s: float) -> list[TrackedFace]:
-        """Return the faces of the next frame, with raw (unfiltered) landmarks."""
-        raise NotImplementedError
-
-    def people(self) -> dict[str, Embedding]:
-        """Everyone seen so far, by `person_id`, for a tracker that goes on elsewhere."""
-        raise NotImplementedError
-
-
-class SequenceSwapper:
-    """Swaps the frames of one video in order; keeps tracks, filters and fades between them."""
-
-    def swap(self, frame: I420Frame, time_s: float) -> FrameReport:
-        """Swap the next frame in place; only the faces' regions are written."""
-        raise NotImplementedError
-
-    def warm_up(self, frame: I420Frame, time_s: float) -> None:
-        """Let the tracker see a frame that is not output, before a segment's first one."""
-        raise NotImplementedError
-
-    def report(self) -> SequenceReport:
-        """What was done so far, person by person."""
-        raise NotImplementedError
+    def _swap_face(
+        self, still: StillFrame, person_id: str, face: MeshedFace, identity: Identity | None, options: SwapOptions
+    ) -> FaceReport:
+        reason = skip_reason(face, still, options) if identity else "not_selected"
+        if identity and reason is None:
+            painted = self.painter.paint(still, face.landmarks, identity, options)
+            still.paste(painted.face, painted.mask, painted.to_crop)
+        opacity, key = float(reason is None), identity.key if identity else None
+        return FaceReport(person_id, face.box, face.eye_px, face.yaw_deg, face.score, opacity, key, reason)

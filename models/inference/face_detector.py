@@ -60,9 +60,8 @@ class BlazeFace:
         scale = self.input_size / side
         to_crop: Affine = np.array([[scale, 0, 0.0], [0, scale, 0.0]])
         to_crop[:, 2] = (0.5 - np.array([left, top])) * scale - 0.5
-        outputs = self.network(to_network(frame.rgb_crop(to_crop, self.input_size)))
-        regressors, logits = sorted((output[0] for output in outputs), key=lambda a: -a.shape[-1])
-        return self._decode(regressors, logits[:, 0], np.array([left, top]), side, min_score)
+        found = self.network(to_network(frame.rgb_crop(to_crop, self.input_size)))
+        return self._decode(found["boxes"][0], found["scores"][0, :, 0], np.array([left, top]), side, min_score)
 
     def _decode(
         self, regressors: Tensor, logits: Tensor, origin: NDArray[np.float64], side: float, min_score: float

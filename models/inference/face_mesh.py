@@ -82,11 +82,10 @@ class FaceMesh:
     def look(self, frame: Frame, region: RegionOfInterest) -> MeshedFace:
         """Return the face in a region; a low score says there is none."""
         to_crop = region.to_crop()
-        outputs = self.network(to_network(frame.rgb_crop(to_crop, INPUT_SIZE)))
-        logit, points = sorted((output.reshape(-1) for output in outputs), key=len)
-        mesh = points.reshape(LANDMARKS, 3)
+        seen = self.network(to_network(frame.rgb_crop(to_crop, INPUT_SIZE)))
+        mesh = seen["landmarks"].reshape(LANDMARKS, 3)
         landmarks = transform(mesh[:, :2], invert(to_crop))
-        return MeshedFace(landmarks, float(1 / (1 + np.exp(-logit[0]))), _yaw_deg(mesh))
+        return MeshedFace(landmarks, float(1 / (1 + np.exp(-seen["presence"].item()))), _yaw_deg(mesh))
 
     def look_twice(self, frame: Frame, face: Detection) -> MeshedFace:
         """Return the face of a detection, looked at again through its own first mesh, which frames it better."""

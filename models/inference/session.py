@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
@@ -19,20 +19,21 @@ CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 @dataclass(frozen=True)
 class Network:
-    """One graph ready to run: float32 arrays in, float32 arrays out, in the graph's order."""
+    """One graph ready to run on float32 arrays."""
 
     session: ort.InferenceSession
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
 
-    def __call__(self, *inputs: Tensor) -> list[Tensor]:
+    def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Run the graph on its inputs, in order, and return its outputs by name."""
         outputs: list[Tensor] = self.session.run(None, dict(zip(self.input_names, inputs, strict=True)))
-        return outputs
+        return dict(zip(self.output_names, outputs, strict=True))
 
     @property
-    def input_shape(self) -> tuple[Any, ...]:
-        """Shape of the first input; free dimensions are names."""
-        return tuple(self.session.get_inputs()[0].shape)
+    def provider(self) -> str:
+        """The execution provider that runs the graph, as ONNX Runtime names it."""
+        return str(self.session.get_providers()[0])
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,6 @@ class SessionFactory:
         options.add_external_initializers(list(weights), values)
         return self._open(graph, options)
 
-    def provider(self) -> str:
-        """Name the provider that is preferred on this machine for this device."""
-        cuda = CUDA in ort.get_available_providers()
-        return CUDA if cuda and self.device != "cpu" else CPU
-
     def _session_options(self) -> ort.SessionOptions:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
@@ -69,10 +65,11 @@ class SessionFactory:
         return options
 
     def _open(self, graph: Path, options: ort.SessionOptions) -> Network:
-        providers = [CUDA, CPU] if self.provider() == CUDA else [CPU]
-        session = ort.InferenceSession(str(graph), options, providers=providers)
-        # A GPU wheel without a usable driver falls back to the CPU silently: what runs is what counts.
-        if self.device == "cuda" and session.get_providers()[0] != CUDA:
-            raise DeviceUnavailableError("CUDA was asked for, but ONNX Runtime cannot use it on this machine")
+        with_cuda = self.device != "cpu" and CUDA in ort.get_available_providers()
+        session = ort.InferenceSession(str(graph), options, providers=[CUDA, CPU] if with_cuda else [CPU])
         names = (tuple(v.name for v in session.get_inputs()), tuple(v.name for v in session.get_outputs()))
-        return Network(session, *names)
+        network = Network(session, *names)
+        # A GPU wheel without a usable driver falls back to the CPU silently: what runs is what counts.
+        if self.device == "cuda" and network.provider != CUDA:
+            raise DeviceUnavailableError("CUDA was asked for, but ONNX Runtime cannot use it on this machine")
+        return network

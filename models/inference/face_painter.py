@@ -1,0 +1,61 @@
+"""One face of one frame: crop, texture, network, mask and colour; what comes out only has to be pasted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.inference.alignment import TEMPLATE_SIZE, Fit, align, transform
+from models.inference.arrays import Affine, Landmarks, Mask, RgbImage
+from models.inference.blending import match_colour, shape_mask
+from models.inference.counters import Counters
+from models.inference.face_swapper import FaceSwapper
+from models.inference.face_texture import CanonicalFace
+from models.inference.frame import Frame
+from models.inference.identity import IdentityCode
+from models.inference.options import SwapOptions
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An identity that is ready to swap: get one from `FaceSwapEngine.identity`, under the `key` it is cached by."""
+
+    key: str
+    code: IdentityCode
+    swapper: FaceSwapper
+
+
+@dataclass(frozen=True)
+class PaintedFace:
+    """A swapped crop, ready to paste: `frame.paste(painted.face, painted.mask, painted.to_crop)`."""
+
+    face: RgbImage
+    mask: Mask
+    to_crop: Affine
+
+
+@dataclass(frozen=True)
+class FacePainter:
+    """Paints faces as one pack wants it; `canonical` is None where its network takes no texture."""
+
+    fit: Fit
+    canonical: CanonicalFace | None
+    counters: Counters
+
+    def paint(
+        self, frame: Frame, landmarks: Landmarks, identity: Identity, options: SwapOptions, opacity: float = 1.0
+    ) -> PaintedFace:
+        """Return the swapped face for landmarks in frame pixels, showing by `opacity` 0..1."""
+        to_crop = align(landmarks, self.fit)
+        target, in_crop = frame.rgb_crop(to_crop, TEMPLATE_SIZE), transform(landmarks, to_crop)
+        self.counters.swap_passes += 1
+        face, soft = identity.swapper.swap(target, self._texture(identity.code, target, in_crop))
+        mask = shape_mask(soft, in_crop, options)
+        face = match_colour(face, target, mask, options.colour_match)
+        return PaintedFace(face, np.multiply(mask, np.float32(opacity * options.blend)), to_crop)
+
+    def _texture(self, code: IdentityCode, target: RgbImage, landmarks: Landmarks) -> RgbImage | None:
+        if self.canonical is None or code.texture is None or code.landmarks is None:
+            return None
+        return self.canonical.place(code.texture, code.landmarks, target, landmarks).texture

@@ -1,0 +1,128 @@
+"""Photos of a person become one identity code: which photos are good enough, which do not belong, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.inference.alignment import TEMPLATE_SIZE, Fit, align, scale_of, transform
+from models.inference.arrays import BgrImage, Landmarks
+from models.inference.errors import LowQualityError, NoFaceError, PhotosDisagreeError, SeveralFacesError
+from models.inference.face_mesh import MeshedFace
+from models.inference.face_texture import CanonicalFace, Texture, fuse
+from models.inference.identity import IdentityCode, PhotoReport, Registration
+from models.inference.identity_encoder import Encoded, IdentityEncoder, likeness, normalised
+from models.inference.still_frame import StillFrame
+
+MIN_FACE_PX = 28.0  # between the eyes: below, the texture is enlarged more than twice
+MIN_SHARPNESS = 12.0
+MAX_YAW_DEG = 35.0
+BRIGHTNESS_RANGE = (35.0, 235.0)
+BYSTANDER_SIZE = 0.4  # of the largest face: smaller ones are taken for background
+SAME_PERSON = 0.3  # cosine between photos that may be years apart
+TEXTURE_MARGIN_PX = 32  # around the template: cheeks and chin reach past it
+MAX_TEXTURE_SCALE = 3.0
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One photo with the face that was found in it."""
+
+    photo: StillFrame
+    face: MeshedFace
+    report: PhotoReport
+
+
+@dataclass(frozen=True)
+class Registrar:
+    """Makes identity codes for one pack; `canonical` is None where the pack's network takes no texture."""
+
+    pack: str
+    fit: Fit
+    encoder: IdentityEncoder
+    canonical: CanonicalFace | None
+
+    def register(self, sittings: Sequence[Sitting]) -> Registration:
+        """Return the code of the person whom most photos agree on, and a report for each photo.
+
+        Raises `LowQualityError` when no photo is good enough and `PhotosDisagreeError` when less than half of them
+        show one person.
+        """
+        usable = [sitting for sitting in sittings if sitting.report.accepted]
+        if not usable:
+            reasons = sorted({str(sitting.report.reason) for sitting in sittings})
+            raise LowQualityError(f"no photo is good enough to register: {', '.join(reasons)}")
+        encoded = [self.encoder.register(s.photo, s.face.landmarks) for s in usable]
+        agreeing = _agreeing(encoded)
+        code = self._code([usable[i] for i in agreeing], [encoded[i] for i in agreeing])
+        strangers = [usable[i] for i in range(len(usable)) if i not in agreeing]
+        return Registration(code, tuple(_final_report(sitting, strangers) for sitting in sittings))
+
+    def _code(self, sittings: Sequence[Sitting], encoded: Sequence[Encoded]) -> IdentityCode:
+        embedding = normalised(np.mean([one.embedding for one in encoded], axis=0))
+        maps = [one.feature_map for one in encoded if one.feature_map is not None]
+        feature_map = np.mean(maps, axis=0) if maps else None
+        if self.canonical is None:
+            return IdentityCode(self.pack, embedding, feature_map)
+        texture = fuse([self._texture(sitting) for sitting in sittings])
+        meshes = [self._template_mesh(sitting) for sitting in sittings]
+        return IdentityCode(self.pack, embedding, feature_map, texture, np.mean(meshes, axis=0))
+
+    def _template_mesh(self, sitting: Sitting) -> Landmarks:
+        return transform(sitting.face.landmarks, align(sitting.face.landmarks, self.fit))
+
+    def _texture(self, sitting: Sitting) -> Texture:
+        """Take the texture from the photo's own pixels, not from the smaller swap crop."""
+        assert self.canonical is not None  # noqa: S101  only called for packs with textures
+        to_crop = align(sitting.face.landmarks, self.fit)
+        scale = float(np.clip(1 / scale_of(to_crop), 1, MAX_TEXTURE_SCALE))
+        to_crop[:, 2] += TEXTURE_MARGIN_PX
+        to_crop *= scale
+        crop = sitting.photo.rgb_crop(to_crop, round((TEMPLATE_SIZE + 2 * TEXTURE_MARGIN_PX) * scale))
+        return self.canonical.texture(crop, transform(sitting.face.landmarks, to_crop))
+
+
+def sit(photo: BgrImage, faces: Sequence[MeshedFace]) -> Sitting:
+    """Return a photo with its one face, judged. Raises `NoFaceError` or `SeveralFacesError`."""
+    if not faces:
+        raise NoFaceError("no face was found in a photo")
+    largest = max(faces, key=lambda face: face.eye_px)
+    if any(face is not largest and face.eye_px > BYSTANDER_SIZE * largest.eye_px for face in faces):
+        raise SeveralFacesError("a photo shows more than one face; crop it to the person to register")
+    frame = StillFrame(photo)
+    return Sitting(frame, largest, _judge(frame, largest))
+
+
+def _judge(photo: StillFrame, face: MeshedFace) -> PhotoReport:
+    crop = photo.rgb_crop(align(face.landmarks, "similarity"), TEMPLATE_SIZE)
+    luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[48:-16, 40:-40]
+    sharpness, brightness = float(cv2.Laplacian(luma, cv2.CV_32F).var()), float(luma.mean())
+    faults = {
+        "too_small": face.eye_px < MIN_FACE_PX,
+        "blurred": sharpness < MIN_SHARPNESS,
+        "too_turned": abs(face.yaw_deg) > MAX_YAW_DEG,
+        "too_dark": brightness < BRIGHTNESS_RANGE[0],
+        "too_bright": brightness > BRIGHTNESS_RANGE[1],
+    }
+    reason = next((name for name, present in faults.items() if present), None)
+    return PhotoReport(face.eye_px, sharpness, face.yaw_deg, brightness, reason is None, reason)
+
+
+def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
+    """Return the photos of the person seen most often: those like the photo that most others are like."""
+    alike = np.array([[likeness(a.embedding, b.embedding) for b in encoded] for a in encoded]) > SAME_PERSON
+    best = alike[int(alike.sum(axis=1).argmax())]
+    if best.sum() * 2 <= len(encoded):
+        raise PhotosDisagreeError("the photos do not show the same person")
+    return [int(index) for index in np.flatnonzero(best)]
+
+
+def _final_report(sitting: Sitting, strangers: Sequence[Sitting]) -> PhotoReport:
+    report = sitting.report
+    if not any(sitting is stranger for stranger in strangers):
+        return report
+    measured = (report.face_px, report.sharpness, report.yaw_deg, report.brightness)
+    return PhotoReport(*measured, accepted=False, reason="someone_else")
