@@ -116,7 +116,7 @@ def _packets(segment: Segment, time_base: Fraction) -> Iterator[tuple[Packet[Vid
 
 
 def _add_pictures(film: OutputContainer, template: VideoStream, picture: PictureFormat) -> VideoStream:
-    stream = film.add_stream_from_template(template)
+    stream = film.add_stream_from_template(template, opaque=True)  # by its decoder: not every one has an encoder
     stream.time_base = picture.time_base
     if picture.pixel_aspect != 1:
         stream.sample_aspect_ratio = picture.pixel_aspect

@@ -42,8 +42,10 @@ class Pipeline(Generic[T, U]):
         work: Callable[[T], U | None],
         sink: Callable[[U], None],
         watch: Callable[[int], None],
+        join_s: float = JOIN_S,
     ) -> None:
         self._source, self._work, self._sink, self._watch = source, work, sink, watch
+        self._join_s = join_s
         self._decoded: Channel[T] = Channel(QUEUED_FRAMES)
         self._worked: Channel[U] = Channel(QUEUED_FRAMES)
         self.times = StageTimes()
@@ -60,7 +62,7 @@ class Pipeline(Generic[T, U]):
             for channel in (self._decoded, self._worked):
                 channel.abort(failure)
             for thread in threads:
-                thread.join(JOIN_S)
+                thread.join(self._join_s)
             raise
         return done
 

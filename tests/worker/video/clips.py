@@ -10,6 +10,8 @@ from typing import Any
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
 from models.inference.i420 import I420Frame
@@ -124,7 +126,7 @@ def write(path: Path, clip: Clip) -> Path:
             container.set_chapters(list(clip.chapters))
         subtitles = _subtitle_packets(container, clip.subtitles_from)
         packets = [packet for stream, sound in sounds for packet in _tone(stream, sound)]
-        packets += [packet for packet in subtitles]
+        packets += subtitles
         for frame, pts in zip(clip.frames, clip.pts, strict=True):
             shown = frame.reformat(format=clip.pix_fmt)
             shown.pts, shown.time_base, shown.pict_type = pts, clip.time_base, 0
@@ -135,7 +137,7 @@ def write(path: Path, clip: Clip) -> Path:
     return path
 
 
-def _tone(stream: Any, sound: Sound) -> list[Any]:
+def _tone(stream: AudioStream, sound: Sound) -> list[Any]:
     samples = np.arange(int(sound.seconds * 48_000))
     wave = (0.2 * np.sin(2 * np.pi * sound.hertz * samples / 48_000)).astype(np.float32)
     packets = []
@@ -147,7 +149,7 @@ def _tone(stream: Any, sound: Sound) -> list[Any]:
     return packets + list(stream.encode(None))
 
 
-def _subtitle_packets(container: Any, source: Path | None) -> list[Any]:
+def _subtitle_packets(container: OutputContainer, source: Path | None) -> list[Any]:
     if source is None:
         return []
     packets = []
@@ -180,7 +182,7 @@ class Film:
         return {note for outcome in self.outcomes for note in outcome.notes} | set(self.mux.notes)
 
 
-def run_film(source: Path, directory: Path, **settings: Any) -> Film:
+def run_film(source: Path, directory: Path, **settings: object) -> Film:
     """Plan, swap (with the corner filter) and join `source`; the result is `directory`/film.<format>."""
     film = FilmSettings(**{"encoder": FAST, **settings})
     directory.mkdir(parents=True, exist_ok=True)

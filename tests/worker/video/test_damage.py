@@ -1,0 +1,176 @@
+"""Row six of the video contract, and hostile files: swapped up to the damage or refused with a reason, never a hang."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.worker.video.clips import (
+    FAST,
+    LIMITS,
+    SOLO,
+    Clip,
+    CornerFilter,
+    Sound,
+    frames_of,
+    packets_of,
+    run_film,
+    steady,
+    times_of,
+    write,
+)
+from worker.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
+from worker.video.plan import plan_film
+from worker.video.probe import VideoLimits, probe_video
+from worker.video.segments import FilmSettings, swap_segment
+
+BASE = Fraction(1, 15_360)
+
+
+def clip_file(path: Path, count: int = 40, **properties: object) -> Path:
+    frames = frames_of(SOLO, count=count, size=(320, 180))
+    options = {"preset": "ultrafast", "crf": "20", "g": "10"}
+    return write(path, Clip(frames, steady(count, Fraction(30), BASE), BASE, options=options, **properties))
+
+
+def cut(path: Path, share: float) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+@pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
+def test_a_truncated_film_is_swapped_up_to_the_damage_with_a_warning(tmp_path: Path, name: str) -> None:
+    faststart = {"movflags": "+faststart"} if name == "in.mp4" else {}
+    source = clip_file(tmp_path / name, count=75, sounds=[Sound(seconds=2.5)], container_options=faststart)
+    whole = times_of(source)
+    film = run_film(cut(source, 0.55), tmp_path / "out")
+    kept = times_of(film.path)
+    assert film.plan.truncated
+    assert 10 < len(kept) < len(whole)
+    assert kept == whole[: len(kept)]
+
+
+def test_an_mp4_without_its_index_is_refused_as_damaged(tmp_path: Path) -> None:
+    with pytest.raises(DamagedMedia) as caught:
+        plan_film(cut(clip_file(tmp_path / "in.mp4"), 0.6), LIMITS)
+    assert caught.value.code == "input_unreadable"
+
+
+def test_damage_in_the_middle_costs_frames_but_no_time(tmp_path: Path) -> None:
+    source = clip_file(tmp_path / "in.mp4", count=60)
+    data = np.frombuffer(source.read_bytes(), np.uint8).copy()
+    start = bytes(data).index(b"mdat") + 4
+    middle = slice(start + int((len(data) - start) * 0.4), start + int((len(data) - start) * 0.5))
+    data[middle] = np.random.default_rng(3).integers(0, 256, data[middle].shape)
+    whole = times_of(source)
+    source.write_bytes(data.tobytes())
+    film = run_film(source, tmp_path / "out")
+    assert any(note.startswith("damaged_") for note in film.notes)
+    assert set(times_of(film.path)) <= set(whole)
+    assert times_of(film.path)[-1] == whole[-1]
+
+
+def test_playlists_scripts_and_pictures_of_text_open_nothing_else(tmp_path: Path) -> None:
+    canary = clip_file(tmp_path / "canary.mp4", count=3)
+    hostile = {
+        "m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{canary}\n#EXT-X-ENDLIST\n".encode(),
+        "ffconcat": f"ffconcat version 1.0\nfile '{canary}'\n".encode(),
+        "mpd": b"<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'/>",
+        "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "text": b"just words" * 100,
+        "empty": b"",
+        "jpeg": (SOLO.parent / "ada_neutral.jpg").read_bytes(),
+    }
+    for name, data in hostile.items():
+        path = tmp_path / f"{name}.mp4"
+        path.write_bytes(data)
+        with pytest.raises(UnsupportedMedia):
+            probe_video(path, LIMITS)
+
+
+def test_a_reference_to_another_file_inside_an_mp4_is_not_followed(tmp_path: Path) -> None:
+    source = clip_file(tmp_path / "in.mov", count=12)
+    data = source.read_bytes()
+    # flag 1 of `url ` says that the media is in this file; without it FFmpeg would look for the named one
+    source.write_bytes(data.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00"))
+    try:
+        frames = run_film(source, tmp_path / "out").outcomes[0].frames
+    except MediaError:
+        return
+    assert frames <= 12
+
+
+def test_limits_are_checked_before_frames_are_decoded(tmp_path: Path) -> None:
+    source = clip_file(tmp_path / "in.mp4", count=30)
+    for limits in (VideoLimits(max_side=100), VideoLimits(max_frames=10), VideoLimits(max_duration_s=0.5)):
+        with pytest.raises(MediaTooLarge) as caught:
+            probe_video(source, limits)
+        assert caught.value.code == "too_large"
+
+
+def test_a_sound_file_is_not_a_video(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="mono")
+        for start in range(0, 48_000, 1024):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(UnsupportedMedia):
+        probe_video(path, LIMITS)
+
+
+def test_mutated_films_end_in_a_film_or_a_coded_error_and_in_time(tmp_path: Path) -> None:
+    clean = clip_file(tmp_path / "clean.mp4", count=10, sounds=[Sound(seconds=0.3)]).read_bytes()
+    random = np.random.default_rng(11)
+    started = time.monotonic()
+    for index in range(25):
+        broken = np.frombuffer(clean, np.uint8).copy()
+        places = random.integers(0, len(broken), 40)
+        broken[places] = random.integers(0, 256, len(places))
+        path = tmp_path / "broken.mp4"
+        path.write_bytes(broken.tobytes())
+        try:
+            frames = run_film(path, tmp_path / f"out{index}").outcomes[0].frames
+        except MediaError:
+            continue
+        assert frames >= 1
+    assert time.monotonic() - started < 60
+
+
+class Stopped(Exception):
+    """Raised by a watcher, as a cancellation is."""
+
+
+def test_what_the_watcher_raises_stops_all_stages_at_once(tmp_path: Path) -> None:
+    source = clip_file(tmp_path / "in.mp4", count=60)
+    plan = plan_film(source, LIMITS)
+    seen: list[int] = []
+
+    def watch(done: int) -> None:
+        seen.append(done)
+        if done >= 5:
+            raise Stopped
+
+    started = time.monotonic()
+    with pytest.raises(Stopped):
+        swap_segment(source, plan.segments[0], tmp_path / "x.nut", CornerFilter(), FilmSettings(encoder=FAST), watch)
+    assert time.monotonic() - started < 3
+    assert seen[-1] == 5
+
+
+def test_the_sound_of_a_truncated_film_is_copied_as_far_as_it_goes(tmp_path: Path) -> None:
+    source = clip_file(tmp_path / "in.mkv", count=75, sounds=[Sound(seconds=2.5)])
+    whole = packets_of(source, "audio")[0]
+    film = run_film(cut(source, 0.5), tmp_path / "out", format="mkv")
+    kept = packets_of(film.path, "audio")[0]
+    assert 0 < len(kept) < len(whole)
+    assert kept == whole[: len(kept)]

@@ -1,0 +1,157 @@
+"""Rows three to five of the video contract: orientation, pixel shape, colours, bit depth, odd sizes, B-frames."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.worker.video.clips import LIMITS, SOLO, Clip, frames_of, mean_error, rgb, run_film, steady, times_of, write
+from worker.video.encoder import EncoderSettings
+from worker.video.orientation import Orientation
+from worker.video.planes import fitted_size
+from worker.video.probe import probe_video
+from worker.video.tone_map import to_sdr
+
+SIZE = (320, 180)
+BASE = Fraction(1, 15_360)
+
+
+def clip(count: int = 6, size: tuple[int, int] = SIZE, **properties: object) -> Clip:
+    return Clip(frames_of(SOLO, count=count, size=size), steady(count, Fraction(30), BASE), BASE, **properties)
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_turned_clip_comes_out_upright_and_of_the_shape_it_was_seen_in(tmp_path: Path, rotation: int) -> None:
+    source = write(tmp_path / "in.mp4", clip(rotation=rotation))
+    film = run_film(source, tmp_path / "out")
+    seen = probe_video(source, LIMITS)
+    written = probe_video(film.path, LIMITS)
+    assert (written.width, written.height) == (seen.width, seen.height)
+    assert (seen.width, seen.height) == (SIZE if rotation == 180 else SIZE[::-1])
+    assert film.swapper.sizes == {(seen.width, seen.height)}  # the detector gets upright frames
+    assert written.orientation.is_upright
+    assert mean_error(rgb(film.path), rgb(source)) < 3
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_orientation_reads_any_display_matrix(turns: int, mirrored: bool) -> None:
+    right, down = np.array([1, 0]), np.array([0, 1])
+    for _ in range(turns):  # counter-clockwise as seen, y pointing down: right becomes up
+        right, down = np.array([right[1], -right[0]]), np.array([down[1], -down[0]])
+    if mirrored:
+        right = -right
+    matrix = np.array([right[0], right[1], 0, down[0], down[1], 0, 0, 0, 16_384], np.int32) * 65_536
+    orientation = Orientation.from_matrix(matrix)
+    plane = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert orientation == Orientation(turns, mirrored)
+    expected = np.rot90(plane[:, ::-1] if mirrored else plane, turns)
+    assert np.array_equal(orientation.apply(plane), expected)
+
+
+@pytest.mark.parametrize("rotation", [None, 90])
+def test_anamorphic_pixels_keep_their_shape(tmp_path: Path, rotation: int | None) -> None:
+    wide = {"sample_aspect_ratio": Fraction(4, 3)}
+    film = run_film(write(tmp_path / "in.mp4", clip(attributes=wide, rotation=rotation)), tmp_path / "out")
+    expected = Fraction(4, 3) if rotation is None else Fraction(3, 4)
+    assert probe_video(film.path, LIMITS).pixel_aspect == expected
+
+
+@pytest.mark.parametrize("matrix", [1, 6])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_colour_tags_and_colours_are_kept(tmp_path: Path, matrix: int, full_range: bool) -> None:
+    tags = {"colorspace": matrix, "color_primaries": matrix, "color_trc": matrix, "color_range": 2 if full_range else 1}
+    source = write(tmp_path / "in.mp4", clip(attributes=tags))
+    film = run_film(source, tmp_path / "out")
+    before, after = probe_video(source, LIMITS).colour, probe_video(film.path, LIMITS).colour
+    assert after == before
+    assert (after.matrix, after.full_range) == (matrix, full_range)
+    assert mean_error(rgb(film.path), rgb(source)) < 2.5
+
+
+def test_ten_bit_sdr_is_reduced_and_said_so(tmp_path: Path) -> None:
+    tags = {"colorspace": 1, "color_primaries": 1, "color_trc": 1}
+    source = write(tmp_path / "in.mp4", clip(pix_fmt="yuv420p10le", attributes=tags))
+    film = run_film(source, tmp_path / "out")
+    assert "reduced_to_8_bit" in film.notes
+    assert probe_video(film.path, LIMITS).bit_depth == 8
+    assert mean_error(rgb(film.path), rgb(source)) < 3
+
+
+@pytest.mark.parametrize("transfer", [16, 18], ids=["PQ", "HLG"])
+def test_hdr_is_tone_mapped_to_tagged_bt709_and_said_so(tmp_path: Path, transfer: int) -> None:
+    tags = {"colorspace": 9, "color_primaries": 9, "color_trc": transfer}
+    source = write(tmp_path / "in.mp4", clip(pix_fmt="yuv420p10le", attributes=tags))
+    film = run_film(source, tmp_path / "out")
+    colour = probe_video(film.path, LIMITS).colour
+    assert "hdr_tone_mapped_to_bt709" in film.notes
+    assert (colour.matrix, colour.primaries, colour.transfer, colour.full_range) == (1, 1, 1, False)
+    assert times_of(film.path) == times_of(source)
+    assert 20 < rgb(film.path).mean() < 250
+
+
+@pytest.mark.parametrize(("transfer", "white"), [(16, 0.5806), (18, 0.75)])
+def test_tone_mapping_keeps_greys_grey_and_white_near_white(transfer: int, white: float) -> None:
+    greys = np.repeat(np.linspace(0, 1, 64)[:, None], 3, axis=1)
+    mapped = to_sdr(greys, transfer)
+    assert np.abs(mapped - mapped[:, :1]).max() < 0.01
+    assert (np.diff(mapped[:, 0]) >= 0).all()
+    assert mapped[-1, 0] > 0.99
+    # BT.2408: 203 nits is 58 % of the PQ signal and 75 % of the HLG signal
+    assert 0.8 < to_sdr(np.full((1, 3), white), transfer)[0, 0] < 0.97
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv422p"])
+def test_finer_chroma_is_converted_and_said_so(tmp_path: Path, pix_fmt: str) -> None:
+    source = write(tmp_path / "in.mp4", clip(pix_fmt=pix_fmt))
+    film = run_film(source, tmp_path / "out")
+    assert f"converted_from_{pix_fmt}" in film.notes
+    assert mean_error(rgb(film.path), rgb(source)) < 3
+
+
+def test_odd_sizes_are_padded_by_one_pixel_and_nothing_is_cut(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.webm", clip(size=(319, 179), codec="libvpx-vp9", options={"crf": "10", "b": "0"}))
+    film = run_film(source, tmp_path / "out", format="mp4")
+    written = probe_video(film.path, LIMITS)
+    assert (written.width, written.height) == (320, 180)
+    assert "padded_to_even_size" in film.notes
+    assert mean_error(rgb(film.path)[:179, :319], rgb(source)) < 3
+
+
+def test_b_frames_in_and_out_keep_their_order(tmp_path: Path) -> None:
+    options = {"preset": "medium", "bf": "5", "crf": "10"}
+    source = write(tmp_path / "in.mp4", clip(count=40, options=options))
+    film = run_film(source, tmp_path / "out", encoder=EncoderSettings(preset="medium", crf=10))
+    kinds = {frame.pict_type for frame in frames_of(film.path)}
+    assert av.video.frame.PictureType.B in kinds
+    assert times_of(film.path) == times_of(source)
+    for index in (0, 17, 39):
+        assert mean_error(rgb(film.path, index), rgb(source, index)) < 2
+
+
+def test_the_swap_is_written_into_the_picture_and_nowhere_else(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", clip())
+    film = run_film(source, tmp_path / "out", encoder=EncoderSettings(preset="ultrafast", crf=1))
+    assert rgb(film.path)[2:14, 2:14].max() < 12  # the filter's corner
+    assert mean_error(rgb(film.path), rgb(source)) < 1
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
+def test_every_codec_of_the_contract_can_be_asked_for(tmp_path: Path, codec: str) -> None:
+    source = write(tmp_path / "in.mp4", clip())
+    film = run_film(source, tmp_path / "out", encoder=EncoderSettings(codec=codec))
+    assert probe_video(film.path, LIMITS).codec.removeprefix("lib").replace("dav1d", "av1") == codec
+    assert times_of(film.path) == times_of(source)
+
+
+def test_max_side_scales_the_picture_and_keeps_its_shape(tmp_path: Path) -> None:
+    film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out", max_side=160)
+    written = probe_video(film.path, LIMITS)
+    assert (written.width, written.height) == (160, 90)
+    assert film.swapper.sizes == {(160, 90)}
+    assert "scaled_down" in film.notes
+    assert fitted_size(1920, 1080, 1280) == (1280, 720)

@@ -1,0 +1,90 @@
+"""Long films in segments: cut at key frames, independent, deterministic, joined without a seam."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.worker.video.clips import (
+    FAST,
+    LIMITS,
+    SOLO,
+    Clip,
+    CornerFilter,
+    Sound,
+    frames_of,
+    mean_error,
+    packets_of,
+    rgb,
+    times_of,
+    write,
+)
+from worker.video.encoder import EncoderSettings
+from worker.video.plan import FilmPlan, plan_film
+from worker.video.segments import FilmSettings, join_segments, swap_segment
+
+GAPS = [512, 512, 700, 512, 300, 2048, 512]  # a variable rate, so that decoding times at the seams are not simple
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frames = frames_of(SOLO, count=120, size=(320, 180))
+    pts = [sum(GAPS[i % 7] for i in range(index)) for index in range(120)]
+    options = {"preset": "veryfast", "g": "15", "crf": "12", "bf": "3"}
+    path = tmp_path_factory.mktemp("film") / "in.mp4"
+    clip = Clip(frames, pts, Fraction(1, 15_360), options=options, sounds=[Sound(seconds=5.6)])
+    return write(path, clip)
+
+
+def cut_plan(source: Path) -> FilmPlan:
+    return plan_film(source, LIMITS, segment_s=1.0, whole_below_s=2.0)
+
+
+def swap(source: Path, plan: FilmPlan, index: int, path: Path, settings: FilmSettings) -> CornerFilter:
+    swapper = CornerFilter()
+    swap_segment(source, plan.segments[index], path, swapper, settings, lambda _: None)
+    return swapper
+
+
+def test_segments_start_at_key_frames_and_hold_every_frame_once(source: Path) -> None:
+    plan = cut_plan(source)
+    assert len(plan.segments) >= 4
+    assert plan.frames == 120
+    keys = {frame.pts for frame in frames_of(source) if frame.key_frame}
+    assert {segment.start for segment in plan.segments} <= keys
+    assert all(a.stop == b.start for a, b in zip(plan.segments, plan.segments[1:], strict=False))
+    assert FilmPlan.from_json(plan.to_json()) == plan
+
+
+def test_a_short_film_stays_one_segment(source: Path) -> None:
+    assert len(plan_film(source, LIMITS).segments) == 1
+
+
+@pytest.mark.parametrize("encoder", [EncoderSettings(), FAST], ids=["B-frames", "none"])
+def test_segments_made_in_any_order_give_the_same_film(source: Path, tmp_path: Path, encoder: EncoderSettings) -> None:
+    settings, plan = FilmSettings(encoder=encoder), cut_plan(source)
+    films = []
+    for name, order in (("forward", 1), ("resumed", -1)):
+        paths = [tmp_path / f"{name}{segment.index}.nut" for segment in plan.segments]
+        for segment in plan.segments[::order]:
+            swap(source, plan, segment.index, paths[segment.index], settings)
+        films.append(tmp_path / f"{name}.mp4")
+        join_segments(source, plan, paths, films[-1], settings)
+    assert films[0].read_bytes() == films[1].read_bytes()
+    assert times_of(films[0]) == times_of(source)
+    assert packets_of(films[0], "audio") == packets_of(source, "audio")
+    for index in (0, 59, 119):
+        assert mean_error(rgb(films[0], index), rgb(source, index)) < 3
+
+
+def test_the_tracker_is_warmed_up_on_frames_that_are_not_output(source: Path, tmp_path: Path) -> None:
+    plan = cut_plan(source)
+    swapper = swap(source, plan, 2, tmp_path / "2.nut", FilmSettings(encoder=FAST))
+    start = plan.segments[2].start / 15_360
+    assert swapper.warm
+    assert max(swapper.warm) < start
+    assert min(swapper.warm) >= start - 0.5
+    assert swapper.times[0] == start
+    assert len(swapper.times) == plan.segments[2].frames

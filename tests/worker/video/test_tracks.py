@@ -1,0 +1,88 @@
+"""Row two of the video contract: sound, subtitles, chapters and metadata are copied, or their loss is stated."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.worker.video.clips import SOLO, Clip, Sound, frames_of, packets_of, run_film, srt, steady, times_of, write
+
+SIZE = (320, 180)
+BASE = Fraction(1, 15_360)
+
+
+def clip(count: int = 30, **properties: object) -> Clip:
+    return Clip(frames_of(SOLO, count=count, size=SIZE), steady(count, Fraction(30), BASE), BASE, **properties)
+
+
+def test_every_audio_track_is_copied_packet_by_packet(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", clip(sounds=[Sound(440), Sound(880)]))
+    film = run_film(source, tmp_path / "out")
+    assert len(packets_of(source, "audio")) == 2
+    assert packets_of(film.path, "audio") == packets_of(source, "audio")
+    assert film.mux.copied == ("audio:aac", "audio:aac")
+
+
+@pytest.mark.parametrize("seconds", [0.3, 3.0])
+def test_sound_shorter_or_longer_than_the_picture_stays_whole(tmp_path: Path, seconds: float) -> None:
+    source = write(tmp_path / "in.mp4", clip(sounds=[Sound(seconds=seconds)]))
+    film = run_film(source, tmp_path / "out")
+    assert packets_of(film.path, "audio") == packets_of(source, "audio")
+    assert times_of(film.path) == times_of(source)
+
+
+def test_a_film_without_sound_stays_without(tmp_path: Path) -> None:
+    film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out")
+    assert packets_of(film.path, "audio") == []
+    assert film.mux.copied == ()
+
+
+def test_sound_is_dropped_when_asked_and_that_is_said(tmp_path: Path) -> None:
+    film = run_film(write(tmp_path / "in.mp4", clip(sounds=[Sound()])), tmp_path / "out", audio="drop")
+    assert packets_of(film.path, "audio") == []
+    assert "audio_dropped_as_asked" in film.notes
+
+
+def test_subtitles_are_copied_into_a_container_that_holds_them(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mkv", clip(subtitles_from=srt(tmp_path / "text.srt"), sounds=[Sound()]))
+    film = run_film(source, tmp_path / "out", format="mkv")
+    assert packets_of(film.path, "subtitle") == packets_of(source, "subtitle")
+    assert [text for _, text in packets_of(film.path, "subtitle")[0]] == [b"Hello", b"there"]
+
+
+def test_subtitles_that_mp4_cannot_hold_are_stated(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mkv", clip(subtitles_from=srt(tmp_path / "text.srt")))
+    film = run_film(source, tmp_path / "out", format="mp4")
+    assert "subtitle_track_left_out:srt" in film.notes
+
+
+def test_chapters_and_metadata_are_kept(tmp_path: Path) -> None:
+    chapters = [
+        {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}},
+        {"id": 2, "start": 500, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": "two"}},
+    ]
+    source = write(tmp_path / "in.mp4", clip(chapters=chapters, metadata={"title": "A film", "artist": "Somebody"}))
+    film = run_film(source, tmp_path / "out")
+    with av.open(str(film.path)) as container:
+        assert container.metadata["title"] == "A film"
+        assert container.metadata["artist"] == "Somebody"
+        kept = container.chapters()
+    assert [chapter["metadata"]["title"] for chapter in kept] == ["one", "two"]
+    assert [chapter["start"] * (chapter["time_base"] or 0) for chapter in kept] == [0, Fraction(1, 2)]
+    assert film.notes == set()
+
+
+def test_the_copied_film_can_be_read_without_a_warning(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", clip(sounds=[Sound()]))
+    film = run_film(source, tmp_path / "out")
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture() as log, av.open(str(film.path)) as container:
+            decoded = sum(1 for packet in container.demux() for _ in packet.decode())
+    finally:
+        av.logging.set_level(None)
+    assert decoded > 30
+    assert log == []
