@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from models.inference.arrays import Plane
+from models.inference.arrays import Plane, RgbImage
 from models.inference.face_detector import FaceDetector, overlap
-from models.inference.face_mesh import INPUT_SIZE, FaceMesh, MeshedFace, RegionOfInterest
+from models.inference.face_mesh import FaceMesh, MeshedFace, RegionOfInterest
 from models.inference.frame import Frame
 from models.inference.people import PeopleGallery, Person
 
@@ -21,7 +20,6 @@ SEARCH_EVERY = 3  # the same while someone was lost in this shot
 LEVELS_CHANGED = 20  # of 255: more than noise and compression
 CUT_SHARE = 0.25  # of the picture: ordinary motion changes 2 % from frame to frame
 LOOK_CHANGED = 12.0  # mean levels between two looks at one face; below 2 from frame to frame, 47 for another face
-LOOK_PX = 32
 SAME_FACE = 0.6  # overlap of two tracks that follow one face
 TOUCHING = 0.1
 MAX_STEP = 0.6  # of its size: a face that moved further was not followed but confused
@@ -41,7 +39,6 @@ class TrackedFace:
 class _Track:
     person: Person
     face: MeshedFace
-    look: NDArray[np.int16]
     is_new: bool = True
     in_doubt: bool = False
 
@@ -92,9 +89,8 @@ class FaceTracker:
             face = self.mesh.look(frame, RegionOfInterest.of_landmarks(track.face.landmarks))
             if face.score < MIN_MESH_SCORE or not _is_continuous(track.face, face):
                 continue
-            look = _look_of(frame, face)
-            track.in_doubt |= _difference(look, track.look) > LOOK_CHANGED
-            track.face, track.look, track.is_new = face, look, False
+            track.in_doubt |= _difference(face.look, track.face.look) > LOOK_CHANGED
+            track.face, track.is_new = face, False
             followed.append(track)
         self._tracks = followed
 
@@ -129,7 +125,7 @@ class FaceTracker:
         faces.sort(key=lambda face: face.box[0])
         people = self.gallery.identify(frame, faces, self._absent(), self.shot)
         pairs = zip(people, faces, strict=True)
-        self._tracks += [_Track(person, face, _look_of(frame, face)) for person, face in pairs]
+        self._tracks += [_Track(person, face) for person, face in pairs]
 
     def _absent(self) -> list[Person]:
         tracked = {track.person.person_id for track in self._tracks}
@@ -159,13 +155,5 @@ def _is_continuous(before: MeshedFace, after: MeshedFace) -> bool:
     return step < MAX_STEP and 1 / MAX_GROWTH < growth < MAX_GROWTH
 
 
-def _look_of(frame: Frame, face: MeshedFace) -> NDArray[np.int16]:
-    """Return an 8 x 8 colour picture of the face's middle: cheap to compare, the same while one person is followed."""
-    middle = RegionOfInterest.of_landmarks(face.landmarks).to_crop() * (LOOK_PX / INPUT_SIZE * 2)
-    middle[:, 2] -= LOOK_PX / 2
-    small = cv2.resize(frame.rgb_crop(middle, LOOK_PX), (8, 8), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.int16)
-
-
-def _difference(a: NDArray[np.int16], b: NDArray[np.int16]) -> float:
-    return float(np.abs(a - b).mean())
+def _difference(a: RgbImage, b: RgbImage) -> float:
+    return float(np.mean(cv2.absdiff(a, b)))
