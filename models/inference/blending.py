@@ -15,6 +15,8 @@ from models.inference.options import Preserved, SwapOptions
 
 BORDER_PX = 8  # the crop's edge must never show as a line
 HULL_MARGIN_PX = 6  # past the mesh there is skin too, but no more than this
+FULL_FEATHER_PX = 14
+FULL_ERODE_PX = 30
 COLOUR_GRID = 56
 GAIN_RANGE = (0.8, 1.25)
 
@@ -30,14 +32,14 @@ def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
     `landmarks` are in the 224 px crop. What `options.preserve` names stays the target's.
     """
     levels: resampling.Pixels = (soft * np.float32(255)).astype(np.uint8)
-    if options.mask_erode_px > 0:
-        levels = cv2.erode(levels, _disc(options.mask_erode_px))
+    if options.mask_erode > 0:
+        levels = cv2.erode(levels, _disc(options.mask_erode * FULL_ERODE_PX))
     levels = np.minimum(levels, _hull(landmarks))
     for name in options.preserve:
         levels[_filled(landmarks, PRESERVED[name]) > 0] = 0
     levels[:BORDER_PX], levels[-BORDER_PX:], levels[:, :BORDER_PX], levels[:, -BORDER_PX:] = 0, 0, 0, 0
-    if options.mask_feather_px > 0:
-        kernel = 2 * round(options.mask_feather_px) + 1
+    if options.mask_feather > 0:
+        kernel = 2 * round(options.mask_feather * FULL_FEATHER_PX) + 1
         levels = cv2.blur(cv2.blur(levels, (kernel, kernel)), (3, 3))
     return np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
 

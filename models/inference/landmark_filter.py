@@ -20,10 +20,10 @@ SPEED_CUTOFF_HZ = 2.0
 class LandmarkFilter:
     """A low-pass whose cutoff rises with speed: still faces stop trembling, moving ones are not left behind.
 
-    `strength` 0..1 mixes the filtered landmarks with the raw ones; 0 switches the filter off.
+    `strength` 0..1: 0 is off, 0.5 the tuned filter; towards 1 the cutoff falls to a tenth of that.
     """
 
-    strength: float = 1.0
+    strength: float = 0.5
     _position: NDArray[np.float64] | None = field(default=None, init=False)
     _velocity: NDArray[np.float64] | None = field(default=None, init=False)
     _time_s: float = field(default=0.0, init=False)
@@ -38,13 +38,16 @@ class LandmarkFilter:
             self._position, self._velocity = landmarks.astype(np.float64), np.zeros(landmarks.shape)
             self._time_s = time_s
             return landmarks
+        if self.strength <= 0:
+            return landmarks
         elapsed = max(1e-3, time_s - self._time_s)
         self._time_s = time_s
         step = landmarks - self._position
         self._velocity += _smoothing(SPEED_CUTOFF_HZ, elapsed) * (step / elapsed - self._velocity)
         speed = np.linalg.norm(self._velocity, axis=1, keepdims=True) / max(1.0, eye_distance(landmarks))
-        self._position = self._position + _smoothing(MIN_CUTOFF_HZ + CUTOFF_PER_SPEED * speed, elapsed) * step
-        return (landmarks + self.strength * (self._position - landmarks)).astype(np.float32)
+        cutoff = (MIN_CUTOFF_HZ + CUTOFF_PER_SPEED * speed) * max(0.1, 1 / self.strength - 1)
+        self._position = self._position + _smoothing(cutoff, elapsed) * step
+        return self._position.astype(np.float32)
 
 
 def _smoothing(cutoff_hz: NDArray[np.float64] | float, elapsed_s: float) -> NDArray[np.float64]:

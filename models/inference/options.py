@@ -31,18 +31,18 @@ class FaceSelector:
 class SwapOptions:
     """How a swap looks; every default is the recommended value.
 
-    `blend` 0..1 is the opacity of the swap. `mask_erode_px` and `mask_feather_px` are in pixels of the 224 crop.
-    `colour_match` 0..1 pulls mean and spread of the face's colour to the target's. `smoothing` 0..1 filters landmarks
-    in time (1 is the tuned filter, 0 is off). Faces with eyes closer than `min_face_px` or turned more than
+    `blend` 0..1 is the opacity of the swap; `mask_feather` and `mask_erode` 0..1 how soft and how far drawn in its edge
+    is. `colour_match` 0..1 pulls mean and spread of the face's colour to the target's. `smoothing` 0..1 steadies
+    landmarks in time: 0 is off, 0.5 the tuned filter. Faces with eyes closer than `min_face_px` or turned more than
     `max_yaw_deg` fade out. `measure_similarity` runs the identity encoder on samples of the output for the report.
     """
 
     blend: float = 1.0
-    mask_erode_px: float = 3.0
-    mask_feather_px: float = 7.0
+    mask_feather: float = 0.5
+    mask_erode: float = 0.1
     preserve: frozenset[Preserved] = frozenset()
-    colour_match: float = 1.0
-    smoothing: float = 1.0
+    colour_match: float = 0.5
+    smoothing: float = 0.5
     min_face_px: float = 16.0
     max_yaw_deg: float = 55.0
     measure_similarity: bool = False
