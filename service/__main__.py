@@ -1,0 +1,112 @@
+"""`python -m service up | serve | keys`: the composition root of everything that is not a worker."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+
+from service.api_keys import add_key_commands, create_first_key, run_key_command
+from service.embedded_store import EmbeddedStoreError
+from service.settings import Settings
+from service.stack import Stack, StackStartError, running
+from worker.errors import WorkerError
+
+GRACEFUL_SHUTDOWN_S = 20
+
+
+async def up(settings: Settings) -> None:
+    """Run the whole stack until SIGTERM or SIGINT.
+
+    Raises EmbeddedStoreError, StackStartError or WorkerError when it does not come up.
+    """
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    serving, stopping = asyncio.create_task(_stay_up(settings)), asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        print("stopping ...", flush=True)
+        serving.cancel()
+    stopping.cancel()
+    await asyncio.wait({serving})
+    if not serving.cancelled():
+        serving.result()
+
+
+async def _stay_up(settings: Settings) -> None:
+    async with running(settings) as stack:
+        key = await asyncio.to_thread(create_first_key, stack.store_url)
+        print(_announcement(stack, settings, key), flush=True)
+        await asyncio.Event().wait()
+
+
+def _announcement(stack: Stack, settings: Settings, key: str | None) -> str:
+    shown = f"{key} (shown this once)" if key else "as before; another: python -m service keys create"
+    return "\n".join(
+        [
+            f"API        {stack.url} (documentation at /docs)",
+            f"API key    {shown}",
+            f"running    {', '.join(sorted(stack.supervisor.programs))}",
+            f"logs       {settings.data_dir / 'logs'}",
+            "Ctrl-C stops it.",
+        ]
+    )
+
+
+def serve(settings: Settings, descriptor: int | None) -> int:
+    """Answer HTTP on the address of the settings, or on a listening socket the supervisor opened."""
+    import uvicorn
+
+    from service.app import create_app  # here, because the supervisor and the key commands do without FastAPI
+    from service.observability import log_json
+
+    log_json()
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=None if descriptor is None else [socket.socket(fileno=descriptor)])
+    return 0 if server.started else 1
+
+
+def main() -> int:
+    """Parse the command line and run one command; the exit status is 0 when it did what was asked."""
+    parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="store, API and workers under one supervisor")
+    commands.add_parser("serve", help="the API alone").add_argument("--fd", type=int, help="an open listening socket")
+    add_key_commands(commands.add_parser("keys", help="make, list, rotate and revoke API keys"))
+    arguments = parser.parse_args()
+    os.umask(0o077)  # whatever is written holds people's faces
+    settings = Settings()
+    try:
+        return _run(arguments, settings)
+    except (EmbeddedStoreError, StackStartError, WorkerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
+    match arguments.command:
+        case "serve":
+            return serve(settings, arguments.fd)
+        case "keys":
+            run_key_command(arguments, settings.store_url)
+        case "up":
+            logging.basicConfig(level=logging.WARNING, format="%(message)s")
+            asyncio.run(up(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The embedded stack end to end: it starts by itself, keeps its state and its secrets, and survives what dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import httpx
+import psutil
+import pytest
+from PIL import Image
+
+from tests.system.running_service import PACKS, ROOT, SAMPLES, RunningService
+
+CLIP = SAMPLES / "solo_720p30.mp4"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A stack whose parts these tests may kill."""
+    with RunningService(tmp_path_factory.mktemp("own")) as running:
+        yield running
+
+
+def test_video_job_survives_the_death_of_the_workers_child(own: RunningService) -> None:
+    identity = own.register(SAMPLES / "ada_neutral.jpg").json()["id"]
+    upload = own.upload(CLIP.read_bytes(), "video/mp4").json()["id"]
+    accepted = own.swap("video", upload, identity)
+    assert accepted.status_code == 202, accepted.text
+    job_id = accepted.json()["id"]
+    _wait_for_progress(own, job_id)
+    _worker_child(own, "video").kill()
+    job = own.finished(job_id)
+    assert job["status"] == "succeeded", job["error"]
+    assert job["attempt"] == 2
+    assert job["result"]["frames"] == _frames(CLIP)
+
+
+def test_requests_wait_while_the_api_restarts(own: RunningService) -> None:
+    api = _part(own, "service", "serve")
+    api.kill()
+    assert httpx.get(f"{own.url}/livez", timeout=30.0, trust_env=False).status_code == 200
+    assert _part(own, "service", "serve").pid != api.pid
+
+
+def test_state_survives_a_restart_and_the_key_is_shown_once(own: RunningService) -> None:
+    identity = own.register(SAMPLES / "ben_neutral.jpg").json()["id"]
+    key = own.key
+    assert own.printed.count(key) == 1
+    assert own.stop() < 30.0
+    own.start()
+    assert "lk_" not in own.printed
+    assert own.client.get(f"/v1/identities/{identity}").status_code == 200
+    logs = "".join(path.read_text() for path in (own.data_dir / "logs").iterdir())
+    assert key not in logs
+
+
+def test_files_are_private(own: RunningService) -> None:
+    paths = [own.data_dir, *own.data_dir.rglob("*")]
+    directories = {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_dir()}
+    files = {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_file()}
+    assert directories == {0o700}
+    assert files == {0o600}
+
+
+def test_a_second_stack_on_the_same_data_is_refused(own: RunningService) -> None:
+    environment = {**os.environ, "LIKENESS_DATA_DIR": str(own.data_dir), "LIKENESS_PORT": "0"}
+    second = subprocess.run(
+        [sys.executable, "-m", "service", "up"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert second.returncode == 1
+    assert "another stack runs" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_nothing_of_the_stack_outlives_it(tmp_path: Path) -> None:
+    with RunningService(tmp_path) as running:
+        parts = psutil.Process(running.process.pid).children(recursive=True)
+        assert len(parts) >= 4
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(30.0) == 0
+    assert [part for part in parts if part.is_running() and part.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
+    environment = {**os.environ, "LIKENESS_DATA_DIR": str(tmp_path), "LIKENESS_PACKS_DIR": str(PACKS)}
+    demo = subprocess.run(
+        [sys.executable, "-m", "service.demo"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "encoder ran 0 times" in demo.stdout
+    assert "(IIM) 0 times" in demo.stdout
+    folder = tmp_path / "demo"
+    assert {path.name for path in folder.iterdir()} == {"ben_as_ada.jpg", "solo_as_ada.mp4", "contact_sheet.png"}
+    assert Image.open(folder / "ben_as_ada.jpg").size == Image.open(SAMPLES / "ben_neutral.jpg").size
+    assert _frames(folder / "solo_as_ada.mp4") == _frames(CLIP)
+
+
+def _wait_for_progress(service: RunningService, job_id: str) -> None:
+    deadline = time.monotonic() + 60.0
+    while service.client.get(f"/v1/jobs/{job_id}").json()["progress"]["done"] == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _part(service: RunningService, *words: str) -> psutil.Process:
+    """The stack's process whose command has these words one after the other; it may just be restarting."""
+    deadline = time.monotonic() + 30.0
+    while time.monotonic() < deadline:
+        for process in psutil.Process(service.process.pid).children():
+            if " ".join(words) in " ".join(process.cmdline()):
+                return process
+        time.sleep(0.05)
+    raise AssertionError(f"no process {words}")
+
+
+def _worker_child(service: RunningService, queue: str) -> psutil.Process:
+    (child,) = _part(service, "worker", "--queue", queue).children()
+    return child
+
+
+def _frames(path: Path) -> int:
+    with av.open(path) as film:
+        return sum(1 for _ in film.decode(video=0))
