@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from worker.errors import Missing
 from worker.identity_store import IdentityStore
 from worker.ids import is_id
 from worker.media_store import MediaStore
-from worker.store import reaching, texts
+from worker.store import Reply, reaching, texts
 
 BATCH = 200
 HELD_AGAIN_S = 30.0
@@ -38,13 +39,21 @@ class ExpirySweep:
         if is_id(name, "upl"):
             return self._expire_upload(name)
         if is_id(name, "job"):
-            self._media.delete_job(name)
+            self._expire_job(name)
         elif is_id(name, "idn"):
             with suppress(Missing):  # erased by its owner in the meantime
                 self._identities.erase(name)
         with reaching():
             self._redis.zrem("lk:expiry", name)
         return True
+
+    def _expire_job(self, job_id: str) -> None:
+        self._media.delete_job(job_id)
+        with reaching():
+            self._redis.zrem("lk:dead", job_id)
+            used: Reply = self._redis.hget(f"lk:job:{job_id}", "identities")
+            for identity in json.loads(used or "[]"):
+                self._redis.srem(f"lk:identity:{identity}:jobs", job_id)
 
     def _expire_upload(self, upload_id: str) -> bool:
         if self._media.delete_unless_held(upload_id):

@@ -6,6 +6,7 @@ RQ's own record of a job may be lost or stale at any time; `job_store` has the t
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,6 +17,8 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException as AttemptTimedOut
+from rq.utils import current_timestamp
 from rq.worker.base import BaseWorker
 
 from worker.contract import QueueName, Task
@@ -23,12 +26,16 @@ from worker.errors import WorkerError
 from worker.job_attempts import JobAttempts
 from worker.store import reaching, text_fields, texts
 
+__all__ = ["AttemptTimedOut", "JobQueue", "TaskJob", "WorkerState", "rq_id", "rq_queue", "task_of"]
+
 log = logging.getLogger(__name__)
 
 ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
 QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
+TASK_ATTEMPT = re.compile(r"job_[0-9a-z]{26}(-[0-9a-z]+)?-[0-9]+(:|$)")
 RQ_TTL_S = 300  # RQ's own records of jobs that are over
-LATE_TIMEOUT_S = 7 * 3600  # a last resort; deadlines end jobs before
+# How long one attempt may take. A part of a film has five seconds of video; an analysis reads a whole film.
+ATTEMPT_TIMEOUT_S: Mapping[QueueName, int] = {"image": 120, "video": 3600, "refine": 900}
 
 RunTask: TypeAlias = Callable[[str, int], None]
 
@@ -90,7 +97,7 @@ class JobQueue:
                     ENTRY_POINT,
                     args=[task.id, task.attempt],
                     job_id=rq_id(task),
-                    timeout=LATE_TIMEOUT_S,
+                    timeout=ATTEMPT_TIMEOUT_S[queue],
                     result_ttl=RQ_TTL_S,
                     failure_ttl=RQ_TTL_S,
                     description=rq_id(task),
@@ -101,12 +108,14 @@ class JobQueue:
         """Deliver on every queue."""
         return sum(self.deliver(queue) for queue in QUEUES)
 
-    def alive(self, queue: QueueName) -> frozenset[str]:
-        """RQ ids that are queued, or held by a worker whose heartbeat is fresh."""
+    def held(self, queue: QueueName) -> frozenset[Task]:
+        """The tasks that are queued in RQ, or in the hands of a worker whose heartbeat is fresh."""
         rq = rq_queue(queue, self._redis)
         with reaching():
-            started = self._redis.zrangebyscore(StartedJobRegistry(queue=rq).key, "(" + str(_now(self._redis)), "+inf")
-            return frozenset(rq.get_job_ids()) | {name.split(":")[0] for name in texts(started)}
+            registry = StartedJobRegistry(queue=rq)
+            started = texts(self._redis.zrangebyscore(registry.key, f"({current_timestamp()}", "+inf"))
+            queued = rq.get_job_ids()
+        return frozenset(task_of(name.split(":")[0]) for name in (*queued, *started) if TASK_ATTEMPT.match(name))
 
     def withdraw(self, task: Task, queue: QueueName) -> None:
         """Take a delivered task back out of RQ, if no worker has it yet."""
@@ -135,6 +144,12 @@ def rq_id(task: Task) -> str:
     return f"{task.id}-{task.attempt}"
 
 
+def task_of(name: str) -> Task:
+    """The task behind an RQ id; the inverse of `rq_id`."""
+    task_id, _, attempt = name.rpartition("-")
+    return Task(task_id, int(attempt))
+
+
 def _worker_state(key: str, fields: Mapping[str, str]) -> WorkerState:
     return WorkerState(
         name=key.removeprefix(BaseWorker.redis_worker_namespace_prefix),
@@ -145,8 +160,3 @@ def _worker_state(key: str, fields: Mapping[str, str]) -> WorkerState:
         done=int(fields.get("successful_job_count", 0)),
         last_heartbeat=fields.get("last_heartbeat", ""),
     )
-
-
-def _now(redis: Redis) -> float:
-    seconds, microseconds = redis.time()
-    return float(seconds) + float(microseconds) / 1e6

@@ -225,6 +225,19 @@ class JobStore:
         if answer == b"running":
             raise JobNotFinal
 
+    def requeue(self, job_id: str) -> JobRecord:
+        """Do a dead letter again as a new job, since an end is an end; raises what `admit` does, and UnknownJob."""
+        dead = self.get(job_id)
+        with reaching():
+            if self.redis.zscore("lk:dead", job_id) is None:
+                raise UnknownJob("There is no such dead letter.")
+            size = int(texts(self.redis.hmget(f"lk:job:{job_id}", ["input_bytes"]))[0])
+        request = JobRequest(dead.payload, dead.priority, None, size, dead.webhook, dead.metadata, requeued_from=job_id)
+        again = self.admit(request).job
+        with reaching():
+            self.redis.zrem("lk:dead", job_id)
+        return again
+
     def due_deadlines(self) -> Iterable[str]:
         """Jobs whose deadline has passed."""
         with reaching():

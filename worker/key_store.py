@@ -119,9 +119,7 @@ class KeyStore:
     def set_bounds(self, tenant: str, bounds: Mapping[Bound, int]) -> None:
         """Give a tenant other bounds than `JobLimits` has; admission reads them."""
         with reaching():
-            self._redis.hset(
-                f"lk:tenant:{tenant}", mapping=as_hash({str(name): bound for name, bound in bounds.items()})
-            )
+            self._redis.hset(f"lk:tenant:{tenant}", mapping=as_hash({str(b): n for b, n in bounds.items()}))
 
 
 def _to_fields(key: ApiKey) -> dict[str, str]:

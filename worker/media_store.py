@@ -233,9 +233,11 @@ class MediaStore:
         """Remove a result that was not wanted."""
         self._result_path(job_id, result).unlink(missing_ok=True)
 
-    def discard_parts(self, job_id: str) -> None:
-        """Remove a film's segments: the film is done, or will never be."""
-        shutil.rmtree(self.job_dir(job_id) / "parts", ignore_errors=True)
+    def tidy_job(self, job_id: str, keep: Path | None = None) -> None:
+        """Remove a job's directories: a film's segments and what dead attempts left; not `keep`, nor the result."""
+        for entry in self.job_dir(job_id).glob("*/"):
+            if entry != keep:
+                shutil.rmtree(entry, ignore_errors=True)
 
     def delete_job(self, job_id: str) -> None:
         """Remove everything a job made."""

@@ -10,6 +10,7 @@ if FINAL[status] then return {'final', 'idle'} end
 if status ~= 'canceling' then
   redis.call('HSET', job, 'status', 'canceling', 'cancel_reason', a.reason, 'canceling_at', a.now)
   redis.call('HINCRBY', job, 'version', 1)
+  redis.call('ZADD', 'lk:canceling', a.now, a.job)
   emit(a.job, 'status', '{"status":"canceling"}')
 end
 local activity = 'idle'

@@ -30,6 +30,7 @@ end
 redis.call('DEL', job .. ':tasks', job .. ':held', job .. ':parts')
 redis.call('ZREM', 'lk:jobs:active', a.job)
 redis.call('ZREM', 'lk:deadlines', a.job)
+redis.call('ZREM', 'lk:canceling', a.job)
 redis.call('SREM', 'lk:tenant:' .. tenant .. ':active', a.job)
 local bytes = tonumber(redis.call('HGET', job, 'input_bytes') or 0)
 redis.call('HINCRBY', 'lk:bytes', tenant, -bytes)
