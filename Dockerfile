@@ -17,7 +17,7 @@ RUN python3 -m venv /opt/venv
 COPY pyproject.toml requirements.lock ./
 RUN /opt/venv/bin/pip install --no-cache-dir -c requirements.lock ".[${PROCESSOR}]"
 COPY models models
-RUN LIKENESS_PACKS_DIR=/opt/packs /opt/venv/bin/python -m models pull open
+RUN /opt/venv/bin/python -m models --root /opt/packs pull open
 
 FROM base-${PROCESSOR} AS runtime
 ENV PATH=/opt/venv/bin:$PATH \
