@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-Role = Literal["detector_short", "detector_full", "scrfd", "face_mesh", "encoder", "iim", "idn"]
+Role = Literal["detector_short", "detector_full", "face_mesh", "encoder", "iim", "idn"]
 
 
 class ManifestError(ValueError):

