@@ -148,6 +148,12 @@ class FaceSwapEngine:
         self._identities.move_to_end(key)
         return self._identities[key]
 
+    def ready(self, key: str) -> Identity | None:
+        """Return the identity that is held under `key`, if one is."""
+        if key in self._identities:
+            self._identities.move_to_end(key)
+        return self._identities.get(key)
+
     def forget(self, key: str) -> None:
         """Drop an identity's session and texture, if they are held."""
         self._identities.pop(key, None)
