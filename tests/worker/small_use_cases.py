@@ -1,0 +1,90 @@
+"""Use cases for tests of the machinery: real file work, small, and as ill-behaved as a job's metadata asks.
+
+Started by a real worker with `--use-cases tests.worker.small_use_cases`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from worker.contract import JobKind, QueueName
+from worker.errors import JobFailure
+from worker.jobs import JobContext, Outcome, UseCase
+from worker.settings import WorkerSettings
+
+PARTS = 6
+
+
+class SmallUseCases:
+    """Copies its input with its digest in front; counts its loads like an engine counts models."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._forgotten = 0
+
+    def find(self, kind: JobKind) -> UseCase:
+        return self._film if kind == "swap_video" else self._still
+
+    def counters(self) -> Mapping[str, int]:
+        return {"models_loaded": 1, "forgotten": self._forgotten}
+
+    def forget(self, identity_id: str) -> None:
+        self._forgotten += 1
+
+    def _still(self, context: JobContext) -> Outcome:
+        wishes = context.job.metadata
+        self._misbehave(wishes)
+        steps = int(wishes.get("steps", 1))
+        for step in range(steps):
+            time.sleep(float(wishes.get("sleep_s", 0.0)) / steps)
+            if not wishes.get("deaf"):
+                context.progress(step + 1, steps)
+        body = context.input.read_bytes()
+        output = context.work / "output"
+        output.write_bytes(hashlib.sha256(body).hexdigest().encode() + body * int(wishes.get("times", 1)))
+        return Outcome(output, "text/plain", ".txt", report={"pid": os.getpid()})
+
+    def _film(self, context: JobContext) -> Outcome | None:
+        if context.task.step is None:
+            context.fan_out([f"s{index:03d}" for index in range(PARTS)], '{"parts":6}', total=PARTS * 10)
+            return None
+        if context.task.step == "mux":
+            return self._mux(context)
+        with (self._data_dir / "parts.log").open("a") as log:  # who computed what, for the test to read
+            log.write(f"{context.task.step} {context.task.attempt}\n")
+        for frame in range(10):
+            time.sleep(float(context.job.metadata.get("sleep_s", 0.0)) / 10)
+            context.progress(frame + 1, None)
+        part = context.work / "part"
+        part.write_bytes(context.task.step.encode() * 1000 + context.input.read_bytes())
+        context.finish_part(context.media.publish(context.job.id, part, ".part", part=True))
+        return None
+
+    def _mux(self, context: JobContext) -> Outcome:
+        _, parts = context.plan()
+        output = context.work / "film"
+        with output.open("wb") as film:
+            for _, sha256 in sorted(parts.items()):
+                film.write(context.media.part_path(context.job.id, sha256, ".part").read_bytes())
+        return Outcome(output, "application/octet-stream", ".bin")
+
+    def _misbehave(self, wishes: Mapping[str, object]) -> None:
+        match wishes.get("poison"):
+            case "crash":
+                ctypes.string_at(0)
+            case "exit":
+                os._exit(0)
+            case "raise":
+                raise ValueError("a bug")
+            case "refuse":
+                raise JobFailure("no_face", "There is no face in the picture.")
+
+
+def load(queue: QueueName, settings: WorkerSettings) -> SmallUseCases:
+    """What the warm child asks for."""
+    return SmallUseCases(settings.data_dir)

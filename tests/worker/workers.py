@@ -1,0 +1,115 @@
+"""Real workers for tests: started as an operator would, on a store and a data directory of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from worker.contract import JobKind, JobPayload, JobRecord, JobRequest
+from worker.job_store import JobLimits
+from worker.media_store import MediaFacts
+from worker.settings import WorkerSettings
+from worker.workshop import open_workshop
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Bench:
+    """Stores, and the workers on them; `close` ends what it started."""
+
+    def __init__(self, url: str, data_dir: Path, limits: JobLimits | None = None) -> None:
+        self.url = url
+        self.data_dir = data_dir
+        self.shop = open_workshop(WorkerSettings(redis_url=url, data_dir=data_dir))
+        if limits:
+            self.shop.store.limits = limits
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def start_worker(self, queue: str = "video", wait: bool = True, **environment: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "worker", "--queue", queue, "--store", self.url, "--data", str(self.data_dir)]
+        with (self.data_dir / "workers.log").open("ab") as log:
+            started = log.tell()
+            process = subprocess.Popen(
+                [*command, "--use-cases", "tests.worker.small_use_cases"],
+                cwd=ROOT,
+                env=os.environ | {f"LIKENESS_{name.upper()}": value for name, value in environment.items()},
+                stdout=log,
+                stderr=log,
+            )
+        self.workers.append(process)
+        if wait:
+            eventually(lambda: "worker ready" in self.log_text()[started:], 20, "a worker that is ready")
+        return process
+
+    def log_text(self) -> str:
+        return (self.data_dir / "workers.log").read_text()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
+
+    def submit(
+        self, kind: JobKind = "analysis", tenant: str = "acme", body: bytes = b"input", **metadata: object
+    ) -> JobRecord:
+        writer = self.shop.media.begin_write(tenant)
+        writer.write(body)
+        upload = writer.commit(MediaFacts("text/plain", ".txt"), ttl_s=600)
+        payload = JobPayload(kind=kind, tenant=tenant, input_id=upload.id)
+        job = self.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes, metadata=metadata)).job
+        self.shop.queue.deliver("video")
+        return job
+
+    def get(self, job: JobRecord) -> JobRecord:
+        return self.shop.store.get(job.id)
+
+    def wait_for(self, job: JobRecord, *statuses: str, timeout_s: float = 20.0) -> JobRecord:
+        wanted = statuses or ("succeeded", "failed", "canceled", "expired")
+        eventually(lambda: self.get(job).status in wanted, timeout_s, f"{job.id} {wanted}, is {self.get(job).status}")
+        return self.get(job)
+
+    def result(self, job: JobRecord) -> bytes:
+        return self.shop.media.result_path(self.get(job)).read_bytes()
+
+    def close(self) -> None:
+        for process in self.workers:
+            if process.poll() is None:
+                kill_tree(process.pid)
+            process.wait(timeout=10)
+        self.shop.store.redis.close()
+
+
+def child_pid(worker: subprocess.Popen[bytes]) -> int:
+    """The worker's warm child."""
+    return int(psutil.Process(worker.pid).children()[0].pid)
+
+
+def kill_tree(pid: int) -> None:
+    """kill -9 a process and its children, as a machine's end would."""
+    try:
+        family = [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        try:
+            os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def eventually(condition: Callable[[], bool], timeout_s: float, what: str, poll_s: float = 0.05) -> float:
+    """Wait for a condition; returns how long it took."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > timeout_s:
+            raise TimeoutError(f"no {what} within {timeout_s} s")
+        time.sleep(poll_s)
+    return time.monotonic() - began

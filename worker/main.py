@@ -1,0 +1,116 @@
+"""`python -m worker`: run a worker, show what is going on, or try a dead letter again.
+
+python -m worker --queue image|video|refine [--store URL] [--data DIR] [--use-cases MODULE] [--name NAME]
+python -m worker status [--store URL] [--data DIR] [--json]
+python -m worker requeue JOB_ID [JOB_ID ...] [--store URL] [--data DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.contract import QueueName, Task
+from worker.errors import WorkerError
+from worker.housekeeping import Housekeeping
+from worker.job_queue import QUEUES
+from worker.jobs import Workshop
+from worker.logs import log_as_json
+from worker.settings import WorkerSettings
+from worker.status import as_json, as_text, take_stock
+from worker.store import require_suitable
+from worker.warm_worker import WarmWorker
+from worker.workshop import open_workshop
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says; returns the exit status."""
+    options = _parse(arguments)
+    given = {"redis_url": options.store, "data_dir": options.data, "use_cases": options.use_cases}
+    settings = _absolute(WorkerSettings(**{name: value for name, value in given.items() if value is not None}))
+    try:
+        if options.command == "status":
+            stock = take_stock(open_workshop(settings))
+            print(as_json(stock) if options.json else as_text(stock))
+        elif options.command == "requeue":
+            _requeue(open_workshop(settings), options.jobs)
+        else:
+            run(options.queue, options.name, settings)
+    except WorkerError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _absolute(settings: WorkerSettings) -> WorkerSettings:
+    """The child has another working directory."""
+    return settings.model_copy(
+        update={"data_dir": settings.data_dir.resolve(), "packs_dir": settings.packs_root.resolve()}
+    )
+
+
+def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
+    """Work on a queue until told to stop.
+
+    Raises:
+        StoreError, ChildFailed: the worker could not start.
+    """
+    log_as_json()
+    shop = open_workshop(settings)
+    require_suitable(shop.store.redis)
+    name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    worker = WarmWorker(
+        name, queue, shop.store.redis, settings, on_lost=lambda task, handed_back: _lost(shop, queue, task, handed_back)
+    )
+    worker.child.start()
+    worker.child.await_ready()  # before RQ hears of this worker: a job must not wait for models
+    housekeeping = Housekeeping(worker, shop)
+    housekeeping.start()
+    log.info("worker ready", extra={"worker": name, "queue": queue})
+    try:
+        worker.work(logging_level="ERROR")
+    finally:
+        housekeeping.stop()
+    log.info("worker ended", extra={"worker": name, "queue": queue})
+
+
+def _lost(shop: Workshop, queue: QueueName, task: Task, handed_back: bool) -> None:
+    outcome = shop.attempts.redeliver(task, handed_back)
+    log.warning("child lost", extra={"task": task.id, "attempt": task.attempt, "outcome": outcome})
+    if outcome == "canceling":
+        shop.media.delete_job(task.job_id)
+    shop.queue.deliver(queue)
+
+
+def _requeue(shop: Workshop, jobs: Sequence[str]) -> None:
+    for job_id in jobs:
+        again = shop.store.requeue(job_id)
+        shop.queue.deliver_all()
+        print(f"{job_id} -> {again.id}")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--store", metavar="URL", help="redis://, rediss:// or unix://; else LIKENESS_REDIS_URL")
+    shared.add_argument("--data", type=Path, metavar="DIR", help="data directory; else LIKENESS_DATA_DIR or var")
+    shared.set_defaults(use_cases=None)
+    parser = argparse.ArgumentParser(prog="python -m worker")
+    commands = parser.add_subparsers(dest="command", required=True)
+    work = commands.add_parser("work", parents=[shared], help="work on a queue (the default command)")
+    work.add_argument("--queue", required=True, choices=QUEUES)
+    work.add_argument("--name")
+    work.add_argument("--use-cases", metavar="MODULE", help="a module with load(queue, settings) -> UseCases")
+    status = commands.add_parser("status", parents=[shared], help="show queues, workers, jobs and dead letters")
+    status.add_argument("--json", action="store_true")
+    requeue = commands.add_parser("requeue", parents=[shared], help="do dead letters again, as new jobs")
+    requeue.add_argument("jobs", nargs="+", metavar="JOB_ID")
+    with_command = arguments if not arguments or not arguments[0].startswith("--q") else ["work", *arguments]
+    return parser.parse_args(with_command)
