@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -76,6 +76,17 @@ def parse_json(data: bytes | str, model: type[Model]) -> Model:
         if not isinstance(error, ValidationError):
             raise ServiceError("invalid_json") from error
         raise as_request_error(error) from error
+
+
+def parse_fields(fields: Mapping[str, str], model: type[Model], json_fields: Collection[str]) -> Model:
+    """Return a form's fields as a `model`; those named in `json_fields` hold JSON."""
+    values: dict[str, Any] = dict(fields)
+    for name in set(json_fields) & set(fields):
+        try:
+            values[name] = json.loads(fields[name])
+        except (ValueError, RecursionError) as error:
+            raise ServiceError("invalid_json", f"The field {name} is not valid JSON") from error
+    return parse_json(json.dumps(values), model)
 
 
 def as_request_error(error: ValidationError) -> RequestValidationError:

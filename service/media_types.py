@@ -107,9 +107,14 @@ def matches(declared: str, sniffed: str) -> bool:
     """Return whether a sender's media type and the one found in the bytes mean the same."""
     name = declared.split(";")[0].strip().lower()
     if name in _ANY:
-        return name in ("", "application/octet-stream") or name[:5] == sniffed[:5]
+        return name in ("", "application/octet-stream") or same_kind(name, sniffed)
     name = _SAME.get(name, name)
     return name == sniffed or any(name in family and sniffed in family for family in _FAMILIES)
+
+
+def same_kind(declared: str, sniffed: str) -> bool:
+    """Return whether both are images or both are films: all that a type guessed from a file's name can be held to."""
+    return declared.strip()[:6].lower() == sniffed[:6]
 
 
 def read_image_header(file: BinaryIO, media_type: str, max_frames: int) -> ImageHeader:

@@ -45,8 +45,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unsupported_media_type": (415, "The media type is not supported"),
     "range_not_satisfiable": (416, "The range lies outside the result"),
     "invalid_request": (422, "A field of the request is not valid"),
-    "damaged_media": (422, "The file is truncated or damaged"),
-    "undecodable": (422, "The file cannot be read"),
+    "undecodable": (422, "The file is truncated or damaged"),
     "no_face": (422, "No face was found"),
     "several_faces": (422, "More than one face was found"),
     "photos_disagree": (422, "The photos seem to show different people"),
@@ -66,7 +65,7 @@ CODES: dict[str, tuple[int, str]] = {
     "store_full": (503, "The store is out of memory"),
     "enrolment_busy": (503, "Too many registrations are waiting"),
     "enrolment_unavailable": (503, "Registration is not available right now"),
-    "storage_full": (507, "The disk is full"),
+    "disk_full": (507, "The disk is full"),
 }
 
 _BY_STATUS = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}

@@ -19,13 +19,13 @@ from worker.contract import (
     SwapOptions,
     UploadId,
 )
+from worker.key_store import Scope
 
 EXAMPLE_IDENTITY = "idn_06avht3z9r7gqc2m5w8kxy4n1p"
 EXAMPLE_JOB = "job_06avht5b1h7s4d9f2q6tjw3e8r"
 EXAMPLE_UPLOAD = "upl_06avht2k8c7v5n1b3m9rqx6z0s"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _EARLY, _LATE = "2026-01-05T10:00:00Z", "2027-01-05T10:00:00Z"
-
 Url = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://")]
 Metadata = Annotated[dict[str, JsonValue], Field(max_length=32)]
 
@@ -148,22 +148,22 @@ class ErasureReceipt(Strict):
     """Proof that an identity was erased, and what went with it."""
 
     model_config = example(
-        id="rcp_5d1f",
         identity_id=EXAMPLE_IDENTITY,
         erased_at=_EARLY,
+        keys=3,
         jobs_canceled=1,
         results_deleted=0,
-        store_rewritten=False,
-        audit_sequence=42,
+        log_rewritten_at=None,
     )
 
-    id: str
     identity_id: str
     erased_at: datetime
-    jobs_canceled: int
-    results_deleted: int
-    store_rewritten: bool = Field(description="Whether the store's log no longer holds the bytes; else within 60 s.")
-    audit_sequence: int
+    keys: int = Field(description="Entries of the store that held the face.")
+    jobs_canceled: int | None = Field(default=None, description="Jobs in flight that used it.")
+    results_deleted: int | None = Field(default=None, description="Results deleted, when consent was withdrawn.")
+    log_rewritten_at: datetime | None = Field(
+        default=None, description="When the store's append-only file held no trace any more; within 60 s."
+    )
 
 
 class Upload(Strict):
@@ -375,6 +375,7 @@ class WebhookEndpoint(Strict):
     id: str
     url: str
     enabled: bool
+    disabled_reason: str | None = None
     created_at: datetime
     secret: str | None = None
 
@@ -383,15 +384,11 @@ class WebhookEndpointList(Strict):
     data: tuple[WebhookEndpoint, ...]
 
 
-Scope = Literal["identities:write", "jobs:write", "jobs:read", "admin"]
-
-
 class KeyRequest(Strict):
-    """A key to make: for whom, and what it may do."""
+    """A key to make for the caller's own tenant, and what it may do."""
 
-    model_config = example(tenant="acme", name="web app", scopes=["identities:write", "jobs:write", "jobs:read"])
+    model_config = example(name="web app", scopes=["identities:write", "jobs:write", "jobs:read"])
 
-    tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     name: Annotated[str, Field(max_length=100)] = ""
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
 
@@ -399,11 +396,21 @@ class KeyRequest(Strict):
 class Key(Strict):
     """An API key without its secret; `token` is shown when it is made or rotated, and never again."""
 
+    model_config = example(
+        id="0f3a5c7e9b1d2f4a",
+        name="web app",
+        scopes=["identities:write", "jobs:read", "jobs:write"],
+        created_at=_EARLY,
+        expires_at=None,
+        revoked_at=None,
+        token=None,
+    )
+
     id: str
-    tenant: str
     name: str
     scopes: tuple[Scope, ...]
     created_at: datetime
+    expires_at: datetime | None = None
     revoked_at: datetime | None = None
     token: str | None = None
 
@@ -429,17 +436,32 @@ class QueueCapacity(Strict):
     name: str
     queued: int
     running: int
-    limit: int | None = None
     oldest_age_s: float | None = None
+
+
+class TenantUse(Strict):
+    """What the caller's tenant has in flight."""
+
+    jobs: int
+    bytes: int
 
 
 class Capacity(Strict):
     """How full the service is, and how much of it this tenant uses."""
 
+    model_config = example(
+        queues=[{"name": "image", "queued": 2, "running": 1, "oldest_age_s": 0.4}],
+        workers=2,
+        accepting=True,
+        limit=1000,
+        tenant={"jobs": 1, "bytes": 183_202},
+    )
+
     queues: tuple[QueueCapacity, ...]
     workers: int
     accepting: bool
-    tenant: dict[str, int]
+    limit: int = Field(description="Jobs that may be in flight, of all tenants together.")
+    tenant: TenantUse
 
 
 class Health(BaseModel):

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     max_image_side_px: int = Field(default=16_384, ge=1)
     max_image_frames: int = Field(default=2_000, ge=1)
     max_video_pixels: int = Field(default=4096 * 2304, ge=1)
+    max_video_side_px: int = Field(default=8192, ge=1)
     max_video_frames: int = Field(default=400_000, ge=1)
     max_video_duration_s: float = Field(default=4 * 3600.0, gt=0)
     max_photos: int = Field(default=8, ge=1, le=8)

@@ -34,7 +34,11 @@ class ChildLateError(ChildError):
 
 
 class ChildLostError(ChildError):
-    """The child died, or did not start."""
+    """The child died over the request."""
+
+
+class ChildStartError(ChildError):
+    """The child does not start."""
 
 
 class SandboxedChild:
@@ -61,7 +65,7 @@ class SandboxedChild:
         return self._process is not None and self._process.returncode is None and bool(self.hello)
 
     async def start(self) -> None:
-        """Start the child if it is not up; raises ChildLostError."""
+        """Start the child if it is not up; raises ChildStartError."""
         async with self._turn:
             await self._ensure()
 
@@ -135,7 +139,7 @@ class SandboxedChild:
                 self.hello = (await self._read()).header
         except (TimeoutError, EOFError, OSError, ValueError) as error:
             await self._kill()
-            raise ChildLostError("the child did not start") from error
+            raise ChildStartError from error
 
     async def _kill(self) -> None:
         self.hello = {}

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from service.sandbox.confinement import Limits
-from service.sandbox.serving import Reply, serve
+from service.sandbox.serving import Reply, child_limits, serve
 
 if TYPE_CHECKING:
     from models.inference.engine import FaceSwapEngine, PhotoReport
@@ -20,9 +19,8 @@ def main() -> None:
     """Load the pack named on the command line, then register what comes in."""
     _, _, pack_name, packs_root, device, memory_bytes, max_pixels = sys.argv
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = max_pixels  # read once, at import
-    from models.packs.store import load_pack
-
     from models.inference.engine import FaceSwapEngine
+    from models.packs.store import load_pack
     from worker.images import ImageLimits
 
     pack = load_pack(pack_name, Path(packs_root))
@@ -32,7 +30,7 @@ def main() -> None:
     serve(
         lambda _, files: register(engine, files, limits),
         hello,
-        Limits(memory_bytes=int(memory_bytes), cpu_s=60),
+        child_limits(int(memory_bytes), cpu_s=60),
         [pack.root],
     )
 

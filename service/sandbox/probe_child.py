@@ -8,8 +8,7 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.sandbox.confinement import Limits
-from service.sandbox.serving import Reply, serve
+from service.sandbox.serving import Reply, child_limits, serve
 
 # By demuxer; none of them opens a second file, as playlists (hls, concat, dash) would.
 _DEMUXERS = {
@@ -27,7 +26,7 @@ _ALIASES = {"mov": "mov,mp4,m4a,3gp,3g2,mj2", "matroska": "matroska,webm"}
 def main() -> None:
     """Answer probes until the parent closes the socket."""
     av.logging.set_level(None)
-    serve(probe, {"child": "probe"}, Limits(memory_bytes=int(sys.argv[2]), cpu_s=10))
+    serve(probe, {"child": "probe"}, child_limits(int(sys.argv[2]), cpu_s=10))
 
 
 def probe(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from service.sandbox.confinement import Limits, allow_cpu, confine, die_with_parent
+from service.sandbox.reach import restrict_reach
+from worker.confinement import Limits, allow_cpu, confine, die_with
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,9 @@ Handle = Callable[[Mapping[str, Any], Sequence[BinaryIO]], Reply]
 
 def serve(handle: Handle, hello: Mapping[str, Any], limits: Limits, extra: Iterable[Path] = ()) -> None:
     """Confine this process, say `hello`, and answer requests on the inherited socket until the parent closes it."""
-    die_with_parent()
-    confine(limits, [*_code_directories(), *extra])
+    die_with(os.getppid())
+    confine(limits)
+    restrict_reach([*_code_directories(), *extra])
     with socket.socket(fileno=int(sys.argv[1])) as line:
         line.setblocking(True)
         _send(line, Reply(hello))
@@ -47,6 +49,11 @@ def serve(handle: Handle, hello: Mapping[str, Any], limits: Limits, extra: Itera
                 files = [stack.enter_context(os.fdopen(fd, "rb")) for fd in descriptors]
                 reply = _answer(handle, body, files)
             _send(line, reply)
+
+
+def child_limits(memory_bytes: int, cpu_s: int) -> Limits:
+    """Return the limits of a child that writes no files; `cpu_s` is what one request may use."""
+    return Limits(memory_bytes=memory_bytes, file_bytes=0, open_files=64, cpu_s=cpu_s)
 
 
 def _answer(handle: Handle, body: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:

@@ -1,0 +1,150 @@
+"""The HTTP application's composition root. This process never imports cv2, numpy, onnxruntime, av or PIL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from types import FrameType
+
+from anyio import to_thread
+from fastapi import FastAPI
+from redis import Redis
+from starlette.middleware.cors import CORSMiddleware
+
+from service import openapi, problems, schemas
+from service.enrolment import Enrolment
+from service.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.idempotency import Idempotency
+from service.job_events import JobEvents
+from service.observability import Metrics, RequestScope
+from service.parts import Parts
+from service.routes import capacity, health, identities, jobs, keys, swaps, uploads, webhook_endpoints
+from service.sandbox.child import SandboxedChild
+from service.settings import Settings
+from service.uploads import Intake
+from service.webhooks import Courier
+from worker.audit_log import AuditLog
+from worker.errors import WorkerError
+from worker.identity_store import IdentityStore
+from worker.job_attempts import JobAttempts
+from worker.job_queue import JobQueue
+from worker.job_store import JobStore
+from worker.key_store import KeyStore
+from worker.media_store import MediaStore
+from worker.outbox import Outbox
+from worker.store import connect, require_suitable
+
+log = logging.getLogger(__name__)
+
+THREADS = 64  # each is one short call of the store or the disk; waits hold none
+_DESCRIPTION = "Register a face once, swap it into any picture or film."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application; its lifespan connects to the store and starts the sandboxed children."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings, metrics) as parts:
+            app.state.parts = parts
+            yield
+
+    app = FastAPI(title="Likeness", version="1", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    problems.install(app, WorkerError)
+    for module in (uploads, identities, swaps, jobs, webhook_endpoints, keys, capacity, health):
+        app.include_router(module.router)
+    openapi.describe(
+        app,
+        (
+            schemas.RegisterRequest,
+            schemas.SwapRequest,
+            schemas.AnalysisRequest,
+            schemas.WebhookEndpointRequest,
+            schemas.KeyRequest,
+        ),
+    )
+    if settings.cross_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cross_origins, allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(RequestScope, metrics=metrics)
+    return app
+
+
+@asynccontextmanager
+async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
+    """Make the parts, keep their background tasks going, and take them down in reverse."""
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    async with AsyncExitStack() as stack:
+        redis = connect(settings.store_url)
+        stack.callback(redis.close)
+        await to_thread.run_sync(require_suitable, redis)
+        parts = _parts(settings, redis, metrics)
+        stack.push_async_callback(parts.events.close)
+        stack.push_async_callback(parts.fetcher.close)
+        stack.push_async_callback(parts.intake.close)
+        stack.push_async_callback(parts.enrolment.stop)
+        courier = Courier(parts.outbox, parts.jobs, parts.fetcher, metrics, settings.public_url)
+        for background in (parts.enrolment.keep_ready(), courier.run()):
+            task = asyncio.create_task(background)
+            stack.push_async_callback(_ended, task)
+        stack.callback(_on_sigterm(parts.events.drain))
+        yield parts
+
+
+def _parts(settings: Settings, redis: Redis, metrics: Metrics) -> Parts:
+    store = JobStore(redis)
+    media = MediaStore(settings.media_dir, redis)
+    prober = SandboxedChild(
+        "service.sandbox.probe_child",
+        [str(settings.probe_memory_bytes)],
+        settings.enrolment_start_timeout_s,
+        metrics.child_restarts.labels("probe").inc,
+    )
+    backend = GuardedBackend(AddressGuard(settings.trusted_networks))
+    return Parts(
+        settings=settings,
+        redis=redis,
+        jobs=store,
+        queue=JobQueue(redis, JobAttempts(store)),
+        media=media,
+        identities=IdentityStore(redis),
+        keys=KeyStore(redis),
+        outbox=Outbox(redis),
+        audit=AuditLog(redis),
+        intake=Intake(settings, media, prober),
+        enrolment=Enrolment(settings, metrics),
+        fetcher=GuardedClient(backend, settings.fetch_timeout_s),
+        events=JobEvents(settings.store_url, settings.max_waiters, metrics.waiters),
+        idempotency=Idempotency(redis),
+        metrics=metrics,
+    )
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _on_sigterm(drain: Callable[[], None]) -> Callable[[], None]:
+    """Drain at once when the server is told to stop; returns what undoes it. Only the main thread may listen."""
+    previous = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        drain()
+        if callable(previous):
+            previous(number, frame)
+
+    def restore() -> None:
+        signal.signal(signal.SIGTERM, previous)
+
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    signal.signal(signal.SIGTERM, stop)
+    return restore

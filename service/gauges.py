@@ -1,0 +1,100 @@
+"""Figures that the store keeps for all processes: backlog of the queues, ends of jobs, hits of the weight cache."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from redis import Redis
+
+from worker.job_queue import QUEUES, JobQueue
+from worker.store import Reply, reaching, text_fields
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """One queue's tasks: how many wait, how many run, and for how long the oldest has been waiting."""
+
+    queued: int
+    running: int
+    oldest_age_s: float | None
+
+
+def read_backlog(redis: Redis, now_s: float | None = None) -> dict[str, Backlog]:
+    """Return the backlog of every queue."""
+    now = time.time() if now_s is None else now_s
+    with reaching():
+        active: Reply = redis.zrange("lk:active", 0, -1, withscores=True)
+        with redis.pipeline(transaction=False) as pipeline:
+            for name, _ in active:
+                pipeline.hmget(f"lk:task:{name.decode()}", "queue", "state")
+            tasks: Reply = pipeline.execute()
+    queued: dict[str, list[float]] = {name: [] for name in QUEUES}
+    running = dict.fromkeys(QUEUES, 0)
+    for (_, since_ms), (queue, state) in zip(active, tasks, strict=True):
+        if queue is None:
+            continue  # ended between the two reads
+        if state == b"running":
+            running[queue.decode()] += 1
+        else:
+            queued[queue.decode()].append(now - since_ms / 1000)
+    return {name: Backlog(len(queued[name]), running[name], max(queued[name], default=None)) for name in QUEUES}
+
+
+def read_use(redis: Redis, tenant: str) -> tuple[int, int]:
+    """Return how many jobs a tenant has in flight, and the bytes of their inputs."""
+    with reaching():
+        jobs = redis.scard(f"lk:tenant:{tenant}:active")
+        held: Reply = redis.hget("lk:bytes", tenant)
+    return jobs, int(held or 0)
+
+
+class StoreCollector:
+    """A Prometheus collector over the store; reads it when scraped."""
+
+    def __init__(self, redis: Redis, queue: JobQueue) -> None:
+        self._redis = redis
+        self._queue = queue
+
+    def text(self) -> bytes:
+        """Return the figures in Prometheus' text format; raises StoreUnavailable."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: registering must not read the store."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        depth = GaugeMetricFamily("likeness_queue_tasks", "Tasks in a queue.", labels=("queue", "state"))
+        age = GaugeMetricFamily("likeness_queue_oldest_seconds", "Age of the oldest waiting task.", labels=("queue",))
+        for name, backlog in read_backlog(self._redis).items():
+            depth.add_metric((name, "queued"), backlog.queued)
+            depth.add_metric((name, "running"), backlog.running)
+            age.add_metric((name,), backlog.oldest_age_s or 0.0)
+        workers = GaugeMetricFamily("likeness_workers", "Workers alive.", labels=("queue",))
+        alive = [worker.queue for worker in self._queue.workers()]
+        for name in QUEUES:
+            workers.add_metric((name,), alive.count(name))
+        yield from (depth, age, workers, *self._counted())
+
+    def _counted(self) -> Iterator[Metric]:
+        with reaching():
+            stats = text_fields(self._redis.hgetall("lk:stats"))
+            held_bytes: Reply = self._redis.get("lk:weights:bytes")
+        ends = CounterMetricFamily("likeness_jobs_ended", "Jobs by how they ended.", labels=("status", "kind"))
+        others = CounterMetricFamily("likeness_store_events", "Events counted by the store.", labels=("event",))
+        for name, count in sorted(stats.items()):
+            status, _, kind = name.partition(":")
+            if status in ("succeeded", "failed", "canceled", "expired"):
+                ends.add_metric((status, kind), float(count))
+            else:
+                others.add_metric((name,), float(count))
+        held = GaugeMetricFamily("likeness_weight_cache_bytes", "Bytes of specialised weights in the store.")
+        held.add_metric((), float(held_bytes or 0))
+        yield from (ends, others, held)

@@ -1,0 +1,76 @@
+"""Whether the service lives, has started, can serve, and what it counts; open to anyone who can reach it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from service import schemas
+from service.gauges import StoreCollector
+from service.openapi import Responses, problems, success
+from service.parts import Parts, parts_of
+from worker.errors import StoreError
+from worker.store import reaching
+
+router = APIRouter(tags=["health"])
+
+InParts = Annotated[Parts, Depends(parts_of)]
+_UNAVAILABLE: Responses = {503: {"model": schemas.Health, "description": "Not ready; `checks` tells what is missing."}}
+
+
+@router.get("/livez", response_model=schemas.Health, responses=problems(anonymous=True))
+async def livez() -> schemas.Health:
+    """Return ok as long as the process answers."""
+    return schemas.Health(status="ok")
+
+
+@router.get("/startupz", response_model=schemas.Health, responses={**problems(anonymous=True), **_UNAVAILABLE})
+async def startupz(parts: InParts) -> JSONResponse:
+    """Return ok once the enrolment child has loaded its pack."""
+    started = parts.enrolment.ready
+    body = schemas.Health(status="ok" if started else "starting", checks={"enrolment": started})
+    return JSONResponse(body.model_dump(mode="json"), 200 if started else 503)
+
+
+@router.get("/readyz", response_model=schemas.Health, responses={**problems(anonymous=True), **_UNAVAILABLE})
+async def readyz(parts: InParts) -> JSONResponse:
+    """Return ok while requests can be served: the store answers, the pack is loaded, no shutdown has begun."""
+    about = parts.enrolment.about
+    store = await to_thread.run_sync(_store_answers, parts)
+    ready = store and parts.enrolment.ready and not parts.events.draining
+    checks = {
+        "store": store,
+        "enrolment": parts.enrolment.ready,
+        "draining": parts.events.draining,
+        "pack": about.get("pack"),
+        "provider": about.get("provider"),
+    }
+    body = schemas.Health(status="ok" if ready else "unavailable", checks=checks)
+    return JSONResponse(body.model_dump(mode="json"), 200 if ready else 503)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: success("Prometheus text.", content={"text/plain": {"schema": {"type": "string"}}}),
+        **problems(anonymous=True),
+    },
+)
+async def metrics(parts: InParts) -> Response:
+    """Return the service's counters, and those that the store keeps for all processes."""
+    collector = StoreCollector(parts.redis, parts.queue)
+    text = generate_latest(parts.metrics.registry) + await to_thread.run_sync(collector.text)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _store_answers(parts: Parts) -> bool:
+    try:
+        with reaching():
+            return bool(parts.redis.ping())
+    except StoreError:
+        return False

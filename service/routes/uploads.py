@@ -1,0 +1,76 @@
+"""Uploads: a file comes in once and can then be named by jobs and registrations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from service import schemas
+from service.auth import Caller, caller_with
+from service.bodies import BodyLimits, media_type, stream
+from service.idempotency import fingerprint, key_of
+from service.media_types import IMAGE_TYPES, VIDEO_TYPES
+from service.openapi import IDEMPOTENCY_KEY, header, problems, success
+from service.parts import Parts, parts_of
+from service.problems import ServiceError
+from service.uploads import Declared, content_digest, upload_view
+from worker.media_store import MediaRecord
+
+router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_DOCUMENTED = {
+    "requestBody": {"required": True, "content": dict.fromkeys((*IMAGE_TYPES, *VIDEO_TYPES), _BINARY)},
+    "parameters": [
+        IDEMPOTENCY_KEY,
+        header("Content-Digest", "`sha-256=:…:` of the body (RFC 9530), checked.", {"type": "string"}),
+    ],
+}
+_FAILURES = (
+    "body_too_large",
+    "media_too_large",
+    "unsupported_media_type",
+    "invalid_request",
+    "undecodable",
+    "digest_mismatch",
+    "idempotency_mismatch",
+    "idempotency_in_progress",
+    "disk_full",
+)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=schemas.Upload,
+    responses={201: success("The upload.", "Location"), **problems(*_FAILURES)},
+    openapi_extra=_DOCUMENTED,
+)
+async def create_upload(
+    request: Request,
+    caller: Annotated[Caller, Depends(caller_with("jobs:write"))],
+    parts: Annotated[Parts, Depends(parts_of)],
+) -> Response:
+    """Store the raw body: a picture or a film."""
+    if not media_type(request).startswith(("image/", "video/")):
+        raise ServiceError("unsupported_media_type", "Content-Type must be image/* or video/*")
+    key, settings = key_of(request), parts.settings
+    declared = Declared(media_type(request), True, content_digest(request.headers.get("content-digest")))
+    limits = BodyLimits(settings.max_upload_bytes, settings.body_idle_timeout_s, settings.body_timeout_s)
+    incoming = await parts.intake.take(caller.tenant, stream(request, limits), declared, settings.max_upload_bytes)
+
+    async def create() -> JSONResponse:
+        return upload_created(await parts.intake.keep(incoming))
+
+    try:
+        return await parts.idempotency.once(caller.tenant, key, fingerprint(request, incoming.sha256), create)
+    finally:
+        incoming.discard()
+
+
+def upload_created(record: MediaRecord) -> JSONResponse:
+    """Return the 201 for a new upload."""
+    headers = {"Location": f"/v1/uploads/{record.id}"}
+    return JSONResponse(upload_view(record).model_dump(mode="json"), 201, headers=headers)
