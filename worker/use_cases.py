@@ -1,0 +1,51 @@
+"""What a warm child can do: its engine with the models loaded, and the use cases on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from models.inference.engine import FaceSwapEngine
+from models.packs.store import load_pack
+from worker.casting import Casting
+from worker.contract import JobKind, QueueName
+from worker.images import ImageLimits
+from worker.jobs import UseCase
+from worker.settings import WorkerSettings
+from worker.swap_image import SwapImage
+from worker.workshop import open_workshop
+
+
+class EngineUseCases:
+    """The use cases of one queue, all on one engine."""
+
+    def __init__(self, engine: FaceSwapEngine, casting: Casting, by_kind: Mapping[JobKind, UseCase]) -> None:
+        self._engine = engine
+        self._casting = casting
+        self._by_kind = by_kind
+
+    def find(self, kind: JobKind) -> UseCase:
+        """The use case for this kind of job."""
+        return self._by_kind[kind]
+
+    def counters(self) -> Mapping[str, int]:
+        """What the engine has done since it was loaded."""
+        return asdict(self._engine.counters)
+
+    def forget(self, identity_id: str) -> None:
+        """Drop what the process holds of an erased identity."""
+        self._casting.forget(identity_id)
+
+
+def load(queue: QueueName, settings: WorkerSettings) -> EngineUseCases:
+    """The engine and its use cases; warms the engine, so that no job pays for that.
+
+    Raises:
+        PackMissingError, PackBrokenError, DeviceUnavailableError
+    """
+    engine = FaceSwapEngine.load(
+        load_pack(settings.pack, settings.packs_root), device=settings.device, threads=settings.inference_threads
+    )
+    casting = Casting(engine, open_workshop(settings).identities)
+    by_kind: dict[JobKind, UseCase] = {"swap_image": SwapImage(engine, casting, ImageLimits())}
+    return EngineUseCases(engine, casting, by_kind)
