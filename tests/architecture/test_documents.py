@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from service.settings import Settings
+from worker.settings import WorkerSettings
+
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BAR = re.compile(r"BAR=([A-Z]-\d+)")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
+SETTING = re.compile(r"LIKENESS_[A-Z][A-Z_]*[A-Z]")
 LONGEST_DECISION_LINES = 40
 
 
@@ -51,6 +55,14 @@ def test_every_make_target_named_in_the_documents_exists() -> None:
     named = {TARGET.match(line)[1] for line in code}
     assert named
     assert named <= targets
+
+
+def test_every_setting_named_in_the_documents_exists() -> None:
+    fields = {*Settings.model_fields, *WorkerSettings.model_fields}
+    known = {f"LIKENESS_{name.upper()}" for name in fields} | {"LIKENESS_SHARED"}
+    named = {name for document in DOCUMENTS for name in SETTING.findall(document.read_text())}
+    assert named
+    assert named <= known
 
 
 @pytest.mark.parametrize("decision", tracked("docs/decisions/*.md"), ids=lambda path: path.stem)
