@@ -11,7 +11,7 @@ import numpy as np
 
 from models.inference.arrays import BgrImage, Embedding
 from models.inference.counters import Counters
-from models.inference.errors import BadIdentityError, FaceNotFoundError
+from models.inference.errors import FaceNotFoundError
 from models.inference.face_detector import BlazeFace, FaceDetector, overlap
 from models.inference.face_mesh import FaceMesh, MeshedFace
 from models.inference.face_painter import FacePainter, Identity
@@ -202,10 +202,7 @@ class FaceSwapEngine:
         return FaceTracker(self.detector, self.mesh, PeopleGallery(self.encoder, people or {}))
 
     def _swapper(self, weights: SpecialisedWeights) -> FaceSwapper:
-        try:
-            network = self.sessions.open_specialised(self.pack.graph("idn"), weights.tensors)
-        except RuntimeError as error:
-            raise BadIdentityError("the identity's weights do not fit this pack") from error
+        network = self.sessions.open_specialised(self.pack.graph("idn"), weights.tensors)
         return FaceSwapper(network, self.pack.manifest.swapper.size)
 
     def _candidate(self, still: StillFrame, person_id: str, face: MeshedFace) -> Candidate:

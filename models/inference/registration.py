@@ -102,10 +102,10 @@ def _judge(photo: StillFrame, face: MeshedFace) -> PhotoReport:
     sharpness, brightness = float(cv2.Laplacian(luma, cv2.CV_32F).var()), float(luma.mean())
     faults = {
         "too_small": face.eye_px < MIN_FACE_PX,
-        "blurred": sharpness < MIN_SHARPNESS,
         "too_turned": abs(face.yaw_deg) > MAX_YAW_DEG,
         "too_dark": brightness < BRIGHTNESS_RANGE[0],
         "too_bright": brightness > BRIGHTNESS_RANGE[1],
+        "blurred": sharpness < MIN_SHARPNESS,
     }
     reason = next((name for name, present in faults.items() if present), None)
     return PhotoReport(face.eye_px, sharpness, face.yaw_deg, brightness, reason is None, reason)
