@@ -5,7 +5,6 @@ JobFailure (worker.errors)
     ├── UnsupportedMedia   unsupported_media    a container, codec or pixel layout that is not accepted
     ├── DamagedMedia       input_unreadable     truncated or broken before the first usable picture
     ├── MediaTooLarge      too_large            more pixels, frames or seconds than the limits allow
-    ├── MediaTimeout       timed_out            the work went on for longer than the job may take
     └── QualityTooLow      low_quality_result   the film was made, but is worse than the job accepts
 """
 
@@ -36,10 +35,6 @@ class DamagedMedia(MediaError):
 
 class MediaTooLarge(MediaError):
     failure = "too_large"
-
-
-class MediaTimeout(MediaError):
-    failure = "timed_out"
 
 
 class QualityTooLow(MediaError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Generic, TypeVar
 
 from worker.video.channel import Channel, EndOfChannel
@@ -21,7 +21,7 @@ JOIN_S = 5.0
 
 @dataclass
 class StageTimes:
-    """CPU seconds spent by the three threads themselves (an encoder's own helper threads are not seen)."""
+    """Seconds for which each stage was at work, waiting for the others left out."""
 
     decode_s: float = 0.0
     swap_s: float = 0.0
@@ -49,6 +49,7 @@ class Pipeline(Generic[T, U]):
         self._decoded: Channel[T] = Channel(QUEUED_FRAMES)
         self._worked: Channel[U] = Channel(QUEUED_FRAMES)
         self.times = StageTimes()
+        self._done = 0
 
     def run(self) -> int:
         """Run to the end; the number of items that went through. Raises the first error of any stage."""
@@ -56,7 +57,7 @@ class Pipeline(Generic[T, U]):
         for thread in threads:
             thread.start()
         try:
-            done = self._swap_all()
+            self._swap_all()
             self._join(threads[1])
         except BaseException as failure:
             for channel in (self._decoded, self._worked):
@@ -64,48 +65,51 @@ class Pipeline(Generic[T, U]):
             for thread in threads:
                 thread.join(self._join_s)
             raise
-        return done
+        return self._done
 
-    def _swap_all(self) -> int:
-        done = 0
+    def _swap_all(self) -> None:
         while True:
-            self._watch(done)
+            self._watch(self._done)
             try:
                 item = self._decoded.get(HEARTBEAT_S)
             except TimeoutError:
                 continue
             except EndOfChannel:
                 self._worked.close()
-                return done
-            started = time.thread_time()
+                return
+            started = perf_counter()
             result = self._work(item)
-            self.times.swap_s += time.thread_time() - started
+            self.times.swap_s += perf_counter() - started
             if result is not None:
                 self._worked.put(result)
-                done += 1
+                self._done += 1
 
     def _join(self, drain: threading.Thread) -> None:
         while drain.is_alive():
             drain.join(HEARTBEAT_S)
-            self._watch(-1)
+            self._watch(self._done)
         self._worked.raise_failure()
 
     def _feed(self) -> None:
         try:
             with closing(self._source):
+                started = perf_counter()
                 for item in self._source:
+                    self.times.decode_s += perf_counter() - started
                     self._decoded.put(item)
+                    started = perf_counter()
             self._decoded.close()
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that owns the job
             self._decoded.abort(failure)
-        self.times.decode_s = time.thread_time()
 
     def _drain(self) -> None:
         try:
             while True:
-                self._sink(self._worked.get())
+                item = self._worked.get()
+                started = perf_counter()
+                self._sink(item)
+                self.times.encode_s += perf_counter() - started
         except EndOfChannel:
             pass
         except BaseException as failure:  # noqa: BLE001
             self._worked.abort(failure)
-        self.times.encode_s = time.thread_time()

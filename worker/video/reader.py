@@ -65,18 +65,24 @@ class Damage:
 
 @dataclass
 class VideoReader:
-    """Reads spans of one file. `damage` is complete when the frames have been read to the end."""
+    """Reads spans of one file. `damage` is complete when the frames have been read to the end.
+
+    With `key_frames_only` the others are not decoded, and do not come out.
+    """
 
     path: Path
     limits: VideoLimits
     preparer: FramePreparer
     threads: int = 1
+    key_frames_only: bool = False
     damage: Damage = field(default_factory=Damage)
 
     def frames(self, span: Span) -> Generator[SourceFrame, None, None]:
         """The span's frames, prepared; raises DamagedMedia when not one can be decoded."""
         with open_video(self.path, self.limits) as (container, stream):
             stream.codec_context.thread_count = self.threads
+            if self.key_frames_only:
+                stream.codec_context.skip_frame = "NONKEY"
             if span.first_seen is not None:
                 container.seek(span.first_seen, stream=stream)
             any_frame = False
