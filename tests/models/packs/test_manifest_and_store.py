@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.packs.errors import FetchError, PackBrokenError, PackMissingError
+from models.packs.manifest import Manifest, ManifestError
+from models.packs.pull import MANIFESTS, manifest_text
+from models.packs.store import digest_of, installed_packs, load_pack, new_installation
+
+OPEN = manifest_text("open")
+
+
+def install(root: Path, text: str = OPEN) -> None:
+    with new_installation(text, root) as folder:
+        for file in Manifest.parse(text).files:
+            (folder / file.file).write_bytes(file.file.encode())
+
+
+@pytest.mark.parametrize("name", ["open", "official"])
+def test_every_file_states_its_origin_licence_and_hash(name: str) -> None:
+    manifest = Manifest.parse(manifest_text(name))
+    assert {file.role for file in manifest.files} >= {
+        "detector_short",
+        "detector_full",
+        "face_mesh",
+        "encoder",
+        "iim",
+        "idn",
+    }
+    for file in manifest.files:
+        assert file.origin
+        assert file.licence
+        assert len(file.sha256) == 64
+
+
+def test_committed_files_are_those_the_manifest_pins() -> None:
+    for file in Manifest.parse(OPEN).files:
+        if not file.archive:
+            data = (MANIFESTS / "open" / file.file).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == file.sha256, file.file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not toml [",
+        OPEN.replace("alignment", "aligment", 1),
+        OPEN.replace("inputs = 6", ""),
+        OPEN + "\nsurplus = 1\n",
+    ],
+)
+def test_manifest_with_a_missing_or_unknown_field_is_refused(text: str) -> None:
+    with pytest.raises(ManifestError):
+        Manifest.parse(text)
+
+
+def test_installed_pack_is_found_by_name_and_by_path(tmp_path: Path) -> None:
+    install(tmp_path)
+    pack = load_pack("open", tmp_path)
+    assert pack.id == f"open@{digest_of(OPEN)[:12]}"
+    assert load_pack(str(pack.root), Path("/nowhere")) == pack
+    assert pack.graph("idn").read_bytes() == b"idn.onnx"
+    assert [p.id for p in installed_packs(tmp_path)] == [pack.id]
+    assert (tmp_path / pack.id).stat().st_mode & 0o077 == 0
+
+
+def test_update_replaces_the_pack_at_once_and_clears_the_old_one(tmp_path: Path) -> None:
+    install(tmp_path)
+    install(tmp_path, OPEN + "\n# newer\n")
+    assert load_pack("open", tmp_path).digest == digest_of(OPEN + "\n# newer\n")
+    assert len(list(tmp_path.glob("open@*"))) == 1
+
+
+def test_failed_installation_leaves_the_old_pack_and_nothing_else(tmp_path: Path) -> None:
+    install(tmp_path)
+    with pytest.raises(OSError, match="disk"), new_installation(OPEN + "\n# newer\n", tmp_path):
+        raise OSError("disk is full")
+    assert load_pack("open", tmp_path).digest == digest_of(OPEN)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["open", f"open@{digest_of(OPEN)[:12]}"]
+
+
+def test_missing_and_broken_packs_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(PackMissingError, match="python -m models pull open"):
+        load_pack("open", tmp_path)
+    install(tmp_path)
+    (tmp_path / "open" / "iim.onnx").unlink()
+    with pytest.raises(PackBrokenError, match=r"lacks iim\.onnx"):
+        load_pack("open", tmp_path)
+    with pytest.raises(FetchError, match="known are: official, open"):
+        manifest_text("closed")
+
+
+def test_pack_without_a_mean_centres_nothing(tmp_path: Path) -> None:
+    official = manifest_text("official")
+    install(tmp_path, official)
+    np.testing.assert_array_equal(load_pack("official", tmp_path).embedding_mean(), np.zeros(512, np.float32))
