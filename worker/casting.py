@@ -8,6 +8,7 @@ from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.inference.options import FaceSelector
 from worker import contract
 from worker.contract import BoxSelector, IndexSelector, JobPayload, PersonSelector
+from worker.errors import IdentityErased, JobFailure, UnknownIdentity
 from worker.identity_store import IdentityStore
 
 
@@ -22,19 +23,21 @@ class Casting:
         """The payload's assignments for the engine.
 
         Raises:
-            UnknownIdentity, IdentityErased, BadIdentityError
+            JobFailure `identity_erased`, BadIdentityError
         """
-        return [
-            inference.Assignment(
-                self._selector(assignment.face, payload.tenant), self._identity(assignment.identity_id, payload.tenant)
-            )
-            for assignment in payload.assignments
-        ]
+        try:
+            return [self._assignment(assignment, payload.tenant) for assignment in payload.assignments]
+        except (IdentityErased, UnknownIdentity) as error:
+            raise JobFailure("identity_erased", "An identity of this job was erased.") from error
 
     def forget(self, identity_id: str) -> None:
         """Drop what the engine holds of an identity."""
         for quality in ("instant", "refined"):
             self._engine.forget(_key(identity_id, quality))
+
+    def _assignment(self, assignment: contract.Assignment, tenant: str) -> inference.Assignment:
+        selector = self._selector(assignment.face, tenant)
+        return inference.Assignment(selector, self._identity(assignment.identity_id, tenant))
 
     def _identity(self, identity_id: str, tenant: str) -> Identity:
         key = _key(identity_id, self._identities.get(identity_id, tenant).quality)
