@@ -16,6 +16,7 @@ from service.consent import check_registration
 from service.enrolment import Enrolled
 from service.parts import Parts
 from service.problems import ServiceError
+from service.refinement import current, require_refinement, start_refinement
 from service.submission import json_limits
 from service.uploads import Declared, Incoming
 from worker.identity_store import IdentityRecord
@@ -85,7 +86,7 @@ async def register(parts: Parts, caller: Caller, form: schemas.RegisterForm, pho
     """Turn the photos into a stored identity; raises the photo problems, consent_missing, refinement_unavailable."""
     check_registration(form.consent, parts.settings.require_consent)
     if form.quality == "refined":
-        raise ServiceError("refinement_unavailable", "This installation registers identities as instant only")
+        await to_thread.run_sync(require_refinement, parts)
     enrolled = await parts.enrolment.register(photos.files)
     return await to_thread.run_sync(_store, parts, caller, form, enrolled)
 
@@ -104,5 +105,7 @@ def _store(parts: Parts, caller: Caller, form: schemas.RegisterForm, enrolled: E
         consent=consent,
     )
     parts.identities.put(record, enrolled.code, enrolled.weights)
+    if form.quality == "refined":
+        start_refinement(parts, record)
     parts.audit.append("identity.registered", caller.tenant, caller.key_id, record.id, pack=record.pack)
-    return parts.identities.get(record.id, caller.tenant)
+    return current(parts, record.id, caller.tenant)

@@ -107,6 +107,26 @@ class PhotoQuality(Strict):
     reason: str | None = None
 
 
+class Standing(Strict):
+    """How good swaps are: mean cosine with the identity's embedding, and the share of its photos' detail that shows."""
+
+    similarity: float
+    sharpness: float
+
+
+class Refinement(Strict):
+    """How the polishing of an identity's weights stands; `before` and `after` once it has succeeded."""
+
+    job_id: str
+    status: Status
+    progress: dict[Literal["done", "total"], int] | None = None
+    before: Standing | None = None
+    after: Standing | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    code: str | None = Field(default=None, description="Why it failed.")
+
+
 class Identity(Strict):
     """A registered face."""
 
@@ -136,7 +156,7 @@ class Identity(Strict):
     uses: int
     created_at: datetime
     expires_at: datetime | None = None
-    refinement: dict[str, JsonValue] | None = None
+    refinement: Refinement | None = None
 
 
 class IdentityList(Strict):

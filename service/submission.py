@@ -216,7 +216,8 @@ async def _answer(parts: Parts, request: Request, admission: Admission) -> Respo
     if wait_s is not None:
         job = await _wait(parts, job, wait_s)
         headers["Preference-Applied"] = f"wait={wait_s}"
-    view = job_view(job, parts.settings.public_url)
+    position = await to_thread.run_sync(parts.jobs.queue_position, job)
+    view = job_view(job, parts.settings.public_url, position)
     return job_response(view, job, 200 if job.final and wait_s is not None else 202, **headers)
 
 

@@ -18,6 +18,7 @@ from service.openapi import IDEMPOTENCY_KEY, header, json_body, problems, succes
 from service.paging import next_link
 from service.parts import Parts, parts_of
 from service.problems import ServiceError
+from service.refinement import current, with_refinement
 from service.registration import Photos, read_registration, register
 from worker.identity_store import ErasureReceipt, IdentityRecord
 from worker.ids import is_id
@@ -100,7 +101,7 @@ async def list_identities(
     """List the tenant's identities."""
     if cursor is not None and not is_id(cursor, "idn"):
         raise ServiceError("invalid_cursor")
-    records, following = await to_thread.run_sync(parts.identities.list, caller.tenant, limit, cursor)
+    records, following = await to_thread.run_sync(_page, parts, caller.tenant, limit, cursor)
     body = schemas.IdentityList(data=tuple(_view(parts, record) for record in records), next_cursor=following)
     return JSONResponse(body.model_dump(mode="json"), headers=next_link(request, following))
 
@@ -117,7 +118,7 @@ async def list_identities(
 )
 async def get_identity(identity_id: str, request: Request, caller: Writer, parts: InParts) -> Response:
     """Return an identity."""
-    record = await to_thread.run_sync(parts.identities.get, identity_id, caller.tenant)
+    record = await to_thread.run_sync(current, parts, identity_id, caller.tenant)
     if request.headers.get("if-none-match") == _etag(record):
         return Response(status_code=304, headers={"ETag": _etag(record)})
     return _response(parts, record)
@@ -151,6 +152,11 @@ async def withdraw_consent(identity_id: str, caller: Writer, parts: InParts) -> 
 async def get_erasure(identity_id: str, caller: Writer, parts: InParts) -> JSONResponse:
     """Return the receipt of an erasure; `log_rewritten_at` tells when it had reached the store's disk."""
     return _receipt(await to_thread.run_sync(parts.identities.receipt, identity_id, caller.tenant))
+
+
+def _page(parts: Parts, tenant: str, limit: int, cursor: str | None) -> tuple[list[IdentityRecord], str | None]:
+    records, following = parts.identities.list(tenant, limit, cursor)
+    return [with_refinement(parts, record) for record in records], following
 
 
 def _receipt(
@@ -192,4 +198,4 @@ def _view(parts: Parts, record: IdentityRecord) -> schemas.Identity:
 
 
 def _etag(record: IdentityRecord) -> str:
-    return f'W/"{record.version}.{record.uses}.{int(record.cached)}"'
+    return f'W/"{record.version}.{record.uses}.{int(record.cached)}.{record.quality}"'

@@ -117,7 +117,7 @@ async def job_events(job_id: str, request: Request, caller: Reader, parts: InPar
 
 
 async def _sse(parts: Parts, job_id: str, after: str) -> AsyncIterator[str]:
-    yield "retry: 2000\n\n"
+    yield ": following\n\n"
     left_s = LONGEST_STREAM_S
     with parts.events.waiter():
         while left_s > 0 and not parts.events.draining:
@@ -203,5 +203,5 @@ async def find_job(parts: Parts, job_id: str, caller: Caller) -> JobRecord:
 
 async def view_of(parts: Parts, job: JobRecord) -> schemas.Job:
     """Return a job's body with its place in the queue."""
-    position = await to_thread.run_sync(parts.jobs.queue_position, job) if job.status == "queued" else None
+    position = await to_thread.run_sync(parts.jobs.queue_position, job)
     return job_view(job, parts.settings.public_url, position)

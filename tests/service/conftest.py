@@ -1,0 +1,54 @@
+"""One live service for all tests of the HTTP surface; each test works in a tenant of its own."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.settings import Settings
+from tests.conftest import StoreServer
+from tests.service.live_service import PACKS, LiveService, until
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[LiveService]:
+    """A service with a store of its own; loopback counts as public for it, so that tests can play the other side."""
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        store = StoreServer(Path(directory))
+        store.start()
+        settings = Settings(
+            data_dir=Path(directory) / "data",
+            packs_dir=PACKS,
+            redis_url=store.url,
+            trusted_networks=("127.0.0.1/32",),  # type: ignore[arg-type]
+            max_upload_bytes=8 * 1024 * 1024,
+            max_image_frames=500,
+        )
+        with LiveService(settings) as service:
+            yield service
+        store.kill()
+
+
+@pytest.fixture(scope="session")
+def enrolling(live: LiveService) -> LiveService:
+    """The live service, once its enrolment child has loaded the pack."""
+    with httpx.Client(base_url=live.url) as client:
+        until(lambda: client.get("/startupz").status_code == 200, timeout_s=90)
+    return live
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"t{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def client(live: LiveService, tenant: str) -> Iterator[httpx.Client]:
+    """A client with a key of this test's own tenant."""
+    with live.client(tenant) as client:
+        yield client
