@@ -15,15 +15,16 @@ from models.inference.options import Preserved, SwapOptions
 
 BORDER_PX = 8  # the crop's edge must never show as a line
 HULL_MARGIN_PX = 6  # past the mesh there is skin too, but no more than this
+PRESERVED_MARGIN_PX = 4  # half of it is feathered away
 FULL_FEATHER_PX = 14
 FULL_ERODE_PX = 30
 COLOUR_GRID = 56
 GAIN_RANGE = (0.8, 1.25)
 
-INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
-PRESERVED: dict[Preserved, tuple[tuple[int, ...], ...]] = {"mouth": (INNER_LIPS,), "eyes": (LEFT_EYE, RIGHT_EYE)}
+PRESERVED: dict[Preserved, tuple[tuple[int, ...], ...]] = {"mouth": (OUTER_LIPS,), "eyes": (LEFT_EYE, RIGHT_EYE)}
 
 
 def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
@@ -35,12 +36,12 @@ def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
     if options.mask_erode > 0:
         levels = cv2.erode(levels, _disc(options.mask_erode * FULL_ERODE_PX))
     levels = np.minimum(levels, _hull(landmarks))
-    for name in options.preserve:
-        levels[_filled(landmarks, PRESERVED[name]) > 0] = 0
     levels[:BORDER_PX], levels[-BORDER_PX:], levels[:, :BORDER_PX], levels[:, -BORDER_PX:] = 0, 0, 0, 0
     if options.mask_feather > 0:
         kernel = 2 * round(options.mask_feather * FULL_FEATHER_PX) + 1
         levels = cv2.blur(cv2.blur(levels, (kernel, kernel)), (3, 3))
+    for name in options.preserve:
+        levels = cv2.subtract(levels, _filled(landmarks, PRESERVED[name]))
     return np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
 
 
@@ -72,7 +73,7 @@ def _filled(landmarks: Landmarks, outlines: Iterable[tuple[int, ...]]) -> Plane:
     filled = np.zeros((TEMPLATE_SIZE, TEMPLATE_SIZE), np.uint8)
     for outline in outlines:
         cv2.fillPoly(filled, [np.round(landmarks[list(outline)]).astype(np.int32)], 255)
-    return np.asarray(cv2.dilate(filled, _disc(3)), np.uint8)
+    return np.asarray(cv2.blur(cv2.dilate(filled, _disc(PRESERVED_MARGIN_PX)), (5, 5)), np.uint8)
 
 
 def _disc(radius: float) -> NDArray[np.uint8]:

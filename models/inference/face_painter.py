@@ -47,13 +47,20 @@ class FacePainter:
         self, frame: Frame, landmarks: Landmarks, identity: Identity, options: SwapOptions, opacity: float = 1.0
     ) -> PaintedFace:
         """Return the swapped face for landmarks in frame pixels, showing by `opacity` 0..1."""
-        to_crop = align(landmarks, self.fit)
+        to_crop = self.swap_crop(landmarks)
         target, in_crop = frame.rgb_crop(to_crop, TEMPLATE_SIZE), transform(landmarks, to_crop)
         self.counters.swap_passes += 1
         face, soft = identity.swapper.swap(target, self._texture(identity.code, target, in_crop))
         mask = shape_mask(soft, in_crop, options)
         face = match_colour(face, target, mask, options.colour_match)
         return PaintedFace(face, np.multiply(mask, np.float32(opacity * options.blend)), to_crop)
+
+    def swap_crop(self, landmarks: Landmarks) -> Affine:
+        """Return the matrix from the frame to the crop that the pack's network was trained on."""
+        to_crop = align(landmarks, self.fit)
+        if self.canonical is not None:
+            to_crop[:, 2] += self.canonical.crop_shift
+        return to_crop
 
     def _texture(self, code: IdentityCode, target: RgbImage, landmarks: Landmarks) -> RgbImage | None:
         if self.canonical is None or code.texture is None or code.landmarks is None:
