@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,8 @@ class WarmChild:
     def stop(self) -> None:
         """End the child: by closing its input, else by force."""
         if self._channel is not None:
-            self._channel.close()
+            with suppress(OSError):
+                self._channel.shutdown(socket.SHUT_WR)  # closing would reset it while answers lie unread
         if self._process is not None:
             try:
                 self._process.wait(timeout=STOP_TIMEOUT_S)

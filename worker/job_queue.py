@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
 QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
-TASK_ATTEMPT = re.compile(r"job_[0-9a-z]{26}(-[0-9a-z]+)?-[0-9]+(:|$)")
+TASK_ATTEMPT = re.compile(r"(?P<task>job_[0-9a-z]{26}(-[0-9a-z]+)?)-(?P<attempt>[0-9]+)")
 RQ_TTL_S = 300  # RQ's own records of jobs that are over
 # How long one attempt may take. A part of a film has five seconds of video; an analysis reads a whole film.
 ATTEMPT_TIMEOUT_S: Mapping[QueueName, int] = {"image": 120, "video": 3600, "refine": 900}
@@ -115,7 +115,8 @@ class JobQueue:
             registry = StartedJobRegistry(queue=rq)
             started = texts(self._redis.zrangebyscore(registry.key, f"({current_timestamp()}", "+inf"))
             queued = rq.get_job_ids()
-        return frozenset(task_of(name.split(":")[0]) for name in (*queued, *started) if TASK_ATTEMPT.match(name))
+        tasks = (task_of(name.split(":")[0]) for name in (*queued, *started))
+        return frozenset(task for task in tasks if task is not None)
 
     def withdraw(self, task: Task, queue: QueueName) -> None:
         """Take a delivered task back out of RQ, if no worker has it yet."""
@@ -144,10 +145,10 @@ def rq_id(task: Task) -> str:
     return f"{task.id}-{task.attempt}"
 
 
-def task_of(name: str) -> Task:
-    """The task behind an RQ id; the inverse of `rq_id`."""
-    task_id, _, attempt = name.rpartition("-")
-    return Task(task_id, int(attempt))
+def task_of(name: str) -> Task | None:
+    """The task behind an RQ id, the inverse of `rq_id`; None for what somebody else put into the queue."""
+    match = TASK_ATTEMPT.fullmatch(name)
+    return Task(match["task"], int(match["attempt"])) if match else None
 
 
 def _worker_state(key: str, fields: Mapping[str, str]) -> WorkerState:

@@ -89,7 +89,8 @@ class WarmWorker(Worker):
 
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage) -> None:
         """Have the lost attempt delivered again at once, without waiting for the reconciler."""
-        self._on_lost(task_of(job.id), self._gave_up)
+        if self.current is not None:
+            self._on_lost(self.current, self._gave_up)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """RQ would take over a minute to find a dead worker."""
