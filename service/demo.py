@@ -124,7 +124,7 @@ async def _finished(client: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
         if job["status"] == "succeeded":
             return job
         if job["status"] in ("failed", "canceled", "expired"):
-            raise DemoError(f"the job {job['status']}: {job['error']}")
+            raise DemoError(f"the job is {job['status']}: {(job['error'] or {}).get('detail')}")
         await asyncio.sleep(0.2)
     raise DemoError(f"the job was not done after {JOB_TIMEOUT_S:.0f} s")
 
@@ -172,7 +172,7 @@ def main() -> int:
     try:
         asyncio.run(demo(settings.data_dir / "demo", settings))
     except (DemoError, EmbeddedStoreError, StackStartError) as error:
-        print(f"\nthe demo failed: {error}", file=sys.stderr)
+        print(f"\nthe demo failed: {error} (logs: {settings.data_dir / 'demo' / 'state' / 'logs'})", file=sys.stderr)
         return 1
     return 0
 
