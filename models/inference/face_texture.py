@@ -20,14 +20,18 @@ from models.inference.arrays import Landmarks, Mask, RgbImage
 from models.inference.triangle_raster import Raster, facing_ratio, rasterise
 
 SIZE = 224
-COARSE = SIZE // 2  # a map at half resolution, enlarged, is as good as a full one and four times cheaper
+COARSE = (
+    84  # a map at three eighths of the resolution, enlarged, looks as good as a full one and is seven times cheaper
+)
 COLOUR_GRID = 56
 
-SHARPEN = 0.9  # makes up for the two resamplings a texel goes through
-SHAPE_SHIFT = 0.7
+SHARPEN = 0.6  # makes up for the two resamplings a texel goes through
+SHAPE_SHIFT = 0.9
 GAIN_RANGE = (0.7, 1.4)
-LIGHT_SHARE = 0.5
-LIGHT_SIGMA = 8.0  # of the colour grid: 32 px of the crop
+HUE_GAIN_RANGE = (0.0, 1.3)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LIGHT_SHARE = 0.7
+LIGHT_SIGMA = 7.0  # of the colour grid: 28 px of the crop
 BORDER_PX = 10
 
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
@@ -72,19 +76,19 @@ def fuse(textures: Sequence[Texture]) -> RgbImage:
     mixed = np.zeros((SIZE, SIZE, 3), np.float32)
     for texture, weight in zip(textures, weights, strict=True):
         mixed += _recoloured(texture, reference) * (weight / total)[..., None]
-    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8)
 
 
 def _recoloured(texture: Texture, reference: Texture) -> Array:
     seen = np.minimum(texture.weight, reference.weight)
     own, wanted = texture.pixels.astype(np.float32), reference.pixels.astype(np.float32)
-    return own + (_mean(wanted, seen) - _mean(own, seen))
+    return np.asarray(own + (_mean(wanted, seen) - _mean(own, seen)))
 
 
 def _mean(image: Array, weight: Array) -> Array:
     total = float(weight.sum()) + 1e-6
     mean: Array = np.einsum("hwc,hw->c", image, weight, optimize=False) / total
-    return mean.astype(np.float32)
+    return np.asarray(mean, np.float32)
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class CanonicalFace:
         triangles: int32 [T, 3], ordered from far to near, so that what is drawn last is what is seen.
         mask: uint8 [224, 224] in canonical pixels: the soft mask, its forehead cut below the hair line.
         scale, offset: canonical pixels = crop pixels * scale + offset.
+        crop_shift: float32 [2], where the swap crop's template lies against ArcFace's: higher, for the chin.
     """
 
     mesh: NDArray[np.float32]
@@ -103,12 +108,15 @@ class CanonicalFace:
     mask: NDArray[np.uint8]
     scale: float
     offset: NDArray[np.float32]
+    crop_shift: NDArray[np.float32]
 
     @classmethod
     def load(cls, path: Path) -> CanonicalFace:
         """Read the pack's canonical face. Raises `OSError` or `KeyError` when the file is not one."""
         with np.load(path, allow_pickle=False) as file:
-            return cls(file["mesh"], file["triangles"], file["mask"], float(file["scale"]), file["offset"])
+            return cls(
+                file["mesh"], file["triangles"], file["mask"], float(file["scale"]), file["offset"], file["crop_shift"]
+            )
 
     def texture(self, image: RgbImage, mesh: Landmarks, sharpen: float = SHARPEN) -> Texture:
         """Return the texture of the face whose mesh, in the image's pixels, is given.
@@ -121,7 +129,7 @@ class CanonicalFace:
         seen /= max(float(np.median(seen)), 1e-6)
         weight = np.where(self._raster.filled, np.clip(seen, 0, 1.5)[self._raster.triangle], 0).astype(np.float32)
         where = self._raster.interpolate(mesh, self.triangles).astype(np.float32)
-        pixels = cv2.remap(image, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        pixels = cv2.remap(image, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
         pixels += sharpen * (pixels - cv2.GaussianBlur(pixels, (0, 0), 1))
         return Texture(_mirror_hidden(np.clip(pixels, 0, 255), weight), weight)
 
@@ -135,15 +143,15 @@ class CanonicalFace:
             target_mesh: [468, 2] in the crop's pixels.
         """
         where = self._canonical_map(target_mesh, self._shape_shift(identity_mesh, target_mesh))
-        drawn = cv2.remap(
-            cv2.merge((texture, self.mask)), where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        hull = drawn[..., 3].astype(np.float32) * np.float32(1 / 255)
+        drawn = np.asarray(cv2.remap(texture, where, _NO_MAP, cv2.INTER_LINEAR), np.uint8)
+        levels = cv2.remap(self.mask, where, _NO_MAP, cv2.INTER_LINEAR)
+        hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
-        lit = _match_colour(drawn[..., :3], target, hull * (1 - mouth))
-        shown = np.minimum(hull * 4, 1) * (1 - mouth)
-        mixed = target + (lit - target) * shown[..., None]
-        return Placed(mixed.astype(np.uint8), hull * _BORDER, mouth)
+        skin = hull * (1 - mouth)
+        lit = _match_colour(drawn, target, skin)
+        shown = np.minimum(skin * 4, 1)  # whole wherever the mask shows anything: the mask alone blends
+        mixed = cv2.blendLinear(lit, target, shown, 1 - shown)
+        return Placed(np.asarray(mixed, np.uint8), hull * _BORDER, mouth)
 
     def proportions(self, mesh: Landmarks) -> NDArray[np.float32]:
         """Return what sets a face apart from the canonical one once pose is taken out: float32 [468, 2], crop pixels.
@@ -152,7 +160,7 @@ class CanonicalFace:
         """
         camera = self._camera_fit @ mesh
         remainder = mesh - self._homogeneous @ camera
-        return np.asarray(remainder @ np.linalg.pinv(camera[:2]), np.float32)
+        return np.asarray(remainder @ np.linalg.inv(camera[:2]), np.float32)
 
     def yaw_deg(self, mesh: Landmarks) -> float:
         """Return the head's turn in degrees by the same camera; positive towards the viewer's right."""
@@ -168,9 +176,10 @@ class CanonicalFace:
     def _canonical_map(self, mesh: Landmarks, shift: Array) -> Array:
         """Return float32 [224, 224, 2]: the canonical position each pixel of the crop shows."""
         positions = self._canonical_positions - shift * self.scale
-        at = _with_rim(mesh, self._hull) * 0.5 - 0.25
+        ratio = COARSE / SIZE
+        at = (_with_rim(mesh, self._hull) + 0.5) * ratio - 0.5
         coarse = rasterise(at, self._triangles_and_rim, _with_rim(positions, self._hull), COARSE)
-        return cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR))
 
     @cached_property
     def _front(self) -> Array:
@@ -190,7 +199,7 @@ class CanonicalFace:
 
     @cached_property
     def _hull(self) -> Array:
-        return cv2.convexHull(self._front, returnPoints=False).ravel()
+        return np.asarray(cv2.convexHull(self._front, returnPoints=False).ravel())
 
     @cached_property
     def _triangles_and_rim(self) -> Array:
@@ -206,7 +215,7 @@ class CanonicalFace:
 
     @cached_property
     def _homogeneous(self) -> Array:
-        return np.c_[self.mesh, np.ones(len(self.mesh))].astype(np.float32)
+        return np.column_stack([self.mesh, np.ones(len(self.mesh))]).astype(np.float32)
 
     @cached_property
     def _camera_fit(self) -> Array:
@@ -245,11 +254,11 @@ def _near_texture_scale(image: RgbImage, mesh: Landmarks, canonical: Array) -> t
     if ratio > 0.75:
         return image, mesh
     small = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
-    return small, np.asarray((mesh + 0.5) * ratio - 0.5, np.float32)
+    return np.asarray(small, np.uint8), np.asarray((mesh + 0.5) * ratio - 0.5, np.float32)
 
 
 def _mirror_hidden(pixels: Array, weight: Mask) -> RgbImage:
-    seen = cv2.GaussianBlur(np.clip((weight - 0.12) / 0.3, 0, 1), (0, 0), 3)
+    seen = cv2.GaussianBlur(np.clip((weight - 0.25) / 0.3, 0, 1), (0, 0), 3)
     borrow = ((1 - seen) * seen[:, ::-1])[..., None]
     return np.asarray(pixels + (pixels[:, ::-1] - pixels) * borrow + 0.5, np.uint8)
 
@@ -257,23 +266,40 @@ def _mirror_hidden(pixels: Array, weight: Mask) -> RgbImage:
 def _with_rim(points: Array, hull: Array) -> Array:
     """Append the hull's points pushed outwards, so that the map goes on smoothly past the face's edge."""
     centre = points.mean(0)
-    return np.concatenate([points, centre + (points[hull] - centre) * 1.12]).astype(np.float32)
+    return np.concatenate([points, centre + (points[hull] - centre) * 1.07]).astype(np.float32)
 
 
-def _match_colour(placed: Array, target: RgbImage, where: Mask) -> Array:
-    """Return the texture in the target's light: its mean and spread, and half of the low frequencies' difference."""
+def _match_colour(drawn: RgbImage, target: RgbImage, where: Mask) -> RgbImage:
+    """Return the drawn texture in the target's light, both uint8 [224, 224, 3].
+
+    Mean and spread are matched, brightness and hue apart: a grey target must take the colour out. Of the difference
+    that remains in the low frequencies, where the light falls from, a share is added.
+    """
     grid = (COLOUR_GRID, COLOUR_GRID)
-    own = cv2.resize(placed, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
+    own = cv2.resize(drawn, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
     wanted = cv2.resize(target, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
-    weight = cv2.resize(where, grid, interpolation=cv2.INTER_AREA)
+    weight: Mask = np.asarray(cv2.resize(where, grid, interpolation=cv2.INTER_AREA), np.float32)
     own_mean, wanted_mean = _mean(own, weight), _mean(wanted, weight)
-    spreads = np.sqrt(_mean((wanted - wanted_mean) ** 2, weight) / (_mean((own - own_mean) ** 2, weight) + 1))
-    gain = np.float32(np.clip(spreads.mean(), *GAIN_RANGE))
-    offset = wanted_mean - own_mean * gain
-    light = cv2.GaussianBlur((wanted - own * gain - offset) * weight[..., None], (0, 0), LIGHT_SIGMA)
-    light /= (cv2.GaussianBlur(weight, (0, 0), LIGHT_SIGMA) + 1e-3)[..., None]
-    change = cv2.resize(light * LIGHT_SHARE + offset, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
-    return np.clip(placed * gain + change, 0, 255)
+    change = np.empty((3, 4), np.float32)
+    change[:, :3] = _gain(own - own_mean, wanted - wanted_mean, weight)
+    change[:, 3] = wanted_mean - change[:, :3] @ own_mean
+    missing = cv2.GaussianBlur((wanted - cv2.transform(own, change)) * weight[..., None], (0, 0), LIGHT_SIGMA)
+    light = missing * (LIGHT_SHARE / (cv2.GaussianBlur(weight, (0, 0), LIGHT_SIGMA) + 1e-3))[..., None]
+    # Whole levels from here on: half a level is not seen, and arrays of bytes cost a quarter.
+    falling = cv2.resize(light.astype(np.int16), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(cv2.transform(drawn, change), falling, dtype=cv2.CV_8U), np.uint8)
+
+
+def _gain(own: Array, wanted: Array, weight: Mask) -> Array:
+    """Return the 3x3 matrix that scales brightness by one factor and hue by another."""
+    powers = []
+    for centred in (own, wanted):
+        grey = centred @ LUMA
+        powers.append((_mean((grey**2)[..., None], weight)[0], _mean((centred - grey[..., None]) ** 2, weight).sum()))
+    brightness, hue = (np.sqrt(target / (source + 1)) for source, target in zip(*powers, strict=True))
+    to_grey = np.tile(LUMA, (3, 1))
+    by_brightness = np.clip(brightness, *GAIN_RANGE) * to_grey
+    return np.asarray(by_brightness + np.clip(hue, *HUE_GAIN_RANGE) * (np.eye(3) - to_grey), np.float32)
 
 
 def _border_fade() -> Mask:
@@ -283,3 +309,4 @@ def _border_fade() -> Mask:
 
 
 _BORDER = _border_fade()
+_NO_MAP = np.empty(0, np.float32)  # cv2.remap takes both maps as one

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 EDGE = 1e-3  # of a triangle: pixels on a shared edge belong to both, or cracks would show
-NOWHERE = -1e4  # so far off that even a sixteenth of it, mixed in when a map is enlarged, is outside any image
+NOWHERE = -1e6  # so far off that the least part of it, mixed in when a map is enlarged, is outside any image
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Raster:
         """Return the raster of float32 vertices [v, 2] in pixels of a size x size image."""
         triangle, barycentric = np.zeros((size, size), np.int32), np.zeros((size, size, 3), np.float32)
         filled = np.zeros((size, size), np.bool_)
-        hit, x, y, second, third = _covered(vertices, triangles, size)
-        triangle[y, x], filled[y, x] = hit, True
-        barycentric[y, x] = np.stack([1 - second - third, second, third], 1)
+        hit, place, second, third = _covered(vertices[triangles], size)
+        triangle.reshape(-1)[place], filled.reshape(-1)[place] = hit, True
+        barycentric.reshape(-1, 3)[place] = np.stack([1 - second - third, second, third], 1)
         return cls(triangle, barycentric, filled)
 
     def interpolate(self, values: Array, triangles: Array) -> Array:
@@ -52,39 +52,45 @@ def rasterise(vertices: Array, triangles: Array, values: Array, size: int) -> ND
 
     Triangles seen from behind are left out; of several that cover a pixel the last one counts.
     """
-    hit, x, y, second, third = _covered(vertices, triangles, size)
+    hit, place, second, third = _covered(vertices[triangles], size)
     corners = values[triangles]
-    origin, to_second, to_third = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    drawn = np.full((size, size, 2), NOWHERE, np.float32)
-    drawn[y, x] = origin[hit] + to_second[hit] * second[:, None] + to_third[hit] * third[:, None]
-    return drawn
+    origin = corners[:, 0]
+    steps = np.concatenate([origin, corners[:, 1] - origin, corners[:, 2] - origin], 1)[hit]
+    drawn = np.full((size * size, 2), NOWHERE, np.float32)
+    drawn[place] = steps[:, :2] + steps[:, 2:4] * second[:, None] + steps[:, 4:] * third[:, None]
+    return drawn.reshape(size, size, 2)
 
 
-def _covered(vertices: Array, triangles: Array, size: int) -> tuple[Array, Array, Array, Array, Array]:
-    """Return, for each pixel a facing triangle covers: triangle, x, y and its two free barycentric coordinates."""
-    corners = vertices[triangles].astype(np.float32)
-    area = facing_ratio(vertices, triangles)
-    low = np.clip(np.ceil(corners.min(1) - EDGE), 0, size).astype(np.int32)
-    spans = np.clip(np.floor(corners.max(1) + EDGE), -1, size - 1).astype(np.int32) - low + 1
-    spans = np.where(area[:, None] > 1e-4, np.maximum(spans, 0), 0)
-    counts = spans[:, 0] * spans[:, 1]
-    hit = np.repeat(np.arange(len(triangles)), counts)
-    within = np.arange(len(hit)) - np.repeat(np.cumsum(counts) - counts, counts)
-    row, column = np.divmod(within, spans[hit, 0])
-    x, y = low[hit, 0] + column, low[hit, 1] + row
-    edges = _edge_functions(corners, area)[hit]
-    second = edges[:, 0] * x + edges[:, 1] * y + edges[:, 2]
-    third = edges[:, 3] * x + edges[:, 4] * y + edges[:, 5]
-    inside = (second >= -EDGE) & (third >= -EDGE) & (second + third <= 1 + EDGE)
-    return hit[inside], x[inside], y[inside], second[inside], third[inside]
+def _covered(corners: Array, size: int) -> tuple[Array, Array, Array, Array]:
+    """Return, for each pixel a facing triangle covers: triangle, y * size + x, and its free barycentric coordinates.
+
+    `corners` is [t, 3, 2]. Every pixel of every triangle's bounding box is tried: triangles are a few pixels large.
+    """
+    planes, facing = _edge_functions(corners)
+    low = np.clip(np.ceil(corners.min(1) - EDGE), 0, size)
+    spans = np.maximum(np.clip(np.floor(corners.max(1) + EDGE), -1, size - 1) - low + 1, 0) * facing[:, None]
+    counts = (spans[:, 0] * spans[:, 1]).astype(np.int32)
+    first = np.cumsum(counts) - counts
+    # Repeating one table is several times cheaper than indexing each of its columns.
+    table = np.concatenate([planes, low, spans[:, :1], first[:, None], np.arange(len(low))[:, None]], 1)
+    a2, b2, c2, a3, b3, c3, x, y, width, first, hit = np.repeat(table.T.astype(np.float32), counts, axis=1)
+    within = np.arange(len(x), dtype=np.float32) - first
+    row = np.floor((within + np.float32(0.5)) / width)
+    x = x + within - row * width
+    y = y + row
+    second, third = a2 * x + b2 * y + c2, a3 * x + b3 * y + c3
+    inside = np.flatnonzero(np.minimum(np.minimum(second, third), 1 - second - third) >= -EDGE)
+    place = (y[inside] * size + x[inside]).astype(np.int32)
+    return hit[inside].astype(np.int32), place, second[inside], third[inside]
 
 
-def _edge_functions(corners: Array, area: Array) -> Array:
-    """Return [t, 6]: each triangle's two free barycentric coordinates as planes a x + b y + c."""
-    first, second, third = corners[:, 0], corners[:, 1], corners[:, 2]
-    to_second, to_third = second - first, third - first
-    safe = np.where(np.abs(area) > 1e-4, area, 1)
-    a2, b2 = to_third[:, 1] / safe, -to_third[:, 0] / safe
-    a3, b3 = -to_second[:, 1] / safe, to_second[:, 0] / safe
-    planes = [a2, b2, -(a2 * first[:, 0] + b2 * first[:, 1]), a3, b3, -(a3 * first[:, 0] + b3 * first[:, 1])]
-    return np.stack(planes, 1).astype(np.float32)
+def _edge_functions(corners: Array) -> tuple[Array, Array]:
+    """Return [t, 6], each triangle's two free barycentric coordinates as planes a x + b y + c, and which face us."""
+    first = corners[:, 0]
+    (x2, y2), (x3, y3) = (corners[:, 1] - first).T, (corners[:, 2] - first).T
+    area = x2 * y3 - y2 * x3
+    facing = area > 1e-4
+    safe = np.where(facing, area, 1)
+    a2, b2, a3, b3 = y3 / safe, -x3 / safe, -y2 / safe, x2 / safe
+    x, y = first.T
+    return np.stack([a2, b2, -(a2 * x + b2 * y), a3, b3, -(a3 * x + b3 * y)], 1), facing

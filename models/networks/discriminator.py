@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -13,7 +15,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         widths = (3, width, 2 * width, 4 * width)
-        strided = [spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        strided = [spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in itertools.pairwise(widths)]
         self.layers = nn.ModuleList(strided)
         self.judge = spectral_norm(nn.Conv2d(4 * width, 1, 3, 1, 1))
 

@@ -142,7 +142,7 @@ class IDN(nn.Module):
             weights: the 18 tensors of ONE identity, named and shaped as `specialised_shapes`.
             texture: the identity's texture placed on each target, like `target`; required with 6 inputs.
         """
-        features, deepest = self._body(target if texture is None else torch.cat([target, texture], 1), weights)
+        features, deepest = self.body(target if texture is None else torch.cat([target, texture], 1), weights)
         # The mask must not shape the body (method.md 5): its gradient ends here.
         mask = self.mask(deepest.detach())
         if isinstance(self.final, BlendHead):
@@ -150,7 +150,8 @@ class IDN(nn.Module):
             return self.final(features, target, texture), mask
         return (1 + self.final(features)) / 2, mask
 
-    def _body(self, images: Tensor, weights: SpecialisedTensors) -> tuple[Tensor, Tensor]:
+    def body(self, images: Tensor, weights: SpecialisedTensors) -> tuple[Tensor, Tensor]:
+        """Returns the features at half resolution, for the image head, and the deepest ones, for the mask head."""
         x, skips = (images - 0.5) / 0.5, []
         for layer in self.layers[:5]:
             x = _specialised(x, layer, weights)

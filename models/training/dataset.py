@@ -149,10 +149,10 @@ def prepare(shared: Path, graphs: Path, canonical: CanonicalFace, folder: Path) 
     encoder = factory.open(graphs / "encoder.onnx")
     columns: dict[str, list[Array]] = {name: [] for name in _ARRAYS}
     for count, crop in enumerate(_with_mirrors(faces)):
-        mesh = _mesh_of(mesh_network, crop)
+        mesh = mesh_in(mesh_network, crop)
         for name, value in _describe(crop, mesh, canonical).items():
             columns[name].append(value)
-        columns["embeddings"].append(encoder(to_network(warp(crop, chip_matrix(mesh), CHIP_SIZE)))[0][0])
+        columns["embeddings"].append(encoder(to_network(warp(crop, chip_matrix(mesh), CHIP_SIZE)))["embedding"][0])
         if count % 400 == 0:
             log.info("preparing faces", extra={"done": count, "total": 2 * len(faces)})
     arrays = {name: np.stack(values) for name, values in columns.items()}
@@ -162,11 +162,20 @@ def prepare(shared: Path, graphs: Path, canonical: CanonicalFace, folder: Path) 
 def _with_mirrors(faces: list[Portrait]) -> Iterator[RgbImage]:
     for mirrored in (False, True):
         for face in faces:
-            image = cv2.cvtColor(cv2.imread(str(face.file)), cv2.COLOR_BGR2RGB)
-            yield np.ascontiguousarray(image[:, ::-1]) if mirrored else np.asarray(image)
+            image = read_rgb(face.file)
+            yield np.ascontiguousarray(image[:, ::-1]) if mirrored else image
 
 
-def _mesh_of(network: FaceMesh, crop: RgbImage) -> Landmarks:
+def read_rgb(path: Path) -> RgbImage:
+    """Return an image file as RGB. Raises FileNotFoundError when it is missing or no image."""
+    image = cv2.imread(str(path))
+    if image is None:
+        raise FileNotFoundError(path)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def mesh_in(network: FaceMesh, crop: RgbImage) -> Landmarks:
+    """Return the mesh of the face in a 288 px crop file, in its pixels; looked at three times, as tracking settles."""
     frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
     region = FACE_REGION
     for _ in range(2):
@@ -184,8 +193,8 @@ def _describe(crop: RgbImage, mesh: Landmarks, canonical: CanonicalFace) -> dict
         "meshes": transform(mesh, to_crop),
         "to_crop": to_crop,
         "textures": texture.pixels,
-        "weights": np.float32((texture.weight[canonical.mask > 127] > 0.3).mean()),
-        "sharpness": np.float32(detail),
+        "weights": np.asarray((texture.weight[canonical.mask > 127] > 0.3).mean(), np.float32),
+        "sharpness": np.asarray(detail, np.float32),
     }
 
 
@@ -206,7 +215,7 @@ def _save(folder: Path, faces: list[Portrait], arrays: dict[str, Array], canonic
     )
 
 
-def centred(embeddings: Array, mean: Array) -> Array:
+def centred(embeddings: Array, mean: Array | float = 0.0) -> Array:
     """Return embeddings [n, D] minus the training mean, each of L2 norm one."""
     moved = embeddings - mean
     return np.asarray(moved / np.linalg.norm(moved, axis=-1, keepdims=True), np.float32)

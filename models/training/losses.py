@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.networks.dlib_resnet import DlibResnet
+from models.inference.alignment import compose
+from models.networks.dlib_resnet import DlibResnet, load_dlib_resnet
+from models.training.dataset import CHIP_OF_TEMPLATE, SWAP_SHIFT
 
 CHIP_SIZE = 150
 PERCEPTUAL_DEPTH = 2  # levels of the encoder below the stem: texture, not yet identity
@@ -48,12 +54,21 @@ class FaceEncoder(nn.Module):
         return F.normalize(embedding - self.mean, dim=1), features[: PERCEPTUAL_DEPTH + 1]
 
 
+def face_encoder(graph: Path, embedding_mean: NDArray[Any]) -> FaceEncoder:
+    """Returns the open pack's encoder, frozen, looking at swap crops as production looks at photographs."""
+    unshift = np.array([[1, 0, -SWAP_SHIFT[0]], [0, 1, -SWAP_SHIFT[1]]])
+    crop_to_chip = torch.from_numpy(compose(CHIP_OF_TEMPLATE, unshift))
+    mean = torch.from_numpy(np.asarray(embedding_mean, np.float32))
+    return FaceEncoder(load_dlib_resnet(graph), mean, crop_to_chip)
+
+
 def _sampling_grid(matrix: Tensor, size: int, source: int) -> Tensor:
     """Returns the grid_sample grid [1, size, size, 2] of the crop that `matrix` [2, 3] maps a source image to."""
     inverse = torch.linalg.inv(torch.cat([matrix, matrix.new_tensor([[0, 0, 1]])]))
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     places = torch.stack([x, y, torch.ones_like(x)], -1).to(matrix.dtype) @ inverse[:2].T
-    return ((places + 0.5) / source * 2 - 1).float()[None]
+    grid: Tensor = (places + 0.5) / source * 2 - 1
+    return grid.float()[None]
 
 
 def over_mask(error: Tensor, mask: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.inference.alignment import transform
-from models.inference.arrays import Affine, Landmarks, RgbImage
+from models.inference.arrays import Affine, RgbImage
 from models.inference.face_texture import SIZE, CanonicalFace
 from models.training.dataset import FaceSet, centred
 from models.training.teacher import Source, morph, teach
@@ -86,9 +86,9 @@ class PairMaker:
         groups = [self._identity(rng) for _ in range(self.mix.identities)]
         samples = [sample for _, group in groups for sample in group]
         return Batch(
-            target=_images([s.target for s in samples]),
-            texture=_images([s.texture for s in samples]),
-            truth=_images([s.truth for s in samples]),
+            target=as_tensor([s.target for s in samples]),
+            texture=as_tensor([s.texture for s in samples]),
+            truth=as_tensor([s.truth for s in samples]),
             mask=torch.from_numpy(np.stack([s.mask for s in samples])[:, None].astype(np.float32)),
             embeddings=torch.from_numpy(np.stack([embedding for embedding, _ in groups])),
             real=torch.tensor([s.real for s in samples]),
@@ -111,7 +111,7 @@ class PairMaker:
             second = int(rng.choice(self._like(row)))
             share = float(rng.uniform(0.2, 0.5))
             source = morph(source, Source(self.faces.textures[second], self.faces.meshes[second]), share)
-            embedding = centred(embedding * (1 - share) + self.faces.embeddings[second] * share, np.float32(0))
+            embedding = centred(embedding * (1 - share) + self.faces.embeddings[second] * share)
             kinds: list[Kind] = ["cross"] * self.mix.targets
         else:
             kinds = [self._kind(rng) for _ in range(self.mix.targets)]
@@ -126,13 +126,13 @@ class PairMaker:
 
     def _sample(self, row: int, source: Source, kind: Kind, rng: Generator) -> Sample:
         target_row = self._target(row, kind, rng)
-        change = _random_change(rng)
+        change = random_change(rng)
         gain = rng.uniform(1 - GAIN, 1 + GAIN, 3)
         target = np.clip(self.faces.swap_crop(target_row, change) * gain + 0.5, 0, 255).astype(np.uint8)
         mesh = transform(self.faces.meshes[target_row], change)
         mesh += rng.normal(0, MESH_NOISE_PX, mesh.shape).astype(np.float32)
         swap, placed = teach(self.canonical, source, target, mesh)
-        real = target_row != row and kind == "same" or kind == "self"
+        real = (target_row != row and kind == "same") or kind == "self"
         gap = abs(float(self.faces.yaws[row] - self.faces.yaws[target_row]))
         trust = float(np.exp(-((gap / 25) ** 2))) * float(np.clip(self.faces.weights[row] / 0.9, 0, 1))
         truth = target if real else swap
@@ -170,13 +170,15 @@ class PairMaker:
         return np.array([row for row in self._rows if len(self.faces.rows_of[str(self.faces.persons[row])]) > 2])
 
 
-def _random_change(rng: Generator) -> Affine:
+def random_change(rng: Generator) -> Affine:
+    """Return a small turn, zoom and shift of a swap crop (crop to crop)."""
     angle, zoom = np.radians(rng.uniform(-TURN_DEG, TURN_DEG)), 1 + rng.uniform(-ZOOM, ZOOM)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = np.full(2, (SIZE - 1) / 2)
     return np.column_stack([linear, centre - linear @ centre + rng.uniform(-MOVE_PX, MOVE_PX, 2)])
 
 
-def _images(images: list[RgbImage]) -> Tensor:
+def as_tensor(images: list[RgbImage]) -> Tensor:
+    """Return RGB images as float32 [n, 3, h, w] in 0..1, channels last in memory."""
     stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     return stacked.float().div(255).contiguous(memory_format=torch.channels_last)

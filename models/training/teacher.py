@@ -1,4 +1,4 @@
-"""The teacher: a swap that is computed, not learnt (training.md). It places a texture and composites it with the mask."""
+"""The teacher: a swap that is computed, not learnt (training.md): a texture placed, and composited by the mask."""
 
 from __future__ import annotations
 

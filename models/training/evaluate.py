@@ -1,0 +1,241 @@
+"""Measures swaps of people who are never trained on, and lays them out to be looked at.
+
+`python -m models.training.evaluate teacher`, `... <run>` (its newest state) or `... pack:<folder>` prints the figures,
+appends a line to `var/training/evaluations.csv` and writes a contact sheet: source, target, teacher, ours, mask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.inference.arrays import Mask, RgbImage
+from models.inference.face_mesh import FaceMesh
+from models.inference.face_texture import CanonicalFace, Placed
+from models.inference.session import SessionFactory
+from models.networks.iim import one_identity
+from models.training import measures
+from models.training.dataset import CANONICAL, FaceSet, mesh_in, shared_folder
+from models.training.teacher import Source, composite, teach
+from models.training.train import Student, TrainConfig
+
+Array = NDArray[Any]
+Rendered = tuple[RgbImage, Mask]
+Render = Callable[[int, RgbImage, Placed], Rendered]
+"""source row, target crop, placed texture -> swapped crop and the mask it was composited with."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Means over all pairs; names say the bar."""
+
+    pairs: int
+    retrieved: float  # Q-10
+    cosine_source: float
+    cosine_target: float
+    landmarks: float  # Q-11
+    mouth: float
+    sharpness: float  # Q-12
+    outside: float  # Q-13
+    colour: float
+    light: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One swap of the evaluation: rows of the face set."""
+
+    source: int
+    target: int
+
+
+class Evaluation:
+    """The evaluation people, their gallery, and the pairs, the same for every candidate."""
+
+    def __init__(self, faces: FaceSet, graphs: Path, shared: Path, targets: int = 3) -> None:
+        self.faces = faces
+        self.canonical = CanonicalFace.load(CANONICAL)
+        self.encoder = measures.IndependentEncoder.load(shared)
+        self.mesh = FaceMesh(SessionFactory("cpu", 2).open(graphs / "face_mesh.onnx"))
+        rows = faces.evaluation_rows
+        self.people = [str(p) for p in np.unique(faces.persons[rows])]
+        photos = [rows[faces.persons[rows] == person] for person in self.people]
+        self.sources = [int(own[0]) for own in photos]
+        self.gallery = [int(own[-1]) for own in photos]  # another photo, wherever there is one
+        self.pairs = self._pairs(targets)
+
+    def _pairs(self, targets: int) -> list[Pair]:
+        rng = np.random.default_rng(7)
+        pairs = []
+        for _ in range(targets):
+            order = rng.permutation(len(self.sources))
+            pairs += [Pair(self.sources[a], self.sources[b]) for a, b in zip(order, np.roll(order, 1), strict=True)]
+        return pairs
+
+    @cached_property
+    def gallery_embeddings(self) -> Array:
+        return self.encoder.embed([self.faces.crops[row] for row in self.gallery])
+
+    def source(self, row: int) -> Source:
+        return Source(self.faces.textures[row], self.faces.meshes[row])
+
+    def measure(self, render: Render) -> Figures:
+        """Return the figures of a candidate over all pairs."""
+        return self._summary([self._measure_pair(pair, render) for pair in self.pairs])
+
+    def _measure_pair(self, pair: Pair, render: Render) -> dict[str, Any]:
+        target = self.faces.swap_crop(pair.target)
+        placed = self._place(pair, target)
+        ours, mask = render(pair.source, target, placed)
+        canvas = self._paste(ours, mask, pair.target)
+        mesh, wanted = mesh_in(self.mesh, canvas), mesh_in(self.mesh, self.faces.crops[pair.target])
+        return {
+            "embedding": self.encoder.embed([canvas])[0],
+            "target_embedding": self.encoder.embed([self.faces.crops[pair.target]])[0],
+            "person": self.sources.index(pair.source),
+            "landmarks": measures.landmark_distance(mesh, wanted),
+            "mouth": measures.mouth_error(mesh, wanted),
+            "detail": measures.detail(ours, placed.mask),
+            "target_detail": measures.detail(target, placed.mask),
+            "outside": measures.outside_error(ours, target, placed.mask),
+            "colour": measures.colour_shift(ours, target, placed.mask),
+            "light": measures.light_shift(ours, target, placed.mask),
+        }
+
+    def _place(self, pair: Pair, target: RgbImage) -> Placed:
+        source = self.source(pair.source)
+        return self.canonical.place(source.texture, source.mesh, target, self.faces.meshes[pair.target])
+
+    def _paste(self, ours: RgbImage, mask: Mask, row: int) -> RgbImage:
+        """Return the target's crop file with the swapped crop pasted back, as production pastes it."""
+        canvas, back = self.faces.crops[row], self.faces.to_crop[row]
+        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        size = canvas.shape[1::-1]
+        face = cv2.warpAffine(ours, back, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        weight = cv2.warpAffine(mask, back, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)[..., None]
+        return np.asarray(np.clip(canvas + (face - canvas) * weight + 0.5, 0, 255), np.uint8)
+
+    def _summary(self, rows: list[dict[str, Any]]) -> Figures:
+        embeddings, persons = np.stack([r["embedding"] for r in rows]), np.array([r["person"] for r in rows])
+        similar = embeddings @ self.gallery_embeddings.T
+        to_target = (embeddings * np.stack([r["target_embedding"] for r in rows])).sum(1)
+        mean = {name: float(np.mean([r[name] for r in rows])) for name in rows[0] if "embedding" not in name}
+        return Figures(
+            pairs=len(rows),
+            retrieved=float((similar.argmax(1) == persons).mean()),
+            cosine_source=float(similar[np.arange(len(rows)), persons].mean()),
+            cosine_target=float(to_target.mean()),
+            landmarks=mean["landmarks"],
+            mouth=mean["mouth"],
+            sharpness=mean["detail"] / mean["target_detail"],
+            outside=mean["outside"],
+            colour=mean["colour"],
+            light=mean["light"],
+        )
+
+    def sheet(self, render: Render, pairs: int = 20) -> RgbImage:
+        """Return the contact sheet: source, target, teacher, ours and mask of some pairs, two pairs a row."""
+        chosen = [self.pairs[i] for i in np.linspace(0, len(self.pairs) - 1, pairs).astype(int)]
+        strips = [self._strip(pair, render) for pair in chosen]
+        rows = [np.hstack(strips[i : i + 2]) for i in range(0, len(strips), 2)]
+        return np.asarray(np.vstack(rows), np.uint8)
+
+    def _strip(self, pair: Pair, render: Render) -> RgbImage:
+        target = self.faces.swap_crop(pair.target)
+        source = self.source(pair.source)
+        taught, placed = teach(self.canonical, source, target, self.faces.meshes[pair.target])
+        ours, mask = render(pair.source, target, placed)
+        grey = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, 2)
+        return np.hstack([self.faces.swap_crop(pair.source), target, taught, ours, grey])
+
+
+def teacher_render(source: int, target: RgbImage, placed: Placed) -> Rendered:
+    """Render as the teacher does."""
+    return composite(placed, target), placed.mask
+
+
+def student_render(student: Student, faces: FaceSet) -> Render:
+    """Return how a student renders: its own mask inside the mesh's, as production composes them."""
+    student.eval()
+
+    @torch.inference_mode()
+    def render(source: int, target: RgbImage, placed: Placed) -> Rendered:
+        weights = one_identity(student.iim(torch.from_numpy(faces.embeddings[source])[None]), 0)
+        image, texture = _tensor(target), _tensor(placed.texture)
+        face, mask = student.idn(image, weights, texture if student.guided else None)
+        shown = mask[0, 0].numpy()
+        mixed = image + (face - image) * mask
+        return _image(mixed), shown
+
+    return render
+
+
+def _tensor(image: RgbImage) -> torch.Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+
+
+def _image(tensor: torch.Tensor) -> RgbImage:
+    return np.asarray((tensor[0].permute(1, 2, 0) * 255 + 0.5).clamp(0, 255).byte().numpy())
+
+
+def load_student(run: Path) -> tuple[Student, int]:
+    """Return the averaged student of a run's newest state, and how many images it has seen."""
+    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
+    config = TrainConfig(without=tuple(state["config"]["without"]))
+    student = Student(config)
+    student.load_state_dict(state["average"])
+    mix = state["config"]["mix"]
+    return student.eval(), int(state["steps"]) * mix["identities"] * mix["targets"]
+
+
+def main() -> None:
+    """Evaluate one candidate from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("candidate", help="teacher, or the name of a run")
+    parser.add_argument("--folder", type=Path, default=Path("var/training"))
+    parser.add_argument("--graphs", type=Path, default=Path("var/packs/open"))
+    parser.add_argument("--targets", type=int, default=3, help="targets a source")
+    parser.add_argument("--sheet", type=Path)
+    found = parser.parse_args()
+    torch.set_num_threads(2)
+    cv2.setNumThreads(1)
+    faces = FaceSet.load(found.folder / "faces")
+    evaluation = Evaluation(faces, found.graphs, shared_folder(), found.targets)
+    render: Render = teacher_render
+    images = 0
+    if found.candidate != "teacher":
+        student, images = load_student(found.folder / "runs" / found.candidate)
+        render = student_render(student, faces)
+    figures = evaluation.measure(render)
+    record(found.folder / "evaluations.csv", found.candidate, images, figures)
+    sheet = found.sheet or found.folder / f"{found.candidate}.png"
+    cv2.imwrite(str(sheet), cv2.cvtColor(evaluation.sheet(render), cv2.COLOR_RGB2BGR))
+
+
+def record(table: Path, candidate: str, images: int, figures: Figures) -> None:
+    """Append a line to the table of evaluations and print it."""
+    values = {"candidate": candidate, "images": images} | {
+        name: round(value, 4) for name, value in asdict(figures).items()
+    }
+    new = not table.exists()
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(values))
+        if new:
+            writer.writeheader()
+        writer.writerow(values)
+    sys.stdout.write(" ".join(f"{name} {value}" for name, value in values.items()) + "\n")
+
+
+if __name__ == "__main__":
+    main()
