@@ -2,6 +2,7 @@
 
 lk:identity:{id}          hash    record; `:code` bytes, `:packs` packs with weights, `:jobs` jobs that used it
 lk:weights:{id}:{pack}    bytes   derived, may vanish at any time; lk:weights:lru, :sizes and :bytes keep the bound
+lk:refined:{id}:{pack}    bytes   polished, durable; read in the place of the derived ones
 lk:erased:{id}            hash    tombstone: whose it was and when it went, nothing of the face
 """
 
@@ -95,7 +96,9 @@ class IdentityStore:
         """
         fields = self._fields(identity_id, tenant)
         with reaching():
-            cached = self.redis.exists(f"lk:weights:{identity_id}:{fields['pack']}")
+            cached = self.redis.exists(
+                *(f"lk:{made}:{identity_id}:{fields['pack']}" for made in ("weights", "refined"))
+            )
         return _from_fields(fields, bool(cached))
 
     def list(
@@ -123,7 +126,7 @@ class IdentityStore:
         return bytes(code)
 
     def weights(self, identity_id: str, pack: str) -> bytes | None:
-        """The cached weights for this pack, or None when they must be rebuilt from the code."""
+        """The weights for this pack, polished or cached, or None when they must be rebuilt from the code."""
         arguments = {"identity": identity_id, "pack": pack, "now_ms": int(self._clock() * 1000)}
         found: bytes | None = self._scripts.run("get_weights", arguments)
         return found
@@ -161,12 +164,21 @@ class IdentityStore:
             time.sleep(LOCK_POLL_S)
         raise StoreUnavailable("The identity's weights could not be rebuilt in time.")
 
+    def put_refined(self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]) -> None:
+        """Let polished weights take the place of the derived ones, for good; `refinement` tells how it went.
+
+        Raises:
+            IdentityErased, StoreUnavailable, StoreFull
+        """
+        arguments = {"identity": identity_id, "pack": pack, "refinement": json.dumps(dict(refinement))}
+        if self._scripts.run("put_refined", arguments, blob=weights) != b"stored":
+            raise IdentityErased
+
     def annotate(self, identity_id: str, **fields: Any) -> None:  # noqa: ANN401 - goes straight into JSON
         """Change what is recorded of an identity (`refinement`, `quality`, …); raises UnknownIdentity."""
-        self._fields(identity_id, None)
-        with reaching():
-            self.redis.hset(f"lk:identity:{identity_id}", mapping={k: json.dumps(v) for k, v in fields.items()})
-            self.redis.hincrby(f"lk:identity:{identity_id}", "version", 1)
+        changes = {name: json.dumps(value) for name, value in fields.items()}
+        if self._scripts.run("annotate_identity", {"identity": identity_id, "fields": changes}) != b"changed":
+            raise UnknownIdentity
 
     def erase(self, identity_id: str, tenant: str | None = None) -> ErasureReceipt:
         """Remove the identity for good; the receipt names the jobs that used it, which are the caller's to end.

@@ -28,6 +28,8 @@ class WorkerSettings(BaseSettings):
     child_file_bytes: int = Field(default=16 * 1024 * MIB, ge=1)
     recycle_jobs: int = Field(default=1000, ge=1)
     recycle_rss_bytes: int = Field(default=3 * 1024 * MIB, ge=1)
+    refine_s: float = Field(default=240.0, gt=0, le=600)  # an attempt is ended after 900
+    refine_threads: int = Field(default=2, ge=1)
     drain_s: float = Field(default=20.0, gt=0)  # a supervisor waits 30 s before it kills
     weights_bytes: int = Field(default=256 * MIB, ge=1 * MIB)
 

@@ -7,12 +7,15 @@ from dataclasses import asdict
 
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
+from worker.analyse import Analyse
 from worker.casting import Casting
 from worker.contract import JobKind, QueueName
 from worker.images import ImageLimits
-from worker.jobs import UseCase
+from worker.jobs import UseCase, UseCases
+from worker.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
 from worker.settings import WorkerSettings
 from worker.swap_image import SwapImage
+from worker.swap_video import SwapVideo
 from worker.workshop import open_workshop
 
 
@@ -37,15 +40,20 @@ class EngineUseCases:
         self._casting.forget(identity_id)
 
 
-def load(queue: QueueName, settings: WorkerSettings) -> EngineUseCases:
+def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     """The engine and its use cases; warms the engine, so that no job pays for that.
 
     Raises:
         PackMissingError, PackBrokenError, DeviceUnavailableError
     """
-    engine = FaceSwapEngine.load(
-        load_pack(settings.pack, settings.packs_root), device=settings.device, threads=settings.inference_threads
-    )
+    pack = load_pack(settings.pack, settings.packs_root)
+    if queue == "refine":
+        return RefineUseCases(RefineIdentity(pack, RefineBudget(settings.refine_s, settings.refine_threads)))
+    engine = FaceSwapEngine.load(pack, device=settings.device, threads=settings.inference_threads)
     casting = Casting(engine, open_workshop(settings).identities)
-    by_kind: dict[JobKind, UseCase] = {"swap_image": SwapImage(engine, casting, ImageLimits())}
+    by_kind: dict[JobKind, UseCase] = {
+        "swap_image": SwapImage(engine, casting, ImageLimits()),
+        "swap_video": SwapVideo(engine, casting),
+        "analysis": Analyse(engine),
+    }
     return EngineUseCases(engine, casting, by_kind)

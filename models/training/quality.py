@@ -32,10 +32,13 @@ from models.training.teacher import composite
 log = logging.getLogger(__name__)
 
 SCORER = Path(__file__).parent / "quality_scorer.npz"
-BLUR_PX = 4.0
-SPOILT = 0.45  # of the samples, by each fault on its own
-POSE_DEG = 25.0  # the yaw between source and target at which a teacher is worth 1/e
 BATCH = 32
+SPOILT = 0.45  # of the samples, by each fault on its own
+BLUR_PX = 4.0
+POSE_DEG = 40.0  # the yaw between source and target at which a teacher is worth 1/e
+# How much of a fault there is to see: points this far off, colours this far apart, are all that can go wrong.
+POINTS_PX = 2.5
+COLOUR_LEVELS = 45.0
 
 Array = NDArray[Any]
 Generator = np.random.Generator
@@ -53,11 +56,6 @@ class Faults:
     def drawn(cls, rng: Generator) -> Faults:
         return cls(*(rng.random(3) * (rng.random(3) < SPOILT)))
 
-    @property
-    def left(self) -> float:
-        """The share of the teacher's quality that is left."""
-        return (1 - self.blur) * (1 - self.few_points) * (1 - self.foreign_colour)
-
 
 @dataclass(frozen=True)
 class GradedTeacher:
@@ -72,19 +70,20 @@ class GradedTeacher:
         source, target = (int(row) for row in rng.choice(self.rows, 2, replace=False))
         if rng.random() < 0.5:  # else most pairs would differ in pose, and all good samples were rare
             target = self._near(source, rng)
-        faults = Faults.drawn(rng)
-        return self.swap(source, target, faults), faults.left * self.worth_of_pose(source, target)
+        swap, kept = self.swap(source, target, Faults.drawn(rng))
+        return swap, kept * self.worth_of_pose(source, target)
 
-    def swap(self, source: int, target: int, faults: Faults) -> RgbImage:
-        """Return the teacher's swap of one row onto another, spoilt by `faults`."""
-        texture = self.faces.textures[source]
+    def swap(self, source: int, target: int, faults: Faults) -> tuple[RgbImage, float]:
+        """Return the teacher's swap of one row onto another, spoilt by `faults`, and what they left of it, 0..1."""
+        texture, crop, mesh = self.faces.textures[source], self.faces.swap_crop(target), self.faces.meshes[target]
         if faults.blur > 0:
             texture = np.asarray(cv2.GaussianBlur(texture, (0, 0), BLUR_PX * faults.blur + 0.3), np.uint8)
-        mesh = self.faces.meshes[target]
-        mesh = mesh + (self._few_points(mesh) - mesh) * np.float32(faults.few_points)
-        crop = self.faces.swap_crop(target)
-        placed = self.canonical.place(texture, self.faces.meshes[source], crop, mesh)
-        return composite(_foreign(placed, texture, crop, faults.foreign_colour), crop)
+        moved = (self._few_points(mesh) - mesh) * np.float32(faults.few_points)
+        placed = self.canonical.place(texture, self.faces.meshes[source], crop, mesh + moved)
+        cast = _colour_cast(placed, texture, crop) * faults.foreign_colour
+        points_off = min(1.0, float(np.linalg.norm(moved, axis=1).mean()) / POINTS_PX)
+        colour_off = min(1.0, float(np.abs(cast).mean()) / COLOUR_LEVELS)
+        return composite(_tinted(placed, cast), crop), (1 - faults.blur) * (1 - points_off) * (1 - colour_off)
 
     def worth_of_pose(self, source: int, target: int) -> float:
         """Return what the turn of the head between two rows, and texels the photo never saw, leave of the quality."""
@@ -102,12 +101,16 @@ class GradedTeacher:
         return np.asarray(points @ camera, np.float32)
 
 
-def _foreign(placed: Placed, texture: RgbImage, target: RgbImage, share: float) -> Placed:
-    """Move the placed texture back towards the colours that its photo had."""
+def _colour_cast(placed: Placed, texture: RgbImage, target: RgbImage) -> Array:
+    """Return what the photo's mean colour [3] differs by from the target's: what matching took away."""
     shown = placed.mask * (1 - placed.mouth)
-    own, given = texture[60:160, 60:160].mean((0, 1)), (target * shown[..., None]).sum((0, 1)) / (shown.sum() + 1e-6)
-    moved = placed.texture + ((own - given) * share) * (shown > 0)[..., None]
-    return Placed(np.clip(moved, 0, 255).astype(np.uint8), placed.mask, placed.mouth)
+    given = (target * shown[..., None]).sum((0, 1)) / (shown.sum() + 1e-6)
+    return np.asarray(texture[60:160, 60:160].mean((0, 1)) - given)
+
+
+def _tinted(placed: Placed, cast: Array) -> Placed:
+    tinted = placed.texture + cast * (1 - placed.mouth)[..., None]
+    return Placed(np.clip(tinted, 0, 255).astype(np.uint8), placed.mask, placed.mouth)
 
 
 def graded_batches(teacher: GradedTeacher, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -130,7 +133,7 @@ def graded_batches(teacher: GradedTeacher, seed: int) -> Iterator[tuple[Tensor, 
 def train(teacher: GradedTeacher, minutes: float, seed: int = 0, learning_rate: float = 2e-3) -> QualityScorer:
     """Returns a scorer trained with L2 for `minutes` of wall clock, its step size falling to zero over that time."""
     torch.manual_seed(seed)
-    network = QualityScorer().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network: QualityScorer = QualityScorer().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), learning_rate)
     started = time.monotonic()
     for step, (images, grades) in enumerate(graded_batches(teacher, seed)):

@@ -7,21 +7,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from models.inference.alignment import TEMPLATE_SIZE, align, compose, transform
+from models.inference.alignment import compose, transform
 from models.inference.arrays import Affine, Landmarks, RgbImage
-from models.inference.face_mesh import FaceMesh, RegionOfInterest
-from models.inference.still_frame import StillFrame
-
-BANK = Path(__file__).parent / "bank"
-FIRST_LOOK = RegionOfInterest(x=144, y=178, side=270, angle=0)  # where the mesh of these crops is, give or take
-LOOKS = 3
-
-TURN_DEG = 6.0
-ZOOM = 0.07
-SHIFT_PX = 4.0
-GAIN = 0.15
+from models.inference.face_mesh import FaceMesh
+from models.inference.face_texture import SIZE
+from models.training.dataset import BANK, mesh_in, swap_crop_matrix, warp
+from models.training.pairs import GAIN, random_change
 
 
 @dataclass(frozen=True)
@@ -34,55 +26,30 @@ class Target:
 
 @dataclass(frozen=True)
 class TargetBank:
-    """Target faces with a margin around them: pictures uint8 RGB [288, 288, 3], meshes and fits in their pixels."""
+    """Target faces with a margin around them: crop files uint8 RGB [288, 288, 3], and meshes in their pixels."""
 
-    pictures: tuple[RgbImage, ...]
+    files: tuple[RgbImage, ...]
     meshes: tuple[Landmarks, ...]
-    fits: tuple[Affine, ...]
 
     @classmethod
-    def load(cls, face_mesh: FaceMesh, template_shift: tuple[float, float], folder: Path = BANK) -> TargetBank:
-        """Read the bank and its mirror image and find their meshes: 372 faces, a few seconds."""
-        pictures: list[RgbImage] = []
-        for path in sorted(folder.glob("bank_*.jpg")):
-            picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-            pictures += [picture, np.ascontiguousarray(picture[:, ::-1])]
-        meshes = tuple(_mesh(face_mesh, picture) for picture in pictures)
-        return cls(tuple(pictures), meshes, tuple(_fit(mesh, template_shift) for mesh in meshes))
-
-    def __len__(self) -> int:
-        return len(self.pictures)
+    def load(cls, network: FaceMesh, folder: Path = BANK) -> TargetBank:
+        """Read the bank and its mirror image and find their meshes: 372 faces, about five seconds."""
+        files = tuple(file for path in sorted(folder.glob("bank_*.jpg")) for file in _with_mirror(path))
+        return cls(files, tuple(mesh_in(network, file) for file in files))
 
     def target(self, index: int, change: Affine | None = None) -> Target:
-        """Return a face as the engine would crop it, or with that crop changed by a further mapping."""
-        fit = self.fits[index] if change is None else compose(change, self.fits[index])
-        size = (TEMPLATE_SIZE, TEMPLATE_SIZE)
-        crop = cv2.warpAffine(self.pictures[index], fit, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return Target(np.asarray(crop), transform(self.meshes[index], fit))
+        """Return a face as the engine would crop it, moved by `change` (crop to crop) if there is one."""
+        to_crop = swap_crop_matrix(self.meshes[index])
+        to_crop = to_crop if change is None else compose(change, to_crop)
+        return Target(warp(self.files[index], to_crop, SIZE), transform(self.meshes[index], to_crop))
 
-    def draw(self, rng: np.random.Generator) -> Target:
-        """Return a random face, a little turned, scaled, shifted and tinted."""
-        target = self.target(int(rng.integers(len(self))), _jitter(rng))
+    def draw(self, rng: np.random.Generator, first: int = 0) -> Target:
+        """Return one of the faces from `first` on, a little turned, scaled, shifted and tinted."""
+        target = self.target(int(rng.integers(first, len(self.files))), random_change(rng))
         gain = rng.uniform(1 - GAIN, 1 + GAIN, 3)
-        return Target(np.clip(target.crop * gain, 0, 255).astype(np.uint8), target.mesh)
+        return Target(np.clip(target.crop * gain + 0.5, 0, 255).astype(np.uint8), target.mesh)
 
 
-def _mesh(face_mesh: FaceMesh, picture: RgbImage) -> Landmarks:
-    frame, region = StillFrame(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)), FIRST_LOOK
-    for _ in range(LOOKS):
-        face = face_mesh.look(frame, region)
-        region = RegionOfInterest.of_landmarks(face.landmarks)
-    return face.landmarks
-
-
-def _fit(mesh: Landmarks, shift: tuple[float, float]) -> Affine:
-    fit = align(mesh, "similarity")
-    fit[:, 2] += shift
-    return fit
-
-
-def _jitter(rng: np.random.Generator) -> NDArray[np.float64]:
-    centre = (TEMPLATE_SIZE / 2, TEMPLATE_SIZE / 2)
-    change = cv2.getRotationMatrix2D(centre, rng.uniform(-TURN_DEG, TURN_DEG), rng.uniform(1 - ZOOM, 1 + ZOOM))
-    change[:, 2] += rng.uniform(-SHIFT_PX, SHIFT_PX, 2)
-    return np.asarray(change, np.float64)
+def _with_mirror(path: Path) -> tuple[RgbImage, RgbImage]:
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)  # type: ignore[arg-type]
+    return np.asarray(image, np.uint8), np.ascontiguousarray(image[:, ::-1], np.uint8)

@@ -8,7 +8,7 @@ if not tenant then return false end
 local removed = 0
 for _, pack in ipairs(redis.call('SMEMBERS', identity .. ':packs')) do
   local member = a.identity .. ':' .. pack
-  removed = removed + redis.call('DEL', 'lk:weights:' .. member)
+  removed = removed + redis.call('DEL', 'lk:weights:' .. member, 'lk:refined:' .. member)
   redis.call('ZREM', 'lk:weights:lru', member)
   local size = redis.call('HGET', 'lk:weights:sizes', member)
   if size then
