@@ -16,7 +16,11 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 2.0
-_MEDIA_CODES = {"unsupported_media": "unsupported_media_type", "damaged_media": "undecodable"}
+_MEDIA_CODES = {
+    "unsupported_media": "unsupported_media_type",
+    "input_unreadable": "undecodable",
+    "too_large": "media_too_large",
+}
 
 
 @dataclass(frozen=True)

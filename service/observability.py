@@ -124,6 +124,13 @@ class RequestScope:
         context = RequestContext(_request_id(headers), child_traceparent(headers.get("traceparent")))
         token = _context.set(context)
         started, status = time.perf_counter(), 499  # 499: the client left before an answer began
+        body_left = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+        async def receive_noting_end() -> Message:
+            nonlocal body_left
+            message = await receive()
+            body_left = body_left and bool(message.get("more_body"))
+            return message
 
         async def send_with_ids(message: Message) -> None:
             nonlocal status
@@ -134,10 +141,12 @@ class RequestScope:
                 answer["traceparent"] = context.traceparent
                 answer.setdefault("X-Content-Type-Options", "nosniff")
                 answer.setdefault("Cache-Control", "no-store")
+                if body_left:
+                    answer["Connection"] = "close"  # else the server would read on to the end of a body nobody wants
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_ids)
+            await self.app(scope, receive_noting_end, send_with_ids)
         finally:
             self._finish(scope, status, time.perf_counter() - started)
             _context.reset(token)

@@ -161,7 +161,7 @@ def test_deleting_a_job_removes_input_output_and_record(live: LiveService, clien
     assert client.delete(job["urls"]["self"]).status_code == 204
     problem_of(client.get(job["urls"]["self"]), 404, "not_found")
     left = [path for path in live.settings.media_dir.rglob("*") if job["id"] in str(path)]
-    left += [path for path in live.settings.media_dir.rglob(f"{job['input']['upload_id']}*")]
+    left += list(live.settings.media_dir.rglob(f"{job['input']['upload_id']}*"))
     assert left == []
 
 
