@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from models.inference.engine import Assignment, FaceSwapEngine
+from models.inference.engine import FaceSwapEngine
 from worker.casting import Casting, swap_options
 from worker.errors import JobFailure
 from worker.jobs import JobContext, Outcome
@@ -171,6 +171,3 @@ def _report(
 def _timings(parts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     names = {name for part in parts for name in part["timings"]}
     return {name: sum(part["timings"].get(name, 0.0) for part in parts) for name in sorted(names)}
-
-
-__all__ = ["MUX_STEP", "Assignment", "SwapVideo", "require_somebody"]

@@ -1,0 +1,123 @@
+"""A worker's stores and its engine, in this process, for the use cases of films."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.inference.engine import FaceSwapEngine
+from models.packs.errors import PackError
+from models.packs.store import load_pack
+from tests.worker.video.clips import SAMPLES
+from worker.analyse import Analyse
+from worker.casting import Casting
+from worker.contract import Assignment, JobKind, JobPayload, JobRecord, JobRequest, SwapOptions, Task
+from worker.identity_store import IdentityRecord
+from worker.ids import new_id
+from worker.job_queue import rq_queue, task_of
+from worker.jobs import TaskRunner, UseCase, Workshop
+from worker.media_store import MediaFacts
+from worker.settings import WorkerSettings
+from worker.swap_video import SwapVideo
+from worker.workshop import open_workshop
+
+CHECKOUT = Path(__file__).parents[3]
+TENANT = "acme"
+
+
+@pytest.fixture(scope="session")
+def engine() -> FaceSwapEngine:
+    root = Path(os.environ.get("LIKENESS_DATA_DIR", CHECKOUT / "var")) / "packs"
+    try:
+        return FaceSwapEngine.load(load_pack("open", root), device="cpu")
+    except PackError as error:
+        pytest.fail(error.message)
+
+
+@pytest.fixture(scope="session")
+def registered(engine: FaceSwapEngine) -> Mapping[str, tuple[bytes, bytes]]:
+    """Code and weights of two people, by name."""
+    people = {}
+    for name in ("ada", "ben"):
+        photo = np.asarray(cv2.imread(str(SAMPLES / f"{name}_neutral.jpg")), np.uint8)
+        code = engine.register([photo]).code
+        people[name] = code.to_bytes(), engine.specialise(code).to_bytes()
+    return people
+
+
+class FilmBench:
+    """Does jobs in this process, on a real store and a directory of the test's own."""
+
+    def __init__(self, engine: FaceSwapEngine, shop: Workshop, people: Mapping[str, tuple[bytes, bytes]]) -> None:
+        self.engine, self.shop = engine, shop
+        self.identities: dict[str, str] = {}
+        for name, (code, weights) in people.items():
+            record = IdentityRecord(id=new_id("idn"), tenant=TENANT, pack=engine.pack.id, created_at=0.0, name=name)
+            shop.identities.put(record, code, weights)
+            self.identities[name] = record.id
+        casting = Casting(engine, shop.identities)
+        self.use_cases: dict[JobKind, UseCase] = {"swap_video": SwapVideo(engine, casting), "analysis": Analyse(engine)}
+        self.runner = TaskRunner("bench", shop, self)
+
+    def find(self, kind: JobKind) -> UseCase:
+        return self.use_cases[kind]
+
+    def counters(self) -> Mapping[str, int]:
+        return asdict(self.engine.counters)
+
+    def forget(self, identity_id: str) -> None:
+        raise AssertionError(f"nobody is erased here, not {identity_id}")
+
+    def submit(
+        self, source: Path, kind: JobKind = "swap_video", cast: Mapping[object, str] | None = None, **options: object
+    ) -> JobRecord:
+        """Admit a job on `source`; `cast` maps a selector to the name of who is swapped in."""
+        writer = self.shop.media.begin_write(TENANT)
+        writer.write(source.read_bytes())
+        upload = writer.commit(MediaFacts("video/mp4", ".mp4"), ttl_s=600)
+        chosen = {"largest": "ada"} if cast is None else cast
+        assignments = tuple(
+            Assignment.model_validate(
+                {"face": dict(face) if isinstance(face, tuple) else face, "identity_id": self.identities[name]}
+            )
+            for face, name in chosen.items()
+        )
+        payload = JobPayload(
+            kind=kind,
+            tenant=TENANT,
+            input_id=upload.id,
+            assignments=assignments if kind == "swap_video" else (),
+            options=SwapOptions.model_validate(options),
+        )
+        return self.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+
+    def next_task(self) -> Task | None:
+        """Take the next delivered task out of the queue, as a worker does."""
+        self.shop.queue.deliver("video")
+        queue = rq_queue("video", self.shop.store.redis)
+        return task_of(queue.pop_job_id()) if queue.count else None
+
+    def work(self, job: JobRecord, most: int = 100) -> JobRecord:
+        """Do tasks as they are delivered, at most `most` of them; returns the job's record."""
+        for _ in range(most):
+            if (task := self.next_task()) is None:
+                break
+            self.runner.run_task(task.id, task.attempt)
+        return self.shop.store.get(job.id)
+
+    def result(self, job: JobRecord) -> Path:
+        return self.shop.media.result_path(self.shop.store.get(job.id))
+
+
+@pytest.fixture
+def bench(
+    engine: FaceSwapEngine, registered: Mapping[str, tuple[bytes, bytes]], store_url: str, tmp_path: Path
+) -> FilmBench:
+    shop = open_workshop(WorkerSettings(redis_url=store_url, data_dir=tmp_path / "data"))
+    return FilmBench(engine, shop, registered)
