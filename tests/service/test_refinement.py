@@ -20,7 +20,7 @@ BETTER = {"similarity": 0.7, "sharpness": 0.9}
 @pytest.fixture
 def refining(enrolling: LiveService) -> Iterator[LiveService]:
     """The live service while a worker on the queue `refine` is registered."""
-    worker = Worker([rq_queue("refine", enrolling.redis)], connection=enrolling.redis, prepare_for_work=False)
+    worker = Worker([rq_queue("refine", enrolling.redis)], connection=enrolling.redis)
     worker.register_birth()
     yield enrolling
     worker.register_death()
