@@ -94,7 +94,7 @@ def store_program(data_dir: Path, lock_fd: int) -> Program:
 
 
 @contextmanager
-def locked(data_dir: Path, timeout_s: float = 10.0) -> Iterator[int]:
+def locked(data_dir: Path, timeout_s: float = 5.0) -> Iterator[int]:
     """Hold the data directory's lock and give its file descriptor.
 
     Waits `timeout_s`, which a stack that is stopping may need for its store.

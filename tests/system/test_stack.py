@@ -80,13 +80,22 @@ def test_a_second_stack_on_the_same_data_is_refused(own: RunningService) -> None
     assert "Traceback" not in second.stderr
 
 
-def test_nothing_of_the_stack_outlives_it(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     with RunningService(tmp_path) as running:
         parts = psutil.Process(running.process.pid).children(recursive=True)
         assert len(parts) >= 4
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(30.0) == 0
-    assert [part for part in parts if part.is_running() and part.status() != psutil.STATUS_ZOMBIE] == []
+    assert psutil.wait_procs(parts, timeout=5.0)[1] == []
+
+
+def test_a_killed_supervisor_takes_its_parts_along_and_starts_again(own: RunningService) -> None:
+    parts = psutil.Process(own.process.pid).children(recursive=True)
+    own.process.kill()
+    own.process.wait(10.0)
+    own.start()
+    assert psutil.wait_procs(parts, timeout=30.0)[1] == []
+    assert own.client.get("/v1/jobs").status_code == 200
 
 
 def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
