@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import av
@@ -29,7 +29,8 @@ def frames_of(clip: Path, count: int | None = None, step: int = 1) -> list[I420F
     with av.open(str(clip)) as container:
         for index, decoded in enumerate(container.decode(video=0)):
             if index % step == 0:
-                frames.append(from_packed(decoded.to_ndarray(format="yuv420p"), decoded.height))
+                packed = np.asarray(decoded.to_ndarray(format="yuv420p"), np.uint8)
+                frames.append(from_packed(packed, decoded.height))
             if count is not None and len(frames) == count:
                 break
     return frames
@@ -43,8 +44,13 @@ def from_packed(packed: Plane, height: int) -> I420Frame:
     return I420Frame(packed[:height].copy(), u, v)
 
 
+def of_planes(planes: Iterable[Plane]) -> I420Frame:
+    y, u, v = planes
+    return I420Frame(y, u, v)
+
+
 def copied(frame: I420Frame) -> I420Frame:
-    return I420Frame(*(plane.copy() for plane in planes(frame)), frame.matrix, frame.full_range)
+    return I420Frame(frame.y.copy(), frame.u.copy(), frame.v.copy(), frame.matrix, frame.full_range)
 
 
 def planes(frame: I420Frame) -> tuple[Plane, Plane, Plane]:
@@ -53,7 +59,7 @@ def planes(frame: I420Frame) -> tuple[Plane, Plane, Plane]:
 
 def sides_swapped(frame: I420Frame) -> I420Frame:
     """The frame with its left and right halves exchanged."""
-    return I420Frame(*(np.roll(plane, plane.shape[1] // 2, axis=1) for plane in planes(frame)))
+    return of_planes(np.roll(plane, plane.shape[1] // 2, axis=1) for plane in planes(frame))
 
 
 def crossing(frames: Sequence[I420Frame]) -> list[I420Frame]:
@@ -63,8 +69,7 @@ def crossing(frames: Sequence[I420Frame]) -> list[I420Frame]:
 
 def with_noise(frame: I420Frame, levels: float, rng: np.random.Generator) -> I420Frame:
     """The frame with a sensor's noise of `levels` standard deviation in every plane."""
-    noisy = (np.clip(p + rng.normal(0, levels, p.shape), 0, 255).astype(np.uint8) for p in planes(frame))
-    return I420Frame(*noisy)
+    return of_planes(np.clip(p + rng.normal(0, levels, p.shape), 0, 255).astype(np.uint8) for p in planes(frame))
 
 
 def _crossed(frame: I420Frame, share: float) -> I420Frame:
@@ -77,4 +82,4 @@ def _crossed(frame: I420Frame, share: float) -> I420Frame:
         out[:, half - shift : 2 * half - shift] = plane[:, half:]
         out[:, shift : shift + half] = plane[:, :half]
         crossed.append(out)
-    return I420Frame(*crossed)
+    return of_planes(crossed)

@@ -146,5 +146,7 @@ def test_a_forgotten_identity_is_built_anew(engine: FaceSwapEngine, ada: Identit
     weights = engine.specialise(ada.code)
     first = engine.identity("to be forgotten", ada.code, weights)
     assert engine.identity("to be forgotten", ada.code, weights) is first
+    assert engine.ready("to be forgotten") is first
     engine.forget("to be forgotten")
+    assert engine.ready("to be forgotten") is None
     assert engine.identity("to be forgotten", ada.code, weights) is not first

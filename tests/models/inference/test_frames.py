@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -12,7 +13,7 @@ from models.inference.arrays import Affine, Mask, RgbImage
 from models.inference.i420 import I420Frame, rgb_to_yuv, yuv_to_rgb
 from models.inference.resampling import sample
 from models.inference.still_frame import StillFrame
-from tests.models.clips import copied, planes
+from tests.models.clips import copied, of_planes, planes
 
 TURNED: Affine = np.array([[0.5, 0.1, -150.0], [-0.1, 0.5, -60.0]])
 
@@ -26,7 +27,7 @@ def smooth(height: int, width: int, channels: int, seed: int) -> NDArray[np.uint
 def film_frame() -> I420Frame:
     picture = smooth(720, 1280, 3, seed=1)
     half = np.asarray(cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA))
-    return I420Frame(*(np.ascontiguousarray(p) for p in (picture[..., 0], half[..., 1], half[..., 2])))
+    return of_planes(np.ascontiguousarray(p) for p in (picture[..., 0], half[..., 1], half[..., 2]))
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_a_crop_much_smaller_than_its_source_does_not_alias() -> None:
 
 def test_a_still_and_a_film_frame_give_the_same_crop(film_frame: I420Frame) -> None:
     packed = np.concatenate([plane.ravel() for plane in planes(film_frame)]).reshape(1080, 1280)
-    limited_601 = I420Frame(*planes(film_frame), matrix="bt601")
+    limited_601 = replace(film_frame, matrix="bt601")
     still = StillFrame(np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8))
     a, b = still.rgb_crop(TURNED, 224), limited_601.rgb_crop(TURNED, 224)
     # OpenCV repeats chroma where we interpolate it: on this much colour that is the difference.

@@ -16,6 +16,7 @@ def test_a_code_survives_storage(ada: Identity) -> None:
     assert restored.pack == ada.code.pack
     assert np.array_equal(restored.embedding, ada.code.embedding)
     assert restored.texture is not None
+    assert ada.code.texture is not None
     assert np.array_equal(restored.texture, ada.code.texture)
     assert restored.feature_map is None
     assert len(stored) < 200_000
@@ -49,6 +50,17 @@ def test_an_archive_with_a_pickle_inside_is_refused() -> None:
     np.savez(buffer, format=np.array("likeness-code-1"), pack=np.array("p"), embedding=np.array([{}], dtype=object))
     with pytest.raises(BadIdentityError):
         IdentityCode.from_bytes(buffer.getvalue())
+
+
+@pytest.mark.parametrize("junk", [b"", b"likeness-weights-1\n", b"likeness-weights-1\n\x02\x00\x00\x00[]123"])
+def test_what_are_not_weights_is_refused(junk: bytes) -> None:
+    with pytest.raises(BadIdentityError):
+        SpecialisedWeights.from_bytes(junk)
+
+
+def test_truncated_weights_are_refused(engine: FaceSwapEngine, ada: Identity) -> None:
+    with pytest.raises(BadIdentityError):
+        SpecialisedWeights.from_bytes(engine.specialise(ada.code).to_bytes()[:-1000])
 
 
 def test_weights_are_not_taken_for_a_code(engine: FaceSwapEngine, ada: Identity) -> None:

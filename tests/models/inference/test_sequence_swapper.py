@@ -17,7 +17,7 @@ from models.inference.engine import (
     SwapOptions,
 )
 from models.inference.visibility import FADE_S
-from tests.models.clips import DUET, SOLO, copied, frames_of, planes
+from tests.models.clips import DUET, SOLO, copied, frames_of, of_planes, planes
 
 FPS = 30.0
 
@@ -114,7 +114,7 @@ def shifted(frame: I420Frame, by: int) -> I420Frame:
     for plane, shrink in zip(planes(frame), (1, 2, 2), strict=True):
         shift, width = by // shrink, plane.shape[1]
         moved.append(np.pad(plane, ((0, 0), (shift, 0)), mode="edge")[:, :width].copy())
-    return I420Frame(*moved)
+    return of_planes(moved)
 
 
 def test_two_people_of_a_film_get_an_identity_each(engine: FaceSwapEngine, ada: Identity, cleo: Identity) -> None:
