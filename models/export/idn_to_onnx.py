@@ -9,6 +9,8 @@ from torch import nn
 from models.export.network_graph import NetworkGraph
 from models.networks.idn import IDN, BlendHead, BodyLayer, specialised_shapes
 
+BLOCK = 8  # channels that ONNX Runtime's CPU kernels take at a time
+
 
 def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
     """Returns the graph: "target" (and "texture" where the network takes one) -> "face" and "mask".
@@ -24,7 +26,7 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
         images.append("texture")
     features, deepest = _body(graph, images, network.layers)
     if isinstance(network.final, BlendHead):
-        _blend_head(graph, features, network.final)
+        _blend_head(graph, features, network.final, size)
     else:
         _paper_head(graph, features, _sequence(network.final))
     _mask_head(graph, deepest, network.mask)
@@ -33,11 +35,9 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
 
 
 def _body(graph: NetworkGraph, images: list[str], layers: tuple[BodyLayer, ...]) -> tuple[str, str]:
-    pair = graph.node("Concat", images, "images", axis=1) if len(images) > 1 else images[0]
-    doubled = graph.node("Mul", [pair, graph.constant("two", np.float32(2))], "images.doubled")
-    x, skips = graph.node("Sub", [doubled, graph.constant("one", np.float32(1))], "images.centred"), []
-    deepest = ""  # the last encoder output, enlarged: decoder and mask head both begin there
-    for layer in layers[:5]:
+    x = _first_layer(graph, images, layers[0])
+    skips, deepest = [x], ""  # the last encoder output, enlarged: decoder and mask head both begin there
+    for layer in layers[1:5]:
         x = _specialised(graph, x, layer)
         skips.append(x)
     for layer, skip in zip(layers[5:], (skips[3], skips[2], skips[1], None), strict=True):
@@ -48,6 +48,32 @@ def _body(graph: NetworkGraph, images: list[str], layers: tuple[BodyLayer, ...])
     return x, deepest
 
 
+def _first_layer(graph: NetworkGraph, images: list[str], layer: BodyLayer) -> str:
+    """The first layer on images in 0..1, without normalising them: kernel * (2 x - 1) = 2 kernel * x - sum(kernel).
+
+    Zero padding after normalising is padding with a half before it. Empty channels fill up the eight that ONNX
+    Runtime's blocked kernels work on; with three or six it falls back to one ten times slower.
+    """
+    empty = BLOCK - layer.channels_in
+    joined = graph.node("Concat", images, "first.images", axis=1) if len(images) > 1 else images[0]
+    border = graph.constant("first.border", np.array([0, 0, 1, 1, 0, empty, 1, 1], np.int64))
+    framed = graph.node("Pad", [joined, border, graph.constant("first.grey", np.float32(0.5))], "first.framed")
+    # What follows depends on the identity's weights alone, so it is folded once, when its session is opened.
+    kernel = _filled(graph, f"{layer.name}.depthwise", 0, (empty, 1, layer.kernel, layer.kernel))
+    doubled = graph.node("Mul", [kernel, graph.constant("two", np.float32(2))], "first.kernel")
+    axes = graph.constant("first.axes", np.array([1, 2, 3], np.int64))
+    shift = graph.node("Neg", [graph.node("ReduceSum", [kernel, axes], "first.sum", keepdims=0)], "first.shift")
+    pointwise = _filled(graph, f"{layer.name}.pointwise", 1, (layer.channels_out, empty, 1, 1))
+    strides = [layer.stride] * 2
+    x = graph.node("Conv", [framed, doubled, shift], "first.depthwise", strides=strides, group=BLOCK)
+    return graph.leaky_relu(graph.node("Conv", [x, pointwise], "first.pointwise"))
+
+
+def _filled(graph: NetworkGraph, weight: str, axis: int, empty: tuple[int, ...]) -> str:
+    zeros = graph.constant(f"{weight}.filler", np.zeros(empty, np.float32))
+    return graph.node("Concat", [weight, zeros], f"{weight}.filled", axis=axis)
+
+
 def _specialised(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
     depthwise, pointwise = f"{layer.name}.depthwise", f"{layer.name}.pointwise"
     strides, pads = [layer.stride] * 2, [1] * 4
@@ -55,10 +81,8 @@ def _specialised(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
     return graph.leaky_relu(graph.node("Conv", [x, pointwise], f"{pointwise}.out"))
 
 
-def _blend_head(graph: NetworkGraph, features: str, head: BlendHead) -> None:
-    maps = graph.node(
-        "DepthToSpace", [graph.convolution(features, "final", head.conv)], "maps", blocksize=2, mode="CRD"
-    )
+def _blend_head(graph: NetworkGraph, features: str, head: BlendHead, size: int) -> None:
+    maps = _pixel_shuffle(graph, graph.convolution(features, "final", head.conv), size // 2)
     weight = graph.node("Sigmoid", [graph.slice(maps, 0, 1)], "blend.weight")
     residual = graph.node("Tanh", [graph.slice(maps, 1, 4)], "blend.residual")
     difference = graph.node("Sub", ["texture", "target"], "blend.difference")
@@ -67,6 +91,15 @@ def _blend_head(graph: NetworkGraph, features: str, head: BlendHead) -> None:
     graph.node(
         "Clip", [blended, graph.constant("black", np.float32(0)), graph.constant("white", np.float32(1))], "face"
     )
+
+
+def _pixel_shuffle(graph: NetworkGraph, x: str, half: int) -> str:
+    """[1, 16, half, half] -> [1, 4, size, size]: two simple transposes cost half of ONNX Runtime's DepthToSpace."""
+    x = graph.reshape(x, "maps.columns", [1, 4, 2, 2, half * half])
+    x = graph.node("Transpose", [x], "maps.interleaved", perm=[0, 1, 2, 4, 3])
+    x = graph.reshape(x, "maps.rows", [1, 4, 2, half, 2 * half])
+    x = graph.node("Transpose", [x], "maps.ordered", perm=[0, 1, 3, 2, 4])
+    return graph.reshape(x, "maps", [1, 4, 2 * half, 2 * half])
 
 
 def _paper_head(graph: NetworkGraph, features: str, final: nn.Sequential) -> None:
