@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -17,6 +18,8 @@ from worker.settings import WorkerSettings
 from worker.swap_image import SwapImage
 from worker.swap_video import SwapVideo
 from worker.workshop import open_workshop
+
+REFINE_NICE = 15  # polishing can wait, swaps cannot
 
 
 class EngineUseCases:
@@ -48,6 +51,8 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     """
     pack = load_pack(settings.pack, settings.packs_root)
     if queue == "refine":
+        os.nice(REFINE_NICE)
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads would spin on cores that swaps need
         return RefineUseCases(RefineIdentity(pack, RefineBudget(settings.refine_s, settings.refine_threads)))
     engine = FaceSwapEngine.load(pack, device=settings.device, threads=settings.inference_threads)
     casting = Casting(engine, open_workshop(settings).identities)
