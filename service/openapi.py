@@ -96,9 +96,29 @@ def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
                 schema = model.model_json_schema(ref_template=_REF + "{model}")
                 schemas.update(schema.pop("$defs", {}))
                 schemas[model.__name__] = schema
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
+            _drop_foreign_errors(made)
+            _allow_repeats(made)
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _drop_foreign_errors(document: dict[str, Any]) -> None:
+    """Remove FastAPI's own 422, which no route answers with: failures are problems."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+
+
+def _allow_repeats(part: Any) -> None:  # noqa: ANN401 - any JSON
+    """Remove `uniqueItems`: what becomes a set may name a member twice."""
+    if isinstance(part, dict):
+        part.pop("uniqueItems", None)
+        part = list(part.values())
+    if isinstance(part, list):
+        for item in part:
+            _allow_repeats(item)

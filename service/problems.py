@@ -37,6 +37,7 @@ CODES: dict[str, tuple[int, str]] = {
     "method_not_allowed": (405, "The resource does not know this method"),
     "idempotency_in_progress": (409, "A request with this Idempotency-Key is still running"),
     "job_not_final": (409, "The job has not ended yet"),
+    "upload_in_use": (409, "A job in flight needs the upload"),
     "no_result": (409, "The job ended without a result"),
     "identity_erased": (410, "The identity was erased"),
     "result_expired": (410, "The result is gone"),
@@ -152,7 +153,7 @@ def install(app: FastAPI, *trees: type[Exception]) -> None:
         app.add_exception_handler(kind, answer)
 
 
-async def answer(_: Request, error: Exception) -> JSONResponse:
+async def answer(request: Request, error: Exception) -> JSONResponse:
     """Return the problem that tells a client about `error`; the unexpected is logged and told as 500 without detail."""
     match error:
         case ServiceError():
@@ -160,7 +161,7 @@ async def answer(_: Request, error: Exception) -> JSONResponse:
         case RequestValidationError():
             return validation_problem(error.errors())
         case HTTPException():
-            return _http_problem(error)
+            return _http_problem(request, error)
         case ClientDisconnect():
             return problem_response("bad_request", "The client went away before its body was complete")
     code = getattr(error, "code", "internal")
@@ -178,12 +179,20 @@ def validation_problem(errors: Sequence[Any]) -> JSONResponse:
         return problem_response("not_found")
     if any(found["type"] == "json_invalid" for found in errors):
         return problem_response("invalid_json")
+    if any(tuple(found["loc"]) == ("query", "cursor") for found in errors):
+        return problem_response("invalid_cursor")
     code = "invalid_parameter" if places & {"query", "header"} else "invalid_request"
     fields = [{"field": ".".join(map(str, found["loc"])), "message": found["msg"]} for found in errors[:20]]
     return problem_response(code, "; ".join(f"{f['field']}: {f['message']}" for f in fields[:3]), errors=fields)
 
 
-def _http_problem(error: HTTPException) -> JSONResponse:
+def _http_problem(request: Request, error: HTTPException) -> JSONResponse:
+    if error.status_code == 405:
+        # The framework names the methods of one route; a path may have several.
+        paths = request.app.openapi()["paths"]
+        methods = paths.get(getattr(request.scope.get("route"), "path_format", ""), {})
+        allowed = ", ".join(sorted(method.upper() for method in methods)) or (error.headers or {}).get("Allow", "")
+        return problem_response("method_not_allowed", headers={"Allow": allowed})
     if code := _BY_STATUS.get(error.status_code):
         return problem_response(code, headers=error.headers)
     phrase = HTTPStatus(error.status_code).phrase

@@ -53,11 +53,11 @@ async def read_registration(request: Request, caller: Caller, parts: Parts, phot
         return await _read_form(request, caller, parts, photos)
     body = await read_json(request, schemas.RegisterRequest, json_limits(parts))
     check_registration(body.consent, parts.settings.require_consent)  # before anything is fetched
-    for upload_id in body.upload_ids:
+    for upload_id in body.upload_ids or ():
         record = await to_thread.run_sync(parts.media.stat, upload_id, caller.tenant)
         file = await to_thread.run_sync(parts.media.open, upload_id, caller.tenant)
         photos.add(file, record.sha256, record.facts.media_type)
-    for url in body.urls:
+    for url in body.urls or ():
         chunks = parts.fetcher.fetch(url)
         photos.add_incoming(await parts.intake.take(caller.tenant, chunks, Declared(), parts.settings.max_photo_bytes))
     return schemas.RegisterForm(name=body.name, consent=body.consent, quality=body.quality)

@@ -26,13 +26,29 @@ EXAMPLE_JOB = "job_06avht5b1h7s4d9f2q6tjw3e8r"
 EXAMPLE_UPLOAD = "upl_06avht2k8c7v5n1b3m9rqx6z0s"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _EARLY, _LATE = "2026-01-05T10:00:00Z", "2027-01-05T10:00:00Z"
-Url = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://")]
+Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._\[\]:-]{1,255}(/[!-~]*)?(\?[!-~]*)?$")]
 Metadata = Annotated[dict[str, JsonValue], Field(max_length=32)]
 
 
-def example(**members: object) -> ConfigDict:
-    """Return a model's configuration with one example in its JSON schema."""
-    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [members]})  # type: ignore[list-item]
+def example(one_of: tuple[str, ...] = (), **members: object) -> ConfigDict:
+    """Return a model's configuration: one example, and members of which `only_one` asks for exactly one, not null."""
+
+    def describe(schema: dict[str, Any]) -> None:
+        schema["examples"] = [members]
+        for name in one_of:
+            choices = schema["properties"][name].get("anyOf", ())
+            schema["properties"][name] = next(choice for choice in choices if choice != {"type": "null"})
+        if one_of:
+            schema["oneOf"] = [{"required": [name]} for name in one_of]
+
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe)
+
+
+def only_one(body: BaseModel, *names: str) -> None:
+    """Raise ValueError unless exactly one of the members `names` was given, and not as null."""
+    given = [name for name in names if name in body.model_fields_set]
+    if len(given) != 1 or getattr(body, given[0]) is None:
+        raise ValueError(f"give exactly one of {', '.join(names)}")
 
 
 class Consent(Strict):
@@ -64,6 +80,7 @@ class RegisterRequest(Strict):
     """Photos of one person that are already uploaded, or lie behind URLs."""
 
     model_config = example(
+        one_of=("upload_ids", "urls"),
         upload_ids=[EXAMPLE_UPLOAD],
         name="ada",
         consent={
@@ -75,16 +92,15 @@ class RegisterRequest(Strict):
         },
     )
 
-    upload_ids: Annotated[tuple[UploadId, ...], Field(max_length=8)] = ()
-    urls: Annotated[tuple[Url, ...], Field(max_length=8)] = ()
+    upload_ids: Annotated[tuple[UploadId, ...], Field(min_length=1, max_length=8)] | None = None
+    urls: Annotated[tuple[Url, ...], Field(min_length=1, max_length=8)] | None = None
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     consent: Consent | None = None
     quality: Literal["instant", "refined"] = "instant"
 
     @model_validator(mode="after")
     def _one_to_eight_photos(self) -> RegisterRequest:
-        if not 1 <= len(self.upload_ids) + len(self.urls) <= 8:
-            raise ValueError("give one to eight photos as upload_ids or urls")
+        only_one(self, "upload_ids", "urls")
         return self
 
 
@@ -215,14 +231,15 @@ class Upload(Strict):
 class SwapInput(Strict):
     """Where the picture or film is: exactly one of the three."""
 
+    model_config = example(one_of=("upload_id", "url", "base64"), upload_id=EXAMPLE_UPLOAD)
+
     upload_id: UploadId | None = None
     url: Url | None = None
     base64: Annotated[str, Field(min_length=4, max_length=1_400_000)] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SwapInput:
-        if sum(value is not None for value in (self.upload_id, self.url, self.base64)) != 1:
-            raise ValueError("give exactly one of upload_id, url and base64")
+        only_one(self, "upload_id", "url", "base64")
         return self
 
 
@@ -240,7 +257,7 @@ class SwapForm(Strict):
     """Everything of a swap but its input: the fields beside the file of a multipart request."""
 
     identity_id: IdentityId | None = None
-    assignments: Annotated[tuple[Assignment, ...], Field(max_length=16)] = ()
+    assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=16)] | None = None
     options: RequestedOptions = RequestedOptions()
     webhook: Url | None = None
     metadata: Metadata = Field(default_factory=dict)
@@ -248,22 +265,24 @@ class SwapForm(Strict):
 
     @model_validator(mode="after")
     def _somebody_to_wear(self) -> SwapForm:
-        if (self.identity_id is None) == (not self.assignments):
-            raise ValueError("give either identity_id or assignments")
+        only_one(self, "identity_id", "assignments")
         return self
 
     def assigned(self) -> tuple[Assignment, ...]:
         """Return who wears which face, whichever way it was said."""
-        if self.identity_id is None:
-            return self.assignments
-        return (Assignment(face=self.options.faces, identity_id=self.identity_id),)
+        if self.identity_id is not None:
+            return (Assignment(face=self.options.faces, identity_id=self.identity_id),)
+        return self.assignments or ()
 
 
 class SwapRequest(SwapForm):
     """A picture or film, and who is swapped into it."""
 
     model_config = example(
-        input={"upload_id": EXAMPLE_UPLOAD}, identity_id=EXAMPLE_IDENTITY, options={"faces": "largest", "blend": 1.0}
+        one_of=("identity_id", "assignments"),
+        input={"upload_id": EXAMPLE_UPLOAD},
+        identity_id=EXAMPLE_IDENTITY,
+        options={"faces": "largest", "blend": 1.0},
     )
 
     input: SwapInput

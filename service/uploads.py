@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +150,7 @@ def content_digest(header: str | None) -> str | None:
         if name.strip() == "sha-256":
             try:
                 digest = base64.b64decode(value.strip().strip(":"), validate=True)
-            except binascii.Error as error:
+            except ValueError as error:
                 raise ServiceError("invalid_parameter", "Content-Digest is not valid") from error
             if len(digest) == 32:
                 return digest.hex()
@@ -164,7 +163,7 @@ async def inline(text: str, max_bytes: int) -> AsyncIterator[bytes]:
         text = text.partition(",")[2]
     try:
         data = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ServiceError("invalid_request", "input.base64 is not base64") from error
     if len(data) > max_bytes:
         raise ServiceError("body_too_large", f"Inline inputs may have at most {max_bytes} bytes; use an upload")

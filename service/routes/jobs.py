@@ -21,7 +21,6 @@ from service.paging import next_link
 from service.parts import Parts, parts_of
 from service.problems import ServiceError
 from worker.contract import JobKind, JobRecord, Status
-from worker.ids import is_id
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -45,11 +44,9 @@ async def list_jobs(
     status: Status | None = None,
     kind: JobKind | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
+    cursor: Annotated[str | None, Query(pattern="^job_[0-9a-z]{26}$")] = None,
 ) -> JSONResponse:
     """List the tenant's jobs."""
-    if cursor is not None and not is_id(cursor, "job"):
-        raise ServiceError("invalid_cursor")
     page = await to_thread.run_sync(parts.jobs.list, caller.tenant, status, kind, limit, cursor)
     data = tuple(job_view(job, parts.settings.public_url) for job in page.jobs)
     body = schemas.JobList(data=data, next_cursor=page.next_cursor)
@@ -156,6 +153,13 @@ async def cancel_job(job_id: str, caller: Writer, parts: InParts) -> JSONRespons
     return job_response(await view_of(parts, job), job, 200 if was_final else 202)
 
 
+_RESULT_EXTRA = {
+    "parameters": [
+        header("Range", "One range of bytes; several are answered with the whole.", {"type": "string"}),
+        header("If-Range", "The ETag for which the range is meant.", {"type": "string"}),
+        header("If-None-Match", "An ETag seen before.", {"type": "string"}),
+    ]
+}
 _RESULT_RESPONSES = {
     200: success(
         "The result's bytes; the ETag is their SHA-256.",
@@ -169,7 +173,8 @@ _RESULT_RESPONSES = {
 }
 
 
-@router.api_route("/{job_id}/result", methods=["GET", "HEAD"], response_class=Response, responses=_RESULT_RESPONSES)
+@router.head("/{job_id}/result", response_class=Response, responses=_RESULT_RESPONSES, openapi_extra=_RESULT_EXTRA)
+@router.get("/{job_id}/result", response_class=Response, responses=_RESULT_RESPONSES, openapi_extra=_RESULT_EXTRA)
 async def job_result(job_id: str, request: Request, caller: Reader, parts: InParts) -> Response:
     """Return the file that a job made, or the part of it that Range names."""
     job = await find_job(parts, job_id, caller)

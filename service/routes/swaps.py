@@ -18,7 +18,9 @@ Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 InParts = Annotated[Parts, Depends(parts_of)]
 
 _CANCEL_AFTER = header(
-    "Cancel-After", "Seconds after which the job ends as `expired`.", {"type": "string", "pattern": "^[0-9]{1,6}$"}
+    "Cancel-After",
+    "Seconds (or a number with s, m or h) after which the job ends as `expired`.",
+    {"type": "string", "pattern": "^[1-9][0-9]{0,5}[smh]?$"},
 )
 _PRIORITY = {"type": "string", "enum": ["high", "normal", "low"]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -25,7 +26,11 @@ _DOCUMENTED = {
     "requestBody": {"required": True, "content": dict.fromkeys((*IMAGE_TYPES, *VIDEO_TYPES), _BINARY)},
     "parameters": [
         IDEMPOTENCY_KEY,
-        header("Content-Digest", "`sha-256=:…:` of the body (RFC 9530), checked.", {"type": "string"}),
+        header(
+            "Content-Digest",
+            "`sha-256=:…:` of the body (RFC 9530), checked.",
+            {"type": "string", "pattern": "^sha-256=:[A-Za-z0-9+/]{43}=:$"},
+        ),
     ],
 }
 _FAILURES = (
@@ -68,6 +73,35 @@ async def create_upload(
         return await parts.idempotency.once(caller.tenant, key, fingerprint(request, incoming.sha256), create)
     finally:
         incoming.discard()
+
+
+@router.get("/{upload_id}", response_model=schemas.Upload, responses=problems("not_found"))
+async def get_upload(
+    upload_id: str,
+    caller: Annotated[Caller, Depends(caller_with("jobs:read"))],
+    parts: Annotated[Parts, Depends(parts_of)],
+) -> JSONResponse:
+    """Return what is known of an upload that has not expired."""
+    record = await to_thread.run_sync(parts.media.stat, upload_id, caller.tenant)
+    return JSONResponse(upload_view(record).model_dump(mode="json"))
+
+
+@router.delete(
+    "/{upload_id}",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "The upload is gone."}, **problems("not_found", "upload_in_use")},
+)
+async def delete_upload(
+    upload_id: str,
+    caller: Annotated[Caller, Depends(caller_with("jobs:write"))],
+    parts: Annotated[Parts, Depends(parts_of)],
+) -> Response:
+    """Remove an upload before it expires, unless a job in flight needs it."""
+    record = await to_thread.run_sync(parts.media.stat, upload_id, caller.tenant)
+    if not await to_thread.run_sync(parts.media.delete_unless_held, record.id):
+        raise ServiceError("upload_in_use")
+    return Response(status_code=204)
 
 
 def upload_created(record: MediaRecord) -> JSONResponse:

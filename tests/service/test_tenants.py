@@ -61,6 +61,8 @@ ROUTES = [
     ("GET", "/v1/identities/{identity}/erasure", None),
     ("DELETE", "/v1/identities/{identity}", None),
     ("DELETE", "/v1/identities/{identity}/consent", None),
+    ("GET", "/v1/uploads/{upload}", None),
+    ("DELETE", "/v1/uploads/{upload}", None),
     ("GET", "/v1/webhook-endpoints/{endpoint}", None),
     ("POST", "/v1/webhook-endpoints/{endpoint}/rotate", None),
     ("DELETE", "/v1/webhook-endpoints/{endpoint}", None),

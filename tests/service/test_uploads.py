@@ -74,6 +74,17 @@ def test_files_and_directories_are_ours_alone(live: LiveService, client: httpx.C
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
 
+def test_an_upload_can_be_looked_at_and_removed(live: LiveService, client: httpx.Client, tenant: str) -> None:
+    upload = send(client, JPEG, "image/jpeg").json()
+    place = f"/v1/uploads/{upload['id']}"
+    assert client.get(place).json() == upload
+    job = client.post("/v1/analyses", json={"input": {"upload_id": upload["id"]}}).json()
+    problem_of(client.delete(place), 409, "upload_in_use")
+    client.post(job["urls"]["cancel"])
+    assert client.delete(place).status_code == 204
+    problem_of(client.get(place), 404, "not_found")
+
+
 def test_the_digest_is_checked(client: httpx.Client, kept_nothing: None) -> None:
     headers = {"Content-Type": "image/jpeg", "Content-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"}
     problem_of(client.post("/v1/uploads", content=JPEG, headers=headers), 422, "digest_mismatch")
