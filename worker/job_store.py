@@ -63,7 +63,7 @@ class JobLimits:
     tenant_jobs: int = 200
     tenant_bytes: int = 16 << 30
     tenant_running: int = 64
-    window: int = 4  # tasks RQ holds that no worker has begun; short, so that fairness is decided late
+    window: int = 8  # tasks RQ holds that no worker has begun; short, so that fairness is decided late
     max_begun: int = 3
     max_attempts: int = 20  # deliveries, begun or not: a bound for workers that die before they begin
     default_deadline_s: float = 6 * 3600.0

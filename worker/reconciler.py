@@ -16,7 +16,7 @@ from worker.store import Scripts, reaching, texts
 
 log = logging.getLogger(__name__)
 
-LEADER_TTL_MS = 4000
+LEADER_TTL_MS = 2500
 EXPIRY_EVERY_S = 5.0
 ORPHANS_EVERY_S = 600.0
 CANCEL_GRACE_S = 2.0

@@ -18,6 +18,7 @@ from worker.contract import JobKind, JobPayload, JobRecord, JobRequest
 from worker.job_store import JobLimits
 from worker.media_store import MediaFacts
 from worker.settings import WorkerSettings
+from worker.store import Reply, text_fields
 from worker.workshop import open_workshop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,16 +58,35 @@ class Bench:
         lines = [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == name]
 
+    def upload(self, tenant: str = "acme", body: bytes = b"input") -> str:
+        writer = self.shop.media.begin_write(tenant)
+        writer.write(body)
+        return writer.commit(MediaFacts("text/plain", ".txt"), ttl_s=600).id
+
     def submit(
         self, kind: JobKind = "analysis", tenant: str = "acme", body: bytes = b"input", **metadata: object
     ) -> JobRecord:
-        writer = self.shop.media.begin_write(tenant)
-        writer.write(body)
-        upload = writer.commit(MediaFacts("text/plain", ".txt"), ttl_s=600)
-        payload = JobPayload(kind=kind, tenant=tenant, input_id=upload.id)
-        job = self.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes, metadata=metadata)).job
+        payload = JobPayload(kind=kind, tenant=tenant, input_id=self.upload(tenant, body))
+        job = self.shop.store.admit(JobRequest(payload, input_bytes=len(body), metadata=metadata)).job
         self.shop.queue.deliver("video")
         return job
+
+    def event_types(self, job_id: str) -> list[str]:
+        rows: Reply = self.shop.store.redis.xrange(f"lk:job:{job_id}:events")
+        return [fields[b"type"].decode() for _, fields in rows]
+
+    def counters(self) -> dict[str, int]:
+        counted = text_fields(self.shop.store.redis.hgetall("lk:stats"))
+        return {name: int(count) for name, count in counted.items()}
+
+    def redeliveries(self) -> int:
+        return self.counters().get("redeliveries", 0)
+
+    def runs(self, pid: int, job: JobRecord) -> bool:
+        """Whether the worker with this process id has the job."""
+        names = {worker.pid: worker.name for worker in self.shop.queue.workers()}
+        holder = self.shop.store.redis.hget(f"lk:task:{job.id}", "worker")
+        return holder is not None and names.get(pid, "").encode() == holder
 
     def get(self, job: JobRecord) -> JobRecord:
         return self.shop.store.get(job.id)
