@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock
 DATA := $(or $(LIKENESS_DATA_DIR),var)
-PACK := $(DATA)/packs/open/pack.toml
+PACK := $(or $(LIKENESS_PACKS_DIR),$(DATA)/packs)/open/pack.toml
 
 .PHONY: setup demo up check test bar bench clean
 

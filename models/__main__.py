@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    root = Path(os.environ.get("LIKENESS_DATA_DIR", "var")) / "packs"
+    root = Path(os.environ.get("LIKENESS_PACKS_DIR") or Path(os.environ.get("LIKENESS_DATA_DIR", "var")) / "packs")
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
     parser.add_argument("--root", type=Path, default=root, help="where packs are installed (default: %(default)s)")
     commands = parser.add_subparsers(required=True)
