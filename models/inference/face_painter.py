@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from models.inference.alignment import TEMPLATE_SIZE, Fit, align, transform
@@ -14,7 +15,10 @@ from models.inference.face_swapper import FaceSwapper
 from models.inference.face_texture import CanonicalFace
 from models.inference.frame import Frame
 from models.inference.identity import IdentityCode
+from models.inference.occlusion import OcclusionMemory
 from models.inference.options import SwapOptions
+
+MIDDLE = np.s_[TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4, TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4]
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,26 @@ class FacePainter:
     counters: Counters
 
     def paint(
-        self, frame: Frame, landmarks: Landmarks, identity: Identity, options: SwapOptions, opacity: float = 1.0
+        self,
+        frame: Frame,
+        landmarks: Landmarks,
+        identity: Identity,
+        options: SwapOptions,
+        opacity: float = 1.0,
+        memory: OcclusionMemory | None = None,
     ) -> PaintedFace:
-        """Return the swapped face for landmarks in frame pixels, showing by `opacity` 0..1."""
+        """Return the swapped face for landmarks in frame pixels, showing by `opacity` 0..1.
+
+        With a `memory` of the face in earlier frames, what now passes in front of it stays uncovered.
+        """
         to_crop = self.swap_crop(landmarks)
         target, in_crop = frame.rgb_crop(to_crop, TEMPLATE_SIZE), transform(landmarks, to_crop)
+        cover = memory.cover(target, in_crop) if memory else None
+        lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
-        face, soft = identity.swapper.swap(target, self._texture(identity.code, target, in_crop))
+        face, soft = identity.swapper.swap(target, self._texture(identity.code, lit, in_crop))
         mask = shape_mask(soft, in_crop, options)
+        mask = mask if cover is None else mask * (1 - cover)
         face = match_colour(face, target, mask, options.colour_match)
         return PaintedFace(face, np.multiply(mask, np.float32(opacity * options.blend)), to_crop)
 
@@ -66,3 +82,10 @@ class FacePainter:
         if self.canonical is None or code.texture is None or code.landmarks is None:
             return None
         return self.canonical.place(code.texture, code.landmarks, target, landmarks).texture
+
+
+def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:
+    """Fill what is covered with the face's mean colour: a black microphone must not darken the texture's light."""
+    open_face = (cover[MIDDLE] < 0.5).astype(np.uint8)
+    mean = cv2.mean(target[MIDDLE], open_face)[:3]
+    return np.asarray(target + (np.array(mean) - target) * cover[..., None], np.uint8)

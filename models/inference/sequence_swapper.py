@@ -11,6 +11,7 @@ from models.inference.face_tracker import FaceTracker, TrackedFace
 from models.inference.frame import Frame
 from models.inference.identity_encoder import likeness
 from models.inference.landmark_filter import LandmarkFilter
+from models.inference.occlusion import OcclusionMemory
 from models.inference.options import FaceReport, FrameReport, SequenceReport, SwapOptions
 from models.inference.selection import Candidate, Selection
 from models.inference.sequence_report import PersonRecord
@@ -26,6 +27,7 @@ class _Followed:
     steady: LandmarkFilter
     record: PersonRecord
     fade: Fade = field(default_factory=Fade)
+    memory: OcclusionMemory = field(default_factory=OcclusionMemory)
     shot: int = -1
     similarity_due_s: float = 0.0
 
@@ -102,6 +104,8 @@ class SequenceSwapper:
         followed = self._followed(tracked.person_id)
         if tracked.is_new:
             followed.steady.reset()
+        if followed.shot != self.tracker.shot:
+            followed.memory.reset()
         landmarks = followed.steady.apply(tracked.face.landmarks, time_s)
         reason = "not_selected" if identity is None else skip_reason(tracked.face, frame, self.options)
         # A face that is there when a shot begins is swapped at once; one that comes into view fades in.
@@ -121,7 +125,8 @@ class SequenceSwapper:
 
     def _paint(self, frame: Frame, subject: _Subject) -> PaintedFace:
         assert subject.identity is not None  # noqa: S101  only swapped faces are painted
-        return self.painter.paint(frame, subject.landmarks, subject.identity, self.options, subject.report.opacity)
+        opacity, memory = subject.report.opacity, subject.followed.memory
+        return self.painter.paint(frame, subject.landmarks, subject.identity, self.options, opacity, memory)
 
     def _measure_similarity(self, frame: Frame, subject: _Subject, time_s: float) -> None:
         due = subject.report.opacity == 1 and time_s >= subject.followed.similarity_due_s
