@@ -61,7 +61,7 @@ class SupervisedProgram:
             self._process.terminate()
         done, _ = await asyncio.wait({self._task}, timeout=timeout_s)
         if not done and self._process and self.pid is not None:
-            log.warning("killed: did not stop in time", extra={"program": self.name})
+            log.warning("%s did not stop in time and is killed", self.name)
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._task
 
@@ -69,15 +69,22 @@ class SupervisedProgram:
         deaths = 0
         while not self._stop.is_set():
             started = time.monotonic()
-            self._process = await self._spawn()
-            code = await self._process.wait()
+            end = await self._run_once()
             if self._stop.is_set():
                 return
             deaths = 1 if time.monotonic() - started > STABLE_AFTER_S else deaths + 1
             pause_s = restart_pause_s(deaths)
-            log.warning("%s ended (%d), starting it again in %.2g s", self.name, code, pause_s)
+            log.warning("%s %s, starting it again in %.2g s", self.name, end, pause_s)
             await self._pause(pause_s)
             self.restarts += 1
+
+    async def _run_once(self) -> str:
+        """Run the program to its end and say how it ended."""
+        try:
+            self._process = await self._spawn()
+        except OSError as error:
+            return f"could not start ({error.strerror})"
+        return f"ended ({await self._process.wait()})"
 
     async def _spawn(self) -> Process:
         _bound_log(self._log_path)

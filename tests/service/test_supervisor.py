@@ -79,6 +79,21 @@ def test_programs_end_with_a_killed_supervisor(tmp_path: Path) -> None:
     assert not _alive(child)
 
 
+def test_a_program_that_cannot_start_is_tried_again(tmp_path: Path) -> None:
+    command = tmp_path / "late"
+
+    async def scenario() -> None:
+        supervisor = Supervisor(tmp_path)
+        supervisor.start(Program("sleeper", (str(command),)))
+        await asyncio.sleep(0.1)
+        command.write_text("#!/bin/sh\necho up\nexec sleep 60\n")
+        command.chmod(0o700)
+        await _pid_of(supervisor, tmp_path, starts=1)
+        await supervisor.stop({"sleeper"}, timeout_s=5.0)
+
+    asyncio.run(scenario())
+
+
 def test_pauses_grow_and_are_bounded() -> None:
     assert [restart_pause_s(deaths) for deaths in (1, 2, 3)] == [0.25, 0.5, 1.0]
     assert restart_pause_s(100) == 15.0
