@@ -124,9 +124,16 @@ def pip_download(archive: Archive, folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise FetchError(f"pip did not fetch {archive.name} {archive.version} within an hour") from error
     if done.returncode:
-        reasons = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
-        reason = reasons[-1].removeprefix("ERROR: ") if reasons else f"it stopped with status {done.returncode}"
+        reason = _reason(done.stderr) or f"it stopped with status {done.returncode}"
         raise FetchError(
             f"pip could not fetch {archive.name} {archive.version}: {reason} "
             f"(or put {archive.file} in a directory and give it with --wheels)"
         )
+
+
+def _reason(stderr: str) -> str:
+    """What pip complains about last; an index that cannot be reached it only warns of."""
+    if "connection broken" in stderr:
+        return "its index cannot be reached"
+    lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+    return lines[-1].removeprefix("ERROR: ") if lines else ""

