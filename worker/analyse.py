@@ -18,10 +18,9 @@ from models.inference.still_frame import StillFrame
 from worker.errors import JobFailure
 from worker.images import ImageLimits, decode_image, encode_image
 from worker.jobs import JobContext, Outcome
-from worker.media_errors import UnsupportedMedia
 from worker.video.plan import plan_film
 from worker.video.planes import FramePreparer, PictureFormat, i420_view
-from worker.video.probe import VideoLimits, probe_video, sniff_container
+from worker.video.probe import VideoLimits, is_film, probe_video
 from worker.video.reader import Span, VideoReader
 from worker.video.survey import key_frame_samples
 
@@ -118,11 +117,7 @@ class Analyse:
         return Outcome(file, "application/json", ".json", facts["width"], facts["height"], people.frames, report)
 
     def _look(self, context: JobContext) -> tuple[People, dict[str, Any]]:
-        try:
-            sniff_container(context.input)
-        except UnsupportedMedia:
-            return self._look_at_still(context)
-        return self._look_at_film(context)
+        return self._look_at_film(context) if is_film(context.input) else self._look_at_still(context)
 
     def _look_at_still(self, context: JobContext) -> tuple[People, dict[str, Any]]:
         picture = decode_image(context.input, self.images)

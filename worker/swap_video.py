@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from models.inference.engine import FaceSwapEngine
 from worker.casting import Casting, swap_options
-from worker.errors import JobFailure
 from worker.jobs import JobContext, Outcome
+from worker.swap_animation import SwapAnimation, as_animation_format, require_somebody
 from worker.video.mux import MEDIA_TYPES, MuxReport
 from worker.video.output import film_settings
 from worker.video.plan import FilmPlan, PlannedSegment, plan_film
 from worker.video.planes import PictureFormat
-from worker.video.probe import VideoLimits, probe_video
+from worker.video.probe import VideoLimits, is_film, probe_video
 from worker.video.report import PersonRow, film_quality, merge_rows, person_rows, require_quality
 from worker.video.segments import FilmSettings, SegmentOutcome, join_segments, swap_segment
 from worker.video.survey import Survey, key_frame_samples, survey_film
@@ -41,11 +41,19 @@ class SwapVideo:
         """
         step = context.task.step
         if step is None:
-            return self._begin(context)
+            return self._become_animation(context) or self._begin(context)
         if step == MUX_STEP:
             return self._finish(context)
         self._do_part(context, int(step[1:]))
         return None
+
+    def _become_animation(self, context: JobContext) -> Outcome | None:
+        """What is, or is to become, an animation takes a way of its own."""
+        animations = SwapAnimation(self.engine, self.casting, self.limits)
+        if not is_film(context.input):
+            return animations.of_animation(context)
+        format = as_animation_format(context.job.payload.options.output.format)
+        return animations.of_film(context, format) if format else None
 
     def _begin(self, context: JobContext) -> Outcome | None:
         source, settings = context.input, self._settings(context)
@@ -130,14 +138,6 @@ class SwapVideo:
             report=_report(people, plan, parts, mux),
             timings=_timings(parts),
         )
-
-
-def require_somebody(people: Sequence[PersonRow]) -> None:
-    """Raise JobFailure `no_face` or `face_not_found` for a film in which nobody was swapped."""
-    if not people:
-        raise JobFailure("no_face", "No face was found in the video.")
-    if not any(row["identity_id"] for row in people):
-        raise JobFailure("face_not_found", "No person in the video matches the selection.")
 
 
 def _part_record(outcome: SegmentOutcome) -> dict[str, Any]:

@@ -39,6 +39,7 @@ VIDEO_CODECS: Final = frozenset(
         "ffv1",
     )
 )
+_PICTURE_BRANDS: Final = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}  # stills in a film's container
 _ISO_BOXES: Final = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 PQ, HLG, UNSPECIFIED = 16, 18, 2  # ITU-T H.273 transfer characteristics
 
@@ -91,6 +92,15 @@ class VideoInfo:
     audio_tracks: int
 
 
+def is_film(path: Path) -> bool:
+    """Whether the file's first bytes are those of a video container that is accepted."""
+    try:
+        sniff_container(path)
+    except UnsupportedMedia:
+        return False
+    return True
+
+
 def sniff_container(path: Path) -> str:
     """FFmpeg's name of the demuxer for the file's first bytes; raises UnsupportedMedia for all that is not a video.
 
@@ -98,7 +108,7 @@ def sniff_container(path: Path) -> str:
     """
     with path.open("rb") as file:
         start = file.read(SNIFFED_BYTES)
-    if start[4:8] in _ISO_BOXES:
+    if start[4:8] in _ISO_BOXES and start[8:12] not in _PICTURE_BRANDS:
         return "mov"
     if start[:4] == b"\x1a\x45\xdf\xa3":
         return "matroska"

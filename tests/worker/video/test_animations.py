@@ -1,0 +1,140 @@
+"""Row five of the video contract for pictures that move: GIF, WebP and APNG, in and out."""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.worker.video.clips import SOLO, Clip, Sound, frames_of, steady, write
+from tests.worker.video.conftest import FilmBench
+from worker.images import ImageLimits
+from worker.media_errors import MediaTooLarge
+from worker.video.animation import (
+    AnimatedFrame,
+    AnimationFormat,
+    AnimationLimits,
+    probe_animation,
+    read_animation,
+    whole_durations,
+    write_animation,
+)
+
+FORMATS: list[AnimationFormat] = ["gif", "webp", "apng"]
+DURATIONS = [40.0, 100.0, 70.0, 40.0, 250.0]
+
+
+def frames(count: int = 5, alpha: bool = False) -> list[AnimatedFrame]:
+    pictures = [frame.to_ndarray(format="bgr24") for frame in frames_of(SOLO, count=6 * count, size=(320, 180))][::6]
+    veil = np.full((180, 320), 255, np.uint8)
+    veil[:40] = 0
+    starts = np.cumsum([0.0, *DURATIONS[:-1]]) / 1e3
+    return [
+        AnimatedFrame(picture, veil if alpha else None, start, duration)
+        for picture, start, duration in zip(pictures, starts, DURATIONS, strict=True)
+    ]
+
+
+def read(path: Path) -> list[AnimatedFrame]:
+    return list(read_animation(path, ImageLimits(), AnimationLimits()))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_frames_durations_and_loop_come_back(tmp_path: Path, format: AnimationFormat) -> None:
+    path = tmp_path / f"a.{format}"
+    write_animation(path, format, frames(), loop=3, quality=90)
+    info = probe_animation(path, ImageLimits())
+    assert info is not None
+    assert (info.format, info.width, info.height, info.loop) == (format, 320, 180, 3)
+    again = read(path)
+    assert [frame.duration_ms for frame in again] == DURATIONS
+    assert [frame.time_s for frame in again] == pytest.approx([frame.time_s for frame in frames()])
+    for before, after in zip(frames(), again, strict=True):
+        assert np.abs(before.bgr.astype(int) - after.bgr).mean() < 8
+
+
+@pytest.mark.parametrize("format", ["webp", "apng", "gif"])
+def test_transparent_pixels_stay_transparent(tmp_path: Path, format: AnimationFormat) -> None:
+    path = tmp_path / f"a.{format}"
+    write_animation(path, format, frames(alpha=True))
+    for frame in read(path):
+        assert frame.alpha is not None
+        assert frame.alpha[:38].max() == 0
+        assert frame.alpha[42:].min() == 255
+
+
+def test_gif_durations_do_not_drift() -> None:
+    durations = whole_durations([1000 / 30] * 90, 10)
+    assert set(durations) == {30, 40}
+    assert abs(sum(durations) - 3000) <= 5
+
+
+def test_a_still_is_not_an_animation() -> None:
+    assert probe_animation(SOLO.parent / "ada_neutral.jpg", ImageLimits()) is None
+
+
+def apng_bomb(count: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)
+    data = zlib.compress(bytes(16 * 49))
+    control = struct.pack(">IIIIIHHBB", 0, 16, 16, 0, 0, 1, 30, 0, 0)
+    chunks = [(b"IHDR", header), (b"acTL", struct.pack(">II", count, 0)), (b"fcTL", control), (b"IDAT", data)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks) + chunk(b"IEND", b"")
+
+
+def test_a_million_frames_are_refused_at_once(tmp_path: Path) -> None:
+    gif = tmp_path / "bomb.gif"
+    tiny = [Image.new("P", (8, 8), index % 2) for index in range(2)]
+    tiny[0].save(gif, save_all=True, append_images=tiny[1:], duration=20)
+    body = gif.read_bytes()
+    frame = body[body.rindex(b"\x21\xf9") : -1]
+    gif.write_bytes(body[:-1] + frame * 100_000 + b";")
+    png = tmp_path / "bomb.png"
+    png.write_bytes(apng_bomb(1_000_000))
+    for path in (gif, png):
+        started = time.monotonic()
+        with pytest.raises(MediaTooLarge):
+            read(path)
+        assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_animation_is_swapped_in_its_own_format(bench: FilmBench, tmp_path: Path, format: AnimationFormat) -> None:
+    path = tmp_path / f"a.{format}"
+    write_animation(path, format, frames(), loop=0, quality=90)
+    job = bench.work(bench.submit(path))
+    assert job.status == "succeeded", job.error
+    assert job.result is not None
+    assert (job.result.media_type, job.result.frames) == (f"image/{format}", 5)
+    before, after = read(path), read(bench.result(job))
+    assert [frame.duration_ms for frame in after] == DURATIONS
+    difference = np.abs(before[2].bgr.astype(int) - after[2].bgr).max(axis=2)
+    assert 0.005 < (difference > 20).mean() < 0.2
+    assert job.report["faces"][0]["frames_swapped"] == 5
+
+
+@pytest.mark.parametrize("format", ["gif", "webp"])
+def test_a_film_becomes_an_animation_when_asked(bench: FilmBench, tmp_path: Path, format: str) -> None:
+    base = Fraction(1, 15_360)
+    clip = Clip(frames_of(SOLO, count=12, size=(320, 180)), steady(12, Fraction(30), base), base, sounds=[Sound()])
+    job = bench.work(bench.submit(write(tmp_path / "in.mp4", clip), output={"format": format, "max_side": 160}))
+    assert job.status == "succeeded", job.error
+    assert job.result is not None
+    assert (job.result.media_type, job.result.width, job.result.frames) == (f"image/{format}", 160, 12)
+    assert "audio_left_out" in job.report["notes"]
+    assert sum(frame.duration_ms for frame in read(bench.result(job))) == pytest.approx(400, abs=10)
+
+
+def test_a_still_sent_as_a_video_is_refused_with_the_reason(bench: FilmBench) -> None:
+    job = bench.work(bench.submit(SOLO.parent / "ada_neutral.jpg"))
+    assert job.error is not None
+    assert job.error.code == "unsupported_media"
+    assert "still" in job.error.detail
