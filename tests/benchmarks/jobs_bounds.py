@@ -159,7 +159,9 @@ def _terminate_all(here: Town) -> tuple[float, list[float]]:
         began = time.monotonic()
         for process in processes:
             process.send_signal(signal.SIGTERM)
-        unready_s = eventually(lambda: _unready(client), 10, "readyz 503", poll_s=0.005)
+        seen: list[str] = []
+        unready_s = eventually(lambda: _unready(client, seen), 10, "readyz 503", poll_s=0.005)
+        print(f"readyz: {seen[-1]}")
         exits = [_exit_s(process, began) for process in processes]
         waiting.result(timeout=60)
     return unready_s, exits
@@ -170,11 +172,12 @@ def _swallow(here: Town, path: str, headers: dict[str, str]) -> None:
         client.get(path, headers=headers, timeout=70.0)
 
 
-def _unready(client: httpx.Client) -> bool:
+def _unready(client: httpx.Client, seen: list[str]) -> bool:
     try:
-        return client.get("/readyz").status_code == 503
-    except httpx.HTTPError:
-        return True  # it does not even listen
+        seen.append(str(client.get("/readyz").status_code))
+    except httpx.HTTPError as error:
+        seen.append(f"no answer ({type(error).__name__}): it does not even listen")
+    return seen[-1] != "200"
 
 
 def _exit_s(process: psutil.Popen, began: float) -> float:
