@@ -12,7 +12,7 @@ from models.inference.arrays import Affine, Landmarks, Mask, RgbImage
 from models.inference.blending import match_colour, shape_mask
 from models.inference.counters import Counters
 from models.inference.face_swapper import FaceSwapper
-from models.inference.face_texture import CanonicalFace
+from models.inference.face_texture import CanonicalFace, Placed
 from models.inference.frame import Frame
 from models.inference.identity import IdentityCode
 from models.inference.occlusion import OcclusionMemory
@@ -65,8 +65,9 @@ class FacePainter:
         cover = memory.cover(target, in_crop) if memory else None
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
-        face, soft = identity.swapper.swap(target, self._texture(identity.code, lit, in_crop))
-        mask = shape_mask(soft, in_crop, options)
+        placed = self._place(identity.code, lit, in_crop)
+        face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
+        mask = shape_mask(soft if placed is None else placed.shaped(soft), in_crop, options)
         mask = mask if cover is None else mask * (1 - cover)
         face = match_colour(face, target, mask, options.colour_match)
         return PaintedFace(face, np.multiply(mask, np.float32(opacity * options.blend)), to_crop)
@@ -78,10 +79,10 @@ class FacePainter:
             to_crop[:, 2] += self.canonical.crop_shift
         return to_crop
 
-    def _texture(self, code: IdentityCode, target: RgbImage, landmarks: Landmarks) -> RgbImage | None:
+    def _place(self, code: IdentityCode, target: RgbImage, landmarks: Landmarks) -> Placed | None:
         if self.canonical is None or code.texture is None or code.landmarks is None:
             return None
-        return self.canonical.place(code.texture, code.landmarks, target, landmarks).texture
+        return self.canonical.place(code.texture, code.landmarks, target, landmarks)
 
 
 def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:

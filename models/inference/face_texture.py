@@ -33,6 +33,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LIGHT_SHARE = 0.7
 LIGHT_SIGMA = 7.0  # of the colour grid: 28 px of the crop
 BORDER_PX = 10
+DOUBT, TRUST = 0.1, 0.5  # of the network's mask: not shown at all, and wholly shown
 
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 
@@ -61,6 +62,13 @@ class Placed:
     texture: RgbImage
     mask: Mask
     mouth: Mask
+
+    def shaped(self, soft: Mask) -> Mask:
+        """Return the network's soft mask [224, 224] given the mesh's outline, which is sharper than its 7 x 7 features.
+
+        The network still decides that a part does not show at all: something in front of the face, hair over it.
+        """
+        return np.asarray(self.mask * np.clip((soft - DOUBT) / (TRUST - DOUBT), 0, 1), np.float32)
 
 
 def fuse(textures: Sequence[Texture]) -> RgbImage:

@@ -166,7 +166,7 @@ def teacher_render(source: int, target: RgbImage, placed: Placed) -> Rendered:
 
 
 def student_render(student: Student, faces: FaceSet) -> Render:
-    """Return how a student renders: its own mask inside the mesh's, as production composes them."""
+    """Return how a student renders: face and mask composed as production composes them."""
     student.eval()
 
     @torch.inference_mode()
@@ -174,8 +174,8 @@ def student_render(student: Student, faces: FaceSet) -> Render:
         weights = one_identity(student.iim(torch.from_numpy(faces.embeddings[source])[None]), 0)
         image, texture = _tensor(target), _tensor(placed.texture)
         face, mask = student.idn(image, weights, texture if student.guided else None)
-        shown = mask[0, 0].numpy()
-        mixed = image + (face - image) * mask
+        shown = placed.shaped(mask[0, 0].numpy())
+        mixed = image + (face - image) * torch.from_numpy(shown)
         return _image(mixed), shown
 
     return render

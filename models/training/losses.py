@@ -30,7 +30,7 @@ class Weights:
     mask: float = 10.0
     adversarial: float = 0.1
     features: float = 1.0
-    real: float = 0.5
+    real: float = 0.8
 
 
 class FaceEncoder(nn.Module):

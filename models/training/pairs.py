@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.inference.alignment import transform
-from models.inference.arrays import Affine, RgbImage
+from models.inference.arrays import Affine, Landmarks, RgbImage
 from models.inference.face_texture import SIZE, CanonicalFace
 from models.training.dataset import FaceSet, centred
 from models.training.teacher import Source, morph, teach
@@ -131,12 +131,19 @@ class PairMaker:
         target = np.clip(self.faces.swap_crop(target_row, change) * gain + 0.5, 0, 255).astype(np.uint8)
         mesh = transform(self.faces.meshes[target_row], change)
         mesh += rng.normal(0, MESH_NOISE_PX, mesh.shape).astype(np.float32)
-        swap, placed = teach(self.canonical, source, target, mesh)
         real = (target_row != row and kind == "same") or kind == "self"
+        shown = self._someone_else(target_row, target, mesh, rng) if real else target
+        swap, placed = teach(self.canonical, source, shown, mesh)
         gap = abs(float(self.faces.yaws[row] - self.faces.yaws[target_row]))
         trust = float(np.exp(-((gap / 25) ** 2))) * float(np.clip(self.faces.weights[row] / 0.9, 0, 1))
         truth = target if real else swap
-        return Sample(target, placed.texture, truth, placed.mask, float(real), 1.0 if real else trust)
+        return Sample(shown, placed.texture, truth, placed.mask, float(real), 1.0 if real else trust)
+
+    def _someone_else(self, row: int, target: RgbImage, mesh: Landmarks, rng: Generator) -> RgbImage:
+        """Return the photograph with a stranger's face: shown itself, the net would learn to copy what it is shown."""
+        stranger = self._target(row, "cross", rng)
+        source = Source(self.faces.textures[stranger], self.faces.meshes[stranger])
+        return teach(self.canonical, source, target, mesh)[0]
 
     def _target(self, row: int, kind: Kind, rng: Generator) -> int:
         if kind == "self":

@@ -46,6 +46,8 @@ class TrainConfig:
     rate: float = 2e-3
     base_factor: float = 1.5  # unit-norm rows need large steps,
     linear_factor: float = 0.1  # and the linears small ones, or the IIM collapses
+    head_factor: float = 0.5  # the image head starts at the teacher and has only to leave it where that helps
+    mask_factor: float = 3.0  # the mask head starts from nothing, on features that are not shaped for it
     warm_up_steps: int = 60
     adversarial_from: float = 0.2  # share of the schedule
     ema: float = 0.998
@@ -82,7 +84,7 @@ class Student(nn.Module):
 
 
 def parameter_groups(student: Student, config: TrainConfig) -> list[dict[str, object]]:
-    """Returns Adam's groups: bases fast, linears of the IIM slow, heads at the plain rate."""
+    """Returns Adam's groups: bases fast, linears of the IIM slow, the two heads each at their own rate."""
     bases: list[nn.Parameter] = []
     linears: list[nn.Parameter] = []
     for name, parameter in student.iim.named_parameters():
@@ -90,7 +92,8 @@ def parameter_groups(student: Student, config: TrainConfig) -> list[dict[str, ob
     return [
         {"params": bases, "factor": config.base_factor},
         {"params": linears, "factor": config.linear_factor},
-        {"params": list(student.idn.parameters()), "factor": 1.0},
+        {"params": list(student.idn.final.parameters()), "factor": config.head_factor},
+        {"params": list(student.idn.mask.parameters()), "factor": config.mask_factor},
     ]
 
 
