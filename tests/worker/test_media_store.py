@@ -1,0 +1,151 @@
+"""Files of uploads and jobs: private, whole, and gone when they are due."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.service.ended_job import ended_job
+from worker.contract import JobPayload, JobRequest
+from worker.errors import ResultExpired, UnknownMedia
+from worker.expiry import ExpirySweep
+from worker.identity_store import IdentityStore
+from worker.ids import new_id
+from worker.job_records import JobReport
+from worker.job_store import JobStore
+from worker.media_store import MediaFacts, MediaStore
+
+PNG = MediaFacts("image/png", ".png", 4, 3, 1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def media(tmp_path: Path, store: Redis, clock: Clock) -> MediaStore:
+    return MediaStore(tmp_path / "media", store, clock)
+
+
+@pytest.fixture
+def sweep(media: MediaStore, store: Redis, clock: Clock) -> ExpirySweep:
+    return ExpirySweep(media, IdentityStore(store, clock=clock), clock)
+
+
+def upload(media: MediaStore, tenant: str = "acme", ttl_s: float = 60.0) -> str:
+    writer = media.begin_write(tenant)
+    writer.write(b"picture")
+    return writer.commit(PNG, ttl_s).id
+
+
+def test_an_upload_is_kept_under_our_name_for_its_tenant_alone(media: MediaStore) -> None:
+    media_id = upload(media)
+    record = media.stat(media_id, "acme")
+    assert (record.bytes, record.facts) == (7, PNG)
+    with media.open(media_id, "acme") as file:
+        assert file.read() == b"picture"
+    for tenant, wanted in (("rival", media_id), ("acme", new_id("upl")), ("acme", "upl_../../../etc/passwd")):
+        with pytest.raises(UnknownMedia):
+            media.stat(wanted, tenant)
+
+
+def test_files_are_private(media: MediaStore) -> None:
+    path = media.path(media.stat(upload(media)))
+    assert oct(path.stat().st_mode)[-3:] == "600"
+    assert all(oct(parent.stat().st_mode)[-3:] == "700" for parent in (path.parent, path.parent.parent, media.root))
+
+
+def test_an_aborted_upload_leaves_nothing(media: MediaStore, store: Redis) -> None:
+    writer = media.begin_write("acme")
+    writer.write(b"half")
+    writer.abort()
+    assert not [path for path in media.root.rglob("*") if path.is_file()]
+    assert store.keys("lk:media:*") == []
+
+
+def test_an_upload_goes_when_it_is_due_and_not_before(media: MediaStore, sweep: ExpirySweep, clock: Clock) -> None:
+    media_id = upload(media, ttl_s=60)
+    path = media.path(media.stat(media_id))
+    clock.now += 59
+    assert sweep.run() == 0
+    clock.now += 2
+    assert sweep.run() == 1
+    assert not path.exists()
+    with pytest.raises(UnknownMedia):
+        media.stat(media_id)
+
+
+def test_an_upload_that_a_job_needs_stays_until_the_job_ends(
+    media: MediaStore, sweep: ExpirySweep, clock: Clock, store: Redis
+) -> None:
+    jobs = JobStore(store, clock=clock)
+    media_id = upload(media, ttl_s=60)
+    job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme", input_id=media_id))).job
+    clock.now += 120
+    sweep.run()
+    assert media.path(media.stat(media_id)).exists()
+    jobs.request_cancel(job.id)
+    clock.now += 60
+    sweep.run()
+    with pytest.raises(UnknownMedia):
+        media.stat(media_id)
+
+
+def test_a_result_is_named_by_its_content_and_goes_when_it_is_due(
+    media: MediaStore, sweep: ExpirySweep, clock: Clock, store: Redis, tmp_path: Path
+) -> None:
+    jobs = JobStore(store, clock=clock)
+    job_id = ended_job(jobs, clock)
+    file = tmp_path / "output"
+    file.write_bytes(b"result")
+    with media.work_dir(job_id) as work:
+        os.replace(file, work / "output")
+        sha256 = media.publish(job_id, work / "output", ".png")
+    assert [path.name for path in media.job_dir(job_id).iterdir()] == [f"{sha256}.png"]
+    clock.now += jobs.limits.result_ttl_s + 1
+    sweep.run()
+    assert not media.job_dir(job_id).exists()
+    assert jobs.get(job_id).status == "failed"
+
+
+def test_an_expired_result_is_gone_even_before_the_sweep(media: MediaStore, clock: Clock, store: Redis) -> None:
+    from worker.contract import JobResult, Task
+    from worker.job_attempts import JobAttempts
+
+    jobs = JobStore(store, clock=clock)
+    job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job
+    with media.work_dir(job.id) as work:
+        (work / "output").write_bytes(b"result")
+        sha256 = media.publish(job.id, work / "output", ".png")
+    attempts = JobAttempts(jobs, clock)
+    attempts.begin(Task(job.id, 1), "by hand")
+    attempts.commit(Task(job.id, 1), JobResult(sha256, 6, "image/png", ".png"), JobReport({}, {}))
+    assert media.result_path(jobs.get(job.id)).read_bytes() == b"result"
+    clock.now += jobs.limits.result_ttl_s + 1
+    with pytest.raises(ResultExpired):
+        media.result_path(jobs.get(job.id))
+
+
+def test_files_that_lost_their_owner_in_a_crash_are_swept(media: MediaStore, sweep: ExpirySweep, clock: Clock) -> None:
+    kept = media.path(media.stat(upload(media, ttl_s=10**6)))
+    (media.root / "incoming" / new_id("upl")).write_bytes(b"half")
+    shelf = kept.parent
+    (shelf / f"{new_id('upl')}.png").write_bytes(b"no record")
+    with media.work_dir(new_id("job")):
+        pass
+    for path in [*media.root.rglob("*")]:
+        os.utime(path, (clock.now - 7200, clock.now - 7200))
+    assert sweep.sweep_orphans() == 3
+    assert [path for path in media.root.rglob("*") if path.is_file()] == [kept]
