@@ -26,7 +26,7 @@ DEATHS_BEFORE_GIVING_UP = 3
 
 
 class StackStartError(Exception):
-    """The API did not become ready; the message names the log that says why."""
+    """A part keeps ending or the API does not become ready; the message names the log that says why."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,13 @@ def _programs(settings: Settings, data_dir: Path, listener: socket.socket) -> li
 async def _until_api_ready(url: str, supervisor: Supervisor) -> None:
     deadline = time.monotonic() + STARTUP_TIMEOUT_S
     async with httpx.AsyncClient(base_url=url, timeout=5.0, trust_env=False) as client:
-        while time.monotonic() < deadline and supervisor.programs["api"].restarts < DEATHS_BEFORE_GIVING_UP:
-            if await _answers_ready(client):
-                return
+        while not await _answers_ready(client):
+            for name, program in supervisor.programs.items():
+                if program.restarts >= DEATHS_BEFORE_GIVING_UP:
+                    raise StackStartError(f"{name} keeps ending; logs/{name}.log in the data directory says why")
+            if time.monotonic() > deadline:
+                raise StackStartError("the API did not become ready; logs/api.log in the data directory says why")
             await asyncio.sleep(0.1)
-    raise StackStartError("the API did not become ready: logs/api.log in the data directory says why")
 
 
 async def _answers_ready(client: httpx.AsyncClient) -> bool:

@@ -29,6 +29,13 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
         yield running
 
 
+def up(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `python -m service up` where it is expected to give up by itself."""
+    command = [sys.executable, "-m", "service", "up"]
+    given = {**os.environ, "LIKENESS_PORT": "0", **environment}
+    return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=100)
+
+
 def test_video_job_survives_the_death_of_the_workers_child(own: RunningService) -> None:
     identity = own.register(SAMPLES / "ada_neutral.jpg").json()["id"]
     upload = own.upload(CLIP.read_bytes(), "video/mp4").json()["id"]
@@ -71,13 +78,28 @@ def test_files_are_private(own: RunningService) -> None:
 
 
 def test_a_second_stack_on_the_same_data_is_refused(own: RunningService) -> None:
-    environment = {**os.environ, "LIKENESS_DATA_DIR": str(own.data_dir), "LIKENESS_PORT": "0"}
-    second = subprocess.run(
-        [sys.executable, "-m", "service", "up"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+    second = up({"LIKENESS_DATA_DIR": str(own.data_dir)})
     assert second.returncode == 1
     assert "another stack runs" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_device_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:
+    environment = {"LIKENESS_DATA_DIR": str(tmp_path), "LIKENESS_PACKS_DIR": str(PACKS), "LIKENESS_DEVICE": "cuda"}
+    refused = up(environment)
+    assert refused.returncode == 1
+    assert "keeps ending" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_configured_store_is_used_instead_of_our_own(tmp_path: Path, store_url: str) -> None:
+    with RunningService(tmp_path, {"LIKENESS_REDIS_URL": store_url}) as running:
+        assert " store," not in running.printed
+        assert not (tmp_path / "run" / "valkey.sock").exists()
+        identity = running.register(SAMPLES / "ada_neutral.jpg").json()["id"]
+        upload = running.upload((SAMPLES / "ben_neutral.jpg").read_bytes(), "image/jpeg").json()["id"]
+        job = running.finished(running.swap("image", upload, identity).json()["id"])
+        assert job["status"] == "succeeded", job["error"]
 
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
