@@ -125,3 +125,8 @@ def test_commands_fail_with_one_sentence(tmp_path: Path) -> None:
         done = run("--root", str(tmp_path), *arguments)
         assert done.returncode == 1
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_pulling_needs_no_torch() -> None:
+    probe = "import sys, models.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], cwd=CHECKOUT, timeout=60, check=False).returncode == 0
