@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from models.inference.frame import Frame
 from models.inference.session import Network
 
 Points = NDArray[np.float32]
+Square: TypeAlias = tuple[float, float, float]  # left, top, side in pixels
 
 MIN_SCORE = 0.5
 # Tiles magnify noise as well as faces; a face mesh confirms each find afterwards.
@@ -97,11 +98,22 @@ class FaceDetector:
     short_range: BlazeFace
     full_range: BlazeFace
 
-    def find(self, frame: Frame) -> list[Detection]:
-        """Return the faces of a video frame: those wider than about a tenth of it."""
+    def find(self, frame: Frame, tiles: Sequence[int] = ()) -> list[Detection]:
+        """Return the faces of a video frame: those wider than about a twentieth of it.
+
+        In `tiles`, by number, smaller ones are looked for too: see `tile_count`.
+        """
         square = _whole(frame)
         found = self.full_range.find(frame, *square, MIN_SCORE)
-        return merge(found or self.short_range.find(frame, *square, MIN_SCORE))
+        found = found or self.short_range.find(frame, *square, MIN_SCORE)
+        level = _level(frame.width, frame.height, square[2] / 2)
+        for number in tiles:
+            found += self._find_in_tile(frame, level[number % len(level)])
+        return merge(found)
+
+    def tile_count(self, frame: Frame) -> int:
+        """Return how many overlapping tiles of half its longer side cover a frame."""
+        return len(_level(frame.width, frame.height, max(frame.width, frame.height) / 2))
 
     def find_all(self, frame: Frame) -> list[Detection]:
         """Return the faces of a still, down to 20 px between the eyes, whatever its size."""
@@ -109,10 +121,16 @@ class FaceDetector:
         found = self.full_range.find(frame, *square, MIN_SCORE) + self.short_range.find(frame, *square, MIN_SCORE)
         # A face that fills the picture is larger than either model was trained on: step back from it.
         found += self.short_range.find(frame, *_stepped_back(square), MIN_SCORE)
-        for left, top, side in _tiles(frame.width, frame.height):
-            tile = self.full_range.find(frame, left, top, side, MIN_TILE_SCORE)
-            found += [face for face in tile if _is_whole(face, left, top, side, frame)]
+        side = square[2] / 2
+        while side >= MIN_TILE_PX:
+            for tile in _level(frame.width, frame.height, side):
+                found += self._find_in_tile(frame, tile)
+            side /= 2
         return merge(found)
+
+    def _find_in_tile(self, frame: Frame, tile: Square) -> list[Detection]:
+        found = self.full_range.find(frame, *tile, MIN_TILE_SCORE)
+        return [face for face in found if _is_whole(face, tile, frame)]
 
 
 def merge(found: list[Detection]) -> list[Detection]:
@@ -146,24 +164,19 @@ def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _whole(frame: Frame) -> tuple[float, float, float]:
+def _whole(frame: Frame) -> Square:
     side = float(max(frame.width, frame.height))
     return (frame.width - side) / 2, (frame.height - side) / 2, side
 
 
-def _stepped_back(square: tuple[float, float, float]) -> tuple[float, float, float]:
+def _stepped_back(square: Square) -> Square:
     left, top, side = square
     return left - side / 2, top - side / 2, side * 2
 
 
-def _tiles(width: int, height: int) -> Iterator[tuple[float, float, float]]:
-    """Yield overlapping squares of every level of a pyramid, coarse to fine: left, top, side."""
-    side = max(width, height) / 2
-    while side >= MIN_TILE_PX:
-        for top in _starts(height, side):
-            for left in _starts(width, side):
-                yield left, top, side
-        side /= 2
+def _level(width: int, height: int, side: float) -> list[Square]:
+    """Return overlapping squares that cover a frame, row by row: one level of a pyramid."""
+    return [(left, top, side) for top in _starts(height, side) for left in _starts(width, side)]
 
 
 def _starts(length: int, side: float) -> list[float]:
@@ -173,8 +186,9 @@ def _starts(length: int, side: float) -> list[float]:
     return [float(start) for start in np.linspace(0, length - side, count)]
 
 
-def _is_whole(face: Detection, left: float, top: float, side: float, frame: Frame) -> bool:
+def _is_whole(face: Detection, tile: Square, frame: Frame) -> bool:
     """A face cut by a tile's edge is seen whole by a neighbour; one cut by the frame is all there is."""
+    left, top, side = tile
     low_x, low_y, high_x, high_y = face.box
     cut_left, cut_top = low_x < left and left > 0, low_y < top and top > 0
     cut_right = high_x > left + side and left + side < frame.width

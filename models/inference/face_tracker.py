@@ -16,7 +16,8 @@ from models.inference.people import PeopleGallery, Person
 
 MIN_MESH_SCORE = 0.5
 CHECK_EVERY = 10  # frames between detections that look for newcomers
-SEARCH_EVERY = 3  # the same while someone was lost in this shot
+SEARCH_EVERY = 3  # the same while someone was lost in this shot, not long ago
+SEARCH_FRAMES = 60
 LEVELS_CHANGED = 20  # of 255: more than noise and compression
 CUT_SHARE = 0.25  # of the picture: ordinary motion changes 2 % from frame to frame
 LOOK_CHANGED = 12.0  # mean levels between two looks at one face; below 2 from frame to frame, 47 for another face
@@ -56,19 +57,25 @@ class FaceTracker:
     _tracks: list[_Track] = field(default_factory=list, init=False)
     _samples: Plane | None = field(default=None, init=False)
     _frames_since_detection: int = field(default=0, init=False)
+    _frames_since_loss: int = field(default=SEARCH_FRAMES, init=False)
+    _next_tile: int = field(default=0, init=False)
 
     def update(self, frame: Frame) -> list[TrackedFace]:
         """Return the faces of the next frame, left to right, with unfiltered landmarks."""
         self.shot_just_began = self._is_cut(frame)
         if self.shot_just_began:
             self.shot += 1
-            self._tracks = []
-            self._detect(frame)
+            self._tracks, self._frames_since_loss = [], SEARCH_FRAMES
+            self._detect(frame, range(self.detector.tile_count(frame)))
         else:
+            before = len(self._tracks)
             self._follow(frame)
             self._drop_doubles()
+            self._frames_since_loss = 0 if len(self._tracks) < before else self._frames_since_loss + 1
             if self._is_detection_due():
-                self._detect(frame)
+                # Small faces come and go slowly: one tile at a time is soon enough.
+                self._detect(frame, [self._next_tile])
+                self._next_tile += 1
         self._settle_doubts(frame)
         for track in self._tracks:
             track.person.box, track.person.shot = track.face.box, self.shot
@@ -107,15 +114,16 @@ class FaceTracker:
 
     def _is_detection_due(self) -> bool:
         self._frames_since_detection += 1
-        tracked = {track.person.person_id for track in self._tracks}
-        lost = any(p.shot == self.shot and p.person_id not in tracked for p in self.gallery.people())
-        return self._frames_since_detection >= (SEARCH_EVERY if lost or not tracked else CHECK_EVERY)
+        if self._frames_since_loss == 0:
+            return True
+        is_searching = self._frames_since_loss < SEARCH_FRAMES
+        return self._frames_since_detection >= (SEARCH_EVERY if is_searching else CHECK_EVERY)
 
-    def _detect(self, frame: Frame) -> None:
+    def _detect(self, frame: Frame, tiles: Sequence[int]) -> None:
         self._frames_since_detection = 0
         self.detections += 1
         faces: list[MeshedFace] = []
-        for detection in self.detector.find(frame):
+        for detection in self.detector.find(frame, tiles):
             known = [track.face for track in self._tracks] + faces
             if any(overlap(detection.box, face.box) > SAME_FACE for face in known):
                 continue

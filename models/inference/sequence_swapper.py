@@ -109,8 +109,8 @@ class SequenceSwapper:
         landmarks = followed.steady.apply(tracked.face.landmarks, time_s)
         reason = "not_selected" if identity is None else skip_reason(tracked.face, frame, self.options)
         # A face that is there when a shot begins is swapped at once; one that comes into view fades in.
-        if tracked.is_new and followed.shot != self.tracker.shot and self.tracker.shot_just_began:
-            followed.fade.jump(shown=reason is None)
+        if self.tracker.shot_just_began:
+            followed.fade.jump(time_s, shown=reason is None)
         followed.shot = self.tracker.shot
         opacity = followed.fade.step(time_s, shown=reason is None) if identity else 0.0
         face, key = tracked.face, identity.key if identity else None

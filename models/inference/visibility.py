@@ -11,6 +11,7 @@ from models.inference.frame import Frame
 from models.inference.options import SkipReason, SwapOptions
 
 FADE_S = 0.2
+GAP_S = 0.5  # who was away for longer comes back like someone new
 MIN_SHARE_IN_FRAME = 0.8  # of the mesh: a face half out of the picture has no reliable mesh
 MIN_MESH_SCORE = 0.85  # hands and microphones pull it down; an open face has .99 and more
 
@@ -34,14 +35,16 @@ class Fade:
     opacity: float = field(default=0.0, init=False)
     _time_s: float | None = field(default=None, init=False)
 
-    def jump(self, *, shown: bool) -> None:
+    def jump(self, time_s: float, *, shown: bool) -> None:
         """Be there, or not, at once: after a cut nobody saw the face before."""
-        self.opacity = 1.0 if shown else 0.0
+        self.opacity, self._time_s = float(shown), time_s
 
     def step(self, time_s: float, *, shown: bool) -> float:
         """Return the opacity for the frame at `time_s`."""
         elapsed = 0.0 if self._time_s is None else max(0.0, time_s - self._time_s)
         self._time_s = time_s
+        if elapsed > GAP_S:
+            self.opacity, elapsed = 0.0, 0.0
         change = min(1.0, elapsed / FADE_S)
         self.opacity = min(1.0, self.opacity + change) if shown else max(0.0, self.opacity - change)
         return self.opacity

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 
 from models.inference.engine import FaceSwapEngine, FaceTracker, I420Frame
-from tests.models.clips import DUET, SOLO, crossing, frames_of, sides_swapped
+from tests.models.clips import DUET, SOLO, crossing, frames_of, from_packed, portrait, sides_swapped
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,10 @@ def test_a_tracker_that_is_told_who_is_known_goes_on_with_their_ids(
     people_of(first, [sides_swapped(duet[0])])  # here the right one is met first
     known = {person.person_id: first.gallery.embedding(person) for person in first.gallery.people()}
     assert people_of(engine.tracker(people=known), duet[100:103]) == [["p2", "p1"]] * 3
+
+
+def test_a_small_face_is_there_from_the_first_frame(engine: FaceSwapEngine) -> None:
+    scene = np.full((1080, 1920, 3), 120, np.uint8)
+    scene[700:812, 1400:1512] = cv2.resize(portrait("ben_neutral"), (112, 112), interpolation=cv2.INTER_AREA)
+    packed = np.asarray(cv2.cvtColor(scene, cv2.COLOR_BGR2YUV_I420), np.uint8)
+    assert people_of(engine.tracker(), [from_packed(packed, 1080)] * 2) == [["p1"]] * 2
