@@ -52,7 +52,7 @@ def _first_layer(graph: NetworkGraph, images: list[str], layer: BodyLayer) -> st
     """The first layer on images in 0..1, without normalising them: kernel * (2 x - 1) = 2 kernel * x - sum(kernel).
 
     Zero padding after normalising is padding with a half before it. Empty channels fill up the eight that ONNX
-    Runtime's blocked kernels work on; with three or six it falls back to one ten times slower.
+    Runtime's blocked kernels work on; with three or six it falls back to slower ones.
     """
     empty = BLOCK - layer.channels_in
     joined = graph.node("Concat", images, "first.images", axis=1) if len(images) > 1 else images[0]
@@ -94,7 +94,7 @@ def _blend_head(graph: NetworkGraph, features: str, head: BlendHead, size: int) 
 
 
 def _pixel_shuffle(graph: NetworkGraph, x: str, half: int) -> str:
-    """[1, 16, half, half] -> [1, 4, size, size]: two simple transposes cost half of ONNX Runtime's DepthToSpace."""
+    """[1, 16, half, half] -> [1, 4, size, size]: two simple transposes cost less than ONNX Runtime's DepthToSpace."""
     x = graph.reshape(x, "maps.columns", [1, 4, 2, 2, half * half])
     x = graph.node("Transpose", [x], "maps.interleaved", perm=[0, 1, 2, 4, 3])
     x = graph.reshape(x, "maps.rows", [1, 4, 2, half, 2 * half])
