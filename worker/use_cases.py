@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from models.inference.engine import FaceSwapEngine
+from models.inference.warm_up import warm_up
 from models.packs.store import load_pack
 from worker.analyse import Analyse
 from worker.casting import Casting
@@ -55,6 +56,7 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads would spin on cores that swaps need
         return RefineUseCases(RefineIdentity(pack, RefineBudget(settings.refine_s, settings.refine_threads)))
     engine = FaceSwapEngine.load(pack, device=settings.device, threads=settings.inference_threads)
+    warm_up(engine)
     casting = Casting(engine, open_workshop(settings).identities)
     by_kind: dict[JobKind, UseCase] = {
         "swap_image": SwapImage(engine, casting, ImageLimits()),

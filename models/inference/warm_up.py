@@ -1,0 +1,32 @@
+"""One swap of nobody into nothing: what libraries and networks do only once is done before the first caller waits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.inference.alignment import TEMPLATE_SIZE
+from models.inference.engine import FaceSwapEngine, IdentityCode, SwapOptions
+from models.inference.face_mesh import RegionOfInterest
+from models.inference.still_frame import StillFrame
+
+KEY = "warm-up"
+
+
+def warm_up(engine: FaceSwapEngine) -> None:
+    """Run detection, mesh, IIM, IDN and paste once on a grey picture; costs about a second, holds nothing."""
+    picture = np.full((2 * TEMPLATE_SIZE, 2 * TEMPLATE_SIZE, 3), 127, np.uint8)
+    engine.detect(picture)
+    canonical = engine.painter.canonical
+    if canonical is None:
+        return
+    still, landmarks = StillFrame(picture), canonical.mesh[:, :2] + TEMPLATE_SIZE // 2
+    engine.mesh.look(still, RegionOfInterest.of_landmarks(landmarks))
+    embedding = np.zeros(engine.pack.manifest.encoder.embedding, np.float32)
+    texture = np.full((TEMPLATE_SIZE, TEMPLATE_SIZE, 3), 127, np.uint8)
+    code = IdentityCode(engine.pack.id, embedding, texture=texture, landmarks=canonical.mesh[:, :2])
+    try:
+        identity = engine.identity(KEY, code, engine.specialise(code))
+        painted = engine.painter.paint(still, landmarks, identity, SwapOptions())
+        still.paste(painted.face, painted.mask, painted.to_crop)
+    finally:
+        engine.forget(KEY)
