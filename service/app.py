@@ -89,6 +89,8 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         stack.push_async_callback(parts.fetcher.close)
         stack.push_async_callback(parts.intake.close)
         stack.push_async_callback(parts.enrolment.stop)
+        if settings.device == "cuda":
+            await parts.enrolment.start()  # a GPU that is not there must stop the service, not slow it down
         courier = Courier(parts.outbox, parts.jobs, parts.fetcher, metrics, settings.public_url)
         for background in (parts.enrolment.keep_ready(), courier.run()):
             task = asyncio.create_task(background)

@@ -64,13 +64,17 @@ class Enrolment:
         """The pack and provider that the child said it runs; empty until it is up."""
         return self._child.hello
 
+    async def start(self) -> None:
+        """Start the child; raises ChildStartError, whose reason is in the child's last words in the log."""
+        await self._child.start()
+        self._metrics.provider.labels(self.about["provider"]).set(1)
+
     async def keep_ready(self) -> None:
         """Start the child, and again whenever it is found dead, until cancelled."""
         failures = 0
         while True:
             try:
-                await self._child.start()
-                self._metrics.provider.labels(self.about["provider"]).set(1)
+                await self.start()
                 failures = 0
             except ChildStartError:
                 failures += 1
