@@ -3,10 +3,12 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
 from models.export.official_pack import arcface_of, conditioner_and_idn, import_official
+from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
 from models.inference.session import SessionFactory
 from models.networks.iim import one_identity
 from models.packs.doctor import examine
@@ -14,6 +16,8 @@ from models.packs.errors import CheckpointError, PackMissingError
 from models.packs.pull import manifest_text
 from models.packs.store import Pack
 from tests.models.export.synthetic_checkpoints import ARCFACE, CONDITIONER, manifest_for, pickled, synthetic
+
+SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,14 @@ def test_import_from_the_tar_gives_a_pack_that_computes_what_the_checkpoints_say
     swapped = sessions.open_specialised(pack.graph("idn"), generated)(target.numpy())
     assert abs(swapped["face"] - face.numpy()).max() < 1e-4
     assert abs(swapped["mask"] - mask.numpy()).max() < 1e-4
+
+    engine = FaceSwapEngine.load(pack, device="cpu")
+    registration = engine.register([cv2.imread(str(SAMPLES / "ada_neutral.jpg"))])
+    identity = engine.identity("ada", registration.code, engine.specialise(registration.code))
+    outcome = engine.swap_frame(cv2.imread(str(SAMPLES / "ben_neutral.jpg")), [Assignment(FaceSelector(), identity)])
+    assert registration.code.feature_map is not None
+    assert registration.code.texture is None
+    assert [face.identity_key for face in outcome.faces] == ["ada"]
 
 
 def test_released_hashes_are_demanded_unless_told_otherwise(checkpoints: Path, root: Path) -> None:
