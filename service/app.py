@@ -36,6 +36,7 @@ from worker.job_store import JobStore
 from worker.key_store import KeyStore
 from worker.media_store import MediaStore
 from worker.outbox import Outbox
+from worker.settings import JobSettings
 from worker.store import connect, require_suitable
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
 
 
 def _parts(settings: Settings, redis: Redis, metrics: Metrics) -> Parts:
-    store = JobStore(redis)
+    store = JobStore(redis, JobSettings().limits())
     media = MediaStore(settings.media_dir, redis)
     prober = SandboxedChild(
         "service.sandbox.probe_child",

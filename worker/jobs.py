@@ -145,6 +145,9 @@ class TaskRunner:
             raise
         except AttemptTimedOut:
             self._fail(task, Problem("timed_out", "The job took longer than an attempt may take."))
+        except MemoryError:
+            log.warning("out of memory", extra=_names(task, job))
+            self._fail(task, Problem("out_of_memory", "The job needs more memory than it may have."))
         except JobFailure as failure:
             log.info("job failed", extra=_names(task, job) | {"code": failure.code})
             self._fail(task, Problem(failure.code, failure.message))

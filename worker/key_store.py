@@ -19,6 +19,7 @@ from worker.store import as_hash, reaching, text_fields, texts
 
 Scope = Literal["identities:write", "jobs:write", "jobs:read", "admin"]
 Bound = Literal["max_jobs", "max_bytes", "max_running"]
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 TOKEN = re.compile(r"lk_([0-9a-f]{16})_([0-9a-f]{64})")
@@ -118,6 +119,8 @@ class KeyStore:
 
     def set_bounds(self, tenant: str, bounds: Mapping[Bound, int]) -> None:
         """Give a tenant other bounds than `JobLimits` has; admission reads them."""
+        if not bounds:
+            return
         with reaching():
             self._redis.hset(f"lk:tenant:{tenant}", mapping=as_hash({str(b): n for b, n in bounds.items()}))
 

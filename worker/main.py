@@ -1,4 +1,4 @@
-"""`python -m worker`: run a worker, show what is going on, or try a dead letter again.
+"""`python -m worker`: run a worker, show what is going on, try a dead letter again, or set a tenant's bounds.
 
 python -m worker --queue image|video|refine [--store URL] [--data DIR] [--use-cases MODULE] [--name NAME]
 python -m worker status [--store URL] [--data DIR] [--json]
@@ -21,6 +21,7 @@ from worker.errors import WorkerError
 from worker.housekeeping import Housekeeping
 from worker.job_queue import QUEUES
 from worker.jobs import Workshop
+from worker.key_store import BOUNDS, Bound, KeyStore
 from worker.logs import log_as_json
 from worker.settings import WorkerSettings
 from worker.status import as_json, as_text, take_stock
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str]) -> int:
             print(as_json(stock) if options.json else as_text(stock))
         elif options.command == "requeue":
             _requeue(open_workshop(settings), options.jobs)
+        elif options.command == "bounds":
+            _set_bounds(open_workshop(settings), options)
         else:
             run(options.queue, options.name, settings)
     except WorkerError as error:
@@ -97,6 +100,11 @@ def _requeue(shop: Workshop, jobs: Sequence[str]) -> None:
         print(f"{job_id} -> {again.id}")
 
 
+def _set_bounds(shop: Workshop, options: argparse.Namespace) -> None:
+    given: dict[Bound, int | None] = {bound: getattr(options, bound) for bound in BOUNDS}
+    KeyStore(shop.store.redis).set_bounds(options.tenant, {b: n for b, n in given.items() if n is not None})
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--store", metavar="URL", help="redis://, rediss:// or unix://; else LIKENESS_REDIS_URL")
@@ -112,5 +120,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     status.add_argument("--json", action="store_true")
     requeue = commands.add_parser("requeue", parents=[shared], help="do dead letters again, as new jobs")
     requeue.add_argument("jobs", nargs="+", metavar="JOB_ID")
+    bounds = commands.add_parser("bounds", parents=[shared], help="give a tenant bounds of its own")
+    bounds.add_argument("tenant")
+    for bound in BOUNDS:
+        bounds.add_argument(f"--{bound.replace('_', '-')}", type=int, metavar="N")
     with_command = arguments if not arguments or not arguments[0].startswith("--q") else ["work", *arguments]
     return parser.parse_args(with_command)

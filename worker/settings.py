@@ -8,7 +8,35 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.job_store import JobLimits
+
 MIB = 1 << 20
+
+
+class JobSettings(BaseSettings):
+    """How much may be in flight and how long things are kept, for service and workers (prefix LIKENESS_JOBS_)."""
+
+    model_config = SettingsConfigDict(env_prefix="LIKENESS_JOBS_", frozen=True, extra="ignore")
+
+    max_jobs: int = Field(default=JobLimits.max_jobs, ge=1)
+    max_bytes: int = Field(default=JobLimits.max_bytes, ge=1)
+    tenant_jobs: int = Field(default=JobLimits.tenant_jobs, ge=1)
+    tenant_bytes: int = Field(default=JobLimits.tenant_bytes, ge=1)
+    tenant_running: int = Field(default=JobLimits.tenant_running, ge=1)
+    deadline_s: float = Field(default=JobLimits.default_deadline_s, gt=0)
+    result_ttl_s: float = Field(default=JobLimits.result_ttl_s, gt=0, le=7 * 86400)
+
+    def limits(self) -> JobLimits:
+        """The same for the job store."""
+        return JobLimits(
+            max_jobs=self.max_jobs,
+            max_bytes=self.max_bytes,
+            tenant_jobs=self.tenant_jobs,
+            tenant_bytes=self.tenant_bytes,
+            tenant_running=self.tenant_running,
+            default_deadline_s=self.deadline_s,
+            result_ttl_s=self.result_ttl_s,
+        )
 
 
 class WorkerSettings(BaseSettings):
@@ -32,6 +60,7 @@ class WorkerSettings(BaseSettings):
     refine_threads: int = Field(default=2, ge=1)
     drain_s: float = Field(default=20.0, gt=0)  # a supervisor waits 30 s before it kills
     weights_bytes: int = Field(default=256 * MIB, ge=1 * MIB)
+    jobs: JobSettings = Field(default_factory=JobSettings)
 
     @property
     def media_dir(self) -> Path:

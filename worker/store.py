@@ -107,7 +107,12 @@ class Scripts:
             return self._script(name)(args=parts, client=client)
 
     def run_durably(self, name: str, arguments: Mapping[str, Any]) -> Reply:
-        """The script's answer, once what it wrote is on the store's disk where the store can say so."""
+        """The script's answer, once what it wrote is on the store's disk where the store can say so.
+
+        Raises:
+            StoreFull
+            StoreUnavailable: also when the disk took too long; what the script wrote may still hold.
+        """
         with (
             reaching(),
             Redis(connection_pool=self._redis.connection_pool, single_connection_client=True) as connection,
@@ -115,7 +120,9 @@ class Scripts:
             answer = self.run(name, arguments, client=connection)
             # Not pipelined with the script: the server would then wait for its next cron tick (100 ms).
             if self._waits_for_disk:
-                connection.execute_command("WAITAOF", 1, 0, DURABILITY_TIMEOUT_MS)
+                local, _ = connection.execute_command("WAITAOF", 1, 0, DURABILITY_TIMEOUT_MS)
+                if not local:
+                    raise StoreUnavailable("The job store's disk does not keep up; try again shortly.")
             return answer
 
     @cached_property

@@ -15,7 +15,7 @@ from worker.store import connect
 def open_workshop(settings: WorkerSettings) -> Workshop:
     """The stores at the addresses in the settings; nothing is contacted yet."""
     redis = connect(settings.store_url, timeout_s=15.0)
-    store = JobStore(redis)
+    store = JobStore(redis, settings.jobs.limits())
     attempts = JobAttempts(store)
     identities = IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes))
     return Workshop(store, attempts, MediaStore(settings.media_dir, redis), identities, JobQueue(redis, attempts))

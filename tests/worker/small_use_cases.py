@@ -31,7 +31,7 @@ class SmallUseCases:
         return self._film if kind == "swap_video" else self._still
 
     def counters(self) -> Mapping[str, int]:
-        return {"models_loaded": 1, "forgotten": self._forgotten}
+        return {"models_loaded": 1}
 
     def forget(self, identity_id: str) -> None:
         self._forgotten += 1
@@ -47,7 +47,7 @@ class SmallUseCases:
         body = context.input.read_bytes()
         output = context.work / "output"
         output.write_bytes(hashlib.sha256(body).hexdigest().encode() + body * int(wishes.get("times", 1)))
-        return Outcome(output, "text/plain", ".txt", report={"pid": os.getpid()})
+        return Outcome(output, "text/plain", ".txt", report={"pid": os.getpid(), "forgotten": self._forgotten})
 
     def _film(self, context: JobContext) -> Outcome | None:
         if context.task.step is None:

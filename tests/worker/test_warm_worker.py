@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 
 from tests.worker.workers import ROOT, Bench, child_pid, eventually, kill_tree
 from worker.contract import Task
+from worker.errors import QuotaExceeded
+from worker.identity_store import IdentityRecord
+from worker.ids import new_id
 from worker.job_queue import rq_queue
 
 FINISHED_AGAIN = 20.0
@@ -188,6 +192,25 @@ def test_sigterm_hands_a_long_job_back_without_counting_a_try(bench: Bench) -> N
     assert bench.shop.store.redis.hget(f"lk:task:{job.id}", "begun") == b"0"
     bench.start_worker()
     assert bench.wait_for(job).status == "succeeded"
+
+
+def test_an_idle_child_forgets_an_identity_that_is_erased(bench: Bench) -> None:
+    bench.start_worker()
+    record = IdentityRecord(new_id("idn"), "acme", "open@test", 0.0)
+    bench.shop.identities.put(record, b"code", b"weights")
+    time.sleep(1.5)  # the worker has looked at what was erased before it came
+    bench.shop.identities.erase(record.id)
+    time.sleep(2.5)
+    assert bench.wait_for(bench.submit()).report["forgotten"] == 1
+
+
+def test_a_tenants_own_bounds_are_set_by_command(bench: Bench) -> None:
+    command = [sys.executable, "-m", "worker", "bounds", "acme", "--max-jobs", "1", "--store", bench.url]
+    subprocess.run(command, cwd=ROOT, timeout=20, check=True)
+    bench.submit()
+    with pytest.raises(QuotaExceeded):
+        bench.submit()
+    bench.submit(tenant="other")
 
 
 def test_the_child_is_renewed_after_its_share_of_jobs(bench: Bench) -> None:
