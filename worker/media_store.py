@@ -10,7 +10,6 @@ is complete and on the disk, so what has a name can be served.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -26,11 +25,10 @@ from typing import BinaryIO
 from redis import Redis
 
 from worker.contract import JobRecord, JobResult
-from worker.errors import DiskFull, JobNotFinal, ResultExpired, UnknownMedia
+from worker.durable_files import noticing_full_disk, open_private, seal, sync_directory
+from worker.errors import JobNotFinal, ResultExpired, UnknownMedia
 from worker.ids import is_id, new_id
 from worker.store import reaching, text_fields
-
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -245,39 +243,3 @@ class MediaStore:
 
     def _result_path(self, job_id: str, result: JobResult) -> Path:
         return self.job_dir(job_id) / f"{result.sha256}{result.suffix}"
-
-
-def open_private(path: Path) -> BinaryIO:
-    """A new file that only we can read."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-def seal(file: Path) -> str:
-    """The SHA-256 of a file's bytes, all of them on the disk and readable by us alone."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-        os.fsync(stream.fileno())
-    file.chmod(0o600)
-    return digest.hexdigest()
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames in a directory outlive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def noticing_full_disk() -> Iterator[None]:
-    """Translate a full disk or quota into DiskFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise DiskFull from error
-        raise

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.job_store import JobLimits
+from worker.job_limits import JobLimits
 
 MIB = 1 << 20
 

@@ -19,7 +19,7 @@ import httpx
 
 from tests.conftest import StoreServer
 from tests.worker.workers import Bench, eventually, kill_tree
-from worker.job_store import JobLimits
+from worker.job_limits import JobLimits
 from worker.key_store import SCOPES, KeyStore
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,8 +22,9 @@ from worker.errors import (
 )
 from worker.ids import new_id
 from worker.job_attempts import JobAttempts
+from worker.job_limits import JobLimits
 from worker.job_records import JobReport
-from worker.job_store import JobLimits, JobStore
+from worker.job_store import JobStore
 
 RESULT = JobResult(sha256="ab" * 32, bytes=3, media_type="image/png", suffix=".png", width=1, height=1, frames=1)
 REPORT = JobReport(report={"faces": []}, timings={"total_ms": 1.0})

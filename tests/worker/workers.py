@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from worker.contract import JobKind, JobPayload, JobRecord, JobRequest
-from worker.job_store import JobLimits
+from worker.job_limits import JobLimits
 from worker.media_store import MediaFacts
 from worker.settings import WorkerSettings
 from worker.store import Reply, text_fields

@@ -1,0 +1,51 @@
+"""Files that only we can read, and that are whole and on the disk before they get their name."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from worker.errors import DiskFull
+
+CHUNK_BYTES = 1 << 20
+
+
+def open_private(path: Path) -> BinaryIO:
+    """A new file that only we can read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def seal(file: Path) -> str:
+    """The SHA-256 of a file's bytes, all of them on the disk and readable by us alone."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+        os.fsync(stream.fileno())
+    file.chmod(0o600)
+    return digest.hexdigest()
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames in a directory outlive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def noticing_full_disk() -> Iterator[None]:
+    """Translate a full disk or quota into DiskFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFull from error
+        raise
