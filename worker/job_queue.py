@@ -5,7 +5,6 @@ RQ's own record of a job may be lost or stale at any time; `job_store` has the t
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Any, TypeAlias
 
 from redis import Redis
 from rq import Queue, worker_registration
-from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
@@ -27,8 +25,6 @@ from worker.job_attempts import JobAttempts
 from worker.store import reaching, text_fields, texts
 
 __all__ = ["AttemptTimedOut", "JobQueue", "TaskJob", "WorkerState", "rq_id", "rq_queue", "task_of"]
-
-log = logging.getLogger(__name__)
 
 ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
 QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
@@ -117,14 +113,6 @@ class JobQueue:
             queued = rq.get_job_ids()
         tasks = (task_of(name.split(":")[0]) for name in (*queued, *started))
         return frozenset(task for task in tasks if task is not None)
-
-    def withdraw(self, task: Task, queue: QueueName) -> None:
-        """Take a delivered task back out of RQ, if no worker has it yet."""
-        with reaching():
-            try:
-                TaskJob.fetch(rq_id(task), connection=self._redis, serializer=JSONSerializer).delete()
-            except NoSuchJobError:
-                log.info("nothing to withdraw", extra={"task": task.id, "queue": queue})
 
     def workers(self) -> Sequence[WorkerState]:
         """The workers that have registered and not died, by name."""
