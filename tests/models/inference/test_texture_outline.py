@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.inference.texture_outline import cleaned
+
+SKIN, HAIR, WALL = (205, 165, 145), (50, 40, 35), (205, 210, 212)
+ANGLES = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+OUTLINE = (112 + 90 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)).astype(np.float32)
+
+
+@pytest.fixture
+def texture() -> NDArray[np.uint8]:
+    """A round face of plain skin before a grey wall."""
+    canvas = np.full((224, 224, 3), WALL, np.uint8)
+    return np.asarray(cv2.circle(canvas, (112, 112), 90, SKIN, -1), np.uint8)
+
+
+def distance(texture: NDArray[np.uint8], x: int, y: int, colour: tuple[int, int, int]) -> int:
+    return int(np.abs(texture[y, x].astype(int) - colour).max())
+
+
+def test_skin_goes_on_past_the_outline(texture: NDArray[np.uint8]) -> None:
+    assert distance(cleaned(texture, OUTLINE), 206, 112, SKIN) < 6
+
+
+def test_the_wall_inside_the_outline_becomes_skin(texture: NDArray[np.uint8]) -> None:
+    texture[100:124, 190:203] = WALL
+    assert distance(cleaned(texture, OUTLINE), 196, 112, SKIN) < 12
+
+
+def test_hair_at_the_temple_belongs_to_the_face(texture: NDArray[np.uint8]) -> None:
+    texture[60:84, 170:190] = HAIR
+    assert distance(cleaned(texture, OUTLINE), 178, 72, HAIR) < 12
+
+
+def test_the_middle_of_the_face_is_not_touched(texture: NDArray[np.uint8]) -> None:
+    texture[80:140, 80:140] = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)
+    assert np.array_equal(cleaned(texture, OUTLINE)[80:140, 80:140], texture[80:140, 80:140])
