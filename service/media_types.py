@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-HEAD_BYTES = 4096
+_BOXES_BYTES = 4096  # of an AVIF's head, where its sizes are
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif")
 VIDEO_TYPES = ("video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "video/x-msvideo", "video/mp2t")
@@ -255,7 +255,7 @@ def _tiff(file: BinaryIO) -> ImageHeader:
 
 
 def _avif(file: BinaryIO) -> ImageHeader:
-    head = file.read(HEAD_BYTES)
+    head = file.read(_BOXES_BYTES)
     sizes = []
     at = head.find(b"ispe")
     while 0 <= at <= len(head) - 16:

@@ -200,12 +200,12 @@ def _drop_input(parts: Parts, wanted: Submission, stored: MediaRecord | None) ->
 
 def _after_admission(parts: Parts, caller: Caller, admission: Admission) -> None:
     job = admission.job
-    for identity_id in sorted(job.payload.identities()):
-        parts.audit.append("identity.used", caller.tenant, caller.key_id, identity_id, job=job.id)
     try:
         parts.queue.deliver(QUEUE_OF[job.kind])
     except StoreError:
         log.warning("delivery is left to the reconciler", extra={"job": job.id})  # accepted all the same
+    for identity_id in sorted(job.payload.identities()):  # after the delivery, so that a worker need not wait for it
+        parts.audit.append("identity.used", caller.tenant, caller.key_id, identity_id, job=job.id)
 
 
 async def _answer(parts: Parts, request: Request, admission: Admission) -> Response:
@@ -216,9 +216,14 @@ async def _answer(parts: Parts, request: Request, admission: Admission) -> Respo
     if wait_s is not None:
         job = await _wait(parts, job, wait_s)
         headers["Preference-Applied"] = f"wait={wait_s}"
-    position = await to_thread.run_sync(parts.jobs.queue_position, job)
-    view = job_view(job, parts.settings.public_url, position)
+    view = await view_of(parts, job)
     return job_response(view, job, 200 if job.final and wait_s is not None else 202, **headers)
+
+
+async def view_of(parts: Parts, job: JobRecord) -> schemas.Job:
+    """Return a job's body, with its place in the queue while it waits."""
+    position = await to_thread.run_sync(parts.jobs.queue_position, job) if job.status == "queued" else None
+    return job_view(job, parts.settings.public_url, position)
 
 
 async def _wait(parts: Parts, job: JobRecord, wait_s: int) -> JobRecord:

@@ -13,7 +13,6 @@ from anyio import to_thread
 from service import schemas
 from service.job_views import at
 from service.media_types import (
-    HEAD_BYTES,
     SUFFIXES,
     HeaderError,
     TooManyFramesError,
@@ -172,12 +171,12 @@ async def inline(text: str, max_bytes: int) -> AsyncIterator[bytes]:
 
 async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Join small chunks; the first one yielded is long enough to be judged, if the file is."""
-    waiting, enough = b"", HEAD_BYTES
+    waiting = b""
     async for chunk in chunks:
         waiting += chunk
-        if len(waiting) >= enough:
+        if len(waiting) >= _WRITE_BYTES:
             yield waiting
-            waiting, enough = b"", _WRITE_BYTES
+            waiting = b""
     if waiting:
         yield waiting
 

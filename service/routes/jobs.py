@@ -20,6 +20,7 @@ from service.openapi import PREFER, header, problems, success
 from service.paging import next_link
 from service.parts import Parts, parts_of
 from service.problems import ServiceError
+from service.submission import view_of
 from worker.contract import JobKind, JobRecord, Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -204,9 +205,3 @@ async def delete_job(job_id: str, caller: Writer, parts: InParts) -> Response:
 async def find_job(parts: Parts, job_id: str, caller: Caller) -> JobRecord:
     """Return the caller's job; another tenant's answers as an unknown one."""
     return await to_thread.run_sync(parts.jobs.get, job_id, caller.tenant)
-
-
-async def view_of(parts: Parts, job: JobRecord) -> schemas.Job:
-    """Return a job's body with its place in the queue."""
-    position = await to_thread.run_sync(parts.jobs.queue_position, job)
-    return job_view(job, parts.settings.public_url, position)
