@@ -140,10 +140,12 @@ def warp(image: RgbImage, matrix: Affine, size: int) -> RgbImage:
     return np.asarray(moved, np.uint8)
 
 
-def prepare(shared: Path, graphs: Path, canonical: CanonicalFace, folder: Path) -> None:
+def prepare(
+    shared: Path, graphs: Path, canonical: CanonicalFace, folder: Path, splits: tuple[str, ...] = ("train", "eval")
+) -> None:
     """Write the arrays of a `FaceSet`; `graphs` holds face_mesh.onnx and encoder.onnx of the open pack."""
     folder.mkdir(parents=True, exist_ok=True)
-    faces = portraits(shared)
+    faces = [face for face in portraits(shared) if face.split in splits]
     factory = SessionFactory("cpu", 2)
     mesh_network = FaceMesh(factory.open(graphs / "face_mesh.onnx"))
     encoder = factory.open(graphs / "encoder.onnx")
@@ -200,7 +202,8 @@ def _describe(crop: RgbImage, mesh: Landmarks, canonical: CanonicalFace) -> dict
 
 def _save(folder: Path, faces: list[Portrait], arrays: dict[str, Array], canonical: CanonicalFace) -> None:
     splits = np.array([face.split for face in faces] * 2)
-    mean = arrays["embeddings"][splits == "train"].mean(0)
+    trained_on = splits == "train" if "train" in splits else splits == "eval"
+    mean = arrays["embeddings"][trained_on].mean(0)
     arrays["embeddings"] = centred(arrays["embeddings"], mean)
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)

@@ -26,7 +26,7 @@ from models.inference.face_texture import CanonicalFace, Placed
 from models.inference.session import SessionFactory
 from models.networks.iim import one_identity
 from models.training import measures
-from models.training.dataset import CANONICAL, FaceSet, mesh_in, shared_folder
+from models.training.dataset import CANONICAL, CANVAS, FaceSet, mesh_in, shared_folder
 from models.training.teacher import Source, composite, teach
 from models.training.train import Student, TrainConfig
 
@@ -92,26 +92,37 @@ class Evaluation:
 
     def measure(self, render: Render) -> Figures:
         """Return the figures of a candidate over all pairs."""
-        return self._summary([self._measure_pair(pair, render) for pair in self.pairs])
+        return self.summary([self.judge(pair, self._rendered(pair, render)) for pair in self.pairs])
 
-    def _measure_pair(self, pair: Pair, render: Render) -> dict[str, Any]:
-        target = self.faces.swap_crop(pair.target)
-        placed = self._place(pair, target)
-        ours, mask = render(pair.source, target, placed)
-        canvas = self._paste(ours, mask, pair.target)
-        mesh, wanted = mesh_in(self.mesh, canvas), mesh_in(self.mesh, self.faces.crops[pair.target])
+    def judge(self, pair: Pair, ours: RgbImage) -> dict[str, Any]:
+        """Return what is measured of one swap, pasted into the target's 288 px crop file."""
+        theirs = self.faces.crops[pair.target]
+        mask = self._canvas_mask(pair)
+        mesh, wanted = mesh_in(self.mesh, ours), mesh_in(self.mesh, theirs)
         return {
-            "embedding": self.encoder.embed([canvas])[0],
-            "target_embedding": self.encoder.embed([self.faces.crops[pair.target]])[0],
+            "embedding": self.encoder.embed([ours])[0],
+            "target_embedding": self.encoder.embed([theirs])[0],
             "person": self.sources.index(pair.source),
             "landmarks": measures.landmark_distance(mesh, wanted),
             "mouth": measures.mouth_error(mesh, wanted),
-            "detail": measures.detail(ours, placed.mask),
-            "target_detail": measures.detail(target, placed.mask),
-            "outside": measures.outside_error(ours, target, placed.mask),
-            "colour": measures.colour_shift(ours, target, placed.mask),
-            "light": measures.light_shift(ours, target, placed.mask),
+            "detail": measures.detail(ours, mask),
+            "target_detail": measures.detail(theirs, mask),
+            "outside": measures.outside_error(ours, theirs, mask),
+            "colour": measures.colour_shift(ours, theirs, mask),
+            "light": measures.light_shift(ours, theirs, mask),
         }
+
+    def _rendered(self, pair: Pair, render: Render) -> RgbImage:
+        target = self.faces.swap_crop(pair.target)
+        return self._paste(*render(pair.source, target, self._place(pair, target)), pair.target)
+
+    def _canvas_mask(self, pair: Pair) -> Mask:
+        target = self.faces.swap_crop(pair.target)
+        mask = self._place(pair, target).mask
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(
+            cv2.warpAffine(mask, self.faces.to_crop[pair.target], (CANVAS, CANVAS), flags=flags), np.float32
+        )
 
     def _place(self, pair: Pair, target: RgbImage) -> Placed:
         source = self.source(pair.source)
@@ -126,7 +137,8 @@ class Evaluation:
         weight = cv2.warpAffine(mask, back, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)[..., None]
         return np.asarray(np.clip(canvas + (face - canvas) * weight + 0.5, 0, 255), np.uint8)
 
-    def _summary(self, rows: list[dict[str, Any]]) -> Figures:
+    def summary(self, rows: list[dict[str, Any]]) -> Figures:
+        """Return the figures of judged swaps."""
         embeddings, persons = np.stack([r["embedding"] for r in rows]), np.array([r["person"] for r in rows])
         similar = embeddings @ self.gallery_embeddings.T
         to_target = (embeddings * np.stack([r["target_embedding"] for r in rows])).sum(1)
