@@ -63,7 +63,7 @@ class SwapVideo:
             return None
         path = context.work / f"pictures{PART_SUFFIX}"
         part = self._swap(context, plan.segments[0], path, settings, Survey(), plan.frames)
-        return self._join(context, plan, [path], [part], settings)
+        return self._join(context, plan, [path], [part], settings, counted=part["frames"])
 
     def _fan_out(self, context: JobContext, plan: FilmPlan) -> None:
         def watch(count: int) -> None:
@@ -121,12 +121,14 @@ class SwapVideo:
         paths: Sequence[Path],
         parts: Sequence[Mapping[str, Any]],
         settings: FilmSettings,
+        counted: int = 0,
     ) -> Outcome:
+        """Joining adds nothing to the `counted` frames of this task; reporting them is how a cancellation is heard."""
         people = merge_rows([part["people"] for part in parts])
         require_somebody(people)
         require_quality(people, context.job.payload.options.min_quality)
         output = context.work / f"film.{settings.format}"
-        mux = join_segments(context.input, plan, paths, output, settings)
+        mux = join_segments(context.input, plan, paths, output, settings, lambda _: context.progress(counted))
         picture = PictureFormat.of(probe_video(context.input, self.limits), settings.max_side)
         return Outcome(
             file=output,

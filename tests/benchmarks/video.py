@@ -82,7 +82,8 @@ def encoded(path: Path, frames: Iterator[VideoFrame], rate: Fraction, options: d
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate, options=options)
         for index, frame in enumerate(frames):
-            stream.width, stream.height = frame.width, frame.height
+            if index == 0:
+                stream.width, stream.height = frame.width, frame.height
             frame.pts, frame.time_base, frame.pict_type = index, 1 / rate, 0
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -194,7 +195,7 @@ def peak_mib(source: Path) -> float:
     paths = [source.with_suffix(f".{segment.index}.nut") for segment in plan.segments]
     for segment, path in zip(plan.segments, paths, strict=True):
         swap_segment(source, segment, path, swapper(), settings, lambda _: None)
-    join_segments(source, plan, paths, source.with_suffix(".out.mp4"), settings)
+    join_segments(source, plan, paths, source.with_suffix(".out.mp4"), settings, lambda _: None)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -54,11 +54,14 @@ def mux_film(
     picture: PictureFormat,
     audio: Literal["copy", "drop"],
     limits: VideoLimits,
+    watch: Callable[[int], None],
 ) -> MuxReport:
     """Write the film: the segments' pictures, and every track of `source` that `format` can hold.
 
-    Raises DamagedMedia when the source cannot be opened.
+    `watch` gets the number of frames written, often; what it raises ends the work. Raises DamagedMedia when the
+    source cannot be opened.
     """
+    frames = 0
     with (
         open_copied(source, limits) as copied,
         av.open(str(output), "w", format=_MUXERS[format], container_options=_options(format, picture)) as film,
@@ -70,9 +73,11 @@ def mux_film(
             copied.mux_until(film, float(packet.dts * picture.time_base) if packet.dts is not None else 0.0)
             packet.stream = stream
             film.mux(packet)
+            frames += 1
+            watch(frames)
         copied.mux_until(film, float("inf"))
     notes = (*copied.notes, *_rounding(format, picture))
-    return MuxReport(sum(len(times) for times in shown_times(segments, picture.time_base)), tuple(copied.copied), notes)
+    return MuxReport(frames, tuple(copied.copied), notes)
 
 
 def timed_packets(segments: Sequence[Segment], time_base: Fraction, origin: int) -> Iterator[Packet[VideoStream]]:

@@ -79,7 +79,12 @@ def swap_segment(
 
 
 def join_segments(
-    source: Path, plan: FilmPlan, paths: Sequence[Path], output: Path, settings: FilmSettings
+    source: Path,
+    plan: FilmPlan,
+    paths: Sequence[Path],
+    output: Path,
+    settings: FilmSettings,
+    watch: Callable[[int], None],
 ) -> MuxReport:
     """Write the film from its swapped segments, in the plan's order, and the source's other tracks."""
     info = probe_video(source, settings.limits)
@@ -91,6 +96,7 @@ def join_segments(
         picture=PictureFormat.of(info, settings.max_side),
         audio=settings.audio,
         limits=settings.limits,
+        watch=watch,
     )
 
 

@@ -194,7 +194,7 @@ def run_film(source: Path, directory: Path, **settings: object) -> Film:
         for segment, path in zip(plan.segments, paths, strict=True)
     ]
     output = directory / f"film.{film.format}"
-    return Film(output, plan, outcomes, join_segments(source, plan, paths, output, film), swapper)
+    return Film(output, plan, outcomes, join_segments(source, plan, paths, output, film, lambda _: None), swapper)
 
 
 def steady(count: int, rate: Fraction, time_base: Fraction) -> list[int]:

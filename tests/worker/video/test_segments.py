@@ -71,7 +71,7 @@ def test_segments_made_in_any_order_give_the_same_film(source: Path, tmp_path: P
         for segment in plan.segments[::order]:
             swap(source, plan, segment.index, paths[segment.index], settings)
         films.append(tmp_path / f"{name}.mp4")
-        join_segments(source, plan, paths, films[-1], settings)
+        join_segments(source, plan, paths, films[-1], settings, lambda _: None)
     assert films[0].read_bytes() == films[1].read_bytes()
     assert times_of(films[0]) == times_of(source)
     assert packets_of(films[0], "audio") == packets_of(source, "audio")
