@@ -258,6 +258,25 @@ def test_a_film_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
     assert (done.status, done.progress.done, done.progress.total) == ("succeeded", 30, 30)
 
 
+def test_a_long_film_does_not_hold_up_a_later_one(store: Redis) -> None:
+    jobs = JobStore(store, JobLimits(window=1))
+    attempts, steps = JobAttempts(jobs), [f"s{index:03d}" for index in range(6)]
+    films, done = [jobs.admit(analysis(store)).job.id], []
+    for _ in range(14):  # one worker: two films of six parts, each with its beginning
+        task = deliver_one(attempts)
+        attempts.begin(task, "w1")
+        if task.step is None:
+            attempts.fan_out(task, steps, "{}", total=60, unit="frame", in_flight=2)
+        else:
+            attempts.finish_part(task, "{}")
+            done.append(films.index(task.job_id))
+        if len(done) == 2 and len(films) == 1:
+            films.append(jobs.admit(analysis(store)).job.id)
+    turn = done.index(1)
+    assert turn <= 5  # only what was already in flight comes before
+    assert sorted(done[turn : turn + 4]) == [0, 0, 1, 1]
+
+
 def test_jobs_are_listed_newest_first_in_pages(store: Redis, jobs: JobStore) -> None:
     ids = []
     for moment in range(5):

@@ -17,7 +17,7 @@ import pytest
 
 from tests.worker.workers import ROOT, Bench, child_pid, eventually, kill_tree
 from worker.child_process import PASSED_ON
-from worker.contract import Task
+from worker.contract import JobPayload, JobRequest, Task
 from worker.errors import QuotaExceeded
 from worker.identity_store import IdentityRecord
 from worker.ids import new_id
@@ -167,6 +167,17 @@ def test_a_deaf_job_that_is_canceled_is_killed(bench: Bench) -> None:
     bench.shop.store.request_cancel(job.id)
     assert bench.wait_for(job, timeout_s=4).status == "canceled"
     assert bench.wait_for(bench.submit()).status == "succeeded"
+    assert outputs(bench, job.id) == []
+
+
+def test_a_running_job_past_its_deadline_expires(bench: Bench) -> None:
+    bench.start_worker()
+    payload = JobPayload(kind="analysis", tenant="acme", input_id=bench.upload())
+    request = JobRequest(payload, deadline_s=2.0, metadata={"sleep_s": 30, "steps": 300})
+    job = bench.shop.store.admit(request).job
+    ended = bench.wait_for(job, timeout_s=8)
+    assert ended.error is not None
+    assert (ended.status, ended.error.code) == ("expired", "deadline_exceeded")
     assert outputs(bench, job.id) == []
 
 

@@ -1,0 +1,101 @@
+"""What one tick of housekeeping brings back, without a worker in sight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from worker.contract import JobPayload, JobRecord, JobRequest, Task
+from worker.identity_store import IdentityStore
+from worker.job_attempts import JobAttempts
+from worker.job_queue import JobQueue
+from worker.job_store import JobStore
+from worker.jobs import Workshop
+from worker.media_store import MediaStore
+from worker.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def shop(store: Redis, tmp_path: Path, clock: Clock) -> Workshop:
+    jobs = JobStore(store, clock=clock)
+    attempts = JobAttempts(jobs, clock)
+    media, identities = MediaStore(tmp_path / "media", store, clock), IdentityStore(store, clock=clock)
+    return Workshop(jobs, attempts, media, identities, JobQueue(store, attempts))
+
+
+@pytest.fixture
+def reconciler(shop: Workshop, clock: Clock) -> Reconciler:
+    return Reconciler("leader", shop, clock)
+
+
+def admitted(shop: Workshop, deadline_s: float | None = None) -> JobRecord:
+    payload = JobPayload(kind="analysis", tenant="acme")
+    return shop.store.admit(JobRequest(payload, deadline_s=deadline_s)).job
+
+
+def test_one_leads_until_it_is_gone(shop: Workshop, reconciler: Reconciler, clock: Clock, store: Redis) -> None:
+    other = Reconciler("other", shop, clock)
+    assert reconciler.tick()
+    assert not other.tick()
+    assert reconciler.tick()
+    assert 0 < store.pttl("lk:leader") <= LEADER_TTL_MS
+    store.delete("lk:leader")  # as its end does after the TTL
+    assert other.tick()
+    assert not reconciler.tick()
+
+
+def test_an_accepted_job_that_nobody_enqueued_is_delivered(shop: Workshop, reconciler: Reconciler) -> None:
+    job = admitted(shop)
+    assert shop.queue.held("video") == frozenset()
+    reconciler.tick()
+    assert shop.queue.held("video") == {Task(job.id, 1)}
+
+
+def test_a_delivery_lost_on_its_way_is_made_again_when_it_was_missed_twice(
+    shop: Workshop, reconciler: Reconciler
+) -> None:
+    job = admitted(shop)
+    assert shop.attempts.next_deliveries("video") == [Task(job.id, 1)]  # and the process dies before RQ has it
+    reconciler.tick()
+    assert shop.queue.held("video") == frozenset()
+    reconciler.tick()
+    assert shop.queue.held("video") == {Task(job.id, 2)}
+
+
+def test_what_is_held_is_left_alone(shop: Workshop, reconciler: Reconciler) -> None:
+    job = admitted(shop)
+    for _ in range(4):
+        reconciler.tick()
+    assert shop.queue.held("video") == {Task(job.id, 1)}
+
+
+def test_a_job_past_its_deadline_is_ended(shop: Workshop, reconciler: Reconciler, clock: Clock) -> None:
+    job = admitted(shop, deadline_s=5)
+    clock.now += 6
+    reconciler.tick()
+    assert shop.store.get(job.id).status == "expired"
+
+
+def test_a_cancellation_whose_worker_died_is_settled(shop: Workshop, reconciler: Reconciler, clock: Clock) -> None:
+    job = admitted(shop)
+    (task,) = shop.attempts.next_deliveries("video")
+    shop.attempts.begin(task, "gone")
+    assert shop.store.request_cancel(job.id).status == "canceling"
+    clock.now += CANCEL_GRACE_S + 0.1
+    reconciler.tick()
+    assert shop.store.get(job.id).status == "canceled"
