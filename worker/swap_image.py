@@ -10,7 +10,8 @@ from typing import Any
 from models.inference.engine import FaceReport, FaceSwapEngine
 from models.inference.errors import FaceNotFoundError
 from worker.casting import Casting, swap_options
-from worker.errors import IdentityErased, JobFailure, UnknownIdentity
+from worker.durable_files import noticing_full_disk
+from worker.errors import JobFailure
 from worker.images import ENCODED, ImageLimits, decode_image, encode_image, fit_within
 from worker.jobs import JobContext, Outcome
 
@@ -36,7 +37,7 @@ class SwapImage:
         with timed(timings, "decode_ms"):
             picture = decode_image(context.input, self._limits)
         context.progress(0, 1, "image")
-        with timed(timings, "cast_ms"), naming_lost_identities():
+        with timed(timings, "cast_ms"):
             assignments = self._casting.assignments(payload)
         with timed(timings, "swap_ms"):
             try:
@@ -52,7 +53,8 @@ class SwapImage:
             body = encode_image(shown, alpha, format=format, quality=quality, icc_profile=picture.icc_profile)
         context.progress(1, 1, "image")
         file = context.work / f"picture.{format}"
-        file.write_bytes(body)
+        with noticing_full_disk():
+            file.write_bytes(body)
         height, width = shown.shape[:2]
         report = {"faces": faces_report(swapped.faces), "notes": list(picture.notes)}
         return Outcome(file, f"image/{format}", f".{format}", width, height, 1, report, timings)
@@ -81,12 +83,3 @@ def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
         yield
     finally:
         timings[stage] = timings.get(stage, 0.0) + (time.perf_counter() - began) * 1e3
-
-
-@contextmanager
-def naming_lost_identities() -> Iterator[None]:
-    """Translate an identity that went after admission into the job's failure."""
-    try:
-        yield
-    except (IdentityErased, UnknownIdentity) as error:
-        raise JobFailure("identity_erased", "An identity of this job was erased.") from error
