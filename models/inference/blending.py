@@ -47,9 +47,11 @@ def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
 
 def match_colour(face: RgbImage, target: RgbImage, mask: Mask, strength: float) -> RgbImage:
     """Return the face with its mean and spread inside the mask pulled to the target's by `strength` 0..1."""
+    if strength <= 0:
+        return face
     weight = _shrunk(mask).reshape(-1, 1)
     total = float(weight.sum())
-    if strength <= 0 or total < 1:
+    if total < 1:
         return face
     own, wanted = (_shrunk(image).reshape(-1, 3).astype(np.float32) for image in (face, target))
     own_mean, wanted_mean = ((pixels * weight).sum(axis=0) / total for pixels in (own, wanted))

@@ -58,7 +58,7 @@ class FaceTracker:
     _samples: Plane | None = field(default=None, init=False)
     _frames_since_detection: int = field(default=0, init=False)
     _frames_since_loss: int = field(default=SEARCH_FRAMES, init=False)
-    _next_tile: int = field(default=0, init=False)
+    _checks: int = field(default=0, init=False)
 
     def update(self, frame: Frame) -> list[TrackedFace]:
         """Return the faces of the next frame, left to right, with unfiltered landmarks."""
@@ -73,9 +73,7 @@ class FaceTracker:
             self._drop_doubles()
             self._frames_since_loss = 0 if len(self._tracks) < before else self._frames_since_loss + 1
             if self._is_detection_due():
-                # Small faces come and go slowly: one tile at a time is soon enough.
-                self._detect(frame, [self._next_tile])
-                self._next_tile += 1
+                self._check(frame)
         self._settle_doubts(frame)
         for track in self._tracks:
             track.person.box, track.person.shot = track.face.box, self.shot
@@ -118,6 +116,11 @@ class FaceTracker:
             return True
         is_searching = self._frames_since_loss < SEARCH_FRAMES
         return self._frames_since_detection >= (SEARCH_EVERY if is_searching else CHECK_EVERY)
+
+    def _check(self, frame: Frame) -> None:
+        """Look over the frame; and at every third time into one tile: small faces come and go slowly."""
+        self._checks += 1
+        self._detect(frame, [self._checks // 3] if self._checks % 3 == 0 else [])
 
     def _detect(self, frame: Frame, tiles: Sequence[int]) -> None:
         self._frames_since_detection = 0
