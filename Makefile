@@ -6,7 +6,11 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c requireme
 DATA := $(or $(LIKENESS_DATA_DIR),var)
 PACK := $(or $(LIKENESS_PACKS_DIR),$(DATA)/packs)/open/pack.toml
 
-.PHONY: setup demo up check test bar bench clean
+TRAINING := $(DATA)/training
+RUN ?= main
+IMAGES ?= 16000
+
+.PHONY: train train-stop train-status setup demo up check test bar bench clean
 
 setup: $(VENV)/cpu.stamp $(PACK)
 
@@ -31,6 +35,25 @@ bar: $(VENV)/test.stamp $(PACK)
 bench: $(VENV)/test.stamp $(PACK)
 	@$(PY) -m tests.benchmarks bench
 
+train: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz
+	@if kill -0 $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "already training"; else \
+		nohup nice -n 19 $(PY) -m models.training.train --run $(RUN) --images $(IMAGES) --folder $(TRAINING) \
+			--encoder $(DATA)/packs/open/encoder.onnx >> $(TRAINING)/train.log 2>&1 & \
+		echo $$! > $(TRAINING)/train.pid; echo "training $(RUN): make train-status"; fi
+
+train-stop:
+	@if kill $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "state is being written"; \
+		else echo "no training is running"; fi
+
+train-status:
+	@if kill -0 $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "training"; else echo "stopped"; fi
+	@tail -n 3 $(TRAINING)/train.log
+	@tail -n 3 $(TRAINING)/evaluations.csv
+
+$(TRAINING)/faces/labels.npz: | $(VENV)/train.stamp $(PACK)
+	@echo "preparing the training faces (two minutes)"
+	@$(PY) -m models.training.dataset --graphs $(DATA)/packs/open --out $(TRAINING)/faces
+
 clean:
 	rm -rf $(VENV) build likeness.egg-info
 
@@ -48,6 +71,11 @@ $(VENV)/test.stamp: pyproject.toml requirements.lock | $(PY)
 	@echo "installing the service's packages and what tests it"
 	@$(INSTALL) '.[cpu,test]'
 	@touch $@ $(VENV)/cpu.stamp
+
+$(VENV)/train.stamp: pyproject.toml requirements.lock | $(PY)
+	@echo "installing what training needs"
+	@$(INSTALL) '.[cpu,train]'
+	@touch $@
 
 $(PACK): models/packs/open.toml | $(VENV)/cpu.stamp
 	@$(PY) -m models pull open

@@ -26,6 +26,7 @@ from models.inference.face_mesh import FaceMesh, RegionOfInterest
 from models.inference.face_texture import CanonicalFace
 from models.inference.session import SessionFactory
 from models.inference.still_frame import StillFrame
+from models.inference.texture_outline import cleaned
 
 log = logging.getLogger(__name__)
 
@@ -188,13 +189,14 @@ def mesh_in(network: FaceMesh, crop: RgbImage) -> Landmarks:
 def _describe(crop: RgbImage, mesh: Landmarks, canonical: CanonicalFace) -> dict[str, Array]:
     to_crop = swap_crop_matrix(mesh)
     texture = canonical.texture(crop, mesh)
-    grey = cv2.cvtColor(texture.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    pixels = cleaned(texture.pixels, canonical.mesh[:, :2] * canonical.scale + canonical.offset)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2))[canonical.mask > 127].mean()
     return {
         "crops": crop,
         "meshes": transform(mesh, to_crop),
         "to_crop": to_crop,
-        "textures": texture.pixels,
+        "textures": pixels,
         "weights": np.asarray((texture.weight[canonical.mask > 127] > 0.3).mean(), np.float32),
         "sharpness": np.asarray(detail, np.float32),
     }

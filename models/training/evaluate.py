@@ -26,6 +26,7 @@ from models.inference.face_texture import CanonicalFace, Placed
 from models.inference.session import SessionFactory
 from models.networks.iim import one_identity
 from models.training import measures
+from models.training.curves import draw_curves
 from models.training.dataset import CANONICAL, CANVAS, FaceSet, mesh_in, shared_folder
 from models.training.teacher import Source, composite, teach
 from models.training.train import Student, TrainConfig
@@ -229,6 +230,8 @@ def main() -> None:
     if found.candidate != "teacher":
         student, images = load_student(found.folder / "runs" / found.candidate)
         render = student_render(student, faces)
+        run = found.folder / "runs" / found.candidate
+        draw_curves(run / "curve.csv", run / "curve.png")
     figures = evaluation.measure(render)
     record(found.folder / "evaluations.csv", found.candidate, images, figures)
     sheet = found.sheet or found.folder / f"{found.candidate}.png"

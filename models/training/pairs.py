@@ -45,8 +45,7 @@ class Batch:
     """One step's material, `identities` x `targets` samples, identities outermost; images RGB float32 in 0..1.
 
     target, texture, truth [n, 3, 224, 224]; mask [n, 1, 224, 224]; embeddings [identities, 128];
-    real [n]: 1 where the truth is a photograph, 0 where it is the teacher's; trust [n]: the free labels of how good
-    the teacher's sample is, 0..1.
+    real [n]: 1 where the truth is a photograph, 0 where it is the teacher's.
     """
 
     target: Tensor
@@ -55,7 +54,6 @@ class Batch:
     mask: Tensor
     embeddings: Tensor
     real: Tensor
-    trust: Tensor
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
@@ -68,7 +66,6 @@ class Sample:
     truth: RgbImage
     mask: Array
     real: float
-    trust: float
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,6 @@ class PairMaker:
             mask=torch.from_numpy(np.stack([s.mask for s in samples])[:, None].astype(np.float32)),
             embeddings=torch.from_numpy(np.stack([embedding for embedding, _ in groups])),
             real=torch.tensor([s.real for s in samples]),
-            trust=torch.tensor([s.trust for s in samples]),
         )
 
     def batches(self, first: int) -> Iterator[Batch]:
@@ -134,10 +130,8 @@ class PairMaker:
         real = (target_row != row and kind == "same") or kind == "self"
         shown = self._someone_else(target_row, target, mesh, rng) if real else target
         swap, placed = teach(self.canonical, source, shown, mesh)
-        gap = abs(float(self.faces.yaws[row] - self.faces.yaws[target_row]))
-        trust = float(np.exp(-((gap / 25) ** 2))) * float(np.clip(self.faces.weights[row] / 0.9, 0, 1))
         truth = target if real else swap
-        return Sample(shown, placed.texture, truth, placed.mask, float(real), 1.0 if real else trust)
+        return Sample(shown, placed.texture, truth, placed.mask, float(real))
 
     def _someone_else(self, row: int, target: RgbImage, mesh: Landmarks, rng: Generator) -> RgbImage:
         """Return the photograph with a stranger's face: shown itself, the net would learn to copy what it is shown."""

@@ -26,12 +26,15 @@ from models.inference.face_texture import CanonicalFace
 from models.networks.discriminator import PatchDiscriminator
 from models.networks.idn import IDN
 from models.networks.iim import OpenIIM, one_identity
+from models.networks.quality_scorer import load_quality_scorer
 from models.training import losses
 from models.training.dataset import CANONICAL, FaceSet
 from models.training.pairs import Batch, PairMaker, PairMix
+from models.training.quality import SCORER
 
 Module = TypeVar("Module", bound=nn.Module)
 
+GOOD_ALPHA = 0.4  # of a good teacher sample, whose weight is to be about one
 PARTS = ("texture", "iim", "same", "adversarial", "reweighting")
 
 
@@ -110,6 +113,7 @@ class Trainer:
         self.judge_optimiser = torch.optim.Adam(self.judge.parameters(), 4e-4, betas=(0.0, 0.99))
         self.encoder = losses.face_encoder(encoder, faces.embedding_mean).to(device)
         mix = config.mix if config.uses("same") else replace(config.mix, same=0.0)
+        self.quality = load_quality_scorer(SCORER).to(device)
         self.pairs = PairMaker(faces, CanonicalFace.load(CANONICAL), mix, config.seed)
         self.steps = 0
 
@@ -147,10 +151,7 @@ class Trainer:
         with torch.no_grad():
             z_truth, wanted = self.encoder(batch.truth)
         z_source = batch.embeddings.repeat_interleave(self.config.mix.targets, 0)
-        alpha = losses.teacher_quality(z_source, z_truth, batch.trust)
-        alpha = torch.where(batch.real > 0, self.config.weights.real, alpha / 0.6)  # cos^2 of good samples is about .6
-        if not self.config.uses("reweighting"):
-            alpha = torch.where(batch.real > 0, self.config.weights.real, 1.0)
+        alpha = self._alpha(batch, z_source, z_truth)
         terms = {
             "reconstruction": (alpha * losses.reconstruction(face, batch.truth, batch.mask)).mean(),
             "perceptual": (alpha * losses.perceptual(features, wanted)).mean(),
@@ -163,6 +164,14 @@ class Trainer:
                 _, wanted_seen = self.judge(_patch(batch.truth, self.steps))
             terms["adversarial"], terms["features"] = -verdict.mean(), losses.feature_matching(seen, wanted_seen)
         return terms
+
+    @torch.no_grad()
+    def _alpha(self, batch: Batch, z_source: Tensor, z_truth: Tensor) -> Tensor:
+        """Returns each sample's weight [n]: the paper's for teacher samples, a fixed one for photographs."""
+        if not self.config.uses("reweighting"):
+            return torch.where(batch.real > 0, self.config.weights.real, 1.0)
+        alpha = losses.teacher_quality(z_source, z_truth, self.quality(batch.truth)) / GOOD_ALPHA
+        return torch.where(batch.real > 0, self.config.weights.real, alpha)
 
     def _teach_judge(self, shown: Tensor, photographs: Tensor) -> Tensor:
         real, _ = self.judge(_patch(photographs, self.steps))
