@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from redis import Redis
 
 from worker.job_queue import QUEUES, JobQueue
@@ -86,6 +86,7 @@ class StoreCollector:
     def _counted(self) -> Iterator[Metric]:
         with reaching():
             stats = text_fields(self._redis.hgetall("lk:stats"))
+            stages = text_fields(self._redis.hgetall("lk:stages"))
             held_bytes: Reply = self._redis.get("lk:weights:bytes")
         ends = CounterMetricFamily("likeness_jobs_ended", "Jobs by how they ended.", labels=("status", "kind"))
         others = CounterMetricFamily("likeness_store_events", "Events counted by the store.", labels=("event",))
@@ -97,4 +98,14 @@ class StoreCollector:
                 others.add_metric((name,), float(count))
         held = GaugeMetricFamily("likeness_weight_cache_bytes", "Bytes of specialised weights in the store.")
         held.add_metric((), float(held_bytes or 0))
-        yield from (ends, others, held)
+        yield from (ends, others, held, _stage_times(stages))
+
+
+def _stage_times(stages: Mapping[str, str]) -> Metric:
+    times = SummaryMetricFamily("likeness_job_stage_seconds", "Time of jobs by stage.", labels=("kind", "stage"))
+    for name in sorted(stages):
+        kind, stage, member = name.split(":")
+        if member == "count":
+            total_ms = float(stages[f"{kind}:{stage}:sum"])
+            times.add_metric((kind, stage.removesuffix("_ms")), int(stages[name]), total_ms / 1000)
+    return times

@@ -10,6 +10,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pythonjsonlogger.json import JsonFormatter
 from starlette.datastructures import Headers, MutableHeaders
@@ -51,7 +52,13 @@ def note_tenant(tenant: str) -> None:
 
 
 def child_traceparent(received: str | None) -> str:
-    """Continue the caller's trace with a span of our own, or start a trace where the header is absent or malformed."""
+    """Continue the caller's trace with a span of our own, or start a trace where the header is absent or malformed.
+
+    Where an OpenTelemetry SDK is installed and configured, the span is the one it has begun for the request.
+    """
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        return f"00-{span.trace_id:032x}-{span.span_id:016x}-{int(span.trace_flags):02x}"
     found = _TRACEPARENT.fullmatch(received or "")
     trace_id, flags = (found[1], found[3]) if found else (secrets.token_hex(16), "01")
     return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"

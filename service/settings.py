@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     max_inline_bytes: int = Field(default=MIB, ge=1024)
     max_photo_bytes: int = Field(default=25 * MIB, ge=1024)
     max_upload_bytes: int = Field(default=1024 * MIB, ge=1024)
-    max_image_pixels: int = Field(default=50_000_000, ge=1)
+    max_image_pixels: int = Field(default=40_000_000, ge=1)  # what workers decode
     max_image_side_px: int = Field(default=16_384, ge=1)
     max_image_frames: int = Field(default=2_000, ge=1)
     max_video_pixels: int = Field(default=4096 * 2304, ge=1)

@@ -199,13 +199,14 @@ def _drop_input(parts: Parts, wanted: Submission, stored: MediaRecord | None) ->
 
 
 def _after_admission(parts: Parts, caller: Caller, admission: Admission) -> None:
+    """Hand the job over and note whom it uses; a failure here must not look like a refusal: the job is accepted."""
     job = admission.job
     try:
         parts.queue.deliver(QUEUE_OF[job.kind])
-    except StoreError:
-        log.warning("delivery is left to the reconciler", extra={"job": job.id})  # accepted all the same
-    for identity_id in sorted(job.payload.identities()):  # after the delivery, so that a worker need not wait for it
-        parts.audit.append("identity.used", caller.tenant, caller.key_id, identity_id, job=job.id)
+        for identity_id in sorted(job.payload.identities()):
+            parts.audit.append("identity.used", caller.tenant, caller.key_id, identity_id, job=job.id)
+    except StoreError as error:
+        log.error("store failed after admission", extra={"job": job.id, "code": error.code})
 
 
 async def _answer(parts: Parts, request: Request, admission: Admission) -> Response:
@@ -213,10 +214,14 @@ async def _answer(parts: Parts, request: Request, admission: Admission) -> Respo
     headers = {"Location": f"/v1/jobs/{job.id}"}
     if admission.replayed:
         headers["Idempotency-Replayed"] = "true"
-    if wait_s is not None:
-        job = await _wait(parts, job, wait_s)
-        headers["Preference-Applied"] = f"wait={wait_s}"
-    view = await view_of(parts, job)
+    try:
+        if wait_s is not None:
+            job = await _wait(parts, job, wait_s)
+            headers["Preference-Applied"] = f"wait={wait_s}"
+        view = await view_of(parts, job)
+    except (ServiceError, StoreError) as error:
+        log.warning("accepted without the wait", extra={"job": job.id, "code": error.code})
+        view = job_view(job, parts.settings.public_url)
     return job_response(view, job, 200 if job.final and wait_s is not None else 202, **headers)
 
 

@@ -29,6 +29,7 @@ def test_metrics_count_requests_jobs_and_the_backlog(live: LiveService, client: 
     assert 'likeness_queue_oldest_seconds{queue="image"}' in waiting
     assert 'likeness_jobs_ended_total{kind="swap_image",status="succeeded"}' in text
     assert "likeness_weight_cache_bytes" in text
+    assert 'likeness_job_stage_seconds_count{kind="swap_image",stage="total"}' in text
 
 
 def test_paths_of_strangers_do_not_become_labels(client: httpx.Client) -> None:

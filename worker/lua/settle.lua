@@ -39,7 +39,12 @@ for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
   redis.call('SREM', 'lk:media:' .. upload .. ':holds', a.job)
 end
 if a.dead then redis.call('ZADD', 'lk:dead', a.now, a.job) end
-redis.call('HINCRBY', 'lk:stats', ending .. ':' .. redis.call('HGET', job, 'kind'), 1)
+local kind = redis.call('HGET', job, 'kind')
+redis.call('HINCRBY', 'lk:stats', ending .. ':' .. kind, 1)
+for stage, ms in pairs(cjson.decode(fields.timings or '{}')) do
+  redis.call('HINCRBYFLOAT', 'lk:stages', kind .. ':' .. stage .. ':sum', ms)
+  redis.call('HINCRBY', 'lk:stages', kind .. ':' .. stage .. ':count', 1)
+end
 
 local function post(message, endpoint)
   redis.call('HSET', 'lk:outbox:' .. message, 'job', a.job, 'tenant', tenant, 'endpoint', endpoint, 'attempt', 0)
