@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from models.inference.engine import FaceSwapEngine
 from worker.casting import Casting, swap_options
+from worker.durable_files import noticing_full_disk
 from worker.jobs import JobContext, Outcome
 from worker.swap_animation import SwapAnimation, as_animation_format, require_somebody
 from worker.video.mux import MEDIA_TYPES, MuxReport
@@ -108,9 +109,10 @@ class SwapVideo:
         assignments = survey.resolve(self.casting.assignments(context.job.payload))
         options = swap_options(context.job.payload.options, measure_similarity=True)
         swapper = self.engine.sequence(assignments, options, people=survey.people)
-        outcome = swap_segment(
-            context.input, segment, path, swapper, settings, lambda done: context.progress(done, total)
-        )
+        with noticing_full_disk():
+            outcome = swap_segment(
+                context.input, segment, path, swapper, settings, lambda done: context.progress(done, total)
+            )
         context.progress(outcome.frames, total or outcome.frames)
         return _part_record(outcome)
 
@@ -128,7 +130,8 @@ class SwapVideo:
         require_somebody(people)
         require_quality(people, context.job.payload.options.min_quality)
         output = context.work / f"film.{settings.format}"
-        mux = join_segments(context.input, plan, paths, output, settings, lambda _: context.progress(counted))
+        with noticing_full_disk():
+            mux = join_segments(context.input, plan, paths, output, settings, lambda _: context.progress(counted))
         picture = PictureFormat.of(probe_video(context.input, self.limits), settings.max_side)
         return Outcome(
             file=output,

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 
+import cv2
+
 from models.inference.engine import FaceSwapEngine
 from models.inference.warm_up import warm_up
 from models.packs.store import load_pack
@@ -55,6 +57,7 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
         os.nice(REFINE_NICE)
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads would spin on cores that swaps need
         return RefineUseCases(RefineIdentity(pack, RefineBudget(settings.refine_s, settings.refine_threads)))
+    cv2.setNumThreads(settings.inference_threads)  # its own pool would fight decoder and encoder for the cores
     engine = FaceSwapEngine.load(pack, device=settings.device, threads=settings.inference_threads)
     warm_up(engine)
     casting = Casting(engine, open_workshop(settings).identities)

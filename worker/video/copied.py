@@ -1,4 +1,7 @@
-"""The tracks of the source that swapping does not touch: audio, subtitles, covers, chapters, metadata."""
+"""The tracks of the source that swapping does not touch: audio, subtitles, covers, chapters, metadata.
+
+Packets are copied. Only sound that the output's format cannot hold is encoded again, and the report says so.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from worker.video.audio import ConvertedSound
 from worker.video.probe import VideoLimits, main_stream, open_video
 
 # Containers that count time from wherever the broadcast happened to be; the others mean what they say.
@@ -27,6 +32,7 @@ class CopiedTracks:
         self._source = container
         self._main = main_stream(container)
         self._targets: dict[int, Stream] = {}
+        self._converted: dict[int, ConvertedSound] = {}
         self._last_dts: dict[int, int] = {}
         self._packets: Iterator[Packet[Any]] = iter(())
         self._waiting: Packet[Any] | None = None
@@ -56,9 +62,11 @@ class CopiedTracks:
                 self.notes.append("audio_dropped_as_asked")
             elif self._holds(film, stream):
                 self._add(film, stream)
+            elif isinstance(stream, AudioStream):
+                self._convert(film, stream)
             elif not self._is_chapter_track(stream):
                 self.notes.append(f"{stream.type}_track_left_out:{_codec(stream)}")
-        wanted = [stream for stream in self._source.streams if stream.index in self._targets]
+        wanted = [s for s in self._source.streams if s.index in self._targets or s.index in self._converted]
         self._packets = self._source.demux(wanted) if wanted else iter(())
 
     def mux_until(self, film: OutputContainer, time_s: float) -> None:
@@ -68,6 +76,12 @@ class CopiedTracks:
                 self._waiting = packet
                 return
             self._mux(film, packet)
+
+    def finish(self, film: OutputContainer) -> None:
+        """Copy what is left."""
+        self.mux_until(film, float("inf"))
+        for sound in self._converted.values():
+            film.mux(list(sound.convert(None)))
 
     def _next(self) -> Packet[Any] | None:
         if (waiting := self._waiting) is not None:
@@ -84,6 +98,9 @@ class CopiedTracks:
 
     def _mux(self, film: OutputContainer, packet: Packet[Any]) -> None:
         index = packet.stream_index
+        if index in self._converted:
+            film.mux(list(self._converted[index].convert(packet)))
+            return
         shift = round(self.origin_s / packet.time_base)
         packet.dts = (packet.dts or 0) - shift
         packet.pts = None if packet.pts is None else packet.pts - shift
@@ -104,6 +121,12 @@ class CopiedTracks:
         target.disposition = Disposition(stream.disposition)
         self._targets[stream.index] = target
         self.copied.append(f"{stream.type}:{_codec(stream)}")
+
+    def _convert(self, film: OutputContainer, stream: AudioStream) -> None:
+        sound = ConvertedSound(film, stream, self.origin_s)
+        sound.target.metadata.update(stream.metadata)
+        self._converted[stream.index] = sound
+        self.notes.append(sound.note)
 
     def _is_chapter_track(self, stream: Stream) -> bool:
         # QuickTime keeps chapter titles in a track of their own, which the muxer writes again from the chapters

@@ -75,7 +75,7 @@ def mux_film(
             film.mux(packet)
             frames += 1
             watch(frames)
-        copied.mux_until(film, float("inf"))
+        copied.finish(film)
     notes = (*copied.notes, *_rounding(format, picture))
     return MuxReport(frames, tuple(copied.copied), notes)
 

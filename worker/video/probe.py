@@ -129,15 +129,23 @@ def sniff_container(path: Path) -> str:
 def open_video(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The opened file and its main video stream. FFmpeg may open this file and no other.
 
-    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge; FFmpeg's errors in the block come out as DamagedMedia.
+    Raises UnsupportedMedia or DamagedMedia when it cannot be opened; what is read later may raise FFmpeg's errors.
     """
     demuxer = sniff_container(path)
     options = {"protocol_whitelist": "file", "format_whitelist": demuxer_names(demuxer)}
     if demuxer == "mov":
         options |= {"enable_drefs": "0", "use_absolute_path": "0"}
+    with translating_damage():
+        container = av.open(str(path), "r", format=demuxer, options=options, timeout=limits.open_timeout_s)
+    with container:
+        yield container, main_stream(container)
+
+
+@contextmanager
+def translating_damage() -> Iterator[None]:
+    """FFmpeg's errors as DamagedMedia."""
     try:
-        with av.open(str(path), "r", format=demuxer, options=options, timeout=limits.open_timeout_s) as container:
-            yield container, main_stream(container)
+        yield
     except (av.FFmpegError, UnicodeDecodeError) as error:
         raise DamagedMedia("the video is truncated or damaged") from error
 
@@ -163,11 +171,9 @@ def probe_video(path: Path, limits: VideoLimits) -> VideoInfo:
 
     Raises UnsupportedMedia, DamagedMedia or MediaTooLarge.
     """
-    with open_video(path, limits) as (container, stream):
+    with open_video(path, limits) as (container, stream), translating_damage():
         _check_limits(container, stream, limits)
-        frame = _first_frame(container, stream)
-        info = describe(container, stream, frame)
-    return info
+        return describe(container, stream, _first_frame(container, stream))
 
 
 def describe(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoInfo:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from worker.media_errors import DamagedMedia
 from worker.video.planes import FramePreparer
-from worker.video.probe import VideoLimits, open_video
+from worker.video.probe import VideoLimits, open_video, translating_damage
 
 MAX_BROKEN_PACKETS: Final = 250
 
@@ -84,7 +84,8 @@ class VideoReader:
             if self.key_frames_only:
                 stream.codec_context.skip_frame = "NONKEY"
             if span.first_seen is not None:
-                container.seek(span.first_seen, stream=stream)
+                with translating_damage():
+                    container.seek(span.first_seen, stream=stream)
             any_frame = False
             for frame in self._timed(container, stream):
                 pts = frame.pts or 0

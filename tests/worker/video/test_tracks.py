@@ -6,12 +6,21 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests.worker.video.clips import SOLO, Clip, Sound, frames_of, packets_of, run_film, srt, steady, times_of, write
+from worker.video.encoder import EncoderSettings
 
 SIZE = (320, 180)
 BASE = Fraction(1, 15_360)
+
+
+def loudest_hertz(path: Path) -> float:
+    with av.open(str(path)) as container:
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+        rate = container.streams.audio[0].rate
+    return float(np.argmax(np.abs(np.fft.rfft(samples)))) * rate / len(samples)
 
 
 def clip(count: int = 30, **properties: object) -> Clip:
@@ -44,6 +53,21 @@ def test_sound_is_dropped_when_asked_and_that_is_said(tmp_path: Path) -> None:
     film = run_film(write(tmp_path / "in.mp4", clip(sounds=[Sound()])), tmp_path / "out", audio="drop")
     assert packets_of(film.path, "audio") == []
     assert "audio_dropped_as_asked" in film.notes
+
+
+@pytest.mark.parametrize(("name", "codec", "format"), [("in.mp4", "aac", "webm"), ("in.avi", "pcm_mulaw", "mp4")])
+def test_sound_that_the_format_cannot_hold_is_encoded_again_and_that_is_said(
+    tmp_path: Path, name: str, codec: str, format: str
+) -> None:
+    source = write(tmp_path / name, clip(sounds=[Sound(seconds=1.0, codec=codec)]))
+    encoder = EncoderSettings(codec="vp9" if format == "webm" else "h264")
+    film = run_film(source, tmp_path / "out", format=format, encoder=encoder)
+    (note,) = (note for note in film.notes if note.startswith("audio_encoded_again"))
+    assert codec in note
+    (sound,) = packets_of(film.path, "audio")
+    assert -0.05 < (sound[0][0] or 0.0) < 0.1
+    assert abs((sound[-1][0] or 0.0) - 1.0) < 0.1
+    assert loudest_hertz(film.path) == pytest.approx(440, abs=6)
 
 
 def test_subtitles_are_copied_into_a_container_that_holds_them(tmp_path: Path) -> None:
