@@ -31,9 +31,17 @@ class ExpirySweep:
 
     def run(self) -> int:
         """Delete what is due; returns how many things went."""
+        self._remove_leftovers()
         with reaching():
             due = texts(self._redis.zrangebyscore("lk:expiry", 0, self._clock(), start=0, num=BATCH))
         return sum(self._expire(name) for name in due)
+
+    def _remove_leftovers(self) -> None:
+        """Remove the files of jobs that ended without a result while no attempt of theirs was there to do it."""
+        with reaching():
+            for job_id in texts(self._redis.smembers("lk:leftovers")):
+                self._media.delete_job(job_id)
+                self._redis.srem("lk:leftovers", job_id)
 
     def _expire(self, name: str) -> bool:
         if is_id(name, "upl"):

@@ -290,6 +290,18 @@ def test_jobs_are_listed_newest_first_in_pages(store: Redis, jobs: JobStore) -> 
     assert jobs.list("rival").jobs == []
 
 
+def test_a_tenants_list_of_jobs_does_not_grow_for_ever(store: Redis) -> None:
+    now = 1_800_000_000.0
+    jobs = JobStore(store, clock=lambda: now)
+    for _ in range(3):
+        jobs.request_cancel(jobs.admit(analysis(store)).job.id)
+        now += 4 * 86400
+    assert store.zcard("lk:tenant:acme:jobs") == 3
+    now += 20 * 86400
+    jobs.request_cancel(jobs.admit(analysis(store)).job.id)
+    assert store.zcard("lk:tenant:acme:jobs") == 1
+
+
 def test_only_ended_jobs_can_be_deleted(store: Redis, jobs: JobStore) -> None:
     job = jobs.admit(analysis(store)).job
     with pytest.raises(JobNotFinal):

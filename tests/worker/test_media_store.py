@@ -120,6 +120,19 @@ def test_a_result_is_named_by_its_content_and_goes_when_it_is_due(
     assert jobs.get(job_id).status == "failed"
 
 
+def test_what_a_canceled_films_parts_left_is_removed(media: MediaStore, sweep: ExpirySweep, store: Redis) -> None:
+    jobs = JobStore(store)
+    job = jobs.admit(JobRequest(JobPayload(kind="swap_video", tenant="acme"))).job
+    with media.work_dir(job.id) as work:
+        (work / "part").write_bytes(b"part")
+        media.publish(job.id, work / "part", ".part", part=True)
+    sweep.run()
+    assert (media.job_dir(job.id) / "parts").exists()
+    jobs.request_cancel(job.id)
+    sweep.run()
+    assert not media.job_dir(job.id).exists()
+
+
 def test_an_expired_result_is_gone_even_before_the_sweep(media: MediaStore, clock: Clock, store: Redis) -> None:
     from worker.contract import JobResult, Task
     from worker.job_attempts import JobAttempts

@@ -58,6 +58,8 @@ for _, endpoint in ipairs(redis.call('SMEMBERS', 'lk:tenant:' .. tenant .. ':end
 end
 
 redis.call('ZADD', 'lk:expiry', fields.expires_at, a.job)
+if ending ~= 'succeeded' then redis.call('SADD', 'lk:leftovers', a.job) end  -- whatever its attempts left on disk
+redis.call('ZREMRANGEBYLEX', 'lk:tenant:' .. tenant .. ':jobs', '-', '(' .. a.oldest)  -- ids sort by time
 redis.call('EXPIRE', job, a.record_ttl_s)
 emit(a.job, 'completed', cjson.encode({status = ending}))
 redis.call('EXPIRE', job .. ':events', a.record_ttl_s)
