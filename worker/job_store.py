@@ -244,6 +244,7 @@ class JobStore:
             "now": repr(now),
             "dead": dead,
             "record_ttl_s": self.limits.record_ttl_s,
+            "counters": dict(report.report.get("counters", {})) if report else {},
             "oldest": new_id("job", now - self.limits.record_ttl_s - self.limits.default_deadline_s),
             "fields": settled_fields(now, self.limits.result_ttl_s, result, report, error),
         }

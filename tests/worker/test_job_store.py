@@ -27,7 +27,7 @@ from worker.job_records import JobReport
 from worker.job_store import JobStore
 
 RESULT = JobResult(sha256="ab" * 32, bytes=3, media_type="image/png", suffix=".png", width=1, height=1, frames=1)
-REPORT = JobReport(report={"faces": []}, timings={"total_ms": 1.0})
+REPORT = JobReport(report={"faces": [], "counters": {"models_loaded": 0, "swap_passes": 2}}, timings={"total_ms": 1.0})
 
 
 @pytest.fixture
@@ -119,6 +119,7 @@ def test_a_commit_ends_the_job_and_releases_what_it_held(store: Redis, jobs: Job
     assert (done.status, done.result, done.timings) == ("succeeded", RESULT, {"total_ms": 1.0})
     assert done.expires_at is not None
     assert store.hget("lk:bytes", "acme") == b"0"
+    assert store.hmget("lk:stats", "engine:models_loaded", "engine:swap_passes") == [b"0", b"2"]
     leftovers = {key.decode() for key in store.keys("lk:*")} - {f"lk:media:{job.payload.input_id}"}
     assert not any(
         f"{part}:" in key + ":"

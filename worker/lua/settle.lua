@@ -46,6 +46,8 @@ for stage, ms in pairs(cjson.decode(fields.timings or '{}')) do
   redis.call('HINCRBY', 'lk:stages', kind .. ':' .. stage .. ':count', 1)
 end
 
+for name, count in pairs(a.counters) do redis.call('HINCRBY', 'lk:stats', 'engine:' .. name, count) end
+
 local function post(message, endpoint)
   redis.call('HSET', 'lk:outbox:' .. message, 'job', a.job, 'tenant', tenant, 'endpoint', endpoint, 'attempt', 0)
   redis.call('EXPIRE', 'lk:outbox:' .. message, a.record_ttl_s)
