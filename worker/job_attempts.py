@@ -6,7 +6,8 @@ Everything is fenced by the attempt's number: who comes late is told so and chan
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from worker.contract import JobRecord, JobResult, Problem, QueueName, Task
@@ -81,25 +82,39 @@ class JobAttempts:
             self._store.settle_cancel(task.job_id)
         return outcome
 
-    def fan_out(self, task: Task, steps: Sequence[str], plan: str, total: int, unit: str, in_flight: int) -> None:
+    def fan_out(
+        self,
+        task: Task,
+        steps: Sequence[str],
+        plan: str,
+        total: int,
+        unit: str,
+        in_flight: int,
+        spent: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Replace the first task by one per step, of which `in_flight` at a time may be with the workers.
 
         Raises:
             Canceled, Superseded
         """
-        parts = [f"{task.job_id}-{step}" for step in steps]
+        script = {"parts": [f"{task.job_id}-{step}" for step in steps], "plan": plan, "in_flight": in_flight}
         now_ms = int(self._clock() * 1000)
-        self._fenced(
-            "fan_out", task, parts=parts, plan=plan, total=total, unit=unit, in_flight=in_flight, now_ms=now_ms
-        )
+        self._fenced("fan_out", task, **script, total=total, unit=unit, now_ms=now_ms, spent=dict(spent))
 
-    def finish_part(self, task: Task, outcome: str) -> None:
-        """Record one part's outcome (JSON); the last one lets the step `mux` begin.
+    def finish_part(self, task: Task, outcome: str, spent: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Record one part's outcome (JSON) and what it cost; the last one lets the step `mux` begin.
 
         Raises:
             Canceled, Superseded
         """
-        self._fenced("finish_part", task, outcome=outcome, now_ms=int(self._clock() * 1000))
+        now_ms = int(self._clock() * 1000)
+        self._fenced("finish_part", task, outcome=outcome, now_ms=now_ms, spent=dict(spent))
+
+    def spent(self, job_id: str) -> dict[str, int]:
+        """What the parts of a film that are done have cost, by counter."""
+        with reaching():
+            counted = text_fields(self._store.redis.hgetall(f"lk:job:{job_id}:spent"))
+        return {name: int(count) for name, count in counted.items()}
 
     def plan(self, job_id: str) -> tuple[str, dict[str, str]]:
         """A film's plan and the outcomes recorded so far, by step; both as they were stored."""

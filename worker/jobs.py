@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from worker.contract import QUEUE_OF, JobKind, JobRecord, JobResult, Problem, Task
 from worker.errors import AttemptEnded, Canceled, DiskFull, JobFailure, Missing, StoreError
@@ -21,6 +21,7 @@ from worker.media_store import MediaStore
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 0.2
+Spent: TypeAlias = dict[str, int]  # work of the engine by name, as its counters have it
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ class Workshop:
 class JobContext:
     """One attempt at a task, as its use case sees it."""
 
-    def __init__(self, job: JobRecord, task: Task, work: Path, shop: Workshop) -> None:
+    def __init__(self, job: JobRecord, task: Task, work: Path, shop: Workshop, spent: Callable[[], Spent]) -> None:
         self.job = job
         self.task = task
         self.work = work
         self.media = shop.media
         self.identities = shop.identities
         self._attempts = shop.attempts
+        self._spent = spent
         self._reported = -REPORT_EVERY_S
 
     @property
@@ -85,11 +87,16 @@ class JobContext:
 
     def fan_out(self, steps: Sequence[str], plan: str, total: int, unit: str = "frame", in_flight: int = 2) -> None:
         """Have the job done in parts; return None from the use case after this. Raises Canceled, Superseded."""
-        self._attempts.fan_out(self.task, steps, plan, total, unit, in_flight)
+        self._attempts.fan_out(self.task, steps, plan, total, unit, in_flight, self._spent())
 
     def finish_part(self, outcome: str) -> None:
         """Record this part's outcome (JSON); return None from the use case after this. Raises Canceled, Superseded."""
-        self._attempts.finish_part(self.task, outcome)
+        self._attempts.finish_part(self.task, outcome, self._spent())
+
+    def spent(self) -> Spent:
+        """What the engine has done for this job: in this attempt, and in the film's parts before."""
+        now, before = self._spent(), self._attempts.spent(self.job.id)
+        return {name: now.get(name, 0) + before.get(name, 0) for name in now.keys() | before.keys()}
 
     def plan(self) -> tuple[str, dict[str, str]]:
         """The plan that was fanned out, and the parts' outcomes by step."""
@@ -135,7 +142,7 @@ class TaskRunner:
     def _attempt(self, task: Task, job: JobRecord) -> None:
         try:
             with self._shop.media.work_dir(job.id) as work:
-                self._run(JobContext(job, task, work, self._shop))
+                self._run(JobContext(job, task, work, self._shop, self._meter()))
         except AttemptEnded as ending:
             self._end(task, ending)
         except DiskFull:
@@ -155,16 +162,18 @@ class TaskRunner:
             log.exception("attempt failed", extra=_names(task, job))
             self._try_again(task)
 
+    def _meter(self) -> Callable[[], Spent]:
+        began = dict(self._use_cases.counters())
+        return lambda: {name: count - began.get(name, 0) for name, count in self._use_cases.counters().items()}
+
     def _run(self, context: JobContext) -> None:
-        counted, began = self._use_cases.counters(), time.time()
+        began = time.time()
         outcome = self._use_cases.find(context.job.kind)(context)
         if outcome is None:
             return  # a part of a film: its end is recorded, the job goes on
-        now = self._use_cases.counters()
-        counters = {name: count - counted.get(name, 0) for name, count in now.items()}
         created = context.job.created_at
         timings = {"queue_ms": (began - created) * 1e3, **outcome.timings, "total_ms": (time.time() - created) * 1e3}
-        report = JobReport({**outcome.report, "counters": counters}, timings)
+        report = JobReport({**outcome.report, "counters": context.spent()}, timings)
         self._commit(context, outcome, report)
         self._shop.media.tidy_job(context.job.id, context.work)
         log.info("job succeeded", extra=_names(context.task, context.job) | {"total_ms": timings["total_ms"]})

@@ -249,10 +249,11 @@ def test_a_film_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
             attempts.begin(task, "w1")
             begun.append(task.step)
             if task.step == "mux":
+                assert attempts.spent(job.id) == {"swap_passes": 30}
                 attempts.commit(task, RESULT, REPORT)
             else:
                 attempts.progress(task, 10, None, "frame")
-                attempts.finish_part(task, f'{{{{"sha256":"{task.step}"}}}}')
+                attempts.finish_part(task, f'{{"sha256":"{task.step}"}}', {"swap_passes": 10})
                 assert task.step in attempts.plan(job.id)[1]
     assert begun == ["s000", "s001", "s002", "mux"]
     done = jobs.get(job.id)

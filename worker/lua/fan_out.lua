@@ -17,6 +17,7 @@ for index, part in ipairs(a.parts) do
   end
 end
 leave(a.task, task.tenant, task.queue)
+for name, count in pairs(a.spent) do redis.call('HINCRBY', job .. ':spent', name, count) end
 redis.call('HSET', 'lk:task:' .. a.task, 'state', 'done')
 redis.call('HSET', job, 'plan', a.plan, 'parts_left', #a.parts, 'progress_done', 0, 'progress_total', a.total,
   'progress_unit', a.unit)

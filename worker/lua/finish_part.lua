@@ -7,6 +7,7 @@ if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
 local job = 'lk:job:' .. a.job
 leave(a.task, task.tenant, task.queue)
+for name, count in pairs(a.spent) do redis.call('HINCRBY', job .. ':spent', name, count) end
 redis.call('HSET', 'lk:task:' .. a.task, 'state', 'done', 'outcome', a.outcome)
 redis.call('HSET', job .. ':parts', a.task, a.outcome)
 redis.call('HINCRBY', job, 'version', 1)

@@ -27,7 +27,7 @@ for _, name in ipairs(redis.call('SMEMBERS', job .. ':tasks')) do
   leave(name, tenant, redis.call('HGET', 'lk:task:' .. name, 'queue'))
   redis.call('DEL', 'lk:task:' .. name)
 end
-redis.call('DEL', job .. ':tasks', job .. ':held', job .. ':parts')
+redis.call('DEL', job .. ':tasks', job .. ':held', job .. ':parts', job .. ':spent')
 redis.call('ZREM', 'lk:jobs:active', a.job)
 redis.call('ZREM', 'lk:deadlines', a.job)
 redis.call('ZREM', 'lk:canceling', a.job)
