@@ -26,7 +26,7 @@ EXAMPLE_JOB = "job_06avht5b1h7s4d9f2q6tjw3e8r"
 EXAMPLE_UPLOAD = "upl_06avht2k8c7v5n1b3m9rqx6z0s"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _EARLY, _LATE = "2026-01-05T10:00:00Z", "2027-01-05T10:00:00Z"
-Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._\[\]:-]{1,255}(/[!-~]*)?(\?[!-~]*)?$")]
+Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$")]
 Metadata = Annotated[dict[str, JsonValue], Field(max_length=32)]
 
 
