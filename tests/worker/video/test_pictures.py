@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from tests.worker.video.clips import LIMITS, SOLO, Clip, frames_of, mean_error, rgb, run_film, steady, times_of, write
 from worker.video.encoder import EncoderSettings
 from worker.video.orientation import Orientation
 from worker.video.planes import fitted_size
 from worker.video.probe import probe_video
-from worker.video.tone_map import to_sdr
+from worker.video.tone_map import BT2020_TO_BT709, REFERENCE_WHITE_NITS, to_sdr
 
 SIZE = (320, 180)
 BASE = Fraction(1, 15_360)
@@ -103,6 +105,24 @@ def test_tone_mapping_keeps_greys_grey_and_white_near_white(transfer: int, white
     assert mapped[-1, 0] > 0.99
     # BT.2408: 203 nits is 58 % of the PQ signal and 75 % of the HLG signal
     assert 0.8 < to_sdr(np.full((1, 3), white), transfer)[0, 0] < 0.97
+
+
+def graded_for_pq(frame: VideoFrame) -> VideoFrame:
+    """An SDR frame as an HDR programme would show it: white at 203 nits, BT.2020, SMPTE ST 2084, ten bits."""
+    light = (frame.to_ndarray(format="rgb24") / 255.0) ** 2.4
+    wide = np.clip(light.reshape(-1, 3) @ np.linalg.inv(BT2020_TO_BT709).T, 0, None) * REFERENCE_WHITE_NITS / 10_000
+    power = wide ** (2610 / 16384)
+    signal = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
+    levels = np.round(signal.reshape(light.shape) * 65_535).astype(np.uint16)
+    return VideoFrame.from_ndarray(levels, "rgb48le").reformat(format="yuv420p10le", dst_colorspace="BT2020")
+
+
+def test_an_sdr_picture_graded_for_hdr_comes_back_as_it_was(tmp_path: Path) -> None:
+    plain = clip(count=2)
+    graded = replace(plain, frames=[graded_for_pq(frame) for frame in plain.frames], pix_fmt="yuv420p10le")
+    graded.attributes |= {"colorspace": 9, "color_primaries": 9, "color_trc": 16}
+    film = run_film(write(tmp_path / "in.mp4", graded), tmp_path / "out")
+    assert mean_error(rgb(film.path), plain.frames[0].to_ndarray(format="rgb24").astype(np.float32)) < 8
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv422p"])
