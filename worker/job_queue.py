@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from redis import Redis
@@ -29,6 +30,7 @@ __all__ = ["AttemptTimedOut", "JobQueue", "TaskJob", "WorkerState", "rq_id", "rq
 ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
 QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
 TASK_ATTEMPT = re.compile(r"(?P<task>job_[0-9a-z]{26}(-[0-9a-z]+)?)-(?P<attempt>[0-9]+)")
+WORKER_ALIVE_S = 15.0  # an idle worker's heartbeat comes every 5 s
 RQ_TTL_S = 300  # RQ's own records of jobs that are over
 # How long one attempt may take. A part of a film has five seconds of video; an analysis reads a whole film.
 ATTEMPT_TIMEOUT_S: Mapping[QueueName, int] = {"image": 120, "video": 3600, "refine": 900}
@@ -115,12 +117,12 @@ class JobQueue:
         return frozenset(task for task in tasks if task is not None)
 
     def workers(self) -> Sequence[WorkerState]:
-        """The workers that have registered and not died, by name."""
+        """The workers whose heartbeat is fresh, by name; RQ keeps the dead ones for over a minute."""
         with reaching():
             keys = sorted(texts(worker_registration.get_keys(connection=self._redis)))
             # Read as they are stored: RQ's own reader would change our connection's timeouts.
             found = {key: text_fields(self._redis.hgetall(key)) for key in keys}
-        return [_worker_state(key, fields) for key, fields in found.items() if fields and "death" not in fields]
+        return [_worker_state(key, fields) for key, fields in found.items() if _is_alive(fields)]
 
 
 def rq_queue(name: QueueName, redis: Redis) -> Queue:
@@ -137,6 +139,13 @@ def task_of(name: str) -> Task | None:
     """The task behind an RQ id, the inverse of `rq_id`; None for what somebody else put into the queue."""
     match = TASK_ATTEMPT.fullmatch(name)
     return Task(match["task"], int(match["attempt"])) if match else None
+
+
+def _is_alive(fields: Mapping[str, str]) -> bool:
+    if "death" in fields or "last_heartbeat" not in fields:
+        return False
+    age = datetime.now(UTC) - datetime.fromisoformat(fields["last_heartbeat"])
+    return age.total_seconds() < WORKER_ALIVE_S
 
 
 def _worker_state(key: str, fields: Mapping[str, str]) -> WorkerState:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from rq.utils import now, utcformat
 
 from worker.contract import JobPayload, JobRecord, JobRequest, Task
 from worker.identity_store import IdentityStore
@@ -99,3 +101,11 @@ def test_a_cancellation_whose_worker_died_is_settled(shop: Workshop, reconciler:
     clock.now += CANCEL_GRACE_S + 0.1
     reconciler.tick()
     assert shop.store.get(job.id).status == "canceled"
+
+
+def test_a_worker_that_fell_silent_is_not_counted(shop: Workshop, store: Redis) -> None:
+    for name, age_s in (("quick", 2), ("silent", 60)):
+        heartbeat = utcformat(now() - timedelta(seconds=age_s))
+        store.hset(f"rq:worker:{name}", mapping={"queues": "video", "last_heartbeat": heartbeat, "pid": 1})
+        store.sadd("rq:workers", f"rq:worker:{name}")
+    assert [worker.name for worker in shop.queue.workers()] == ["quick"]
