@@ -80,7 +80,7 @@ class KeyStore:
         if not fields or not matches:
             raise KeyRefused
         key = _from_fields(match[1], fields)
-        if any(end is not None and end <= self._clock() for end in (key.revoked_at, key.expires_at)):
+        if self._has_ended(key):
             raise KeyRefused
         return key
 
@@ -99,18 +99,27 @@ class KeyStore:
         return sorted((self.get(key_id) for key_id in ids), key=lambda key: key.created_at)
 
     def revoke(self, key_id: str, tenant: str | None = None, after_s: float = 0.0) -> ApiKey:
-        """End a key, at once or after a while; raises UnknownKey."""
-        self.get(key_id, tenant)
-        with reaching():
-            self._redis.hset(f"lk:key:{key_id}", "revoked_at", repr(self._clock() + after_s))
+        """End a key, at once or after a while, but never later than it would have ended; raises UnknownKey."""
+        key, end = self.get(key_id, tenant), self._clock() + after_s
+        if key.revoked_at is None or end < key.revoked_at:
+            with reaching():
+                self._redis.hset(f"lk:key:{key_id}", "revoked_at", repr(end))
         return self.get(key_id)
 
     def rotate(self, key_id: str, tenant: str | None = None, overlap_s: float = 0.0) -> tuple[ApiKey, str]:
-        """A new key in place of an old one, which stays valid for `overlap_s`; raises UnknownKey."""
+        """A new key in place of an old one, which stays valid for `overlap_s`.
+
+        Raises UnknownKey, also for a key that has ended: whoever still holds it must not be served again.
+        """
         old = self.get(key_id, tenant)
+        if self._has_ended(old):
+            raise UnknownKey("The key has ended; make a new one.")
         made = self.create(old.tenant, old.scopes, old.name, old.expires_at)
         self.revoke(key_id, after_s=overlap_s)
         return made
+
+    def _has_ended(self, key: ApiKey) -> bool:
+        return any(end is not None and end <= self._clock() for end in (key.revoked_at, key.expires_at))
 
     def tenants(self) -> Sequence[str]:
         """Every tenant that has had a key."""

@@ -53,6 +53,23 @@ def test_revoked_expired_and_rotated_keys_end(store: Redis) -> None:
         keys.revoke(old.id, tenant="rival")
 
 
+def test_rotating_brings_no_ended_key_back(store: Redis) -> None:
+    now = 1_800_000_000.0
+    keys = KeyStore(store, clock=lambda: now)
+    leaked, leaked_token = keys.create("acme", ["admin"])
+    keys.revoke(leaked.id)
+    with pytest.raises(UnknownKey):
+        keys.rotate(leaked.id, overlap_s=3600)
+    assert keys.revoke(leaked.id, after_s=3600).revoked_at == now
+    with pytest.raises(KeyRefused):
+        keys.verify(leaked_token)
+    now += 1
+    again, _ = keys.create("acme", ["admin"])
+    keys.rotate(again.id, overlap_s=3600)
+    assert keys.revoke(again.id, after_s=7200).revoked_at == now + 3600
+    assert keys.revoke(again.id).revoked_at == now
+
+
 def test_the_audit_log_is_a_chain_that_shows_any_change(store: Redis) -> None:
     audit = AuditLog(store)
     with ThreadPoolExecutor(8) as pool:
