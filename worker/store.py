@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
@@ -21,6 +21,8 @@ from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
 Reply: TypeAlias = Any  # what a script returns: bytes, integers and lists of them
 LUA = Path(__file__).parent / "lua"
 DURABILITY_TIMEOUT_MS = 2000
+# How a server that takes no writes says so: its disk is full, or its replicas are away.
+NOT_NOW = ("MISCONF", "NOREPLICAS")
 
 
 def connect(url: str, timeout_s: float = 5.0) -> Redis:
@@ -60,13 +62,15 @@ def reaching() -> Iterator[None]:
     """Translate the client's exceptions into ours; the one border where that happens."""
     try:
         yield
-    except (RedisConnectionError, RedisTimeoutError) as error:
+    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
         raise StoreUnavailable from error
     except OutOfMemoryError as error:
         raise StoreFull from error
     except ResponseError as error:
         if "OOM" in str(error):
             raise StoreFull from error
+        if str(error).startswith(NOT_NOW):
+            raise StoreUnavailable from error
         raise
 
 

@@ -48,6 +48,17 @@ def test_a_store_that_is_away_is_said_to_be(own: Redis, own_store_server: StoreS
     assert jobs.get(job.id) == job
 
 
+def test_a_store_that_takes_no_writes_is_said_to_be_away(own: Redis) -> None:
+    jobs = JobStore(own)
+    job = jobs.admit(ANALYSIS).job
+    own.replicaof("127.0.0.1", 1)  # the server refuses writes as it does when its disk is full
+    with pytest.raises(StoreUnavailable):
+        jobs.admit(ANALYSIS)
+    assert jobs.get(job.id) == job
+    own.replicaof("NO", "ONE")
+    assert jobs.admit(ANALYSIS)
+
+
 def test_what_was_accepted_survives_the_stores_kill(own: Redis, own_store_server: StoreServer) -> None:
     jobs = JobStore(own)
     accepted = [jobs.admit(ANALYSIS).job.id for _ in range(20)]
