@@ -219,9 +219,12 @@ def _webp(file: BinaryIO, max_frames: int) -> ImageHeader:
 
 def _jpeg(file: BinaryIO) -> ImageHeader:
     _read(file, 2)
+    steps = _steps()
     while True:
+        next(steps)
         mark, kind = _read(file, 2)
         while kind == 0xFF:  # fill bytes
+            next(steps)
             kind = _read(file, 1)[0]
         if mark != 0xFF:
             raise HeaderError("a segment does not start with its mark")
