@@ -79,6 +79,9 @@ class Enrolment:
             except ChildStartError:
                 failures += 1
                 log.error("enrolment child does not start", extra={"failures": failures})
+            except Exception:  # the outermost loop: nobody else would start the child again
+                failures += 1
+                log.exception("enrolment child cannot be started")
             await asyncio.sleep(min(60.0, _LOOK_AGAIN_S * 2 ** min(failures, 5)))
 
     async def stop(self) -> None:

@@ -57,6 +57,9 @@ class Courier:
             except StoreError as error:
                 log.warning("outbox out of reach", extra={"code": error.code})
                 sent = 0
+            except Exception:  # the outermost loop: one message must not end the sending of all others
+                log.exception("sending failed")
+                sent = 0
             if sent < _AT_A_TIME:
                 await asyncio.sleep(_LOOK_EVERY_S)
 

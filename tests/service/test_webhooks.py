@@ -167,6 +167,23 @@ def test_nothing_is_sent_before_it_is_due(post: Post, receiver: Receiver) -> Non
     assert post.send() == 0
 
 
+def test_a_message_that_cannot_be_read_does_not_end_the_sending(post: Post, receiver: Receiver, store: Redis) -> None:
+    (broken,) = store.keys("lk:job:job_" + "?" * 26)
+    store.hset(broken, "payload", "of another version")
+
+    async def sending() -> None:
+        running = asyncio.create_task(post.courier.run())
+        while store.zcount("lk:outbox", post.clock.now + 1, "+inf") == 0:  # until the broken one was tried
+            await asyncio.sleep(0.05)
+        ended_job(JobStore(store, clock=post.clock), post.clock)
+        while not receiver.received:
+            await asyncio.sleep(0.05)
+        running.cancel()
+        await post.client.close()
+
+    asyncio.run(asyncio.wait_for(sending(), 10))
+
+
 def test_410_disables_the_endpoint(post: Post, receiver: Receiver) -> None:
     receiver.statuses = [410]
     assert post.send() == 1
