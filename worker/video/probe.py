@@ -18,8 +18,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from worker.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
+from worker.video.iso_boxes import most_samples
 from worker.video.orientation import Orientation
 
+SAMPLES_PER_FRAME: Final = 4  # a film's sound may have more packets than it has frames, but not many times more
 SNIFFED_BYTES: Final = 564  # three MPEG-TS packets
 VIDEO_CODECS: Final = frozenset(
     (
@@ -129,11 +131,13 @@ def sniff_container(path: Path) -> str:
 def open_video(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The opened file and its main video stream. FFmpeg may open this file and no other.
 
-    Raises UnsupportedMedia or DamagedMedia when it cannot be opened; what is read later may raise FFmpeg's errors.
+    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge when it is not opened; what is read later may raise FFmpeg's
+    errors.
     """
     demuxer = sniff_container(path)
     options = {"protocol_whitelist": "file", "format_whitelist": demuxer_names(demuxer)}
     if demuxer == "mov":
+        _check_frames(most_samples(path) // SAMPLES_PER_FRAME, limits)
         options |= {"enable_drefs": "0", "use_absolute_path": "0"}
     with translating_damage():
         container = av.open(str(path), "r", format=demuxer, options=options, timeout=limits.open_timeout_s)
@@ -203,10 +207,14 @@ def _check_limits(container: InputContainer, stream: VideoStream, limits: VideoL
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
         raise MediaTooLarge(f"the video is {width}x{height}; at most {limits.max_side} a side are accepted")
-    if stream.frames > limits.max_frames:
-        raise MediaTooLarge(f"the video has {stream.frames} frames; at most {limits.max_frames} are accepted")
+    _check_frames(stream.frames, limits)
     if (_duration(container, stream) or 0.0) > limits.max_duration_s:
         raise MediaTooLarge(f"the video is longer than {limits.max_duration_s:.0f} s")
+
+
+def _check_frames(count: int, limits: VideoLimits) -> None:
+    if count > limits.max_frames:
+        raise MediaTooLarge(f"the video has {count} frames; at most {limits.max_frames} are accepted")
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import struct
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -111,6 +113,26 @@ def test_limits_are_checked_before_frames_are_decoded(tmp_path: Path) -> None:
         with pytest.raises(MediaTooLarge) as caught:
             probe_video(source, limits)
         assert caught.value.code == "too_large"
+
+
+def claiming(path: Path, frames: int) -> Path:
+    """The file with an index that says it has this many frames of one byte each."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">II", data, data.index(b"stsz") + 8, 1, frames)
+    struct.pack_into(">III", data, data.index(b"stts") + 8, 1, frames, 512)
+    struct.pack_into(">IIII", data, data.index(b"stsc") + 8, 1, 1, frames, 1)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("frames", [5_000_000, 10_000_000, 4_000_000_000])
+def test_a_small_file_that_claims_millions_of_frames_is_refused_at_once(tmp_path: Path, frames: int) -> None:
+    path = claiming(clip_file(tmp_path / "in.mp4", count=12), frames)
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    with pytest.raises(MediaTooLarge):
+        probe_video(path, LIMITS)
+    assert time.monotonic() - started < 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
 def test_a_sound_file_is_not_a_video(tmp_path: Path) -> None:
