@@ -52,6 +52,12 @@ def read_use(redis: Redis, tenant: str) -> tuple[int, int]:
     return jobs, int(held or 0)
 
 
+def count_identities(redis: Redis, tenant: str) -> int:
+    """Return how many identities a tenant has."""
+    with reaching():
+        return redis.zcard(f"lk:tenant:{tenant}:identities")
+
+
 class StoreCollector:
     """A Prometheus collector over the store; reads it when scraped."""
 

@@ -14,6 +14,7 @@ from service.auth import Caller
 from service.bodies import BodyLimits, MultipartReader, media_type, parse_fields, read_json
 from service.consent import check_registration
 from service.enrolment import Enrolled
+from service.gauges import count_identities
 from service.parts import Parts
 from service.problems import ServiceError
 from service.refinement import current, require_refinement, start_refinement
@@ -87,8 +88,14 @@ async def register(parts: Parts, caller: Caller, form: schemas.RegisterForm, pho
     check_registration(form.consent, parts.settings.require_consent)
     if form.quality == "refined":
         await to_thread.run_sync(require_refinement, parts)
+    await to_thread.run_sync(_check_room, parts, caller.tenant)
     enrolled = await parts.enrolment.register(photos.files)
     return await to_thread.run_sync(_store, parts, caller, form, enrolled)
+
+
+def _check_room(parts: Parts, tenant: str) -> None:
+    if count_identities(parts.redis, tenant) >= parts.settings.max_identities:
+        raise ServiceError("quota_exceeded", f"A tenant may have {parts.settings.max_identities} identities")
 
 
 def _store(parts: Parts, caller: Caller, form: schemas.RegisterForm, enrolled: Enrolled) -> IdentityRecord:

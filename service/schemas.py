@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from service.problems import Problem
 from worker.contract import (
@@ -27,7 +28,16 @@ EXAMPLE_UPLOAD = "upl_06avht2k8c7v5n1b3m9rqx6z0s"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _EARLY, _LATE = "2026-01-05T10:00:00Z", "2027-01-05T10:00:00Z"
 Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$")]
-Metadata = Annotated[dict[str, JsonValue], Field(max_length=32)]
+MAX_METADATA_BYTES = 16 * 1024
+
+
+def _small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(metadata)) > MAX_METADATA_BYTES:
+        raise ValueError(f"metadata may have at most {MAX_METADATA_BYTES} bytes as JSON")
+    return metadata
+
+
+Metadata = Annotated[dict[str, JsonValue], Field(max_length=32), AfterValidator(_small)]
 
 
 def example(one_of: tuple[str, ...] = (), **members: object) -> ConfigDict:

@@ -55,6 +55,7 @@ _FAILURES = (
     "idempotency_mismatch",
     "fetch_refused",
     "fetch_failed",
+    "quota_exceeded",
     "enrolment_busy",
     "enrolment_unavailable",
     "disk_full",

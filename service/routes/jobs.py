@@ -21,13 +21,16 @@ from service.paging import next_link
 from service.parts import Parts, parts_of
 from service.problems import ServiceError
 from service.submission import view_of
-from worker.contract import JobKind, JobRecord, Status
+from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 Reader = Annotated[Caller, Depends(caller_with("jobs:read"))]
 Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
+Admin = Annotated[Caller, Depends(caller_with("admin"))]
 InParts = Annotated[Parts, Depends(parts_of)]
+
+_REQUEUE_FAILURES = ("not_found", "identity_erased", "quota_exceeded", "queue_full")
 
 KEEP_ALIVE_S = 15.0
 LONGEST_STREAM_S = 6 * 3600.0
@@ -152,6 +155,20 @@ async def cancel_job(job_id: str, caller: Writer, parts: InParts) -> JSONRespons
     if not was_final:
         job = await to_thread.run_sync(parts.jobs.request_cancel, job.id)
     return job_response(await view_of(parts, job), job, 200 if was_final else 202)
+
+
+@router.post(
+    "/{job_id}/requeue",
+    status_code=202,
+    response_model=schemas.Job,
+    responses={202: success("The new job.", "Location", "Retry-After", "ETag"), **problems(*_REQUEUE_FAILURES)},
+)
+async def requeue_job(job_id: str, caller: Admin, parts: InParts) -> JSONResponse:
+    """Do a dead letter again, as a new job: one that ended as `attempts_exhausted` or was given up."""
+    await find_job(parts, job_id, caller)
+    job = await to_thread.run_sync(parts.jobs.requeue, job_id)
+    await to_thread.run_sync(parts.queue.deliver, QUEUE_OF[job.kind])
+    return job_response(await view_of(parts, job), job, 202, Location=f"/v1/jobs/{job.id}")
 
 
 _RESULT_EXTRA = {

@@ -16,6 +16,7 @@ from service.idempotency import fingerprint, key_of
 from service.job_views import at
 from service.openapi import IDEMPOTENCY_KEY, json_body, problems, success
 from service.parts import Parts, parts_of
+from service.problems import ServiceError
 from service.submission import json_limits
 from worker.outbox import Endpoint
 
@@ -23,6 +24,8 @@ router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 
 Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 InParts = Annotated[Parts, Depends(parts_of)]
+
+MAX_ENDPOINTS = 16  # every end of a job is told to each of them
 
 
 @router.post(
@@ -39,6 +42,7 @@ InParts = Annotated[Parts, Depends(parts_of)]
             "fetch_refused",
             "idempotency_mismatch",
             "idempotency_in_progress",
+            "quota_exceeded",
         ),
     },
     openapi_extra={**json_body(schemas.WebhookEndpointRequest), "parameters": [IDEMPOTENCY_KEY]},
@@ -49,6 +53,8 @@ async def create_endpoint(request: Request, caller: Writer, parts: InParts) -> R
     checked_url(body.url)
 
     async def create() -> JSONResponse:
+        if len(await to_thread.run_sync(parts.outbox.endpoints, caller.tenant)) >= MAX_ENDPOINTS:
+            raise ServiceError("quota_exceeded", f"A tenant may have {MAX_ENDPOINTS} webhook endpoints")
         endpoint = await to_thread.run_sync(parts.outbox.add_endpoint, caller.tenant, body.url)
         headers = {"Location": f"/v1/webhook-endpoints/{endpoint.id}"}
         return JSONResponse(_view(endpoint, endpoint.secrets[0]), 201, headers=headers)

@@ -10,6 +10,7 @@ import pytest
 from httpx_sse import connect_sse
 
 from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
+from worker.contract import Problem
 
 
 def test_a_swap_is_accepted_with_its_place(live: LiveService, client: httpx.Client, tenant: str) -> None:
@@ -199,3 +200,20 @@ def test_a_refused_swap_leaves_no_upload_behind(live: LiveService, client: httpx
     answer = client.post("/v1/swaps/image", files={"image": ("ben.jpg", JPEG, "image/jpeg")}, data=fields)
     problem_of(answer, 404, "not_found")
     assert {path for path in live.settings.media_dir.rglob("*") if path.is_file()} == before
+
+
+def test_a_dead_letter_can_be_done_again(live: LiveService, client: httpx.Client, tenant: str) -> None:
+    job = live.job(client, tenant)
+    problem_of(client.post(f"{job['urls']['self']}/requeue"), 404, "not_found")
+    problem = Problem("attempts_exhausted", "The job was tried 3 times and never ended.")
+    live.attempts.fail(live.begin(job["id"]), problem, dead=True)
+    answer = client.post(f"{job['urls']['self']}/requeue")
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    assert answer.json()["id"] != job["id"]
+    assert client.get(job["urls"]["self"]).json()["error"]["code"] == "attempts_exhausted"
+    problem_of(client.post(f"{job['urls']['self']}/requeue"), 404, "not_found")
+
+
+def test_metadata_is_bounded(live: LiveService, client: httpx.Client, tenant: str) -> None:
+    body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
+    problem_of(client.post("/v1/swaps/image", json={**body, "metadata": {"x": "y" * 20_000}}), 422, "invalid_request")

@@ -6,6 +6,7 @@ import base64
 import json
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -118,6 +119,47 @@ def test_a_store_that_is_away_is_a_503_and_no_end() -> None:
             store.start()
             until(lambda: client.get("/v1/jobs").status_code == 200)
         store.kill()
+
+
+def test_a_service_that_drains_says_so_and_lets_go_of_its_waiters() -> None:
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        store = StoreServer(Path(directory))
+        store.start()
+        settings = Settings(data_dir=Path(directory) / "data", packs_dir=Path(directory), redis_url=store.url)
+        with LiveService(settings) as live, live.client() as client:
+            job = live.job(client)
+            threading.Timer(0.5, live.app.state.parts.events.drain).start()
+            began = time.monotonic()
+            assert client.get(job["urls"]["events"]).text.endswith(": keep-alive\n\n")
+            assert time.monotonic() - began < 4
+            assert client.get("/readyz").status_code == 503
+            body = {"input": {"upload_id": live.upload()}, "identity_id": live.identity()}
+            problem_of(client.post("/v1/swaps/image", json=body), 503, "draining")
+            assert client.get(job["urls"]["self"], headers={"Prefer": "wait=30"}).json()["status"] == "queued"
+            assert time.monotonic() - began < 8
+        store.kill()
+
+
+def test_a_body_that_comes_too_slowly_is_given_up(live: LiveService) -> None:
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        settings = live.settings.model_copy(update={"body_idle_timeout_s": 0.5, "data_dir": Path(directory) / "data"})
+
+        def dripping() -> Iterator[bytes]:
+            yield JPEG[:1000]
+            time.sleep(2)
+            yield JPEG[1000:]
+
+        with LiveService(settings) as impatient, impatient.client("slow") as client:
+            answer = client.post("/v1/uploads", content=dripping(), headers={"Content-Type": "image/jpeg"})
+            problem_of(answer, 400, "bad_request")
+            assert not [path for path in impatient.settings.media_dir.rglob("*") if path.is_file()]
+
+
+def test_a_tenant_holds_so_many_endpoints(live: LiveService, client: httpx.Client) -> None:
+    body = {"url": "https://example.org/hook"}
+    made = [client.post("/v1/webhook-endpoints", json=body) for _ in range(17)]
+    assert [answer.status_code for answer in made] == [201] * 16 + [429]
+    problem_of(made[-1], 429, "quota_exceeded")
 
 
 def test_a_single_user_may_do_without_consent_and_is_told_so(live: LiveService) -> None:

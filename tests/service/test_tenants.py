@@ -56,6 +56,7 @@ ROUTES = [
     ("GET", "/v1/jobs/{job}/events", None),
     ("GET", "/v1/jobs/{job}/result", None),
     ("POST", "/v1/jobs/{job}/cancel", None),
+    ("POST", "/v1/jobs/{job}/requeue", None),
     ("DELETE", "/v1/jobs/{job}", None),
     ("GET", "/v1/identities/{identity}", None),
     ("GET", "/v1/identities/{identity}/erasure", None),
