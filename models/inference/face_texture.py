@@ -33,6 +33,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LIGHT_SHARE = 0.7
 LIGHT_SIGMA = 7.0  # of the colour grid: 28 px of the crop
 BORDER_PX = 10
+LIPS_APART_PX = 1.0  # on average over the mouth's width
 DOUBT, TRUST = 0.1, 0.5  # of the network's mask: not shown at all, and wholly shown
 
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
@@ -171,10 +172,9 @@ class CanonicalFace:
         return np.asarray(remainder @ np.linalg.inv(camera[:2]), np.float32)
 
     def yaw_deg(self, mesh: Landmarks) -> float:
-        """Return the head's turn in degrees by the same camera; positive towards the viewer's right."""
+        """Return an upright head's turn in degrees by the same camera; negative towards the viewer's right."""
         camera = self._camera_fit @ mesh
-        size = float(np.sqrt(abs(np.linalg.det(camera[:2])))) + 1e-6
-        return float(np.degrees(np.arctan2(camera[2, 0], size)))
+        return float(np.degrees(np.arctan2(camera[2, 0], camera[0, 0])))
 
     def _shape_shift(self, identity_mesh: Landmarks, target_mesh: Landmarks) -> Array:
         difference = self.proportions(identity_mesh) - self.proportions(target_mesh)
@@ -253,7 +253,10 @@ def mouth_opening(mesh: Landmarks) -> Mask:
     opening = np.zeros((SIZE, SIZE), np.uint8)
     outline = np.round(mesh[list(INNER_LIPS)] * 16).astype(np.int32)
     cv2.fillPoly(opening, [outline], 255, cv2.LINE_AA, shift=4)
-    return cv2.GaussianBlur(opening, (0, 0), 1.2).astype(np.float32) * np.float32(1 / 255)
+    # Even an outline without an inside is drawn a pixel wide: lips that touch open nothing.
+    height = cv2.contourArea(outline) / 16 / max(float(np.ptp(outline[:, 0])), 1.0)
+    strength = np.float32(min(height / LIPS_APART_PX, 1.0) / 255)
+    return np.asarray(cv2.GaussianBlur(opening, (0, 0), 1.2) * strength, np.float32)
 
 
 def _near_texture_scale(image: RgbImage, mesh: Landmarks, canonical: Array) -> tuple[RgbImage, Landmarks]:

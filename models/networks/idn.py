@@ -106,7 +106,7 @@ class BlendHead(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(32, 16, 3, padding=1)
-        nn.init.normal_(self.conv.weight, std=1e-3)
+        nn.init.normal_(self.conv.weight, std=1e-4)
         # The shuffle reads four neighbours per output channel: the first four are the weight's.
         self.conv.bias = nn.Parameter(torch.tensor([self.START_WEIGHT] * 4 + [0.0] * 12))
 

@@ -141,12 +141,9 @@ def warp(image: RgbImage, matrix: Affine, size: int) -> RgbImage:
     return np.asarray(moved, np.uint8)
 
 
-def prepare(
-    shared: Path, graphs: Path, canonical: CanonicalFace, folder: Path, splits: tuple[str, ...] = ("train", "eval")
-) -> None:
+def prepare(faces: list[Portrait], graphs: Path, canonical: CanonicalFace, folder: Path) -> None:
     """Write the arrays of a `FaceSet`; `graphs` holds face_mesh.onnx and encoder.onnx of the open pack."""
     folder.mkdir(parents=True, exist_ok=True)
-    faces = [face for face in portraits(shared) if face.split in splits]
     factory = SessionFactory("cpu", 2)
     mesh_network = FaceMesh(factory.open(graphs / "face_mesh.onnx"))
     encoder = factory.open(graphs / "encoder.onnx")
@@ -204,8 +201,8 @@ def _describe(crop: RgbImage, mesh: Landmarks, canonical: CanonicalFace) -> dict
 
 def _save(folder: Path, faces: list[Portrait], arrays: dict[str, Array], canonical: CanonicalFace) -> None:
     splits = np.array([face.split for face in faces] * 2)
-    trained_on = splits == "train" if "train" in splits else splits == "eval"
-    mean = arrays["embeddings"][trained_on].mean(0)
+    trained_on = splits == "train"
+    mean = arrays["embeddings"][trained_on if trained_on.any() else ...].mean(0)
     arrays["embeddings"] = centred(arrays["embeddings"], mean)
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
@@ -243,7 +240,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("var/training/faces"))
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s %(done)s/%(total)s")
-    prepare(shared_folder(), arguments.graphs, CanonicalFace.load(CANONICAL), arguments.out)
+    prepare(portraits(shared_folder()), arguments.graphs, CanonicalFace.load(CANONICAL), arguments.out)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Sp
 from models.inference.errors import InferenceError
 from models.inference.face_texture import CanonicalFace
 from models.packs.store import Pack, load_pack
-from models.training.dataset import FaceSet, prepare, shared_folder
+from models.training.dataset import FaceSet, portraits, prepare, shared_folder
 from models.training.evaluate import Evaluation, Figures, Pair
 from models.training.refine import RefineConfig, Refined, Refiner
 
@@ -86,7 +86,8 @@ def evaluation_of(pack: Pack, folder: Path) -> Evaluation:
     """Return the evaluation with faces of the `eval` split alone, prepared in `folder`/evaluation when first asked."""
     prepared = folder / "evaluation"
     if not (prepared / "labels.npz").exists():
-        prepare(shared_folder(), pack.root, CanonicalFace.load(pack.canonical), prepared, splits=("eval",))
+        people = [face for face in portraits(shared_folder()) if face.split == "eval"]
+        prepare(people, pack.root, CanonicalFace.load(pack.canonical), prepared)
     return Evaluation(FaceSet.load(prepared), pack.root, shared_folder())
 
 

@@ -20,7 +20,7 @@ from models.inference.face_texture import CanonicalFace
 from models.networks.idn import IDN, count_multiply_adds, specialised_shapes
 from models.networks.iim import OpenIIM
 from models.packs.store import load_pack
-from models.training.dataset import CANONICAL, FaceSet, prepare, shared_folder
+from models.training.dataset import CANONICAL, FaceSet, portraits, prepare, shared_folder
 from models.training.evaluate import Evaluation, Figures, Pair
 from tests.benchmarks.bar import Figure, bar
 from tests.benchmarks.town import PACKS, ROOT
@@ -88,7 +88,8 @@ def measured() -> Figures:
     """The figures of the installed open pack over all pairs of the evaluation."""
     pack = load_pack("open", PACKS)
     if not (PREPARED / "labels.npz").exists():
-        prepare(shared_folder(), pack.root, CanonicalFace.load(CANONICAL), PREPARED, splits=("eval",))
+        faces = [face for face in portraits(shared_folder()) if face.split == "eval"]
+        prepare(faces, pack.root, CanonicalFace.load(CANONICAL), PREPARED)
     evaluation = Evaluation(FaceSet.load(PREPARED), pack.root, shared_folder(), targets=2)
     engine = FaceSwapEngine.load(pack)
     rows = [evaluation.judge(pair, _swapped(engine, evaluation, pair)) for pair in evaluation.pairs]
