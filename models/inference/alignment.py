@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import cv2
@@ -30,9 +31,19 @@ _MESH_INDICES = (
 )
 
 
+def _averaging_weights() -> NDArray[np.float32]:
+    weights = np.zeros((len(_MESH_INDICES), 468), np.float32)
+    for row, indices in zip(weights, _MESH_INDICES, strict=True):
+        np.add.at(row, list(indices), 1 / len(indices))
+    return weights
+
+
+_AVERAGING_WEIGHTS = _averaging_weights()
+
+
 def five_points(landmarks: Landmarks) -> FivePoints:
     """Return eyes, nose and mouth corners of a face mesh, in the mesh's own pixels."""
-    return np.stack([landmarks[list(indices)].mean(axis=0) for indices in _MESH_INDICES]).astype(np.float32)
+    return _AVERAGING_WEIGHTS @ landmarks
 
 
 def similarity_fit(points: FivePoints, template: FivePoints) -> Affine:
@@ -75,12 +86,15 @@ def invert(matrix: Affine) -> Affine:
 
 def compose(outer: Affine, inner: Affine) -> Affine:
     """Return the mapping that applies `inner`, then `outer`."""
-    return np.column_stack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]])
+    both: Affine = outer[:, :2] @ inner
+    both[:, 2] += outer[:, 2]
+    return both
 
 
 def scale_of(matrix: Affine) -> float:
     """Return how much longer a line becomes, on average over directions."""
-    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    (a, b, _), (c, d, _) = matrix.tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def eye_distance(landmarks: Landmarks) -> float:

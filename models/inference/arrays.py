@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,5 +51,4 @@ def to_network(image: RgbImage) -> Tensor:
 
 def from_network(tensor: Tensor) -> RgbImage:
     """Return a network's float32 [1, 3, H, W] in 0..1 as an RGB image."""
-    scaled = np.clip(tensor[0] * np.float32(255) + np.float32(0.5), 0, 255)
-    return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
+    return np.asarray(cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in tensor[0]]), np.uint8)
