@@ -133,10 +133,15 @@ class GuardedClient:
 
     async def fetch(self, url: str) -> AsyncIterator[bytes]:
         """Yield the body behind `url`; raises AddressRefusedError or FetchFailedError. The caller bounds its size."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        chunks = self._follow(checked_url(url), _MAX_REDIRECTS)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                async for chunk in self._follow(checked_url(url), _MAX_REDIRECTS):
-                    yield chunk
+            while True:
+                async with asyncio.timeout_at(deadline):  # around our own wait: it must not interrupt the caller's work
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
         except TimeoutError as error:
             raise FetchFailedError("The URL took too long") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:

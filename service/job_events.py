@@ -35,7 +35,9 @@ class JobEvents:
     """Streams of job events, for at most `max_waiters` at a time."""
 
     def __init__(self, url: str, max_waiters: int, gauge: Gauge) -> None:
-        pool = BlockingConnectionPool.from_url(url, max_connections=max_waiters, socket_connect_timeout=5, protocol=2)
+        pool = BlockingConnectionPool.from_url(
+            url, max_connections=max_waiters, socket_connect_timeout=5, socket_timeout=_SLICE_S + 5, protocol=2
+        )
         self._redis = Redis.from_pool(pool)
         self._max_waiters = max_waiters
         self._waiting = 0

@@ -169,3 +169,39 @@ def test_a_compressed_body_is_refused() -> None:
     network = RecordingNetwork(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok")
     with pytest.raises(FetchError, match="compressed"):
         fetch("http://1.1.1.1/", network)
+
+
+def test_the_time_limit_never_interrupts_who_takes_the_bytes() -> None:
+    network = RecordingNetwork(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok", b"ok")
+    client = GuardedClient(GuardedBackend(AddressGuard(), resolve, network), timeout_s=0.2)
+
+    async def slowly() -> bytes:
+        taken = b""
+        try:
+            async for chunk in client.fetch("http://1.1.1.1/"):
+                await asyncio.sleep(0.4)  # such as a disk that is slow
+                taken += chunk
+        except FetchError:
+            assert taken == b"ok"
+        return taken
+
+    assert asyncio.run(slowly()).startswith(b"ok")
+
+
+def test_a_server_that_never_answers_is_given_up() -> None:
+    class Silence(httpcore.AsyncMockStream):
+        async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            await asyncio.sleep(60)
+            return b""
+
+    class SilentNetwork(RecordingNetwork):
+        async def connect_tcp(self, *args: object, **kwargs: object) -> httpcore.AsyncNetworkStream:
+            return Silence([])
+
+    client = GuardedClient(GuardedBackend(AddressGuard(), resolve, SilentNetwork()), timeout_s=0.2)
+
+    async def wait() -> list[bytes]:
+        return [chunk async for chunk in client.fetch("http://1.1.1.1/")]
+
+    with pytest.raises(FetchError, match="too long"):
+        asyncio.run(wait())
