@@ -86,10 +86,12 @@ class Outbox:
         return [self.endpoint(endpoint_id) for endpoint_id in sorted(ids)]
 
     def rotate(self, endpoint_id: str, tenant: str, overlap_s: float = 86400.0) -> Endpoint:
-        """Add a new secret; the old ones go on signing beside it for `overlap_s`. Raises UnknownEndpoint."""
-        endpoint = self.endpoint(endpoint_id, tenant)
-        ends = self._clock() + overlap_s
-        kept = [(new_secret(), None), *((old, ends) for old in endpoint.secrets)]
+        """Add a new secret; the old one goes on signing beside it for `overlap_s`. Raises UnknownEndpoint.
+
+        A secret that an earlier rotation replaced goes now: it may have leaked, and headers must not grow.
+        """
+        current = self.endpoint(endpoint_id, tenant).secrets[0]
+        kept = [(new_secret(), None), (current, self._clock() + overlap_s)]
         with reaching():
             self._redis.hset(f"lk:endpoint:{endpoint_id}", "secrets", json.dumps(kept))
         return self.endpoint(endpoint_id)

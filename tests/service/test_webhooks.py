@@ -85,6 +85,12 @@ def test_while_a_secret_is_rotated_both_verify(
         assert Webhook(secret).verify(body, headers)
 
 
+def test_a_second_rotation_ends_the_first_secret_at_once(client: httpx.Client, live: LiveService, tenant: str) -> None:
+    endpoint = client.post("/v1/webhook-endpoints", json={"url": "https://example.org/"}).json()
+    secrets = [client.post(f"/v1/webhook-endpoints/{endpoint['id']}/rotate").json()["secret"] for _ in range(2)]
+    assert list(Outbox(live.redis).endpoint(endpoint["id"], tenant).secrets) == secrets[::-1]
+
+
 def test_an_address_that_came_with_the_job_is_told(
     live: LiveService, client: httpx.Client, tenant: str, receiver: Receiver
 ) -> None:
