@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from worker.audit_log import AuditLog
 from worker.errors import Missing
 from worker.identity_store import IdentityStore
 from worker.ids import is_id
@@ -16,6 +17,7 @@ from worker.media_store import MediaStore
 from worker.store import Reply, reaching, texts
 
 BATCH = 200
+EXPIRY = "expiry"  # the audit log's actor for what nobody asked for
 HELD_AGAIN_S = 30.0
 ORPHAN_AGE_S = 3600.0  # older than any write that may still be going on
 
@@ -27,14 +29,19 @@ class ExpirySweep:
         self._media = media
         self._identities = identities
         self._redis = media.redis
+        self._audit = AuditLog(media.redis, clock)
         self._clock = clock
 
     def run(self) -> int:
         """Delete what is due; returns how many things went."""
         self._remove_leftovers()
-        with reaching():
-            due = texts(self._redis.zrangebyscore("lk:expiry", 0, self._clock(), start=0, num=BATCH))
-        return sum(self._expire(name) for name in due)
+        gone = 0
+        while True:
+            with reaching():
+                due = texts(self._redis.zrangebyscore("lk:expiry", 0, self._clock(), start=0, num=BATCH))
+            gone += sum(self._expire(name) for name in due)
+            if len(due) < BATCH:
+                return gone
 
     def _remove_leftovers(self) -> None:
         """Remove the files of jobs that ended without a result while no attempt of theirs was there to do it."""
@@ -49,8 +56,7 @@ class ExpirySweep:
         if is_id(name, "job"):
             self._expire_job(name)
         elif is_id(name, "idn"):
-            with suppress(Missing):  # erased by its owner in the meantime
-                self._identities.erase(name)
+            self._expire_identity(name)
         with reaching():
             self._redis.zrem("lk:expiry", name)
         return True
@@ -62,6 +68,12 @@ class ExpirySweep:
             used: Reply = self._redis.hget(f"lk:job:{job_id}", "identities")
             for identity in json.loads(used or "[]"):
                 self._redis.srem(f"lk:identity:{identity}:jobs", job_id)
+
+    def _expire_identity(self, identity_id: str) -> None:
+        with suppress(Missing):  # erased by its owner in the meantime
+            tenant = self._identities.get(identity_id).tenant
+            self._identities.erase(identity_id)
+            self._audit.append("identity.expired", tenant, EXPIRY, identity_id)
 
     def _expire_upload(self, upload_id: str) -> bool:
         if self._media.delete_unless_held(upload_id):

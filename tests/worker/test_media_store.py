@@ -9,10 +9,11 @@ import pytest
 from redis import Redis
 
 from tests.service.ended_job import ended_job
+from worker.audit_log import AuditLog
 from worker.contract import JobPayload, JobRequest
-from worker.errors import ResultExpired, UnknownMedia
-from worker.expiry import ExpirySweep
-from worker.identity_store import IdentityStore
+from worker.errors import IdentityErased, ResultExpired, UnknownMedia
+from worker.expiry import BATCH, ExpirySweep
+from worker.identity_store import IdentityRecord, IdentityStore
 from worker.ids import new_id
 from worker.job_records import JobReport
 from worker.job_store import JobStore
@@ -118,6 +119,27 @@ def test_a_result_is_named_by_its_content_and_goes_when_it_is_due(
     sweep.run()
     assert not media.job_dir(job_id).exists()
     assert jobs.get(job_id).status == "failed"
+
+
+def test_much_that_is_due_at_once_goes_in_one_sweep(media: MediaStore, sweep: ExpirySweep, clock: Clock) -> None:
+    made = [upload(media) for _ in range(BATCH + 5)]
+    clock.now += 61
+    assert sweep.run() == len(made)
+
+
+def test_an_identity_whose_consent_ran_out_is_erased_and_that_is_on_record(
+    sweep: ExpirySweep, clock: Clock, store: Redis
+) -> None:
+    identities = IdentityStore(store, clock=clock)
+    identity_id = new_id("idn")
+    record = IdentityRecord(identity_id, "acme", "open@1", clock.now, expires_at=clock.now + 60)
+    identities.put(record, b"code", b"weights")
+    clock.now += 61
+    sweep.run()
+    with pytest.raises(IdentityErased):
+        identities.get(identity_id, "acme")
+    (entry,) = AuditLog(store).entries("acme")
+    assert (entry.body["event"], entry.body["subject"]) == ("identity.expired", identity_id)
 
 
 def test_what_a_canceled_films_parts_left_is_removed(media: MediaStore, sweep: ExpirySweep, store: Redis) -> None:
