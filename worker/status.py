@@ -105,11 +105,11 @@ def _tasks(shop: Workshop) -> list[TaskState]:
         with redis.pipeline(transaction=False) as pipeline:
             for name, _ in rows:
                 pipeline.hmget(f"lk:task:{name.decode()}", ["queue", "tenant", "state", "attempt", "begun"])
-            fields = [texts(row) for row in pipeline.execute() if None not in row]
-    ages = [(name.decode(), now - ms / 1000) for name, ms in rows]
+            found = pipeline.execute()
+    there = [(name.decode(), ms, texts(fields)) for (name, ms), fields in zip(rows, found, strict=True) if all(fields)]
     return [
-        TaskState(name, queue, tenant, state, int(attempt), int(begun), age)
-        for (name, age), (queue, tenant, state, attempt, begun) in zip(ages, fields, strict=False)
+        TaskState(name, queue, tenant, state, int(attempt), int(begun), now - ms / 1000)
+        for name, ms, (queue, tenant, state, attempt, begun) in there
     ]
 
 
