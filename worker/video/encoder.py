@@ -52,12 +52,12 @@ class EncoderSettings:
 class SegmentEncoder:
     """Encodes frames in order into one file, in which `origin` of the film's clock is 0; a context manager.
 
-    Leaving the context by an exception leaves a file behind that is worth nothing.
+    Without a frame the file is empty. Leaving the context by an exception leaves a file that is worth nothing.
     """
 
     def __init__(self, path: Path, settings: EncoderSettings, picture: PictureFormat, origin: int) -> None:
         self.frames = 0
-        self._origin = origin
+        self._path, self._origin = path, origin
         # B-frames are decoded from before time 0 on, which must not move the pictures
         options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
         self._container: OutputContainer = av.open(str(path), "w", format=SEGMENT_FORMAT, container_options=options)
@@ -67,9 +67,11 @@ class SegmentEncoder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
+        if kind is None and self.frames:
             self._container.mux(self._stream.encode(None))
         self._container.close()
+        if not self.frames:
+            self._path.write_bytes(b"")
 
     def encode(self, frame: VideoFrame) -> None:
         """Append a frame; its pts must be at least `origin` and greater than the one before."""

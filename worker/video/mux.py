@@ -30,7 +30,7 @@ MEDIA_TYPES: Final = {
 
 @dataclass(frozen=True)
 class Segment:
-    """An encoded file whose time 0 is `start` on the film's clock, in the film's time base."""
+    """An encoded file, or an empty one, whose time 0 is `start` on the film's clock, in the film's time base."""
 
     path: Path
     start: int
@@ -61,7 +61,7 @@ def mux_film(
     `watch` gets the number of frames written, often; what it raises ends the work. Raises DamagedMedia when the
     source cannot be opened.
     """
-    frames = 0
+    segments, frames = _filled(segments), 0
     with (
         open_copied(source, limits) as copied,
         av.open(str(output), "w", format=_MUXERS[format], container_options=_options(format, picture)) as film,
@@ -111,6 +111,10 @@ def ranks(times: Sequence[int]) -> list[int]:
     """For each time its place in rising order."""
     place = {pts: rank for rank, pts in enumerate(sorted(times))}
     return [place[pts] for pts in times]
+
+
+def _filled(segments: Sequence[Segment]) -> list[Segment]:
+    return [segment for segment in segments if segment.path.stat().st_size]
 
 
 def _packets(segment: Segment, time_base: Fraction) -> Iterator[tuple[Packet[VideoStream], int]]:

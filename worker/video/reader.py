@@ -78,7 +78,7 @@ class VideoReader:
     damage: Damage = field(default_factory=Damage)
 
     def frames(self, span: Span) -> Generator[SourceFrame, None, None]:
-        """The span's frames, prepared; raises DamagedMedia when not one can be decoded."""
+        """The span's frames, prepared; raises DamagedMedia when not one can be decoded at the film's start."""
         with open_video(self.path, self.limits) as (container, stream):
             stream.codec_context.thread_count = self.threads
             if self.key_frames_only:
@@ -95,7 +95,7 @@ class VideoReader:
                     any_frame = True
                     time_s = float(pts * (frame.time_base or 0))
                     yield SourceFrame(self.preparer.prepare(frame), time_s, span.start is None or pts >= span.start)
-            if not any_frame:
+            if not any_frame and span.start is None:
                 raise DamagedMedia("no frame of the video can be decoded")
 
     def _timed(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:

@@ -182,11 +182,11 @@ class Film:
         return {note for outcome in self.outcomes for note in outcome.notes} | set(self.mux.notes)
 
 
-def run_film(source: Path, directory: Path, **settings: object) -> Film:
+def run_film(source: Path, directory: Path, *, plan: FilmPlan | None = None, **settings: object) -> Film:
     """Plan, swap (with the corner filter) and join `source`; the result is `directory`/film.<format>."""
     film = FilmSettings(**{"encoder": FAST, **settings})
     directory.mkdir(parents=True, exist_ok=True)
-    plan = plan_film(source, film.limits)
+    plan = plan or plan_film(source, film.limits)
     swapper = CornerFilter()
     paths = [directory / f"{segment.index}.nut" for segment in plan.segments]
     outcomes = [

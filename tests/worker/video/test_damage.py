@@ -8,6 +8,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -136,8 +137,6 @@ def test_a_small_file_that_claims_millions_of_frames_is_refused_at_once(tmp_path
 
 
 def test_a_sound_file_is_not_a_video(tmp_path: Path) -> None:
-    import av
-
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48_000, layout="mono")
@@ -196,3 +195,27 @@ def test_the_sound_of_a_truncated_film_is_copied_as_far_as_it_goes(tmp_path: Pat
     kept = packets_of(film.path, "audio")[0]
     assert 0 < len(kept) < len(whole)
     assert kept == whole[: len(kept)]
+
+
+def test_a_segment_of_which_nothing_is_left_costs_itself_and_no_more(tmp_path: Path) -> None:
+    source = clip_file(tmp_path / "in.mp4", count=60, sounds=[Sound(seconds=2.0)])
+    plan = plan_film(source, LIMITS, segment_s=0.6, whole_below_s=1.0)
+    assert len(plan.segments) == 3
+    whole = times_of(source)
+    lost = plan.segments[1]
+    data = bytearray(source.read_bytes())
+    for start, size in packet_places(source, lost.start, lost.stop or 0):
+        data[start : start + size] = bytes(size)
+    source.write_bytes(data)
+    film = run_film(source, tmp_path / "out", plan=plan)
+    assert [outcome.frames > 0 for outcome in film.outcomes] == [True, False, True]
+    kept = [time for time in whole if not lost.start <= time / BASE < (lost.stop or 0)]
+    assert times_of(film.path) == kept
+    assert packets_of(film.path, "audio") == packets_of(source, "audio")
+
+
+def packet_places(path: Path, start: int, stop: int) -> list[tuple[int, int]]:
+    """Where in the file the packets of these frames lie."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    return [(packet.pos or 0, packet.size) for packet in packets if start <= (packet.pts or 0) < stop]
