@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.inference import engine as inference
 from models.inference.engine import FaceSwapEngine, Identity
+from models.inference.errors import BadIdentityError
 from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.inference.options import FaceSelector
 from worker import contract
@@ -23,12 +24,14 @@ class Casting:
         """The payload's assignments for the engine.
 
         Raises:
-            JobFailure `identity_erased`, BadIdentityError
+            JobFailure: `identity_erased`; `bad_identity` for one that was registered with another pack.
         """
         try:
             return [self._assignment(assignment, payload.tenant) for assignment in payload.assignments]
         except (IdentityErased, UnknownIdentity) as error:
             raise JobFailure("identity_erased", "An identity of this job was erased.") from error
+        except BadIdentityError as error:
+            raise JobFailure("bad_identity", error.message) from error
 
     def forget(self, identity_id: str) -> None:
         """Drop what the engine holds of an identity."""
@@ -44,7 +47,7 @@ class Casting:
         return self._engine.ready(key) or self._fetch(key, identity_id, tenant)
 
     def _fetch(self, key: str, identity_id: str, tenant: str) -> Identity:
-        code = IdentityCode.from_bytes(self._identities.code(identity_id, tenant))
+        code = self._code(identity_id, tenant)
         weights = self._identities.weights_or_build(identity_id, self._engine.pack.id, self._build)
         return self._engine.identity(key, code, SpecialisedWeights.from_bytes(weights))
 
@@ -61,8 +64,13 @@ class Casting:
                 return FaceSelector("index", index=face.index)
             case BoxSelector(box=(x, y, width, height)):
                 return FaceSelector("box", box=(x, y, x + width, y + height))
-        code = IdentityCode.from_bytes(self._identities.code(face.reference, tenant))
-        return FaceSelector("reference", reference=code.embedding)
+        return FaceSelector("reference", reference=self._code(face.reference, tenant).embedding)
+
+    def _code(self, identity_id: str, tenant: str) -> IdentityCode:
+        code = IdentityCode.from_bytes(self._identities.code(identity_id, tenant))
+        if code.pack.partition("@")[0] != self._engine.pack.name:  # its numbers would mean something else here
+            raise BadIdentityError(f"An identity of this job was registered with {code.pack}; register it again.")
+        return code
 
 
 def swap_options(options: contract.SwapOptions, *, measure_similarity: bool = False) -> inference.SwapOptions:

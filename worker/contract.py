@@ -18,6 +18,7 @@ Status = Literal["queued", "running", "canceling", "succeeded", "failed", "cance
 Priority = Literal["high", "normal", "low"]
 FailureCode = Literal[
     "attempts_exhausted",
+    "bad_identity",
     "deadline_exceeded",
     "face_not_found",
     "identity_erased",

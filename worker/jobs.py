@@ -109,6 +109,8 @@ UseCase = Callable[[JobContext], Outcome | None]
 class UseCases(Protocol):
     """What a warm child can do, with its models loaded."""
 
+    @property
+    def pack(self) -> str: ...
     def find(self, kind: JobKind) -> UseCase: ...
     def counters(self) -> Mapping[str, int]: ...
     def forget(self, identity_id: str) -> None: ...
@@ -173,7 +175,8 @@ class TaskRunner:
             return  # a part of a film: its end is recorded, the job goes on
         created = context.job.created_at
         timings = {"queue_ms": (began - created) * 1e3, **outcome.timings, "total_ms": (time.time() - created) * 1e3}
-        report = JobReport({**outcome.report, "counters": context.spent()}, timings)
+        told = {**outcome.report, "pack": self._use_cases.pack, "counters": context.spent()}
+        report = JobReport(told, timings)
         self._commit(context, outcome, report)
         self._shop.media.tidy_job(context.job.id, context.work)
         log.info("job succeeded", extra=_names(context.task, context.job) | {"total_ms": timings["total_ms"]})

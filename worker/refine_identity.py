@@ -34,7 +34,7 @@ class RefineIdentity:
     """The use case `refine`; its networks and its bank of faces are loaded by the first job, for few are refined."""
 
     def __init__(self, pack: Pack, budget: RefineBudget) -> None:
-        self._pack = pack
+        self.pack = pack
         self._budget = budget
 
     def __call__(self, context: JobContext) -> Outcome:
@@ -50,7 +50,7 @@ class RefineIdentity:
             refined = self._refine(context, identity_id)
             context.progress(100, 100, "percent")
             told = _figures(context.job.id, refined)
-            context.identities.put_refined(identity_id, self._pack.id, refined.weights.to_bytes(), told)
+            context.identities.put_refined(identity_id, self.pack.id, refined.weights.to_bytes(), told)
         except (IdentityErased, UnknownIdentity) as error:
             raise JobFailure("identity_erased", "The identity was erased.") from error
         log.info("identity refined", extra={"identity": identity_id, "steps": refined.steps})
@@ -61,7 +61,7 @@ class RefineIdentity:
         from models.training.refine import RefineConfig
 
         code = IdentityCode.from_bytes(context.identities.code(identity_id, context.job.tenant))
-        weights = context.identities.weights_or_build(identity_id, self._pack.id, self._derive)
+        weights = context.identities.weights_or_build(identity_id, self.pack.id, self._derive)
         return refiner.refine(
             code,
             SpecialisedWeights.from_bytes(weights),
@@ -75,16 +75,16 @@ class RefineIdentity:
             from models.training.refine import Refiner
         except ModuleNotFoundError as error:
             raise JobFailure("refinement_unavailable", "This worker has no torch, which refinement needs.") from error
-        if self._pack.manifest.swapper.inputs != 6:
-            raise JobFailure("refinement_unavailable", f"Identities of the pack {self._pack.name} cannot be refined.")
-        return Refiner.load(self._pack)
+        if self.pack.manifest.swapper.inputs != 6:
+            raise JobFailure("refinement_unavailable", f"Identities of the pack {self.pack.name} cannot be refined.")
+        return Refiner.load(self.pack)
 
     def _derive(self, code: bytes) -> bytes:
         return self._generator.generate(IdentityCode.from_bytes(code)).to_bytes()
 
     @cached_property
     def _generator(self) -> WeightGenerator:
-        return WeightGenerator(SessionFactory("cpu", 1).open(self._pack.graph("iim")))
+        return WeightGenerator(SessionFactory("cpu", 1).open(self.pack.graph("iim")))
 
 
 class RefineUseCases:
@@ -92,6 +92,11 @@ class RefineUseCases:
 
     def __init__(self, refine: RefineIdentity) -> None:
         self._refine = refine
+
+    @property
+    def pack(self) -> str:
+        """The id of the pack whose identities are refined."""
+        return self._refine.pack.id
 
     def find(self, kind: JobKind) -> UseCase:
         """The use case, whatever the kind: the queue carries no other."""

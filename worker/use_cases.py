@@ -33,6 +33,11 @@ class EngineUseCases:
         self._casting = casting
         self._by_kind = by_kind
 
+    @property
+    def pack(self) -> str:
+        """The id of the pack whose models are loaded."""
+        return self._engine.pack.id
+
     def find(self, kind: JobKind) -> UseCase:
         """The use case for this kind of job."""
         return self._by_kind[kind]

@@ -23,6 +23,8 @@ PARTS = 6
 class SmallUseCases:
     """Copies its input with its digest in front; counts its loads like an engine counts models."""
 
+    pack = "small@000000000000"
+
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._forgotten = 0

@@ -258,6 +258,7 @@ def test_a_film_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
     assert begun == ["s000", "s001", "s002", "mux"]
     done = jobs.get(job.id)
     assert (done.status, done.progress.done, done.progress.total) == ("succeeded", 30, 30)
+    assert not store.hexists(f"lk:job:{job.id}", "plan")
 
 
 def test_a_long_film_does_not_hold_up_a_later_one(store: Redis) -> None:

@@ -28,6 +28,7 @@ for _, name in ipairs(redis.call('SMEMBERS', job .. ':tasks')) do
   redis.call('DEL', 'lk:task:' .. name)
 end
 redis.call('DEL', job .. ':tasks', job .. ':held', job .. ':parts', job .. ':spent')
+redis.call('HDEL', job, 'plan')  -- it knows the faces of everybody in a film
 redis.call('ZREM', 'lk:jobs:active', a.job)
 redis.call('ZREM', 'lk:deadlines', a.job)
 redis.call('ZREM', 'lk:canceling', a.job)

@@ -65,6 +65,10 @@ class FilmBench:
         self.use_cases: dict[JobKind, UseCase] = {"swap_video": SwapVideo(engine, casting), "analysis": Analyse(engine)}
         self.runner = TaskRunner("bench", shop, self)
 
+    @property
+    def pack(self) -> str:
+        return self.engine.pack.id
+
     def find(self, kind: JobKind) -> UseCase:
         return self.use_cases[kind]
 
