@@ -89,6 +89,8 @@ class CopiedTracks:
             return waiting
         try:
             for packet in self._packets:
+                if packet.size and packet.dts is None and _is_cover(packet.stream):
+                    packet.pts = packet.dts = 0
                 if packet.size and packet.dts is not None:
                     return packet
         except av.FFmpegError:
@@ -113,7 +115,9 @@ class CopiedTracks:
     def _holds(self, film: OutputContainer, stream: Stream) -> bool:
         if stream.type == "attachment":
             return film.format.name == "matroska"
-        return stream.type in {"audio", "subtitle", "video"} and _codec(stream) in film.supported_codecs
+        if stream.type == "video":  # a cover: Matroska would want it as an attachment
+            return _is_cover(stream) and film.format.name in {"mp4", "mov"}
+        return stream.type in {"audio", "subtitle"} and _codec(stream) in film.supported_codecs
 
     def _add(self, film: OutputContainer, stream: Stream) -> None:
         target = film.add_stream_from_template(stream)
@@ -138,6 +142,10 @@ def open_copied(source: Path, limits: VideoLimits) -> Iterator[CopiedTracks]:
     """The source opened a second time, for its other tracks."""
     with open_video(source, limits) as (container, _):
         yield CopiedTracks(container)
+
+
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _codec(stream: Stream) -> str:

@@ -127,6 +127,7 @@ def _packets(segment: Segment, time_base: Fraction) -> Iterator[tuple[Packet[Vid
 def _add_pictures(film: OutputContainer, template: VideoStream, picture: PictureFormat) -> VideoStream:
     stream = film.add_stream_from_template(template, opaque=True)  # by its decoder: not every one has an encoder
     stream.time_base = picture.time_base
+    stream.rate = picture.fps
     if picture.pixel_aspect != 1:
         stream.sample_aspect_ratio = picture.pixel_aspect
     if template.codec_context.name == "hevc" and film.format.name in {"mp4", "mov"}:

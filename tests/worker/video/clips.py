@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,6 +13,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 
 from models.inference.i420 import I420Frame
@@ -98,6 +100,7 @@ class Clip:
     metadata: dict[str, str] = field(default_factory=dict)
     container_options: dict[str, str] = field(default_factory=dict)
     subtitles_from: Path | None = None
+    cover: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ def write(path: Path, clip: Clip) -> Path:
         subtitles = _subtitle_packets(container, clip.subtitles_from)
         packets = [packet for stream, sound in sounds for packet in _tone(stream, sound)]
         packets += subtitles
+        packets += _cover_packets(container, clip.cover)
         for frame, pts in zip(clip.frames, clip.pts, strict=True):
             shown = frame.reformat(format=clip.pix_fmt)
             shown.pts, shown.time_base, shown.pict_type = pts, clip.time_base, 0
@@ -147,6 +151,17 @@ def _tone(stream: AudioStream, sound: Sound) -> list[Any]:
         frame.pts = start + round(sound.start_s * 48_000)
         packets += stream.encode(frame)
     return packets + list(stream.encode(None))
+
+
+def _cover_packets(container: OutputContainer, jpeg: bytes | None) -> list[Any]:
+    if jpeg is None:
+        return []
+    with av.open(io.BytesIO(jpeg), format="jpeg_pipe") as picture:
+        stream = container.add_stream_from_template(picture.streams.video[0], opaque=True)
+        stream.disposition = Disposition.attached_pic
+        packet = next(packet for packet in picture.demux() if packet.size)
+        packet.stream, packet.pts, packet.dts = stream, 0, 0
+        return [packet]
 
 
 def _subtitle_packets(container: OutputContainer, source: Path | None) -> list[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from tests.worker.video.clips import SOLO, Clip, Sound, frames_of, packets_of, run_film, srt, steady, times_of, write
 from worker.video.encoder import EncoderSettings
@@ -81,6 +82,25 @@ def test_subtitles_that_mp4_cannot_hold_are_stated(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mkv", clip(subtitles_from=srt(tmp_path / "text.srt")))
     film = run_film(source, tmp_path / "out", format="mp4")
     assert "subtitle_track_left_out:srt" in film.notes
+
+
+@pytest.mark.parametrize("format", ["mp4", "mkv"])
+def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, format: str) -> None:
+    cover = (SOLO.parent / "ada_neutral.jpg").read_bytes()
+    source = write(tmp_path / "in.mp4", clip(sounds=[Sound()], cover=cover))
+    film = run_film(source, tmp_path / "out", format=format)
+    with av.open(str(film.path)) as container:
+        pictures = [stream for stream in container.streams.video if stream.disposition & Disposition.attached_pic]
+        kept = [bytes(packet) for stream in pictures for packet in container.demux(stream) if packet.size]
+    assert kept == ([cover] if format == "mp4" else [])
+    assert ("video_track_left_out:mjpeg" in film.notes) == (format == "mkv")
+
+
+@pytest.mark.parametrize("format", ["mp4", "mkv"])
+def test_the_stated_frame_rate_is_the_films(tmp_path: Path, format: str) -> None:
+    film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out", format=format)
+    with av.open(str(film.path)) as container:
+        assert abs(float(container.streams.video[0].average_rate or 0) - 30) < 0.5
 
 
 def test_chapters_and_metadata_are_kept(tmp_path: Path) -> None:
