@@ -61,7 +61,8 @@ class FacePainter:
         With a `memory` of the face in earlier frames, what now passes in front of it stays uncovered.
         """
         to_crop = self.swap_crop(landmarks)
-        target, in_crop = frame.rgb_crop(to_crop, TEMPLATE_SIZE), transform(landmarks, to_crop)
+        # Black past the frame's edge would count as the target's colour.
+        target, in_crop = frame.rgb_crop(to_crop, TEMPLATE_SIZE, extend=True), transform(landmarks, to_crop)
         cover = memory.cover(target, in_crop) if memory else None
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1

@@ -16,8 +16,8 @@ class Frame(Protocol):
     @property
     def height(self) -> int: ...
 
-    def rgb_crop(self, to_crop: Affine, size: int) -> RgbImage:
-        """Return the size x size RGB crop that `to_crop` maps the frame to; 0 where the frame ends."""
+    def rgb_crop(self, to_crop: Affine, size: int, *, extend: bool = False) -> RgbImage:
+        """Return the size x size RGB crop that `to_crop` maps the frame to; past the frame 0, or its edge extended."""
         ...
 
     def luma_samples(self) -> Plane:

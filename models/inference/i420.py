@@ -38,10 +38,11 @@ class I420Frame:
     def height(self) -> int:
         return int(self.y.shape[0])
 
-    def rgb_crop(self, to_crop: Affine, size: int) -> RgbImage:
+    def rgb_crop(self, to_crop: Affine, size: int, *, extend: bool = False) -> RgbImage:
         from_chroma = compose(to_crop, CHROMA_TO_LUMA)
-        planes = [resampling.sample(self.y, to_crop, size)]
-        planes += [resampling.sample(plane, from_chroma, size) for plane in (self.u, self.v)]
+        black = 0 if self.full_range else 16
+        planes = [resampling.sample(self.y, to_crop, size, extend=extend, outside=black)]
+        planes += [resampling.sample(p, from_chroma, size, extend=extend, outside=128) for p in (self.u, self.v)]
         return np.asarray(cv2.transform(cv2.merge(planes), yuv_to_rgb(self.matrix, self.full_range)))
 
     def luma_samples(self) -> Plane:

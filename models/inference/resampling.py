@@ -60,16 +60,21 @@ def covered_region(to_crop: Affine, crop_box: Box, width: int, height: int, mult
     return Region(x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def sample(image: Pixels, to_crop: Affine, size: int) -> Pixels:
-    """Return the size x size crop of an image or plane; what lies outside the image is 0."""
+def sample(image: Pixels, to_crop: Affine, size: int, *, extend: bool = False, outside: int = 0) -> Pixels:
+    """Return the size x size crop of an image or plane.
+
+    What lies past the image has the value `outside`, or goes on as the image's edge if `extend` says so.
+    """
+    border = cv2.BORDER_REPLICATE if extend else cv2.BORDER_CONSTANT
     shrink = int(1 / scale_of(to_crop))
     region = covered_region(to_crop, (0, 0, size, size), image.shape[1], image.shape[0], shrink) if shrink > 1 else None
     if region is None:
-        return np.asarray(cv2.warpAffine(image, to_crop, (size, size), flags=cv2.INTER_LINEAR))
+        return np.asarray(cv2.warpAffine(image, to_crop, (size, size), borderMode=border, borderValue=[outside] * 4))
     width, height = (max(1, length // shrink) for length in region.size)
     covered = region.of(image)[: height * shrink, : width * shrink]
     small = cv2.resize(covered, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.warpAffine(small, compose(to_crop, _enlarge(shrink, region)), (size, size)))
+    from_small = compose(to_crop, _enlarge(shrink, region))
+    return np.asarray(cv2.warpAffine(small, from_small, (size, size), borderMode=border, borderValue=[outside] * 4))
 
 
 def place(crop: Pixels, to_crop: Affine, region: Region, flags: int = cv2.INTER_LINEAR) -> Pixels:

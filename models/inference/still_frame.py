@@ -25,8 +25,9 @@ class StillFrame:
     def height(self) -> int:
         return int(self.image.shape[0])
 
-    def rgb_crop(self, to_crop: Affine, size: int) -> RgbImage:
-        return np.asarray(cv2.cvtColor(resampling.sample(self.image, to_crop, size), cv2.COLOR_BGR2RGB))
+    def rgb_crop(self, to_crop: Affine, size: int, *, extend: bool = False) -> RgbImage:
+        crop = resampling.sample(self.image, to_crop, size, extend=extend)
+        return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))
 
     def luma_samples(self) -> Plane:
         step_x, step_y = max(1, self.width // 64), max(1, self.height // 36)

@@ -116,3 +116,10 @@ def test_a_still_and_a_film_frame_give_the_same_crop(film_frame: I420Frame) -> N
     a, b = still.rgb_crop(TURNED, 224), limited_601.rgb_crop(TURNED, 224)
     # OpenCV repeats chroma where we interpolate it: on this much colour that is the difference.
     assert np.abs(a.astype(int) - b).mean() < 5
+
+
+def test_a_crop_past_the_edge_is_black_or_the_edge_goes_on(film_frame: I420Frame) -> None:
+    half_out: Affine = np.array([[1.0, 0, 112.0], [0, 1.0, 0]])
+    assert film_frame.rgb_crop(half_out, 224)[:, :100].max() == 0
+    extended = film_frame.rgb_crop(half_out, 224, extend=True)
+    assert np.array_equal(extended[:, 20], extended[:, 100])
