@@ -292,7 +292,8 @@ def _match_colour(drawn: RgbImage, target: RgbImage, where: Mask) -> RgbImage:
     weight: Mask = np.asarray(cv2.resize(where, grid, interpolation=cv2.INTER_AREA), np.float32)
     own_mean, wanted_mean = _mean(own, weight), _mean(wanted, weight)
     change = np.empty((3, 4), np.float32)
-    change[:, :3] = _gain(own - own_mean, wanted - wanted_mean, weight)
+    exposure = float(wanted_mean @ LUMA) / max(float(own_mean @ LUMA), 1.0)
+    change[:, :3] = _gain(own - own_mean, wanted - wanted_mean, weight, exposure)
     change[:, 3] = wanted_mean - change[:, :3] @ own_mean
     missing = cv2.GaussianBlur((wanted - cv2.transform(own, change)) * weight[..., None], (0, 0), LIGHT_SIGMA)
     light = missing * (LIGHT_SHARE / (cv2.GaussianBlur(weight, (0, 0), LIGHT_SIGMA) + 1e-3))[..., None]
@@ -301,15 +302,19 @@ def _match_colour(drawn: RgbImage, target: RgbImage, where: Mask) -> RgbImage:
     return np.asarray(cv2.add(cv2.transform(drawn, change), falling, dtype=cv2.CV_8U), np.uint8)
 
 
-def _gain(own: Array, wanted: Array, weight: Mask) -> Array:
-    """Return the 3x3 matrix that scales brightness by one factor and hue by another."""
+def _gain(own: Array, wanted: Array, weight: Mask, exposure: float) -> Array:
+    """Return the 3x3 matrix that scales brightness by one factor and hue by another.
+
+    In the dark contrast falls with the light, so that its lower bound does too.
+    """
     powers = []
     for centred in (own, wanted):
         grey = centred @ LUMA
         powers.append((_mean((grey**2)[..., None], weight)[0], _mean((centred - grey[..., None]) ** 2, weight).sum()))
     brightness, hue = (np.sqrt(target / (source + 1)) for source, target in zip(*powers, strict=True))
     to_grey = np.tile(LUMA, (3, 1))
-    by_brightness = np.clip(brightness, *GAIN_RANGE) * to_grey
+    least = GAIN_RANGE[0] * min(1.0, exposure)
+    by_brightness = np.clip(brightness, least, GAIN_RANGE[1]) * to_grey
     return np.asarray(by_brightness + np.clip(hue, *HUE_GAIN_RANGE) * (np.eye(3) - to_grey), np.float32)
 
 

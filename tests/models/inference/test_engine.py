@@ -124,6 +124,14 @@ def test_blend_is_the_opacity_of_the_swap(engine: FaceSwapEngine, ada: Identity)
     assert np.abs(half - (full + before) / 2).max() <= 3
 
 
+def test_a_face_in_the_dark_gets_no_more_contrast_than_the_dark_allows(engine: FaceSwapEngine, ada: Identity) -> None:
+    dark = (portrait("ben_neutral") * 0.35).astype(np.uint8)
+    left, top, right, bottom = (int(edge) for edge in engine.detect(dark)[0].box)
+    middle = np.s_[top + 60 : bottom - 60, left + 60 : right - 60]
+    after = engine.swap_frame(dark, [Assignment(EVERYBODY, ada)]).frame
+    assert float(after[middle].std()) < 1.5 * float(dark[middle].std())
+
+
 def test_cuda_on_a_machine_without_it_is_a_coded_error(open_pack: Pack) -> None:
     import onnxruntime
 
