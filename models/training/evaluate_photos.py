@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from models.inference.arrays import BgrImage
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, IdentityCode
-from models.inference.errors import PhotoError
+from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
 from models.packs.store import load_pack
 from models.training.evaluate import Evaluation, Figures, Pair
 from models.training.evaluate_refined import evaluation_of, swapped
@@ -51,34 +50,24 @@ def captured(photo: BgrImage, rng: np.random.Generator) -> BgrImage:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
 
 
-def measure(engine: FaceSwapEngine, evaluation: Evaluation, photos: int, targets: int) -> Row:
-    """Register everybody who has another photo from `photos` captures, and swap each onto `targets` others."""
-    rng, judged, cosines = np.random.default_rng(11), [], []
-    for source, other in zip(evaluation.sources, evaluation.gallery, strict=True):
-        if source == other:
-            continue
+def measure(engine: FaceSwapEngine, evaluation: Evaluation, targets: int, people: int) -> list[Row]:
+    """Register people who have another photo from 1, 2 and 4 captures, and swap each onto `targets` others."""
+    rng = np.random.default_rng(11)
+    cosines: dict[int, list[float]] = {photos: [] for photos in COUNTS}
+    judged: dict[int, list[dict[str, Any]]] = {photos: [] for photos in COUNTS}
+    several = [(a, b) for a, b in zip(evaluation.sources, evaluation.gallery, strict=True) if a != b]
+    for source, other in several[:people]:
         shots = [captured(_photo(evaluation, source), rng) for _ in range(max(COUNTS))]
-        code = _registered(engine, shots[:photos])
-        key = f"{source}:{photos}"
-        identity = engine.identity(key, code, engine.specialise(code))
-        cosines.append(float(code.embedding @ engine.register([_photo(evaluation, other)]).code.embedding))
-        for target in rng.choice([row for row in evaluation.sources if row != source], targets, replace=False):
-            ours = swapped(engine, _photo(evaluation, target), Assignment(FaceSelector("largest"), identity))
-            judged.append(evaluation.judge(Pair(source, int(target)), ours))
-        engine.forget(key)
-    return Row(photos, float(np.mean(cosines)), evaluation.summary(judged))
-
-
-def _registered(engine: FaceSwapEngine, shots: Sequence[BgrImage]) -> IdentityCode:
-    """Register what the engine accepts: a capture without a usable face is as good as not sent."""
-    usable = []
-    for shot in shots:
-        try:
-            engine.register([shot])
-        except PhotoError:
-            continue
-        usable.append(shot)
-    return engine.register(usable or shots).code
+        drawn = rng.choice([row for row in evaluation.sources if row != source], targets, replace=False)
+        gallery = engine.register([_photo(evaluation, other)]).code.embedding
+        for photos in COUNTS:
+            code = engine.register(shots[:photos]).code
+            cosines[photos].append(float(code.embedding @ gallery))
+            identity = engine.identity(f"{source}:{photos}", code, engine.specialise(code))
+            for row in drawn:
+                ours = swapped(engine, _photo(evaluation, row), Assignment(FaceSelector("largest"), identity))
+                judged[photos].append(evaluation.judge(Pair(source, int(row)), ours))
+    return [Row(n, float(np.mean(cosines[n])), evaluation.summary(judged[n])) for n in COUNTS]
 
 
 def _photo(evaluation: Evaluation, row: int) -> BgrImage:
@@ -92,17 +81,17 @@ def main() -> None:
     parser.add_argument("--packs", type=Path, default=Path("var/packs"))
     parser.add_argument("--folder", type=Path, default=Path("var/training"))
     parser.add_argument("--targets", type=int, default=2)
+    parser.add_argument("--people", type=int, default=100)
     found = parser.parse_args()
     cv2.setNumThreads(1)
     pack = load_pack(found.pack, found.packs)
     engine, evaluation = FaceSwapEngine.load(pack), evaluation_of(pack, found.folder)
     sys.stdout.write("| photos | embedding to another photo | retrieved | cosine source | target | sharpness |\n")
     sys.stdout.write("| --- | --- | --- | --- | --- | --- |\n")
-    for photos in COUNTS:
-        row = measure(engine, evaluation, photos, found.targets)
+    for row in measure(engine, evaluation, found.targets, found.people):
         seen = row.figures
         values = (row.embedding, seen.retrieved, seen.cosine_source, seen.cosine_target, seen.sharpness)
-        sys.stdout.write(f"| {photos} | " + " | ".join(f"{value:.3f}" for value in values) + " |\n")
+        sys.stdout.write(f"| {row.photos} | " + " | ".join(f"{value:.3f}" for value in values) + " |\n")
 
 
 if __name__ == "__main__":
