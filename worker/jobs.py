@@ -73,14 +73,14 @@ class JobContext:
         except Missing as error:
             raise JobFailure("input_missing", "The job's input is gone.") from error
 
-    def progress(self, done: int, total: int | None = None, unit: str = "frame") -> None:
-        """Report, and learn whether to go on; cheap enough to call for every frame.
+    def progress(self, done: int, total: int | None = None, unit: str = "frame", *, last: bool = False) -> None:
+        """Report, and learn whether to go on; cheap enough to call for every frame. The `last` one always counts.
 
         Raises:
             Canceled, Superseded: clean up and let it pass.
         """
         now = time.monotonic()
-        if now - self._reported < REPORT_EVERY_S and done != total:
+        if now - self._reported < REPORT_EVERY_S and not last and done != total:
             return
         self._attempts.progress(self.task, done, total, unit)
         self._reported = now

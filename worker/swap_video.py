@@ -113,7 +113,7 @@ class SwapVideo:
             outcome = swap_segment(
                 context.input, segment, path, swapper, settings, lambda done: context.progress(done, total)
             )
-        context.progress(outcome.frames, total or outcome.frames)
+        context.progress(outcome.frames, total, last=True)
         return _part_record(outcome)
 
     def _join(

@@ -164,6 +164,7 @@ def test_a_long_film_is_swapped_in_parts_that_agree_about_people(bench: FilmBenc
     job = bench.work(bench.submit(long_duet, cast={(("index", 0),): "ada"}))
     assert job.status == "succeeded", job.error
     assert job.report["segments"] == len(plan.segments)
+    assert (job.progress.done, job.progress.total) == (48, 48)
     assert times_of(bench.result(job)) == times_of(long_duet)
     swapped = [row for row in job.report["faces"] if row["frames_swapped"]]
     assert len(swapped) == 1
