@@ -18,6 +18,7 @@ from tests.worker.video.clips import (
     mean_error,
     packets_of,
     rgb,
+    run_film,
     times_of,
     write,
 )
@@ -88,3 +89,20 @@ def test_the_tracker_is_warmed_up_on_frames_that_are_not_output(source: Path, tm
     assert min(swapper.warm) >= start - 0.5
     assert swapper.times[0] == start
     assert len(swapper.times) == plan.segments[2].frames
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.ts", "in.avi", "in.flv", "in.mov"])
+def test_segments_of_every_container_hold_every_frame(tmp_path: Path, name: str) -> None:
+    frames = frames_of(SOLO, count=90, size=(320, 180))
+    base = Fraction(1, 25)
+    bf = "0" if name == "in.avi" else "2"  # AVI stores no showing times
+    options = {"preset": "veryfast", "g": "13", "crf": "12", "bf": bf}
+    source = write(tmp_path / name, Clip(frames, range(90), base, options=options, sounds=[Sound(seconds=3.6)]))
+    plan = plan_film(source, LIMITS, segment_s=0.9, whole_below_s=1.0)
+    assert len(plan.segments) >= 3
+    film = run_film(source, tmp_path / "out", plan=plan)
+    before, after = times_of(source), times_of(film.path)
+    assert [time - before[0] for time in before] == [time - after[0] for time in after]
+    assert film.plan.frames == 90
+    for index in (0, 44, 89):
+        assert mean_error(rgb(film.path, index), rgb(source, index)) < 3
