@@ -30,6 +30,15 @@ Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 Admin = Annotated[Caller, Depends(caller_with("admin"))]
 InParts = Annotated[Parts, Depends(parts_of)]
 
+_EVENT = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": ["status", "progress", "completed"]},
+        "data": {"type": "string", "description": "JSON: the status, the progress, or at the end the whole job."},
+    },
+}
 _REQUEUE_FAILURES = ("not_found", "identity_erased", "quota_exceeded", "queue_full")
 
 KEEP_ALIVE_S = 15.0
@@ -94,14 +103,14 @@ async def _wait(parts: Parts, job: JobRecord, for_any_change: bool, wait_s: int)
     responses={
         200: success(
             "Server-sent events `status`, `progress` and `completed`; comments keep the connection alive.",
-            content={"text/event-stream": {"schema": {"type": "string"}}},
+            content={"text/event-stream": {"schema": _EVENT}},
         ),
         204: {"description": "The job has ended and `Last-Event-ID` was its last event: do not reconnect."},
         **problems("not_found", "too_many_waiters"),
     },
     openapi_extra={
         "parameters": [
-            header("Last-Event-ID", "Go on after this event.", {"type": "string", "pattern": "^[0-9]+-[0-9]+$"})
+            header("Last-Event-ID", "Go on after this event.", {"type": "string", "pattern": "^([0-9]+-[0-9]+)?$"})
         ]
     },
 )
@@ -183,7 +192,7 @@ _RESULT_RESPONSES = {
         "The result's bytes; the ETag is their SHA-256.",
         "ETag",
         "Accept-Ranges",
-        content={"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        content={key: {"schema": {}} for key in ("image/*", "video/*", "application/json")},
     ),
     206: success("The part that `Range` names.", "ETag", "Content-Range"),
     304: success("The bytes are those of `If-None-Match`.", "ETag"),
