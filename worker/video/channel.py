@@ -23,10 +23,11 @@ class Channel(Generic[T]):
         self._closed = False
         self._failure: BaseException | None = None
 
-    def put(self, item: T) -> None:
-        """Hand over an item. Raises what `abort` was given."""
+    def put(self, item: T, timeout_s: float | None = None) -> None:
+        """Hand over an item. Raises TimeoutError, or what `abort` was given."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failure or len(self._items) < self._capacity)
+            if not self._changed.wait_for(lambda: self._failure or len(self._items) < self._capacity, timeout_s):
+                raise TimeoutError
             self.raise_failure()
             self._items.append(item)
             self._changed.notify_all()

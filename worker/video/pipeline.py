@@ -81,8 +81,15 @@ class Pipeline(Generic[T, U]):
             result = self._work(item)
             self.times.swap_s += perf_counter() - started
             if result is not None:
-                self._worked.put(result)
+                self._hand_over(result)
                 self._done += 1
+
+    def _hand_over(self, result: U) -> None:
+        while True:
+            try:
+                return self._worked.put(result, HEARTBEAT_S)
+            except TimeoutError:
+                self._watch(self._done)
 
     def _join(self, drain: threading.Thread) -> None:
         while drain.is_alive():

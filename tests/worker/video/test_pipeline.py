@@ -112,6 +112,20 @@ def test_a_stage_that_hangs_does_not_keep_the_watcher_from_ending_the_job() -> N
     release.set()
 
 
+def test_a_sink_that_hangs_does_not_either() -> None:
+    release = threading.Event()
+    started = time.monotonic()
+
+    def watch(done: int) -> None:
+        if time.monotonic() - started > 0.5:
+            raise TimeoutError("the job took too long")
+
+    with pytest.raises(TimeoutError, match="too long"):
+        Pipeline(numbers(100), lambda item: item, lambda _: release.wait(8), watch, join_s=0.2).run()
+    assert time.monotonic() - started < 3
+    release.set()
+
+
 def test_a_closed_channel_gives_what_is_left_and_then_ends() -> None:
     channel: Channel[int] = Channel(3)
     channel.put(1)
