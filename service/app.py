@@ -29,7 +29,7 @@ from service.uploads import Intake
 from service.webhooks import Courier
 from worker.audit_log import AuditLog
 from worker.errors import WorkerError
-from worker.identity_store import IdentityStore
+from worker.identity_store import IdentityLimits, IdentityStore
 from worker.job_attempts import JobAttempts
 from worker.job_queue import JobQueue
 from worker.job_store import JobStore
@@ -116,7 +116,7 @@ def _parts(settings: Settings, redis: Redis, metrics: Metrics) -> Parts:
         jobs=store,
         queue=JobQueue(redis, JobAttempts(store)),
         media=media,
-        identities=IdentityStore(redis),
+        identities=IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes)),
         keys=KeyStore(redis),
         outbox=Outbox(redis),
         audit=AuditLog(redis),

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.settings import InstallationSettings
 
 MIB = 1024 * 1024
 
 
-class Settings(BaseSettings):
+class Settings(InstallationSettings):
     """Settings of the HTTP service; names carry their units."""
-
-    model_config = SettingsConfigDict(env_prefix="LIKENESS_", frozen=True, extra="ignore")
-
-    data_dir: Path = Path("var")
-    redis_url: str = ""  # empty: the embedded store's socket in the data directory
-    pack: str = "open"
-    packs_dir: Path | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -46,7 +37,7 @@ class Settings(BaseSettings):
 
     body_idle_timeout_s: float = Field(default=30.0, gt=0)
     body_timeout_s: float = Field(default=900.0, gt=0)
-    fetch_timeout_s: float = Field(default=30.0, gt=0)
+    fetch_timeout_s: float = Field(default=30.0, gt=0)  # of an input by URL, and of a webhook
     upload_ttl_s: int = Field(default=24 * 3600, ge=60)
     max_waiters: int = Field(default=512, ge=1)  # open long polls and event streams
 
@@ -58,17 +49,3 @@ class Settings(BaseSettings):
     probe_memory_bytes: int = Field(default=1024 * MIB, ge=256 * MIB)
 
     trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # private addresses that inputs and webhooks may reach
-    webhook_timeout_s: float = Field(default=15.0, gt=0)
-
-    @property
-    def media_dir(self) -> Path:
-        return self.data_dir / "media"
-
-    @property
-    def packs_root(self) -> Path:
-        return self.packs_dir or self.data_dir / "packs"
-
-    @property
-    def store_url(self) -> str:
-        """Where the store listens: the configured URL, else the embedded one's socket."""
-        return self.redis_url or f"unix://{(self.data_dir / 'run' / 'valkey.sock').resolve()}"

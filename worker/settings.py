@@ -39,8 +39,8 @@ class JobSettings(BaseSettings):
         )
 
 
-class WorkerSettings(BaseSettings):
-    """Settings of a worker process; the first five are the service's too."""
+class InstallationSettings(BaseSettings):
+    """What service and workers of one installation must agree about (prefix LIKENESS_)."""
 
     model_config = SettingsConfigDict(env_prefix="LIKENESS_", frozen=True, extra="ignore")
 
@@ -49,18 +49,7 @@ class WorkerSettings(BaseSettings):
     pack: str = "open"
     packs_dir: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
-
-    inference_threads: int = Field(default=1, ge=1)
-    use_cases: str = "worker.use_cases"  # the module whose `load` says what the child can do
-    child_memory_bytes: int = Field(default=8 * 1024 * MIB, ge=512 * MIB)
-    child_file_bytes: int = Field(default=16 * 1024 * MIB, ge=1)
-    recycle_jobs: int = Field(default=1000, ge=1)
-    recycle_rss_bytes: int = Field(default=3 * 1024 * MIB, ge=1)
-    refine_s: float = Field(default=240.0, gt=0, le=600)  # an attempt is ended after 900
-    refine_threads: int = Field(default=2, ge=1)
-    drain_s: float = Field(default=20.0, gt=0)  # a supervisor waits 30 s before it kills
-    weights_bytes: int = Field(default=256 * MIB, ge=1 * MIB)
-    jobs: JobSettings = Field(default_factory=JobSettings)
+    weights_bytes: int = Field(default=256 * MIB, ge=1 * MIB)  # bound of the store's cache of specialised weights
 
     @property
     def media_dir(self) -> Path:
@@ -74,3 +63,18 @@ class WorkerSettings(BaseSettings):
     def store_url(self) -> str:
         """Where the store listens: the configured URL, else the embedded one's socket."""
         return self.redis_url or f"unix://{(self.data_dir / 'run' / 'valkey.sock').resolve()}"
+
+
+class WorkerSettings(InstallationSettings):
+    """Settings of a worker process."""
+
+    inference_threads: int = Field(default=1, ge=1)
+    use_cases: str = "worker.use_cases"  # the module whose `load` says what the child can do
+    child_memory_bytes: int = Field(default=8 * 1024 * MIB, ge=512 * MIB)
+    child_file_bytes: int = Field(default=16 * 1024 * MIB, ge=1)
+    recycle_jobs: int = Field(default=1000, ge=1)
+    recycle_rss_bytes: int = Field(default=3 * 1024 * MIB, ge=1)
+    refine_s: float = Field(default=240.0, gt=0, le=600)  # an attempt is ended after 900
+    refine_threads: int = Field(default=2, ge=1)
+    drain_s: float = Field(default=20.0, gt=0)  # a supervisor waits 30 s before it kills
+    jobs: JobSettings = Field(default_factory=JobSettings)
