@@ -110,5 +110,11 @@ def checked_event_id(text: str) -> str:
     return text
 
 
+def place_of(event_id: str) -> tuple[int, int]:
+    """Return an event id as numbers, which sort as the events do."""
+    milliseconds, _, sequence = event_id.partition("-")
+    return int(milliseconds), int(sequence)
+
+
 def _stream(job_id: str) -> str:
     return f"lk:job:{job_id}:events"

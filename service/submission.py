@@ -195,7 +195,7 @@ def _drop_input(parts: Parts, wanted: Submission, stored: MediaRecord | None) ->
     if isinstance(wanted.source, Incoming):
         wanted.source.discard()
     if stored is not None:
-        parts.media.delete(stored.id)
+        parts.media.delete_unless_held(stored.id)  # a store that was too slow to say so may have accepted the job
 
 
 def _after_admission(parts: Parts, caller: Caller, admission: Admission) -> None:

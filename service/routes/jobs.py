@@ -14,7 +14,7 @@ from service import schemas
 from service.auth import Caller, caller_with
 from service.delivery import Content, deliver
 from service.erasing import forget_job
-from service.job_events import BEGINNING, JobEvent, checked_event_id
+from service.job_events import BEGINNING, JobEvent, checked_event_id, place_of
 from service.job_views import job_etag, job_response, job_view, wait_asked_s
 from service.openapi import PREFER, header, problems, success
 from service.paging import next_link
@@ -90,7 +90,12 @@ async def get_job(job_id: str, request: Request, caller: Reader, parts: InParts)
 
 async def _wait(parts: Parts, job: JobRecord, for_any_change: bool, wait_s: int) -> JobRecord:
     with parts.events.waiter():
-        after = await parts.events.last_id(job.id) if for_any_change else BEGINNING
+        after = BEGINNING
+        if for_any_change:
+            after = await parts.events.last_id(job.id)
+            now = await to_thread.run_sync(parts.jobs.get, job.id)
+            if now.version != job.version:
+                return now  # it changed before there was anything to wait for
         async for event in parts.events.follow(job.id, after, wait_s):
             if for_any_change or event.type == "completed":
                 break
@@ -118,7 +123,7 @@ async def job_events(job_id: str, request: Request, caller: Reader, parts: InPar
     """Follow a job's events until it ends."""
     job = await find_job(parts, job_id, caller)
     after = checked_event_id(request.headers.get("last-event-id") or BEGINNING)
-    if job.final and after == await parts.events.last_id(job.id):
+    if job.final and place_of(after) >= place_of(await parts.events.last_id(job.id)):
         return Response(status_code=204)
     with parts.events.waiter():
         pass  # refuses before the stream begins; the stream takes its place itself
