@@ -1,7 +1,7 @@
 """Failures as RFC 9457 problems: the only module that knows which failure code is which HTTP status.
 
 ServiceError                  a request that cannot be served; has a stable `code` and a message safe to show
-└── any `code` of worker.contract and models.inference travels the same way, through `problem_for`
+└── any `code` of worker.contract and models.inference travels the same way, through `answer`
 """
 
 from __future__ import annotations
@@ -113,11 +113,6 @@ class Problem(BaseModel):
     instance: str
     code: str
     request_id: str
-
-
-def status_of(code: str) -> int:
-    """Return the HTTP status of a failure code; a code that no one registered is a 500."""
-    return CODES.get(code, CODES["internal"])[0]
 
 
 def problem(code: str, detail: str = "", **extra: object) -> dict[str, Any]:

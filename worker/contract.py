@@ -43,7 +43,6 @@ QUEUE_OF: Mapping[JobKind, QueueName] = {
 FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-JobId = Annotated[str, Field(pattern=r"^job_[0-9a-z]{26}$")]
 IdentityId = Annotated[str, Field(pattern=r"^idn_[0-9a-z]{26}$")]
 UploadId = Annotated[str, Field(pattern=r"^upl_[0-9a-z]{26}$")]
 

@@ -36,7 +36,6 @@ ENCODED: Final = {
     "tiff": "TIFF",
     "bmp": "BMP",
 }
-MEDIA_TYPES: Final = {name: f"image/{name}" for name in ("jpeg", "png", "webp", "avif", "gif", "tiff", "bmp")}
 # Pillow's decoders raise all of these on broken files
 _BROKEN: Final = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError,
@@ -191,7 +190,7 @@ def _unreadable(source: bytes | Path) -> MediaError:
         return UnsupportedMedia("HEIC needs a decoder that is not installed here; send JPEG, PNG, WebP or AVIF")
     if start.startswith(_MAGIC) or start[8:12] in {b"WEBP", b"avif", b"avis"}:
         return DamagedMedia("the image is truncated or damaged")
-    return UnsupportedMedia(f"not an image of a supported format ({', '.join(sorted(MEDIA_TYPES))})")
+    return UnsupportedMedia(f"not an image of a supported format ({', '.join(sorted(ENCODED))})")
 
 
 def _name(image: Image.Image) -> str:

@@ -42,8 +42,6 @@ from worker.job_limits import JobLimits
 from worker.job_records import CLASS_OF, JobReport, admitted_fields, read_record, settled_fields
 from worker.store import Scripts, reaching, text_fields, texts
 
-Redelivery = Literal["waiting", "exhausted", "canceling", "superseded"]
-
 REFUSALS: dict[str, type[WorkerError]] = {
     "idempotency_mismatch": IdempotencyMismatch,
     "idempotency_in_progress": IdempotencyInProgress,
