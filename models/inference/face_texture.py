@@ -26,6 +26,8 @@ COARSE = (
 COLOUR_GRID = 56
 
 SHARPEN = 0.6  # makes up for the two resamplings a texel goes through
+FINE_PX = 3.0  # what is smaller than this is detail
+FINE_TRUST = 50.0  # of the best photo over the others
 SHAPE_SHIFT = 0.9
 GAIN_RANGE = (0.7, 1.4)
 HUE_GAIN_RANGE = (0.0, 1.3)
@@ -75,17 +77,25 @@ class Placed:
 def fuse(textures: Sequence[Texture]) -> RgbImage:
     """Return one texture of several photos of a person, each texel from the photos that show it most frontally.
 
-    The photos' light is made alike first, so that no seams run where one photo takes over from another.
+    The photos' light is made alike first, so that no seams run where one photo takes over from another. Fine detail is
+    never averaged, for that blurs it: it is the best photo's wherever that one shows the texel.
     """
     reference = max(textures, key=lambda texture: float(texture.weight.sum()))
     if len(textures) == 1:
         return reference.pixels
     weights = [cv2.GaussianBlur(texture.weight**4 + 1e-4, (0, 0), 4) for texture in textures]
-    total = np.sum(weights, axis=0)
-    mixed = np.zeros((SIZE, SIZE, 3), np.float32)
-    for texture, weight in zip(textures, weights, strict=True):
-        mixed += _recoloured(texture, reference) * (weight / total)[..., None]
+    images = [_recoloured(texture, reference) for texture in textures]
+    smooth = [cv2.GaussianBlur(image, (0, 0), FINE_PX) for image in images]
+    fine = [image - soft for image, soft in zip(images, smooth, strict=True)]
+    trusted = [w**2 * (FINE_TRUST if t is reference else 1) for t, w in zip(textures, weights, strict=True)]
+    mixed = _weighted_mean(smooth, weights) + _weighted_mean(fine, trusted)
     return np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8)
+
+
+def _weighted_mean(images: Sequence[Array], weights: Sequence[Array]) -> Array:
+    total = np.sum(weights, axis=0)
+    shares = [image * (weight / total)[..., None] for image, weight in zip(images, weights, strict=True)]
+    return np.asarray(np.sum(shares, axis=0))
 
 
 def _recoloured(texture: Texture, reference: Texture) -> Array:
