@@ -135,3 +135,10 @@ def test_the_networks_doubt_hides_a_part_of_the_face(canonical: CanonicalFace, f
     sure, doubtful = np.full((224, 224), 0.95, np.float32), np.zeros((224, 224), np.float32)
     assert np.array_equal(placed.shaped(sure), placed.mask)
     assert placed.shaped(doubtful).max() == 0
+
+
+def test_fused_photos_are_as_sharp_as_the_best_of_them() -> None:
+    pictures = [np.random.default_rng(seed).integers(60, 200, (224, 224, 3)).astype(np.uint8) for seed in range(4)]
+    weights = [np.full((224, 224), level, np.float32) for level in (1.0, 0.98, 0.97, 0.96)]
+    fused = fuse([Texture(picture, weight) for picture, weight in zip(pictures, weights, strict=True)])
+    assert fused.astype(np.float32).std() > 0.9 * pictures[0].astype(np.float32).std()
