@@ -142,7 +142,7 @@ def task_of(name: str) -> Task | None:
 
 
 def _is_alive(fields: Mapping[str, str]) -> bool:
-    if "death" in fields or "last_heartbeat" not in fields:
+    if "death" in fields or not {"queues", "last_heartbeat"} <= fields.keys():  # a late heartbeat makes half a record
         return False
     age = datetime.now(UTC) - datetime.fromisoformat(fields["last_heartbeat"])
     return age.total_seconds() < WORKER_ALIVE_S

@@ -108,4 +108,6 @@ def test_a_worker_that_fell_silent_is_not_counted(shop: Workshop, store: Redis) 
         heartbeat = utcformat(now() - timedelta(seconds=age_s))
         store.hset(f"rq:worker:{name}", mapping={"queues": "video", "last_heartbeat": heartbeat, "pid": 1})
         store.sadd("rq:workers", f"rq:worker:{name}")
+    store.hset("rq:worker:torn", "last_heartbeat", utcformat(now()))  # it slept until its record had expired
+    store.sadd("rq:workers", "rq:worker:torn")
     assert [worker.name for worker in shop.queue.workers()] == ["quick"]
