@@ -71,6 +71,7 @@ class WarmWorker(Worker):
             self.child.stop()
             self.child.start()
             self._jobs_done = 0
+            self.child.await_ready()  # the next job shall go to a worker that can do it now
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Hand the job to the warm child."""
