@@ -16,6 +16,7 @@ from worker.media_errors import MediaTooLarge
 from worker.video.probe import VideoInfo, VideoLimits, open_video, probe_video
 
 SEGMENT_S: Final = 5.0
+MISCOUNTED: Final = 2  # AVI counts a frame or two that are not there
 ONE_SEGMENT_S: Final = 12.0  # below this, spreading a film over workers costs more than it saves
 
 
@@ -70,7 +71,8 @@ def plan_film(
     edges = pairwise([0, *(bisect_left(account.times, start) for start in starts[1:]), len(account.times)])
     rows = zip(starts, [*starts[1:], None], edges, strict=True)
     segments = (PlannedSegment(i, start, stop, b - a) for i, (start, stop, (a, b)) in enumerate(rows))
-    return FilmPlan(tuple(segments), account.packets < (info.frames or 0) or _ends_early(info, seconds))
+    missing = (info.frames or 0) - account.packets
+    return FilmPlan(tuple(segments), missing > MISCOUNTED or _ends_early(info, seconds))
 
 
 @dataclass(frozen=True)

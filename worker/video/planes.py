@@ -16,7 +16,7 @@ from models.inference.i420 import I420Frame
 from worker.video.probe import UNSPECIFIED, ColourTags, VideoInfo
 from worker.video.tone_map import SDR, ToneMapper
 
-_BT2020_MATRICES = {9, 10}
+_CONVERTED_MATRICES = {0, 8, 9, 10}  # RGB, YCgCo, BT.2020: encoded as BT.709
 _BT601_MATRICES = {5, 6}
 
 
@@ -33,10 +33,10 @@ class PictureFormat:
 
     @classmethod
     def of(cls, info: VideoInfo, max_side: int | None) -> PictureFormat:
-        """As the source's, scaled to `max_side` where that is smaller; BT.2020 colours become BT.709."""
-        wide_colours = info.colour.is_hdr or info.colour.matrix in _BT2020_MATRICES
+        """As the source's, scaled to `max_side` where that is smaller; RGB and BT.2020 colours become BT.709."""
+        converted = info.colour.is_hdr or info.colour.matrix in _CONVERTED_MATRICES
         width, height = fitted_size(info.width, info.height, max_side)
-        colour = SDR if wide_colours else info.colour
+        colour = SDR if converted else info.colour
         return cls(width, height, info.fps, info.time_base, info.pixel_aspect, colour)
 
 
@@ -84,7 +84,7 @@ class FramePreparer:
         if (frame.width, frame.height) != self._source_size:
             self.notes.add("size_changed_midway")
             scaled = True
-        plain = frame.format.name in {"yuv420p", "yuvj420p"} and frame.colorspace not in _BT2020_MATRICES
+        plain = frame.format.name in {"yuv420p", "yuvj420p"} and frame.colorspace not in _CONVERTED_MATRICES
         if plain and not scaled:
             return frame
         if frame.format.name not in {"yuv420p", "yuvj420p", "nv12"} and "reduced_to_8_bit" not in self.notes:

@@ -133,6 +133,15 @@ def test_finer_chroma_is_converted_and_said_so(tmp_path: Path, pix_fmt: str) -> 
     assert mean_error(rgb(film.path), rgb(source)) < 3
 
 
+def test_rgb_film_is_encoded_as_bt709(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", clip(codec="libx264rgb", pix_fmt="rgb24"))
+    film = run_film(source, tmp_path / "out")
+    colour = probe_video(film.path, LIMITS).colour
+    assert (colour.matrix, colour.full_range) == (1, False)
+    assert "converted_from_gbrp" in film.notes
+    assert mean_error(rgb(film.path), rgb(source)) < 3
+
+
 def test_odd_sizes_are_padded_by_one_pixel_and_nothing_is_cut(tmp_path: Path) -> None:
     source = write(tmp_path / "in.webm", clip(size=(319, 179), codec="libvpx-vp9", options={"crf": "10", "b": "0"}))
     film = run_film(source, tmp_path / "out", format="mp4")
