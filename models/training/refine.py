@@ -52,7 +52,8 @@ class RefineConfig:
     warm_up_steps: int = 20
     seed: int = 0
     detail: float = 30.0
-    weights: losses.Weights = field(default_factory=losses.Weights)
+    away: float = 5.0  # from the target's own identity, which the surroundings of the face pull towards
+    weights: losses.Weights = field(default_factory=lambda: losses.Weights(identity=6.0))
 
 
 @dataclass(frozen=True)
@@ -153,14 +154,17 @@ class Refiner:
 
     def _loss(self, lesson: Lesson, tensors: dict[str, Tensor], wanted: Tensor, config: RefineConfig) -> Tensor:
         face, shown, mask = self._swap(lesson, tensors)
-        embedding, features = self.encoder(shown)
+        # Who it is may change light and shade, not hues: an encoder is easily pleased with stains of colour.
+        embedding, features = self.encoder(lesson.truth + _luma(shown) - _luma(lesson.truth))
         with torch.no_grad():
             _, taught = self.encoder(lesson.truth)
+            theirs, _ = self.encoder(lesson.target)
         weights = config.weights
         loss: Tensor = (
             weights.reconstruction * losses.reconstruction(face, lesson.truth, lesson.mask).mean()
             + weights.perceptual * losses.perceptual(features, taught).mean()
             + weights.identity * (1 - embedding @ wanted).mean()
+            + config.away * F.relu((embedding * theirs).sum(1)).mean()
             + weights.mask * losses.mask_entropy(mask, lesson.mask)
             + config.detail * losses.reconstruction(_detail(face), _detail(lesson.truth), lesson.mask).mean()
         )
@@ -208,6 +212,10 @@ def _source(code: IdentityCode) -> Source:
     if code.texture is None or code.landmarks is None:
         raise BadIdentityError("only identities with a texture can be refined")
     return Source(code.texture, code.landmarks)
+
+
+def _luma(image: Tensor) -> Tensor:
+    return image.mean(1, keepdim=True)
 
 
 def _detail(image: Tensor) -> Tensor:
