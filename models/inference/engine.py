@@ -141,7 +141,7 @@ class FaceSwapEngine:
         Raises `BadIdentityError` when the weights do not fit this pack.
         """
         if key not in self._identities:
-            self._identities[key] = Identity(key, code, self._swapper(weights))
+            self._identities[key] = Identity(key, code, self._swapper(weights), self.painter.texture_mesh)
             self.counters.sessions_created += 1
             while len(self._identities) > self.max_sessions:
                 self._identities.popitem(last=False)

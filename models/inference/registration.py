@@ -16,7 +16,7 @@ from models.inference.face_texture import CanonicalFace, Texture, fuse
 from models.inference.identity import IdentityCode, PhotoReport, Registration
 from models.inference.identity_encoder import Encoded, IdentityEncoder, likeness, normalised
 from models.inference.still_frame import StillFrame
-from models.inference.texture_outline import cleaned
+from models.inference.texture_outline import cleaned, texture_mesh
 
 MIN_FACE_PX = 28.0  # between the eyes: below, the texture is enlarged more than twice
 MIN_SHARPNESS = 12.0
@@ -68,8 +68,8 @@ class Registrar:
         feature_map = np.mean(maps, axis=0) if maps else None
         if self.canonical is None:
             return IdentityCode(self.pack, embedding, feature_map)
-        in_texture = self.canonical.mesh[:, :2] * self.canonical.scale + self.canonical.offset
-        texture = cleaned(fuse([self._texture(sitting) for sitting in sittings]), in_texture)
+        fused = fuse([self._texture(sitting) for sitting in sittings])
+        texture = cleaned(fused, texture_mesh(self.canonical))
         meshes = [self._template_mesh(sitting) for sitting in sittings]
         return IdentityCode(self.pack, embedding, feature_map, texture, np.mean(meshes, axis=0))
 

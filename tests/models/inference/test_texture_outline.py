@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.inference.texture_outline import cleaned
+from models.inference.texture_outline import cleaned, without_shade
 
 SKIN, HAIR, WALL = (205, 165, 145), (50, 40, 35), (205, 210, 212)
 ANGLES = np.linspace(0, 2 * np.pi, 64, endpoint=False)
@@ -40,3 +40,24 @@ def test_hair_at_the_temple_belongs_to_the_face(texture: NDArray[np.uint8]) -> N
 def test_the_middle_of_the_face_is_not_touched(texture: NDArray[np.uint8]) -> None:
     texture[80:140, 80:140] = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)
     assert np.array_equal(cleaned(texture, OUTLINE)[80:140, 80:140], texture[80:140, 80:140])
+
+
+@pytest.fixture
+def mesh() -> NDArray[np.float32]:
+    """The same round face as 468 points: eyes at 90, mouth at 140."""
+    points = np.full((468, 2), 112, np.float32)
+    points[: len(OUTLINE)] = OUTLINE
+    points[[33, 263]], points[[61, 291]] = (112, 90), (112, 140)
+    return points
+
+
+def test_turned_heads_get_cheeks_without_shade_and_keep_their_hair(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    texture[50:75, 170:190] = HAIR
+    shaded = texture.copy()
+    shaded[110:160, 20:40] = (150, 118, 102)
+    turned = without_shade(shaded, mesh)
+    assert distance(turned, 30, 130, SKIN) < distance(shaded, 30, 130, SKIN) / 2
+    assert distance(turned, 180, 62, HAIR) < 12
+    assert np.array_equal(turned[100:130, 100:130], texture[100:130, 100:130])
