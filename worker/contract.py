@@ -48,9 +48,12 @@ UploadId = Annotated[str, Field(pattern=r"^upl_[0-9a-z]{26}$")]
 
 
 class Strict(BaseModel):
-    """A body that refuses fields it does not know and does not change once made."""
+    """A body that refuses fields it does not know and does not change once made.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    No number in it is infinite or NaN: JSON could not carry it further.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PersonSelector(Strict):

@@ -214,6 +214,26 @@ def test_a_dead_letter_can_be_done_again(live: LiveService, client: httpx.Client
     problem_of(client.post(f"{job['urls']['self']}/requeue"), 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("added", "status", "code"),
+    [
+        ('"metadata": {"n": 1e999}', 422, "invalid_request"),
+        ('"options": {"faces": {"box": [1e999, 0, 1, 1]}}', 422, "invalid_request"),
+        ('"options": {"blend": NaN}', 400, "invalid_json"),
+        ('"metadata": {"half": "\\ud800"}', 400, "invalid_json"),
+        ('"\\ud800": 1', 400, "invalid_json"),
+        ('"metadata": ' + '{"a":' * 5000 + "1" + "}" * 5000, 400, "invalid_json"),
+    ],
+)
+def test_what_json_cannot_carry_back_is_refused(
+    live: LiveService, client: httpx.Client, tenant: str, added: str, status: int, code: str
+) -> None:
+    named = f'"input": {{"upload_id": "{live.upload(tenant)}"}}, "identity_id": "{live.identity(tenant)}"'
+    headers = {"Content-Type": "application/json"}
+    problem_of(client.post("/v1/swaps/image", content=f"{{{named}, {added}}}", headers=headers), status, code)
+    assert client.get("/v1/jobs").json()["data"] == []
+
+
 def test_metadata_is_bounded(live: LiveService, client: httpx.Client, tenant: str) -> None:
     body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
     problem_of(client.post("/v1/swaps/image", json={**body, "metadata": {"x": "y" * 20_000}}), 422, "invalid_request")
