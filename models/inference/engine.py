@@ -20,7 +20,7 @@ from models.inference.face_texture import CanonicalFace
 from models.inference.face_tracker import MIN_MESH_SCORE, SAME_FACE, FaceTracker, TrackedFace
 from models.inference.i420 import I420Frame
 from models.inference.identity import IdentityCode, PhotoReport, Registration, SpecialisedWeights
-from models.inference.identity_encoder import IdentityEncoder
+from models.inference.identity_encoder import IdentityEncoder, likeness
 from models.inference.options import FaceReport, FaceSelector, FrameReport, PersonReport, SequenceReport, SwapOptions
 from models.inference.people import PeopleGallery
 from models.inference.registration import Registrar, sit
@@ -212,8 +212,12 @@ class FaceSwapEngine:
         self, still: StillFrame, person_id: str, face: MeshedFace, identity: Identity | None, options: SwapOptions
     ) -> FaceReport:
         reason = skip_reason(face, still, options) if identity else "not_selected"
+        similarity = None
         if identity and reason is None:
             painted = self.painter.paint(still, face.landmarks, identity, options)
             still.paste(painted.face, painted.mask, painted.to_crop)
+            if options.measure_similarity:
+                similarity = likeness(self.encoder.recognise(still, face.landmarks), identity.code.embedding)
         opacity, key = float(reason is None), identity.key if identity else None
-        return FaceReport(person_id, face.box, face.eye_px, face.yaw_deg, face.score, opacity, key, reason)
+        seen = (person_id, face.box, face.eye_px, face.yaw_deg, face.score)
+        return FaceReport(*seen, opacity, key, reason, similarity)

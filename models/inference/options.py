@@ -50,7 +50,10 @@ class SwapOptions:
 
 @dataclass(frozen=True)
 class FaceReport:
-    """What happened to one face of one image or frame; `reason` is set when it was not, or not fully, swapped."""
+    """What happened to one face of one image or frame; `reason` is set when it was not, or not fully, swapped.
+
+    `identity_similarity` is the cosine of a still's result to the identity, where the options ask for it.
+    """
 
     person_id: str
     box: Box
@@ -60,6 +63,7 @@ class FaceReport:
     opacity: float
     identity_key: str | None = None
     reason: SkipReason | None = None
+    identity_similarity: float | None = None
 
     @property
     def swapped(self) -> bool:

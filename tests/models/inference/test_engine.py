@@ -53,6 +53,14 @@ def test_a_warm_swap_runs_no_encoder_and_no_iim_and_loads_nothing(engine: FaceSw
     assert engine.counters == replace(before, swap_passes=before.swap_passes + 1)
 
 
+def test_a_stills_report_says_how_alike_the_result_is_when_asked(engine: FaceSwapEngine, ada: Identity) -> None:
+    photo = portrait("ben_neutral")
+    asked = engine.swap_frame(photo, [Assignment(EVERYBODY, ada)], SwapOptions(measure_similarity=True)).faces[0]
+    assert asked.identity_similarity is not None
+    assert asked.identity_similarity > 0.3
+    assert engine.swap_frame(photo, [Assignment(EVERYBODY, ada)]).faces[0].identity_similarity is None
+
+
 def test_two_people_get_two_identities(engine: FaceSwapEngine, ada: Identity, cleo: Identity) -> None:
     scene = np.hstack([portrait("ben_neutral"), portrait("dev_neutral")])
     left, right = FaceSelector("index", index=0), FaceSelector("index", index=1)
