@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,7 @@ class SwapOutcome:
 
 @dataclass
 class FaceSwapEngine:
-    """All models of one pack on one device, for one thread at a time."""
+    """All models of one pack on one device, for one thread at a time; only `forget` may be called from another."""
 
     pack: Pack
     sessions: SessionFactory
@@ -80,6 +81,7 @@ class FaceSwapEngine:
     max_sessions: int
     counters: Counters
     _identities: OrderedDict[str, Identity] = field(default_factory=OrderedDict, init=False)
+    _holding: Lock = field(default_factory=Lock, init=False)
 
     @classmethod
     def load(cls, pack: Pack, *, device: Device = "auto", threads: int = 1, max_sessions: int = 16) -> FaceSwapEngine:
@@ -140,23 +142,28 @@ class FaceSwapEngine:
 
         Raises `BadIdentityError` when the weights do not fit this pack.
         """
-        if key not in self._identities:
-            self._identities[key] = Identity(key, code, self._swapper(weights), self.painter.texture_mesh)
-            self.counters.sessions_created += 1
+        held = self.ready(key)
+        if held is not None:
+            return held
+        made = Identity(key, code, self._swapper(weights), self.painter.texture_mesh)
+        self.counters.sessions_created += 1
+        with self._holding:
+            self._identities[key] = made
             while len(self._identities) > self.max_sessions:
                 self._identities.popitem(last=False)
-        self._identities.move_to_end(key)
-        return self._identities[key]
+        return made
 
     def ready(self, key: str) -> Identity | None:
         """Return the identity that is held under `key`, if one is."""
-        if key in self._identities:
-            self._identities.move_to_end(key)
-        return self._identities.get(key)
+        with self._holding:
+            if key in self._identities:
+                self._identities.move_to_end(key)
+            return self._identities.get(key)
 
     def forget(self, key: str) -> None:
-        """Drop an identity's session and texture, if they are held."""
-        self._identities.pop(key, None)
+        """Drop an identity's session and texture, if they are held; any thread may ask, also during a swap."""
+        with self._holding:
+            self._identities.pop(key, None)
 
     def detect(self, image: BgrImage) -> list[MeshedFace]:
         """Find the faces of a still, left to right, down to 20 px between the eyes."""
