@@ -12,12 +12,13 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
 
-from worker.errors import IdentityErased, StoreUnavailable, UnknownIdentity
+from worker.errors import IdentityErased, Missing, StoreUnavailable, UnknownIdentity
 from worker.ids import is_id
 from worker.store import Reply, Scripts, as_hash, reaching, text_fields, texts
 
@@ -109,7 +110,10 @@ class IdentityStore:
         with reaching():
             key = f"lk:tenant:{tenant}:identities"
             ids = texts(self.redis.zrevrangebylex(key, upper, "-", start=0, num=limit + 1))
-        found = [self.get(identity_id) for identity_id in ids[:limit]]
+        found = []
+        for identity_id in ids[:limit]:
+            with suppress(Missing):  # erased meanwhile
+                found.append(self.get(identity_id))
         return found, ids[limit - 1] if len(ids) > limit else None
 
     def code(self, identity_id: str, tenant: str | None = None) -> bytes:

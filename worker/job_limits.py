@@ -21,3 +21,4 @@ class JobLimits:
     result_ttl_s: float = 24 * 3600.0
     record_ttl_s: int = 8 * 86400  # longer than the webhook schedule
     idempotency_ttl_s: float = 24 * 3600.0
+    looked_at: int = 2000  # records that one page of a listing may cost

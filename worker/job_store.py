@@ -142,13 +142,18 @@ class JobStore:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """The tenant's jobs, newest first; `cursor` is the `next_cursor` of the page before."""
+        """The tenant's jobs, newest first; `cursor` is the `next_cursor` of the page before.
+
+        A page may be short, even empty, before the last one: a filter that matches little must not read everything.
+        """
         found: list[JobRecord] = []
-        for job in self._newest_first(tenant, cursor):
+        for looked_at, job in enumerate(self._newest_first(tenant, cursor), 1):
             if status in (None, job.status) and kind in (None, job.kind):
                 found.append(job)
             if len(found) > limit:
                 return Page(found[:limit], found[limit - 1].id)
+            if looked_at == self.limits.looked_at:
+                return Page(found, job.id)
         return Page(found, None)
 
     def _newest_first(self, tenant: str, cursor: str | None, batch: int = 100) -> Iterator[JobRecord]:

@@ -49,6 +49,8 @@ def test_identities_are_listed_newest_first_in_pages(store: Redis) -> None:
     second, end = identities.list("acme", limit=2, cursor=cursor)
     assert [record.id for record in (*first, *second)] == ids[::-1]
     assert end is None
+    store.delete(f"lk:identity:{ids[1]}")  # as when it is erased while the list is being made
+    assert [record.id for record in identities.list("acme")[0]] == [ids[2], ids[0]]
 
 
 def test_the_cache_makes_room_by_dropping_what_was_used_longest_ago(store: Redis) -> None:

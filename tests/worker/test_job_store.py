@@ -313,3 +313,18 @@ def test_only_ended_jobs_can_be_deleted(store: Redis, jobs: JobStore) -> None:
     jobs.delete(job.id)
     with pytest.raises(UnknownJob):
         jobs.get(job.id)
+
+
+def test_a_filter_that_matches_little_is_listed_in_short_pages(store: Redis) -> None:
+    jobs = JobStore(store, JobLimits(looked_at=3))
+    oldest = jobs.admit(analysis(store)).job
+    jobs.request_cancel(oldest.id)
+    for _ in range(7):
+        jobs.admit(analysis(store))
+    pages, cursor = [], None
+    while True:
+        page = jobs.list("acme", status="canceled", cursor=cursor)
+        pages.append([job.id for job in page.jobs])
+        if (cursor := page.next_cursor) is None:
+            break
+    assert pages == [[], [], [oldest.id]]
