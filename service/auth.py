@@ -33,7 +33,7 @@ def caller_with(scope: str) -> Callable[..., Awaitable[Caller]]:
     """Return the dependency that yields the caller, or raises unauthorized or forbidden."""
 
     async def caller(request: Request, credentials: Credentials) -> Caller:
-        parts: Parts = parts_of(request)
+        parts: Parts = await parts_of(request)
         try:
             key = await to_thread.run_sync(parts.keys.verify, credentials.credentials if credentials else "")
         except KeyRefused as error:

@@ -45,6 +45,6 @@ class Parts:
     metrics: Metrics
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:  # async, or FastAPI would call it in a thread
     """Return the parts of the app that answers `request`."""
     return cast(Parts, request.app.state.parts)

@@ -84,23 +84,21 @@ async def read_analysis(request: Request, parts: Parts) -> Submission:
 
 async def submit(parts: Parts, request: Request, caller: Caller, wanted: Submission) -> Response:
     """Admit the job and return its 202, or its 200 when it ends within the wait that was asked for."""
-    stored: MediaRecord | None = None
+    incoming = wanted.source if isinstance(wanted.source, Incoming) else None
     try:
         key, deadline_s = key_of(request), _cancel_after_s(request)
-        await _check_identities(parts, caller, wanted)
-        stored = await _stored_input(parts, caller, wanted)
-        record = stored or await _named_input(parts, caller, wanted)
-        _check_kind(wanted.kind, record)
-        asked = _job_request(caller, wanted, record, deadline_s)
+        if parts.events.draining:
+            raise ServiceError("draining")
+        if wanted.webhook is not None:
+            checked_url(wanted.webhook)
+        if incoming is None:
+            incoming = await _brought_along(parts, caller, wanted)
         idempotency = IdempotencyKey(key, fingerprint(request, *wanted.facts())) if key else None
-        admission = await to_thread.run_sync(parts.jobs.admit, asked, idempotency)
-    except BaseException:
-        await to_thread.run_sync(_drop_input, parts, wanted, stored)
-        raise
-    if admission.replayed:
-        await to_thread.run_sync(_drop_input, parts, wanted, stored)
-    else:
-        await to_thread.run_sync(_after_admission, parts, caller, admission)
+        # One visit to a thread for all of it: each costs about as much as what is done there.
+        admission = await to_thread.run_sync(_admit, parts, caller, wanted, incoming, deadline_s, idempotency)
+    finally:
+        if incoming is not None:
+            incoming.discard()
     return await _answer(parts, request, admission)
 
 
@@ -139,35 +137,52 @@ async def _read_form(request: Request, caller: Caller, parts: Parts, file_name: 
     return fields, incoming
 
 
-async def _check_identities(parts: Parts, caller: Caller, wanted: Submission) -> None:
-    if parts.events.draining:
-        raise ServiceError("draining")
-    if wanted.webhook is not None:
-        checked_url(wanted.webhook)
+def _check_identities(parts: Parts, caller: Caller, wanted: Submission) -> None:
     for identity_id in JobPayload(kind=wanted.kind, tenant=caller.tenant, assignments=wanted.assignments).identities():
-        identity = await to_thread.run_sync(parts.identities.get, identity_id, caller.tenant)
-        check_use(identity, wanted.kind, parts.settings.require_consent)
+        check_use(parts.identities.get(identity_id, caller.tenant), wanted.kind, parts.settings.require_consent)
 
 
-async def _stored_input(parts: Parts, caller: Caller, wanted: Submission) -> MediaRecord | None:
-    """The upload made of an input that came with the request; None when the request names one."""
-    source = wanted.source
-    if isinstance(source, Incoming):
-        return await parts.intake.keep(source)
-    if source.upload_id is not None:
+async def _brought_along(parts: Parts, caller: Caller, wanted: Submission) -> Incoming | None:
+    """The file that the JSON body holds or points to; None when it names an upload."""
+    source, settings = wanted.source, parts.settings
+    if isinstance(source, Incoming) or source.upload_id is not None:
         return None
-    settings = parts.settings
+    await to_thread.run_sync(_check_identities, parts, caller, wanted)  # before anything is fetched for a stranger
     chunks: AsyncIterator[bytes]
     if source.url is not None:
         chunks, bound = parts.fetcher.fetch(source.url), settings.max_upload_bytes
     else:
         chunks, bound = inline(source.base64 or "", settings.max_inline_bytes), settings.max_inline_bytes
-    return await parts.intake.upload(caller.tenant, chunks, Declared(), bound)
+    return await parts.intake.take(caller.tenant, chunks, Declared(), bound)
 
 
-async def _named_input(parts: Parts, caller: Caller, wanted: Submission) -> MediaRecord:
+def _admit(
+    parts: Parts,
+    caller: Caller,
+    wanted: Submission,
+    incoming: Incoming | None,
+    deadline_s: float | None,
+    idempotency: IdempotencyKey | None,
+) -> Admission:
+    _check_identities(parts, caller, wanted)
+    record = parts.intake.keep(incoming) if incoming else _named_upload(parts, caller, wanted)
+    try:
+        _check_kind(wanted.kind, record)
+        admission = parts.jobs.admit(_job_request(caller, wanted, record, deadline_s), idempotency)
+    except BaseException:
+        if incoming:
+            parts.media.delete(record.id)
+        raise
+    if not admission.replayed:
+        _hand_over(parts, caller, admission.job)
+    elif incoming:
+        parts.media.delete(record.id)  # the first request's upload is the one that the job uses
+    return admission
+
+
+def _named_upload(parts: Parts, caller: Caller, wanted: Submission) -> MediaRecord:
     upload_id = wanted.source.upload_id if isinstance(wanted.source, schemas.SwapInput) else None
-    return await to_thread.run_sync(parts.media.stat, upload_id or "", caller.tenant)
+    return parts.media.stat(upload_id or "", caller.tenant)
 
 
 def _check_kind(kind: JobKind, record: MediaRecord) -> None:
@@ -191,16 +206,8 @@ def _job_request(caller: Caller, wanted: Submission, record: MediaRecord, deadli
     return JobRequest(payload, wanted.priority, deadline_s, record.bytes, wanted.webhook, wanted.metadata)
 
 
-def _drop_input(parts: Parts, wanted: Submission, stored: MediaRecord | None) -> None:
-    if isinstance(wanted.source, Incoming):
-        wanted.source.discard()
-    if stored is not None:
-        parts.media.delete_unless_held(stored.id)  # a store that was too slow to say so may have accepted the job
-
-
-def _after_admission(parts: Parts, caller: Caller, admission: Admission) -> None:
-    """Hand the job over and note whom it uses; a failure here must not look like a refusal: the job is accepted."""
-    job = admission.job
+def _hand_over(parts: Parts, caller: Caller, job: JobRecord) -> None:
+    """Deliver the job and note whom it uses; a failure here must not look like a refusal: the job is accepted."""
     try:
         parts.queue.deliver(QUEUE_OF[job.kind])
         for identity_id in sorted(job.payload.identities()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from anyio import to_thread
@@ -52,8 +51,7 @@ class Incoming:
 
     def open(self) -> BinaryIO:
         """Open the file to read it; raises DiskFull when it could not be written to its end."""
-        self.writer.flush()
-        return self.writer.path.open("rb")
+        return _reopened(self.writer)
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -72,47 +70,43 @@ class Intake:
         """Kill the child that looks at films."""
         await self._prober.stop()
 
-    async def upload(
-        self, tenant: str, chunks: AsyncIterator[bytes], declared: Declared, max_bytes: int
-    ) -> MediaRecord:
-        """Store one file as an upload and return its record; raises what `take` does."""
-        incoming = await self.take(tenant, chunks, declared, max_bytes)
-        return await self.keep(incoming)
-
-    async def keep(self, incoming: Incoming) -> MediaRecord:
-        """Make an upload of an accepted file."""
-        return await to_thread.run_sync(incoming.writer.commit, incoming.facts, float(self._settings.upload_ttl_s))
+    def keep(self, incoming: Incoming) -> MediaRecord:
+        """Make an upload of an accepted file; call it from a thread."""
+        return incoming.writer.commit(incoming.facts, float(self._settings.upload_ttl_s))
 
     async def take(self, tenant: str, chunks: AsyncIterator[bytes], declared: Declared, max_bytes: int) -> Incoming:
         """Write one file down and look at its header; raises the 413, 415, 422 and 507 problems."""
         buffered = _gathered(chunks)
         head = await anext(buffered, b"")
         media_type = _accepted_type(head, declared)
-        writer = await to_thread.run_sync(self._media.begin_write, tenant)
+        writer = await to_thread.run_sync(_begun, self._media, tenant, head)
         try:
-            await _write(writer, head, buffered, max_bytes)
+            _check_bytes(writer.bytes, max_bytes)
+            async for chunk in buffered:
+                _check_bytes(writer.bytes + len(chunk), max_bytes)
+                await to_thread.run_sync(writer.write, chunk)
             if declared.sha256 not in (None, writer.sha256):
                 raise ServiceError("digest_mismatch")
-            return Incoming(writer, await self._facts(writer.path, media_type))
+            return Incoming(writer, await self._facts(writer, media_type))
         except BaseException:
             await to_thread.run_sync(writer.abort)
             raise
 
-    async def _facts(self, path: Path, media_type: str) -> MediaFacts:
+    async def _facts(self, writer: UploadWriter, media_type: str) -> MediaFacts:
         allowed = self._settings
         if media_type.startswith("image/"):
-            facts = await to_thread.run_sync(_image_facts, path, media_type, allowed.max_image_frames)
+            facts = await to_thread.run_sync(_image_facts, writer, media_type, allowed.max_image_frames)
             _check_size(facts, allowed.max_image_pixels, allowed.max_image_side_px)
             return facts
-        facts = await self._film_facts(path, media_type)
+        facts = await self._film_facts(writer, media_type)
         _check_size(facts, allowed.max_video_pixels, allowed.max_video_side_px)
         if (facts.frames or 0) > allowed.max_video_frames or (facts.duration_s or 0) > allowed.max_video_duration_s:
             longest = f"{allowed.max_video_frames} frames or {allowed.max_video_duration_s:.0f} s"
             raise ServiceError("media_too_large", f"The film is longer than {longest}")
         return facts
 
-    async def _film_facts(self, path: Path, media_type: str) -> MediaFacts:
-        with await to_thread.run_sync(path.open, "rb") as film:
+    async def _film_facts(self, writer: UploadWriter, media_type: str) -> MediaFacts:
+        with await to_thread.run_sync(_reopened, writer) as film:
             try:
                 reply = await self._prober.ask({"media_type": media_type}, [film], self._settings.probe_timeout_s)
             except ChildStartError as error:
@@ -193,19 +187,29 @@ def _accepted_type(head: bytes, declared: Declared) -> str:
     return sniffed
 
 
-async def _write(writer: UploadWriter, head: bytes, rest: AsyncIterator[bytes], max_bytes: int) -> None:
-    chunk = head
-    while chunk:
-        if writer.bytes + len(chunk) > max_bytes:
-            raise ServiceError("body_too_large", f"The file may have at most {max_bytes} bytes")
-        await to_thread.run_sync(writer.write, chunk)
-        chunk = await anext(rest, b"")
-    await to_thread.run_sync(writer.flush)
-
-
-def _image_facts(path: Path, media_type: str, max_frames: int) -> MediaFacts:
+def _begun(media: MediaStore, tenant: str, head: bytes) -> UploadWriter:
+    writer = media.begin_write(tenant)
     try:
-        with path.open("rb") as file:
+        writer.write(head)
+    except BaseException:
+        writer.abort()
+        raise
+    return writer
+
+
+def _check_bytes(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise ServiceError("body_too_large", f"The file may have at most {max_bytes} bytes")
+
+
+def _reopened(writer: UploadWriter) -> BinaryIO:
+    writer.flush()
+    return writer.path.open("rb")
+
+
+def _image_facts(writer: UploadWriter, media_type: str, max_frames: int) -> MediaFacts:
+    try:
+        with _reopened(writer) as file:
             header = read_image_header(file, media_type, max_frames)
     except TooManyFramesError as error:
         raise ServiceError("media_too_large", f"The animation has more than {max_frames} frames") from error

@@ -67,7 +67,7 @@ async def create_upload(
     incoming = await parts.intake.take(caller.tenant, stream(request, limits), declared, settings.max_upload_bytes)
 
     async def create() -> JSONResponse:
-        return upload_created(await parts.intake.keep(incoming))
+        return upload_created(await to_thread.run_sync(parts.intake.keep, incoming))
 
     try:
         return await parts.idempotency.once(caller.tenant, key, fingerprint(request, incoming.sha256), create)
