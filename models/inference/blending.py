@@ -16,7 +16,7 @@ from models.inference.options import Preserved, SwapOptions
 BORDER_PX = 8  # the crop's edge must never show as a line
 HULL_MARGIN_PX = 6  # past the mesh there is skin too, but no more than this
 PRESERVED_MARGIN_PX = 4  # half of it is feathered away
-FULL_FEATHER_PX = 8
+FULL_FEATHER_PX = 5
 FULL_ERODE_PX = 12
 COLOUR_GRID = 56
 GAIN_RANGE = (0.8, 1.25)

@@ -25,10 +25,10 @@ COARSE = (
 )
 COLOUR_GRID = 56
 
-SHARPEN = 0.6  # makes up for the two resamplings a texel goes through
+SHARPEN = 0.9  # makes up for the two resamplings a texel goes through
 FINE_PX = 3.0  # what is smaller than this is detail
 FINE_TRUST = 50.0  # of the best photo over the others
-SHAPE_SHIFT = 0.9
+SHAPE_SHIFT = 1.0
 GAIN_RANGE = (0.7, 1.4)
 HUE_GAIN_RANGE = (0.0, 1.3)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -263,6 +263,7 @@ def mouth_opening(mesh: Landmarks) -> Mask:
     opening = np.zeros((SIZE, SIZE), np.uint8)
     outline = np.round(mesh[list(INNER_LIPS)] * 16).astype(np.int32)
     cv2.fillPoly(opening, [outline], 255, cv2.LINE_AA, shift=4)
+    opening = np.asarray(cv2.dilate(opening, _LIP_EDGE), np.uint8)
     # Even an outline without an inside is drawn a pixel wide: lips that touch open nothing.
     height = cv2.contourArea(outline) / 16 / max(float(np.ptp(outline[:, 0])), 1.0)
     strength = np.float32(min(height / LIPS_APART_PX, 1.0) / 255)
@@ -335,4 +336,5 @@ def _border_fade() -> Mask:
 
 
 _BORDER = _border_fade()
+_LIP_EDGE = np.ones((3, 3), np.uint8)  # a pixel of the target's lips: their edge is what says how far they are apart
 _NO_MAP = np.empty(0, np.float32)  # cv2.remap takes both maps as one
