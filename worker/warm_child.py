@@ -11,7 +11,9 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, cast
 
 from rq import Worker
@@ -62,13 +64,20 @@ class Child:
         execution = Execution.fetch(execution_id, job_id, connection=self._redis)
         self._rq.perform_job(job, self._queue, execution)
 
-    def obey(self, message: Mapping[str, Any]) -> bool:
-        """Do what a line says; True when it was a job."""
-        if "forget" in message:
-            self.use_cases.forget(message["forget"])
-            return False
-        self.perform(message["job"], message["execution"])
-        return True
+    def listen(self, lines: Iterable[str], jobs: SimpleQueue[Mapping[str, Any] | None]) -> None:
+        """Pass jobs on, in order, and forget at once what was erased; None says that the parent has closed.
+
+        A thread of its own, because a job may run for an hour and an erasure must not wait for it.
+        """
+        try:
+            for line in lines:
+                message = json.loads(line)
+                if "forget" in message:
+                    self.use_cases.forget(message["forget"])
+                else:
+                    jobs.put(message)
+        finally:
+            jobs.put(None)
 
 
 def main() -> None:
@@ -86,9 +95,11 @@ def main() -> None:
         log_as_json()
         child = Child(order)
         channel.sendall(READY)
-        for line in lines:
-            if child.obey(json.loads(line)):
-                channel.sendall(DONE)
+        jobs = SimpleQueue[Mapping[str, Any] | None]()
+        Thread(target=child.listen, args=(lines, jobs), daemon=True).start()
+        while (job := jobs.get()) is not None:
+            child.perform(job["job"], job["execution"])
+            channel.sendall(DONE)
 
 
 if __name__ == "__main__":

@@ -215,6 +215,17 @@ def test_an_idle_child_forgets_an_identity_that_is_erased(bench: Bench) -> None:
     assert bench.wait_for(bench.submit()).report["forgotten"] == 1
 
 
+def test_a_busy_child_does_not_wait_for_its_job_to_forget(bench: Bench) -> None:
+    bench.start_worker()
+    record = IdentityRecord(new_id("idn"), "acme", "open@test", 0.0)
+    bench.shop.identities.put(record, b"code", b"weights")
+    bench.wait_for(bench.submit())  # the worker has looked at what was erased before it came
+    time.sleep(1.5)
+    job = bench.submit(sleep_s=4.0)
+    bench.shop.identities.erase(record.id)
+    assert bench.wait_for(job).report["forgotten"] == 1
+
+
 def test_a_tenants_own_bounds_are_set_by_command(bench: Bench) -> None:
     command = [sys.executable, "-m", "worker", "bounds", "acme", "--max-jobs", "1", "--store", bench.url]
     subprocess.run(command, cwd=ROOT, timeout=20, check=True)
