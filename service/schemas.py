@@ -429,6 +429,14 @@ class WebhookEndpoint(Strict):
     secret: str | None = None
 
 
+class WebhookSecret(Strict):
+    """What signs messages to the `webhook` of a job; one for all jobs of the tenant."""
+
+    model_config = example(secret="whsec_of_this_tenant")  # noqa: S106 - an example, not a secret
+
+    secret: str
+
+
 class WebhookEndpointList(Strict):
     data: tuple[WebhookEndpoint, ...]
 

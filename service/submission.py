@@ -171,7 +171,7 @@ def _admit(
         admission = parts.jobs.admit(_job_request(caller, wanted, record, deadline_s), idempotency)
     except BaseException:
         if incoming:
-            parts.media.delete(record.id)
+            parts.media.delete_unless_held(record.id)  # a store too slow to say so may have accepted the job
         raise
     if not admission.replayed:
         _hand_over(parts, caller, admission.job)

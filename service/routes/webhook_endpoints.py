@@ -76,6 +76,13 @@ async def get_endpoint(endpoint_id: str, caller: Writer, parts: InParts) -> JSON
     return JSONResponse(_view(await to_thread.run_sync(parts.outbox.endpoint, endpoint_id, caller.tenant)))
 
 
+@router.get("/default/secret", response_model=schemas.WebhookSecret, responses=problems())
+async def get_default_secret(caller: Writer, parts: InParts) -> JSONResponse:
+    """Return the secret that signs what is sent to addresses given with a job (`webhook`)."""
+    secret = await to_thread.run_sync(parts.outbox.tenant_secret, caller.tenant)
+    return JSONResponse(schemas.WebhookSecret(secret=secret).model_dump(mode="json"))
+
+
 @router.post("/{endpoint_id}/rotate", response_model=schemas.WebhookEndpoint, responses=problems("not_found"))
 async def rotate_secret(endpoint_id: str, caller: Writer, parts: InParts) -> JSONResponse:
     """Make a new secret; for a day, deliveries carry a signature by the old one as well."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -97,7 +96,9 @@ def test_an_address_that_came_with_the_job_is_told(
     job = live.job(client, tenant, webhook=receiver.url)
     live.fail(job["id"])
     until(lambda: receiver.received)
-    assert json.loads(receiver.received[0][1])["type"] == "job.failed"
+    headers, body = receiver.received[0]
+    secret = client.get("/v1/webhook-endpoints/default/secret").json()["secret"]
+    assert Webhook(secret).verify(body, headers)["type"] == "job.failed"
 
 
 def test_a_deleted_endpoint_hears_nothing(
