@@ -69,9 +69,10 @@ def find_store_server() -> Path:
     )
 
 
-def store_program(data_dir: Path, lock_fd: int) -> Program:
+def store_program(data_dir: Path, lock_fd: int, memory_bytes: int) -> Program:
     """Return the command that serves `data_dir/store` on `data_dir/run/valkey.sock` to this user alone.
 
+    Beyond `memory_bytes` it refuses writes, which the API tells as 503, instead of being killed by the system.
     It keeps `lock_fd`, so that the data directory stays locked as long as the server lives.
     """
     socket = (data_dir / "run" / "valkey.sock").resolve()
@@ -85,6 +86,7 @@ def store_program(data_dir: Path, lock_fd: int) -> Program:
         "pidfile": str(socket.with_name("valkey.pid")),
         "appendonly": "yes",
         "appendfsync": "everysec",
+        "maxmemory": str(memory_bytes),
         "maxmemory-policy": "noeviction",
         "save": "",
         "daemonize": "no",

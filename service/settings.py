@@ -32,6 +32,7 @@ class Settings(InstallationSettings):
     max_video_side_px: int = Field(default=8192, ge=1)
     max_video_frames: int = Field(default=400_000, ge=1)
     max_video_duration_s: float = Field(default=4 * 3600.0, gt=0)
+    store_memory_bytes: int = Field(default=2048 * MIB, ge=64 * MIB)  # of the embedded store
     max_identities: int = Field(default=10_000, ge=1)  # of one tenant; each holds about 100 KiB of the store for good
     max_photos: int = Field(default=8, ge=1, le=8)
 

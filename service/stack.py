@@ -55,7 +55,7 @@ async def running(settings: Settings) -> AsyncIterator[Stack]:
     with locked(data_dir) as lock_fd, closing(_listen(settings.host, settings.port)) as listener:
         try:
             if not settings.redis_url:
-                supervisor.start(store_program(data_dir, lock_fd))
+                supervisor.start(store_program(data_dir, lock_fd, settings.store_memory_bytes))
             await wait_until_ready(settings.store_url, STARTUP_TIMEOUT_S)
             for program in _programs(settings, data_dir, listener):
                 supervisor.start(program)

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -40,11 +41,12 @@ def restart_pause_s(deaths: int) -> float:
 class SupervisedProgram:
     """One program and the task that keeps it alive until `stop`."""
 
-    def __init__(self, program: Program, log_path: Path) -> None:
+    def __init__(self, program: Program, log_path: Path, log_look_s: float) -> None:
         self.name = program.name
         self.restarts = 0
         self._program = program
         self._log_path = log_path
+        self._log_look_s = log_look_s
         self._process: Process | None = None
         self._stop = asyncio.Event()
         self._task = asyncio.create_task(self._keep_running())
@@ -84,7 +86,10 @@ class SupervisedProgram:
             self._process = await self._spawn()
         except OSError as error:
             return f"could not start ({error.strerror})"
-        return f"ended ({await self._process.wait()})"
+        ended = asyncio.create_task(self._process.wait())
+        while not (await asyncio.wait({ended}, timeout=self._log_look_s))[0]:
+            _bound_log(self._log_path)
+        return f"ended ({ended.result()})"
 
     async def _spawn(self) -> Process:
         _bound_log(self._log_path)
@@ -108,15 +113,20 @@ class SupervisedProgram:
 
 
 class Supervisor:
-    """Starts programs, each logging to `<logs_dir>/<name>.log`, and stops them group by group."""
+    """Starts programs, each logging to `<logs_dir>/<name>.log`, and stops them group by group.
 
-    def __init__(self, logs_dir: Path) -> None:
+    A log longer than 16 MiB is put aside as `.log.1`; logs are looked at every `log_look_s` seconds.
+    """
+
+    def __init__(self, logs_dir: Path, log_look_s: float = 60.0) -> None:
         self._logs_dir = logs_dir
+        self._log_look_s = log_look_s
         self.programs: dict[str, SupervisedProgram] = {}
 
     def start(self, program: Program) -> None:
         """Start a program and keep it running."""
-        self.programs[program.name] = SupervisedProgram(program, self._logs_dir / f"{program.name}.log")
+        log_path = self._logs_dir / f"{program.name}.log"
+        self.programs[program.name] = SupervisedProgram(program, log_path, self._log_look_s)
 
     async def stop(self, names: set[str], timeout_s: float) -> None:
         """Stop these programs together, within `timeout_s`."""
@@ -134,4 +144,5 @@ def _end_with_parent() -> Callable[[], None] | None:
 
 def _bound_log(path: Path) -> None:
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+        os.truncate(path, 0)  # not renamed: a running program goes on appending to the file it has open

