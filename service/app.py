@@ -93,7 +93,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         if settings.device == "cuda":
             await parts.enrolment.start()  # a GPU that is not there must stop the service, not slow it down
         courier = Courier(parts.outbox, parts.jobs, parts.fetcher, metrics, settings.public_url)
-        for background in (parts.enrolment.keep_ready(), courier.run()):
+        for background in (parts.enrolment.keep_ready(), parts.intake.warm_up(), courier.run()):
             task = asyncio.create_task(background)
             stack.push_async_callback(_ended, task)
         stack.callback(_on_sigterm(parts.events.drain))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -65,6 +66,11 @@ class Intake:
         self._settings = settings
         self._media = media
         self._prober = prober
+
+    async def warm_up(self) -> None:
+        """Start the child that looks at films, so that the first film need not wait for it."""
+        with suppress(ChildStartError):  # then each film tries again, and is told
+            await self._prober.start()
 
     async def close(self) -> None:
         """Kill the child that looks at films."""
