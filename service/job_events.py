@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class JobEvents:
         )
         self._redis = Redis.from_pool(pool)
         self._max_waiters = max_waiters
-        self._waiting = 0
+        self._waiting = Counter[str]()  # by tenant
         self._gauge = gauge
         self._draining = asyncio.Event()
 
@@ -58,17 +59,22 @@ class JobEvents:
         await self._redis.aclose()
 
     @contextmanager
-    def waiter(self) -> Iterator[None]:
-        """Take one of the places for waiters; raises too_many_waiters when none is free."""
-        if self._waiting >= self._max_waiters:
+    def waiter(self, tenant: str) -> Iterator[None]:
+        """Take one of the places for waiters; raises too_many_waiters when none is free.
+
+        Half of them is the most that one tenant gets, so that the others can wait as well.
+        """
+        everybody = self._waiting.total()
+        if everybody >= self._max_waiters or 2 * self._waiting[tenant] >= max(2, self._max_waiters):
             raise ServiceError("too_many_waiters")
-        self._waiting += 1
-        self._gauge.set(self._waiting)
+        self._waiting[tenant] += 1
+        self._gauge.set(everybody + 1)
         try:
             yield
         finally:
-            self._waiting -= 1
-            self._gauge.set(self._waiting)
+            self._waiting[tenant] -= 1
+            self._waiting += Counter()  # drops who does not wait any more
+            self._gauge.set(self._waiting.total())
 
     async def follow(self, job_id: str, after: str, timeout_s: float) -> AsyncIterator[JobEvent]:
         """Yield the job's events after the one with id `after`, until `completed`, the time-out or the drain."""

@@ -239,7 +239,7 @@ async def view_of(parts: Parts, job: JobRecord) -> schemas.Job:
 
 
 async def _wait(parts: Parts, job: JobRecord, wait_s: int) -> JobRecord:
-    with parts.events.waiter():
+    with parts.events.waiter(job.tenant):
         await parts.events.until_completed(job.id, wait_s)
     return await to_thread.run_sync(parts.jobs.get, job.id)
 

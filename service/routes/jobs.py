@@ -89,7 +89,7 @@ async def get_job(job_id: str, request: Request, caller: Reader, parts: InParts)
 
 
 async def _wait(parts: Parts, job: JobRecord, for_any_change: bool, wait_s: int) -> JobRecord:
-    with parts.events.waiter():
+    with parts.events.waiter(job.tenant):
         after = BEGINNING
         if for_any_change:
             after = await parts.events.last_id(job.id)
@@ -125,19 +125,19 @@ async def job_events(job_id: str, request: Request, caller: Reader, parts: InPar
     after = checked_event_id(request.headers.get("last-event-id") or BEGINNING)
     if job.final and place_of(after) >= place_of(await parts.events.last_id(job.id)):
         return Response(status_code=204)
-    with parts.events.waiter():
+    with parts.events.waiter(job.tenant):
         pass  # refuses before the stream begins; the stream takes its place itself
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_sse(parts, job.id, after), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_sse(parts, job, after), media_type="text/event-stream", headers=headers)
 
 
-async def _sse(parts: Parts, job_id: str, after: str) -> AsyncIterator[str]:
+async def _sse(parts: Parts, job: JobRecord, after: str) -> AsyncIterator[str]:
     yield ": following\n\n"
     left_s = LONGEST_STREAM_S
-    with parts.events.waiter():
+    with parts.events.waiter(job.tenant):
         while left_s > 0 and not parts.events.draining:
-            async for event in parts.events.follow(job_id, after, KEEP_ALIVE_S):
-                yield await _sse_event(parts, job_id, event)
+            async for event in parts.events.follow(job.id, after, KEEP_ALIVE_S):
+                yield await _sse_event(parts, job.id, event)
                 if event.type == "completed":
                     return
                 after = event.id

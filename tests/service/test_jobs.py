@@ -9,6 +9,9 @@ import httpx
 import pytest
 from httpx_sse import connect_sse
 
+from service.job_events import JobEvents
+from service.observability import Metrics
+from service.problems import ServiceError
 from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
 from worker.contract import Problem
 
@@ -94,6 +97,17 @@ def test_events_arrive_in_order_and_resume_after_the_last_one(
     assert rest[1].json()["status"] == "succeeded"
     for beyond in (rest[1].id, "99999999999999-0"):
         assert client.get(job["urls"]["events"], headers={"Last-Event-ID": beyond}).status_code == 204
+
+
+def test_one_tenant_takes_at_most_half_of_the_places_for_waiters() -> None:
+    events = JobEvents("unix:///nowhere", 4, Metrics().waiters)
+    with events.waiter("greedy"), events.waiter("greedy"):
+        with pytest.raises(ServiceError, match="waiting"), events.waiter("greedy"):
+            pass
+        with events.waiter("other"), events.waiter("third"), pytest.raises(ServiceError), events.waiter("fourth"):
+            pass
+    with events.waiter("greedy"):
+        pass
 
 
 def test_a_malformed_event_id_is_refused(live: LiveService, client: httpx.Client, tenant: str) -> None:
