@@ -1,0 +1,46 @@
+"""Members that several bodies share, and the ids and times that their examples name."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+EXAMPLE_IDENTITY = "idn_06avht3z9r7gqc2m5w8kxy4n1p"
+EXAMPLE_JOB = "job_06avht5b1h7s4d9f2q6tjw3e8r"
+EXAMPLE_UPLOAD = "upl_06avht2k8c7v5n1b3m9rqx6z0s"
+EXAMPLE_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+EARLY, LATE = "2026-01-05T10:00:00Z", "2027-01-05T10:00:00Z"
+Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$")]
+MAX_METADATA_BYTES = 16 * 1024
+
+
+def _small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(metadata)) > MAX_METADATA_BYTES:
+        raise ValueError(f"metadata may have at most {MAX_METADATA_BYTES} bytes as JSON")
+    return metadata
+
+
+Metadata = Annotated[dict[str, JsonValue], Field(max_length=32), AfterValidator(_small)]
+
+
+def example(one_of: tuple[str, ...] = (), **members: object) -> ConfigDict:
+    """Return a model's configuration: one example, and members of which `only_one` asks for exactly one, not null."""
+
+    def describe(schema: dict[str, Any]) -> None:
+        schema["examples"] = [members]
+        for name in one_of:
+            choices = schema["properties"][name].get("anyOf", ())
+            schema["properties"][name] = next(choice for choice in choices if choice != {"type": "null"})
+        if one_of:
+            schema["oneOf"] = [{"required": [name]} for name in one_of]
+
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe)
+
+
+def only_one(body: BaseModel, *names: str) -> None:
+    """Raise ValueError unless exactly one of the members `names` was given, and not as null."""
+    given = [name for name in names if name in body.model_fields_set]
+    if len(given) != 1 or getattr(body, given[0]) is None:
+        raise ValueError(f"give exactly one of {', '.join(names)}")

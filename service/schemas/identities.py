@@ -1,0 +1,174 @@
+"""Bodies of registration, identities and their erasure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from service.schemas.fields import (
+    EARLY,
+    EXAMPLE_IDENTITY,
+    EXAMPLE_UPLOAD,
+    LATE,
+    Url,
+    example,
+    only_one,
+)
+from worker.contract import (
+    Status,
+    Strict,
+    UploadId,
+)
+
+
+class Consent(Strict):
+    """What a person agreed to: who, on what ground, for which uses, from when until when (until withdrawn without)."""
+
+    model_config = example(
+        subject="ada@example.org",
+        basis="consent",
+        scope=["image", "video"],
+        granted_at=EARLY,
+        expires_at=LATE,
+    )
+
+    subject: Annotated[str, Field(min_length=1, max_length=200)]
+    basis: Literal["consent", "self", "contract"]
+    scope: Annotated[frozenset[Literal["image", "video"]], Field(min_length=1)]
+    granted_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+    evidence_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Consent:
+        if self.expires_at is not None and self.expires_at <= self.granted_at:
+            raise ValueError("expires_at must be after granted_at")
+        return self
+
+
+class RegisterRequest(Strict):
+    """Photos of one person that are already uploaded, or lie behind URLs."""
+
+    model_config = example(
+        one_of=("upload_ids", "urls"),
+        upload_ids=[EXAMPLE_UPLOAD],
+        name="ada",
+        consent={
+            "subject": "ada@example.org",
+            "basis": "consent",
+            "scope": ["image", "video"],
+            "granted_at": EARLY,
+            "expires_at": LATE,
+        },
+    )
+
+    upload_ids: Annotated[tuple[UploadId, ...], Field(min_length=1, max_length=8)] | None = None
+    urls: Annotated[tuple[Url, ...], Field(min_length=1, max_length=8)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    consent: Consent | None = None
+    quality: Literal["instant", "refined"] = "instant"
+
+    @model_validator(mode="after")
+    def _one_to_eight_photos(self) -> RegisterRequest:
+        only_one(self, "upload_ids", "urls")
+        return self
+
+
+class RegisterForm(Strict):
+    """The fields beside the photos of a multipart registration."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    consent: Consent | None = None
+    quality: Literal["instant", "refined"] = "instant"
+
+
+class PhotoQuality(Strict):
+    """How good one photo is: eye distance in pixels, sharpness, turn of the head, brightness 0..255."""
+
+    face_px: float
+    sharpness: float
+    yaw_deg: float
+    brightness: float
+    accepted: bool
+    reason: str | None = None
+
+
+class Standing(Strict):
+    """How good swaps are: mean cosine with the identity's embedding, and the share of its photos' detail that shows."""
+
+    similarity: float
+    sharpness: float
+
+
+class Refinement(Strict):
+    """How the polishing of an identity's weights stands; `before` and `after` once it has succeeded."""
+
+    job_id: str
+    status: Status
+    progress: dict[Literal["done", "total"], int] | None = None
+    before: Standing | None = None
+    after: Standing | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    code: str | None = Field(default=None, description="Why it failed.")
+
+
+class Identity(Strict):
+    """A registered face."""
+
+    model_config = example(
+        id=EXAMPLE_IDENTITY,
+        name="ada",
+        pack="open@3f2a9c81d07b",
+        quality="instant",
+        photos=[{"face_px": 118.0, "sharpness": 240.0, "yaw_deg": -3.1, "brightness": 131.0, "accepted": True}],
+        consent=None,
+        consent_required=False,
+        cached=True,
+        uses=0,
+        created_at=EARLY,
+        expires_at=None,
+        refinement=None,
+    )
+
+    id: str
+    name: str | None = None
+    pack: str
+    quality: Literal["instant", "refined"] = "instant"
+    photos: tuple[PhotoQuality, ...]
+    consent: Consent | None = None
+    consent_required: bool = Field(description="False where the operator runs a single-user installation.")
+    cached: bool = Field(description="Whether the specialised weights are at hand; else the next job rebuilds them.")
+    uses: int
+    created_at: datetime
+    expires_at: datetime | None = None
+    refinement: Refinement | None = None
+
+
+class IdentityList(Strict):
+    data: tuple[Identity, ...]
+    next_cursor: str | None = None
+
+
+class ErasureReceipt(Strict):
+    """Proof that an identity was erased, and what went with it."""
+
+    model_config = example(
+        identity_id=EXAMPLE_IDENTITY,
+        erased_at=EARLY,
+        keys=3,
+        jobs_canceled=1,
+        results_deleted=0,
+        log_rewritten_at=None,
+    )
+
+    identity_id: str
+    erased_at: datetime
+    keys: int = Field(description="Entries of the store that held the face.")
+    jobs_canceled: int | None = Field(default=None, description="Jobs in flight that used it.")
+    results_deleted: int | None = Field(default=None, description="Results deleted, when consent was withdrawn.")
+    log_rewritten_at: datetime | None = Field(
+        default=None, description="When the store's append-only file held no trace any more; within 60 s."
+    )

@@ -1,0 +1,116 @@
+"""A job as its owner sees it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from service.problems import Problem
+from service.schemas.fields import (
+    EARLY,
+    EXAMPLE_IDENTITY,
+    EXAMPLE_JOB,
+    EXAMPLE_SHA256,
+    EXAMPLE_UPLOAD,
+    LATE,
+    example,
+)
+from worker.contract import (
+    Assignment,
+    JobKind,
+    Status,
+    Strict,
+)
+
+
+class JobProgress(Strict):
+    done: int
+    total: int
+    unit: str
+    fps: float | None = None
+    eta_s: float | None = None
+
+
+class JobResultLink(Strict):
+    url: str
+    sha256: str
+    bytes: int
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+
+
+class JobUrls(Strict):
+    self: str
+    cancel: str
+    events: str
+    result: str
+
+
+class JobInput(Strict):
+    upload_id: str | None = None
+
+
+class Job(Strict):
+    """A job as its owner sees it; a final status never changes."""
+
+    model_config = example(
+        id=EXAMPLE_JOB,
+        kind="swap_image",
+        status="succeeded",
+        progress={"done": 1, "total": 1, "unit": "image", "fps": None, "eta_s": None},
+        queue_position=None,
+        attempt=1,
+        created_at=EARLY,
+        started_at=EARLY,
+        finished_at=EARLY,
+        expires_at=LATE,
+        input={"upload_id": EXAMPLE_UPLOAD},
+        assignments=[{"face": "largest", "identity_id": EXAMPLE_IDENTITY}],
+        pack="open@3f2a9c81d07b",
+        result={
+            "url": f"/v1/jobs/{EXAMPLE_JOB}/result",
+            "sha256": EXAMPLE_SHA256,
+            "bytes": 201_400,
+            "media_type": "image/jpeg",
+            "width": 1280,
+            "height": 720,
+            "frames": 1,
+        },
+        report={"faces": [{"person_id": "p1", "frames_swapped": 1, "frames_skipped": {}}]},
+        error=None,
+        timings={"queue_ms": 3.0, "swap_ms": 21.0, "total_ms": 48.0},
+        metadata={},
+        urls={
+            "self": f"/v1/jobs/{EXAMPLE_JOB}",
+            "cancel": f"/v1/jobs/{EXAMPLE_JOB}/cancel",
+            "events": f"/v1/jobs/{EXAMPLE_JOB}/events",
+            "result": f"/v1/jobs/{EXAMPLE_JOB}/result",
+        },
+    )
+
+    id: str
+    kind: JobKind
+    status: Status
+    progress: JobProgress
+    queue_position: int | None = None
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
+    input: JobInput
+    assignments: tuple[Assignment, ...]
+    pack: str | None = None
+    result: JobResultLink | None = None
+    report: dict[str, Any]
+    error: Problem | None = None
+    timings: dict[str, float]
+    metadata: dict[str, Any]
+    urls: JobUrls
+
+
+class JobList(Strict):
+    data: tuple[Job, ...]
+    next_cursor: str | None = None

@@ -1,0 +1,125 @@
+"""Bodies of uploads and of what is asked for: swaps and analyses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from service.schemas.fields import (
+    EXAMPLE_IDENTITY,
+    EXAMPLE_SHA256,
+    EXAMPLE_UPLOAD,
+    LATE,
+    Metadata,
+    Url,
+    example,
+    only_one,
+)
+from worker.contract import (
+    Assignment,
+    FaceSelector,
+    IdentityId,
+    Priority,
+    Strict,
+    SwapOptions,
+    UploadId,
+)
+
+
+class Upload(Strict):
+    """A stored file that jobs and registrations can name until it expires."""
+
+    model_config = example(
+        id=EXAMPLE_UPLOAD,
+        sha256=EXAMPLE_SHA256,
+        bytes=183_202,
+        media_type="image/jpeg",
+        width=1280,
+        height=720,
+        frames=1,
+        duration_s=None,
+        expires_at=LATE,
+    )
+
+    id: str
+    sha256: str
+    bytes: int
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    duration_s: float | None = None
+    expires_at: datetime
+
+
+class SwapInput(Strict):
+    """Where the picture or film is: exactly one of the three."""
+
+    model_config = example(one_of=("upload_id", "url", "base64"), upload_id=EXAMPLE_UPLOAD)
+
+    upload_id: UploadId | None = None
+    url: Url | None = None
+    base64: Annotated[str, Field(min_length=4, max_length=1_400_000)] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> SwapInput:
+        only_one(self, "upload_id", "url", "base64")
+        return self
+
+
+class RequestedOptions(SwapOptions):
+    """How to swap, and with `identity_id` alone also whom."""
+
+    faces: FaceSelector = "largest"
+
+    def for_workers(self) -> SwapOptions:
+        """Return the options without `faces`, which becomes an assignment."""
+        return SwapOptions.model_validate(self.model_dump(exclude={"faces"}))
+
+
+class SwapForm(Strict):
+    """Everything of a swap but its input: the fields beside the file of a multipart request."""
+
+    identity_id: IdentityId | None = None
+    assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=16)] | None = None
+    options: RequestedOptions = RequestedOptions()
+    webhook: Url | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    priority: Priority = "normal"
+
+    @model_validator(mode="after")
+    def _somebody_to_wear(self) -> SwapForm:
+        only_one(self, "identity_id", "assignments")
+        return self
+
+    def assigned(self) -> tuple[Assignment, ...]:
+        """Return who wears which face, whichever way it was said."""
+        if self.identity_id is not None:
+            return (Assignment(face=self.options.faces, identity_id=self.identity_id),)
+        return self.assignments or ()
+
+
+class SwapRequest(SwapForm):
+    """A picture or film, and who is swapped into it."""
+
+    model_config = example(
+        one_of=("identity_id", "assignments"),
+        input={"upload_id": EXAMPLE_UPLOAD},
+        identity_id=EXAMPLE_IDENTITY,
+        options={"faces": "largest", "blend": 1.0},
+    )
+
+    input: SwapInput
+
+
+class AnalysisRequest(Strict):
+    """An upload whose people are to be found."""
+
+    model_config = example(input={"upload_id": EXAMPLE_UPLOAD})
+
+    input: SwapInput
+    webhook: Url | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    priority: Priority = "normal"
