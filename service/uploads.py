@@ -11,16 +11,9 @@ from typing import BinaryIO
 from anyio import to_thread
 
 from service import schemas
+from service.image_headers import HeaderError, TooManyFramesError, read_image_header
 from service.job_views import at
-from service.media_types import (
-    SUFFIXES,
-    HeaderError,
-    TooManyFramesError,
-    matches,
-    read_image_header,
-    same_kind,
-    sniff,
-)
+from service.media_types import SUFFIXES, matches, same_kind, sniff
 from service.problems import ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.settings import Settings
