@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ DEEDS = {
     "allocate": lambda size: len(bytearray(int(size))),
     "sleep": lambda seconds: time.sleep(float(seconds)),
     "spin": spin,
+    "say": lambda line: os.write(int(sys.argv[1]), line.encode() + b"\n"),
     "crash": lambda _: os.kill(os.getpid(), signal.SIGSEGV),
 }
 

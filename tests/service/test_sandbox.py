@@ -42,6 +42,15 @@ def test_a_child_reads_its_own_code_and_nothing_else(tmp_path: Path) -> None:
         assert "PermissionError" in str(ask({"read": str(path)})), path
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["[1]", "{}", '{"blobs": 3}', '{"blobs": ["3"]}', '{"blobs": [-1]}', '{"blobs": [999999999999]}', "nonsense"],
+)
+def test_what_a_child_that_was_taken_over_says_is_not_believed(line: str) -> None:
+    with pytest.raises(ChildLostError):
+        ask({"say": line})
+
+
 def test_a_child_writes_nothing_connects_nowhere_and_has_no_environment(tmp_path: Path) -> None:
     assert "Error" in str(ask({"write": str(tmp_path / "x")}))
     assert "PermissionError" in str(ask({"connect": "127.0.0.1:80"}))
