@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rq import Queue, Worker
+from rq import Queue, Worker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from resource import struct_rusage
 
     from redis import Redis
+    from redis.client import Pipeline
 
 MONITORING_INTERVAL_S = 2
 LEASE_S = 8  # how long a dead worker's job looks alive; several heartbeats, so that a busy machine is not a dead one
@@ -92,6 +93,13 @@ class WarmWorker(Worker):
         """Have the lost attempt delivered again at once, without waiting for the reconciler."""
         if self.current is not None:
             self._on_lost(self.current, self._gave_up)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Be known for a while longer; anew, where the machine slept until RQ's record of this worker had expired."""
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None and not self.connection.hexists(self.key, "queues"):
+            self.connection.hset(self.key, mapping=self.serialize())
+            worker_registration.register(self)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """RQ would take over a minute to find a dead worker."""

@@ -226,6 +226,15 @@ def test_a_busy_child_does_not_wait_for_its_job_to_forget(bench: Bench) -> None:
     assert bench.wait_for(job).report["forgotten"] == 1
 
 
+def test_a_worker_that_was_asleep_is_known_again(bench: Bench) -> None:
+    bench.start_worker()
+    (worker,) = bench.shop.queue.workers()
+    redis = bench.shop.store.redis
+    redis.delete(f"rq:worker:{worker.name}")  # as time does while a machine is suspended
+    redis.srem("rq:workers", f"rq:worker:{worker.name}")
+    eventually(lambda: [known.queue for known in bench.shop.queue.workers()] == ["video"], 20, "the worker to be known")
+
+
 def test_a_tenants_own_bounds_are_set_by_command(bench: Bench) -> None:
     command = [sys.executable, "-m", "worker", "bounds", "acme", "--max-jobs", "1", "--store", bench.url]
     subprocess.run(command, cwd=ROOT, timeout=20, check=True)
