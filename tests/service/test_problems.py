@@ -7,9 +7,10 @@ import asyncio
 import httpx
 import pytest
 from fastapi import FastAPI
+from opentelemetry import trace
 
 from service import problems
-from service.observability import Metrics, RequestScope
+from service.observability import Metrics, RequestScope, child_traceparent
 from tests.service.live_service import LiveService, problem_of
 from worker.errors import WorkerError
 
@@ -116,3 +117,11 @@ def test_the_trace_travels_with_the_job(live: LiveService, client: httpx.Client,
     answer = client.post("/v1/swaps/image", json=body, headers={"traceparent": trace})
     stored = live.jobs.get(answer.json()["id"]).payload.trace
     assert stored["traceparent"].split("-")[1] == trace.split("-")[1]
+
+
+def test_with_opentelemetry_the_trace_names_its_span() -> None:
+    span = trace.NonRecordingSpan(trace.SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=trace.TraceFlags(1)))
+    with trace.use_span(span):
+        assert child_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01") == (
+            "00-00000000000000000000000000000abc-0000000000000def-01"
+        )
