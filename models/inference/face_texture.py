@@ -36,7 +36,7 @@ LIGHT_SHARE = 0.7
 LIGHT_SIGMA = 7.0  # of the colour grid: 28 px of the crop
 BORDER_PX = 10
 LIPS_APART_PX = 1.0  # on average over the mouth's width
-DOUBT, TRUST = 0.1, 0.5  # of the network's mask: not shown at all, and wholly shown
+DOUBT, TRUST = 0.05, 0.35  # of the network's mask: not shown at all, and wholly shown
 
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from models.inference.arrays import Mask, RgbImage
 from models.inference.face_mesh import FaceMesh
@@ -28,6 +29,7 @@ from models.networks.iim import one_identity
 from models.training import measures
 from models.training.curves import draw_curves
 from models.training.dataset import CANONICAL, CANVAS, FaceSet, mesh_in, shared_folder
+from models.training.pairs import PairMaker, PairMix
 from models.training.teacher import Source, composite, teach
 from models.training.train import Student, TrainConfig
 
@@ -212,6 +214,24 @@ def load_student(run: Path) -> tuple[Student, int]:
     return student.eval(), int(state["steps"]) * mix["identities"] * mix["targets"]
 
 
+@torch.no_grad()
+def settle_norms(student: Student, faces: FaceSet, batches: int = 30) -> Student:
+    """Measure the batch norms' statistics anew and return the student, ready to be used.
+
+    The statistics kept in training are those of weights that moved on, and of the last few images; averaged weights
+    under them give masks with holes.
+    """
+    norms = [module for module in student.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+    pairs = PairMaker(faces, CanonicalFace.load(CANONICAL), PairMix(), seed=0)
+    student.train()
+    for step in range(batches):
+        student(pairs.batch(step))
+    return student.eval()
+
+
 def main() -> None:
     """Evaluate one candidate from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -229,6 +249,7 @@ def main() -> None:
     images = 0
     if found.candidate != "teacher":
         student, images = load_student(found.folder / "runs" / found.candidate)
+        settle_norms(student, faces)
         render = student_render(student, faces)
         run = found.folder / "runs" / found.candidate
         draw_curves(run / "curve.csv", run / "curve.png")

@@ -9,10 +9,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from models.export.open_pack import write_open_pack
 from models.training.dataset import FaceSet
-from models.training.evaluate import load_student
+from models.training.evaluate import load_student, settle_norms
 
 
 def main() -> None:
@@ -21,8 +22,9 @@ def main() -> None:
     parser.add_argument("run", nargs="?", default="main")
     parser.add_argument("--folder", type=Path, default=Path("var/training"))
     found = parser.parse_args()
-    student, _ = load_student(found.folder / "runs" / found.run)
+    torch.set_num_threads(2)
     faces = FaceSet.load(found.folder / "faces")
+    student = settle_norms(load_student(found.folder / "runs" / found.run)[0], faces)
     write_open_pack(student.idn, student.iim, np.asarray(faces.embedding_mean, np.float32), size=224)
 
 
