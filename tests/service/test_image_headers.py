@@ -7,7 +7,7 @@ from itertools import cycle
 
 import pytest
 
-from service.media_types import HeaderError, read_image_header
+from service.image_headers import HeaderError, read_image_header
 
 
 class EndlessFile(io.BytesIO):
