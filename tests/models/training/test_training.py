@@ -14,6 +14,7 @@ from models.inference.face_texture import CanonicalFace  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
 from models.training import losses, measures  # noqa: E402
 from models.training.dataset import BANK, FaceSet, Portrait, prepare  # noqa: E402
+from models.training.evaluate import settle_norms  # noqa: E402
 from models.training.pairs import PairMaker, PairMix  # noqa: E402
 from models.training.teacher import Source, morph, teach  # noqa: E402
 from models.training.train import Student, TrainConfig, Trainer, train  # noqa: E402
@@ -92,6 +93,21 @@ def test_a_fresh_student_shows_the_placed_texture(faces: FaceSet, canonical: Can
         face, mask = Student(TrainConfig()).eval()(batch)
     assert (face - batch.texture).abs().mean() < 0.02
     assert mask.shape == (8, 1, 224, 224)
+
+
+def test_norms_are_measured_anew_before_a_student_is_used(faces: FaceSet, canonical: CanonicalFace) -> None:
+    torch.manual_seed(0)
+    student = Student(TrainConfig())
+    batch = PairMaker(faces, canonical, PairMix(), seed=0).batch(0)
+    with torch.no_grad():
+        wanted = settle_norms(student, faces, batches=2)(batch)[1]
+        for name, value in student.named_buffers():
+            if name.endswith("running_mean"):
+                value += 3  # as if the weights had moved on
+        spoilt = student(batch)[1]
+        settled = settle_norms(student, faces, batches=2)(batch)[1]
+    assert (spoilt - wanted).abs().max() > 0.01
+    assert torch.allclose(settled, wanted, atol=1e-4)
 
 
 def test_alpha_is_the_squared_cosine_times_quality() -> None:
