@@ -26,6 +26,7 @@ from models.inference.options import FrameReport, SequenceReport
 from tests.benchmarks.bar import Figure, bar
 from tests.benchmarks.engine import engine, enrolled
 from tests.models.clips import DUET, SOLO, crossing, frames_of, sides_swapped
+from worker.child_process import ALLOCATOR
 from worker.video.encoder import EncoderSettings
 from worker.video.plan import plan_film
 from worker.video.probe import VideoLimits
@@ -173,6 +174,7 @@ def memory_does_not_grow_with_length() -> Figure:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         films = [looped_film(folder / f"{seconds}.mp4", seconds) for seconds in (10, 600)]
+        os.environ.update(ALLOCATOR)  # as a worker's child is started
         with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
             short, long = processes.map(peak_mib, films)
     print(f"10 s: {short:.0f} MiB, 10 min: {long:.0f} MiB")
