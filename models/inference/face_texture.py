@@ -20,10 +20,8 @@ from models.inference.arrays import Landmarks, Mask, RgbImage
 from models.inference.triangle_raster import Raster, facing_ratio, rasterise
 
 SIZE = 224
-COARSE = (
-    84  # a map at three eighths of the resolution, enlarged, looks as good as a full one and is seven times cheaper
-)
-COLOUR_GRID = 56
+COARSE = 84  # a map at three eighths of the resolution, enlarged, looks as good as a full one
+COLOUR_GRID = 28
 
 SHARPEN = 0.9  # makes up for the two resamplings a texel goes through
 FINE_PX = 3.0  # what is smaller than this is detail
@@ -33,8 +31,9 @@ GAIN_RANGE = (0.7, 1.4)
 HUE_GAIN_RANGE = (0.0, 1.3)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LIGHT_SHARE = 0.7
-LIGHT_SIGMA = 7.0  # of the colour grid: 28 px of the crop
+LIGHT_SIGMA = 3.5  # of the colour grid: 28 px of the crop
 BORDER_PX = 10
+LIPS_MARGIN_PX = 6  # what dilating and feathering reach
 LIPS_APART_PX = 1.0  # on average over the mouth's width
 DOUBT, TRUST = 0.05, 0.35  # of the network's mask: not shown at all, and wholly shown
 
@@ -260,14 +259,21 @@ class CanonicalFace:
 
 def mouth_opening(mesh: Landmarks) -> Mask:
     """Return the feathered opening between the lips in a 224 px crop, float32 [224, 224] in 0..1."""
-    opening = np.zeros((SIZE, SIZE), np.uint8)
-    outline = np.round(mesh[list(INNER_LIPS)] * 16).astype(np.int32)
-    cv2.fillPoly(opening, [outline], 255, cv2.LINE_AA, shift=4)
-    opening = np.asarray(cv2.dilate(opening, _LIP_EDGE), np.uint8)
+    opening = np.zeros((SIZE, SIZE), np.float32)
+    lips = mesh[list(INNER_LIPS)]
+    left, top = np.clip(np.floor(lips.min(0)).astype(int) - LIPS_MARGIN_PX, 0, SIZE)
+    right, bottom = np.clip(np.ceil(lips.max(0)).astype(int) + LIPS_MARGIN_PX, 0, SIZE)
+    if right <= left or bottom <= top:
+        return opening
+    outline = np.round((lips - (left, top)) * 16).astype(np.int32)
+    drawn = np.zeros((bottom - top, right - left), np.uint8)
+    cv2.fillPoly(drawn, [outline], 255, cv2.LINE_AA, shift=4)
     # Even an outline without an inside is drawn a pixel wide: lips that touch open nothing.
     height = cv2.contourArea(outline) / 16 / max(float(np.ptp(outline[:, 0])), 1.0)
     strength = np.float32(min(height / LIPS_APART_PX, 1.0) / 255)
-    return np.asarray(cv2.GaussianBlur(opening, (0, 0), 1.2) * strength, np.float32)
+    soft = cv2.GaussianBlur(cv2.dilate(drawn, _LIP_EDGE), (0, 0), 1.2)
+    opening[top:bottom, left:right] = soft * strength
+    return opening
 
 
 def _near_texture_scale(image: RgbImage, mesh: Landmarks, canonical: Array) -> tuple[RgbImage, Landmarks]:
