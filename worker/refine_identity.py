@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RefineBudget:
-    """What one refinement may take: seconds of wall clock for its steps, and cores."""
+    """What one refinement may take: steps, or the seconds of wall clock that end them sooner, and cores."""
 
     seconds: float = 240.0
     threads: int = 2
+    steps: int = 600
 
 
 class RefineIdentity:
@@ -65,7 +66,7 @@ class RefineIdentity:
         return refiner.refine(
             code,
             SpecialisedWeights.from_bytes(weights),
-            RefineConfig(seconds=self._budget.seconds, threads=self._budget.threads),
+            RefineConfig(self._budget.steps, self._budget.seconds, self._budget.threads),
             watch=lambda share: context.progress(min(99, int(share * 100)), 100, "percent"),
         )
 

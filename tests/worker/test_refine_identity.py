@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from redis import Redis
 
 from models.inference.engine import FaceSwapEngine
-from models.inference.identity import IdentityCode
+from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.packs.store import Pack, load_pack
 from tests.service.live_service import PACKS, SAMPLES
 from worker.casting import Casting
@@ -43,7 +44,7 @@ def code(engine: FaceSwapEngine) -> IdentityCode:
 
 @pytest.fixture(scope="module")
 def use_cases(pack: Pack) -> RefineUseCases:
-    return RefineUseCases(RefineIdentity(pack, RefineBudget(seconds=4.0)))
+    return RefineUseCases(RefineIdentity(pack, RefineBudget(seconds=120.0, steps=8)))
 
 
 @pytest.fixture
@@ -54,8 +55,15 @@ def shop(store_url: str, tmp_path: Path) -> Workshop:
 @pytest.fixture
 def identity(shop: Workshop, engine: FaceSwapEngine, code: IdentityCode) -> str:
     record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
-    shop.identities.put(record, code.to_bytes(), engine.specialise(code).to_bytes())
+    shop.identities.put(record, code.to_bytes(), poor(engine.specialise(code)).to_bytes())
     return record.id
+
+
+def poor(weights: SpecialisedWeights) -> SpecialisedWeights:
+    """Weights that a few steps are sure to better."""
+    rng = np.random.default_rng(0)
+    noisy = {n: t + 0.5 * t.std() * rng.normal(size=t.shape).astype(np.float32) for n, t in weights.tensors.items()}
+    return SpecialisedWeights(noisy)
 
 
 def refine(shop: Workshop, use_cases: RefineUseCases, identity: str) -> JobRecord:
