@@ -26,12 +26,13 @@ PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "TZ")
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
 READY, DONE = b"R", b"."
-# glibc gives each thread an arena of its own, which RLIMIT_AS counts and video's threads multiply; and it learns to
-# keep what was freed, so that a child's memory would creep from 250 to 600 MB over a film of many segments.
+# glibc gives each thread an arena of its own, which RLIMIT_AS counts and in which memory creeps over a film's segments;
+# and it hands a network's buffers back to the kernel after every pass, which costs 4 ms of page faults a frame. So: one
+# arena, buffers kept.
 ALLOCATOR = {
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
 }
 DIED = 1 << 8  # the wait status of exit code 1: a child that leaves a job never did it
 
