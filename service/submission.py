@@ -30,6 +30,9 @@ from worker.media_store import MediaRecord
 
 log = logging.getLogger(__name__)
 
+FILM_FORMATS = frozenset({"mp4", "mov", "mkv", "webm"})
+STILL_FORMATS = frozenset({"png", "jpeg"})
+
 _MAX_FIELD_BYTES = 64 * 1024
 _CANCEL_AFTER = re.compile(r"(\d{1,6})([smh]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -89,6 +92,7 @@ async def submit(parts: Parts, request: Request, caller: Caller, wanted: Submiss
         key, deadline_s = key_of(request), _cancel_after_s(request)
         if parts.events.draining:
             raise ServiceError("draining")
+        _check_format(wanted)
         if wanted.webhook is not None:
             checked_url(wanted.webhook)
         if incoming is None:
@@ -135,6 +139,13 @@ async def _read_form(request: Request, caller: Caller, parts: Parts, file_name: 
             incoming.discard()
         raise
     return fields, incoming
+
+
+def _check_format(wanted: Submission) -> None:
+    asked = wanted.options.output.format
+    impossible = {"swap_image": FILM_FORMATS, "swap_video": STILL_FORMATS}.get(wanted.kind, frozenset())
+    if asked in impossible:
+        raise ServiceError("invalid_request", f"This kind of input cannot become {asked}")
 
 
 def _check_identities(parts: Parts, caller: Caller, wanted: Submission) -> None:

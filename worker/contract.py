@@ -104,12 +104,12 @@ class SwapOptions(Strict):
     blend: Fraction = 1.0
     mask: MaskOptions = MaskOptions()
     preserve: frozenset[Literal["mouth", "eyes"]] = frozenset()
-    colour_match: Fraction = 0.0
+    colour_match: Fraction = 0.5
     smoothing: Fraction = 0.5
     output: OutputOptions = OutputOptions()
     audio: Literal["copy", "drop"] = "copy"
     min_face_px: Annotated[int, Field(ge=8, le=1024)] = 24
-    max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = 75.0
+    max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = 55.0
     min_quality: Fraction | None = None
 
 

@@ -100,7 +100,8 @@ def digest_of(manifest_text: str) -> str:
 def new_installation(manifest_text: str, root: Path) -> Iterator[Path]:
     """Yield an empty directory to fill with a pack's files; on success it becomes the pack, at once or not at all.
 
-    The pack lives in `<name>@<digest>`; its name is a link, swapped in one step. Older versions are then removed.
+    The pack lives in `<name>@<digest>`; its name is a link, swapped in one step. The version before it stays, since
+    running processes may still open its graphs; older ones are removed.
     """
     name, digest = Manifest.parse(manifest_text).name, digest_of(manifest_text)
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,11 +113,12 @@ def new_installation(manifest_text: str, root: Path) -> Iterator[Path]:
         if final.exists():
             shutil.rmtree(final)
         staging.rename(final)
+        before = (root / name).resolve()
         _point(root / name, final)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     for old in root.glob(f"{name}@*"):
-        if old != final:
+        if old.resolve() not in (final.resolve(), before):
             shutil.rmtree(old)
 
 

@@ -39,6 +39,16 @@ def test_a_swap_takes_its_picture_in_the_form(live: LiveService, client: httpx.C
     assert live.media.stat(answer.json()["input"]["upload_id"], tenant).bytes == len(JPEG)
 
 
+@pytest.mark.parametrize(("kind", "format"), [("image", "mp4"), ("image", "webm"), ("video", "png")])
+def test_a_result_of_the_other_kind_is_refused_before_the_job(
+    live: LiveService, client: httpx.Client, tenant: str, kind: str, format: str
+) -> None:
+    body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
+    answer = client.post(f"/v1/swaps/{kind}", json=body | {"options": {"output": {"format": format}}})
+    problem_of(answer, 422, "invalid_request")
+    assert not live.jobs.list(tenant).jobs
+
+
 def test_prefer_wait_answers_200_when_the_job_ends_in_time(
     live: LiveService, client: httpx.Client, tenant: str
 ) -> None:
