@@ -38,7 +38,7 @@ bench: $(VENV)/test.stamp $(PACK)
 train: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz
 	@if kill -0 $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "already training"; else \
 		nohup nice -n 19 $(PY) -m models.training.train --run $(RUN) --images $(IMAGES) --folder $(TRAINING) \
-			--encoder $(DATA)/packs/open/encoder.onnx >> $(TRAINING)/train.log 2>&1 & \
+			--graphs $(DATA)/packs/open >> $(TRAINING)/train.log 2>&1 & \
 		echo $$! > $(TRAINING)/train.pid; echo "training $(RUN): make train-status"; fi
 
 train-stop:

@@ -17,21 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, Mask, RgbImage
+from models.inference.harmonisation import harmonised, mean_colour
 from models.inference.triangle_raster import Raster, facing_ratio, rasterise
 
 SIZE = 224
 COARSE = 84  # a map at three eighths of the resolution, enlarged, looks as good as a full one
-COLOUR_GRID = 28
 
 SHARPEN = 0.9  # makes up for the two resamplings a texel goes through
 FINE_PX = 3.0  # what is smaller than this is detail
 FINE_TRUST = 50.0  # of the best photo over the others
 SHAPE_SHIFT = 1.0
-GAIN_RANGE = (0.7, 1.4)
-HUE_GAIN_RANGE = (0.0, 1.3)
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-LIGHT_SHARE = 0.7
-LIGHT_SIGMA = 3.5  # of the colour grid: 28 px of the crop
 BORDER_PX = 10
 LIPS_MARGIN_PX = 6  # what dilating and feathering reach
 LIPS_APART_PX = 1.0  # on average over the mouth's width
@@ -100,13 +95,7 @@ def _weighted_mean(images: Sequence[Array], weights: Sequence[Array]) -> Array:
 def _recoloured(texture: Texture, reference: Texture) -> Array:
     seen = np.minimum(texture.weight, reference.weight)
     own, wanted = texture.pixels.astype(np.float32), reference.pixels.astype(np.float32)
-    return np.asarray(own + (_mean(wanted, seen) - _mean(own, seen)))
-
-
-def _mean(image: Array, weight: Array) -> Array:
-    total = float(weight.sum()) + 1e-6
-    mean: Array = np.einsum("hwc,hw->c", image, weight, optimize=False) / total
-    return np.asarray(mean, np.float32)
+    return np.asarray(own + (mean_colour(wanted, seen) - mean_colour(own, seen)))
 
 
 @dataclass(frozen=True)
@@ -166,7 +155,7 @@ class CanonicalFace:
         hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
-        lit = _match_colour(drawn, target, skin)
+        lit = harmonised(drawn, target, skin)
         shown = np.minimum(skin * 4, 1)  # whole wherever the mask shows anything: the mask alone blends
         mixed = cv2.blendLinear(lit, target, shown, 1 - shown)
         return Placed(np.asarray(mixed, np.uint8), hull * _BORDER, mouth)
@@ -295,44 +284,6 @@ def _with_rim(points: Array, hull: Array) -> Array:
     """Append the hull's points pushed outwards, so that the map goes on smoothly past the face's edge."""
     centre = points.mean(0)
     return np.concatenate([points, centre + (points[hull] - centre) * 1.07]).astype(np.float32)
-
-
-def _match_colour(drawn: RgbImage, target: RgbImage, where: Mask) -> RgbImage:
-    """Return the drawn texture in the target's light, both uint8 [224, 224, 3].
-
-    Mean and spread are matched, brightness and hue apart: a grey target must take the colour out. Of the difference
-    that remains in the low frequencies, where the light falls from, a share is added.
-    """
-    grid = (COLOUR_GRID, COLOUR_GRID)
-    own = cv2.resize(drawn, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
-    wanted = cv2.resize(target, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
-    weight: Mask = np.asarray(cv2.resize(where, grid, interpolation=cv2.INTER_AREA), np.float32)
-    own_mean, wanted_mean = _mean(own, weight), _mean(wanted, weight)
-    change = np.empty((3, 4), np.float32)
-    exposure = float(wanted_mean @ LUMA) / max(float(own_mean @ LUMA), 1.0)
-    change[:, :3] = _gain(own - own_mean, wanted - wanted_mean, weight, exposure)
-    change[:, 3] = wanted_mean - change[:, :3] @ own_mean
-    missing = cv2.GaussianBlur((wanted - cv2.transform(own, change)) * weight[..., None], (0, 0), LIGHT_SIGMA)
-    light = missing * (LIGHT_SHARE / (cv2.GaussianBlur(weight, (0, 0), LIGHT_SIGMA) + 1e-3))[..., None]
-    # Whole levels from here on: half a level is not seen, and arrays of bytes cost a quarter.
-    falling = cv2.resize(light.astype(np.int16), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.add(cv2.transform(drawn, change), falling, dtype=cv2.CV_8U), np.uint8)
-
-
-def _gain(own: Array, wanted: Array, weight: Mask, exposure: float) -> Array:
-    """Return the 3x3 matrix that scales brightness by one factor and hue by another.
-
-    In the dark contrast falls with the light, so that its lower bound does too.
-    """
-    powers = []
-    for centred in (own, wanted):
-        grey = centred @ LUMA
-        powers.append((_mean((grey**2)[..., None], weight)[0], _mean((centred - grey[..., None]) ** 2, weight).sum()))
-    brightness, hue = (np.sqrt(target / (source + 1)) for source, target in zip(*powers, strict=True))
-    to_grey = np.tile(LUMA, (3, 1))
-    least = GAIN_RANGE[0] * min(1.0, exposure)
-    by_brightness = np.clip(brightness, least, GAIN_RANGE[1]) * to_grey
-    return np.asarray(by_brightness + np.clip(hue, *HUE_GAIN_RANGE) * (np.eye(3) - to_grey), np.float32)
 
 
 def _border_fade() -> Mask:

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-TERMS = ("reconstruction", "perceptual", "identity", "mask", "adversarial", "features", "judge")
+TERMS = ("reconstruction", "perceptual", "identity", "mask", "adversarial", "features", "judge", "expression")
 
 
 def draw_curves(table: Path, picture: Path) -> None:
@@ -20,6 +20,6 @@ def draw_curves(table: Path, picture: Path) -> None:
     FigureCanvasAgg(figure)
     for place, term in enumerate(TERMS, start=1):
         axes = figure.add_subplot(2, 4, place, title=term)
-        axes.plot(images, [float(row[term]) for row in rows])
+        axes.plot(images, [float(row[term] or "nan") for row in rows])
         axes.grid(alpha=0.3)
     figure.savefig(picture, dpi=80)

@@ -30,8 +30,8 @@ from models.training import measures
 from models.training.curves import draw_curves
 from models.training.dataset import CANONICAL, CANVAS, FaceSet, mesh_in, shared_folder
 from models.training.pairs import PairMaker, PairMix
+from models.training.student import Student, TrainConfig
 from models.training.teacher import Source, composite, teach
-from models.training.train import Student, TrainConfig
 
 Array = NDArray[Any]
 Rendered = tuple[RgbImage, Mask]
@@ -186,7 +186,8 @@ def student_render(student: Student, faces: FaceSet) -> Render:
 
     @torch.inference_mode()
     def render(source: int, target: RgbImage, placed: Placed) -> Rendered:
-        weights = one_identity(student.iim(torch.from_numpy(faces.embeddings[source])[None]), 0)
+        embedding = torch.from_numpy(faces.embeddings[source])[None]
+        weights = one_identity(student.specialise(embedding, _tensor(faces.textures[source])), 0)
         image, texture = _tensor(target), _tensor(placed.texture)
         face, mask = student.idn(image, weights, texture if student.guided else None)
         shown = placed.shaped(mask[0, 0].numpy())
@@ -207,10 +208,11 @@ def _image(tensor: torch.Tensor) -> RgbImage:
 def load_student(run: Path) -> tuple[Student, int]:
     """Return the averaged student of a run's newest state, and how many images it has seen."""
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
-    config = TrainConfig(without=tuple(state["config"]["without"]))
+    found = state["config"]
+    config = TrainConfig(without=tuple(found["without"]), appearance=found.get("appearance", False))
     student = Student(config)
     student.load_state_dict(state["average"])
-    mix = state["config"]["mix"]
+    mix = found["mix"]
     return student.eval(), int(state["steps"]) * mix["identities"] * mix["targets"]
 
 

@@ -14,9 +14,15 @@ from torch import Tensor, nn
 
 from models.inference.alignment import compose
 from models.networks.dlib_resnet import DlibResnet, load_dlib_resnet
+from models.networks.mesh_network import MeshNetwork
 from models.training.dataset import CHIP_OF_TEMPLATE, SWAP_SHIFT
 
 CHIP_SIZE = 150
+MESH_INPUT = 192
+EYE_CORNERS = (33, 263)
+# Upper and lower points of the mesh: inner lips, then the lids of either eye.
+MOUTH = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402))
+EYES = ((159, 145), (158, 153), (160, 144), (386, 374), (385, 380), (387, 373))
 PERCEPTUAL_DEPTH = 2  # levels of the encoder below the stem: texture, not yet identity
 
 
@@ -30,6 +36,7 @@ class Weights:
     mask: float = 10.0
     adversarial: float = 0.1
     features: float = 1.0
+    expression: float = 5.0
     real: float = 0.8
 
 
@@ -52,6 +59,21 @@ class FaceEncoder(nn.Module):
         features = self.resnet.features(chips)
         embedding = self.resnet.embed(features[-1].mean((2, 3)))
         return F.normalize(embedding - self.mean, dim=1), features[: PERCEPTUAL_DEPTH + 1]
+
+
+class Expression(nn.Module):
+    """How far mouth and eyes are open, as the face mesh sees it in a swap crop; differentiable."""
+
+    def __init__(self, mesh: MeshNetwork) -> None:
+        super().__init__()
+        self.mesh = mesh
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Returns the openings [n, 11] as shares of the eye distance."""
+        points = self.mesh(F.interpolate(crops, MESH_INPUT, mode="bilinear", align_corners=False))
+        apart = [(points[:, a] - points[:, b]).norm(dim=1) for a, b in (*MOUTH, *EYES, EYE_CORNERS)]
+        shares: Tensor = torch.stack(apart[:-1], 1) / apart[-1][:, None]
+        return shares
 
 
 def face_encoder(graph: Path, embedding_mean: NDArray[Any]) -> FaceEncoder:

@@ -18,6 +18,7 @@ from models.inference.alignment import transform
 from models.inference.arrays import Affine, Landmarks, RgbImage
 from models.inference.face_texture import SIZE, CanonicalFace
 from models.training.dataset import FaceSet, centred
+from models.training.quality import Faults, spoilt
 from models.training.teacher import Source, morph, teach
 
 Kind = Literal["self", "same", "cross"]
@@ -38,14 +39,15 @@ class PairMix:
     self_: float = 0.1
     morphs: float = 0.3
     blurred: float = 0.15
+    spoilt: float = 0.0  # of the teacher's samples, to show what the reweighting is for
 
 
 @dataclass(frozen=True)
 class Batch:
     """One step's material, `identities` x `targets` samples, identities outermost; images RGB float32 in 0..1.
 
-    target, texture, truth [n, 3, 224, 224]; mask [n, 1, 224, 224]; embeddings [identities, 128];
-    real [n]: 1 where the truth is a photograph, 0 where it is the teacher's.
+    target, texture (placed), truth [n, 3, 224, 224]; mask [n, 1, 224, 224]; real [n]: 1 where the truth is a
+    photograph, 0 where it is the teacher's; embeddings [identities, 128]; canonical textures [identities, 3, 224, 224].
     """
 
     target: Tensor
@@ -53,6 +55,7 @@ class Batch:
     truth: Tensor
     mask: Tensor
     embeddings: Tensor
+    canonical: Tensor
     real: Tensor
 
     def to(self, device: torch.device) -> Batch:
@@ -81,13 +84,14 @@ class PairMaker:
         """Return the batch of one step."""
         rng = np.random.default_rng((self.seed, step))
         groups = [self._identity(rng) for _ in range(self.mix.identities)]
-        samples = [sample for _, group in groups for sample in group]
+        samples = [sample for _, _, group in groups for sample in group]
         return Batch(
             target=as_tensor([s.target for s in samples]),
             texture=as_tensor([s.texture for s in samples]),
             truth=as_tensor([s.truth for s in samples]),
             mask=torch.from_numpy(np.stack([s.mask for s in samples])[:, None].astype(np.float32)),
-            embeddings=torch.from_numpy(np.stack([embedding for embedding, _ in groups])),
+            embeddings=torch.from_numpy(np.stack([embedding for embedding, _, _ in groups])),
+            canonical=as_tensor([texture for _, texture, _ in groups]),
             real=torch.tensor([s.real for s in samples]),
         )
 
@@ -99,7 +103,7 @@ class PairMaker:
                 ready, ahead = ahead, pool.submit(self.batch, step)
                 yield ready.result()
 
-    def _identity(self, rng: Generator) -> tuple[Array, list[Sample]]:
+    def _identity(self, rng: Generator) -> tuple[Array, RgbImage, list[Sample]]:
         row = int(rng.choice(self._several if rng.random() < 0.7 else self._rows))
         source = Source(self.faces.textures[row], self.faces.meshes[row])
         embedding = self.faces.embeddings[self._other_photo(row, rng)]
@@ -114,7 +118,7 @@ class PairMaker:
         if rng.random() < self.mix.blurred:
             soft = cv2.GaussianBlur(source.texture, (0, 0), float(rng.uniform(0.5, 1.3)))
             source = Source(np.asarray(soft, np.uint8), source.mesh)
-        return embedding, [self._sample(row, source, kind, rng) for kind in kinds]
+        return embedding, source.texture, [self._sample(row, source, kind, rng) for kind in kinds]
 
     def _kind(self, rng: Generator) -> Kind:
         draw = float(rng.random())
@@ -130,6 +134,8 @@ class PairMaker:
         real = (target_row != row and kind == "same") or kind == "self"
         shown = self._someone_else(target_row, target, mesh, rng) if real else target
         swap, placed = teach(self.canonical, source, shown, mesh)
+        if not real and rng.random() < self.mix.spoilt:
+            swap, _ = spoilt(self.canonical, source, target, mesh, Faults.drawn(rng))
         truth = target if real else swap
         return Sample(shown, placed.texture, truth, placed.mask, float(real))
 

@@ -27,7 +27,7 @@ from models.inference.arrays import Landmarks, RgbImage
 from models.inference.face_texture import CanonicalFace, Placed
 from models.networks.quality_scorer import QualityScorer, save_quality_scorer
 from models.training.dataset import CANONICAL, FaceSet
-from models.training.teacher import composite
+from models.training.teacher import Source, composite
 
 log = logging.getLogger(__name__)
 
@@ -75,15 +75,8 @@ class GradedTeacher:
 
     def swap(self, source: int, target: int, faults: Faults) -> tuple[RgbImage, float]:
         """Return the teacher's swap of one row onto another, spoilt by `faults`, and what they left of it, 0..1."""
-        texture, crop, mesh = self.faces.textures[source], self.faces.swap_crop(target), self.faces.meshes[target]
-        if faults.blur > 0:
-            texture = np.asarray(cv2.GaussianBlur(texture, (0, 0), BLUR_PX * faults.blur + 0.3), np.uint8)
-        moved = (self._few_points(mesh) - mesh) * np.float32(faults.few_points)
-        placed = self.canonical.place(texture, self.faces.meshes[source], crop, mesh + moved)
-        cast = _colour_cast(placed, texture, crop) * faults.foreign_colour
-        points_off = min(1.0, float(np.linalg.norm(moved, axis=1).mean()) / POINTS_PX)
-        colour_off = min(1.0, float(np.abs(cast).mean()) / COLOUR_LEVELS)
-        return composite(_tinted(placed, cast), crop), (1 - faults.blur) * (1 - points_off) * (1 - colour_off)
+        identity = Source(self.faces.textures[source], self.faces.meshes[source])
+        return spoilt(self.canonical, identity, self.faces.swap_crop(target), self.faces.meshes[target], faults)
 
     def worth_of_pose(self, source: int, target: int) -> float:
         """Return what the turn of the head between two rows, and texels the photo never saw, leave of the quality."""
@@ -94,11 +87,27 @@ class GradedTeacher:
         drawn = rng.choice(self.rows, 8)
         return int(drawn[np.abs(self.faces.yaws[drawn] - self.faces.yaws[row]).argmin()])
 
-    def _few_points(self, mesh: Landmarks) -> Landmarks:
-        """Return the mesh that pose alone gives: the canonical face under the affine camera nearest to this one."""
-        points = np.c_[self.canonical.mesh, np.ones(len(self.canonical.mesh))]
-        camera, *_ = np.linalg.lstsq(points, mesh, rcond=None)
-        return np.asarray(points @ camera, np.float32)
+
+def spoilt(
+    canonical: CanonicalFace, source: Source, target: RgbImage, mesh: Landmarks, faults: Faults
+) -> tuple[RgbImage, float]:
+    """Return the teacher's swap of a 224 px crop, spoilt by `faults`, and what they left of it, 0..1."""
+    texture = source.texture
+    if faults.blur > 0:
+        texture = np.asarray(cv2.GaussianBlur(texture, (0, 0), BLUR_PX * faults.blur + 0.3), np.uint8)
+    moved = (_few_points(canonical, mesh) - mesh) * np.float32(faults.few_points)
+    placed = canonical.place(texture, source.mesh, target, mesh + moved)
+    cast = _colour_cast(placed, texture, target) * faults.foreign_colour
+    points_off = min(1.0, float(np.linalg.norm(moved, axis=1).mean()) / POINTS_PX)
+    colour_off = min(1.0, float(np.abs(cast).mean()) / COLOUR_LEVELS)
+    return composite(_tinted(placed, cast), target), (1 - faults.blur) * (1 - points_off) * (1 - colour_off)
+
+
+def _few_points(canonical: CanonicalFace, mesh: Landmarks) -> Landmarks:
+    """Return the mesh that pose alone gives: the canonical face under the affine camera nearest to this one."""
+    points = np.c_[canonical.mesh, np.ones(len(canonical.mesh))]
+    camera, *_ = np.linalg.lstsq(points, mesh, rcond=None)
+    return np.asarray(points @ camera, np.float32)
 
 
 def _colour_cast(placed: Placed, texture: RgbImage, target: RgbImage) -> Array:

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,86 +24,23 @@ from torch import Tensor, nn
 
 from models.inference.face_texture import CanonicalFace
 from models.networks.discriminator import PatchDiscriminator
-from models.networks.idn import IDN
-from models.networks.iim import OpenIIM, one_identity
+from models.networks.mesh_network import load_mesh_network
 from models.networks.quality_scorer import load_quality_scorer
 from models.training import losses
 from models.training.dataset import CANONICAL, FaceSet
-from models.training.pairs import Batch, PairMaker, PairMix
+from models.training.pairs import Batch, PairMaker
 from models.training.quality import SCORER
+from models.training.student import PARTS, Student, TrainConfig, parameter_groups
 
 Module = TypeVar("Module", bound=nn.Module)
 
 GOOD_ALPHA = 0.4  # of a good teacher sample, whose weight is to be about one
-PARTS = ("texture", "iim", "same", "adversarial", "reweighting")
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """One run. `without` names parts left out, for ablations; `images` is the length of the schedule."""
-
-    run: str = "main"
-    images: int = 90_000
-    seed: int = 1
-    threads: int = 2
-    rate: float = 2e-3
-    base_factor: float = 1.5  # unit-norm rows need large steps,
-    linear_factor: float = 0.1  # and the linears small ones, or the IIM collapses
-    head_factor: float = 0.5  # the image head starts at the teacher and has only to leave it where that helps
-    mask_factor: float = 3.0  # the mask head starts from nothing, on features that are not shaped for it
-    warm_up_steps: int = 60
-    adversarial_from: float = 0.2  # share of the schedule
-    ema: float = 0.998
-    save_every_s: float = 300.0
-    log_every: int = 50
-    without: tuple[str, ...] = ()
-    weights: losses.Weights = field(default_factory=losses.Weights)
-    mix: PairMix = field(default_factory=PairMix)
-
-    def uses(self, part: str) -> bool:
-        return part not in self.without
-
-
-class Student(nn.Module):
-    """The open pack's IIM and IDN as one module."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__()
-        guided = config.uses("texture")
-        self.guided, self.specialised = guided, config.uses("iim")
-        self.iim = OpenIIM(inputs=6 if guided else 3)
-        self.idn = IDN(6, "blend") if guided else IDN(3, "paper")
-
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Returns face and mask of a batch: each identity's images go through ordinary convolutions together."""
-        embeddings = batch.embeddings if self.specialised else torch.zeros_like(batch.embeddings)
-        weights = self.iim(embeddings)
-        targets, textures = batch.target.chunk(len(embeddings)), batch.texture.chunk(len(embeddings))
-        outputs = [
-            self.idn(target, one_identity(weights, i), texture if self.guided else None)
-            for i, (target, texture) in enumerate(zip(targets, textures, strict=True))
-        ]
-        return torch.cat([face for face, _ in outputs]), torch.cat([mask for _, mask in outputs])
-
-
-def parameter_groups(student: Student, config: TrainConfig) -> list[dict[str, object]]:
-    """Returns Adam's groups: bases fast, linears of the IIM slow, the two heads each at their own rate."""
-    bases: list[nn.Parameter] = []
-    linears: list[nn.Parameter] = []
-    for name, parameter in student.iim.named_parameters():
-        (bases if name.startswith(("pointwise", "kernel_base")) else linears).append(parameter)
-    return [
-        {"params": bases, "factor": config.base_factor},
-        {"params": linears, "factor": config.linear_factor},
-        {"params": list(student.idn.final.parameters()), "factor": config.head_factor},
-        {"params": list(student.idn.mask.parameters()), "factor": config.mask_factor},
-    ]
 
 
 class Trainer:
     """Everything a run consists of; `step` does one update of the student and, late, of the discriminator."""
 
-    def __init__(self, config: TrainConfig, faces: FaceSet, encoder: Path, device: torch.device) -> None:
+    def __init__(self, config: TrainConfig, faces: FaceSet, graphs: Path, device: torch.device) -> None:
         self.config, self.device = config, device
         torch.manual_seed(config.seed)
         self.student = _channels_last(Student(config).to(device))
@@ -111,8 +48,9 @@ class Trainer:
         self.judge = _channels_last(PatchDiscriminator(32).to(device))
         self.optimiser = torch.optim.Adam(parameter_groups(self.student, config), config.rate, betas=(0.5, 0.99))
         self.judge_optimiser = torch.optim.Adam(self.judge.parameters(), 4e-4, betas=(0.0, 0.99))
-        self.encoder = losses.face_encoder(encoder, faces.embedding_mean).to(device)
-        mix = config.mix if config.uses("same") else replace(config.mix, same=0.0)
+        self.encoder = losses.face_encoder(graphs / "encoder.onnx", faces.embedding_mean).to(device)
+        self.expression = losses.Expression(load_mesh_network(graphs / "face_mesh.onnx")).to(device)
+        mix = config.mix if config.uses("same") else replace(config.mix, same=0.0, self_=0.0)
         self.quality = load_quality_scorer(SCORER).to(device)
         self.pairs = PairMaker(faces, CanonicalFace.load(CANONICAL), mix, config.seed)
         self.steps = 0
@@ -158,6 +96,11 @@ class Trainer:
             "identity": (1 - (z_shown * z_source).sum(1)).mean(),
             "mask": losses.mask_entropy(mask, batch.mask),
         }
+        if self.config.uses("expression"):
+            photograph = torch.where(batch.real[:, None, None, None] > 0, batch.truth, batch.target)
+            with torch.no_grad():
+                wanted_openings = self.expression(photograph)
+            terms["expression"] = (self.expression(shown) - wanted_openings).abs().mean()
         if self.config.uses("adversarial") and self.progress >= self.config.adversarial_from:
             verdict, seen = self.judge(_patch(shown, self.steps))
             with torch.no_grad():
@@ -221,14 +164,14 @@ def _patch(images: Tensor, step: int, size: int = 112) -> Tensor:
     return images[:, :, top : top + size, left : left + size]
 
 
-def train(config: TrainConfig, folder: Path, encoder: Path) -> None:
+def train(config: TrainConfig, folder: Path, graphs: Path) -> None:
     """Trains until the schedule ends or SIGTERM comes; writes state, the curve and a line of progress as it goes."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(config.threads)
     cv2.setNumThreads(1)
     run = folder / "runs" / config.run
     run.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, FaceSet.load(folder / "faces"), encoder, device)
+    trainer = Trainer(config, FaceSet.load(folder / "faces"), graphs, device)
     if (run / "state.pt").exists():
         trainer.resume(torch.load(run / "state.pt", map_location=device, weights_only=True))
     stopped = _on_termination()
@@ -260,7 +203,7 @@ def _save(path: Path, trainer: Trainer) -> None:
 
 
 def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds: float) -> None:
-    names = ("reconstruction", "perceptual", "identity", "mask", "adversarial", "features", "judge")
+    names = ("reconstruction", "perceptual", "identity", "mask", "adversarial", "features", "judge", "expression")
     means = {name: float(np.mean([r[name] for r in recent if name in r] or [np.nan])) for name in names}
     images = trainer.steps * trainer.images_per_step
     rate = len(recent) * trainer.images_per_step / seconds
@@ -278,18 +221,20 @@ def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds
 
 
 def parse(arguments: Iterable[str] | None = None) -> tuple[TrainConfig, Path, Path]:
-    """Returns the run, its folder and the encoder's graph from the command line."""
+    """Returns the run, its folder and that of the pack's graphs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", default="main")
     parser.add_argument("--images", type=int, default=TrainConfig.images)
     parser.add_argument("--seed", type=int, default=TrainConfig.seed)
     parser.add_argument("--threads", type=int, default=TrainConfig.threads)
     parser.add_argument("--without", nargs="*", choices=PARTS, default=[])
+    parser.add_argument("--appearance", action="store_true", help="show the IIM the texture beside the embedding")
     parser.add_argument("--folder", type=Path, default=Path("var/training"))
-    parser.add_argument("--encoder", type=Path, default=Path("var/packs/open/encoder.onnx"))
+    parser.add_argument("--graphs", type=Path, default=Path("var/packs/open"), help="folder of the pulled open pack")
     found = parser.parse_args(None if arguments is None else list(arguments))
-    config = TrainConfig(found.run, found.images, found.seed, found.threads, without=tuple(found.without))
-    return config, found.folder, found.encoder
+    run = (found.run, found.images, found.seed, found.threads)
+    config = TrainConfig(*run, without=tuple(found.without), appearance=found.appearance)
+    return config, found.folder, found.graphs
 
 
 if __name__ == "__main__":

@@ -106,6 +106,21 @@ def test_a_grey_target_gets_a_grey_face(canonical: CanonicalFace, faces: list[Fa
     assert np.ptp(placed.texture.astype(int), axis=2).mean() < 2
 
 
+def test_a_soft_film_gets_a_soft_face_and_a_sharp_one_a_sharp_face(canonical: CanonicalFace, faces: list[Face]) -> None:
+    texture = _texture(canonical, faces[0])
+    soft = cv2.GaussianBlur(faces[2].crop, (0, 0), 2.0)
+    sharp, softened = (canonical.place(texture, faces[0].mesh, c, faces[2].mesh) for c in (faces[2].crop, soft))
+    middle = np.s_[70:160, 70:160]
+    details = [_detail(placed.texture[middle]) for placed in (sharp, softened)]
+    assert details[1] < 0.75 * details[0]
+    assert 0.8 < details[0] / _detail(faces[2].crop[middle]) < 1.6
+
+
+def _detail(image: RgbImage) -> float:
+    grey = image.astype(np.float32).mean(2)
+    return float(np.abs(grey - cv2.blur(grey, (3, 3))).mean())
+
+
 def test_a_turned_head_is_measured_and_does_not_look_like_other_proportions(
     canonical: CanonicalFace, faces: list[Face]
 ) -> None:

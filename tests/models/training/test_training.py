@@ -11,13 +11,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models.inference.face_texture import CanonicalFace  # noqa: E402
+from models.inference.session import SessionFactory  # noqa: E402
+from models.networks.mesh_network import load_mesh_network  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
 from models.training import losses, measures  # noqa: E402
 from models.training.dataset import BANK, FaceSet, Portrait, prepare  # noqa: E402
 from models.training.evaluate import settle_norms  # noqa: E402
 from models.training.pairs import PairMaker, PairMix  # noqa: E402
+from models.training.student import Student, TrainConfig  # noqa: E402
 from models.training.teacher import Source, morph, teach  # noqa: E402
-from models.training.train import Student, TrainConfig, Trainer, train  # noqa: E402
+from models.training.train import Trainer, train  # noqa: E402
 
 PHOTOS = 6  # three of each person
 
@@ -117,6 +120,51 @@ def test_alpha_is_the_squared_cosine_times_quality() -> None:
     assert torch.allclose(alpha, torch.tensor([0.18, 0.0]))
 
 
+def test_the_mesh_network_reads_what_production_reads(faces: FaceSet, open_pack: Pack) -> None:
+    crops = torch.from_numpy(faces.crops[:2, 48:240, 48:240].copy()).permute(0, 3, 1, 2).float() / 255
+    graph = SessionFactory("cpu", 1).open(open_pack.graph("face_mesh"))
+    wanted = np.stack([graph(crop[None].numpy())["landmarks"].reshape(468, 3)[:, :2] for crop in crops])
+    assert np.abs(load_mesh_network(open_pack.graph("face_mesh"))(crops).numpy() - wanted).max() < 0.01
+
+
+def test_a_mouth_drawn_shut_is_another_expression(faces: FaceSet, open_pack: Pack) -> None:
+    expression = losses.Expression(load_mesh_network(open_pack.graph("face_mesh")))
+    row = int(faces.openings.argmax())
+    face = torch.from_numpy(faces.swap_crop(row)).permute(2, 0, 1)[None].float() / 255
+    lips = faces.meshes[row][[13, 14]].mean(0).round().astype(int)
+    shut = face.clone().requires_grad_()
+    skin = face[..., lips[1] + 30, lips[0]][..., None, None]
+    covered = shut * 1.0
+    covered[..., lips[1] - 14 : lips[1] + 14, lips[0] - 30 : lips[0] + 30] = skin
+    change = (expression(covered) - expression(face)).abs().mean()
+    change.backward()
+    assert change > 0.01
+    assert shut.grad is not None
+    assert shut.grad.abs().sum() > 0
+
+
+def test_a_spoilt_teacher_is_drawn_when_asked_for(faces: FaceSet, canonical: CanonicalFace) -> None:
+    apart = []
+    for share in (0.0, 1.0):
+        mix = PairMix(same=0.0, self_=0.0, spoilt=share)
+        batch = PairMaker(faces, canonical, mix, seed=0).batch(0)
+        unspoilt = batch.target + (batch.texture - batch.target) * batch.mask
+        apart.append((batch.truth - unspoilt).abs().amax((1, 2, 3)))
+    assert apart[0].max() < 1.5 / 255
+    assert (apart[1] > 10 / 255).sum() >= 4
+
+
+@pytest.mark.parametrize("without", [(), ("texture",)])
+def test_the_appearance_encoder_tells_textures_apart(faces: FaceSet, without: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    student = Student(TrainConfig(without=without, appearance=True))
+    embeddings = torch.from_numpy(faces.embeddings[[0, 0]])
+    textures = torch.from_numpy(faces.textures[[0, 3]].copy()).permute(0, 3, 1, 2).float() / 255
+    first, second = (student.specialise(embeddings, textures)["encoder.0.pointwise"] for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first[0], first[1])
+
+
 def test_errors_outside_the_mask_do_not_count() -> None:
     mask = torch.zeros(1, 1, 4, 4)
     mask[..., :2] = 1
@@ -137,10 +185,10 @@ def test_measures_see_blur_and_colour(faces: FaceSet) -> None:
 def test_training_stops_and_goes_on_where_it_was(folder: Path, open_pack: Pack) -> None:
     mix = PairMix(identities=1, targets=2)
     config = TrainConfig(run="short", images=6, threads=1, mix=mix, adversarial_from=0.4, log_every=1)
-    train(config, folder, open_pack.graph("encoder"))
+    train(config, folder, open_pack.root)
     state = torch.load(folder / "runs/short/state.pt", weights_only=True)
     assert state["steps"] == 3
-    train(replace(config, images=8), folder, open_pack.graph("encoder"))
+    train(replace(config, images=8), folder, open_pack.root)
     assert torch.load(folder / "runs/short/state.pt", weights_only=True)["steps"] == 4
     lines = (folder / "runs/short/curve.csv").read_text().splitlines()
     assert len(lines) == 5
@@ -148,9 +196,10 @@ def test_training_stops_and_goes_on_where_it_was(folder: Path, open_pack: Pack) 
 
 def test_a_step_moves_the_student_and_its_average_follows(folder: Path, faces: FaceSet, open_pack: Pack) -> None:
     config = TrainConfig(mix=PairMix(identities=1, targets=2), adversarial_from=0.0)
-    trainer = Trainer(config, faces, open_pack.graph("encoder"), torch.device("cpu"))
+    trainer = Trainer(config, faces, open_pack.root, torch.device("cpu"))
     before = trainer.student.iim.kernel_base.detach().clone()
     terms = trainer.step(trainer.pairs.batch(0))
-    assert {"reconstruction", "perceptual", "identity", "mask", "adversarial", "features", "judge"} == set(terms)
+    late = {"adversarial", "features", "judge"}
+    assert {"reconstruction", "perceptual", "identity", "mask", "expression"} | late == set(terms)
     moved = (trainer.student.iim.kernel_base - before).abs().max().item()
     assert 0 < (trainer.average.iim.kernel_base - before).abs().max().item() <= moved
