@@ -29,7 +29,6 @@ FINE_TRUST = 50.0  # of the best photo over the others
 SHAPE_SHIFT = 1.0
 BORDER_PX = 10
 LIPS_MARGIN_PX = 6  # what dilating and feathering reach
-LIPS_APART_PX = 1.0  # on average over the mouth's width
 DOUBT, TRUST = 0.05, 0.35  # of the network's mask: not shown at all, and wholly shown
 
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
@@ -247,7 +246,10 @@ class CanonicalFace:
 
 
 def mouth_opening(mesh: Landmarks) -> Mask:
-    """Return the feathered opening between the lips in a 224 px crop, float32 [224, 224] in 0..1."""
+    """Return the feathered opening between the lips in a 224 px crop, float32 [224, 224] in 0..1.
+
+    Of lips that touch it is the line between them.
+    """
     opening = np.zeros((SIZE, SIZE), np.float32)
     lips = mesh[list(INNER_LIPS)]
     left, top = np.clip(np.floor(lips.min(0)).astype(int) - LIPS_MARGIN_PX, 0, SIZE)
@@ -257,11 +259,8 @@ def mouth_opening(mesh: Landmarks) -> Mask:
     outline = np.round((lips - (left, top)) * 16).astype(np.int32)
     drawn = np.zeros((bottom - top, right - left), np.uint8)
     cv2.fillPoly(drawn, [outline], 255, cv2.LINE_AA, shift=4)
-    # Even an outline without an inside is drawn a pixel wide: lips that touch open nothing.
-    height = cv2.contourArea(outline) / 16 / max(float(np.ptp(outline[:, 0])), 1.0)
-    strength = np.float32(min(height / LIPS_APART_PX, 1.0) / 255)
     soft = cv2.GaussianBlur(cv2.dilate(drawn, _LIP_EDGE), (0, 0), 1.2)
-    opening[top:bottom, left:right] = soft * strength
+    opening[top:bottom, left:right] = soft * np.float32(1 / 255)
     return opening
 
 

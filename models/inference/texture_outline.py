@@ -1,4 +1,4 @@
-"""The rim of a face's texture, made fit to be shown: what a photo has there is often hair, ear or wall."""
+"""What a photo has in a face's texture that is not the face, taken out: hair, ear or wall at its rim, teeth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, RgbImage
-from models.inference.face_texture import CanonicalFace
+from models.inference.face_texture import INNER_LIPS, CanonicalFace
 
 RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
 DOUBTFUL_PX = 26.0  # how far in from the outline a stranger's colour is looked for
@@ -17,6 +17,8 @@ SKIN_SIGMA = 16.0
 FILL_SIGMA = 5.0
 SHADE_SIGMA = 6.0
 SEAM_SIGMA = 1.5
+LIP_SIGMA = 2.5
+LIP_SEAM_SIGMA = 0.8
 # What is behind a face is greyer than the skin nearby, or brighter. Darker is shade and hair: they belong to it.
 GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
 BRIGHTER_LEVELS = 35.0
@@ -32,10 +34,11 @@ def texture_mesh(canonical: CanonicalFace) -> Landmarks:
 
 
 def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
-    """Return a canonical texture whose rim is skin, and goes on outwards as skin.
+    """Return a canonical texture whose rim is skin and goes on outwards as skin, and whose lips are closed.
 
     `mesh` is the canonical mesh in the texture's pixels. Near its outline, texels that are not of the colour of the
-    skin further in but of what is behind it, and all that is outside, take the colour of what is good nearby.
+    skin further in but of what is behind it, and all that is outside, take the colour of what is good nearby. Between
+    the lips an open mouth is always the target's; on a closed one the texture's teeth would show as a line.
     """
     depth = _depth(texture, mesh)
     sure = depth > DOUBTFUL_PX
@@ -47,7 +50,15 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     reach = np.clip(near * 20, 0, 1)  # where nothing good is near, the carried skin has to do
     fill = _carried(texture, good, FILL_SIGMA) * reach + skin * (1 - reach)
     kept = cv2.GaussianBlur(cv2.erode(good, np.ones((3, 3), np.uint8)), (0, 0), SEAM_SIGMA)[..., None]
-    return np.asarray(np.clip(texture * kept + fill * (1 - kept) + 0.5, 0, 255), np.uint8)
+    return np.asarray(np.clip(_lips_closed(texture * kept + fill * (1 - kept), mesh) + 0.5, 0, 255), np.uint8)
+
+
+def _lips_closed(texture: Pixels, mesh: Landmarks) -> Pixels:
+    """Fill what is between the lips with the lips' colour."""
+    between = np.zeros(texture.shape[:2], np.float32)
+    cv2.fillPoly(between, [np.rint(mesh[list(INNER_LIPS)] * 16).astype(np.int32)], 1.0, shift=4)
+    soft = cv2.GaussianBlur(between, (0, 0), LIP_SEAM_SIGMA)[..., None]
+    return np.asarray(texture + (_carried(texture, 1 - between, LIP_SIGMA) - texture) * soft)
 
 
 def without_shade(texture: RgbImage, mesh: Landmarks) -> RgbImage:

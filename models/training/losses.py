@@ -36,7 +36,7 @@ class Weights:
     mask: float = 10.0
     adversarial: float = 0.1
     features: float = 1.0
-    expression: float = 5.0
+    expression: float = 20.0
     real: float = 0.8
 
 
