@@ -39,7 +39,7 @@ LINES: dict[str, TrainConfig] = {
 
 
 def study(evaluation: Evaluation, faces: FaceSet, folder: Path, graphs: Path, images: int) -> None:
-    """Train and measure every line that is not in the table yet; SIGTERM ends it between two steps."""
+    """Train and measure every line that is not in the table yet, until SIGTERM comes."""
     table = folder / "ablations.csv"
     if "teacher" not in done(table):
         record(table, "teacher", 0, evaluation.measure(teacher_render))

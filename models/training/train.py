@@ -12,7 +12,8 @@ import csv
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
@@ -174,26 +175,35 @@ def train(config: TrainConfig, folder: Path, graphs: Path) -> None:
     trainer = Trainer(config, FaceSet.load(folder / "faces"), graphs, device)
     if (run / "state.pt").exists():
         trainer.resume(torch.load(run / "state.pt", map_location=device, weights_only=True))
-    stopped = _on_termination()
+    with _termination() as stopped:
+        _run(trainer, run, stopped)
+
+
+def _run(trainer: Trainer, run: Path, stopped: list[int]) -> None:
     saved = logged = time.monotonic()
     recent: list[dict[str, float]] = []
     for batch in trainer.pairs.batches(trainer.steps):
-        recent.append(trainer.step(batch.to(device)))
+        recent.append(trainer.step(batch.to(trainer.device)))
         finished = trainer.progress >= 1 or bool(stopped)
-        if len(recent) == config.log_every:
+        if len(recent) == trainer.config.log_every:
             _report(run, trainer, recent, time.monotonic() - logged)
             logged, recent = time.monotonic(), []
-        if finished or time.monotonic() - saved > config.save_every_s:
+        if finished or time.monotonic() - saved > trainer.config.save_every_s:
             _save(run / "state.pt", trainer)
             saved = time.monotonic()
         if finished:
             return
 
 
-def _on_termination() -> list[int]:
+@contextmanager
+def _termination() -> Iterator[list[int]]:
+    """Collects SIGTERM while training lasts, so that the state is written first."""
     received: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
-    return received
+    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _save(path: Path, trainer: Trainer) -> None:
