@@ -2,23 +2,28 @@
 
 The evaluation people have two photos at most, and one must stay in the gallery. So the other is photographed again,
 each time with its own light, turn, distance, noise and compression: 1, 2 and 4 such captures are registered through the
-production engine, which fuses their textures and averages their embeddings.
+production engine, which fuses their textures and averages their embeddings. `--real` takes people of the training split
+with that many real photos instead: their encoder was not trained by us, but the student has seen them.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from models.inference.arrays import BgrImage
+from models.inference.arrays import BgrImage, RgbImage
 from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
+from models.inference.errors import LowQualityError
 from models.packs.store import load_pack
+from models.training.dataset import FaceSet
 from models.training.evaluate import Evaluation, Figures, Pair
 from models.training.evaluate_refined import evaluation_of, swapped
 
@@ -70,8 +75,54 @@ def measure(engine: FaceSwapEngine, evaluation: Evaluation, targets: int, people
     return [Row(n, float(np.mean(cosines[n])), evaluation.summary(judged[n])) for n in COUNTS]
 
 
+@dataclass(frozen=True)
+class RealRow:
+    """One line for people with real photos: mean cosines of code and of swaps with a photo that was not registered."""
+
+    people: int
+    photos: int
+    embedding: float
+    swap: float
+
+
+def measure_real(engine: FaceSwapEngine, evaluation: Evaluation, faces: FaceSet, targets: int) -> list[RealRow]:
+    """Register people from one photo and from more, compare with a further one; people with a poor photo are left out."""
+    half = len(faces.persons) // 2
+    own = [rows[rows < half] for rows in faces.rows_of.values()]
+    found = []
+    for photos in COUNTS[1:]:
+        people = [rows for rows in own if len(rows) > photos and faces.splits[rows[0]] == "train"]
+        rng, cosines = np.random.default_rng(12), []
+        for rows in people:
+            drawn = rng.choice(evaluation.sources, targets, replace=False)
+            sets = ([*rows[:count], rows[-1]] for count in (1, photos))
+            with suppress(LowQualityError):
+                shots = [[_bgr(faces.crops[row]) for row in chosen] for chosen in sets]
+                cosines.append([_compare(engine, evaluation, taken, drawn) for taken in shots])
+        for count, (embedding, swap) in zip((1, photos), np.mean(cosines, axis=0), strict=True):
+            found.append(RealRow(len(cosines), count, float(embedding), float(swap)))
+    return found
+
+
+def _compare(
+    engine: FaceSwapEngine, evaluation: Evaluation, photos: list[BgrImage], targets: NDArray[np.intp]
+) -> tuple[float, float]:
+    """Return cosines of the code of all photos but the last, and of its swaps, with the last."""
+    code = engine.register(photos[:-1]).code
+    wanted = engine.register(photos[-1:]).code.embedding
+    identity = engine.identity(code.embedding.tobytes().hex(), code, engine.specialise(code))
+    swap = Assignment(FaceSelector("largest"), identity)
+    ours = [swapped(engine, _photo(evaluation, int(row)), swap) for row in targets]
+    seen = evaluation.encoder.embed([*ours, np.ascontiguousarray(photos[-1][..., ::-1])])
+    return float(code.embedding @ wanted), float((seen[:-1] @ seen[-1]).mean())
+
+
 def _photo(evaluation: Evaluation, row: int) -> BgrImage:
-    return np.ascontiguousarray(evaluation.faces.crops[row][..., ::-1])
+    return _bgr(evaluation.faces.crops[row])
+
+
+def _bgr(image: RgbImage) -> BgrImage:
+    return np.ascontiguousarray(image[..., ::-1])
 
 
 def main() -> None:
@@ -82,10 +133,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("var/training"))
     parser.add_argument("--targets", type=int, default=2)
     parser.add_argument("--people", type=int, default=100)
+    parser.add_argument("--real", action="store_true", help="people of the training split with several real photos")
     found = parser.parse_args()
     cv2.setNumThreads(1)
     pack = load_pack(found.pack, found.packs)
     engine, evaluation = FaceSwapEngine.load(pack), evaluation_of(pack, found.folder)
+    if found.real:
+        sys.stdout.write("| people | photos | embedding to another photo | swap to another photo |\n")
+        sys.stdout.write("| --- | --- | --- | --- |\n")
+        for real in measure_real(engine, evaluation, FaceSet.load(found.folder / "faces"), found.targets):
+            sys.stdout.write(f"| {real.people} | {real.photos} | {real.embedding:.3f} | {real.swap:.3f} |\n")
+        return
     sys.stdout.write("| photos | embedding to another photo | retrieved | cosine source | target | sharpness |\n")
     sys.stdout.write("| --- | --- | --- | --- | --- | --- |\n")
     for row in measure(engine, evaluation, found.targets, found.people):
