@@ -86,7 +86,7 @@ class RealRow:
 
 
 def measure_real(engine: FaceSwapEngine, evaluation: Evaluation, faces: FaceSet, targets: int) -> list[RealRow]:
-    """Register people from one photo and from more, compare with a further one; people with a poor photo are left out."""
+    """Register people from one photo and from more, compare with a further one; poor photos leave people out."""
     half = len(faces.persons) // 2
     own = [rows[rows < half] for rows in faces.rows_of.values()]
     found = []
