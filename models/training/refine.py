@@ -25,6 +25,7 @@ from models.inference.face_texture import CanonicalFace
 from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.inference.session import SessionFactory
 from models.networks.idn import IDN
+from models.networks.mesh_network import load_mesh_network
 from models.packs.store import Pack
 from models.training import losses
 from models.training.pairs import as_tensor
@@ -91,10 +92,11 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Refiner:
-    """What refining needs of a pack, loaded once: fixed heads, encoder, canonical face and the bank of targets."""
+    """What refining needs of a pack, loaded once: fixed heads, encoder, expression, canonical face, bank of targets."""
 
     idn: IDN
     encoder: losses.FaceEncoder
+    expression: losses.Expression
     canonical: CanonicalFace
     bank: TargetBank
 
@@ -104,7 +106,8 @@ class Refiner:
         mesh = FaceMesh(SessionFactory("cpu", 1).open(pack.graph("face_mesh")))
         idn = load_shared_heads(pack.graph("idn")).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         encoder = losses.face_encoder(pack.graph("encoder"), pack.embedding_mean())
-        return cls(idn, encoder, CanonicalFace.load(pack.canonical), TargetBank.load(mesh))
+        expression = losses.Expression(load_mesh_network(pack.graph("face_mesh")))
+        return cls(idn, encoder, expression, CanonicalFace.load(pack.canonical), TargetBank.load(mesh))
 
     def refine(
         self,
@@ -159,12 +162,14 @@ class Refiner:
         with torch.no_grad():
             _, taught = self.encoder(lesson.truth)
             theirs, _ = self.encoder(lesson.target)
+            open_by = self.expression(lesson.target)
         weights = config.weights
         loss: Tensor = (
             weights.reconstruction * losses.reconstruction(face, lesson.truth, lesson.mask).mean()
             + weights.perceptual * losses.perceptual(features, taught).mean()
             + weights.identity * (1 - embedding @ wanted).mean()
             + config.away * F.relu((embedding * theirs).sum(1)).mean()
+            + weights.expression * (self.expression(shown) - open_by).abs().mean()
             + weights.mask * losses.mask_entropy(mask, lesson.mask)
             + config.detail * losses.reconstruction(_detail(face), _detail(lesson.truth), lesson.mask).mean()
         )
