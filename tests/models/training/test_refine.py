@@ -16,6 +16,7 @@ from models.inference.face_texture import CanonicalFace  # noqa: E402
 from models.inference.identity import IdentityCode, SpecialisedWeights  # noqa: E402
 from models.inference.session import SessionFactory  # noqa: E402
 from models.inference.weight_generator import WeightGenerator  # noqa: E402
+from models.networks.mesh_network import load_mesh_network  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
 from models.training import losses  # noqa: E402
 from models.training.dataset import BANK  # noqa: E402
@@ -33,7 +34,9 @@ def refiner(open_pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Refine
         shutil.copy(path, folder)
     bank = TargetBank.load(FaceMesh(SessionFactory("cpu", 1).open(open_pack.graph("face_mesh"))), folder)
     encoder = losses.face_encoder(open_pack.graph("encoder"), open_pack.embedding_mean())
-    return Refiner(load_shared_heads(open_pack.graph("idn")), encoder, CanonicalFace.load(open_pack.canonical), bank)
+    heads = load_shared_heads(open_pack.graph("idn"))
+    expression = losses.Expression(load_mesh_network(open_pack.graph("face_mesh")))
+    return Refiner(heads, encoder, expression, CanonicalFace.load(open_pack.canonical), bank)
 
 
 @pytest.fixture(scope="module")
