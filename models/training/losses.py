@@ -98,9 +98,9 @@ def over_mask(error: Tensor, mask: Tensor) -> Tensor:
     return (error * mask).sum((1, 2, 3)) / (error.shape[1] * mask.sum((1, 2, 3)) + 1e-6)
 
 
-def reconstruction(face: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """Returns the L1 distance inside the face, per sample [n]."""
-    return over_mask((face - truth).abs(), mask)
+def reconstruction(face: Tensor, truth: Tensor, mask: Tensor, tolerance: float = 0.0) -> Tensor:
+    """Returns the L1 distance inside the face, per sample [n]; errors below `tolerance` (0..1) count squared."""
+    return over_mask(F.smooth_l1_loss(face, truth, beta=tolerance, reduction="none"), mask)
 
 
 def perceptual(ours: list[Tensor], wanted: list[Tensor]) -> Tensor:

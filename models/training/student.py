@@ -30,6 +30,9 @@ class TrainConfig:
     linear_factor: float = 0.1  # and the linears small ones, or the IIM collapses
     head_factor: float = 0.5  # the image head starts at the teacher and has only to leave it where that helps
     mask_factor: float = 3.0  # the mask head starts from nothing, on features that are not shaped for it
+    # Half of the truths are the placed texture itself: the corner of a plain L1 would hold the student there, whatever
+    # photographs, expression and the judge have to say.
+    tolerance: float = 0.05
     warm_up_steps: int = 60
     adversarial_from: float = 0.2  # share of the schedule
     ema: float = 0.998

@@ -92,7 +92,9 @@ class Trainer:
         z_source = batch.embeddings.repeat_interleave(self.config.mix.targets, 0)
         alpha = self._alpha(batch, z_source, z_truth)
         terms = {
-            "reconstruction": (alpha * losses.reconstruction(face, batch.truth, batch.mask)).mean(),
+            "reconstruction": (
+                alpha * losses.reconstruction(face, batch.truth, batch.mask, self.config.tolerance)
+            ).mean(),
             "perceptual": (alpha * losses.perceptual(features, wanted)).mean(),
             "identity": (1 - (z_shown * z_source).sum(1)).mean(),
             "mask": losses.mask_entropy(mask, batch.mask),

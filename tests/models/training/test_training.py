@@ -173,6 +173,7 @@ def test_errors_outside_the_mask_do_not_count() -> None:
     assert losses.reconstruction(face, truth, mask).item() == 0
     face[..., :2] = 0.5
     assert losses.reconstruction(face, truth, mask).item() == pytest.approx(0.5)
+    assert losses.reconstruction(face, truth, mask, tolerance=0.1).item() == pytest.approx(0.45)
 
 
 def test_measures_see_blur_and_colour(faces: FaceSet) -> None:
