@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import BgrImage, RgbImage
+from models.inference.arrays import BgrImage
 from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
 from models.inference.errors import LowQualityError
 from models.packs.store import load_pack
 from models.training.dataset import FaceSet
 from models.training.evaluate import Evaluation, Figures, Pair
-from models.training.evaluate_refined import evaluation_of, swapped
+from models.training.evaluate_pack import evaluation_of, photograph, swapped
 
 COUNTS = (1, 2, 4)
 TURN_DEG, DISTANCE, GAIN, SIDE_LIGHT, NOISE, BLUR_PX, JPEG = 8.0, 0.45, 0.25, 0.3, 7.0, 1.2, (35, 80)
@@ -62,15 +62,15 @@ def measure(engine: FaceSwapEngine, evaluation: Evaluation, targets: int, people
     judged: dict[int, list[dict[str, Any]]] = {photos: [] for photos in COUNTS}
     several = [(a, b) for a, b in zip(evaluation.sources, evaluation.gallery, strict=True) if a != b]
     for source, other in several[:people]:
-        shots = [captured(_photo(evaluation, source), rng) for _ in range(max(COUNTS))]
+        shots = [captured(photograph(evaluation.faces, source), rng) for _ in range(max(COUNTS))]
         drawn = rng.choice([row for row in evaluation.sources if row != source], targets, replace=False)
-        gallery = engine.register([_photo(evaluation, other)]).code.embedding
+        gallery = engine.register([photograph(evaluation.faces, other)]).code.embedding
         for photos in COUNTS:
             code = engine.register(shots[:photos]).code
             cosines[photos].append(float(code.embedding @ gallery))
             identity = engine.identity(f"{source}:{photos}", code, engine.specialise(code))
             for row in drawn:
-                ours = swapped(engine, _photo(evaluation, row), Assignment(FaceSelector("largest"), identity))
+                ours = swapped(engine, photograph(evaluation.faces, row), Assignment(FaceSelector("largest"), identity))
                 judged[photos].append(evaluation.judge(Pair(source, int(row)), ours))
     return [Row(n, float(np.mean(cosines[n])), evaluation.summary(judged[n])) for n in COUNTS]
 
@@ -97,7 +97,7 @@ def measure_real(engine: FaceSwapEngine, evaluation: Evaluation, faces: FaceSet,
             drawn = rng.choice(evaluation.sources, targets, replace=False)
             sets = ([*rows[:count], rows[-1]] for count in (1, photos))
             with suppress(LowQualityError):
-                shots = [[_bgr(faces.crops[row]) for row in chosen] for chosen in sets]
+                shots = [[photograph(faces, row) for row in chosen] for chosen in sets]
                 cosines.append([_compare(engine, evaluation, taken, drawn) for taken in shots])
         for count, (embedding, swap) in zip((1, photos), np.mean(cosines, axis=0), strict=True):
             found.append(RealRow(len(cosines), count, float(embedding), float(swap)))
@@ -112,17 +112,9 @@ def _compare(
     wanted = engine.register(photos[-1:]).code.embedding
     identity = engine.identity(code.embedding.tobytes().hex(), code, engine.specialise(code))
     swap = Assignment(FaceSelector("largest"), identity)
-    ours = [swapped(engine, _photo(evaluation, int(row)), swap) for row in targets]
+    ours = [swapped(engine, photograph(evaluation.faces, int(row)), swap) for row in targets]
     seen = evaluation.encoder.embed([*ours, np.ascontiguousarray(photos[-1][..., ::-1])])
     return float(code.embedding @ wanted), float((seen[:-1] @ seen[-1]).mean())
-
-
-def _photo(evaluation: Evaluation, row: int) -> BgrImage:
-    return _bgr(evaluation.faces.crops[row])
-
-
-def _bgr(image: RgbImage) -> BgrImage:
-    return np.ascontiguousarray(image[..., ::-1])
 
 
 def main() -> None:

@@ -19,11 +19,9 @@ import numpy as np
 
 from models.inference.arrays import RgbImage
 from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, SpecialisedWeights
-from models.inference.errors import InferenceError
-from models.inference.face_texture import CanonicalFace
 from models.packs.store import Pack, load_pack
-from models.training.dataset import FaceSet, portraits, prepare, shared_folder
 from models.training.evaluate import Evaluation, Figures, Pair
+from models.training.evaluate_pack import evaluation_of, photograph, swapped
 from models.training.refine import RefineConfig, Refined, Refiner
 
 Weights = Mapping[int, SpecialisedWeights]
@@ -37,7 +35,7 @@ class RefinedPeople:
         self.engine = FaceSwapEngine.load(pack)
         sources = _sources(self.evaluation, people)
         self.evaluation.pairs = _pairs(self.evaluation, sources, targets)
-        self.codes = {row: self.engine.register([self._photo(row)]).code for row in sources}
+        self.codes = {row: self.engine.register([photograph(self.evaluation.faces, row)]).code for row in sources}
         self.instant: Weights = {row: self.engine.specialise(code) for row, code in self.codes.items()}
         self._pack = pack
         self._kept = folder / "refined" / pack.id
@@ -64,7 +62,9 @@ class RefinedPeople:
         """Return the target's crop file after a swap with the source's weights."""
         key = f"{pair.source}:{id(weights)}"
         identity = self.engine.ready(key) or self.engine.identity(key, self.codes[pair.source], weights[pair.source])
-        return swapped(self.engine, self._photo(pair.target), Assignment(FaceSelector("largest"), identity))
+        return swapped(
+            self.engine, photograph(self.evaluation.faces, pair.target), Assignment(FaceSelector("largest"), identity)
+        )
 
     def _refined(self, row: int, config: RefineConfig) -> SpecialisedWeights:
         kept = self._kept / f"{row}-{config.steps}.npz"
@@ -77,27 +77,6 @@ class RefinedPeople:
     @cached_property
     def _refiner(self) -> Refiner:
         return Refiner.load(self._pack)
-
-    def _photo(self, row: int) -> RgbImage:
-        return np.ascontiguousarray(self.evaluation.faces.crops[row][..., ::-1])
-
-
-def evaluation_of(pack: Pack, folder: Path) -> Evaluation:
-    """Return the evaluation with faces of the `eval` split alone, prepared in `folder`/evaluation when first asked."""
-    prepared = folder / "evaluation"
-    if not (prepared / "labels.npz").exists():
-        people = [face for face in portraits(shared_folder()) if face.split == "eval"]
-        prepare(people, pack.root, CanonicalFace.load(pack.canonical), prepared)
-    return Evaluation(FaceSet.load(prepared), pack.root, shared_folder())
-
-
-def swapped(engine: FaceSwapEngine, photograph: RgbImage, assignment: Assignment) -> RgbImage:
-    """Return a BGR photograph after a swap, as RGB; untouched where the engine refuses, so that it counts."""
-    try:
-        frame = engine.swap_frame(photograph, [assignment]).frame
-    except InferenceError:
-        frame = photograph
-    return np.ascontiguousarray(frame[..., ::-1])
 
 
 def _sources(evaluation: Evaluation, people: int) -> list[int]:

@@ -12,19 +12,16 @@ from functools import cache
 import cv2
 import numpy as np
 
-from models.inference.arrays import RgbImage
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity
-from models.inference.errors import InferenceError
 from models.inference.face_texture import CanonicalFace
 from models.networks.idn import IDN, count_multiply_adds, specialised_shapes
 from models.networks.iim import OpenIIM
 from models.packs.store import load_pack
-from models.training.dataset import CANONICAL, FaceSet, portraits, prepare, shared_folder
-from models.training.evaluate import Evaluation, Figures, Pair
+from models.training.dataset import CANONICAL
+from models.training.evaluate import Figures
+from models.training.evaluate_pack import PackSwaps
 from tests.benchmarks.bar import Figure, bar
 from tests.benchmarks.town import PACKS, ROOT
 
-PREPARED = ROOT / "var" / "training" / "evaluation"
 COMMITTED = ROOT / "models" / "packs" / "open"
 PLACINGS = 200
 
@@ -85,38 +82,7 @@ def the_open_packs_networks_are_small() -> Figure:
 @cache
 def measured() -> Figures:
     """The figures of the installed open pack over all pairs of the evaluation."""
-    pack = load_pack("open", PACKS)
-    if not (PREPARED / "labels.npz").exists():
-        faces = [face for face in portraits(shared_folder()) if face.split == "eval"]
-        prepare(faces, pack.root, CanonicalFace.load(CANONICAL), PREPARED)
-    evaluation = Evaluation(FaceSet.load(PREPARED), pack.root, shared_folder(), targets=2)
-    engine = FaceSwapEngine.load(pack)
-    rows = [evaluation.judge(pair, _swapped(engine, evaluation, pair)) for pair in evaluation.pairs]
-    return evaluation.summary(rows)
-
-
-def _swapped(engine: FaceSwapEngine, evaluation: Evaluation, pair: Pair) -> RgbImage:
-    """The target's photograph after a swap; untouched where the engine refuses, so that refusals count against it."""
-    target = _bgr(evaluation.faces.crops[pair.target])
-    try:
-        identity = _identity(engine, _bgr(evaluation.faces.crops[pair.source]), str(pair.source))
-        frame = engine.swap_frame(target, [Assignment(FaceSelector("largest"), identity)]).frame
-    except InferenceError as error:
-        print(f"row {pair.source} onto row {pair.target}: {error.code}")
-        frame = target
-    return np.asarray(frame[..., ::-1])
-
-
-def _identity(engine: FaceSwapEngine, photo: RgbImage, key: str) -> Identity:
-    ready = engine.ready(key)
-    if ready is not None:
-        return ready
-    code = engine.register([photo]).code
-    return engine.identity(key, code, engine.specialise(code))
-
-
-def _bgr(image: RgbImage) -> RgbImage:
-    return np.ascontiguousarray(image[..., ::-1])
+    return PackSwaps(load_pack("open", PACKS), ROOT / "var" / "training").figures()
 
 
 def _placing_ms() -> float:
