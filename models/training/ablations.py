@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from models.training.dataset import FaceSet, shared_folder
-from models.training.evaluate import Evaluation, load_student, record, settle_norms, student_render, teacher_render
+from models.training.evaluate import Evaluation, Render, load_student, settle_norms, student_render, teacher_render
 from models.training.pairs import PairMix
 from models.training.student import TrainConfig
 from models.training.train import train
@@ -42,16 +43,38 @@ def study(evaluation: Evaluation, faces: FaceSet, folder: Path, graphs: Path, im
     """Train and measure every line that is not in the table yet, until SIGTERM comes."""
     table = folder / "ablations.csv"
     if "teacher" not in done(table):
-        record(table, "teacher", 0, evaluation.measure(teacher_render))
+        write(table, "teacher", evaluation, teacher_render)
     for name, config in LINES.items():
+        run = "ablation-" + name.replace(",", "").replace(" ", "-").lower()
         if name in done(table):
             continue
-        run = "ablation-" + name.replace(",", "").replace(" ", "-").lower()
-        train(replace(config, run=run, images=images), folder, graphs)
-        student, seen = load_student(folder / "runs" / run)
-        if seen < images:
+        if _seen(folder / "runs" / run) < images:
+            train(replace(config, run=run, images=images), folder, graphs)
+        if _seen(folder / "runs" / run) < images:
             return
-        record(table, name, seen, evaluation.measure(student_render(settle_norms(student, faces), faces)))
+        student, _ = load_student(folder / "runs" / run)
+        write(table, name, evaluation, student_render(settle_norms(student, faces), faces))
+
+
+def write(table: Path, name: str, evaluation: Evaluation, render: Render) -> None:
+    """Measure a candidate and append its line to the table."""
+    values = asdict(evaluation.measure(render)) | {"off_teacher": colour_off_teacher(evaluation, render)}
+    new = not table.exists()
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, ["candidate", *values])
+        if new:
+            writer.writeheader()
+        writer.writerow({"candidate": name, **values})
+
+
+def colour_off_teacher(evaluation: Evaluation, render: Render) -> float:
+    """Return how far the mean colours of a candidate's faces are from the unspoilt teacher's, in 0..1."""
+    distances = []
+    for pair in evaluation.pairs:
+        target, inside = evaluation.faces.swap_crop(pair.target), evaluation.place(pair).mask > 0.9
+        ours, taught = (drawn(pair.source, target, evaluation.place(pair))[0] for drawn in (render, teacher_render))
+        distances.append(np.abs(ours[inside].mean(0) - taught[inside].mean(0)).mean() / 255)
+    return float(np.mean(distances))
 
 
 def done(table: Path) -> set[str]:
@@ -64,11 +87,15 @@ def done(table: Path) -> set[str]:
 
 def as_markdown(table: Path) -> str:
     """Return the table as the model card shows it."""
-    shown = ("retrieved", "cosine_source", "cosine_target", "landmarks", "mouth", "sharpness", "light")
+    shown = ("retrieved", "cosine_source", "cosine_target", "landmarks", "mouth", "sharpness", "light", "off_teacher")
     with table.open(newline="") as file:
         rows = [[row["candidate"], *(f"{float(row[name]):.4f}" for name in shown)] for row in csv.DictReader(file)]
     header = [["student", *shown], ["---"] * (len(shown) + 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in header + rows)
+
+
+def _seen(run: Path) -> int:
+    return load_student(run)[1] if (run / "state.pt").exists() else 0
 
 
 def main() -> None:

@@ -117,18 +117,18 @@ class Evaluation:
 
     def _rendered(self, pair: Pair, render: Render) -> RgbImage:
         target = self.faces.swap_crop(pair.target)
-        return self._paste(*render(pair.source, target, self._place(pair, target)), pair.target)
+        return self._paste(*render(pair.source, target, self.place(pair)), pair.target)
 
     def _canvas_mask(self, pair: Pair) -> Mask:
-        target = self.faces.swap_crop(pair.target)
-        mask = self._place(pair, target).mask
+        mask = self.place(pair).mask
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return np.asarray(
             cv2.warpAffine(mask, self.faces.to_crop[pair.target], (CANVAS, CANVAS), flags=flags), np.float32
         )
 
-    def _place(self, pair: Pair, target: RgbImage) -> Placed:
-        source = self.source(pair.source)
+    def place(self, pair: Pair) -> Placed:
+        """Return the source's texture placed on the target's swap crop."""
+        source, target = self.source(pair.source), self.faces.swap_crop(pair.target)
         return self.canonical.place(source.texture, source.mesh, target, self.faces.meshes[pair.target])
 
     def _paste(self, ours: RgbImage, mask: Mask, row: int) -> RgbImage:
@@ -198,7 +198,7 @@ def student_render(student: Student, faces: FaceSet) -> Render:
 
 
 def _tensor(image: RgbImage) -> torch.Tensor:
-    return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
 
 def _image(tensor: torch.Tensor) -> RgbImage:
