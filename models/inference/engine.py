@@ -169,7 +169,7 @@ class FaceSwapEngine:
         """Find the faces of a still, left to right, down to 20 px between the eyes."""
         frame, faces = StillFrame(image), list[MeshedFace]()
         for detection in self.detector.find_all(frame):
-            face = self.mesh.look_twice(frame, detection)
+            face = self.mesh.settle(frame, detection)
             is_double = any(overlap(face.box, other.box) > SAME_FACE for other in faces)
             if face.score >= MIN_MESH_SCORE and not is_double:
                 faces.append(face)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -95,10 +95,15 @@ class FaceMesh:
         look = np.asarray(cv2.resize(crop[MIDDLE, MIDDLE], (8, 8), interpolation=cv2.INTER_AREA), np.uint8)
         return MeshedFace(landmarks, float(1 / (1 + np.exp(-seen["presence"].item()))), _yaw_deg(mesh), look)
 
-    def look_twice(self, frame: Frame, face: Detection) -> MeshedFace:
-        """Return the face of a detection, looked at again through its own first mesh, which frames it better."""
+    def settle(self, frame: Frame, face: Detection) -> MeshedFace:
+        """Return the face of a detection, looked at twice more through the mesh just found, which frames it better.
+
+        The last two meshes are averaged: each look has an error of its own.
+        """
         first = self.look(frame, RegionOfInterest.of_detection(face))
-        return self.look(frame, RegionOfInterest.of_landmarks(first.landmarks))
+        second = self.look(frame, RegionOfInterest.of_landmarks(first.landmarks))
+        third = self.look(frame, RegionOfInterest.of_landmarks(second.landmarks))
+        return replace(third, landmarks=np.asarray((second.landmarks + third.landmarks) / 2, np.float32))
 
 
 def _yaw_deg(mesh: NDArray[np.float32]) -> float:

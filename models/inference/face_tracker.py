@@ -130,7 +130,7 @@ class FaceTracker:
             known = [track.face for track in self._tracks] + faces
             if any(overlap(detection.box, face.box) > SAME_FACE for face in known):
                 continue
-            face = self.mesh.look_twice(frame, detection)
+            face = self.mesh.settle(frame, detection)
             if face.score >= MIN_MESH_SCORE and not any(overlap(face.box, other.box) > SAME_FACE for other in known):
                 faces.append(face)
         faces.sort(key=lambda face: face.box[0])

@@ -39,7 +39,7 @@ class SwapOptions:
 
     blend: float = 1.0
     mask_feather: float = 0.5
-    mask_erode: float = 0.1
+    mask_erode: float = 0.0
     preserve: frozenset[Preserved] = frozenset()
     colour_match: float = 0.5
     smoothing: float = 0.5

@@ -98,7 +98,7 @@ class Naive:
         """A swapped copy of a BGR frame."""
         out, still = frame, StillFrame(frame)
         for found in engine().detector.find(still):
-            face = engine().mesh.look_twice(still, found)
+            face = engine().mesh.settle(still, found)
             painted = engine().painter.paint(still, face.landmarks, enrolled("ada"), SwapOptions())
             size = frame.shape[1], frame.shape[0]
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

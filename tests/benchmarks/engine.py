@@ -106,7 +106,7 @@ def _cosines(
     judge: IndependentEncoder, source: NDArray[np.float32], before: Frame, after: Frame, face: MeshedFace | None = None
 ) -> tuple[float, float]:
     if face is None:
-        face = engine().mesh.look_twice(before, engine().detector.find(before)[0])
+        face = engine().mesh.settle(before, engine().detector.find(before)[0])
     old, new = (judge.embed(frame, face.landmarks) for frame in (before, after))
     return float(new @ source), float(new @ old)
 
@@ -153,7 +153,7 @@ def still_faces_do_not_tremble_and_moving_ones_are_not_late() -> Figure:
 
 def _meshes(frames: Sequence[I420Frame]) -> Landmarks:
     mesh, tracks = engine().mesh, list[Landmarks]()
-    face = mesh.look_twice(frames[0], engine().detector.find(frames[0])[0])
+    face = mesh.settle(frames[0], engine().detector.find(frames[0])[0])
     for frame in frames:
         face = mesh.look(frame, RegionOfInterest.of_landmarks(face.landmarks))
         tracks.append(face.landmarks)
