@@ -64,9 +64,12 @@ def measure(engine: FaceSwapEngine, evaluation: Evaluation, targets: int, people
     for source, other in several[:people]:
         shots = [captured(photograph(evaluation.faces, source), rng) for _ in range(max(COUNTS))]
         drawn = rng.choice([row for row in evaluation.sources if row != source], targets, replace=False)
-        gallery = engine.register([photograph(evaluation.faces, other)]).code.embedding
-        for photos in COUNTS:
-            code = engine.register(shots[:photos]).code
+        try:
+            gallery = engine.register([photograph(evaluation.faces, other)]).code.embedding
+            codes = [engine.register(shots[:photos]).code for photos in COUNTS]
+        except LowQualityError:
+            continue  # a capture too poor to register says nothing about more of them
+        for photos, code in zip(COUNTS, codes, strict=True):
             cosines[photos].append(float(code.embedding @ gallery))
             identity = engine.identity(f"{source}:{photos}", code, engine.specialise(code))
             for row in drawn:

@@ -42,7 +42,7 @@ HELD_BACK = 24  # faces of the bank that only judge before and after
 class RefineConfig:
     """How one identity is polished: for `steps`, or as many as `seconds` of wall clock allow.
 
-    600 steps take about 240 s of two cores that have nothing else to do; measuring takes a few seconds more.
+    240 s of two cores that have nothing else to do are about 300 steps; measuring takes a few seconds more.
     """
 
     steps: int = 600
