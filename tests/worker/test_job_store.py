@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -45,6 +47,12 @@ def analysis(store: Redis, tenant: str = "acme", input_bytes: int = 10, **fields
     store.hset(f"lk:media:{upload}", "tenant", tenant)
     payload = JobPayload(kind="analysis", tenant=tenant, input_id=upload)
     return JobRequest(payload, input_bytes=input_bytes, **fields)  # type: ignore[arg-type]
+
+
+def ticking() -> Callable[[], float]:
+    """A clock that moves whenever it is read: lines go by age, and what comes in the same millisecond has none."""
+    ticks = itertools.count()
+    return lambda: 1_800_000_000 + 0.01 * next(ticks)
 
 
 def deliver_one(attempts: JobAttempts) -> Task:
@@ -211,8 +219,9 @@ def test_a_job_past_its_deadline_expires_with_a_reason(store: Redis) -> None:
 
 
 def test_tenants_are_served_in_turn_and_urgent_jobs_first(store: Redis) -> None:
-    jobs = JobStore(store, JobLimits(window=6))
-    attempts = JobAttempts(jobs)
+    clock = ticking()
+    jobs = JobStore(store, JobLimits(window=6), clock)
+    attempts = JobAttempts(jobs, clock)
     bulk = [jobs.admit(analysis(store, tenant="bulk")).job.id for _ in range(10)]
     urgent = jobs.admit(analysis(store, tenant="bulk", priority="high")).job.id
     small = [jobs.admit(analysis(store, tenant="small")).job.id for _ in range(2)]
@@ -262,8 +271,9 @@ def test_a_film_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
 
 
 def test_a_long_film_does_not_hold_up_a_later_one(store: Redis) -> None:
-    jobs = JobStore(store, JobLimits(window=1))
-    attempts, steps = JobAttempts(jobs), [f"s{index:03d}" for index in range(9)]
+    clock = ticking()
+    jobs = JobStore(store, JobLimits(window=1), clock)
+    attempts, steps = JobAttempts(jobs, clock), [f"s{index:03d}" for index in range(9)]
     films, done = [jobs.admit(analysis(store)).job.id], []
     for _ in range(16):  # by one worker
         task = deliver_one(attempts)
