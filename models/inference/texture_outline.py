@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, RgbImage
 from models.inference.face_texture import INNER_LIPS, CanonicalFace
+from models.inference.harmonisation import LUMA
 
 RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
 DOUBTFUL_PX = 26.0  # how far in from the outline a stranger's colour is looked for
@@ -23,7 +24,6 @@ LIP_SEAM_SIGMA = 0.8
 GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
 BRIGHTER_LEVELS = 35.0
 DARKER_LEVELS = 25.0
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 Pixels = NDArray[Any]
 

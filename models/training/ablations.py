@@ -1,4 +1,4 @@
-"""What each part of the recipe gives, at equal budget: `python -m models.training.ablations --images 1600`.
+"""What each part of the recipe gives, at equal budget: `python -m models.training.ablations`.
 
 Every line is a student trained afresh by the same trainer with the same seed, then measured on the people who are never
 trained on. Lines are kept in `var/training/ablations.csv`, so that a stopped study goes on where it was.
@@ -16,7 +16,15 @@ import cv2
 import numpy as np
 
 from models.training.dataset import FaceSet, shared_folder
-from models.training.evaluate import Evaluation, Render, load_student, settle_norms, student_render, teacher_render
+from models.training.evaluate import (
+    Evaluation,
+    Render,
+    append,
+    load_student,
+    settle_norms,
+    student_render,
+    teacher_render,
+)
 from models.training.pairs import PairMix
 from models.training.student import TrainConfig
 from models.training.train import train
@@ -58,21 +66,17 @@ def study(evaluation: Evaluation, faces: FaceSet, folder: Path, graphs: Path, im
 
 def write(table: Path, name: str, evaluation: Evaluation, render: Render) -> None:
     """Measure a candidate and append its line to the table."""
-    values = asdict(evaluation.measure(render)) | {"off_teacher": colour_off_teacher(evaluation, render)}
-    new = not table.exists()
-    with table.open("a", newline="") as file:
-        writer = csv.DictWriter(file, ["candidate", *values])
-        if new:
-            writer.writeheader()
-        writer.writerow({"candidate": name, **values})
+    off_teacher = colour_off_teacher(evaluation, render)
+    append(table, {"candidate": name} | asdict(evaluation.measure(render)) | {"off_teacher": off_teacher})
 
 
 def colour_off_teacher(evaluation: Evaluation, render: Render) -> float:
     """Return how far the mean colours of a candidate's faces are from the unspoilt teacher's, in 0..1."""
     distances = []
     for pair in evaluation.pairs:
-        target, inside = evaluation.faces.swap_crop(pair.target), evaluation.place(pair).mask > 0.9
-        ours, taught = (drawn(pair.source, target, evaluation.place(pair))[0] for drawn in (render, teacher_render))
+        target, placed = evaluation.faces.swap_crop(pair.target), evaluation.place(pair)
+        inside = placed.mask > 0.9
+        ours, taught = (drawn(pair.source, target, placed)[0] for drawn in (render, teacher_render))
         distances.append(np.abs(ours[inside].mean(0) - taught[inside].mean(0)).mean() / 255)
     return float(np.mean(distances))
 
@@ -101,7 +105,7 @@ def _seen(run: Path) -> int:
 def main() -> None:
     """Run the study from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=1600)
+    parser.add_argument("--images", type=int, default=1280)
     parser.add_argument("--folder", type=Path, default=Path("var/training"))
     parser.add_argument("--graphs", type=Path, default=Path("var/packs/open"), help="folder of the pulled open pack")
     found = parser.parse_args()

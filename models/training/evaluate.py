@@ -263,9 +263,12 @@ def main() -> None:
 
 def record(table: Path, candidate: str, images: int, figures: Figures) -> None:
     """Append a line to the table of evaluations and print it."""
-    values = {"candidate": candidate, "images": images} | {
-        name: round(value, 4) for name, value in asdict(figures).items()
-    }
+    append(table, {"candidate": candidate, "images": images} | asdict(figures))
+
+
+def append(table: Path, line: dict[str, Any]) -> None:
+    """Append a line to a table, which begins with the names, and print it; figures in four decimals."""
+    values = {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
     new = not table.exists()
     with table.open("a", newline="") as file:
         writer = csv.DictWriter(file, list(values))

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.inference.alignment import compose
+from models.inference.face_mesh import INPUT_SIZE, OUTER_EYE_CORNERS
 from models.networks.dlib_resnet import DlibResnet, load_dlib_resnet
 from models.networks.mesh_network import MeshNetwork
 from models.training.dataset import CHIP_OF_TEMPLATE, SWAP_SHIFT
 
 CHIP_SIZE = 150
-MESH_INPUT = 192
-EYE_CORNERS = (33, 263)
 # Upper and lower points of the mesh: inner lips, then the lids of either eye.
 MOUTH = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402))
 EYES = ((159, 145), (158, 153), (160, 144), (386, 374), (385, 380), (387, 373))
@@ -70,8 +69,8 @@ class Expression(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """Returns the openings [n, 11] as shares of the eye distance."""
-        points = self.mesh(F.interpolate(crops, MESH_INPUT, mode="bilinear", align_corners=False))
-        apart = [(points[:, a] - points[:, b]).norm(dim=1) for a, b in (*MOUTH, *EYES, EYE_CORNERS)]
+        points = self.mesh(F.interpolate(crops, INPUT_SIZE, mode="bilinear", align_corners=False))
+        apart = [(points[:, a] - points[:, b]).norm(dim=1) for a, b in (*MOUTH, *EYES, OUTER_EYE_CORNERS)]
         shares: Tensor = torch.stack(apart[:-1], 1) / apart[-1][:, None]
         return shares
 
