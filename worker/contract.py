@@ -87,7 +87,7 @@ class Assignment(Strict):
 
 class MaskOptions(Strict):
     feather: Fraction = 0.5
-    erode: Fraction = 0.1
+    erode: Fraction = 0.0
 
 
 class OutputOptions(Strict):
@@ -108,7 +108,7 @@ class SwapOptions(Strict):
     smoothing: Fraction = 0.5
     output: OutputOptions = OutputOptions()
     audio: Literal["copy", "drop"] = "copy"
-    min_face_px: Annotated[int, Field(ge=8, le=1024)] = 24
+    min_face_px: Annotated[int, Field(ge=8, le=1024)] = 16
     max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = 55.0
     min_quality: Fraction | None = None
 
