@@ -10,12 +10,14 @@ from functools import cache
 
 import cv2
 
+from models.inference.engine import Assignment, FaceSelector, SwapOptions
 from models.packs.store import load_pack
 from models.training.evaluate import Figures
-from models.training.evaluate_refined import RefinedPeople
+from models.training.evaluate_refined import RefinedPeople, Weights
 from models.training.refine import RefineConfig
 from tests.benchmarks.bar import Figure, bar
 from tests.benchmarks.town import PACKS, ROOT
+from tests.benchmarks.video import flicker
 
 PEOPLE = int(os.environ.get("LIKENESS_BAR_PEOPLE", "3"))
 TARGETS = 20
@@ -63,11 +65,32 @@ def refined_swaps_leave_the_rest_alone_and_keep_the_light() -> Figure:
     return Figure(refined.outside, "L1 outside the mask", "<= .003, shifts <= .04", holds)
 
 
+@bar("Q-14R")
+def refined_identities_do_not_flicker() -> Figure:
+    """As Q-5, for the refined people on the solo clip; the worst of them."""
+    people, refined = refined_people()
+
+    def flicker_of(row: int) -> float:
+        identity = people.engine.identity(f"refined:{row}", people.codes[row], refined[row])
+        swap = [Assignment(FaceSelector("largest"), identity)]
+        return flicker(lambda: people.engine.sequence(swap, SwapOptions()))[0]
+
+    ratios = [flicker_of(row) for row in people.codes]
+    print("each:", ", ".join(f"{ratio:.3f}" for ratio in ratios))
+    return Figure(max(ratios), "x the input's", "<= 1.25", max(ratios) <= 1.25)
+
+
 @cache
 def measured() -> tuple[Figures, Figures]:
     """Return the figures of the same swaps with the weights of registration and with refined ones."""
-    cv2.setNumThreads(1)
-    people = RefinedPeople(load_pack("open", PACKS), ROOT / "var" / "training", PEOPLE, TARGETS)
-    refined = people.refined(RefineConfig())
+    people, refined = refined_people()
     print(f"{PEOPLE} people onto {TARGETS} others each")
     return people.figures(people.instant), people.figures(refined)
+
+
+@cache
+def refined_people() -> tuple[RefinedPeople, Weights]:
+    """Return the people and their refined weights."""
+    cv2.setNumThreads(1)
+    people = RefinedPeople(load_pack("open", PACKS), ROOT / "var" / "training", PEOPLE, TARGETS)
+    return people, people.refined(RefineConfig())

@@ -254,13 +254,13 @@ def an_instant_identity_does_not_flicker() -> Figure:
     return Figure(ratio, "x the input's", "<= 1.25", ratio <= 1.25)
 
 
-def flicker() -> tuple[float, int]:
+def flicker(make: Callable[[], Swapper] = swapper) -> tuple[float, int]:
     """Output's over input's mean second difference in the face, and the frame where their difference is greatest."""
     before = frames_of(SOLO)
     tracker = engine().tracker()
     hulls = [face_mask(frame, tracker) for frame in before]
     with tempfile.TemporaryDirectory() as name:
-        through_pipeline(SOLO, swapper, Path(name))
+        through_pipeline(SOLO, make, Path(name))
         after = frames_of(Path(name) / "out.nut")
     old, new = (second_differences([frame.y for frame in film], hulls) for film in (before, after))
     return float(new.mean() / old.mean()), int(np.argmax(new - old)) + 1
