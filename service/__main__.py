@@ -1,4 +1,6 @@
-"""`python -m service up | serve | keys`: the composition root of everything that is not a worker."""
+"""`python -m service up | serve | keys`: the composition root of everything that is not a
+worker.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ import signal
 import socket
 import sys
 
-from service.api_keys import add_key_commands, create_first_key, run_key_command
-from service.embedded_store import EmbeddedStoreError
 from service.settings import Settings
-from service.stack import Stack, StackStartError, running
+from service.stack.api_keys import add_key_commands, create_first_key, run_key_command
+from service.stack.embedded_store import EmbeddedStoreError
+from service.stack.stack import Stack, StackStartError, running
 from worker.errors import WorkerError
 
 GRACEFUL_SHUTDOWN_S = 20
@@ -46,7 +48,9 @@ async def _stay_up(settings: Settings) -> None:
 
 
 def _announcement(stack: Stack, settings: Settings, key: str | None) -> str:
-    shown = f"{key} (shown this once)" if key else "as before; another: python -m service keys create"
+    shown = (
+        f"{key} (shown this once)" if key else "as before; another: python -m service keys create"
+    )
     return "\n".join(
         [
             f"API        {stack.url} (documentation at /docs)",
@@ -59,11 +63,15 @@ def _announcement(stack: Stack, settings: Settings, key: str | None) -> str:
 
 
 def serve(settings: Settings, descriptor: int | None) -> int:
-    """Answer HTTP on the address of the settings, or on a listening socket the supervisor opened."""
+    """Answer HTTP on the address of the settings, or on a listening socket the supervisor
+    opened.
+    """
     import uvicorn
 
-    from service.app import create_app  # here, because the supervisor and the key commands do without FastAPI
-    from service.observability import log_json
+    from service.app import (
+        create_app,
+    )  # here, because the supervisor and the key commands do without FastAPI
+    from service.protocol.observability import log_json
 
     log_json()
     config = uvicorn.Config(
@@ -80,11 +88,16 @@ def serve(settings: Settings, descriptor: int | None) -> int:
 
 
 def main() -> int:
-    """Parse the command line and run one command; the exit status is 0 when it did what was asked."""
+    """Parse the command line and run one command.
+
+    The exit status is 0 when it did what was asked.
+    """
     parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="store, API and workers under one supervisor")
-    commands.add_parser("serve", help="the API alone").add_argument("--fd", type=int, help="an open listening socket")
+    commands.add_parser("serve", help="the API alone").add_argument(
+        "--fd", type=int, help="an open listening socket"
+    )
     add_key_commands(commands.add_parser("keys", help="make, list, rotate and revoke API keys"))
     arguments = parser.parse_args()
     os.umask(0o077)  # whatever is written holds people's faces

@@ -1,4 +1,7 @@
-"""The HTTP application's composition root. This process never imports cv2, numpy, onnxruntime, av or PIL."""
+"""The HTTP application's composition root.
+
+This process never imports cv2, numpy, onnxruntime, av or PIL.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +18,39 @@ from fastapi import FastAPI
 from redis import Redis
 from starlette.middleware.cors import CORSMiddleware
 
-from service import openapi, problems, schemas
-from service.enrolment import Enrolment
-from service.fetching import AddressGuard, GuardedBackend, GuardedClient
-from service.idempotency import Idempotency
-from service.job_events import JobEvents
-from service.observability import Metrics, RequestScope
-from service.parts import Parts
-from service.routes import capacity, health, identities, jobs, keys, swaps, uploads, webhook_endpoints
+from service import schemas
+from service.identities.enrolment import Enrolment
+from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.intake.uploads import Intake
+from service.jobs.job_events import JobEvents
+from service.jobs.webhooks import Courier
+from service.protocol import openapi, problems
+from service.protocol.idempotency import Idempotency
+from service.protocol.observability import Metrics, RequestScope
+from service.routes import (
+    capacity,
+    health,
+    identities,
+    jobs,
+    keys,
+    swaps,
+    uploads,
+    webhook_endpoints,
+)
+from service.routes.parts import Parts
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
-from service.uploads import Intake
-from service.webhooks import Courier
-from worker.audit_log import AuditLog
 from worker.errors import WorkerError
-from worker.identity_store import IdentityLimits, IdentityStore
-from worker.job_attempts import JobAttempts
-from worker.job_queue import JobQueue
-from worker.job_store import JobStore
-from worker.key_store import KeyStore
-from worker.media_store import MediaStore
-from worker.outbox import Outbox
 from worker.settings import JobSettings
-from worker.store import connect, require_suitable
+from worker.stores.audit_log import AuditLog
+from worker.stores.connection import connect, require_suitable
+from worker.stores.identity_store import IdentityLimits, IdentityStore
+from worker.stores.job_attempts import JobAttempts
+from worker.stores.job_queue import JobQueue
+from worker.stores.job_store import JobStore
+from worker.stores.key_store import KeyStore
+from worker.stores.media_store import MediaStore
+from worker.stores.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +59,10 @@ _DESCRIPTION = "Register a face once, swap it into any picture or film."
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the application; its lifespan connects to the store and starts the sandboxed children."""
+    """Return the application.
+
+    Its lifespan connects to the store and starts the sandboxed children.
+    """
     metrics = Metrics()
 
     @asynccontextmanager
@@ -55,7 +71,9 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.parts = parts
             yield
 
-    app = FastAPI(title="Likeness", version="1", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="Likeness", version="1", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
     problems.install(app, WorkerError)
     for module in (uploads, identities, swaps, jobs, webhook_endpoints, keys, capacity, health):
         app.include_router(module.router)
@@ -71,7 +89,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     if settings.cross_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=settings.cross_origins, allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=settings.cross_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
         )
     app.add_middleware(RequestScope, metrics=metrics)
     return app
@@ -91,7 +112,9 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         stack.push_async_callback(parts.intake.close)
         stack.push_async_callback(parts.enrolment.stop)
         if settings.device == "cuda":
-            await parts.enrolment.start()  # a GPU that is not there must stop the service, not slow it down
+            await (
+                parts.enrolment.start()
+            )  # a GPU that is not there must stop the service, not slow it down
         courier = Courier(parts.outbox, parts.jobs, parts.fetcher, metrics, settings.public_url)
         for background in (parts.enrolment.keep_ready(), parts.intake.warm_up(), courier.run()):
             task = asyncio.create_task(background)
@@ -136,7 +159,10 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 def _on_sigterm(drain: Callable[[], None]) -> Callable[[], None]:
-    """Drain at once when the server is told to stop; returns what undoes it. Only the main thread may listen."""
+    """Drain at once when the server is told to stop; returns what undoes it.
+
+    Only the main thread may listen.
+    """
     previous = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,6 @@
-"""Figures that the store keeps for all processes: backlog of the queues, ends of jobs, hits of the weight cache."""
+"""Figures that the store keeps for all processes: backlog of the queues, ends of jobs, hits of the
+weight cache.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from redis import Redis
 
-from worker.job_queue import QUEUES, JobQueue
-from worker.store import Reply, reaching, text_fields
+from worker.stores.connection import Reply, reaching, text_fields
+from worker.stores.job_queue import QUEUES, JobQueue
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """One queue's tasks: how many wait, how many run, and for how long the oldest has been waiting."""
+    """One queue's tasks: how many wait, how many run, and for how long the oldest has been
+    waiting.
+    """
 
     queued: int
     running: int
@@ -41,7 +50,10 @@ def read_backlog(redis: Redis, now_s: float | None = None) -> dict[str, Backlog]
             running[queue.decode()] += 1
         else:
             queued[queue.decode()].append(now - since_ms / 1000)
-    return {name: Backlog(len(queued[name]), running[name], max(queued[name], default=None)) for name in QUEUES}
+    return {
+        name: Backlog(len(queued[name]), running[name], max(queued[name], default=None))
+        for name in QUEUES
+    }
 
 
 def read_use(redis: Redis, tenant: str) -> tuple[int, int]:
@@ -77,8 +89,12 @@ class StoreCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
-        depth = GaugeMetricFamily("likeness_queue_tasks", "Tasks in a queue.", labels=("queue", "state"))
-        age = GaugeMetricFamily("likeness_queue_oldest_seconds", "Age of the oldest waiting task.", labels=("queue",))
+        depth = GaugeMetricFamily(
+            "likeness_queue_tasks", "Tasks in a queue.", labels=("queue", "state")
+        )
+        age = GaugeMetricFamily(
+            "likeness_queue_oldest_seconds", "Age of the oldest waiting task.", labels=("queue",)
+        )
         for name, backlog in read_backlog(self._redis).items():
             depth.add_metric((name, "queued"), backlog.queued)
             depth.add_metric((name, "running"), backlog.running)
@@ -94,21 +110,29 @@ class StoreCollector:
             stats = text_fields(self._redis.hgetall("lk:stats"))
             stages = text_fields(self._redis.hgetall("lk:stages"))
             held_bytes: Reply = self._redis.get("lk:weights:bytes")
-        ends = CounterMetricFamily("likeness_jobs_ended", "Jobs by how they ended.", labels=("status", "kind"))
-        others = CounterMetricFamily("likeness_store_events", "Events counted by the store.", labels=("event",))
+        ends = CounterMetricFamily(
+            "likeness_jobs_ended", "Jobs by how they ended.", labels=("status", "kind")
+        )
+        others = CounterMetricFamily(
+            "likeness_store_events", "Events counted by the store.", labels=("event",)
+        )
         for name, count in sorted(stats.items()):
             status, _, kind = name.partition(":")
             if status in ("succeeded", "failed", "canceled", "expired"):
                 ends.add_metric((status, kind), float(count))
             else:
                 others.add_metric((name,), float(count))
-        held = GaugeMetricFamily("likeness_weight_cache_bytes", "Bytes of specialised weights in the store.")
+        held = GaugeMetricFamily(
+            "likeness_weight_cache_bytes", "Bytes of specialised weights in the store."
+        )
         held.add_metric((), float(held_bytes or 0))
         yield from (ends, others, held, _stage_times(stages))
 
 
 def _stage_times(stages: Mapping[str, str]) -> Metric:
-    times = SummaryMetricFamily("likeness_job_stage_seconds", "Time of jobs by stage.", labels=("kind", "stage"))
+    times = SummaryMetricFamily(
+        "likeness_job_stage_seconds", "Time of jobs by stage.", labels=("kind", "stage")
+    )
     for name in sorted(stages):
         kind, stage, member = name.split(":")
         if member == "count":

@@ -1,4 +1,6 @@
-"""What an operator may set: every value is read once from the environment (prefix LIKENESS_) and checked at start."""
+"""What an operator may set: every value is read once from the environment (prefix LIKENESS_) and
+checked at start.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Settings(InstallationSettings):
     max_video_frames: int = Field(default=400_000, ge=1)
     max_video_duration_s: float = Field(default=4 * 3600.0, gt=0)
     store_memory_bytes: int = Field(default=2048 * MIB, ge=64 * MIB)  # of the embedded store
-    max_identities: int = Field(default=10_000, ge=1)  # of one tenant; each holds about 100 KiB of the store for good
+    max_identities: int = Field(
+        default=10_000, ge=1
+    )  # of one tenant; each holds about 100 KiB of the store for good
     max_photos: int = Field(default=8, ge=1, le=8)
 
     body_idle_timeout_s: float = Field(default=30.0, gt=0)
@@ -49,4 +53,6 @@ class Settings(InstallationSettings):
     probe_timeout_s: float = Field(default=10.0, gt=0)
     probe_memory_bytes: int = Field(default=1024 * MIB, ge=256 * MIB)
 
-    trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # private addresses that inputs and webhooks may reach
+    trusted_networks: tuple[
+        IPv4Network | IPv6Network, ...
+    ] = ()  # private addresses that inputs and webhooks may reach

@@ -1,4 +1,6 @@
-"""A real store for every test that wants one: one Valkey per session on a unix socket, emptied for each test."""
+"""A real store for every test that wants one: one Valkey per session on a unix socket, emptied for
+each test.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.embedded_store import find_store_server
+from service.stack.embedded_store import find_store_server
 
 START_TIMEOUT_S = 10.0
 
@@ -36,7 +38,9 @@ class StoreServer:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.directory / "store.log").open("ab") as log:
-            self._process = subprocess.Popen([str(find_store_server()), *arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [str(find_store_server()), *arguments], stdout=log, stderr=log
+            )
         self._wait_until_it_answers()
 
     def kill(self) -> None:

@@ -1,7 +1,8 @@
-"""What the service and the workers say to each other: kinds, states, failure codes, payloads and records.
+"""What the service and the workers say to each other: kinds, states, failure codes, payloads and
+records.
 
-Light: no image or tensor library. Payloads are pydantic models because they cross the queue; what is handed out
-inside a process is a frozen dataclass.
+Light: no image or tensor library. Payloads are pydantic models because they cross the queue; what
+is handed out inside a process is a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -61,13 +62,20 @@ class PersonSelector(Strict):
 
 
 class IndexSelector(Strict):
-    index: Annotated[int, Field(ge=0, lt=64, description="Faces counted from left to right in the first frame.")]
+    index: Annotated[
+        int, Field(ge=0, lt=64, description="Faces counted from left to right in the first frame.")
+    ]
 
 
 class BoxSelector(Strict):
     box: Annotated[
         tuple[float, float, float, float],
-        Field(description="x, y, width, height in pixels of the upright picture; the face that overlaps it most."),
+        Field(
+            description=(
+                "x, y, width, height in pixels of the upright picture; the face that overlaps it"
+                " most."
+            )
+        ),
     ]
 
 
@@ -75,7 +83,9 @@ class ReferenceSelector(Strict):
     reference: IdentityId
 
 
-FaceSelector = Literal["largest", "all"] | PersonSelector | IndexSelector | BoxSelector | ReferenceSelector
+FaceSelector = (
+    Literal["largest", "all"] | PersonSelector | IndexSelector | BoxSelector | ReferenceSelector
+)
 
 
 class Assignment(Strict):
@@ -97,7 +107,10 @@ class OutputOptions(Strict):
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     crf: Annotated[int, Field(ge=0, le=51)] | None = None
     codec: Literal["h264", "hevc", "vp9", "av1"] | None = None
-    max_side: Annotated[int, Field(ge=16, le=8192, description="Pixels; larger results are scaled down.")] | None = None
+    max_side: (
+        Annotated[int, Field(ge=16, le=8192, description="Pixels; larger results are scaled down.")]
+        | None
+    ) = None
 
 
 class SwapOptions(Strict):
@@ -122,17 +135,25 @@ class JobPayload(Strict):
     input_id: UploadId | None = None
     assignments: tuple[Assignment, ...] = Field(default=(), max_length=16)
     options: SwapOptions = SwapOptions()
-    trace: dict[str, str] = Field(default_factory=dict, description="W3C trace context, carried through the queue.")
+    trace: dict[str, str] = Field(
+        default_factory=dict, description="W3C trace context, carried through the queue."
+    )
 
     def identities(self) -> frozenset[str]:
         """Every identity this job touches, also those that only select a face."""
         worn = {assignment.identity_id for assignment in self.assignments}
-        return frozenset(worn | {a.face.reference for a in self.assignments if isinstance(a.face, ReferenceSelector)})
+        return frozenset(
+            worn
+            | {a.face.reference for a in self.assignments if isinstance(a.face, ReferenceSelector)}
+        )
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job somebody wants done; `deadline_s` counts from admission, `input_bytes` is held against the quota."""
+    """A job somebody wants done.
+
+    `deadline_s` counts from admission, `input_bytes` is held against the quota.
+    """
 
     payload: JobPayload
     priority: Priority = "normal"
@@ -216,7 +237,8 @@ class JobRecord:
 class Task:
     """One delivery to a worker: a job has one, a long film several.
 
-    `id` is the job's id, or the job's id and a step (`job_…-s003`, `job_…-mux`); `attempt` fences it.
+    `id` is the job's id, or the job's id and a step (`job_…-s003`, `job_…-mux`); `attempt` fences
+    it.
     """
 
     id: str

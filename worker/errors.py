@@ -1,4 +1,5 @@
-"""Errors of the jobs' side, as one tree; each has a stable `code` and a message that is safe to show.
+"""Errors of the jobs' side, as one tree; each has a stable `code` and a message that is safe to
+show.
 
 WorkerError
 ├── StoreError

@@ -1,8 +1,9 @@
-"""`python -m worker`: run a worker, show what is going on, try a dead letter again, or set a tenant's bounds.
+"""`python -m worker`: run a worker, show what is going on, try a dead letter again, or set a
+tenant's bounds.
 
-python -m worker --queue image|video|refine [--store URL] [--data DIR] [--use-cases MODULE] [--name NAME]
-python -m worker status [--store URL] [--data DIR] [--json]
-python -m worker requeue JOB_ID [JOB_ID ...] [--store URL] [--data DIR]
+python -m worker --queue image|video|refine [--store URL] [--data DIR] [--use-cases MODULE] [--name
+NAME] python -m worker status [--store URL] [--data DIR] [--json] python -m worker requeue JOB_ID
+[JOB_ID ...] [--store URL] [--data DIR]
 """
 
 from __future__ import annotations
@@ -16,18 +17,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from worker.composition import Stores, open_stores
 from worker.contract import QueueName, Task
 from worker.errors import WorkerError
-from worker.housekeeping import Housekeeping
-from worker.job_queue import QUEUES
-from worker.jobs import Workshop
-from worker.key_store import BOUNDS, Bound, KeyStore
-from worker.logs import log_as_json
+from worker.process.housekeeping import Housekeeping
+from worker.process.logs import log_as_json
+from worker.process.status import as_json, as_text, take_stock
+from worker.process.warm_worker import WarmWorker
 from worker.settings import WorkerSettings
-from worker.status import as_json, as_text, take_stock
-from worker.store import require_suitable
-from worker.warm_worker import WarmWorker
-from worker.workshop import open_workshop
+from worker.stores.connection import require_suitable
+from worker.stores.job_queue import QUEUES
+from worker.stores.key_store import BOUNDS, Bound, KeyStore
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +36,17 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; returns the exit status."""
     options = _parse(arguments)
     given = {"redis_url": options.store, "data_dir": options.data, "use_cases": options.use_cases}
-    settings = _absolute(WorkerSettings(**{name: value for name, value in given.items() if value is not None}))
+    settings = _absolute(
+        WorkerSettings(**{name: value for name, value in given.items() if value is not None})
+    )
     try:
         if options.command == "status":
-            stock = take_stock(open_workshop(settings))
+            stock = take_stock(open_stores(settings))
             print(as_json(stock) if options.json else as_text(stock))
         elif options.command == "requeue":
-            _requeue(open_workshop(settings), options.jobs)
+            _requeue(open_stores(settings), options.jobs)
         elif options.command == "bounds":
-            _set_bounds(open_workshop(settings), options)
+            _set_bounds(open_stores(settings), options)
         else:
             run(options.queue, options.name, settings)
     except WorkerError as error:
@@ -67,11 +69,15 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         StoreError, ChildFailed: the worker could not start.
     """
     log_as_json()
-    shop = open_workshop(settings)
+    shop = open_stores(settings)
     require_suitable(shop.store.redis)
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     worker = WarmWorker(
-        name, queue, shop.store.redis, settings, on_lost=lambda task, handed_back: _lost(shop, queue, task, handed_back)
+        name,
+        queue,
+        shop.store.redis,
+        settings,
+        on_lost=lambda task, handed_back: _lost(shop, queue, task, handed_back),
     )
     worker.child.start()
     worker.child.await_ready()  # before RQ hears of this worker: a job must not wait for models
@@ -85,7 +91,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     log.info("worker ended", extra={"worker": name, "queue": queue})
 
 
-def _lost(shop: Workshop, queue: QueueName, task: Task, handed_back: bool) -> None:
+def _lost(shop: Stores, queue: QueueName, task: Task, handed_back: bool) -> None:
     outcome = shop.attempts.redeliver(task, handed_back)
     log.warning("child lost", extra={"task": task.id, "attempt": task.attempt, "outcome": outcome})
     if outcome == "canceling":
@@ -93,36 +99,52 @@ def _lost(shop: Workshop, queue: QueueName, task: Task, handed_back: bool) -> No
     shop.queue.deliver(queue)
 
 
-def _requeue(shop: Workshop, jobs: Sequence[str]) -> None:
+def _requeue(shop: Stores, jobs: Sequence[str]) -> None:
     for job_id in jobs:
         again = shop.store.requeue(job_id)
         shop.queue.deliver_all()
         print(f"{job_id} -> {again.id}")
 
 
-def _set_bounds(shop: Workshop, options: argparse.Namespace) -> None:
+def _set_bounds(shop: Stores, options: argparse.Namespace) -> None:
     given: dict[Bound, int | None] = {bound: getattr(options, bound) for bound in BOUNDS}
-    KeyStore(shop.store.redis).set_bounds(options.tenant, {b: n for b, n in given.items() if n is not None})
+    KeyStore(shop.store.redis).set_bounds(
+        options.tenant, {b: n for b, n in given.items() if n is not None}
+    )
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--store", metavar="URL", help="redis://, rediss:// or unix://; else LIKENESS_REDIS_URL")
-    shared.add_argument("--data", type=Path, metavar="DIR", help="data directory; else LIKENESS_DATA_DIR or var")
+    shared.add_argument(
+        "--store", metavar="URL", help="redis://, rediss:// or unix://; else LIKENESS_REDIS_URL"
+    )
+    shared.add_argument(
+        "--data", type=Path, metavar="DIR", help="data directory; else LIKENESS_DATA_DIR or var"
+    )
     shared.set_defaults(use_cases=None)
     parser = argparse.ArgumentParser(prog="python -m worker")
     commands = parser.add_subparsers(dest="command", required=True)
-    work = commands.add_parser("work", parents=[shared], help="work on a queue (the default command)")
+    work = commands.add_parser(
+        "work", parents=[shared], help="work on a queue (the default command)"
+    )
     work.add_argument("--queue", required=True, choices=QUEUES)
     work.add_argument("--name")
-    work.add_argument("--use-cases", metavar="MODULE", help="a module with load(queue, settings) -> UseCases")
-    status = commands.add_parser("status", parents=[shared], help="show queues, workers, jobs and dead letters")
+    work.add_argument(
+        "--use-cases", metavar="MODULE", help="a module with load(queue, settings) -> UseCases"
+    )
+    status = commands.add_parser(
+        "status", parents=[shared], help="show queues, workers, jobs and dead letters"
+    )
     status.add_argument("--json", action="store_true")
-    requeue = commands.add_parser("requeue", parents=[shared], help="do dead letters again, as new jobs")
+    requeue = commands.add_parser(
+        "requeue", parents=[shared], help="do dead letters again, as new jobs"
+    )
     requeue.add_argument("jobs", nargs="+", metavar="JOB_ID")
     bounds = commands.add_parser("bounds", parents=[shared], help="give a tenant bounds of its own")
     bounds.add_argument("tenant")
     for bound in BOUNDS:
         bounds.add_argument(f"--{bound.replace('_', '-')}", type=int, metavar="N")
-    with_command = arguments if not arguments or not arguments[0].startswith("--q") else ["work", *arguments]
+    with_command = (
+        arguments if not arguments or not arguments[0].startswith("--q") else ["work", *arguments]
+    )
     return parser.parse_args(with_command)

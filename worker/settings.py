@@ -1,4 +1,6 @@
-"""What an operator may set for a worker: read once from the environment (prefix LIKENESS_) and checked at start."""
+"""What an operator may set for a worker: read once from the environment (prefix LIKENESS_) and
+checked at start.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,15 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.job_limits import JobLimits
+from worker.stores.job_limits import JobLimits
 
 MIB = 1 << 20
 
 
 class JobSettings(BaseSettings):
-    """How much may be in flight and how long things are kept, for service and workers (prefix LIKENESS_JOBS_)."""
+    """How much may be in flight and how long things are kept, for service and workers (prefix
+    LIKENESS_JOBS_).
+    """
 
     model_config = SettingsConfigDict(env_prefix="LIKENESS_JOBS_", frozen=True, extra="ignore")
 
@@ -49,7 +53,9 @@ class InstallationSettings(BaseSettings):
     pack: str = "open"
     packs_dir: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    weights_bytes: int = Field(default=256 * MIB, ge=1 * MIB)  # bound of the store's cache of specialised weights
+    weights_bytes: int = Field(
+        default=256 * MIB, ge=1 * MIB
+    )  # bound of the store's cache of specialised weights
 
     @property
     def media_dir(self) -> Path:
@@ -69,7 +75,7 @@ class WorkerSettings(InstallationSettings):
     """Settings of a worker process."""
 
     inference_threads: int = Field(default=1, ge=1)
-    use_cases: str = "worker.use_cases"  # the module whose `load` says what the child can do
+    use_cases: str = "worker.use_cases.load"  # the module whose `load` says what the child can do
     child_memory_bytes: int = Field(default=8 * 1024 * MIB, ge=512 * MIB)
     child_file_bytes: int = Field(default=16 * 1024 * MIB, ge=1)
     recycle_jobs: int = Field(default=1000, ge=1)

@@ -11,12 +11,16 @@ from models.networks.arcface import EMBEDDING, LEVELS, MEAN, SIZE, STD, ArcFace,
 
 
 def export_arcface(network: ArcFace) -> onnx.ModelProto:
-    """Returns the graph: "image" RGB float32 [1, 3, 112, 112] in 0..1 -> "feature_map" and "embedding"."""
+    """Return the graph: "image" RGB float32 [1, 3, 112, 112] in 0..1 -> "feature_map" and
+    "embedding".
+    """
     graph = NetworkGraph()
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (MEAN, STD))
     centred = graph.node("Sub", ["image", graph.constant("mean", mean)], "image.centred")
     x = graph.node("Div", [centred, graph.constant("std", std)], "image.normal")
-    x = _prelu(graph, graph.convolution(x, "stem", network.conv1, network.bn1), "stem", network.prelu)
+    x = _prelu(
+        graph, graph.convolution(x, "stem", network.conv1, network.bn1), "stem", network.prelu
+    )
     x = graph.node("MaxPool", [x], "stem.pooled", kernel_shape=[2, 2], strides=[2, 2])
     for level in range(1, len(LEVELS) + 1):
         for index, block in enumerate(network.get_submodule(f"layer{level}").children()):
@@ -37,8 +41,15 @@ def _block(graph: NetworkGraph, x: str, name: str, block: nn.Module) -> str:
     assert isinstance(block, Block)  # noqa: S101  narrows the type
     # bn0 stands before a zero-padded convolution, so it cannot fold into it.
     y = _scaled(graph, x, f"{name}.bn0", block.bn0, f"{name}.normal")
-    y = _prelu(graph, graph.convolution(y, f"{name}.conv1", block.conv1, block.bn1), f"{name}.first", block.prelu)
-    y = _squeeze_excite(graph, graph.convolution(y, f"{name}.conv2", block.conv2, block.bn2), name, block)
+    y = _prelu(
+        graph,
+        graph.convolution(y, f"{name}.conv1", block.conv1, block.bn1),
+        f"{name}.first",
+        block.prelu,
+    )
+    y = _squeeze_excite(
+        graph, graph.convolution(y, f"{name}.conv2", block.conv2, block.bn2), name, block
+    )
     if block.downsample is not None:
         x = graph.convolution(x, f"{name}.downsample", block.downsample[0], block.downsample[1])
     return _prelu(graph, graph.node("Add", [y, x], f"{name}.sum"), f"{name}.second", block.prelu)
@@ -46,17 +57,26 @@ def _block(graph: NetworkGraph, x: str, name: str, block: nn.Module) -> str:
 
 def _squeeze_excite(graph: NetworkGraph, x: str, name: str, block: Block) -> str:
     squeeze, activation, excite = block.se.fc[0], block.se.fc[1], block.se.fc[2]
-    mean = graph.node("Flatten", [graph.node("GlobalAveragePool", [x], f"{name}.mean")], f"{name}.squeezed")
+    mean = graph.node(
+        "Flatten", [graph.node("GlobalAveragePool", [x], f"{name}.mean")], f"{name}.squeezed"
+    )
     hidden = _prelu(graph, graph.linear(mean, f"{name}.se.0", squeeze), f"{name}.se", activation)
     scale = graph.node("Sigmoid", [graph.linear(hidden, f"{name}.se.2", excite)], f"{name}.scale")
-    return graph.node("Mul", [x, graph.reshape(scale, f"{name}.scale.map", [1, -1, 1, 1])], f"{name}.excited")
+    return graph.node(
+        "Mul", [x, graph.reshape(scale, f"{name}.scale.map", [1, -1, 1, 1])], f"{name}.excited"
+    )
 
 
 def _scaled(graph: NetworkGraph, x: str, name: str, norm: nn.Module, output: str) -> str:
-    gain, shift = (graph.constant(f"{name}.{i}", part.reshape(-1, 1, 1)) for i, part in enumerate(norm_scale(norm)))
+    gain, shift = (
+        graph.constant(f"{name}.{i}", part.reshape(-1, 1, 1))
+        for i, part in enumerate(norm_scale(norm))
+    )
     return graph.node("Add", [graph.node("Mul", [x, gain], f"{output}.scaled"), shift], output)
 
 
 def _prelu(graph: NetworkGraph, x: str, name: str, activation: nn.Module) -> str:
     assert isinstance(activation, nn.PReLU)  # noqa: S101  narrows the type
-    return graph.node("PRelu", [x, graph.constant(f"{name}.slope", array(activation.weight))], f"{name}.act")
+    return graph.node(
+        "PRelu", [x, graph.constant(f"{name}.slope", array(activation.weight))], f"{name}.act"
+    )

@@ -25,20 +25,33 @@ def compare(
     external: Mapping[str, Tensor] | None = None,
     tolerance: float = TOLERANCE,
 ) -> float:
-    """Returns the largest difference over all outputs; those that exceed 1 count relative to their largest value.
+    """Return the largest difference over all outputs; those that exceed 1 count relative to their
+    largest value.
 
-    Raises ExportMismatchError above `tolerance`. `external` are the tensors that the graph's session wants handed in.
+    Raises ExportMismatchError above `tolerance`. `external` are the tensors that the graph's
+    session wants handed in.
     """
     options = ort.SessionOptions()
-    values = {name: ort.OrtValue.ortvalue_from_numpy(t.detach().numpy()) for name, t in (external or {}).items()}
+    values = {
+        name: ort.OrtValue.ortvalue_from_numpy(t.detach().numpy())
+        for name, t in (external or {}).items()
+    }
     options.add_external_initializers(list(values), list(values.values()))
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    outputs = session.run(list(expected), {name: tensor.detach().numpy() for name, tensor in inputs.items()})
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    outputs = session.run(
+        list(expected), {name: tensor.detach().numpy() for name, tensor in inputs.items()}
+    )
     pairs = zip(expected.items(), outputs, strict=True)
-    differences = {name: _difference(output, want.detach().numpy()) for (name, want), output in pairs}
+    differences = {
+        name: _difference(output, want.detach().numpy()) for (name, want), output in pairs
+    }
     worst = max(differences, key=differences.__getitem__)
     if not differences[worst] <= tolerance:
-        raise ExportMismatchError(f"{worst} differs by {differences[worst]:.2g}, more than {tolerance:.2g}")
+        raise ExportMismatchError(
+            f"{worst} differs by {differences[worst]:.2g}, more than {tolerance:.2g}"
+        )
     return differences[worst]
 
 

@@ -1,7 +1,9 @@
-"""Reads the weights of dlib's face recognition ResNet from its serialised form (dlib/serialize.h, dlib/dnn/layers.h).
+"""Reads the weights of dlib's face recognition ResNet from its serialised form (dlib/serialize.h,
+dlib/dnn/layers.h).
 
-The file nests about 130 layers, innermost first; only convolutions, affine layers and the final linear carry numbers,
-each behind the name of its own serialisation version. The layers between are known, so they are skipped.
+The file nests about 130 layers, innermost first; only convolutions, affine layers and the final
+linear carry numbers, each behind the name of its own serialisation version. The layers between are
+known, so they are skipped.
 """
 
 from __future__ import annotations
@@ -13,8 +15,15 @@ from numpy.typing import NDArray
 
 Weights = dict[str, NDArray[np.float32]]
 
-# (name, blocks, width): levels from the image up; the first block of all but the first level halves the image.
-LEVELS = (("level4", 3, 32), ("level3", 4, 64), ("level2", 3, 128), ("level1", 3, 256), ("level0", 1, 256))
+# (name, blocks, width): levels from the image up; the first block of all but the first level halves
+# the image.
+LEVELS = (
+    ("level4", 3, 32),
+    ("level3", 4, 64),
+    ("level2", 3, 128),
+    ("level1", 3, 256),
+    ("level0", 1, 256),
+)
 
 
 class DlibFormatError(ValueError):
@@ -22,7 +31,7 @@ class DlibFormatError(ValueError):
 
 
 def read_resnet(data: bytes) -> Weights:
-    """Returns the network's weights, named as `models.networks.dlib_resnet` names them.
+    """Return the network's weights, named as `models.networks.dlib_resnet` names them.
 
     Each affine layer is folded into the convolution before it: y = gamma * (w * x + b) + beta.
     Raises DlibFormatError.
@@ -74,13 +83,17 @@ class _Reader:
         self.position = found + len(tag)
 
     def integer(self) -> int:
-        """A variable-length integer: a byte with the number of bytes (and the sign in its top bit), then those."""
+        """A variable-length integer: a byte with the number of bytes (and the sign in its top bit),
+        then those.
+        """
         size = self.data[self.position] & 0x0F
         start, self.position = self.position + 1, self.position + 1 + size
         return int.from_bytes(self.data[start : self.position], "little")
 
     def tensor(self) -> NDArray[np.float32]:
-        """The numbers of a serialised tensor, flat: format version 2, four sizes, little-endian float32."""
+        """The numbers of a serialised tensor, flat: format version 2, four sizes, little-endian
+        float32.
+        """
         if self.integer() != 2:
             raise DlibFormatError("a tensor of an unknown format version")
         count = int(np.prod([self.integer() for _ in range(4)]))

@@ -12,9 +12,11 @@ MEAN_RGB = (122.782, 117.001, 104.298)  # of 255; dlib divides by 256 afterwards
 
 
 def convert(data: bytes) -> onnx.ModelProto:
-    """Returns the network of a dlib .dat file: "image" RGB float32 [n, 3, 150, 150] in 0..1 -> "embedding" [n, 128].
+    """Return the network of a dlib .dat file: "image" RGB float32 [n, 3, 150, 150] in 0..1 ->
+    "embedding" [n, 128].
 
-    Initializers keep the names of `read_resnet`, so that torch can load them back. Raises DlibFormatError.
+    Initializers keep the names of `read_resnet`, so that torch can load them back. Raises
+    DlibFormatError.
     """
     graph, weights = GraphBuilder(), read_resnet(data)
     for name, value in weights.items():
@@ -32,7 +34,8 @@ def convert(data: bytes) -> onnx.ModelProto:
 
 
 def _levels(graph: GraphBuilder, x: str, weights: Weights) -> str:
-    # Pooling takes sides of 35, 17, 8, 4 to 17, 8, 4, 2; the strided convolution leaves 17, 8, 3, 1.
+    # Pooling takes sides of 35, 17, 8, 4 to 17, 8, 4, 2; the strided convolution leaves 17, 8, 3,
+    # 1.
     for name, blocks, channels in LEVELS:
         for index in range(blocks):
             block = f"{name}.{index}"
@@ -43,7 +46,15 @@ def _levels(graph: GraphBuilder, x: str, weights: Weights) -> str:
     return x
 
 
-def _block(graph: GraphBuilder, x: str, name: str, *, halve: bool, missing_channels: int, missing_pixels: int) -> str:
+def _block(
+    graph: GraphBuilder,
+    x: str,
+    name: str,
+    *,
+    halve: bool,
+    missing_channels: int,
+    missing_pixels: int,
+) -> str:
     window = {"strides": [2, 2]} if halve else {"pads": [1, 1, 1, 1]}
     y = _relu(graph, _convolution(graph, x, f"{name}.conv1", **window))
     y = _convolution(graph, y, f"{name}.conv2", pads=[1, 1, 1, 1])

@@ -1,4 +1,7 @@
-"""Writes the IDN as one shared ONNX graph; each identity's 18 tensors are handed in when its session is opened."""
+"""Writes the IDN as one shared ONNX graph.
+
+Each identity's 18 tensors are handed in when its session is opened.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ BLOCK = 8  # channels that ONNX Runtime's CPU kernels take at a time
 
 
 def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
-    """Returns the graph: "target" (and "texture" where the network takes one) -> "face" and "mask".
+    """Return the graph: "target" (and "texture" where the network takes one) -> "face" and "mask".
 
-    Images are RGB float32 [1, 3, size, size] in 0..1, the mask [1, 1, size, size] in 0..1.
-    The 18 specialised tensors are external initializers named and shaped as `specialised_shapes` says.
+    Images are RGB float32 [1, 3, size, size] in 0..1, the mask [1, 1, size, size] in 0..1. The 18
+    specialised tensors are external initializers named and shaped as `specialised_shapes` says.
     """
     graph, images = NetworkGraph(), ["target"]
     channels = network.layers[0].channels_in
@@ -31,12 +34,17 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
         _paper_head(graph, features, _sequence(network.final))
     _mask_head(graph, deepest, network.mask)
     shape = (1, 3, size, size)
-    return graph.build("idn", dict.fromkeys(images, shape), {"face": shape, "mask": (1, 1, size, size)})
+    return graph.build(
+        "idn", dict.fromkeys(images, shape), {"face": shape, "mask": (1, 1, size, size)}
+    )
 
 
 def _body(graph: NetworkGraph, images: list[str], layers: tuple[BodyLayer, ...]) -> tuple[str, str]:
     x = _first_layer(graph, images, layers[0])
-    skips, deepest = [x], ""  # the last encoder output, enlarged: decoder and mask head both begin there
+    skips, deepest = (
+        [x],
+        "",
+    )  # the last encoder output, enlarged: decoder and mask head both begin there
     for layer in layers[1:5]:
         x = _specialised(graph, x, layer)
         skips.append(x)
@@ -49,23 +57,32 @@ def _body(graph: NetworkGraph, images: list[str], layers: tuple[BodyLayer, ...])
 
 
 def _first_layer(graph: NetworkGraph, images: list[str], layer: BodyLayer) -> str:
-    """The first layer on images in 0..1, without normalising them: kernel * (2 x - 1) = 2 kernel * x - sum(kernel).
+    """The first layer on images in 0..1, without normalising them: kernel * (2 x - 1) = 2 kernel *
+    x - sum(kernel).
 
-    Zero padding after normalising is padding with a half before it. Empty channels fill up the eight that ONNX
-    Runtime's blocked kernels work on; with three or six it falls back to slower ones.
+    Zero padding after normalising is padding with a half before it. Empty channels fill up the
+    eight that ONNX Runtime's blocked kernels work on; with three or six it falls back to slower
+    ones.
     """
     empty = BLOCK - layer.channels_in
     joined = graph.node("Concat", images, "first.images", axis=1) if len(images) > 1 else images[0]
     border = graph.constant("first.border", np.array([0, 0, 1, 1, 0, empty, 1, 1], np.int64))
-    framed = graph.node("Pad", [joined, border, graph.constant("first.grey", np.float32(0.5))], "first.framed")
-    # What follows depends on the identity's weights alone, so it is folded once, when its session is opened.
+    framed = graph.node(
+        "Pad", [joined, border, graph.constant("first.grey", np.float32(0.5))], "first.framed"
+    )
+    # What follows depends on the identity's weights alone, so it is folded once, when its session
+    # is opened.
     kernel = _filled(graph, f"{layer.name}.depthwise", 0, (empty, 1, layer.kernel, layer.kernel))
     doubled = graph.node("Mul", [kernel, graph.constant("two", np.float32(2))], "first.kernel")
     axes = graph.constant("first.axes", np.array([1, 2, 3], np.int64))
-    shift = graph.node("Neg", [graph.node("ReduceSum", [kernel, axes], "first.sum", keepdims=0)], "first.shift")
+    shift = graph.node(
+        "Neg", [graph.node("ReduceSum", [kernel, axes], "first.sum", keepdims=0)], "first.shift"
+    )
     pointwise = _filled(graph, f"{layer.name}.pointwise", 1, (layer.channels_out, empty, 1, 1))
     strides = [layer.stride] * 2
-    x = graph.node("Conv", [framed, doubled, shift], "first.depthwise", strides=strides, group=BLOCK)
+    x = graph.node(
+        "Conv", [framed, doubled, shift], "first.depthwise", strides=strides, group=BLOCK
+    )
     return graph.leaky_relu(graph.node("Conv", [x, pointwise], "first.pointwise"))
 
 
@@ -77,7 +94,14 @@ def _filled(graph: NetworkGraph, weight: str, axis: int, empty: tuple[int, ...])
 def _specialised(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
     depthwise, pointwise = f"{layer.name}.depthwise", f"{layer.name}.pointwise"
     strides, pads = [layer.stride] * 2, [1] * 4
-    x = graph.node("Conv", [x, depthwise], f"{depthwise}.out", strides=strides, pads=pads, group=layer.channels_in)
+    x = graph.node(
+        "Conv",
+        [x, depthwise],
+        f"{depthwise}.out",
+        strides=strides,
+        pads=pads,
+        group=layer.channels_in,
+    )
     return graph.leaky_relu(graph.node("Conv", [x, pointwise], f"{pointwise}.out"))
 
 
@@ -87,14 +111,20 @@ def _blend_head(graph: NetworkGraph, features: str, head: BlendHead, size: int) 
     residual = graph.node("Tanh", [graph.slice(maps, 1, 4)], "blend.residual")
     difference = graph.node("Sub", ["texture", "target"], "blend.difference")
     shown = graph.node("Mul", [weight, difference], "blend.shown")
-    blended = graph.node("Add", [graph.node("Add", ["target", shown], "blend.texture"), residual], "blend.face")
+    blended = graph.node(
+        "Add", [graph.node("Add", ["target", shown], "blend.texture"), residual], "blend.face"
+    )
     graph.node(
-        "Clip", [blended, graph.constant("black", np.float32(0)), graph.constant("white", np.float32(1))], "face"
+        "Clip",
+        [blended, graph.constant("black", np.float32(0)), graph.constant("white", np.float32(1))],
+        "face",
     )
 
 
 def _pixel_shuffle(graph: NetworkGraph, x: str, half: int) -> str:
-    """[1, 16, half, half] -> [1, 4, size, size]: two simple transposes cost less than ONNX Runtime's DepthToSpace."""
+    """[1, 16, half, half] -> [1, 4, size, size]: two simple transposes cost less than ONNX
+    Runtime's DepthToSpace.
+    """
     x = graph.reshape(x, "maps.columns", [1, 4, 2, 2, half * half])
     x = graph.node("Transpose", [x], "maps.interleaved", perm=[0, 1, 2, 4, 3])
     x = graph.reshape(x, "maps.rows", [1, 4, 2, half, 2 * half])
@@ -103,7 +133,8 @@ def _pixel_shuffle(graph: NetworkGraph, x: str, half: int) -> str:
 
 
 def _paper_head(graph: NetworkGraph, features: str, final: nn.Sequential) -> None:
-    # A 1x1 convolution and a norm commute with interpolation, whose weights sum to one: 8 channels grow instead of 32.
+    # A 1x1 convolution and a norm commute with interpolation, whose weights sum to one: 8 channels
+    # grow instead of 32.
     x = graph.convolution(features, "final.1", final[1], final[2])
     x = graph.leaky_relu(_upsample(graph, x))
     x = graph.leaky_relu(graph.convolution(x, "final.4", final[4], final[5]))

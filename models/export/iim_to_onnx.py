@@ -1,4 +1,6 @@
-"""Writes the identity injection modules as ONNX graphs: one identity in, its 18 specialised tensors out, by name."""
+"""Writes the identity injection modules as ONNX graphs: one identity in, its 18 specialised tensors
+out, by name.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,24 @@ from models.networks.iim import Conditioner, EmittingBlock, Modulation, OpenIIM
 
 
 def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
-    """Returns the graph of the open pack's IIM: "embedding" float32 [1, D], centred, L2 norm 1 -> 18 tensors.
+    """Return the graph of the open pack's IIM: "embedding" float32 [1, D], centred, L2 norm 1 ->
+    18 tensors.
 
     Weights are stored as float16, so that they can be committed.
     """
     graph = NetworkGraph(half=True)
     scaled = graph.node(
-        "Mul", ["embedding", graph.constant("scale", np.float32(identity_scale(network.dimension)))], "scaled"
+        "Mul",
+        ["embedding", graph.constant("scale", np.float32(identity_scale(network.dimension)))],
+        "scaled",
     )
     hidden = scaled
     for index in (0, 2):
         hidden = graph.leaky_relu(graph.linear(hidden, f"trunk.{index}", network.trunk[index]))
     styles = graph.linear(hidden, "style", network.style)
-    residual = graph.linear(graph.linear(hidden, "down", network.down), "kernel_residual", network.kernel_residual)
+    residual = graph.linear(
+        graph.linear(hidden, "down", network.down), "kernel_residual", network.kernel_residual
+    )
     base = graph.weight("kernel_base", array(network.kernel_base))
     kernels = graph.node("Add", [residual, base], "kernels")
     style = kernel = 0
@@ -36,15 +43,25 @@ def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
         weight = graph.weight(f"{layer.name}.base", array(pointwise))
         _modulate(graph, layer, weight, factors, network.EPSILON)
         style, kernel = style + layer.channels_in, kernel + layer.depthwise_numbers
-    return graph.build("iim", {"embedding": (1, network.dimension)}, specialised_shapes(network.layers[0].channels_in))
+    return graph.build(
+        "iim",
+        {"embedding": (1, network.dimension)},
+        specialised_shapes(network.layers[0].channels_in),
+    )
 
 
 def export_conditioner(network: Conditioner) -> onnx.ModelProto:
-    """Returns the graph of the released IIM: "feature_map" [1, 512, 7, 7] and "embedding" [1, 512] -> 18 tensors."""
+    """Return the graph of the released IIM: "feature_map" [1, 512, 7, 7] and "embedding" [1, 512]
+    -> 18 tensors.
+    """
     graph, predictor = NetworkGraph(), network.predictor
-    seed = graph.leaky_relu(graph.convolution("feature_map", "first", predictor.first, predictor.norm))
+    seed = graph.leaky_relu(
+        graph.convolution("feature_map", "first", predictor.first, predictor.norm)
+    )
     decoder_norm = predictor.decoder_norm
-    decoder_seed = graph.leaky_relu(graph.convolution(seed, "first_decoder", predictor.first_decoder, decoder_norm))
+    decoder_seed = graph.leaky_relu(
+        graph.convolution(seed, "first_decoder", predictor.first_decoder, decoder_norm)
+    )
     kernels = _emitted(graph, seed, "encoder", predictor.encoder)[::-1]
     kernels += _emitted(graph, decoder_seed, "decoder", predictor.decoder)
     modulations = [*network.EncoderModulation, *network.DecoderModulation]
@@ -68,12 +85,20 @@ def _emitted(graph: NetworkGraph, x: str, name: str, chain: nn.ModuleList) -> li
     return kernels
 
 
-def _modulate(graph: NetworkGraph, layer: BodyLayer, weight: str, factors: str, epsilon: float) -> None:
+def _modulate(
+    graph: NetworkGraph, layer: BodyLayer, weight: str, factors: str, epsilon: float
+) -> None:
     """Scales the inputs of `weight` [out, in] by 1 + factors [1, in] and its rows to length one."""
     prefix = f"{layer.name}.modulation"
-    plus_one = graph.node("Add", [factors, graph.constant("one", np.float32(1))], f"{prefix}.factors")
+    plus_one = graph.node(
+        "Add", [factors, graph.constant("one", np.float32(1))], f"{prefix}.factors"
+    )
     scaled = graph.node("Mul", [weight, plus_one], f"{prefix}.scaled")
     squares = graph.node("ReduceSumSquare", [scaled], f"{prefix}.squares", axes=[1], keepdims=1)
-    positive = graph.node("Add", [squares, graph.constant("epsilon", np.float32(epsilon))], f"{prefix}.positive")
-    rows = graph.node("Div", [scaled, graph.node("Sqrt", [positive], f"{prefix}.length")], f"{prefix}.rows")
+    positive = graph.node(
+        "Add", [squares, graph.constant("epsilon", np.float32(epsilon))], f"{prefix}.positive"
+    )
+    rows = graph.node(
+        "Div", [scaled, graph.node("Sqrt", [positive], f"{prefix}.length")], f"{prefix}.rows"
+    )
     graph.reshape(rows, f"{layer.name}.pointwise", [layer.channels_out, layer.channels_in, 1, 1])

@@ -11,7 +11,10 @@ from models.networks.idn import SLOPE
 
 
 class NetworkGraph(GraphBuilder):
-    """A graph builder that takes its weights from torch layers in eval mode; batch norms fold into what they follow."""
+    """A graph builder that takes its weights from torch layers in eval mode.
+
+    Batch norms fold into what they follow.
+    """
 
     def __init__(self, *, half: bool = False) -> None:
         super().__init__()
@@ -30,7 +33,9 @@ class NetworkGraph(GraphBuilder):
             weight, bias = weight * gain[:, None, None, None], bias * gain + shift
         inputs = [x, self.weight(f"{name}.weight", weight), self.weight(f"{name}.bias", bias)]
         pads = [int(side) for side in conv.padding] * 2
-        return self.node("Conv", inputs, f"{name}.out", strides=list(conv.stride), pads=pads, group=conv.groups)
+        return self.node(
+            "Conv", inputs, f"{name}.out", strides=list(conv.stride), pads=pads, group=conv.groups
+        )
 
     def linear(self, x: str, name: str, linear: nn.Module) -> str:
         assert isinstance(linear, nn.Linear)  # noqa: S101  narrows the type
@@ -43,12 +48,18 @@ class NetworkGraph(GraphBuilder):
         return self.node("LeakyRelu", [x], f"{x}.act", alpha=SLOPE)
 
     def reshape(self, x: str, name: str, shape: list[int]) -> str:
-        return self.node("Reshape", [x, self.constant(f"{name}.shape", np.array(shape, np.int64))], name)
+        return self.node(
+            "Reshape", [x, self.constant(f"{name}.shape", np.array(shape, np.int64))], name
+        )
 
     def slice(self, x: str, start: int, end: int) -> str:
         """Channels or columns `start` to `end`: axis 1."""
         bounds = [self.constant(f"position.{n}", np.array([n], np.int64)) for n in (start, end)]
-        return self.node("Slice", [x, *bounds, self.constant("axis.1", np.array([1], np.int64))], f"{x}.{start}to{end}")
+        return self.node(
+            "Slice",
+            [x, *bounds, self.constant("axis.1", np.array([1], np.int64))],
+            f"{x}.{start}to{end}",
+        )
 
 
 def array(tensor: Tensor) -> NDArray[np.float32]:
@@ -57,7 +68,7 @@ def array(tensor: Tensor) -> NDArray[np.float32]:
 
 
 def norm_scale(norm: nn.Module) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns gain and shift per channel of a batch norm in eval mode: y = gain * x + shift."""
+    """Return gain and shift per channel of a batch norm in eval mode: y = gain * x + shift."""
     assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)  # noqa: S101  narrows the type
     assert norm.running_var is not None and norm.running_mean is not None  # noqa: S101, PT018  kept by default
     gain = array(norm.weight) / np.sqrt(array(norm.running_var) + np.float32(norm.eps))

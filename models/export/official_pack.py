@@ -1,4 +1,6 @@
-"""Makes the official pack from the checkpoints that a user brings (method.md 8): checked, converted, compared."""
+"""Makes the official pack from the checkpoints that a user brings (method.md 8): checked,
+converted, compared.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +31,24 @@ ENCODER_TOLERANCE = 1e-4  # a hundred layers of float32 sums in another order
 Report = Callable[[str], None]
 
 
-def import_official(source: Path, root: Path, *, manifest: str | None = None, report: Report = print) -> Pack:
-    """Install the official pack below `root` from `source`: checkpoints.tar, or the folder it unpacks to.
+def import_official(
+    source: Path, root: Path, *, manifest: str | None = None, report: Report = print
+) -> Pack:
+    """Install the official pack below `root` from `source`: checkpoints.tar, or the folder it
+    unpacks to.
 
-    Detector and face mesh are those of the open pack, which must be installed. `manifest` (default: official.toml)
-    states the size and SHA-256 of the checkpoints. Raises `PackError`, or ExportMismatchError.
+    Detector and face mesh are those of the open pack, which must be installed. `manifest` (default:
+    official.toml) states the size and SHA-256 of the checkpoints. Raises `PackError`, or
+    ExportMismatchError.
     """
     text = manifest_text("official") if manifest is None else manifest
     parsed = Manifest.parse(text)
     open_pack = load_pack("open", root)
     report(parsed.notice)
     with new_installation(text, root) as folder:
-        for role, graph in _graphs(source, {archive.name: archive for archive in parsed.archives}, report).items():
+        for role, graph in _graphs(
+            source, {archive.name: archive for archive in parsed.archives}, report
+        ).items():
             onnx.save(graph, folder / f"{role}.onnx")
         for file in parsed.files:
             if not (folder / file.file).exists():
@@ -50,7 +58,9 @@ def import_official(source: Path, root: Path, *, manifest: str | None = None, re
     return pack
 
 
-def _graphs(source: Path, archives: dict[str, Archive], report: Report) -> dict[str, onnx.ModelProto]:
+def _graphs(
+    source: Path, archives: dict[str, Archive], report: Report
+) -> dict[str, onnx.ModelProto]:
     report(f"reading {archives['conditioner'].file}")
     conditioner, idn = conditioner_and_idn(_checkpoint(source, archives["conditioner"]))
     graphs = {"iim": export_conditioner(conditioner), "idn": export_idn(idn)}
@@ -63,7 +73,9 @@ def _graphs(source: Path, archives: dict[str, Archive], report: Report) -> dict[
 
 
 def conditioner_and_idn(arrays: Arrays) -> tuple[Conditioner, IDN]:
-    """Return both networks of MobileFaceSwap_224.pdparams, which holds the IDN's shared heads too."""
+    """Return both networks of MobileFaceSwap_224.pdparams, which holds the IDN's shared heads
+    too.
+    """
     conditioner, idn = Conditioner().eval(), IDN(3, "paper").eval()
     _require_all(arrays, load_into(conditioner, arrays) | load_into(idn, arrays))
     return conditioner, idn
@@ -79,7 +91,9 @@ def arcface_of(arrays: Arrays) -> ArcFace:
 def _require_all(arrays: Arrays, used: set[str]) -> None:
     extra = sorted(set(arrays) - used)
     if extra:
-        raise CheckpointError(f"the checkpoint holds {len(extra)} tensors that belong nowhere, {extra[0]} among them")
+        raise CheckpointError(
+            f"the checkpoint holds {len(extra)} tensors that belong nowhere, {extra[0]} among them"
+        )
 
 
 def _checkpoint(source: Path, archive: Archive) -> Arrays:
@@ -98,7 +112,11 @@ def _from_tar(source: Path, archive: Archive) -> bytes:
     try:
         with tarfile.open(source) as tar:
             for member in tar:
-                if member.isfile() and Path(member.name).name == archive.file and member.size == archive.bytes:
+                if (
+                    member.isfile()
+                    and Path(member.name).name == archive.file
+                    and member.size == archive.bytes
+                ):
                     stream = tar.extractfile(member)
                     return stream.read() if stream else b""
     except tarfile.TarError as error:
@@ -107,7 +125,9 @@ def _from_tar(source: Path, archive: Archive) -> bytes:
 
 
 @torch.no_grad()
-def _compare(arcface: ArcFace, conditioner: Conditioner, idn: IDN, graphs: dict[str, onnx.ModelProto]) -> None:
+def _compare(
+    arcface: ArcFace, conditioner: Conditioner, idn: IDN, graphs: dict[str, onnx.ModelProto]
+) -> None:
     random = torch.Generator().manual_seed(0)
     crop = torch.rand(1, 3, SIZE, SIZE, generator=random)
     feature_map, embedding = arcface(crop)

@@ -23,11 +23,18 @@ PACKS = Path(__file__).parents[1] / "packs"
 
 
 def write_open_pack(
-    idn: IDN, iim: OpenIIM, embedding_mean: NDArray[np.float32], *, size: int = 224, packs: Path = PACKS
+    idn: IDN,
+    iim: OpenIIM,
+    embedding_mean: NDArray[np.float32],
+    *,
+    size: int = 224,
+    packs: Path = PACKS,
 ) -> None:
-    """Writes iim.onnx, idn.onnx and embedding_mean.npy into `packs`/open and their facts into `packs`/open.toml.
+    """Writes iim.onnx, idn.onnx and embedding_mean.npy into `packs`/open and their facts into
+    `packs`/open.toml.
 
-    The IIM is rounded to float16 first; both graphs must then agree with torch. Raises ExportMismatchError.
+    The IIM is rounded to float16 first; both graphs must then agree with torch. Raises
+    ExportMismatchError.
     """
     folder = packs / "open"
     idn, iim = idn.eval(), _rounded(iim)
@@ -44,7 +51,10 @@ def write_open_pack(
 def check_open_graphs(
     idn: IDN, iim: OpenIIM, idn_graph: onnx.ModelProto, iim_graph: onnx.ModelProto, size: int
 ) -> None:
-    """Compares both graphs with torch on one made-up identity and picture. Raises ExportMismatchError."""
+    """Compares both graphs with torch on one made-up identity and picture.
+
+    Raises ExportMismatchError.
+    """
     random = torch.Generator().manual_seed(0)
     embedding = F.normalize(torch.randn(1, iim.dimension, generator=random))
     weights = one_identity(iim(embedding), 0)
@@ -56,8 +66,14 @@ def check_open_graphs(
 
 
 def pin(manifest: Path, folder: Path, *, size: int, head: str) -> None:
-    """Writes the SHA-256 of every committed file, the crop size and the head into a manifest, comments kept."""
-    text = re.sub(r'(\[swapper\][^\[]*?size = )\d+(\nhead = )"\w+"', rf'\g<1>{size}\g<2>"{head}"', manifest.read_text())
+    """Writes the SHA-256 of every committed file, the crop size and the head into a manifest,
+    comments kept.
+    """
+    text = re.sub(
+        r'(\[swapper\][^\[]*?size = )\d+(\nhead = )"\w+"',
+        rf'\g<1>{size}\g<2>"{head}"',
+        manifest.read_text(),
+    )
     for path in sorted(folder.iterdir()):
         entry = re.compile(rf'(file = "{re.escape(path.name)}"[^\[]*?sha256 = )"\w*"')
         text = entry.sub(rf'\g<1>"{hashlib.sha256(path.read_bytes()).hexdigest()}"', text)

@@ -1,4 +1,6 @@
-"""Reads Paddle checkpoints without trusting them, and names and lays out their weights as torch does."""
+"""Reads Paddle checkpoints without trusting them, and names and lays out their weights as torch
+does.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,12 @@ from models.packs.errors import CheckpointError
 
 Arrays = dict[str, NDArray[np.float32]]
 
-PARAMETER_NAMES = "StructuredToParameterName@@"  # a table of names that newer Paddle files carry along
+PARAMETER_NAMES = (
+    "StructuredToParameterName@@"  # a table of names that newer Paddle files carry along
+)
 
-# What a pickled dictionary of arrays needs, and nothing that could do more than make one; numpy 1 wrote `numpy.core`.
+# What a pickled dictionary of arrays needs, and nothing that could do more than make one; numpy 1
+# wrote `numpy.core`.
 ALLOWED = {
     ("collections", "OrderedDict"): ("collections", "OrderedDict"),
     ("numpy", "ndarray"): ("numpy", "ndarray"),
@@ -30,10 +35,11 @@ ALLOWED = {
 
 
 def read_checkpoint(data: bytes, *, size: int, sha256: str) -> Arrays:
-    """Returns name -> float32 array of a checkpoint whose size and SHA-256 are known.
+    """Return name -> float32 array of a checkpoint whose size and SHA-256 are known.
 
-    Takes the three forms that Paddle has written: name -> array, the same with a table of parameter names, and
-    name -> (name, array). Raises CheckpointError before anything is unpickled when size or hash differ.
+    Takes the three forms that Paddle has written: name -> array, the same with a table of parameter
+    names, and name -> (name, array). Raises CheckpointError before anything is unpickled when size
+    or hash differ.
     """
     if len(data) != size:
         raise CheckpointError(f"the checkpoint has {len(data):,} bytes instead of {size:,}")
@@ -41,11 +47,23 @@ def read_checkpoint(data: bytes, *, size: int, sha256: str) -> Arrays:
         raise CheckpointError("the checkpoint is not the released file: its SHA-256 differs")
     try:
         loaded = _ArrayUnpickler(io.BytesIO(data)).load()
-    except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        KeyError,
+    ) as error:
         raise CheckpointError(f"the checkpoint cannot be read: {error}") from error
     if not isinstance(loaded, dict):
         raise CheckpointError("the checkpoint is not a dictionary of arrays")
-    return {str(name): _array(str(name), value) for name, value in loaded.items() if name != PARAMETER_NAMES}
+    return {
+        str(name): _array(str(name), value)
+        for name, value in loaded.items()
+        if name != PARAMETER_NAMES
+    }
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -66,8 +84,8 @@ def _array(name: str, value: object) -> NDArray[np.float32]:
 def load_into(network: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> set[str]:
     """Fills a network from Paddle's arrays and returns the names it used.
 
-    Paddle stores linear weights [in, out], calls running statistics `_mean` and `_variance` and a PReLU's slope
-    `_weight`. Raises CheckpointError when a name is missing or a shape differs.
+    Paddle stores linear weights [in, out], calls running statistics `_mean` and `_variance` and a
+    PReLU's slope `_weight`. Raises CheckpointError when a name is missing or a shape differs.
     """
     state, used = {}, set()
     for ours, theirs, transpose in _correspondence(network):
@@ -76,7 +94,9 @@ def load_into(network: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> 
         array = arrays[theirs].T if transpose else arrays[theirs]
         expected = tuple(network.state_dict()[ours].shape)
         if array.shape != expected:
-            raise CheckpointError(f"{theirs} has shape {list(array.shape)} instead of {list(expected)}")
+            raise CheckpointError(
+                f"{theirs} has shape {list(array.shape)} instead of {list(expected)}"
+            )
         state[ours] = torch.from_numpy(np.ascontiguousarray(array))
         used.add(theirs)
     network.load_state_dict(state | _counters(network))
@@ -84,15 +104,28 @@ def load_into(network: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> 
 
 
 def _correspondence(network: nn.Module) -> Iterator[tuple[str, str, bool]]:
-    """Yields our name, Paddle's name and whether the array is to be transposed, for every tensor of the network."""
+    """Yields our name, Paddle's name and whether the array is to be transposed, for every tensor of
+    the network.
+    """
     for prefix, module in network.named_modules():
         dot = f"{prefix}." if prefix else ""
-        for name, _ in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+        for name, _ in [
+            *module.named_parameters(recurse=False),
+            *module.named_buffers(recurse=False),
+        ]:
             if f"{dot}{name}" in network.state_dict() and name != "num_batches_tracked":
                 theirs = {"running_mean": "_mean", "running_var": "_variance"}.get(name, name)
                 theirs = "_weight" if isinstance(module, nn.PReLU) else theirs
-                yield f"{dot}{name}", f"{dot}{theirs}", isinstance(module, nn.Linear) and name == "weight"
+                yield (
+                    f"{dot}{name}",
+                    f"{dot}{theirs}",
+                    isinstance(module, nn.Linear) and name == "weight",
+                )
 
 
 def _counters(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
+    return {
+        name: value
+        for name, value in network.state_dict().items()
+        if name.endswith("num_batches_tracked")
+    }

@@ -1,6 +1,7 @@
 """Reads the parts of a TensorFlow Lite flatbuffer that a converter needs.
 
-Field numbers follow tensorflow/lite/schema/schema.fbs; a table's vtable makes absent fields mean their defaults.
+Field numbers follow tensorflow/lite/schema/schema.fbs; a table's vtable makes absent fields mean
+their defaults.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ class Table:
 
     def table(self, field: int) -> Table | None:
         offset = self._offset(field)
-        return Table(self._table.Bytes, self._table.Indirect(self._table.Pos + offset)) if offset else None
+        return (
+            Table(self._table.Bytes, self._table.Indirect(self._table.Pos + offset))
+            if offset
+            else None
+        )
 
     def tables(self, field: int) -> Iterator[Table]:
         offset = self._offset(field)
@@ -68,7 +73,9 @@ class Table:
         offset = self._offset(field)
         if not offset:
             return np.zeros(0, dtype)
-        return np.frombuffer(self._table.Bytes, dtype, self._table.VectorLen(offset), self._table.Vector(offset))
+        return np.frombuffer(
+            self._table.Bytes, dtype, self._table.VectorLen(offset), self._table.Vector(offset)
+        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,9 @@ class Operator:
 
 
 class TfliteModel:
-    """The first subgraph of a .tflite file: tensors, operators in execution order, inputs and outputs."""
+    """The first subgraph of a .tflite file: tensors, operators in execution order, inputs and
+    outputs.
+    """
 
     def __init__(self, data: bytes) -> None:
         root = Table.root(data)
@@ -127,15 +136,20 @@ class TfliteModel:
         return Tensor(table.text(3), shape, constant)
 
 
-def _densify(values: NDArray[np.generic], shape: tuple[int, ...], sparsity: Table) -> NDArray[np.generic]:
-    """Expands a constant stored as nested dense and compressed-row dimensions (schema.fbs, SparsityParameters)."""
+def _densify(
+    values: NDArray[np.generic], shape: tuple[int, ...], sparsity: Table
+) -> NDArray[np.generic]:
+    """Expands a constant stored as nested dense and compressed-row dimensions (schema.fbs,
+    SparsityParameters).
+    """
     blocks, levels = sparsity.array(1), list(sparsity.tables(2))
     walk = np.zeros((1, 0), int)  # one row per stored value so far, one column per level
     for level in levels:
         walk = _descend(walk, level)
     coordinates = np.zeros((len(walk), len(shape)), int)
     for column, dimension in enumerate(sparsity.array(0)):
-        # A dimension past the last is a block inside an earlier one, and counts in units of its own size.
+        # A dimension past the last is a block inside an earlier one, and counts in units of its own
+        # size.
         axis = int(dimension) if dimension < len(shape) else int(blocks[dimension - len(shape)])
         coordinates[:, axis] = coordinates[:, axis] * levels[column].integer(1) + walk[:, column]
     dense = np.zeros(shape, values.dtype)

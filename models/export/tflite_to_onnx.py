@@ -1,7 +1,8 @@
 """Converts the float TensorFlow Lite face models of the open pack to ONNX.
 
-Inside the ONNX graph every four-dimensional tensor is NCHW. The graph takes RGB float32 1x3xHxW in 0..1 (a scale and an
-offset in the graph make the range that the tflite network wants) and returns the file's own outputs, unchanged.
+Inside the ONNX graph every four-dimensional tensor is NCHW. The graph takes RGB float32 1x3xHxW in
+0..1 (a scale and an offset in the graph make the range that the tflite network wants) and returns
+the file's own outputs, unchanged.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ class UnsupportedOperatorError(ValueError):
     """The file holds an operator that none of the open pack's models uses."""
 
 
-def convert(data: bytes, outputs: Sequence[str], *, scale: float = 1.0, offset: float = 0.0) -> onnx.ModelProto:
-    """Returns the ONNX form of a .tflite file with one image input, "image".
+def convert(
+    data: bytes, outputs: Sequence[str], *, scale: float = 1.0, offset: float = 0.0
+) -> onnx.ModelProto:
+    """Return the ONNX form of a .tflite file with one image input, "image".
 
     `outputs` names the graph outputs in the file's order; the network sees image * scale + offset.
     Raises UnsupportedOperatorError.
@@ -41,9 +44,17 @@ class _Conversion:
         self.graph = GraphBuilder()
         self.model = model
         self.tensors = model.tensors
-        self.constants = {i: t.constant for i, t in enumerate(self.tensors) if t.constant is not None}
-        scaled = self.graph.node("Mul", ["image", self.graph.constant("scale", np.float32(scale))], "scaled")
-        self.graph.node("Add", [scaled, self.graph.constant("offset", np.float32(offset))], self.name(model.inputs[0]))
+        self.constants = {
+            i: t.constant for i, t in enumerate(self.tensors) if t.constant is not None
+        }
+        scaled = self.graph.node(
+            "Mul", ["image", self.graph.constant("scale", np.float32(scale))], "scaled"
+        )
+        self.graph.node(
+            "Add",
+            [scaled, self.graph.constant("offset", np.float32(offset))],
+            self.name(model.inputs[0]),
+        )
 
     def run(self, outputs: Sequence[str]) -> onnx.ModelProto:
         for operator in self.model.operators:
@@ -70,30 +81,45 @@ class _Conversion:
     def name(self, index: int) -> str:
         return f"t{index}"
 
-    def weight(self, index: int, permutation: Sequence[int] = (0,)) -> tuple[str, NDArray[np.float32]]:
+    def weight(
+        self, index: int, permutation: Sequence[int] = (0,)
+    ) -> tuple[str, NDArray[np.float32]]:
         """Puts a constant into the graph as float32 with its axes permuted."""
         value = self.constants[index].astype(np.float32).transpose(permutation)
         return self.graph.constant(self.name(index), value), value
 
-    def activated(self, kind: str, inputs: Sequence[str], index: int, fused: int, **attributes: Attribute) -> None:
+    def activated(
+        self, kind: str, inputs: Sequence[str], index: int, fused: int, **attributes: Attribute
+    ) -> None:
         """Adds a node whose result passes through the operator's fused activation."""
         output = self.name(index)
-        linear = self.graph.node(kind, inputs, f"{output}.linear" if fused else output, **attributes)
+        linear = self.graph.node(
+            kind, inputs, f"{output}.linear" if fused else output, **attributes
+        )
         if fused == FUSED_RELU:
             self.graph.node("Relu", [linear], output)
         elif fused == FUSED_RELU6:
-            bounds = [self.graph.constant("zero", np.float32(0)), self.graph.constant("six", np.float32(6))]
+            bounds = [
+                self.graph.constant("zero", np.float32(0)),
+                self.graph.constant("six", np.float32(6)),
+            ]
             self.graph.node("Clip", [linear, *bounds], output)
         elif fused:
             raise UnsupportedOperatorError(f"tflite activation {fused} is not supported")
 
     def window(self, operator: Operator, kernel: tuple[int, int]) -> dict[str, Attribute]:
-        """Kernel, strides and explicit pads of a sliding window; tflite's SAME puts the odd pixel at the end."""
+        """Kernel, strides and explicit pads of a sliding window.
+
+        Tflite's SAME puts the odd pixel at the end.
+        """
         strides = (operator.option(2), operator.option(1))
         if operator.option(0, width=1) != SAME:
             return {"kernel_shape": kernel, "strides": strides}
         sizes = self.tensors[operator.inputs[0]].shape[1:3]
-        pads = [max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(sizes, strides, kernel, strict=True)]
+        pads = [
+            max((-(-n // s) - 1) * s + k - n, 0)
+            for n, s, k in zip(sizes, strides, kernel, strict=True)
+        ]
         starts = [pad // 2 for pad in pads]
         ends = [pad - start for pad, start in zip(pads, starts, strict=True)]
         return {"kernel_shape": kernel, "strides": strides, "pads": starts + ends}
@@ -113,7 +139,9 @@ def _convolution(conversion: _Conversion, operator: Operator) -> None:
 def _max_pool(conversion: _Conversion, operator: Operator) -> None:
     window = conversion.window(operator, (operator.option(4), operator.option(3)))
     fused = operator.option(5, width=1)
-    conversion.activated("MaxPool", [conversion.name(operator.inputs[0])], operator.outputs[0], fused, **window)
+    conversion.activated(
+        "MaxPool", [conversion.name(operator.inputs[0])], operator.outputs[0], fused, **window
+    )
 
 
 def _add(conversion: _Conversion, operator: Operator) -> None:
@@ -126,31 +154,46 @@ def _concatenation(conversion: _Conversion, operator: Operator) -> None:
     axis = operator.option(0) % rank
     inputs = [conversion.name(index) for index in operator.inputs]
     fused = operator.option(1, width=1)
-    conversion.activated("Concat", inputs, operator.outputs[0], fused, axis=NCHW_AXIS[axis] if rank == 4 else axis)
+    conversion.activated(
+        "Concat", inputs, operator.outputs[0], fused, axis=NCHW_AXIS[axis] if rank == 4 else axis
+    )
 
 
 def _relu(conversion: _Conversion, operator: Operator) -> None:
-    conversion.graph.node("Relu", [conversion.name(operator.inputs[0])], conversion.name(operator.outputs[0]))
+    conversion.graph.node(
+        "Relu", [conversion.name(operator.inputs[0])], conversion.name(operator.outputs[0])
+    )
 
 
 def _prelu(conversion: _Conversion, operator: Operator) -> None:
     """PReLU as slope * x + (1 - slope) * relu(x), the products as depthwise 1x1 convolutions.
 
-    ONNX Runtime keeps those in its blocked layout; its own PRelu takes more than half of the face mesh's time.
+    ONNX Runtime keeps those in its blocked layout; its own PRelu takes more than half of the face
+    mesh's time.
     """
-    graph, x, y = conversion.graph, conversion.name(operator.inputs[0]), conversion.name(operator.outputs[0])
+    graph, x, y = (
+        conversion.graph,
+        conversion.name(operator.inputs[0]),
+        conversion.name(operator.outputs[0]),
+    )
     slope = conversion.constants[operator.inputs[1]].astype(np.float32).reshape(-1, 1, 1, 1)
     window: dict[str, Attribute] = {"group": len(slope), "kernel_shape": (1, 1)}
     positive = graph.node("Relu", [x], f"{y}.positive")
     whole = graph.node("Conv", [x, graph.constant(f"{y}.slope", slope)], f"{y}.whole", **window)
-    rest = graph.node("Conv", [positive, graph.constant(f"{y}.rest", 1 - slope)], f"{y}.above", **window)
+    rest = graph.node(
+        "Conv", [positive, graph.constant(f"{y}.rest", 1 - slope)], f"{y}.above", **window
+    )
     graph.node("Add", [whole, rest], y)
 
 
 def _pad(conversion: _Conversion, operator: Operator) -> None:
     before_and_after = conversion.constants[operator.inputs[1]][list(TO_NCHW)].T.astype(np.int64)
-    pads = conversion.graph.constant(conversion.name(operator.inputs[1]), before_and_after.reshape(-1))
-    conversion.graph.node("Pad", [conversion.name(operator.inputs[0]), pads], conversion.name(operator.outputs[0]))
+    pads = conversion.graph.constant(
+        conversion.name(operator.inputs[1]), before_and_after.reshape(-1)
+    )
+    conversion.graph.node(
+        "Pad", [conversion.name(operator.inputs[0]), pads], conversion.name(operator.outputs[0])
+    )
 
 
 def _reshape(conversion: _Conversion, operator: Operator) -> None:
@@ -159,18 +202,28 @@ def _reshape(conversion: _Conversion, operator: Operator) -> None:
         raise UnsupportedOperatorError("a reshape to four dimensions is not supported")
     flat = f"t{target}.nhwc"
     conversion.nhwc(operator.inputs[0], flat)
-    shape = conversion.graph.constant(f"t{target}.shape", np.array(conversion.tensors[target].shape, np.int64))
+    shape = conversion.graph.constant(
+        f"t{target}.shape", np.array(conversion.tensors[target].shape, np.int64)
+    )
     conversion.graph.node("Reshape", [flat, shape], conversion.name(target))
 
 
 def _resize_bilinear(conversion: _Conversion, operator: Operator) -> None:
     target = operator.outputs[0]
     _, height, width, channels = conversion.tensors[target].shape
-    sizes = conversion.graph.constant(f"t{target}.sizes", np.array([1, channels, height, width], np.int64))
+    sizes = conversion.graph.constant(
+        f"t{target}.sizes", np.array([1, channels, height, width], np.int64)
+    )
     mode = "half_pixel" if operator.option(3, width=1) else "asymmetric"
     mode = "align_corners" if operator.option(2, width=1) else mode
     inputs = [conversion.name(operator.inputs[0]), "", "", sizes]
-    conversion.graph.node("Resize", inputs, conversion.name(target), mode="linear", coordinate_transformation_mode=mode)
+    conversion.graph.node(
+        "Resize",
+        inputs,
+        conversion.name(target),
+        mode="linear",
+        coordinate_transformation_mode=mode,
+    )
 
 
 def _depth_to_space(conversion: _Conversion, operator: Operator) -> None:

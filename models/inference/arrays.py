@@ -1,7 +1,8 @@
 """The arrays that travel through inference: dtype, shape, range and colour order, said once.
 
-Images are uint8 in 0..255 wherever people or codecs see them, float32 in 0..1 only at the border of a network.
-Positions are (x, y) in pixels, y down; the centre of the first pixel is (0, 0), as in OpenCV's warps.
+Images are uint8 in 0..255 wherever people or codecs see them, float32 in 0..1 only at the border of
+a network. Positions are (x, y) in pixels, y down; the centre of the first pixel is (0, 0), as in
+OpenCV's warps.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Landmarks: TypeAlias = NDArray[np.float32]
 """float32 [468, 2]: the face mesh in pixels of the image named beside it."""
 
 FivePoints: TypeAlias = NDArray[np.float32]
-"""float32 [5, 2]: left eye, right eye, nose, left and right mouth corner, as the viewer sees them."""
+"""float32 [5, 2]: left eye, right eye, nose, left and right mouth corner, as the viewer sees
+them."""
 
 Affine: TypeAlias = NDArray[np.float64]
 """float64 [2, 3]: maps a column (x, y, 1)."""
@@ -51,4 +53,6 @@ def to_network(image: RgbImage) -> Tensor:
 
 def from_network(tensor: Tensor) -> RgbImage:
     """Return a network's float32 [1, 3, H, W] in 0..1 as an RGB image."""
-    return np.asarray(cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in tensor[0]]), np.uint8)
+    return np.asarray(
+        cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in tensor[0]]), np.uint8
+    )

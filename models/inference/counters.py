@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Counters:
     """Work since the engine was loaded; a warm swap leaves all but `swap_passes` alone.
 
-    `recognition_passes` are runs of the encoder that tell the people of a video apart; `encoder_passes` those that
-    register someone.
+    `recognition_passes` are runs of the encoder that tell the people of a video apart;
+    `encoder_passes` those that register someone.
     """
 
     encoder_passes: int = 0

@@ -13,24 +13,36 @@ import numpy as np
 from models.inference.arrays import BgrImage, Embedding
 from models.inference.counters import Counters
 from models.inference.errors import FaceNotFoundError
-from models.inference.face_detector import BlazeFace, FaceDetector, overlap
-from models.inference.face_mesh import FaceMesh, MeshedFace
-from models.inference.face_painter import FacePainter, Identity
-from models.inference.face_swapper import FaceSwapper
-from models.inference.face_texture import CanonicalFace
-from models.inference.face_tracker import MIN_MESH_SCORE, SAME_FACE, FaceTracker, TrackedFace
-from models.inference.i420 import I420Frame
+from models.inference.finding.face_detector import BlazeFace, FaceDetector, overlap
+from models.inference.finding.face_mesh import FaceMesh, MeshedFace
+from models.inference.finding.face_tracker import (
+    MIN_MESH_SCORE,
+    SAME_FACE,
+    FaceTracker,
+    TrackedFace,
+)
+from models.inference.finding.identity_encoder import IdentityEncoder, likeness
+from models.inference.finding.people import PeopleGallery
+from models.inference.finding.visibility import skip_reason
+from models.inference.frames.i420 import I420Frame
+from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode, PhotoReport, Registration, SpecialisedWeights
-from models.inference.identity_encoder import IdentityEncoder, likeness
-from models.inference.options import FaceReport, FaceSelector, FrameReport, PersonReport, SequenceReport, SwapOptions
-from models.inference.people import PeopleGallery
+from models.inference.options import (
+    FaceReport,
+    FaceSelector,
+    FrameReport,
+    PersonReport,
+    SequenceReport,
+    SwapOptions,
+)
+from models.inference.painting.face_painter import FacePainter, Identity
+from models.inference.painting.face_swapper import FaceSwapper
+from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.registration import Registrar, sit
 from models.inference.selection import Assignment, Candidate, Selection
 from models.inference.sequence_swapper import SequenceSwapper
 from models.inference.session import Device, SessionFactory
-from models.inference.still_frame import StillFrame
-from models.inference.visibility import skip_reason
-from models.inference.weight_generator import WeightGenerator
+from models.inference.texture.face_texture import CanonicalFace
 
 if TYPE_CHECKING:
     from models.packs.store import Pack
@@ -69,7 +81,10 @@ class SwapOutcome:
 
 @dataclass
 class FaceSwapEngine:
-    """All models of one pack on one device, for one thread at a time; only `forget` may be called from another."""
+    """All models of one pack on one device, for one thread at a time.
+
+    Only `forget` may be called from another.
+    """
 
     pack: Pack
     sessions: SessionFactory
@@ -84,11 +99,13 @@ class FaceSwapEngine:
     _holding: Lock = field(default_factory=Lock, init=False)
 
     @classmethod
-    def load(cls, pack: Pack, *, device: Device = "auto", threads: int = 1, max_sessions: int = 16) -> FaceSwapEngine:
+    def load(
+        cls, pack: Pack, *, device: Device = "auto", threads: int = 1, max_sessions: int = 16
+    ) -> FaceSwapEngine:
         """Load a pack's models; at most `max_sessions` identities are kept ready.
 
-        Raises `DeviceUnavailableError` when CUDA is asked for and cannot be had, and the pack's own errors when a file
-        of it is missing.
+        Raises `DeviceUnavailableError` when CUDA is asked for and cannot be had, and the pack's own
+        errors when a file of it is missing.
         """
         sessions, counters, manifest = SessionFactory(device, threads), Counters(), pack.manifest
         canonical = CanonicalFace.load(pack.canonical) if manifest.swapper.inputs == 6 else None
@@ -125,20 +142,24 @@ class FaceSwapEngine:
     def register(self, photos: Sequence[BgrImage]) -> Registration:
         """Turn one to eight photos of one person into an identity code.
 
-        Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough, and
-        `PhotosDisagreeError` when they show different people.
+        Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough,
+        and `PhotosDisagreeError` when they show different people.
         """
         sittings = [sit(photo, self.detect(photo)) for photo in photos]
         registrar = Registrar(self.pack.id, self.painter.fit, self.encoder, self.painter.canonical)
         return registrar.register(sittings)
 
     def specialise(self, code: IdentityCode) -> SpecialisedWeights:
-        """Run the IIM once: the code becomes the 18 tensors of its swapper. Raises `BadIdentityError`."""
+        """Run the IIM once: the code becomes the 18 tensors of its swapper.
+
+        Raises `BadIdentityError`.
+        """
         self.counters.iim_passes += 1
         return self.generator.generate(code)
 
     def identity(self, key: str, code: IdentityCode, weights: SpecialisedWeights) -> Identity:
-        """Return the identity ready to swap; its session is kept under `key`, which must change with the weights.
+        """Return the identity ready to swap; its session is kept under `key`, which must change
+        with the weights.
 
         Raises `BadIdentityError` when the weights do not fit this pack.
         """
@@ -161,7 +182,10 @@ class FaceSwapEngine:
             return self._identities.get(key)
 
     def forget(self, key: str) -> None:
-        """Drop an identity's session and texture, if they are held; any thread may ask, also during a swap."""
+        """Drop an identity's session and texture, if they are held.
+
+        Any thread may ask, also during a swap.
+        """
         with self._holding:
             self._identities.pop(key, None)
 
@@ -178,14 +202,19 @@ class FaceSwapEngine:
     def swap_frame(
         self, frame: BgrImage, assignments: Sequence[Assignment], options: SwapOptions | None = None
     ) -> SwapOutcome:
-        """Swap a still; pixels outside the faces' regions are copied. Raises `FaceNotFoundError`."""
+        """Swap a still; pixels outside the faces' regions are copied.
+
+        Raises `FaceNotFoundError`.
+        """
         options, still = options or SwapOptions(), StillFrame(frame.copy())
         found = {f"p{index + 1}": face for index, face in enumerate(self.detect(frame))}
         identities = Selection(assignments).choose(
             [self._candidate(still, person_id, face) for person_id, face in found.items()]
         )
         if not identities.keys() & found.keys():
-            raise FaceNotFoundError("no face was found" if not found else "no face matches the selection")
+            raise FaceNotFoundError(
+                "no face was found" if not found else "no face matches the selection"
+            )
         reports = [
             self._swap_face(still, person_id, face, identities.get(person_id), options)
             for person_id, face in found.items()
@@ -199,9 +228,15 @@ class FaceSwapEngine:
         *,
         people: Mapping[str, Embedding] | None = None,
     ) -> SequenceSwapper:
-        """Begin a video. `people` are persons known before, so that segments of one film agree about ids."""
+        """Begin a video.
+
+        `people` are persons known before, so that segments of one film agree about ids.
+        """
         return SequenceSwapper(
-            self.tracker(people=people), self.painter, Selection(assignments), options or SwapOptions()
+            self.tracker(people=people),
+            self.painter,
+            Selection(assignments),
+            options or SwapOptions(),
         )
 
     def tracker(self, *, people: Mapping[str, Embedding] | None = None) -> FaceTracker:
@@ -213,10 +248,17 @@ class FaceSwapEngine:
         return FaceSwapper(network, self.pack.manifest.swapper.size)
 
     def _candidate(self, still: StillFrame, person_id: str, face: MeshedFace) -> Candidate:
-        return Candidate(person_id, face.box, face.eye_px, lambda: self.encoder.recognise(still, face.landmarks))
+        return Candidate(
+            person_id, face.box, face.eye_px, lambda: self.encoder.recognise(still, face.landmarks)
+        )
 
     def _swap_face(
-        self, still: StillFrame, person_id: str, face: MeshedFace, identity: Identity | None, options: SwapOptions
+        self,
+        still: StillFrame,
+        person_id: str,
+        face: MeshedFace,
+        identity: Identity | None,
+        options: SwapOptions,
     ) -> FaceReport:
         reason = skip_reason(face, still, options) if identity else "not_selected"
         similarity = None
@@ -224,7 +266,9 @@ class FaceSwapEngine:
             painted = self.painter.paint(still, face.landmarks, identity, options)
             still.paste(painted.face, painted.mask, painted.to_crop)
             if options.measure_similarity:
-                similarity = likeness(self.encoder.recognise(still, face.landmarks), identity.code.embedding)
+                similarity = likeness(
+                    self.encoder.recognise(still, face.landmarks), identity.code.embedding
+                )
         opacity, key = float(reason is None), identity.key if identity else None
         seen = (person_id, face.box, face.eye_px, face.yaw_deg, face.score)
         return FaceReport(*seen, opacity, key, reason, similarity)

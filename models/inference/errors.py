@@ -17,7 +17,9 @@ from typing import ClassVar
 
 
 class InferenceError(Exception):
-    """Base of all errors of this package: a stable `code` and a message that is safe to show to a client."""
+    """Base of all errors of this package: a stable `code` and a message that is safe to show to a
+    client.
+    """
 
     code: ClassVar[str] = "inference_failed"
 

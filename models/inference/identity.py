@@ -16,16 +16,18 @@ from models.inference.arrays import Embedding, Landmarks, RgbImage, Tensor
 from models.inference.errors import BadIdentityError
 
 CODE_FORMAT = "likeness-code-1"
-WEIGHTS_MAGIC = b"likeness-weights-1\n"  # not an npz: 18 small archive members take longer to open than to convert
+# not an npz: 18 small archive members take longer to open than to convert
+WEIGHTS_MAGIC = b"likeness-weights-1\n"
 
 
 @dataclass(frozen=True)
 class IdentityCode:
-    """Who a person is to a pack: all that registration keeps of the photos (about 150 KB in the open pack).
+    """Who a person is to a pack: all that registration keeps of the photos (about 150 KB in the
+    open pack).
 
-    `embedding` is centred and L2-normalised. The official pack's IIM also needs `feature_map` (float32 [512, 7, 7]);
-    the open pack's IDN needs `texture` (uint8 [224, 224, 3], RGB, canonical) and the `landmarks` it was taken with, in
-    units of the 224 template.
+    `embedding` is centred and L2-normalised. The official pack's IIM also needs `feature_map`
+    (float32 [512, 7, 7]); the open pack's IDN needs `texture` (uint8 [224, 224, 3], RGB, canonical)
+    and the `landmarks` it was taken with, in units of the 224 template.
     """
 
     pack: str
@@ -36,7 +38,10 @@ class IdentityCode:
 
     def to_bytes(self) -> bytes:
         """Return a versioned, compressed serialisation without pickles."""
-        arrays: dict[str, NDArray[Any] | None] = {"embedding": self.embedding, "feature_map": self.feature_map}
+        arrays: dict[str, NDArray[Any] | None] = {
+            "embedding": self.embedding,
+            "feature_map": self.feature_map,
+        }
         arrays |= {"texture": self.texture, "landmarks": self.landmarks}
         kept = {name: array for name, array in arrays.items() if array is not None}
         buffer = io.BytesIO()
@@ -55,12 +60,17 @@ class IdentityCode:
 
 @dataclass(frozen=True)
 class SpecialisedWeights:
-    """The 18 tensors an identity turns into (method.md 2), by name: `encoder.0.depthwise` ... `decoder.3.pointwise`."""
+    """The 18 tensors an identity turns into (method.md 2), by name: `encoder.0.depthwise` .
+
+    `decoder.3.pointwise`.
+    """
 
     tensors: dict[str, Tensor]
 
     def to_bytes(self) -> bytes:
-        """Return the tensors in float16, about 823 KB: it moves a pixel by at most 0.12 of a grey level."""
+        """Return the tensors in float16, about 823 KB: it moves a pixel by at most 0.12 of a grey
+        level.
+        """
         shapes = json.dumps({name: tensor.shape for name, tensor in self.tensors.items()}).encode()
         halves = [tensor.astype("<f2").tobytes() for tensor in self.tensors.values()]
         return b"".join([WEIGHTS_MAGIC, len(shapes).to_bytes(4, "little"), shapes, *halves])
@@ -77,7 +87,12 @@ class SpecialisedWeights:
             flat = np.frombuffer(data, "<f2", offset=end).astype(np.float32)
             bounds = np.cumsum([math.prod(shape) for shape in shapes.values()])
             parts = np.split(flat, bounds[:-1])
-            return cls({name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)})
+            return cls(
+                {
+                    name: part.reshape(shape)
+                    for (name, shape), part in zip(shapes.items(), parts, strict=True)
+                }
+            )
         except (ValueError, AttributeError, TypeError) as error:
             raise BadIdentityError("the stored weights cannot be read") from error
 
@@ -86,8 +101,9 @@ class SpecialisedWeights:
 class PhotoReport:
     """How good one registration photo is.
 
-    `face_px` is the distance between the eyes in pixels, `sharpness` the variance of the Laplacian on the aligned face
-    (a good portrait has 100 and more), `brightness` its mean luma in 0..255. `reason` says why a photo was left out.
+    `face_px` is the distance between the eyes in pixels, `sharpness` the variance of the Laplacian
+    on the aligned face (a good portrait has 100 and more), `brightness` its mean luma in 0..255.
+    `reason` says why a photo was left out.
     """
 
     face_px: float

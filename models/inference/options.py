@@ -15,9 +15,9 @@ SkipReason = Literal["too_small", "too_turned", "cut_off", "occluded", "not_sele
 class FaceSelector:
     """Which faces an identity is given to.
 
-    `largest` and `all` need nothing more; `index` counts from the left in the frame where a person first appears;
-    `person` takes the `person_id` of an analysis; `box` the person who overlaps it at first sight; `reference` the
-    person most like a registered identity's embedding.
+    `largest` and `all` need nothing more; `index` counts from the left in the frame where a person
+    first appears; `person` takes the `person_id` of an analysis; `box` the person who overlaps it
+    at first sight; `reference` the person most like a registered identity's embedding.
     """
 
     kind: Literal["largest", "all", "index", "person", "box", "reference"] = "largest"
@@ -31,10 +31,11 @@ class FaceSelector:
 class SwapOptions:
     """How a swap looks; every default is the recommended value.
 
-    `blend` 0..1 is the opacity of the swap; `mask_feather` and `mask_erode` 0..1 how soft and how far drawn in its edge
-    is. `colour_match` 0..1 pulls mean and spread of the face's colour to the target's. `smoothing` 0..1 steadies
-    landmarks in time: 0 is off, 0.5 the tuned filter. Faces with eyes closer than `min_face_px` or turned more than
-    `max_yaw_deg` fade out. `measure_similarity` runs the identity encoder on samples of the output for the report.
+    `blend` 0..1 is the opacity of the swap; `mask_feather` and `mask_erode` 0..1 how soft and how
+    far drawn in its edge is. `colour_match` 0..1 pulls mean and spread of the face's colour to the
+    target's. `smoothing` 0..1 steadies landmarks in time: 0 is off, 0.5 the tuned filter. Faces
+    with eyes closer than `min_face_px` or turned more than `max_yaw_deg` fade out.
+    `measure_similarity` runs the identity encoder on samples of the output for the report.
     """
 
     blend: float = 1.0
@@ -50,9 +51,11 @@ class SwapOptions:
 
 @dataclass(frozen=True)
 class FaceReport:
-    """What happened to one face of one image or frame; `reason` is set when it was not, or not fully, swapped.
+    """What happened to one face of one image or frame; `reason` is set when it was not, or not
+    fully, swapped.
 
-    `identity_similarity` is the cosine of a still's result to the identity, where the options ask for it.
+    `identity_similarity` is the cosine of a still's result to the identity, where the options ask
+    for it.
     """
 
     person_id: str
@@ -84,8 +87,8 @@ class FrameReport:
 class PersonReport:
     """One person through a whole sequence.
 
-    `identity_similarity` is the mean cosine of the output to the identity (None when not measured); `jitter` the mean
-    second difference of the aligned landmarks in pixels of the 224 template.
+    `identity_similarity` is the mean cosine of the output to the identity (None when not measured);
+    `jitter` the mean second difference of the aligned landmarks in pixels of the 224 template.
     """
 
     person_id: str

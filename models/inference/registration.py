@@ -1,4 +1,6 @@
-"""Photos of a person become one identity code: which photos are good enough, which do not belong, what is kept."""
+"""Photos of a person become one identity code: which photos are good enough, which do not belong,
+what is kept.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,21 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.inference.alignment import TEMPLATE_SIZE, Fit, align, scale_of, transform
 from models.inference.arrays import BgrImage, Landmarks
-from models.inference.errors import LowQualityError, NoFaceError, PhotosDisagreeError, SeveralFacesError
-from models.inference.face_mesh import MeshedFace
-from models.inference.face_texture import CanonicalFace, Texture, fuse
+from models.inference.errors import (
+    LowQualityError,
+    NoFaceError,
+    PhotosDisagreeError,
+    SeveralFacesError,
+)
+from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
+from models.inference.finding.face_mesh import MeshedFace
+from models.inference.finding.identity_encoder import Encoded, IdentityEncoder, likeness, normalised
+from models.inference.frames.affine import scale_of, transform
+from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode, PhotoReport, Registration
-from models.inference.identity_encoder import Encoded, IdentityEncoder, likeness, normalised
-from models.inference.still_frame import StillFrame
-from models.inference.texture_outline import cleaned, texture_mesh
+from models.inference.texture.face_texture import CanonicalFace, Texture, fuse
+from models.inference.texture.texture_outline import cleaned, texture_mesh
 
 MIN_FACE_PX = 28.0  # between the eyes: below, the texture is enlarged more than twice
 MIN_SHARPNESS = 12.0
@@ -39,7 +47,10 @@ class Sitting:
 
 @dataclass(frozen=True)
 class Registrar:
-    """Makes identity codes for one pack; `canonical` is None where the pack's network takes no texture."""
+    """Makes identity codes for one pack.
+
+    `canonical` is None where the pack's network takes no texture.
+    """
 
     pack: str
     fit: Fit
@@ -49,8 +60,8 @@ class Registrar:
     def register(self, sittings: Sequence[Sitting]) -> Registration:
         """Return the code of the person whom most photos agree on, and a report for each photo.
 
-        Raises `LowQualityError` when no photo is good enough and `PhotosDisagreeError` when less than half of them
-        show one person.
+        Raises `LowQualityError` when no photo is good enough and `PhotosDisagreeError` when less
+        than half of them show one person.
         """
         usable = [sitting for sitting in sittings if sitting.report.accepted]
         if not usable:
@@ -83,7 +94,9 @@ class Registrar:
         scale = float(np.clip(1 / scale_of(to_crop), 1, MAX_TEXTURE_SCALE))
         to_crop[:, 2] += TEXTURE_MARGIN_PX
         to_crop *= scale
-        crop = sitting.photo.rgb_crop(to_crop, round((TEMPLATE_SIZE + 2 * TEXTURE_MARGIN_PX) * scale))
+        crop = sitting.photo.rgb_crop(
+            to_crop, round((TEMPLATE_SIZE + 2 * TEXTURE_MARGIN_PX) * scale)
+        )
         return self.canonical.texture(crop, transform(sitting.face.landmarks, to_crop))
 
 
@@ -93,7 +106,9 @@ def sit(photo: BgrImage, faces: Sequence[MeshedFace]) -> Sitting:
         raise NoFaceError("no face was found in a photo")
     largest = max(faces, key=lambda face: face.eye_px)
     if any(face is not largest and face.eye_px > BYSTANDER_SIZE * largest.eye_px for face in faces):
-        raise SeveralFacesError("a photo shows more than one face; crop it to the person to register")
+        raise SeveralFacesError(
+            "a photo shows more than one face; crop it to the person to register"
+        )
     frame = StillFrame(photo)
     return Sitting(frame, largest, _judge(frame, largest))
 
@@ -114,8 +129,13 @@ def _judge(photo: StillFrame, face: MeshedFace) -> PhotoReport:
 
 
 def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
-    """Return the photos of the person seen most often: those like the photo that most others are like."""
-    alike = np.array([[likeness(a.embedding, b.embedding) for b in encoded] for a in encoded]) > SAME_PERSON
+    """Return the photos of the person seen most often: those like the photo that most others are
+    like.
+    """
+    alike = (
+        np.array([[likeness(a.embedding, b.embedding) for b in encoded] for a in encoded])
+        > SAME_PERSON
+    )
     best = alike[int(alike.sum(axis=1).argmax())]
     if best.sum() * 2 <= len(encoded):
         raise PhotosDisagreeError("the photos do not show the same person")

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.inference.alignment import Fit, align, transform
 from models.inference.arrays import Landmarks
+from models.inference.finding.alignment import Fit, align
+from models.inference.frames.affine import transform
 from models.inference.options import FaceReport, PersonReport
 
 
@@ -36,7 +37,10 @@ class PersonRecord:
         self.last_seen_s = time_s
         self.seen += 1
         self.identity_key = face.identity_key or self.identity_key
-        self.yaw_range_deg = (min(self.yaw_range_deg[0], face.yaw_deg), max(self.yaw_range_deg[1], face.yaw_deg))
+        self.yaw_range_deg = (
+            min(self.yaw_range_deg[0], face.yaw_deg),
+            max(self.yaw_range_deg[1], face.yaw_deg),
+        )
         if face.swapped:
             self.swapped += 1
         elif face.reason is not None and face.identity_key is not None:
@@ -58,7 +62,9 @@ class PersonRecord:
         )
 
     def _add_jitter(self, landmarks: Landmarks, *, is_new: bool) -> None:
-        """Second difference in time, in template pixels: 0 for a face that moves evenly, or not at all."""
+        """Second difference in time, in template pixels: 0 for a face that moves evenly, or not at
+        all.
+        """
         if is_new:
             self._aligned.clear()
         self._aligned = [*self._aligned[-2:], transform(landmarks, align(landmarks, self.fit))]

@@ -1,4 +1,6 @@
-"""A video, frame by frame: who is where, who becomes whom, steadied and faded in time, written in place."""
+"""A video, frame by frame: who is where, who becomes whom, steadied and faded in time, written in
+place.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +8,16 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from models.inference.arrays import Embedding, Landmarks
-from models.inference.face_painter import FacePainter, Identity, PaintedFace
-from models.inference.face_tracker import FaceTracker, TrackedFace
-from models.inference.frame import Frame
-from models.inference.identity_encoder import likeness
-from models.inference.landmark_filter import LandmarkFilter
-from models.inference.occlusion import OcclusionMemory
+from models.inference.finding.face_tracker import FaceTracker, TrackedFace
+from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.landmark_filter import LandmarkFilter
+from models.inference.finding.visibility import Fade, skip_reason
+from models.inference.frames.frame import Frame
 from models.inference.options import FaceReport, FrameReport, SequenceReport, SwapOptions
+from models.inference.painting.face_painter import FacePainter, Identity, PaintedFace
+from models.inference.painting.occlusion import OcclusionMemory
 from models.inference.selection import Candidate, Selection
 from models.inference.sequence_report import PersonRecord
-from models.inference.visibility import Fade, skip_reason
 
 SIMILARITY_EVERY_S = 1.0
 
@@ -59,7 +61,9 @@ class SequenceSwapper:
         started = perf_counter()
         subjects = self._look(frame, time_s)
         found = perf_counter()
-        painted = [(subject, self._paint(frame, subject)) for subject in subjects if subject.report.swapped]
+        painted = [
+            (subject, self._paint(frame, subject)) for subject in subjects if subject.report.swapped
+        ]
         swapped = perf_counter()
         for _, crop in painted:
             frame.paste(crop.face, crop.mask, crop.to_crop)
@@ -71,13 +75,19 @@ class SequenceSwapper:
         return FrameReport(tuple(subject.report for subject in subjects), *ms)
 
     def warm_up(self, frame: Frame, time_s: float) -> None:
-        """See a frame that is not output, so that tracks and filters have settled when a segment begins."""
+        """See a frame that is not output, so that tracks and filters have settled when a segment
+        begins.
+        """
         self._look(frame, time_s)
 
     def report(self) -> SequenceReport:
         """What was done so far, person by person in order of appearance."""
         return SequenceReport(
-            people=tuple(followed.record.report() for followed in self._people.values() if followed.record.seen),
+            people=tuple(
+                followed.record.report()
+                for followed in self._people.values()
+                if followed.record.seen
+            ),
             frames=self.frames,
             cuts=max(0, self.tracker.shot - 1),
             detections=self.tracker.detections,
@@ -98,23 +108,32 @@ class SequenceSwapper:
         gallery = self.tracker.gallery
         person = gallery.person(tracked.person_id)
         face = tracked.face
-        return Candidate(tracked.person_id, face.box, face.eye_px, lambda: gallery.embedding(person))
+        return Candidate(
+            tracked.person_id, face.box, face.eye_px, lambda: gallery.embedding(person)
+        )
 
-    def _subject(self, frame: Frame, time_s: float, tracked: TrackedFace, identity: Identity | None) -> _Subject:
+    def _subject(
+        self, frame: Frame, time_s: float, tracked: TrackedFace, identity: Identity | None
+    ) -> _Subject:
         followed = self._followed(tracked.person_id)
         if tracked.is_new:
             followed.steady.reset()
         if followed.shot != self.tracker.shot:
             followed.memory.reset()
         landmarks = followed.steady.apply(tracked.face.landmarks, time_s)
-        reason = "not_selected" if identity is None else skip_reason(tracked.face, frame, self.options)
-        # A face that is there when a shot begins is swapped at once; one that comes into view fades in.
+        reason = (
+            "not_selected" if identity is None else skip_reason(tracked.face, frame, self.options)
+        )
+        # A face that is there when a shot begins is swapped at once; one that comes into view fades
+        # in.
         if self.tracker.shot_just_began:
             followed.fade.jump(time_s, shown=reason is None)
         followed.shot = self.tracker.shot
         opacity = followed.fade.step(time_s, shown=reason is None) if identity else 0.0
         face, key = tracked.face, identity.key if identity else None
-        report = FaceReport(tracked.person_id, face.box, face.eye_px, face.yaw_deg, face.score, opacity, key, reason)
+        report = FaceReport(
+            tracked.person_id, face.box, face.eye_px, face.yaw_deg, face.score, opacity, key, reason
+        )
         return _Subject(tracked, landmarks, followed, report, identity)
 
     def _followed(self, person_id: str) -> _Followed:
@@ -126,7 +145,9 @@ class SequenceSwapper:
     def _paint(self, frame: Frame, subject: _Subject) -> PaintedFace:
         assert subject.identity is not None  # noqa: S101  only swapped faces are painted
         opacity, memory = subject.report.opacity, subject.followed.memory
-        return self.painter.paint(frame, subject.landmarks, subject.identity, self.options, opacity, memory)
+        return self.painter.paint(
+            frame, subject.landmarks, subject.identity, self.options, opacity, memory
+        )
 
     def _measure_similarity(self, frame: Frame, subject: _Subject, time_s: float) -> None:
         due = subject.report.opacity == 1 and time_s >= subject.followed.similarity_due_s

@@ -1,4 +1,6 @@
-"""ONNX Runtime sessions: which device, how many threads, and weights that are handed in from outside."""
+"""ONNX Runtime sessions: which device, how many threads, and weights that are handed in from
+outside.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,12 @@ from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, RuntimeException
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    RuntimeException,
+)
 
 from models.inference.arrays import Tensor
 from models.inference.errors import BadIdentityError, DeviceUnavailableError
@@ -29,7 +36,9 @@ class Network:
 
     def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Run the graph on its inputs, in order, and return its outputs by name."""
-        outputs: list[Tensor] = self.session.run(None, dict(zip(self.input_names, inputs, strict=True)))
+        outputs: list[Tensor] = self.session.run(
+            None, dict(zip(self.input_names, inputs, strict=True))
+        )
         return dict(zip(self.output_names, outputs, strict=True))
 
     @property
@@ -50,14 +59,18 @@ class SessionFactory:
         return self._open(graph, self._session_options())
 
     def open_specialised(self, graph: Path, weights: Mapping[str, Tensor]) -> Network:
-        """Open a shared graph with `weights` as its external initializers: as fast as weights baked into the file.
+        """Open a shared graph with `weights` as its external initializers: as fast as weights baked
+        into the file.
 
         Raises `BadIdentityError` when they are not the tensors that the graph leaves open.
         """
         options = self._session_options()
         # Without this each identity holds 28 MB of arena instead of under 2 MB, for the same speed.
         options.enable_cpu_mem_arena = False
-        values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor)) for tensor in weights.values()]
+        values = [
+            ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor))
+            for tensor in weights.values()
+        ]
         try:
             options.add_external_initializers(list(weights), values)
             return self._open(graph, options)
@@ -74,10 +87,18 @@ class SessionFactory:
 
     def _open(self, graph: Path, options: ort.SessionOptions) -> Network:
         with_cuda = self.device != "cpu" and CUDA in ort.get_available_providers()
-        session = ort.InferenceSession(str(graph), options, providers=[CUDA, CPU] if with_cuda else [CPU])
-        names = (tuple(v.name for v in session.get_inputs()), tuple(v.name for v in session.get_outputs()))
+        session = ort.InferenceSession(
+            str(graph), options, providers=[CUDA, CPU] if with_cuda else [CPU]
+        )
+        names = (
+            tuple(v.name for v in session.get_inputs()),
+            tuple(v.name for v in session.get_outputs()),
+        )
         network = Network(session, *names)
-        # A GPU wheel without a usable driver falls back to the CPU silently: what runs is what counts.
+        # A GPU wheel without a usable driver falls back to the CPU silently: what runs is what
+        # counts.
         if self.device == "cuda" and network.provider != CUDA:
-            raise DeviceUnavailableError("CUDA was asked for, but ONNX Runtime cannot use it on this machine")
+            raise DeviceUnavailableError(
+                "CUDA was asked for, but ONNX Runtime cannot use it on this machine"
+            )
         return network

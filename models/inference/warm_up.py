@@ -1,19 +1,24 @@
-"""One swap of nobody into nothing: what libraries and networks do only once is done before the first caller waits."""
+"""One swap of nobody into nothing: what libraries and networks do only once is done before the
+first caller waits.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from models.inference.alignment import TEMPLATE_SIZE
 from models.inference.engine import FaceSwapEngine, IdentityCode, SwapOptions
-from models.inference.face_mesh import RegionOfInterest
-from models.inference.still_frame import StillFrame
+from models.inference.finding.alignment import TEMPLATE_SIZE
+from models.inference.finding.face_mesh import RegionOfInterest
+from models.inference.frames.still_frame import StillFrame
 
 KEY = "warm-up"
 
 
 def warm_up(engine: FaceSwapEngine) -> None:
-    """Run detection, mesh, IIM, IDN and paste once on a grey picture; costs about a second, holds nothing."""
+    """Run detection, mesh, IIM, IDN and paste once on a grey picture.
+
+    Costs about a second, holds nothing.
+    """
     picture = np.full((2 * TEMPLATE_SIZE, 2 * TEMPLATE_SIZE, 3), 127, np.uint8)
     engine.detect(picture)
     canonical = engine.painter.canonical

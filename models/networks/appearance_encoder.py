@@ -1,4 +1,6 @@
-"""An identity's texture as a code beside its embedding: an optional second input of the open pack's IIM."""
+"""An identity's texture as a code beside its embedding: an optional second input of the open pack's
+IIM.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class AppearanceEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList([nn.Conv2d(a, b, 3, 2, 1) for a, b in itertools.pairwise(WIDTHS)])
+        self.convolutions = nn.ModuleList(
+            [nn.Conv2d(a, b, 3, 2, 1) for a, b in itertools.pairwise(WIDTHS)]
+        )
         self.code = nn.Linear(WIDTHS[-1] * 4, CODE)
 
     def forward(self, textures: Tensor) -> Tensor:

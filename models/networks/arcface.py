@@ -22,7 +22,9 @@ class SqueezeExcite(nn.Module):
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
         hidden = channels // reduction
-        self.fc = nn.Sequential(nn.Linear(channels, hidden), nn.PReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
+        self.fc = nn.Sequential(
+            nn.Linear(channels, hidden), nn.PReLU(), nn.Linear(hidden, channels), nn.Sigmoid()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         scale: Tensor = self.fc(x.mean((2, 3)))
@@ -41,7 +43,10 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels_out)
         self.se = SqueezeExcite(channels_out)
-        shortcut = [nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)]
+        shortcut = [
+            nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
+            nn.BatchNorm2d(channels_out),
+        ]
         self.downsample = None if stride == 1 else nn.Sequential(*shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +58,9 @@ class Block(nn.Module):
 
 
 class ArcFace(nn.Module):
-    """RGB crops [n, 3, 112, 112] in 0..1 -> feature map [n, 512, 7, 7] and embedding [n, 512] of L2 norm 1."""
+    """RGB crops [n, 3, 112, 112] in 0..1 -> feature map [n, 512, 7, 7] and embedding [n, 512] of L2
+    norm 1.
+    """
 
     mean: Tensor
     std: Tensor
@@ -68,7 +75,10 @@ class ArcFace(nn.Module):
         width = 64
         for level, (channels, blocks) in enumerate(LEVELS, start=1):
             stride = 1 if level == 1 else 2
-            first, rest = Block(width, channels, stride), [Block(channels, channels, 1) for _ in range(blocks - 1)]
+            first, rest = (
+                Block(width, channels, stride),
+                [Block(channels, channels, 1) for _ in range(blocks - 1)],
+            )
             self.add_module(f"layer{level}", nn.Sequential(first, *rest))
             width = channels
         self.bn2 = nn.BatchNorm2d(512)

@@ -1,4 +1,7 @@
-"""A patch discriminator: says for each patch of a crop whether it is a photograph. Training only."""
+"""A patch discriminator: says for each patch of a crop whether it is a photograph.
+
+Training only.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ class PatchDiscriminator(nn.Module):
         self.judge = spectral_norm(nn.Conv2d(4 * width, 1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Returns the verdicts [n, 1, h/8, w/8] on RGB images in 0..1, and the features they rest on."""
+        """Return the verdicts [n, 1, h/8, w/8] on RGB images in 0..1, and the features they rest
+        on.
+        """
         x, features = images * 2 - 1, []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)

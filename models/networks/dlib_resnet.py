@@ -1,6 +1,8 @@
-"""dlib's face recognition ResNet v1: the identity encoder of the open pack, and its training's perceptual yardstick.
+"""dlib's face recognition ResNet v1: the identity encoder of the open pack, and its training's
+perceptual yardstick.
 
-Architecture: dlib's examples/dnn_face_recognition_ex.cpp (anet_type), affine layers folded into the convolutions.
+Architecture: dlib's examples/dnn_face_recognition_ex.cpp (anet_type), affine layers folded into the
+convolutions.
 """
 
 from __future__ import annotations
@@ -15,8 +17,15 @@ from torch import Tensor, nn
 
 MEAN_RGB = (122.782, 117.001, 104.298)  # of 255; dlib divides by 256 afterwards
 
-# (name, blocks, width), from the image up; the first block of every level but level4 halves the image.
-LEVELS = (("level4", 3, 32), ("level3", 4, 64), ("level2", 3, 128), ("level1", 3, 256), ("level0", 1, 256))
+# (name, blocks, width), from the image up; the first block of every level but level4 halves the
+# image.
+LEVELS = (
+    ("level4", 3, 32),
+    ("level3", 4, 64),
+    ("level2", 3, 128),
+    ("level1", 3, 256),
+    ("level0", 1, 256),
+)
 
 
 class Block(nn.Module):
@@ -44,7 +53,9 @@ def _grown(x: Tensor, shape: list[int]) -> Tensor:
 
 
 class DlibResnet(nn.Module):
-    """RGB chips [n, 3, 150, 150] in 0..1 -> embeddings [n, 128], not normalised (dlib's own scale)."""
+    """RGB chips [n, 3, 150, 150] in 0..1 -> embeddings [n, 128], not normalised (dlib's own
+    scale).
+    """
 
     mean: Tensor
 
@@ -54,13 +65,19 @@ class DlibResnet(nn.Module):
         self.stem = nn.Conv2d(3, 32, 7, 2)
         width = 32
         for name, blocks, channels in LEVELS:
-            shapes = [(width if i == 0 else channels, i == 0 and name != "level4") for i in range(blocks)]
-            self.add_module(name, nn.Sequential(*(Block(a, channels, halve=halve) for a, halve in shapes)))
+            shapes = [
+                (width if i == 0 else channels, i == 0 and name != "level4") for i in range(blocks)
+            ]
+            self.add_module(
+                name, nn.Sequential(*(Block(a, channels, halve=halve) for a, halve in shapes))
+            )
             width = channels
         self.embed = nn.Linear(256, 128, bias=False)
 
     def features(self, chips: Tensor, depth: int = len(LEVELS)) -> list[Tensor]:
-        """Returns the outputs of the stem (before pooling, 32x72x72) and of the first `depth` levels, shallow first."""
+        """Return the outputs of the stem (before pooling, 32x72x72) and of the first `depth`
+        levels, shallow first.
+        """
         x = F.relu(self.stem((chips * 255 - self.mean) / 256))
         found = [x]
         x = F.max_pool2d(x, 3, 2)
@@ -75,10 +92,15 @@ class DlibResnet(nn.Module):
 
 
 def load_dlib_resnet(encoder: Path) -> DlibResnet:
-    """Returns the frozen network with the weights of an open pack's `encoder.onnx`, differentiable in its input."""
+    """Return the frozen network with the weights of an open pack's `encoder.onnx`, differentiable
+    in its input.
+    """
     network = DlibResnet()
     tensors = {tensor.name: tensor for tensor in onnx.load(encoder).graph.initializer}
     network.load_state_dict(
-        {name: torch.from_numpy(numpy_helper.to_array(tensors[name]).copy()) for name in network.state_dict()}
+        {
+            name: torch.from_numpy(numpy_helper.to_array(tensors[name]).copy())
+            for name in network.state_dict()
+        }
     )
     return network.eval().requires_grad_(False)

@@ -1,7 +1,8 @@
-"""The per-frame network: IDN (method.md 5), whose 18 specialised tensors are an argument, not parameters.
+"""The per-frame network: IDN (method.md 5), whose 18 specialised tensors are an argument, not
+parameters.
 
-The paper's network sees the target alone; the open pack's also sees the identity's placed texture and blends the two
-at full resolution, because a 112 px body cannot carry detail of its own.
+The paper's network sees the target alone; the open pack's also sees the identity's placed texture
+and blends the two at full resolution, because a 112 px body cannot carry detail of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ class BodyLayer:
 
 
 def body_layers(inputs: int = 3) -> tuple[BodyLayer, ...]:
-    """Returns the nine layers in running order; `inputs` is 3 (target) or 6 (target and placed texture)."""
+    """Return the nine layers in running order.
+
+    `inputs` is 3 (target) or 6 (target and placed texture).
+    """
     encoder = ((inputs, 32), (32, 64), (64, 128), (128, 256), (256, 512))
     decoder = ((512, 256), (512, 128), (256, 64), (128, 32))
     return tuple(
@@ -53,7 +57,7 @@ def body_layers(inputs: int = 3) -> tuple[BodyLayer, ...]:
 
 
 def specialised_shapes(inputs: int = 3) -> dict[str, tuple[int, ...]]:
-    """Returns name -> shape of the 18 specialised tensors of one identity, in running order."""
+    """Return name -> shape of the 18 specialised tensors of one identity, in running order."""
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in body_layers(inputs):
         shapes[f"{layer.name}.depthwise"] = (layer.channels_in, 1, layer.kernel, layer.kernel)
@@ -62,7 +66,9 @@ def specialised_shapes(inputs: int = 3) -> dict[str, tuple[int, ...]]:
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Returns x enlarged twice, bilinear with corners aligned: what the released weights were trained with."""
+    """Return x enlarged twice, bilinear with corners aligned: what the released weights were
+    trained with.
+    """
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
@@ -76,7 +82,10 @@ def _activation() -> nn.Module:
 
 
 def paper_final() -> nn.Sequential:
-    """Returns the paper's image head; positions in the sequence are the released checkpoint's key numbers."""
+    """Return the paper's image head.
+
+    Positions in the sequence are the released checkpoint's key numbers.
+    """
     first = [Upsample(), nn.Conv2d(32, 8, 1), nn.BatchNorm2d(8), _activation()]
     second = [nn.Conv2d(8, 3, 3, padding=1), nn.BatchNorm2d(3), _activation()]
     return nn.Sequential(*first, *second, nn.Conv2d(3, 3, 3, padding=1), nn.Tanh())
@@ -85,11 +94,13 @@ def paper_final() -> nn.Sequential:
 def _mask_block(channels_in: int, channels_out: int) -> nn.Sequential:
     depthwise = nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in)
     pointwise = nn.Conv2d(channels_in, channels_out, 1)
-    return nn.Sequential(Upsample(), depthwise, pointwise, nn.BatchNorm2d(channels_out), _activation())
+    return nn.Sequential(
+        Upsample(), depthwise, pointwise, nn.BatchNorm2d(channels_out), _activation()
+    )
 
 
 def mask_head() -> nn.Sequential:
-    """Returns the mask head: 512x7x7 features -> 1x224x224 soft mask in 0..1."""
+    """Return the mask head: 512x7x7 features -> 1x224x224 soft mask in 0..1."""
     blocks = [_mask_block(a, b) for a, b in itertools.pairwise(MASK_WIDTHS)]
     return nn.Sequential(*blocks, nn.Conv2d(2, 1, 3, padding=1), nn.Sigmoid())
 
@@ -97,8 +108,8 @@ def mask_head() -> nn.Sequential:
 class BlendHead(nn.Module):
     """Mixes placed texture and target at full resolution and adds what neither of them has.
 
-    One 3x3 convolution at half resolution and a pixel shuffle give a weight and a residual per pixel; it starts as
-    "show the placed texture", that is, at the teacher.
+    One 3x3 convolution at half resolution and a pixel shuffle give a weight and a residual per
+    pixel; it starts as "show the placed texture", that is, at the teacher.
     """
 
     START_WEIGHT = 3.0
@@ -117,7 +128,8 @@ class BlendHead(nn.Module):
 
 
 class IDN(nn.Module):
-    """Injective identity network: target crop -> swapped face and soft mask, in the identity its tensors carry.
+    """Injective identity network: target crop -> swapped face and soft mask, in the identity its
+    tensors carry.
 
     Args:
         inputs: 3, or 6 where the pack is texture-guided.
@@ -135,14 +147,18 @@ class IDN(nn.Module):
     def forward(
         self, target: Tensor, weights: SpecialisedTensors, texture: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Returns the face [n, 3, h, w] and the mask [n, 1, h, w], both in 0..1; the caller composes them.
+        """Return the face [n, 3, h, w] and the mask [n, 1, h, w], both in 0..1; the caller
+        composes them.
 
         Args:
             target: RGB crops [n, 3, h, w] in 0..1, sides divisible by 32.
             weights: the 18 tensors of ONE identity, named and shaped as `specialised_shapes`.
-            texture: the identity's texture placed on each target, like `target`; required with 6 inputs.
+            texture: the identity's texture placed on each target, like `target`; required with 6
+            inputs.
         """
-        features, deepest = self.body(target if texture is None else torch.cat([target, texture], 1), weights)
+        features, deepest = self.body(
+            target if texture is None else torch.cat([target, texture], 1), weights
+        )
         # The mask must not shape the body (method.md 5): its gradient ends here.
         mask = self.mask(deepest.detach())
         if isinstance(self.final, BlendHead):
@@ -151,7 +167,9 @@ class IDN(nn.Module):
         return (1 + self.final(features)) / 2, mask
 
     def body(self, images: Tensor, weights: SpecialisedTensors) -> tuple[Tensor, Tensor]:
-        """Returns the features at half resolution, for the image head, and the deepest ones, for the mask head."""
+        """Return the features at half resolution, for the image head, and the deepest ones, for
+        the mask head.
+        """
         x, skips = (images - 0.5) / 0.5, []
         for layer in self.layers[:5]:
             x = _specialised(x, layer, weights)
@@ -169,7 +187,9 @@ def _specialised(x: Tensor, layer: BodyLayer, weights: SpecialisedTensors) -> Te
 
 
 def count_multiply_adds(inputs: int = 3, head: Head = "paper", size: int = 224) -> int:
-    """Returns the multiply-adds of one frame, counted by layer from shapes (interpolation and norms left out)."""
+    """Return the multiply-adds of one frame, counted by layer from shapes (interpolation and norms
+    left out).
+    """
     side, total = size, 0
     for layer in body_layers(inputs):
         side = side // 2 if layer.stride == 2 else side * 2
@@ -182,10 +202,10 @@ def count_multiply_adds(inputs: int = 3, head: Head = "paper", size: int = 224) 
 
 
 def unit_rows(weight: Tensor, epsilon: float) -> Tensor:
-    """Returns pointwise weights [..., out, in] with every output row scaled to length one."""
+    """Return pointwise weights [..., out, in] with every output row scaled to length one."""
     return weight * torch.rsqrt((weight * weight).sum(-1, keepdim=True) + epsilon)
 
 
 def identity_scale(dimension: int) -> float:
-    """Returns the factor that gives a unit vector of this dimension unit variance."""
+    """Return the factor that gives a unit vector of this dimension unit variance."""
     return math.sqrt(dimension)

@@ -1,7 +1,8 @@
 """The identity injection modules: an identity in, the IDN's 18 specialised tensors out.
 
 `OpenIIM` is the open pack's (training.md), `Conditioner` the released checkpoint's (method.md 4).
-Both return name -> tensor with the identities first: depthwise [n, C, 1, k, k], pointwise [n, out, in, 1, 1].
+Both return name -> tensor with the identities first: depthwise [n, C, 1, k, k], pointwise [n, out,
+in, 1, 1].
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ Weights = dict[str, Tensor]
 
 
 def one_identity(weights: Weights, index: int) -> Weights:
-    """Returns the 18 tensors of one identity, without the leading dimension, as `IDN.forward` takes them."""
+    """Return the 18 tensors of one identity, without the leading dimension, as `IDN.forward` takes
+    them.
+    """
     return {name: tensor[index] for name, tensor in weights.items()}
 
 
 class OpenIIM(nn.Module):
-    """Embedding -> specialised tensors: shared bases, modulated by one linear and a low-rank residual.
+    """Embedding -> specialised tensors: shared bases, modulated by one linear and a low-rank
+    residual.
 
     Args:
         inputs: input channels of the IDN it feeds (3 or 6).
@@ -34,20 +38,30 @@ class OpenIIM(nn.Module):
     EPSILON = 1e-8
     STYLE_SPREAD = 0.3
 
-    def __init__(self, inputs: int = 6, dimension: int = 128, hidden: int = 512, rank: int = 64) -> None:
+    def __init__(
+        self, inputs: int = 6, dimension: int = 128, hidden: int = 512, rank: int = 64
+    ) -> None:
         super().__init__()
         self.layers = body_layers(inputs)
         self.dimension = dimension
         kernels = sum(layer.depthwise_numbers for layer in self.layers)
         self.trunk = nn.Sequential(
-            nn.Linear(dimension, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, hidden), nn.LeakyReLU(SLOPE)
+            nn.Linear(dimension, hidden),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(hidden, hidden),
+            nn.LeakyReLU(SLOPE),
         )
         self.style = nn.Linear(hidden, sum(layer.channels_in for layer in self.layers))
         self.down = nn.Linear(hidden, rank)
         self.kernel_residual = nn.Linear(rank, kernels, bias=False)
-        self.kernel_base = nn.Parameter(torch.cat([_starting_kernels(layer) for layer in self.layers]))
+        self.kernel_base = nn.Parameter(
+            torch.cat([_starting_kernels(layer) for layer in self.layers])
+        )
         self.pointwise = nn.ParameterList(
-            [nn.Parameter(torch.randn(layer.channels_out, layer.channels_in)) for layer in self.layers]
+            [
+                nn.Parameter(torch.randn(layer.channels_out, layer.channels_in))
+                for layer in self.layers
+            ]
         )
         self._start()
 
@@ -57,20 +71,28 @@ class OpenIIM(nn.Module):
             nn.init.normal_(linear.weight, std=math.sqrt(2 / linear.in_features))
             if linear.bias is not None:
                 nn.init.zeros_(linear.bias)
-        nn.init.normal_(self.style.weight, std=self.STYLE_SPREAD / math.sqrt(self.style.in_features))
+        nn.init.normal_(
+            self.style.weight, std=self.STYLE_SPREAD / math.sqrt(self.style.in_features)
+        )
         nn.init.normal_(self.down.weight, std=1 / math.sqrt(self.down.in_features))
         residual = self.kernel_residual
-        nn.init.normal_(residual.weight, std=self.STYLE_SPREAD * 0.35 / math.sqrt(residual.in_features))
+        nn.init.normal_(
+            residual.weight, std=self.STYLE_SPREAD * 0.35 / math.sqrt(residual.in_features)
+        )
 
     def forward(self, embedding: Tensor) -> Weights:
-        """Returns the tensors for embeddings [n, dimension], centred by the pack's mean and L2-normalised."""
+        """Return the tensors for embeddings [n, dimension], centred by the pack's mean and
+        L2-normalised.
+        """
         hidden = self.trunk(embedding * identity_scale(self.dimension))
         styles = self.style(hidden).split([layer.channels_in for layer in self.layers], 1)
         kernels = (self.kernel_base + self.kernel_residual(self.down(hidden))).split(
             [layer.depthwise_numbers for layer in self.layers], 1
         )
         weights: Weights = {}
-        for layer, base, style, kernel in zip(self.layers, self.pointwise, styles, kernels, strict=True):
+        for layer, base, style, kernel in zip(
+            self.layers, self.pointwise, styles, kernels, strict=True
+        ):
             shape = (-1, layer.channels_in, 1, layer.kernel, layer.kernel)
             weights[f"{layer.name}.depthwise"] = kernel.reshape(shape)
             weights[f"{layer.name}.pointwise"] = _modulate(base, style, self.EPSILON)
@@ -87,12 +109,15 @@ def _starting_kernels(layer: BodyLayer) -> Tensor:
 
 
 def _modulate(base: Tensor, style: Tensor, epsilon: float) -> Tensor:
-    """Returns [n, out, in, 1, 1]: `base` [out, in] with its inputs scaled by 1 + style [n, in], rows of length one."""
+    """Return [n, out, in, 1, 1]: `base` [out, in] with its inputs scaled by 1 + style [n, in],
+    rows of length one.
+    """
     return unit_rows(base * (1 + style)[:, None], epsilon)[..., None, None]
 
 
 class Conditioner(nn.Module):
-    """The released IIM: depthwise kernels predicted from a feature map, pointwise ones modulated by the embedding.
+    """The released IIM: depthwise kernels predicted from a feature map, pointwise ones modulated by
+    the embedding.
 
     Attribute names are the released checkpoint's, so that its keys load without a table.
     """
@@ -105,7 +130,9 @@ class Conditioner(nn.Module):
         self.DecoderModulation = nn.ModuleList([Modulation(layer) for layer in self.layers[5:]])
 
     def forward(self, feature_map: Tensor, embedding: Tensor) -> Weights:
-        """Returns the tensors for feature maps [n, 512, 7, 7] and L2-normalised embeddings [n, 512]."""
+        """Return the tensors for feature maps [n, 512, 7, 7] and L2-normalised embeddings [n,
+        512].
+        """
         kernels = self.predictor(feature_map)
         modulations = [*self.EncoderModulation, *self.DecoderModulation]
         weights: Weights = {}
@@ -116,7 +143,9 @@ class Conditioner(nn.Module):
 
 
 class Modulation(nn.Module):
-    """Weights modulation of one pointwise layer (method.md 4): w' = W * (1 + s), rows of length one."""
+    """Weights modulation of one pointwise layer (method.md 4): w' = W * (1 + s), rows of length
+    one.
+    """
 
     EPSILON = 1e-16
 
@@ -144,7 +173,9 @@ class EmittingBlock(nn.Module):
 
 
 class Predictor(nn.Module):
-    """Weights prediction (method.md 4): feature map -> nine sets of depthwise kernels in the IDN's running order."""
+    """Weights prediction (method.md 4): feature map -> nine sets of depthwise kernels in the IDN's
+    running order.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,7 +189,8 @@ class Predictor(nn.Module):
     def forward(self, feature_map: Tensor) -> list[Tensor]:
         seed = F.leaky_relu(self.norm(self.first(feature_map)), SLOPE)
         decoder_seed = F.leaky_relu(self.decoder_norm(self.first_decoder(seed)), SLOPE)
-        # The encoder's chain narrows while the IDN's encoder widens: its kernels come out last layer first.
+        # The encoder's chain narrows while the IDN's encoder widens: its kernels come out last
+        # layer first.
         return _emit(self.encoder, seed)[::-1] + _emit(self.decoder, decoder_seed)
 
 

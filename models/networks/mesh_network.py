@@ -1,6 +1,8 @@
-"""The face mesh network as a frozen torch module: expression as something that can be learnt from (training only).
+"""The face mesh network as a frozen torch module: expression as something that can be learnt from
+(training only).
 
-The pack's graph is walked node by node; it is the converted MediaPipe network (packs.md), of few kinds of nodes.
+The pack's graph is walked node by node; it is the converted MediaPipe network (packs.md), of few
+kinds of nodes.
 """
 
 from __future__ import annotations
@@ -18,17 +20,25 @@ POINTS = 468
 
 
 class MeshNetwork(nn.Module):
-    """RGB crops [n, 3, 192, 192] in 0..1 -> landmarks [n, 468, 2] in their pixels, differentiable in the crops."""
+    """RGB crops [n, 3, 192, 192] in 0..1 -> landmarks [n, 468, 2] in their pixels, differentiable
+    in the crops.
+    """
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         super().__init__()
         self.nodes = [_Node(node) for node in graph.node if "presence" not in node.output]
-        self.names = {tensor.name: f"tensor{index}" for index, tensor in enumerate(graph.initializer)}
+        self.names = {
+            tensor.name: f"tensor{index}" for index, tensor in enumerate(graph.initializer)
+        }
         for tensor in graph.initializer:
-            self.register_buffer(self.names[tensor.name], torch.from_numpy(numpy_helper.to_array(tensor).copy()))
+            self.register_buffer(
+                self.names[tensor.name], torch.from_numpy(numpy_helper.to_array(tensor).copy())
+            )
 
     def forward(self, crops: Tensor) -> Tensor:
-        values: dict[str, Tensor] = {name: self.get_buffer(place) for name, place in self.names.items()}
+        values: dict[str, Tensor] = {
+            name: self.get_buffer(place) for name, place in self.names.items()
+        }
         values["image"] = crops
         for node in self.nodes:
             values[node.output] = node.run([values[name] for name in node.inputs])
@@ -40,7 +50,9 @@ class _Node:
 
     def __init__(self, node: onnx.NodeProto) -> None:
         self.kind, self.inputs, self.output = node.op_type, list(node.input), node.output[0]
-        self.options: dict[str, Any] = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        self.options: dict[str, Any] = {
+            a.name: onnx.helper.get_attribute_value(a) for a in node.attribute
+        }
 
     def run(self, x: list[Tensor]) -> Tensor:
         options = self.options
@@ -50,7 +62,11 @@ class _Node:
                 padded = F.pad(x[0], (left, right, top, bottom))
                 bias = x[2] if len(x) > 2 else None
                 return F.conv2d(
-                    padded, x[1], bias, tuple(options.get("strides", (1, 1))), groups=options.get("group", 1)
+                    padded,
+                    x[1],
+                    bias,
+                    tuple(options.get("strides", (1, 1))),
+                    groups=options.get("group", 1),
                 )
             case "Add":
                 return x[0] + x[1]
@@ -62,7 +78,9 @@ class _Node:
                 return F.max_pool2d(x[0], options["kernel_shape"], options["strides"])
             case "Pad":
                 half = len(x[1]) // 2
-                pairs = [(int(x[1][axis]), int(x[1][axis + half])) for axis in reversed(range(half))]
+                pairs = [
+                    (int(x[1][axis]), int(x[1][axis + half])) for axis in reversed(range(half))
+                ]
                 return F.pad(x[0], [amount for pair in pairs for amount in pair])
             case "Transpose":
                 return x[0].permute(options["perm"])
@@ -70,5 +88,5 @@ class _Node:
 
 
 def load_mesh_network(graph: Path) -> MeshNetwork:
-    """Returns the frozen network of an open pack's `face_mesh.onnx`."""
+    """Return the frozen network of an open pack's `face_mesh.onnx`."""
     return MeshNetwork(onnx.load(graph).graph).eval().requires_grad_(False)

@@ -1,4 +1,6 @@
-"""Q of the loss reweighting (method.md 6): how good a teacher's picture is, told from the picture alone."""
+"""Q of the loss reweighting (method.md 6): how good a teacher's picture is, told from the picture
+alone.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class ResidualBlock(nn.Module):
 
 
 class QualityScorer(nn.Module):
-    """The paper's ResNet-18 regressor at 3/16 of its width: RGB [n, 3, 224, 224] in 0..1 -> quality [n] in 0..1."""
+    """The paper's ResNet-18 regressor at 3/16 of its width: RGB [n, 3, 224, 224] in 0..1 -> quality
+    [n] in 0..1.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,10 +59,15 @@ class QualityScorer(nn.Module):
 
 
 def load_quality_scorer(path: Path) -> QualityScorer:
-    """Returns the frozen scorer from a float16 archive; raises `OSError` or `KeyError` where the file is not one."""
+    """Return the frozen scorer from a float16 archive.
+
+    Raises `OSError` or `KeyError` where the file is not one.
+    """
     network = QualityScorer()
     with np.load(path, allow_pickle=False) as archive:
-        state = {name: torch.from_numpy(archive[name].astype(np.float32)) for name in _kept(network)}
+        state = {
+            name: torch.from_numpy(archive[name].astype(np.float32)) for name in _kept(network)
+        }
     network.load_state_dict(state, strict=False)
     return network.eval().requires_grad_(False)
 

@@ -24,7 +24,10 @@ class Finding:
 
 
 def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
-    """Yield a finding for each graph of the pack; the IDN runs with the weights that the IIM gives."""
+    """Yield a finding for each graph of the pack.
+
+    The IDN runs with the weights that the IIM gives.
+    """
     weights: dict[str, Tensor] = {}
     for file in pack.manifest.files:
         if not file.file.endswith(".onnx"):
@@ -32,7 +35,11 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
         started = time.perf_counter()
         try:
             path = pack.root / file.file
-            network = sessions.open_specialised(path, weights) if file.role == "idn" else sessions.open(path)
+            network = (
+                sessions.open_specialised(path, weights)
+                if file.role == "idn"
+                else sessions.open(path)
+            )
             opened = time.perf_counter()
             outputs = network(*_inputs(network))
             finished = time.perf_counter()
@@ -47,7 +54,10 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
 
 def _inputs(network: Network) -> list[Tensor]:
     random = np.random.default_rng(0)
-    shapes = ([side if isinstance(side, int) else 1 for side in port.shape] for port in network.session.get_inputs())
+    shapes = (
+        [side if isinstance(side, int) else 1 for side in port.shape]
+        for port in network.session.get_inputs()
+    )
     return [random.random(shape, dtype=np.float32) for shape in shapes]
 
 

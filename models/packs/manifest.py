@@ -1,4 +1,6 @@
-"""What a pack is: the networks it brings and what must be known to use them, read from its TOML manifest."""
+"""What a pack is: the networks it brings and what must be known to use them, read from its TOML
+manifest.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True)
 class Encoder:
-    """The identity encoder: "image" RGB [1, 3, size, size] in 0..1 -> "embedding" (and "feature_map").
+    """The identity encoder: "image" RGB [1, 3, size, size] in 0..1 -> "embedding" (and
+    "feature_map").
 
-    `from_template` is the 2x3 matrix from the alignment template at `template_size` px to the encoder's chip.
+    `from_template` is the 2x3 matrix from the alignment template at `template_size` px to the
+    encoder's chip.
     """
 
     size: int
@@ -30,7 +34,9 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Swapper:
-    """The IDN: 3 inputs (target) or 6 (target, placed texture), its crop in pixels, and which head it ends in."""
+    """The IDN: 3 inputs (target) or 6 (target, placed texture), its crop in pixels, and which head
+    it ends in.
+    """
 
     inputs: Literal[3, 6]
     size: int
@@ -52,8 +58,9 @@ class Archive:
 class File:
     """One file of the installed pack, and where it comes from.
 
-    With an `archive`, `member` of it is checked against `sha256` and goes through `converter`; without, the file is
-    committed beside the manifest and checked likewise. `outputs`, `scale` and `offset` belong to the tflite converter.
+    With an `archive`, `member` of it is checked against `sha256` and goes through `converter`;
+    without, the file is committed beside the manifest and checked likewise. `outputs`, `scale` and
+    `offset` belong to the tflite converter.
     """
 
     role: Role | Literal["canonical", "embedding_mean"]
@@ -71,7 +78,9 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A pack's manifest. `alignment` is how the five points fit the template: a similarity, or a full affine."""
+    """A pack's manifest. `alignment` is how the five points fit the template: a similarity, or a
+    full affine.
+    """
 
     name: str
     title: str

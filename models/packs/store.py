@@ -22,7 +22,10 @@ MANIFEST = "pack.toml"
 
 @dataclass(frozen=True)
 class Pack:
-    """An installed pack. `digest` (hex SHA-256 of its manifest, which pins every file) names what weights belong to."""
+    """An installed pack.
+
+    `digest` (hex SHA-256 of its manifest, which pins every file) names what weights belong to.
+    """
 
     name: str
     digest: str
@@ -40,11 +43,16 @@ class Pack:
 
     @property
     def canonical(self) -> Path:
-        """The canonical face (npz), of packs whose swapper takes a texture. Raises `PackBrokenError`."""
+        """The canonical face (npz), of packs whose swapper takes a texture.
+
+        Raises `PackBrokenError`.
+        """
         return self._file("canonical")
 
     def embedding_mean(self) -> NDArray[np.float32]:
-        """What is subtracted from raw embeddings, float32 [D]: zeros unless the pack states a mean."""
+        """What is subtracted from raw embeddings, float32 [D]: zeros unless the pack states a
+        mean.
+        """
         if not self.has("embedding_mean"):
             return np.zeros(self.manifest.encoder.embedding, np.float32)
         mean: NDArray[np.float32] = np.load(self._file("embedding_mean"), allow_pickle=False)
@@ -79,7 +87,8 @@ def load_pack(name_or_dir: str, root: Path) -> Pack:
     missing = [file.file for file in manifest.files if not (folder / file.file).is_file()]
     if missing:
         raise PackBrokenError(
-            f"pack {name_or_dir} lacks {', '.join(missing)}; run: python -m models pull {manifest.name}"
+            f"pack {name_or_dir} lacks {', '.join(missing)}; run: python -m models pull"
+            f" {manifest.name}"
         )
     # An update replaces the link behind the name; who loaded the pack keeps the directory it saw.
     return Pack(manifest.name, digest_of(text), folder.resolve(), manifest)
@@ -87,7 +96,9 @@ def load_pack(name_or_dir: str, root: Path) -> Pack:
 
 def installed_packs(root: Path) -> list[Pack]:
     """Return the usable packs below `root`, by name."""
-    names = sorted(path.parent.name for path in root.glob(f"*/{MANIFEST}") if "@" not in path.parent.name)
+    names = sorted(
+        path.parent.name for path in root.glob(f"*/{MANIFEST}") if "@" not in path.parent.name
+    )
     return [load_pack(name, root) for name in names]
 
 
@@ -98,10 +109,11 @@ def digest_of(manifest_text: str) -> str:
 
 @contextmanager
 def new_installation(manifest_text: str, root: Path) -> Iterator[Path]:
-    """Yield an empty directory to fill with a pack's files; on success it becomes the pack, at once or not at all.
+    """Yield an empty directory to fill with a pack's files; on success it becomes the pack, at once
+    or not at all.
 
-    The pack lives in `<name>@<digest>`; its name is a link, swapped in one step. The version before it stays, since
-    running processes may still open its graphs; older ones are removed.
+    The pack lives in `<name>@<digest>`; its name is a link, swapped in one step. The version before
+    it stays, since running processes may still open its graphs; older ones are removed.
     """
     name, digest = Manifest.parse(manifest_text).name, digest_of(manifest_text)
     root.mkdir(mode=0o700, parents=True, exist_ok=True)

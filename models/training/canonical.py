@@ -1,7 +1,8 @@
-"""Builds the canonical face all textures are drawn on: `python -m models.training.canonical --out <file>`.
+"""Builds the canonical face all textures are drawn on: `python -m models.training.canonical --out
+<file>`.
 
-Textures and weights belong to the canonical face they were made with: replacing the committed one means preparing the
-training material and training again.
+Textures and weights belong to the canonical face they were made with: replacing the committed one
+means preparing the training material and training again.
 """
 
 from __future__ import annotations
@@ -15,14 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
-from models.inference.alignment import align, scale_of, transform
 from models.inference.arrays import RgbImage, to_network
-from models.inference.face_mesh import INPUT_SIZE, LANDMARKS, FaceMesh, RegionOfInterest
-from models.inference.face_texture import SIZE
+from models.inference.finding.alignment import align
+from models.inference.finding.face_mesh import INPUT_SIZE, LANDMARKS, FaceMesh, RegionOfInterest
+from models.inference.frames.affine import scale_of, transform
+from models.inference.frames.still_frame import StillFrame
 from models.inference.session import SessionFactory
-from models.inference.still_frame import StillFrame
-from models.inference.triangle_raster import facing_ratio
-from models.training.dataset import SWAP_SHIFT, mesh_in, portraits, read_rgb, shared_folder, swap_crop_matrix
+from models.inference.texture.face_texture import SIZE
+from models.inference.texture.triangle_raster import facing_ratio
+from models.training.dataset import (
+    SWAP_SHIFT,
+    mesh_in,
+    portraits,
+    read_rgb,
+    shared_folder,
+    swap_crop_matrix,
+)
 
 Array = NDArray[Any]
 
@@ -33,9 +42,13 @@ FOREHEAD_FADE_PX = 10.0  # the mesh ends at the hair line, or in the fringe
 
 
 def build(network: FaceMesh, crops: list[RgbImage]) -> dict[str, Array]:
-    """Return the arrays of a `CanonicalFace` file from 288 px crop files, each looked at with its mirror image."""
+    """Return the arrays of a `CanonicalFace` file from 288 px crop files, each looked at with its
+    mirror image.
+    """
     meshes = [
-        _mesh_with_depth(network, image) for crop in crops for image in (crop, np.ascontiguousarray(crop[:, ::-1]))
+        _mesh_with_depth(network, image)
+        for crop in crops
+        for image in (crop, np.ascontiguousarray(crop[:, ::-1]))
     ]
     mesh = _symmetric(np.median(meshes, axis=0))
     low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
@@ -58,12 +71,18 @@ def _mesh_with_depth(network: FaceMesh, crop: RgbImage) -> Array:
     frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
     seen = network.network(to_network(frame.rgb_crop(region.to_crop(), INPUT_SIZE)))["landmarks"]
     to_crop = swap_crop_matrix(flat)
-    depth = seen.reshape(LANDMARKS, 3)[:, 2] / scale_of(region.to_crop()) * scale_of(align(flat, "similarity"))
+    depth = (
+        seen.reshape(LANDMARKS, 3)[:, 2]
+        / scale_of(region.to_crop())
+        * scale_of(align(flat, "similarity"))
+    )
     return np.column_stack([transform(flat, to_crop), depth])
 
 
 def _symmetric(mesh: Array) -> Array:
-    """Return the mesh and its mirror image averaged, each point with the one that lies where its own image does."""
+    """Return the mesh and its mirror image averaged, each point with the one that lies where its
+    own image does.
+    """
     centre = (mesh[:, 0].min() + mesh[:, 0].max()) / 2
     mirrored = mesh * [-1, 1, 1] + [2 * centre, 0, 0]
     partner = ((mesh[:, None] - mirrored[None]) ** 2).sum(-1).argmin(1)
@@ -83,7 +102,9 @@ def _triangles(mesh: Array) -> NDArray[np.int32]:
 def _mask(points: Array) -> NDArray[np.uint8]:
     """Return the mesh's hull in canonical pixels, feathered inwards, its forehead faded."""
     hull = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.fillConvexPoly(hull, np.round(cv2.convexHull(points.astype(np.float32)) * 16).astype(np.int32), 1, shift=4)
+    cv2.fillConvexPoly(
+        hull, np.round(cv2.convexHull(points.astype(np.float32)) * 16).astype(np.int32), 1, shift=4
+    )
     inwards = cv2.distanceTransform(hull, cv2.DIST_L2, 5) / FEATHER_PX
     below = (np.arange(SIZE) - points[FOREHEAD, 1]) / FOREHEAD_FADE_PX
     ramp = np.clip(np.minimum(inwards, below[:, None]), 0, 1)

@@ -8,11 +8,23 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-TERMS = ("reconstruction", "perceptual", "identity", "mask", "adversarial", "features", "judge", "expression")
+TERMS = (
+    "reconstruction",
+    "perceptual",
+    "identity",
+    "mask",
+    "adversarial",
+    "features",
+    "judge",
+    "expression",
+)
 
 
 def draw_curves(table: Path, picture: Path) -> None:
-    """Write a PNG of the losses in a run's curve.csv, one panel each. Raises FileNotFoundError without the table."""
+    """Write a PNG of the losses in a run's curve.csv, one panel each.
+
+    Raises FileNotFoundError without the table.
+    """
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     images = [int(row["images"]) for row in rows]

@@ -1,7 +1,9 @@
-"""The training material, prepared once: crops, meshes, canonical textures and embeddings of every face and its mirror.
+"""The training material, prepared once: crops, meshes, canonical textures and embeddings of every
+face and its mirror.
 
-Run as `python -m models.training.dataset`: it reads the shared face crops and the committed composite bank and
-writes arrays into `var/training/faces`. Rows n..2n-1 are the mirror images of rows 0..n-1.
+Run as `python -m models.training.dataset`: it reads the shared face crops and the committed
+composite bank and writes arrays into `var/training/faces`. Rows n..2n-1 are the mirror images of
+rows 0..n-1.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.alignment import align, compose, invert, transform
 from models.inference.arrays import Affine, Landmarks, RgbImage, to_network
-from models.inference.face_mesh import FaceMesh, RegionOfInterest
-from models.inference.face_texture import CanonicalFace
+from models.inference.finding.alignment import align
+from models.inference.finding.face_mesh import FaceMesh, RegionOfInterest
+from models.inference.frames.affine import compose, invert, transform
+from models.inference.frames.still_frame import StillFrame
 from models.inference.session import SessionFactory
-from models.inference.still_frame import StillFrame
-from models.inference.texture_outline import cleaned
+from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.texture_outline import cleaned
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +37,17 @@ Array = NDArray[Any]
 
 CANVAS = 288  # a crop file: the 224 px template and a margin
 MARGIN = 32
-SWAP_SHIFT = (0.0, -28.0)  # the open pack's swap crop lies lower than ArcFace's, so that the chin is in it
+SWAP_SHIFT = (
+    0.0,
+    -28.0,
+)  # the open pack's swap crop lies lower than ArcFace's, so that the chin is in it
 FACE_REGION = RegionOfInterest(144, 178, 270, 0)  # where every crop file shows its face
 CHIP_SIZE = 150
 # packs.md: from an ArcFace crop of 112 px to dlib's chip; here from the 224 px template.
 CHIP_OF_TEMPLATE: Affine = np.array(
     [[1.5004 / 2, -0.0317 / 2, -6.8207], [0.0317 / 2, 1.5004 / 2, -34.6448]], np.float64
 )
-BANK = Path(__file__).parent / "bank"
+BANK = Path(__file__).parents[1] / "refinement" / "bank"
 CANONICAL = Path(__file__).parents[1] / "packs" / "open" / "canonical_face.npz"
 
 _ARRAYS = ("crops", "meshes", "to_crop", "textures", "weights", "embeddings", "sharpness")
@@ -58,21 +64,31 @@ class Portrait:
 
 
 def shared_folder() -> Path:
-    """Return the folder with the measuring material: $LIKENESS_SHARED, or `shared` beside the checkout."""
+    """Return the folder with the measuring material: $LIKENESS_SHARED, or `shared` beside the
+    checkout.
+    """
     return Path(os.environ.get("LIKENESS_SHARED", Path(__file__).parents[3] / "shared"))
 
 
 def portraits(shared: Path, bank: Path = BANK) -> list[Portrait]:
-    """Return all crop files, first the photographs of `shared`, then the composite bank (three poses a person)."""
+    """Return all crop files, first the photographs of `shared`, then the composite bank (three
+    poses a person).
+    """
     with (shared / "data" / "faces.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    found = [Portrait(shared / "data/faces" / r["file"], r["person"], r["set"], r["split"]) for r in rows]
+    found = [
+        Portrait(shared / "data/faces" / r["file"], r["person"], r["set"], r["split"]) for r in rows
+    ]
     composites = sorted(bank.glob("bank_*.jpg"))
-    return found + [Portrait(path, f"bank{i // 3:03d}", "bank", "train") for i, path in enumerate(composites)]
+    return found + [
+        Portrait(path, f"bank{i // 3:03d}", "bank", "train") for i, path in enumerate(composites)
+    ]
 
 
 def swap_crop_matrix(mesh: Landmarks) -> Affine:
-    """Return the matrix from an image to the open pack's 224 px swap crop of the face with this mesh."""
+    """Return the matrix from an image to the open pack's 224 px swap crop of the face with this
+    mesh.
+    """
     matrix = align(mesh, "similarity")
     matrix[:, 2] += SWAP_SHIFT
     return matrix
@@ -87,9 +103,10 @@ def chip_matrix(mesh: Landmarks) -> Affine:
 class FaceSet:
     """Prepared faces, one row each, mirrored ones behind.
 
-    crops uint8 [2n, 288, 288, 3] RGB; meshes float32 [2n, 468, 2] in the swap crop; to_crop [2n, 2, 3] from crop file
-    to swap crop; textures uint8 [2n, 224, 224, 3]; weights [2n]: share of texels seen frontally; embeddings
-    float32 [2n, 128] centred by `embedding_mean`, L2 norm 1; yaws [2n] degrees; persons, origins, splits str [2n].
+    crops uint8 [2n, 288, 288, 3] RGB; meshes float32 [2n, 468, 2] in the swap crop; to_crop [2n, 2,
+    3] from crop file to swap crop; textures uint8 [2n, 224, 224, 3]; weights [2n]: share of texels
+    seen frontally; embeddings float32 [2n, 128] centred by `embedding_mean`, L2 norm 1; yaws [2n]
+    degrees; persons, origins, splits str [2n].
     """
 
     crops: Array
@@ -109,7 +126,9 @@ class FaceSet:
     @classmethod
     def load(cls, folder: Path) -> FaceSet:
         """Map the arrays `prepare` wrote. Raises FileNotFoundError when it has not been run."""
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("crops", "textures")}
+        arrays = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("crops", "textures")
+        }
         arrays |= {name: np.load(folder / f"{name}.npy") for name in _ARRAYS if name not in arrays}
         with np.load(folder / "labels.npz", allow_pickle=False) as labels:
             return cls(**arrays, **dict(labels))
@@ -117,7 +136,10 @@ class FaceSet:
     @cached_property
     def rows_of(self) -> dict[str, NDArray[np.intp]]:
         """Person -> rows, mirrored ones included."""
-        return {str(person): np.flatnonzero(self.persons == person) for person in np.unique(self.persons)}
+        return {
+            str(person): np.flatnonzero(self.persons == person)
+            for person in np.unique(self.persons)
+        }
 
     @property
     def training_rows(self) -> NDArray[np.intp]:
@@ -136,13 +158,21 @@ class FaceSet:
 
 
 def warp(image: RgbImage, matrix: Affine, size: int) -> RgbImage:
-    """Return the size x size crop that `matrix` maps an image to; its edge is continued outwards."""
-    moved = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    """Return the size x size crop that `matrix` maps an image to.
+
+    Its edge is continued outwards.
+    """
+    moved = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(moved, np.uint8)
 
 
 def prepare(faces: list[Portrait], graphs: Path, canonical: CanonicalFace, folder: Path) -> None:
-    """Write the arrays of a `FaceSet`; `graphs` holds face_mesh.onnx and encoder.onnx of the open pack."""
+    """Write the arrays of a `FaceSet`.
+
+    `graphs` holds face_mesh.onnx and encoder.onnx of the open pack.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     factory = SessionFactory("cpu", 2)
     mesh_network = FaceMesh(factory.open(graphs / "face_mesh.onnx"))
@@ -152,7 +182,9 @@ def prepare(faces: list[Portrait], graphs: Path, canonical: CanonicalFace, folde
         mesh = mesh_in(mesh_network, crop)
         for name, value in _describe(crop, mesh, canonical).items():
             columns[name].append(value)
-        columns["embeddings"].append(encoder(to_network(warp(crop, chip_matrix(mesh), CHIP_SIZE)))["embedding"][0])
+        columns["embeddings"].append(
+            encoder(to_network(warp(crop, chip_matrix(mesh), CHIP_SIZE)))["embedding"][0]
+        )
         if count % 400 == 0:
             log.info("preparing faces", extra={"done": count, "total": 2 * len(faces)})
     arrays = {name: np.stack(values) for name, values in columns.items()}
@@ -175,7 +207,10 @@ def read_rgb(path: Path) -> RgbImage:
 
 
 def mesh_in(network: FaceMesh, crop: RgbImage) -> Landmarks:
-    """Return the mesh of the face in a 288 px crop file, in its pixels; looked at three times, as tracking settles."""
+    """Return the mesh of the face in a 288 px crop file, in its pixels.
+
+    Looked at three times, as tracking settles.
+    """
     frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
     region = FACE_REGION
     for _ in range(2):
@@ -199,7 +234,9 @@ def _describe(crop: RgbImage, mesh: Landmarks, canonical: CanonicalFace) -> dict
     }
 
 
-def _save(folder: Path, faces: list[Portrait], arrays: dict[str, Array], canonical: CanonicalFace) -> None:
+def _save(
+    folder: Path, faces: list[Portrait], arrays: dict[str, Array], canonical: CanonicalFace
+) -> None:
     splits = np.array([face.split for face in faces] * 2)
     trained_on = splits == "train"
     mean = arrays["embeddings"][trained_on if trained_on.any() else ...].mean(0)
@@ -236,11 +273,15 @@ def to_canvas(mesh: Landmarks, to_crop: Affine) -> Landmarks:
 def main() -> None:
     """Prepare the faces from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--graphs", type=Path, default=Path("var/packs/open"), help="folder of the pulled open pack")
+    parser.add_argument(
+        "--graphs", type=Path, default=Path("var/packs/open"), help="folder of the pulled open pack"
+    )
     parser.add_argument("--out", type=Path, default=Path("var/training/faces"))
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s %(done)s/%(total)s")
-    prepare(portraits(shared_folder()), arguments.graphs, CanonicalFace.load(CANONICAL), arguments.out)
+    prepare(
+        portraits(shared_folder()), arguments.graphs, CanonicalFace.load(CANONICAL), arguments.out
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The paper's loss terms (method.md 6), with the open pack's encoder in the place of ArcFace and VGG."""
+"""The paper's loss terms (method.md 6), with the open pack's encoder in the place of ArcFace and
+VGG.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.inference.alignment import compose
-from models.inference.face_mesh import INPUT_SIZE, OUTER_EYE_CORNERS
+from models.inference.finding.face_mesh import INPUT_SIZE, OUTER_EYE_CORNERS
+from models.inference.frames.affine import compose
 from models.networks.dlib_resnet import DlibResnet, load_dlib_resnet
 from models.networks.mesh_network import MeshNetwork
 from models.training.dataset import CHIP_OF_TEMPLATE, SWAP_SHIFT
@@ -27,7 +29,10 @@ PERCEPTUAL_DEPTH = 2  # levels of the encoder below the stem: texture, not yet i
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the terms; the paper's, with `real` for pairs whose truth is a photograph of the same person."""
+    """Weights of the terms.
+
+    The paper's, with `real` for pairs whose truth is a photograph of the same person.
+    """
 
     reconstruction: float = 30.0
     perceptual: float = 5.0
@@ -40,7 +45,9 @@ class Weights:
 
 
 class FaceEncoder(nn.Module):
-    """The open pack's encoder looking at swap crops, differentiable: embeddings and early features."""
+    """The open pack's encoder looking at swap crops, differentiable: embeddings and early
+    features.
+    """
 
     chip_grid: Tensor
     mean: Tensor
@@ -49,12 +56,18 @@ class FaceEncoder(nn.Module):
         super().__init__()
         self.resnet = resnet
         self.register_buffer("mean", embedding_mean, persistent=False)
-        self.register_buffer("chip_grid", _sampling_grid(crop_to_chip, CHIP_SIZE, 224), persistent=False)
+        self.register_buffer(
+            "chip_grid", _sampling_grid(crop_to_chip, CHIP_SIZE, 224), persistent=False
+        )
 
     def forward(self, crops: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Returns centred unit embeddings [n, 128] and the features of `PERCEPTUAL_DEPTH` levels and the stem."""
+        """Return centred unit embeddings [n, 128] and the features of `PERCEPTUAL_DEPTH` levels
+        and the stem.
+        """
         grid = self.chip_grid.expand(len(crops), -1, -1, -1)
-        chips = F.grid_sample(crops, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        chips = F.grid_sample(
+            crops, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
         features = self.resnet.features(chips)
         embedding = self.resnet.embed(features[-1].mean((2, 3)))
         return F.normalize(embedding - self.mean, dim=1), features[: PERCEPTUAL_DEPTH + 1]
@@ -68,15 +81,19 @@ class Expression(nn.Module):
         self.mesh = mesh
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Returns the openings [n, 11] as shares of the eye distance."""
+        """Return the openings [n, 11] as shares of the eye distance."""
         points = self.mesh(F.interpolate(crops, INPUT_SIZE, mode="bilinear", align_corners=False))
-        apart = [(points[:, a] - points[:, b]).norm(dim=1) for a, b in (*MOUTH, *EYES, OUTER_EYE_CORNERS)]
+        apart = [
+            (points[:, a] - points[:, b]).norm(dim=1) for a, b in (*MOUTH, *EYES, OUTER_EYE_CORNERS)
+        ]
         shares: Tensor = torch.stack(apart[:-1], 1) / apart[-1][:, None]
         return shares
 
 
 def face_encoder(graph: Path, embedding_mean: NDArray[Any]) -> FaceEncoder:
-    """Returns the open pack's encoder, frozen, looking at swap crops as production looks at photographs."""
+    """Return the open pack's encoder, frozen, looking at swap crops as production looks at
+    photographs.
+    """
     unshift = np.array([[1, 0, -SWAP_SHIFT[0]], [0, 1, -SWAP_SHIFT[1]]])
     crop_to_chip = torch.from_numpy(compose(CHIP_OF_TEMPLATE, unshift))
     mean = torch.from_numpy(np.asarray(embedding_mean, np.float32))
@@ -84,7 +101,9 @@ def face_encoder(graph: Path, embedding_mean: NDArray[Any]) -> FaceEncoder:
 
 
 def _sampling_grid(matrix: Tensor, size: int, source: int) -> Tensor:
-    """Returns the grid_sample grid [1, size, size, 2] of the crop that `matrix` [2, 3] maps a source image to."""
+    """Return the grid_sample grid [1, size, size, 2] of the crop that `matrix` [2, 3] maps a
+    source image to.
+    """
     inverse = torch.linalg.inv(torch.cat([matrix, matrix.new_tensor([[0, 0, 1]])]))
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     places = torch.stack([x, y, torch.ones_like(x)], -1).to(matrix.dtype) @ inverse[:2].T
@@ -93,38 +112,48 @@ def _sampling_grid(matrix: Tensor, size: int, source: int) -> Tensor:
 
 
 def over_mask(error: Tensor, mask: Tensor) -> Tensor:
-    """Returns the mean of an error [n, c, h, w] over the masked area of each sample [n]."""
+    """Return the mean of an error [n, c, h, w] over the masked area of each sample [n]."""
     return (error * mask).sum((1, 2, 3)) / (error.shape[1] * mask.sum((1, 2, 3)) + 1e-6)
 
 
 def reconstruction(face: Tensor, truth: Tensor, mask: Tensor, tolerance: float = 0.0) -> Tensor:
-    """Returns the L1 distance inside the face, per sample [n]; errors below `tolerance` (0..1) count squared."""
+    """Return the L1 distance inside the face, per sample [n].
+
+    Errors below `tolerance` (0..1) count squared.
+    """
     return over_mask(F.smooth_l1_loss(face, truth, beta=tolerance, reduction="none"), mask)
 
 
 def perceptual(ours: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """Returns the features' squared distance relative to their own energy, per sample [n]."""
+    """Return the features' squared distance relative to their own energy, per sample [n]."""
     terms = [
-        ((a - b) ** 2).mean((1, 2, 3)) / ((b**2).mean((1, 2, 3)) + 1e-6) for a, b in zip(ours, wanted, strict=True)
+        ((a - b) ** 2).mean((1, 2, 3)) / ((b**2).mean((1, 2, 3)) + 1e-6)
+        for a, b in zip(ours, wanted, strict=True)
     ]
     return torch.stack(terms).mean(0)
 
 
 def teacher_quality(source: Tensor, teacher: Tensor, quality: Tensor) -> Tensor:
-    """Returns alpha = cos(z_source, z_teacher)^2 * Q per sample [n] (the paper's reweighting)."""
+    """Return alpha = cos(z_source, z_teacher)^2 * Q per sample [n] (the paper's reweighting)."""
     return (source * teacher).sum(1).clamp(min=0) ** 2 * quality
 
 
 def mask_entropy(mask: Tensor, truth: Tensor) -> Tensor:
-    """Returns the cross entropy of the mask head: an L1 on the composite would teach it to hedge."""
+    """Return the cross entropy of the mask head: an L1 on the composite would teach it to
+    hedge.
+    """
     return F.binary_cross_entropy(mask.float().clamp(1e-4, 1 - 1e-4), truth)
 
 
 def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:
-    """Returns the discriminator's loss on verdicts about photographs and about swaps."""
+    """Return the discriminator's loss on verdicts about photographs and about swaps."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
 def feature_matching(ours: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """Returns how far the discriminator's features of swaps are from those of what they should look like."""
-    return torch.stack([(a - b.detach()).abs().mean() for a, b in zip(ours, wanted, strict=True)]).mean()
+    """Return how far the discriminator's features of swaps are from those of what they should look
+    like.
+    """
+    return torch.stack(
+        [(a - b.detach()).abs().mean() for a, b in zip(ours, wanted, strict=True)]
+    ).mean()

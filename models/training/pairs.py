@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.inference.alignment import transform
 from models.inference.arrays import Affine, Landmarks, RgbImage
-from models.inference.face_texture import SIZE, CanonicalFace
+from models.inference.frames.affine import transform
+from models.inference.texture.face_texture import SIZE, CanonicalFace
 from models.training.dataset import FaceSet, centred
 from models.training.quality import Faults, spoilt
 from models.training.teacher import Source, morph, teach
@@ -31,7 +31,9 @@ MESH_NOISE_PX = 0.35  # the mesh network's own jitter on video
 
 @dataclass(frozen=True)
 class PairMix:
-    """How a batch is mixed: `same` and `self_` are shares of targets, `morphs` and `blurred` of identities."""
+    """How a batch is mixed: `same` and `self_` are shares of targets, `morphs` and `blurred` of
+    identities.
+    """
 
     identities: int = 2
     targets: int = 4
@@ -44,10 +46,12 @@ class PairMix:
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's material, `identities` x `targets` samples, identities outermost; images RGB float32 in 0..1.
+    """One step's material, `identities` x `targets` samples, identities outermost; images RGB
+    float32 in 0..1.
 
-    target, texture (placed), truth [n, 3, 224, 224]; mask [n, 1, 224, 224]; real [n]: 1 where the truth is a
-    photograph, 0 where it is the teacher's; embeddings [identities, 128]; canonical textures [identities, 3, 224, 224].
+    target, texture (placed), truth [n, 3, 224, 224]; mask [n, 1, 224, 224]; real [n]: 1 where the
+    truth is a photograph, 0 where it is the teacher's; embeddings [identities, 128]; canonical
+    textures [identities, 3, 224, 224].
     """
 
     target: Tensor
@@ -110,7 +114,9 @@ class PairMaker:
         if rng.random() < self.mix.morphs:
             second = int(rng.choice(self._like(row)))
             share = float(rng.uniform(0.2, 0.5))
-            source = morph(source, Source(self.faces.textures[second], self.faces.meshes[second]), share)
+            source = morph(
+                source, Source(self.faces.textures[second], self.faces.meshes[second]), share
+            )
             embedding = centred(embedding * (1 - share) + self.faces.embeddings[second] * share)
             kinds: list[Kind] = ["cross"] * self.mix.targets
         else:
@@ -122,13 +128,21 @@ class PairMaker:
 
     def _kind(self, rng: Generator) -> Kind:
         draw = float(rng.random())
-        return "same" if draw < self.mix.same else "self" if draw < self.mix.same + self.mix.self_ else "cross"
+        return (
+            "same"
+            if draw < self.mix.same
+            else "self"
+            if draw < self.mix.same + self.mix.self_
+            else "cross"
+        )
 
     def _sample(self, row: int, source: Source, kind: Kind, rng: Generator) -> Sample:
         target_row = self._target(row, kind, rng)
         change = random_change(rng)
         gain = rng.uniform(1 - GAIN, 1 + GAIN, 3)
-        target = np.clip(self.faces.swap_crop(target_row, change) * gain + 0.5, 0, 255).astype(np.uint8)
+        target = np.clip(self.faces.swap_crop(target_row, change) * gain + 0.5, 0, 255).astype(
+            np.uint8
+        )
         mesh = transform(self.faces.meshes[target_row], change)
         mesh += rng.normal(0, MESH_NOISE_PX, mesh.shape).astype(np.float32)
         real = (target_row != row and kind == "same") or kind == "self"
@@ -139,8 +153,12 @@ class PairMaker:
         truth = target if real else swap
         return Sample(shown, placed.texture, truth, placed.mask, float(real))
 
-    def _someone_else(self, row: int, target: RgbImage, mesh: Landmarks, rng: Generator) -> RgbImage:
-        """Return the photograph with a stranger's face: shown itself, the net would learn to copy what it is shown."""
+    def _someone_else(
+        self, row: int, target: RgbImage, mesh: Landmarks, rng: Generator
+    ) -> RgbImage:
+        """Return the photograph with a stranger's face: shown itself, the net would learn to copy
+        what it is shown.
+        """
         stranger = self._target(row, "cross", rng)
         source = Source(self.faces.textures[stranger], self.faces.meshes[stranger])
         return teach(self.canonical, source, target, mesh)[0]
@@ -156,14 +174,19 @@ class PairMaker:
         return int(others[apart.argmin()]) if len(others) else row
 
     def _other_photo(self, row: int, rng: Generator) -> int:
-        """Return another photo of the same person, on the same side of the mirror; the same one if there is none."""
+        """Return another photo of the same person, on the same side of the mirror.
+
+        The same one if there is none.
+        """
         half = len(self.faces.persons) // 2
         rows = self.faces.rows_of[str(self.faces.persons[row])]
         rows = rows[(rows != row) & ((rows < half) == (row < half))]
         return int(rng.choice(rows)) if len(rows) else row
 
     def _like(self, row: int) -> Array:
-        """Return rows with a similar pose, so that a mix of two textures is a face and not a ghost."""
+        """Return rows with a similar pose, so that a mix of two textures is a face and not a
+        ghost.
+        """
         near = np.abs(self.faces.yaws[self._rows] - self.faces.yaws[row]) < 12
         return self._rows[near] if near.any() else self._rows
 
@@ -173,8 +196,12 @@ class PairMaker:
 
     @cached_property
     def _several(self) -> Array:
-        """Training rows of people with more than one photo (a photo and its mirror image are one)."""
-        return np.array([row for row in self._rows if len(self.faces.rows_of[str(self.faces.persons[row])]) > 2])
+        """Training rows of people with more than one photo (a photo and its mirror image are
+        one).
+        """
+        return np.array(
+            [row for row in self._rows if len(self.faces.rows_of[str(self.faces.persons[row])]) > 2]
+        )
 
 
 def random_change(rng: Generator) -> Affine:

@@ -13,7 +13,7 @@ import torch
 
 from models.export.open_pack import write_open_pack
 from models.training.dataset import FaceSet
-from models.training.evaluate import load_student, settle_norms
+from models.training.evaluation.evaluate import load_student, settle_norms
 
 
 def main() -> None:
@@ -25,7 +25,9 @@ def main() -> None:
     torch.set_num_threads(2)
     faces = FaceSet.load(found.folder / "faces")
     student = settle_norms(load_student(found.folder / "runs" / found.run)[0], faces)
-    write_open_pack(student.idn, student.iim, np.asarray(faces.embedding_mean, np.float32), size=224)
+    write_open_pack(
+        student.idn, student.iim, np.asarray(faces.embedding_mean, np.float32), size=224
+    )
 
 
 if __name__ == "__main__":

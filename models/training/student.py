@@ -1,4 +1,6 @@
-"""What is trained: the open pack's IIM and IDN as one module, and the settings of a run that shape it."""
+"""What is trained: the open pack's IIM and IDN as one module, and the settings of a run that shape
+it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ PARTS = ("texture", "iim", "same", "adversarial", "reweighting", "expression")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run of `images` images. `without` leaves parts out, `appearance` adds its encoder to the IIM."""
+    """One run of `images` images.
+
+    `without` leaves parts out, `appearance` adds its encoder to the IIM.
+    """
 
     run: str = "main"
     images: int = 90_000
@@ -28,10 +33,14 @@ class TrainConfig:
     rate: float = 2e-3
     base_factor: float = 1.5  # unit-norm rows need large steps,
     linear_factor: float = 0.1  # and the linears small ones, or the IIM collapses
-    head_factor: float = 0.5  # the image head starts at the teacher and has only to leave it where that helps
-    mask_factor: float = 3.0  # the mask head starts from nothing, on features that are not shaped for it
-    # Half of the truths are the placed texture itself: the corner of a plain L1 would hold the student there, whatever
-    # photographs, expression and the judge have to say.
+    head_factor: float = (
+        0.5  # the image head starts at the teacher and has only to leave it where that helps
+    )
+    mask_factor: float = (
+        3.0  # the mask head starts from nothing, on features that are not shaped for it
+    )
+    # Half of the truths are the placed texture itself: the corner of a plain L1 would hold the
+    # student there, whatever photographs, expression and the judge have to say.
     tolerance: float = 0.05
     warm_up_steps: int = 60
     adversarial_from: float = 0.2  # share of the schedule
@@ -59,7 +68,9 @@ class Student(nn.Module):
         self.idn = IDN(6, "blend") if guided else IDN(3, "paper")
 
     def specialise(self, embeddings: Tensor, canonical: Tensor) -> Weights:
-        """Returns the tensors of identities: embeddings [n, 128], canonical textures [n, 3, 224, 224]."""
+        """Return the tensors of identities: embeddings [n, 128], canonical textures [n, 3, 224,
+        224].
+        """
         codes = embeddings if self.specialised else torch.zeros_like(embeddings)
         if self.appearance is not None:
             codes = torch.cat([codes, self.appearance(canonical)], 1)
@@ -67,7 +78,9 @@ class Student(nn.Module):
         return weights
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Returns face and mask of a batch: each identity's images go through ordinary convolutions together."""
+        """Return face and mask of a batch: each identity's images go through ordinary convolutions
+        together.
+        """
         weights = self.specialise(batch.embeddings, batch.canonical)
         count = len(batch.embeddings)
         outputs = [
@@ -80,7 +93,9 @@ class Student(nn.Module):
 
 
 def parameter_groups(student: Student, config: TrainConfig) -> list[dict[str, object]]:
-    """Returns Adam's groups: bases fast, linears of the IIM slow, the two heads each at their own rate."""
+    """Return Adam's groups: bases fast, linears of the IIM slow, the two heads each at their own
+    rate.
+    """
     bases: list[nn.Parameter] = []
     linears: list[nn.Parameter] = []
     for name, parameter in student.iim.named_parameters():

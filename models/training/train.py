@@ -1,7 +1,8 @@
-"""Distils the teacher into the open pack's IIM and IDN (training.md): `python -m models.training.train`.
+"""Distils the teacher into the open pack's IIM and IDN (training.md): `python -m
+models.training.train`.
 
-Resumable: state is written to `var/training/runs/<run>/state.pt` every few minutes and on SIGTERM, and batch k of a
-seed is always the same, so a run that was stopped goes on as if it had not been.
+Resumable: state is written to `var/training/runs/<run>/state.pt` every few minutes and on SIGTERM,
+and batch k of a seed is always the same, so a run that was stopped goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.inference.face_texture import CanonicalFace
+from models.inference.texture.face_texture import CanonicalFace
 from models.networks.discriminator import PatchDiscriminator
 from models.networks.mesh_network import load_mesh_network
 from models.networks.quality_scorer import load_quality_scorer
@@ -39,15 +40,22 @@ GOOD_ALPHA = 0.4  # of a good teacher sample, whose weight is to be about one
 
 
 class Trainer:
-    """Everything a run consists of; `step` does one update of the student and, late, of the discriminator."""
+    """Everything a run consists of.
 
-    def __init__(self, config: TrainConfig, faces: FaceSet, graphs: Path, device: torch.device) -> None:
+    `step` does one update of the student and, late, of the discriminator.
+    """
+
+    def __init__(
+        self, config: TrainConfig, faces: FaceSet, graphs: Path, device: torch.device
+    ) -> None:
         self.config, self.device = config, device
         torch.manual_seed(config.seed)
         self.student = _channels_last(Student(config).to(device))
         self.average = copy.deepcopy(self.student).requires_grad_(False)
         self.judge = _channels_last(PatchDiscriminator(32).to(device))
-        self.optimiser = torch.optim.Adam(parameter_groups(self.student, config), config.rate, betas=(0.5, 0.99))
+        self.optimiser = torch.optim.Adam(
+            parameter_groups(self.student, config), config.rate, betas=(0.5, 0.99)
+        )
         self.judge_optimiser = torch.optim.Adam(self.judge.parameters(), 4e-4, betas=(0.0, 0.99))
         self.encoder = losses.face_encoder(graphs / "encoder.onnx", faces.embedding_mean).to(device)
         self.expression = losses.Expression(load_mesh_network(graphs / "face_mesh.onnx")).to(device)
@@ -70,7 +78,8 @@ class Trainer:
         self._set_rate()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             face, mask = self.student(batch)
-        # The true hull mask, not the predicted one: through an L1 the net would learn to show half of each.
+        # The true hull mask, not the predicted one: through an L1 the net would learn to show half
+        # of each.
         shown = batch.target + (face.float() - batch.target) * batch.mask
         terms = self._terms(batch, face.float(), shown, mask.float())
         weights = self.config.weights
@@ -108,12 +117,17 @@ class Trainer:
             verdict, seen = self.judge(_patch(shown, self.steps))
             with torch.no_grad():
                 _, wanted_seen = self.judge(_patch(batch.truth, self.steps))
-            terms["adversarial"], terms["features"] = -verdict.mean(), losses.feature_matching(seen, wanted_seen)
+            terms["adversarial"], terms["features"] = (
+                -verdict.mean(),
+                losses.feature_matching(seen, wanted_seen),
+            )
         return terms
 
     @torch.no_grad()
     def _alpha(self, batch: Batch, z_source: Tensor, z_truth: Tensor) -> Tensor:
-        """Returns each sample's weight [n]: the paper's for teacher samples, a fixed one for photographs."""
+        """Return each sample's weight [n]: the paper's for teacher samples, a fixed one for
+        photographs.
+        """
         if not self.config.uses("reweighting"):
             return torch.where(batch.real > 0, self.config.weights.real, 1.0)
         alpha = losses.teacher_quality(z_source, z_truth, self.quality(batch.truth)) / GOOD_ALPHA
@@ -130,7 +144,9 @@ class Trainer:
 
     def _set_rate(self) -> None:
         warm = min(1.0, (self.steps + 1) / self.config.warm_up_steps)
-        rest = min(1.0, max(0.05, (1 - self.progress) / 0.6))  # flat, then falling over the last 60 %
+        rest = min(
+            1.0, max(0.05, (1 - self.progress) / 0.6)
+        )  # flat, then falling over the last 60 %
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate * group["factor"] * warm * rest
 
@@ -144,7 +160,9 @@ class Trainer:
 
     def state(self) -> dict[str, object]:
         parts = ("student", "average", "judge", "optimiser", "judge_optimiser")
-        return {"steps": self.steps, "config": asdict(self.config)} | {p: getattr(self, p).state_dict() for p in parts}
+        return {"steps": self.steps, "config": asdict(self.config)} | {
+            p: getattr(self, p).state_dict() for p in parts
+        }
 
     def resume(self, state: dict[str, object]) -> None:
         for part in ("student", "average", "judge", "optimiser", "judge_optimiser"):
@@ -161,14 +179,19 @@ def _channels_last(module: Module) -> Module:
 
 
 def _patch(images: Tensor, step: int, size: int = 112) -> Tensor:
-    """Returns the part of the crops the judge looks at in this step: a quarter of the cost of all of it."""
+    """Return the part of the crops the judge looks at in this step: a quarter of the cost of all
+    of it.
+    """
     rng = np.random.default_rng(step)
     left, top = (int(v) for v in rng.integers((24, 16), (88, 96)))
     return images[:, :, top : top + size, left : left + size]
 
 
 def train(config: TrainConfig, folder: Path, graphs: Path) -> None:
-    """Trains until the schedule ends or SIGTERM comes; writes state, the curve and a line of progress as it goes."""
+    """Trains until the schedule ends or SIGTERM comes.
+
+    Writes state, the curve and a line of progress as it goes.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(config.threads)
     cv2.setNumThreads(1)
@@ -215,8 +238,19 @@ def _save(path: Path, trainer: Trainer) -> None:
 
 
 def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds: float) -> None:
-    names = ("reconstruction", "perceptual", "identity", "mask", "adversarial", "features", "judge", "expression")
-    means = {name: float(np.mean([r[name] for r in recent if name in r] or [np.nan])) for name in names}
+    names = (
+        "reconstruction",
+        "perceptual",
+        "identity",
+        "mask",
+        "adversarial",
+        "features",
+        "judge",
+        "expression",
+    )
+    means = {
+        name: float(np.mean([r[name] for r in recent if name in r] or [np.nan])) for name in names
+    }
     images = trainer.steps * trainer.images_per_step
     rate = len(recent) * trainer.images_per_step / seconds
     eta_min = (trainer.config.images - images) / rate / 60
@@ -233,16 +267,20 @@ def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds
 
 
 def parse(arguments: Iterable[str] | None = None) -> tuple[TrainConfig, Path, Path]:
-    """Returns the run, its folder and that of the pack's graphs from the command line."""
+    """Return the run, its folder and that of the pack's graphs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", default="main")
     parser.add_argument("--images", type=int, default=TrainConfig.images)
     parser.add_argument("--seed", type=int, default=TrainConfig.seed)
     parser.add_argument("--threads", type=int, default=TrainConfig.threads)
     parser.add_argument("--without", nargs="*", choices=PARTS, default=[])
-    parser.add_argument("--appearance", action="store_true", help="show the IIM the texture beside the embedding")
+    parser.add_argument(
+        "--appearance", action="store_true", help="show the IIM the texture beside the embedding"
+    )
     parser.add_argument("--folder", type=Path, default=Path("var/training"))
-    parser.add_argument("--graphs", type=Path, default=Path("var/packs/open"), help="folder of the pulled open pack")
+    parser.add_argument(
+        "--graphs", type=Path, default=Path("var/packs/open"), help="folder of the pulled open pack"
+    )
     found = parser.parse_args(None if arguments is None else list(arguments))
     run = (found.run, found.images, found.seed, found.threads)
     config = TrainConfig(*run, without=tuple(found.without), appearance=found.appearance)

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from service import schemas
-from service.auth import Caller, caller_with
+from service.caller import Caller
 from service.gauges import read_backlog, read_use
-from service.openapi import problems
-from service.parts import Parts, parts_of
+from service.protocol.openapi import problems
+from service.routes.auth import caller_with
+from service.routes.parts import Parts, parts_of
 
 router = APIRouter(prefix="/v1", tags=["capacity"])
 
@@ -26,7 +27,11 @@ async def list_models(caller: Reader, parts: InParts) -> JSONResponse:
     about = parts.enrolment.about
     models: tuple[schemas.Model, ...] = ()
     if about:
-        models = (schemas.Model(id=about["pack"], name=about["name"], default=True, provider=about["provider"]),)
+        models = (
+            schemas.Model(
+                id=about["pack"], name=about["name"], default=True, provider=about["provider"]
+            ),
+        )
     return JSONResponse(schemas.ModelList(data=models).model_dump(mode="json"))
 
 
@@ -41,7 +46,9 @@ def _capacity(parts: Parts, tenant: str) -> schemas.Capacity:
     backlog = read_backlog(parts.redis)
     jobs, held_bytes = read_use(parts.redis, tenant)
     queues = tuple(
-        schemas.QueueCapacity(name=name, queued=load.queued, running=load.running, oldest_age_s=load.oldest_age_s)
+        schemas.QueueCapacity(
+            name=name, queued=load.queued, running=load.running, oldest_age_s=load.oldest_age_s
+        )
         for name, load in backlog.items()
     )
     total = sum(load.queued + load.running for load in backlog.values())

@@ -1,4 +1,7 @@
-"""Whether the service lives, has started, can serve, and what it counts; open to anyone who can reach it."""
+"""Whether the service lives, has started, can serve, and what it counts.
+
+Open to anyone who can reach it.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service import schemas
 from service.gauges import StoreCollector
-from service.openapi import Responses, problems, success
-from service.parts import Parts, parts_of
+from service.protocol.openapi import Responses, problems, success
+from service.routes.parts import Parts, parts_of
 from worker.errors import StoreError
-from worker.store import reaching
+from worker.stores.connection import reaching
 
 router = APIRouter(tags=["health"])
 
 InParts = Annotated[Parts, Depends(parts_of)]
-_UNAVAILABLE: Responses = {503: {"model": schemas.Health, "description": "Not ready; `checks` tells what is missing."}}
+_UNAVAILABLE: Responses = {
+    503: {"model": schemas.Health, "description": "Not ready; `checks` tells what is missing."}
+}
 
 
 @router.get("/livez", response_model=schemas.Health, responses=problems(anonymous=True))
@@ -28,7 +33,11 @@ async def livez() -> schemas.Health:
     return schemas.Health(status="ok")
 
 
-@router.get("/startupz", response_model=schemas.Health, responses={**problems(anonymous=True), **_UNAVAILABLE})
+@router.get(
+    "/startupz",
+    response_model=schemas.Health,
+    responses={**problems(anonymous=True), **_UNAVAILABLE},
+)
 async def startupz(parts: InParts) -> JSONResponse:
     """Return ok once the enrolment child has loaded its pack."""
     started = parts.enrolment.ready
@@ -36,9 +45,13 @@ async def startupz(parts: InParts) -> JSONResponse:
     return JSONResponse(body.model_dump(mode="json"), 200 if started else 503)
 
 
-@router.get("/readyz", response_model=schemas.Health, responses={**problems(anonymous=True), **_UNAVAILABLE})
+@router.get(
+    "/readyz", response_model=schemas.Health, responses={**problems(anonymous=True), **_UNAVAILABLE}
+)
 async def readyz(parts: InParts) -> JSONResponse:
-    """Return ok while requests can be served: the store answers, the pack is loaded, no shutdown has begun."""
+    """Return ok while requests can be served: the store answers, the pack is loaded, no shutdown
+    has begun.
+    """
     about = parts.enrolment.about
     store = await to_thread.run_sync(_store_answers, parts)
     ready = store and parts.enrolment.ready and not parts.events.draining

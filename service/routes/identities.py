@@ -10,16 +10,17 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from service import schemas
-from service.auth import Caller, caller_with
-from service.erasing import erase_identity
-from service.idempotency import fingerprint, key_of
-from service.job_views import at
-from service.openapi import IDEMPOTENCY_KEY, header, json_body, problems, success
-from service.paging import next_link
-from service.parts import Parts, parts_of
-from service.refinement import current, with_refinement
-from service.registration import Photos, read_registration, register
-from worker.identity_store import ErasureReceipt, IdentityRecord
+from service.caller import Caller
+from service.identities.erasing import erase_identity
+from service.identities.refinement import current, with_refinement
+from service.identities.registration import Photos, read_registration, register
+from service.protocol.idempotency import fingerprint, key_of
+from service.protocol.openapi import IDEMPOTENCY_KEY, header, json_body, problems, success
+from service.protocol.paging import next_link
+from service.routes.auth import caller_with
+from service.routes.parts import Parts, parts_of
+from service.schemas.fields import at
+from worker.stores.identity_store import ErasureReceipt, IdentityRecord
 
 router = APIRouter(prefix="/v1/identities", tags=["identities"])
 
@@ -30,7 +31,12 @@ _FORM = {
     "type": "object",
     "required": ["image"],
     "properties": {
-        "image": {"type": "array", "minItems": 1, "maxItems": 8, "items": {"type": "string", "format": "binary"}},
+        "image": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 8,
+            "items": {"type": "string", "format": "binary"},
+        },
         "name": {"type": "string"},
         "consent": {"type": "string", "description": "JSON, as in the JSON body."},
         "quality": {"type": "string", "enum": ["instant", "refined"]},
@@ -66,8 +72,14 @@ _FAILURES = (
     "",
     status_code=201,
     response_model=schemas.Identity,
-    responses={201: success("The identity, with a report for each photo.", "Location", "ETag"), **problems(*_FAILURES)},
-    openapi_extra={**json_body(schemas.RegisterRequest, form=_FORM), "parameters": [IDEMPOTENCY_KEY]},
+    responses={
+        201: success("The identity, with a report for each photo.", "Location", "ETag"),
+        **problems(*_FAILURES),
+    },
+    openapi_extra={
+        **json_body(schemas.RegisterRequest, form=_FORM),
+        "parameters": [IDEMPOTENCY_KEY],
+    },
 )
 async def create_identity(request: Request, caller: Writer, parts: InParts) -> Response:
     """Register the face of one person from one to eight photos; the photos are not kept."""
@@ -88,7 +100,10 @@ async def create_identity(request: Request, caller: Writer, parts: InParts) -> R
 @router.get(
     "",
     response_model=schemas.IdentityList,
-    responses={200: success("A page of identities, newest first.", "Link"), **problems("invalid_cursor")},
+    responses={
+        200: success("A page of identities, newest first.", "Link"),
+        **problems("invalid_cursor"),
+    },
 )
 async def list_identities(
     request: Request,
@@ -99,7 +114,9 @@ async def list_identities(
 ) -> JSONResponse:
     """List the tenant's identities."""
     records, following = await to_thread.run_sync(_page, parts, caller.tenant, limit, cursor)
-    body = schemas.IdentityList(data=tuple(_view(parts, record) for record in records), next_cursor=following)
+    body = schemas.IdentityList(
+        data=tuple(_view(parts, record) for record in records), next_cursor=following
+    )
     return JSONResponse(body.model_dump(mode="json"), headers=next_link(request, following))
 
 
@@ -111,9 +128,13 @@ async def list_identities(
         304: success("The identity is as `If-None-Match` says.", "ETag"),
         **problems("not_found", "identity_erased"),
     },
-    openapi_extra={"parameters": [header("If-None-Match", "An ETag seen before.", {"type": "string"})]},
+    openapi_extra={
+        "parameters": [header("If-None-Match", "An ETag seen before.", {"type": "string"})]
+    },
 )
-async def get_identity(identity_id: str, request: Request, caller: Writer, parts: InParts) -> Response:
+async def get_identity(
+    identity_id: str, request: Request, caller: Writer, parts: InParts
+) -> Response:
     """Return an identity."""
     record = await to_thread.run_sync(current, parts, identity_id, caller.tenant)
     if request.headers.get("if-none-match") == _etag(record):
@@ -127,7 +148,10 @@ async def get_identity(identity_id: str, request: Request, caller: Writer, parts
     responses={200: success("The erasure's receipt."), **problems("not_found", "identity_erased")},
 )
 async def delete_identity(identity_id: str, caller: Writer, parts: InParts) -> JSONResponse:
-    """Erase an identity and cancel the jobs in flight that use it; their results so far stay until they expire."""
+    """Erase an identity and cancel the jobs in flight that use it.
+
+    Their results so far stay until they expire.
+    """
     return _receipt(*await to_thread.run_sync(erase_identity, parts, caller, identity_id, False))
 
 
@@ -137,7 +161,9 @@ async def delete_identity(identity_id: str, caller: Writer, parts: InParts) -> J
     responses={200: success("The erasure's receipt."), **problems("not_found", "identity_erased")},
 )
 async def withdraw_consent(identity_id: str, caller: Writer, parts: InParts) -> JSONResponse:
-    """Withdraw the person's consent: the identity is erased, its jobs are canceled and their results deleted."""
+    """Withdraw the person's consent: the identity is erased, its jobs are canceled and their
+    results deleted.
+    """
     return _receipt(*await to_thread.run_sync(erase_identity, parts, caller, identity_id, True))
 
 
@@ -147,11 +173,16 @@ async def withdraw_consent(identity_id: str, caller: Writer, parts: InParts) -> 
     responses={200: success("The erasure's receipt."), **problems("not_found")},
 )
 async def get_erasure(identity_id: str, caller: Writer, parts: InParts) -> JSONResponse:
-    """Return the receipt of an erasure; `log_rewritten_at` tells when it had reached the store's disk."""
+    """Return the receipt of an erasure.
+
+    `log_rewritten_at` tells when it had reached the store's disk.
+    """
     return _receipt(await to_thread.run_sync(parts.identities.receipt, identity_id, caller.tenant))
 
 
-def _page(parts: Parts, tenant: str, limit: int, cursor: str | None) -> tuple[list[IdentityRecord], str | None]:
+def _page(
+    parts: Parts, tenant: str, limit: int, cursor: str | None
+) -> tuple[list[IdentityRecord], str | None]:
     records, following = parts.identities.list(tenant, limit, cursor)
     return [with_refinement(parts, record) for record in records], following
 
@@ -171,7 +202,9 @@ def _receipt(
 
 
 def _response(parts: Parts, record: IdentityRecord, status: int = 200) -> JSONResponse:
-    return JSONResponse(_view(parts, record).model_dump(mode="json"), status, headers={"ETag": _etag(record)})
+    return JSONResponse(
+        _view(parts, record).model_dump(mode="json"), status, headers={"ETag": _etag(record)}
+    )
 
 
 def _view(parts: Parts, record: IdentityRecord) -> schemas.Identity:

@@ -11,16 +11,17 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from service import schemas
-from service.auth import Caller, caller_with
-from service.delivery import Content, deliver
-from service.erasing import forget_job
-from service.job_events import BEGINNING, JobEvent, checked_event_id, place_of
-from service.job_views import job_etag, job_response, job_view, wait_asked_s
-from service.openapi import PREFER, header, problems, success
-from service.paging import next_link
-from service.parts import Parts, parts_of
-from service.problems import ServiceError
-from service.submission import view_of
+from service.caller import Caller
+from service.identities.erasing import forget_job
+from service.jobs.job_events import BEGINNING, JobEvent, checked_event_id, place_of
+from service.jobs.job_views import job_etag, job_response, job_view, wait_asked_s
+from service.jobs.submission import view_of
+from service.protocol.delivery import Content, deliver
+from service.protocol.openapi import PREFER, header, problems, success
+from service.protocol.paging import next_link
+from service.protocol.problems import ServiceError
+from service.routes.auth import caller_with
+from service.routes.parts import Parts, parts_of
 from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -36,7 +37,10 @@ _EVENT = {
     "properties": {
         "id": {"type": "string"},
         "event": {"enum": ["status", "progress", "completed"]},
-        "data": {"type": "string", "description": "JSON: the status, the progress, or at the end the whole job."},
+        "data": {
+            "type": "string",
+            "description": "JSON: the status, the progress, or at the end the whole job.",
+        },
     },
 }
 _REQUEUE_FAILURES = ("not_found", "identity_erased", "quota_exceeded", "queue_full")
@@ -70,11 +74,17 @@ async def list_jobs(
     "/{job_id}",
     response_model=schemas.Job,
     responses={
-        200: success("The job; with `Prefer: wait`, once it has ended or the time is up.", "ETag", "Retry-After"),
+        200: success(
+            "The job; with `Prefer: wait`, once it has ended or the time is up.",
+            "ETag",
+            "Retry-After",
+        ),
         304: success("The job is as `If-None-Match` says.", "ETag"),
         **problems("not_found", "too_many_waiters"),
     },
-    openapi_extra={"parameters": [PREFER, header("If-None-Match", "An ETag seen before.", {"type": "string"})]},
+    openapi_extra={
+        "parameters": [PREFER, header("If-None-Match", "An ETag seen before.", {"type": "string"})]
+    },
 )
 async def get_job(job_id: str, request: Request, caller: Reader, parts: InParts) -> Response:
     """Return a job; waits for its end, or with a matching If-None-Match for any change."""
@@ -107,15 +117,24 @@ async def _wait(parts: Parts, job: JobRecord, for_any_change: bool, wait_s: int)
     response_class=StreamingResponse,
     responses={
         200: success(
-            "Server-sent events `status`, `progress` and `completed`; comments keep the connection alive.",
+            "Server-sent events `status`, `progress` and `completed`; comments keep the connection"
+            " alive.",
             content={"text/event-stream": {"schema": _EVENT}},
         ),
-        204: {"description": "The job has ended and `Last-Event-ID` was its last event: do not reconnect."},
+        204: {
+            "description": (
+                "The job has ended and `Last-Event-ID` was its last event: do not reconnect."
+            )
+        },
         **problems("not_found", "too_many_waiters"),
     },
     openapi_extra={
         "parameters": [
-            header("Last-Event-ID", "Go on after this event.", {"type": "string", "pattern": "^([0-9]+-[0-9]+)?$"})
+            header(
+                "Last-Event-ID",
+                "Go on after this event.",
+                {"type": "string", "pattern": "^([0-9]+-[0-9]+)?$"},
+            )
         ]
     },
 )
@@ -128,7 +147,9 @@ async def job_events(job_id: str, request: Request, caller: Reader, parts: InPar
     with parts.events.waiter(job.tenant):
         pass  # refuses before the stream begins; the stream takes its place itself
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_sse(parts, job, after), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        _sse(parts, job, after), media_type="text/event-stream", headers=headers
+    )
 
 
 async def _sse(parts: Parts, job: JobRecord, after: str) -> AsyncIterator[str]:
@@ -175,10 +196,15 @@ async def cancel_job(job_id: str, caller: Writer, parts: InParts) -> JSONRespons
     "/{job_id}/requeue",
     status_code=202,
     response_model=schemas.Job,
-    responses={202: success("The new job.", "Location", "Retry-After", "ETag"), **problems(*_REQUEUE_FAILURES)},
+    responses={
+        202: success("The new job.", "Location", "Retry-After", "ETag"),
+        **problems(*_REQUEUE_FAILURES),
+    },
 )
 async def requeue_job(job_id: str, caller: Admin, parts: InParts) -> JSONResponse:
-    """Do a dead letter again, as a new job: one that ended as `attempts_exhausted` or was given up."""
+    """Do a dead letter again, as a new job: one that ended as `attempts_exhausted` or was given
+    up.
+    """
     await find_job(parts, job_id, caller)
     job = await to_thread.run_sync(parts.jobs.requeue, job_id)
     await to_thread.run_sync(parts.queue.deliver, QUEUE_OF[job.kind])
@@ -187,7 +213,9 @@ async def requeue_job(job_id: str, caller: Admin, parts: InParts) -> JSONRespons
 
 _RESULT_EXTRA = {
     "parameters": [
-        header("Range", "One range of bytes; several are answered with the whole.", {"type": "string"}),
+        header(
+            "Range", "One range of bytes; several are answered with the whole.", {"type": "string"}
+        ),
         header("If-Range", "The ETag for which the range is meant.", {"type": "string"}),
         header("If-None-Match", "An ETag seen before.", {"type": "string"}),
     ]
@@ -201,12 +229,24 @@ _RESULT_RESPONSES = {
     ),
     206: success("The part that `Range` names.", "ETag", "Content-Range"),
     304: success("The bytes are those of `If-None-Match`.", "ETag"),
-    **problems("not_found", "job_not_final", "no_result", "result_expired", "range_not_satisfiable"),
+    **problems(
+        "not_found", "job_not_final", "no_result", "result_expired", "range_not_satisfiable"
+    ),
 }
 
 
-@router.head("/{job_id}/result", response_class=Response, responses=_RESULT_RESPONSES, openapi_extra=_RESULT_EXTRA)
-@router.get("/{job_id}/result", response_class=Response, responses=_RESULT_RESPONSES, openapi_extra=_RESULT_EXTRA)
+@router.head(
+    "/{job_id}/result",
+    response_class=Response,
+    responses=_RESULT_RESPONSES,
+    openapi_extra=_RESULT_EXTRA,
+)
+@router.get(
+    "/{job_id}/result",
+    response_class=Response,
+    responses=_RESULT_RESPONSES,
+    openapi_extra=_RESULT_EXTRA,
+)
 async def job_result(job_id: str, request: Request, caller: Reader, parts: InParts) -> Response:
     """Return the file that a job made, or the part of it that Range names."""
     job = await find_job(parts, job_id, caller)
@@ -224,7 +264,10 @@ async def job_result(job_id: str, request: Request, caller: Reader, parts: InPar
     "/{job_id}",
     status_code=204,
     response_class=Response,
-    responses={204: {"description": "Inputs, outputs and record are gone."}, **problems("not_found", "job_not_final")},
+    responses={
+        204: {"description": "Inputs, outputs and record are gone."},
+        **problems("not_found", "job_not_final"),
+    },
 )
 async def delete_job(job_id: str, caller: Writer, parts: InParts) -> Response:
     """Remove a job that has ended, with its input and its result."""

@@ -1,4 +1,7 @@
-"""Keys: an admin key makes, rotates and revokes the keys of its own tenant; other tenants are made by command."""
+"""Keys: an admin key makes, rotates and revokes the keys of its own tenant.
+
+Other tenants are made by command.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,21 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from service import schemas
-from service.auth import Caller, caller_with
-from service.bodies import read_json
-from service.job_views import at
-from service.openapi import json_body, problems, success
-from service.parts import Parts, parts_of
-from service.submission import json_limits
-from worker.key_store import ApiKey
+from service.caller import Caller
+from service.protocol.bodies import json_limits, read_json
+from service.protocol.openapi import json_body, problems, success
+from service.routes.auth import caller_with
+from service.routes.parts import Parts, parts_of
+from service.schemas.fields import at
+from worker.stores.key_store import ApiKey
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
 Admin = Annotated[Caller, Depends(caller_with("admin"))]
 InParts = Annotated[Parts, Depends(parts_of)]
-Overlap = Annotated[int, Query(ge=0, le=30 * 86400, description="Seconds for which the old key stays valid.")]
+Overlap = Annotated[
+    int, Query(ge=0, le=30 * 86400, description="Seconds for which the old key stays valid.")
+]
 
 
 @router.post(
@@ -36,7 +41,7 @@ Overlap = Annotated[int, Query(ge=0, le=30 * 86400, description="Seconds for whi
 )
 async def create_key(request: Request, caller: Admin, parts: InParts) -> JSONResponse:
     """Make a key. Not idempotent by key: the token would have to be kept to be shown twice."""
-    body = await read_json(request, schemas.KeyRequest, json_limits(parts))
+    body = await read_json(request, schemas.KeyRequest, json_limits(parts.settings))
     key, token = await to_thread.run_sync(parts.keys.create, caller.tenant, body.scopes, body.name)
     await _note(parts, caller, "key.created", key.id)
     return JSONResponse(_view(key, token), 201, headers={"Location": f"/v1/keys/{key.id}"})
@@ -56,9 +61,13 @@ async def get_key(key_id: str, caller: Admin, parts: InParts) -> JSONResponse:
 
 
 @router.post("/{key_id}/rotate", response_model=schemas.Key, responses=problems("not_found"))
-async def rotate_key(key_id: str, caller: Admin, parts: InParts, overlap_s: Overlap = 0) -> JSONResponse:
+async def rotate_key(
+    key_id: str, caller: Admin, parts: InParts, overlap_s: Overlap = 0
+) -> JSONResponse:
     """Make a key in place of an old one."""
-    key, token = await to_thread.run_sync(parts.keys.rotate, key_id, caller.tenant, float(overlap_s))
+    key, token = await to_thread.run_sync(
+        parts.keys.rotate, key_id, caller.tenant, float(overlap_s)
+    )
     await _note(parts, caller, "key.rotated", key_id)
     return JSONResponse(_view(key, token))
 

@@ -1,4 +1,6 @@
-"""Swaps and analyses: check who and what, admit the job in one atomic step, answer with its record."""
+"""Swaps and analyses: check who and what, admit the job in one atomic step, answer with its
+record.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from service import schemas
-from service.auth import Caller, caller_with
-from service.openapi import IDEMPOTENCY_KEY, PREFER, header, json_body, problems, success
-from service.parts import Parts, parts_of
-from service.submission import read_analysis, read_swap, submit
+from service.caller import Caller
+from service.jobs.submission import read_analysis, read_swap, submit
+from service.protocol.openapi import IDEMPOTENCY_KEY, PREFER, header, json_body, problems, success
+from service.routes.auth import caller_with
+from service.routes.parts import Parts, parts_of
 
 router = APIRouter(prefix="/v1", tags=["swaps"])
 
@@ -63,13 +66,27 @@ _FAILURES = (
     "disk_full",
 )
 _RESPONSES = {
-    200: success("The job ended within the `wait`.", "Location", "ETag", "Preference-Applied", model=schemas.Job),
-    202: success("The job is accepted and will not be lost.", "Location", "Retry-After", "ETag", "Preference-Applied"),
+    200: success(
+        "The job ended within the `wait`.",
+        "Location",
+        "ETag",
+        "Preference-Applied",
+        model=schemas.Job,
+    ),
+    202: success(
+        "The job is accepted and will not be lost.",
+        "Location",
+        "Retry-After",
+        "ETag",
+        "Preference-Applied",
+    ),
     **problems(*_FAILURES),
 }
 
 
-def _documented(model: type[schemas.SwapRequest] | type[schemas.AnalysisRequest], part: str | None) -> dict[str, Any]:
+def _documented(
+    model: type[schemas.SwapRequest] | type[schemas.AnalysisRequest], part: str | None
+) -> dict[str, Any]:
     body = json_body(model, form=_form(part)) if part else json_body(model)
     return {**body, "parameters": [PREFER, IDEMPOTENCY_KEY, _CANCEL_AFTER]}
 
@@ -83,7 +100,9 @@ def _documented(model: type[schemas.SwapRequest] | type[schemas.AnalysisRequest]
 )
 async def swap_image(request: Request, caller: Writer, parts: InParts) -> Response:
     """Swap faces in a picture."""
-    return await submit(parts, request, caller, await read_swap(request, caller, parts, "swap_image"))
+    return await submit(
+        parts, request, caller, await read_swap(request, caller, parts, "swap_image")
+    )
 
 
 @router.post(
@@ -95,7 +114,9 @@ async def swap_image(request: Request, caller: Writer, parts: InParts) -> Respon
 )
 async def swap_video(request: Request, caller: Writer, parts: InParts) -> Response:
     """Swap faces in a film or an animation."""
-    return await submit(parts, request, caller, await read_swap(request, caller, parts, "swap_video"))
+    return await submit(
+        parts, request, caller, await read_swap(request, caller, parts, "swap_video")
+    )
 
 
 @router.post(

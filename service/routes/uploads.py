@@ -9,21 +9,25 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from service import schemas
-from service.auth import Caller, caller_with
-from service.bodies import BodyLimits, media_type, stream
-from service.idempotency import fingerprint, key_of
-from service.media_types import IMAGE_TYPES, VIDEO_TYPES
-from service.openapi import IDEMPOTENCY_KEY, header, problems, success
-from service.parts import Parts, parts_of
-from service.problems import ServiceError
-from service.uploads import Declared, content_digest, upload_view
-from worker.media_store import MediaRecord
+from service.caller import Caller
+from service.intake.media_types import IMAGE_TYPES, VIDEO_TYPES
+from service.intake.uploads import Declared, content_digest, upload_view
+from service.protocol.bodies import BodyLimits, media_type, stream
+from service.protocol.idempotency import fingerprint, key_of
+from service.protocol.openapi import IDEMPOTENCY_KEY, header, problems, success
+from service.protocol.problems import ServiceError
+from service.routes.auth import caller_with
+from service.routes.parts import Parts, parts_of
+from worker.stores.media_store import MediaRecord
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENTED = {
-    "requestBody": {"required": True, "content": dict.fromkeys((*IMAGE_TYPES, *VIDEO_TYPES), _BINARY)},
+    "requestBody": {
+        "required": True,
+        "content": dict.fromkeys((*IMAGE_TYPES, *VIDEO_TYPES), _BINARY),
+    },
     "parameters": [
         IDEMPOTENCY_KEY,
         header(
@@ -62,15 +66,23 @@ async def create_upload(
     if not media_type(request).startswith(("image/", "video/")):
         raise ServiceError("unsupported_media_type", "Content-Type must be image/* or video/*")
     key, settings = key_of(request), parts.settings
-    declared = Declared(media_type(request), True, content_digest(request.headers.get("content-digest")))
-    limits = BodyLimits(settings.max_upload_bytes, settings.body_idle_timeout_s, settings.body_timeout_s)
-    incoming = await parts.intake.take(caller.tenant, stream(request, limits), declared, settings.max_upload_bytes)
+    declared = Declared(
+        media_type(request), True, content_digest(request.headers.get("content-digest"))
+    )
+    limits = BodyLimits(
+        settings.max_upload_bytes, settings.body_idle_timeout_s, settings.body_timeout_s
+    )
+    incoming = await parts.intake.take(
+        caller.tenant, stream(request, limits), declared, settings.max_upload_bytes
+    )
 
     async def create() -> JSONResponse:
         return upload_created(await to_thread.run_sync(parts.intake.keep, incoming))
 
     try:
-        return await parts.idempotency.once(caller.tenant, key, fingerprint(request, incoming.sha256), create)
+        return await parts.idempotency.once(
+            caller.tenant, key, fingerprint(request, incoming.sha256), create
+        )
     finally:
         incoming.discard()
 
@@ -90,7 +102,10 @@ async def get_upload(
     "/{upload_id}",
     status_code=204,
     response_class=Response,
-    responses={204: {"description": "The upload is gone."}, **problems("not_found", "upload_in_use")},
+    responses={
+        204: {"description": "The upload is gone."},
+        **problems("not_found", "upload_in_use"),
+    },
 )
 async def delete_upload(
     upload_id: str,

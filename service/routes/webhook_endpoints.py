@@ -9,16 +9,16 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from service import schemas
-from service.auth import Caller, caller_with
-from service.bodies import read_json
-from service.fetching import checked_url
-from service.idempotency import fingerprint, key_of
-from service.job_views import at
-from service.openapi import IDEMPOTENCY_KEY, json_body, problems, success
-from service.parts import Parts, parts_of
-from service.problems import ServiceError
-from service.submission import json_limits
-from worker.outbox import Endpoint
+from service.caller import Caller
+from service.intake.fetching import checked_url
+from service.protocol.bodies import json_limits, read_json
+from service.protocol.idempotency import fingerprint, key_of
+from service.protocol.openapi import IDEMPOTENCY_KEY, json_body, problems, success
+from service.protocol.problems import ServiceError
+from service.routes.auth import caller_with
+from service.routes.parts import Parts, parts_of
+from service.schemas.fields import at
+from worker.stores.outbox import Endpoint
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 
@@ -49,12 +49,14 @@ MAX_ENDPOINTS = 16  # every end of a job is told to each of them
 )
 async def create_endpoint(request: Request, caller: Writer, parts: InParts) -> Response:
     """Register a receiver."""
-    body = await read_json(request, schemas.WebhookEndpointRequest, json_limits(parts))
+    body = await read_json(request, schemas.WebhookEndpointRequest, json_limits(parts.settings))
     checked_url(body.url)
 
     async def create() -> JSONResponse:
         if len(await to_thread.run_sync(parts.outbox.endpoints, caller.tenant)) >= MAX_ENDPOINTS:
-            raise ServiceError("quota_exceeded", f"A tenant may have {MAX_ENDPOINTS} webhook endpoints")
+            raise ServiceError(
+                "quota_exceeded", f"A tenant may have {MAX_ENDPOINTS} webhook endpoints"
+            )
         endpoint = await to_thread.run_sync(parts.outbox.add_endpoint, caller.tenant, body.url)
         headers = {"Location": f"/v1/webhook-endpoints/{endpoint.id}"}
         return JSONResponse(_view(endpoint, endpoint.secrets[0]), 201, headers=headers)
@@ -70,10 +72,14 @@ async def list_endpoints(caller: Writer, parts: InParts) -> JSONResponse:
     return JSONResponse({"data": [_view(endpoint) for endpoint in endpoints]})
 
 
-@router.get("/{endpoint_id}", response_model=schemas.WebhookEndpoint, responses=problems("not_found"))
+@router.get(
+    "/{endpoint_id}", response_model=schemas.WebhookEndpoint, responses=problems("not_found")
+)
 async def get_endpoint(endpoint_id: str, caller: Writer, parts: InParts) -> JSONResponse:
     """Return a receiver."""
-    return JSONResponse(_view(await to_thread.run_sync(parts.outbox.endpoint, endpoint_id, caller.tenant)))
+    return JSONResponse(
+        _view(await to_thread.run_sync(parts.outbox.endpoint, endpoint_id, caller.tenant))
+    )
 
 
 @router.get("/default/secret", response_model=schemas.WebhookSecret, responses=problems())
@@ -83,7 +89,9 @@ async def get_default_secret(caller: Writer, parts: InParts) -> JSONResponse:
     return JSONResponse(schemas.WebhookSecret(secret=secret).model_dump(mode="json"))
 
 
-@router.post("/{endpoint_id}/rotate", response_model=schemas.WebhookEndpoint, responses=problems("not_found"))
+@router.post(
+    "/{endpoint_id}/rotate", response_model=schemas.WebhookEndpoint, responses=problems("not_found")
+)
 async def rotate_secret(endpoint_id: str, caller: Writer, parts: InParts) -> JSONResponse:
     """Make a new secret; for a day, deliveries carry a signature by the old one as well."""
     endpoint = await to_thread.run_sync(parts.outbox.rotate, endpoint_id, caller.tenant)

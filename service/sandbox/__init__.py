@@ -1,1 +1,3 @@
-"""Child processes that open strangers' files, so that a decoder's bug or a bomb costs a child and not the service."""
+"""Child processes that open strangers' files, so that a decoder's bug or a bomb costs a child and
+not the service.
+"""

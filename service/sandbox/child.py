@@ -1,4 +1,5 @@
-"""The parent's side: a warm child process, asked one thing at a time, killed when it is late and started anew.
+"""The parent's side: a warm child process, asked one thing at a time, killed when it is late and
+started anew.
 
 ChildError                   the child gave no answer to this request
 ├── ChildLateError           it took longer than the wall-clock limit and was killed
@@ -43,10 +44,16 @@ class ChildStartError(ChildError):
 
 
 class SandboxedChild:
-    """One warm child process running `python -m module`, with an empty environment and one socket to talk over."""
+    """One warm child process running `python -m module`, with an empty environment and one socket
+    to talk over.
+    """
 
     def __init__(
-        self, module: str, arguments: Sequence[str], start_timeout_s: float, on_restart: Callable[[], None]
+        self,
+        module: str,
+        arguments: Sequence[str],
+        start_timeout_s: float,
+        on_restart: Callable[[], None],
     ) -> None:
         self._command = (sys.executable, "-m", module)
         self._arguments = tuple(arguments)
@@ -75,8 +82,13 @@ class SandboxedChild:
         async with self._turn:
             await self._kill()
 
-    async def ask(self, request: Mapping[str, Any], files: Sequence[BinaryIO], timeout_s: float) -> Reply:
-        """Return the child's answer to `request`, to which open `files` are handed over; raises ChildError."""
+    async def ask(
+        self, request: Mapping[str, Any], files: Sequence[BinaryIO], timeout_s: float
+    ) -> Reply:
+        """Return the child's answer to `request`, to which open `files` are handed over.
+
+        Raises ChildError.
+        """
         async with self._turn:
             await self._ensure()
             try:
@@ -152,10 +164,16 @@ class SandboxedChild:
 
 
 def _checked(answer: object) -> tuple[dict[str, Any], list[int]]:
-    """The answer's header and the sizes of its blobs; raises ValueError for what only a child taken over would say."""
+    """The answer's header and the sizes of its blobs.
+
+    Raises ValueError for what only a child taken over would say.
+    """
     sizes = answer.pop("blobs", None) if isinstance(answer, dict) else None
     if not isinstance(answer, dict) or not isinstance(sizes, list):
         raise ValueError("the answer is not one of ours")
-    if not all(isinstance(size, int) and size >= 0 for size in sizes) or sum(sizes) > MAX_BLOBS_BYTES:
+    if (
+        not all(isinstance(size, int) and size >= 0 for size in sizes)
+        or sum(sizes) > MAX_BLOBS_BYTES
+    ):
         raise ValueError("the answer is too large")
     return answer, sizes

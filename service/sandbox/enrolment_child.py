@@ -1,4 +1,7 @@
-"""The enrolment child: photos in, an identity code and its specialised weights out. Run by `service.enrolment`."""
+"""The enrolment child: photos in, an identity code and its specialised weights out.
+
+Run by `service.identities.enrolment`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from service.sandbox.serving import Reply, child_limits, serve
 
 if TYPE_CHECKING:
     from models.inference.engine import FaceSwapEngine, PhotoReport
-    from worker.images import ImageLimits
+    from worker.media.images import ImageLimits
 
 
 def main() -> None:
@@ -21,7 +24,7 @@ def main() -> None:
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = max_pixels  # read once, at import
     from models.inference.engine import FaceSwapEngine
     from models.packs.store import load_pack
-    from worker.images import ImageLimits
+    from worker.media.images import ImageLimits
 
     pack = load_pack(pack_name, Path(packs_root))
     engine = FaceSwapEngine.load(pack, device=device)  # type: ignore[arg-type]
@@ -36,10 +39,13 @@ def main() -> None:
 
 
 def register(engine: FaceSwapEngine, files: Sequence[BinaryIO], limits: ImageLimits) -> Reply:
-    """Return the code, the weights and a report for each photo; or the code of the error that kept them from it."""
+    """Return the code, the weights and a report for each photo.
+
+    Or the code of the error that kept them from it.
+    """
     from models.inference.errors import InferenceError
-    from worker.images import decode_image
-    from worker.media_errors import MediaError
+    from worker.media.images import decode_image
+    from worker.media.media_errors import MediaError
 
     try:
         photos = [decode_image(file.read(), limits).bgr for file in files]
@@ -48,7 +54,10 @@ def register(engine: FaceSwapEngine, files: Sequence[BinaryIO], limits: ImageLim
     except (InferenceError, MediaError) as error:
         return Reply({"code": error.code, "detail": str(error)})
     return Reply(
-        {"photos": [_report(photo) for photo in registration.photos], "pack": registration.code.pack},
+        {
+            "photos": [_report(photo) for photo in registration.photos],
+            "pack": registration.code.pack,
+        },
         [registration.code.to_bytes(), weights.to_bytes()],
     )
 

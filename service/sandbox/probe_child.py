@@ -1,4 +1,7 @@
-"""The probe child: a film's open file in, what its headers say out. Run by `service.uploads`."""
+"""The probe child: a film's open file in, what its headers say out.
+
+Run by `service.intake.uploads`.
+"""
 
 from __future__ import annotations
 
@@ -51,10 +54,17 @@ def _measure(film: av.container.InputContainer) -> Mapping[str, Any]:
     rate = float(stream.average_rate or stream.guessed_rate or 0)
     frames = stream.frames or round((duration_s or 0) * rate)
     context = stream.codec_context
-    return {"width": context.width, "height": context.height, "frames": frames, "duration_s": duration_s}
+    return {
+        "width": context.width,
+        "height": context.height,
+        "frames": frames,
+        "duration_s": duration_s,
+    }
 
 
-def _duration_s(film: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float | None:
+def _duration_s(
+    film: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> float | None:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return film.duration / av.time_base if film.duration else None

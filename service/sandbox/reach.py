@@ -1,4 +1,6 @@
-"""What a sandboxed child can still reach: files below a few directories, by Landlock where the kernel has it (5.13)."""
+"""What a sandboxed child can still reach: files below a few directories, by Landlock where the
+kernel has it (5.13).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _ABI_WITH_TCP = 4
 
 
 def restrict_reach(readable: Iterable[Path]) -> bool:
-    """Let this process open only files below `readable`, to read them, and no TCP; False where Landlock is missing.
+    """Let this process open only files below `readable`, to read them, and no TCP; False where
+    Landlock is missing.
 
     Needs no_new_privs. What is open already stays open.
     """

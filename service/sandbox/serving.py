@@ -1,4 +1,6 @@
-"""The child's side of the protocol: one JSON line with open files in, one JSON line with blobs out."""
+"""The child's side of the protocol: one JSON line with open files in, one JSON line with blobs
+out.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from service.sandbox.reach import restrict_reach
-from worker.confinement import Limits, allow_cpu, confine, die_with
+from worker.process.confinement import Limits, allow_cpu, confine, die_with
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,12 @@ class Reply:
 Handle = Callable[[Mapping[str, Any], Sequence[BinaryIO]], Reply]
 
 
-def serve(handle: Handle, hello: Mapping[str, Any], limits: Limits, extra: Iterable[Path] = ()) -> None:
-    """Confine this process, say `hello`, and answer requests on the inherited socket until the parent closes it."""
+def serve(
+    handle: Handle, hello: Mapping[str, Any], limits: Limits, extra: Iterable[Path] = ()
+) -> None:
+    """Confine this process, say `hello`, and answer requests on the inherited socket until the
+    parent closes it.
+    """
     die_with(os.getppid())
     confine(limits)
     restrict_reach([*_code_directories(), *extra])
@@ -79,7 +85,10 @@ def _send(line: socket.socket, reply: Reply) -> None:
 
 
 def _code_directories() -> list[Path]:
-    """Where this program's code lies: modules may still be loaded lazily; data directories are not among these."""
+    """Where this program's code lies: modules may still be loaded lazily.
+
+    Data directories are not among these.
+    """
     places = [_ROOT / name for name in ("service", "worker", "models")]
     places += [
         Path(sys.prefix),

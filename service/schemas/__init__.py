@@ -1,4 +1,7 @@
-"""Bodies of requests and answers, with examples; what is stored and queued is `worker.contract`'s."""
+"""Bodies of requests and answers, with examples.
+
+What is stored and queued is `worker.contract`'s.
+"""
 
 from service.schemas.identities import (
     Consent,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
@@ -12,7 +13,10 @@ EXAMPLE_JOB = "job_06avht5b1h7s4d9f2q6tjw3e8r"
 EXAMPLE_UPLOAD = "upl_06avht2k8c7v5n1b3m9rqx6z0s"
 EXAMPLE_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 EARLY, LATE = "2026-01-05T10:00:00Z", "2027-01-05T10:00:00Z"
-Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$")]
+Url = Annotated[
+    str,
+    Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$"),
+]
 MAX_METADATA_BYTES = 16 * 1024
 
 
@@ -26,13 +30,17 @@ Metadata = Annotated[dict[str, JsonValue], Field(max_length=32), AfterValidator(
 
 
 def example(one_of: tuple[str, ...] = (), **members: object) -> ConfigDict:
-    """Return a model's configuration: one example, and members of which `only_one` asks for exactly one, not null."""
+    """Return a model's configuration: one example, and members of which `only_one` asks for exactly
+    one, not null.
+    """
 
     def describe(schema: dict[str, Any]) -> None:
         schema["examples"] = [members]
         for name in one_of:
             choices = schema["properties"][name].get("anyOf", ())
-            schema["properties"][name] = next(choice for choice in choices if choice != {"type": "null"})
+            schema["properties"][name] = next(
+                choice for choice in choices if choice != {"type": "null"}
+            )
         if one_of:
             schema["oneOf"] = [{"required": [name]} for name in one_of]
 
@@ -44,3 +52,8 @@ def only_one(body: BaseModel, *names: str) -> None:
     given = [name for name in names if name in body.model_fields_set]
     if len(given) != 1 or getattr(body, given[0]) is None:
         raise ValueError(f"give exactly one of {', '.join(names)}")
+
+
+def at(seconds: float) -> datetime:
+    """Return seconds since the epoch as a time with a zone."""
+    return datetime.fromtimestamp(seconds, UTC)

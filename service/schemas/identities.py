@@ -24,7 +24,9 @@ from worker.contract import (
 
 
 class Consent(Strict):
-    """What a person agreed to: who, on what ground, for which uses, from when until when (until withdrawn without)."""
+    """What a person agreed to: who, on what ground, for which uses, from when until when (until
+    withdrawn without).
+    """
 
     model_config = example(
         subject="ada@example.org",
@@ -85,7 +87,9 @@ class RegisterForm(Strict):
 
 
 class PhotoQuality(Strict):
-    """How good one photo is: eye distance in pixels, sharpness, turn of the head, brightness 0..255."""
+    """How good one photo is: eye distance in pixels, sharpness, turn of the head, brightness
+    0..255.
+    """
 
     face_px: float
     sharpness: float
@@ -96,14 +100,19 @@ class PhotoQuality(Strict):
 
 
 class Standing(Strict):
-    """How good swaps are: mean cosine with the identity's embedding, and the share of its photos' detail that shows."""
+    """How good swaps are: mean cosine with the identity's embedding, and the share of its photos'
+    detail that shows.
+    """
 
     similarity: float
     sharpness: float
 
 
 class Refinement(Strict):
-    """How the polishing of an identity's weights stands; `before` and `after` once it has succeeded."""
+    """How the polishing of an identity's weights stands.
+
+    `before` and `after` once it has succeeded.
+    """
 
     job_id: str
     status: Status
@@ -123,7 +132,15 @@ class Identity(Strict):
         name="ada",
         pack="open@3f2a9c81d07b",
         quality="instant",
-        photos=[{"face_px": 118.0, "sharpness": 240.0, "yaw_deg": -3.1, "brightness": 131.0, "accepted": True}],
+        photos=[
+            {
+                "face_px": 118.0,
+                "sharpness": 240.0,
+                "yaw_deg": -3.1,
+                "brightness": 131.0,
+                "accepted": True,
+            }
+        ],
         consent=None,
         consent_required=False,
         cached=True,
@@ -139,8 +156,12 @@ class Identity(Strict):
     quality: Literal["instant", "refined"] = "instant"
     photos: tuple[PhotoQuality, ...]
     consent: Consent | None = None
-    consent_required: bool = Field(description="False where the operator runs a single-user installation.")
-    cached: bool = Field(description="Whether the specialised weights are at hand; else the next job rebuilds them.")
+    consent_required: bool = Field(
+        description="False where the operator runs a single-user installation."
+    )
+    cached: bool = Field(
+        description="Whether the specialised weights are at hand; else the next job rebuilds them."
+    )
     uses: int
     created_at: datetime
     expires_at: datetime | None = None
@@ -168,7 +189,10 @@ class ErasureReceipt(Strict):
     erased_at: datetime
     keys: int = Field(description="Entries of the store that held the face.")
     jobs_canceled: int | None = Field(default=None, description="Jobs in flight that used it.")
-    results_deleted: int | None = Field(default=None, description="Results deleted, when consent was withdrawn.")
+    results_deleted: int | None = Field(
+        default=None, description="Results deleted, when consent was withdrawn."
+    )
     log_rewritten_at: datetime | None = Field(
-        default=None, description="When the store's append-only file held no trace any more; within 60 s."
+        default=None,
+        description="When the store's append-only file held no trace any more; within 60 s.",
     )

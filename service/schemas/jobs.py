@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from service.problems import Problem
 from service.schemas.fields import (
     EARLY,
     EXAMPLE_IDENTITY,
@@ -15,6 +14,7 @@ from service.schemas.fields import (
     LATE,
     example,
 )
+from service.schemas.problem import Problem
 from worker.contract import (
     Assignment,
     JobKind,

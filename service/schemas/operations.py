@@ -15,7 +15,7 @@ from service.schemas.fields import (
 from worker.contract import (
     Strict,
 )
-from worker.key_store import Scope
+from worker.stores.key_store import Scope
 
 
 class WebhookEndpointRequest(Strict):
@@ -67,7 +67,10 @@ class KeyRequest(Strict):
 
 
 class Key(Strict):
-    """An API key without its secret; `token` is shown when it is made or rotated, and never again."""
+    """An API key without its secret.
+
+    `token` is shown when it is made or rotated, and never again.
+    """
 
     model_config = example(
         id="0f3a5c7e9b1d2f4a",

@@ -1,4 +1,6 @@
-"""S-14: containers run as nobody, on a read-only root, without capabilities or new privileges, and carry no secret."""
+"""S-14: containers run as nobody, on a read-only root, without capabilities or new privileges, and
+carry no secret.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,20 @@ MANIFESTS = [
     for document in yaml.safe_load_all(path.read_text())
 ]
 WORKLOADS = [m for m in MANIFESTS if m["kind"] in ("Deployment", "StatefulSet")]
-SECRET = re.compile(r"lk_[a-z0-9]+_[A-Za-z0-9_-]{20,}|whsec_|password|BEGIN [A-Z ]*PRIVATE KEY", re.IGNORECASE)
+SECRET = re.compile(
+    r"lk_[a-z0-9]+_[A-Za-z0-9_-]{20,}|whsec_|password|BEGIN [A-Z ]*PRIVATE KEY", re.IGNORECASE
+)
 
 
 def test_image_runs_as_nobody_with_a_health_check() -> None:
     final_stage = (ROOT / "Dockerfile").read_text().split("\nFROM ")[-1]
-    instructions = [line.split()[0] for line in final_stage.splitlines() if re.match(r"[A-Z]+ ", line)]
+    instructions = [
+        line.split()[0] for line in final_stage.splitlines() if re.match(r"[A-Z]+ ", line)
+    ]
     assert re.search(r"^USER (?!0|root)\d+:\d+$", final_stage, re.MULTILINE)
-    assert instructions.index("USER") > max(i for i, name in enumerate(instructions) if name in ("RUN", "COPY"))
+    assert instructions.index("USER") > max(
+        i for i, name in enumerate(instructions) if name in ("RUN", "COPY")
+    )
     assert {"HEALTHCHECK", "CMD"} <= set(instructions)
 
 
@@ -87,7 +95,9 @@ def test_kubernetes_workload_is_hardened(workload: dict[str, Any]) -> None:
 def test_kubernetes_selectors_meet_their_pods() -> None:
     labels = [workload["spec"]["template"]["metadata"]["labels"] for workload in WORKLOADS]
     selectors = [m["spec"]["selector"] for m in MANIFESTS if m["kind"] == "Service"]
-    selectors += [m["spec"]["podSelector"]["matchLabels"] for m in MANIFESTS if m["kind"] == "NetworkPolicy"]
+    selectors += [
+        m["spec"]["podSelector"]["matchLabels"] for m in MANIFESTS if m["kind"] == "NetworkPolicy"
+    ]
     assert selectors
     for selector in selectors:
         assert any(selector.items() <= pod.items() for pod in labels)
@@ -96,7 +106,9 @@ def test_kubernetes_selectors_meet_their_pods() -> None:
 def test_kustomization_lists_every_manifest() -> None:
     folder = ROOT / "deploy" / "kubernetes"
     listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
-    assert sorted([*listed, "kustomization.yaml"]) == sorted(path.name for path in folder.glob("*.yaml"))
+    assert sorted([*listed, "kustomization.yaml"]) == sorted(
+        path.name for path in folder.glob("*.yaml")
+    )
 
 
 def test_deployment_files_carry_no_secret() -> None:
@@ -112,9 +124,17 @@ def test_dashboard_and_rules_use_metrics_that_exist() -> None:
     rules = yaml.safe_load((ROOT / "deploy" / "prometheus-rules.yml").read_text())
     dashboard = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
     expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
-    expressions += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
-    named = {name for expression in expressions for name in re.findall(r"likeness_[a-z_]+", expression)}
-    sources = "".join(path.read_text() for package in ("service", "worker") for path in (ROOT / package).rglob("*.py"))
+    expressions += [
+        target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])
+    ]
+    named = {
+        name for expression in expressions for name in re.findall(r"likeness_[a-z_]+", expression)
+    }
+    sources = "".join(
+        path.read_text()
+        for package in ("service", "worker")
+        for path in (ROOT / package).rglob("*.py")
+    )
     stems = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in named}
     assert stems
     assert [stem for stem in stems if stem not in sources] == []

@@ -1,4 +1,6 @@
-"""What the documents promise: links lead somewhere, named bars and make targets exist, nothing names a machine."""
+"""What the documents promise: links lead somewhere, named bars and make targets exist, nothing
+names a machine.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ LONGEST_DECISION_LINES = 40
 def tracked(*patterns: str) -> list[Path]:
     """Files under version control, new ones included, that still exist."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
     return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
 
 
@@ -34,12 +38,14 @@ DOCUMENTS = tracked("*.md")
 def test_links_resolve(document: Path) -> None:
     for target in LINK.findall(document.read_text()):
         if not re.match(r"https?:|mailto:|#", target):
-            assert (document.parent / target.split("#")[0]).exists(), f"{document.name} links to {target}"
+            assert (document.parent / target.split("#")[0]).exists(), (
+                f"{document.name} links to {target}"
+            )
 
 
 def test_every_bar_named_in_the_documents_exists() -> None:
     listing = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks"], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "benchmarks"], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     known = set(re.findall(r"[A-Z]-\d+", listing.stderr.split("there are:")[1]))
     named = {name for document in DOCUMENTS for name in BAR.findall(document.read_text())}
@@ -48,9 +54,13 @@ def test_every_bar_named_in_the_documents_exists() -> None:
 
 
 def test_every_make_target_named_in_the_documents_exists() -> None:
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    )
     code = [
-        line for document in DOCUMENTS for line in re.findall(r"`make [^`]+`|^make .*$", document.read_text(), re.M)
+        line
+        for document in DOCUMENTS
+        for line in re.findall(r"`make [^`]+`|^make .*$", document.read_text(), re.M)
     ]
     named = {TARGET.match(line)[1] for line in code}
     assert named
@@ -73,6 +83,10 @@ def test_decisions_are_short(decision: Path) -> None:
 
 def test_no_file_names_a_machine() -> None:
     private = re.compile(rb"/work/(main|shared)|/home/[a-z]+/|/root/|/Users/[a-z]+/")
-    texts = [path for path in tracked() if path.suffix not in (".jpg", ".mp4", ".png", ".onnx", ".npz")]
-    named = [str(path) for path in texts if path != Path(__file__) and private.search(path.read_bytes())]
+    texts = [
+        path for path in tracked() if path.suffix not in (".jpg", ".mp4", ".png", ".onnx", ".npz")
+    ]
+    named = [
+        str(path) for path in texts if path != Path(__file__) and private.search(path.read_bytes())
+    ]
     assert named == []

@@ -1,4 +1,6 @@
-"""What the tree promises: its packages are the ones imported, their directions hold, its dependencies are pinned."""
+"""What the tree promises: its packages are the ones imported, their directions hold, its
+dependencies are pinned.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +15,48 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "manager", "base", "misc", "queue", "types"}
+VAGUE_NAMES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "core",
+    "manager",
+    "base",
+    "misc",
+    "queue",
+    "types",
+}
 
 
 def run_python(code: str) -> str:
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    ).stdout.strip()
 
 
 @pytest.mark.parametrize("package", ["service", "worker", "models"])
 def test_package_resolves_to_this_tree(package: str) -> None:
-    assert run_python(f"import {package}; print({package}.__file__)") == str(ROOT / package / "__init__.py")
+    assert run_python(f"import {package}; print({package}.__file__)") == str(
+        ROOT / package / "__init__.py"
+    )
 
 
 def test_import_directions_hold() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
-    outcome = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": "."}, timeout=120)
+    outcome = subprocess.run(
+        [linter], cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": "."}, timeout=120
+    )
     assert outcome.returncode == 0, outcome.stdout
 
 
 def test_api_process_loads_no_image_or_tensor_library() -> None:
     heavy = {"cv2", "numpy", "onnxruntime", "av", "PIL", "torch"}
-    loaded = run_python("import sys, service.app; print(*sorted({name.split('.')[0] for name in sys.modules}))")
+    loaded = run_python(
+        "import sys, service.app; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
     assert not heavy & set(loaded.split())
 
 
@@ -45,7 +67,11 @@ def test_production_inference_loads_no_torch() -> None:
 
 
 def test_modules_are_named_by_domain() -> None:
-    modules = [path for package in ("service", "worker", "models") for path in (ROOT / package).rglob("*.py")]
+    modules = [
+        path
+        for package in ("service", "worker", "models")
+        for path in (ROOT / package).rglob("*.py")
+    ]
     assert len(modules) > 50
     assert [str(path) for path in modules if path.stem in VAGUE_NAMES] == []
 
@@ -58,4 +84,6 @@ def test_lock_pins_every_dependency_of_every_extra() -> None:
     for requirement in map(Requirement, declared):
         name = canonicalize_name(requirement.name)
         assert name in pins, f"{name} is not pinned"
-        assert requirement.specifier.contains(pins[name], prereleases=True), f"{name} is pinned outside of its range"
+        assert requirement.specifier.contains(pins[name], prereleases=True), (
+            f"{name} is pinned outside of its range"
+        )

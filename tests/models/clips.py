@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from models.inference.arrays import BgrImage, Plane
-from models.inference.i420 import I420Frame
+from models.inference.frames.i420 import I420Frame
 
 SAMPLES = Path(__file__).parents[2] / "service" / "samples"
 SOLO, DUET = SAMPLES / "solo_720p30.mp4", SAMPLES / "duet_720p2997.mp4"
@@ -40,7 +40,10 @@ def from_packed(packed: Plane, height: int) -> I420Frame:
     """The three planes of a packed I420 array [H * 3 / 2, W]."""
     width, chroma = packed.shape[1], height * packed.shape[1] // 4
     flat = packed[height:].ravel()
-    u, v = (flat[start : start + chroma].reshape(height // 2, width // 2).copy() for start in (0, chroma))
+    u, v = (
+        flat[start : start + chroma].reshape(height // 2, width // 2).copy()
+        for start in (0, chroma)
+    )
     return I420Frame(packed[:height].copy(), u, v)
 
 
@@ -69,7 +72,9 @@ def crossing(frames: Sequence[I420Frame]) -> list[I420Frame]:
 
 def with_noise(frame: I420Frame, levels: float, rng: np.random.Generator) -> I420Frame:
     """The frame with a sensor's noise of `levels` standard deviation in every plane."""
-    return of_planes(np.clip(p + rng.normal(0, levels, p.shape), 0, 255).astype(np.uint8) for p in planes(frame))
+    return of_planes(
+        np.clip(p + rng.normal(0, levels, p.shape), 0, 255).astype(np.uint8) for p in planes(frame)
+    )
 
 
 def _crossed(frame: I420Frame, share: float) -> I420Frame:

@@ -1,4 +1,6 @@
-"""Networks that measure the engine from outside and are no part of it: another encoder, another detector."""
+"""Networks that measure the engine from outside and are no part of it: another encoder, another
+detector.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.inference.alignment import align
 from models.inference.arrays import BgrImage, Box, Landmarks
-from models.inference.frame import Frame
+from models.inference.finding.alignment import align
+from models.inference.frames.frame import Frame
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -28,7 +30,9 @@ class IndependentEncoder:
         return cls(_session(shared / "eval" / "independent_encoder.onnx"))
 
     def embed(self, frame: Frame, landmarks: Landmarks) -> NDArray[np.float32]:
-        """Return the embedding of a face, float32 [128] of length one: the crop and its mirror image, summed."""
+        """Return the embedding of a face, float32 [128] of length one: the crop and its mirror
+        image, summed.
+        """
         crop = frame.rgb_crop(align(landmarks, "similarity", 112), 112)
         both = np.stack([crop, crop[:, ::-1]]).astype(np.float32) / 255
         batch = np.ascontiguousarray(((both - MEAN) / STD).transpose(0, 3, 1, 2))
@@ -52,7 +56,9 @@ class YuNet:
         padded = np.zeros((height, width, 3), np.float32)
         padded[: image.shape[0], : image.shape[1]] = image
         names = [output.name for output in self.session.get_outputs()]
-        values = self.session.run(None, {self.session.get_inputs()[0].name: padded.transpose(2, 0, 1)[None]})
+        values = self.session.run(
+            None, {self.session.get_inputs()[0].name: padded.transpose(2, 0, 1)[None]}
+        )
         outputs = dict(zip(names, values, strict=True))
         found = [_decode(outputs, stride, width // stride, min_score) for stride in (8, 16, 32)]
         boxes, scores = np.concatenate([b for b, _ in found]), np.concatenate([s for _, s in found])
@@ -63,7 +69,9 @@ class YuNet:
 def _decode(
     outputs: dict[str, NDArray[np.float32]], stride: int, columns: int, min_score: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    scores = np.sqrt(np.clip(outputs[f"cls_{stride}"], 0, 1) * np.clip(outputs[f"obj_{stride}"], 0, 1)).ravel()
+    scores = np.sqrt(
+        np.clip(outputs[f"cls_{stride}"], 0, 1) * np.clip(outputs[f"obj_{stride}"], 0, 1)
+    ).ravel()
     kept = np.flatnonzero(scores > min_score)
     rows_columns = np.stack(np.divmod(kept, columns)[::-1], axis=1)
     offsets = outputs[f"bbox_{stride}"].reshape(-1, 4)[kept]

@@ -17,7 +17,10 @@ from tests.service.live_service import PACKS, LiveService, until
 
 @pytest.fixture(scope="session")
 def live() -> Iterator[LiveService]:
-    """A service with a store of its own; loopback counts as public for it, so that tests can play the other side."""
+    """A service with a store of its own.
+
+    Loopback counts as public for it, so that tests can play the other side.
+    """
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
         store = StoreServer(Path(directory))
         store.start()

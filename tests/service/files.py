@@ -17,7 +17,9 @@ def jpeg(width: int = 320, height: int = 240) -> bytes:
 
 def saved(format: str, width: int = 64, height: int = 48, frames: int = 1) -> bytes:
     """A picture that Pillow wrote, moving when it has several frames."""
-    pictures = [Image.new("RGB", (width, height), (index * 7 % 256, 40, 90)) for index in range(frames)]
+    pictures = [
+        Image.new("RGB", (width, height), (index * 7 % 256, 40, 90)) for index in range(frames)
+    ]
     buffer = io.BytesIO()
     more = {"save_all": True, "append_images": pictures[1:], "duration": 40} if frames > 1 else {}
     pictures[0].save(buffer, format, **more)
@@ -32,12 +34,21 @@ def png_bomb(side: int = 20_000) -> bytes:
         rows.append(packer.compress(row))
     rows.append(packer.flush())
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    chunks = (png_chunk(b"IHDR", header), png_chunk(b"IDAT", b"".join(rows)), png_chunk(b"IEND", b""))
+    chunks = (
+        png_chunk(b"IHDR", header),
+        png_chunk(b"IDAT", b"".join(rows)),
+        png_chunk(b"IEND", b""),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 def jpeg_header(width: int, height: int) -> bytes:
@@ -67,9 +78,15 @@ def mp4_bomb(frames: int) -> bytes:
     """An MP4 of one video track with `frames` samples of one byte."""
     avc = box(b"avcC", b"\x01\x42\x00\x1e\xff\xe1\x00\x00\x01\x00\x00")
     entry = box(
-        b"avc1", bytes(6) + b"\0\x01" + bytes(16) + struct.pack(">HHIIIH", 64, 48, 0x480000, 0x480000, 0, 1)
-        + bytes(32) + b"\0\x18\xff\xff" + avc,
-    )  # fmt: skip
+        b"avc1",
+        bytes(6)
+        + b"\0\x01"
+        + bytes(16)
+        + struct.pack(">HHIIIH", 64, 48, 0x480000, 0x480000, 0, 1)
+        + bytes(32)
+        + b"\0\x18\xff\xff"
+        + avc,
+    )
     table = box(
         b"stbl",
         box(b"stsd", struct.pack(">II", 0, 1) + entry)
@@ -79,13 +96,18 @@ def mp4_bomb(frames: int) -> bytes:
         + box(b"stco", struct.pack(">III", 0, 1, 40)),
     )
     handler = box(b"hdlr", bytes(8) + b"vide" + bytes(13))
-    data_ref = box(b"dinf", box(b"dref", struct.pack(">II", 0, 1) + box(b"url ", struct.pack(">I", 1))))
+    data_ref = box(
+        b"dinf", box(b"dref", struct.pack(">II", 0, 1) + box(b"url ", struct.pack(">I", 1)))
+    )
     info = box(b"minf", box(b"vmhd", struct.pack(">IQ", 1, 0)) + data_ref + table)
     media = box(b"mdhd", struct.pack(">IIIIIHH", 0, 0, 0, 25, frames, 0x55C4, 0)) + handler + info
     matrix = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
     track = box(
         b"tkhd",
-        struct.pack(">IIIIII", 7, 0, 0, 1, 0, frames) + bytes(16) + matrix + struct.pack(">II", 64 << 16, 48 << 16),
+        struct.pack(">IIIIII", 7, 0, 0, 1, 0, frames)
+        + bytes(16)
+        + matrix
+        + struct.pack(">II", 64 << 16, 48 << 16),
     )
     head = box(
         b"mvhd",
@@ -109,7 +131,8 @@ def concat_list(target: str) -> bytes:
 
 def dash(target: str) -> bytes:
     return (
-        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"'
+        ' type="static"><Period><AdaptationSet>'
         f"<Representation><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>"
     ).encode()
 

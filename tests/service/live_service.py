@@ -17,19 +17,24 @@ from redis import Redis
 from service.app import create_app
 from service.settings import Settings
 from worker.contract import JobResult, Problem, Task
-from worker.identity_store import IdentityRecord, IdentityStore
-from worker.ids import new_id
-from worker.job_attempts import JobAttempts
-from worker.job_records import JobReport
-from worker.job_store import JobStore
-from worker.key_store import SCOPES, KeyStore
-from worker.media_store import MediaFacts, MediaStore
-from worker.store import connect
+from worker.stores.connection import connect
+from worker.stores.identity_store import IdentityRecord, IdentityStore
+from worker.stores.ids import new_id
+from worker.stores.job_attempts import JobAttempts
+from worker.stores.job_records import JobReport
+from worker.stores.job_store import JobStore
+from worker.stores.key_store import SCOPES, KeyStore
+from worker.stores.media_store import MediaFacts, MediaStore
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "service" / "samples"
 PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
-CONSENT = {"subject": "ada", "basis": "consent", "scope": ["image", "video"], "granted_at": "2026-01-01T00:00:00Z"}
+CONSENT = {
+    "subject": "ada",
+    "basis": "consent",
+    "scope": ["image", "video"],
+    "granted_at": "2026-01-01T00:00:00Z",
+}
 JPEG = (SAMPLES / "ben_neutral.jpg").read_bytes()
 
 
@@ -44,7 +49,9 @@ class LiveService:
     def __enter__(self) -> LiveService:
         self.app = create_app(self.settings)
         self.redis = connect(self.settings.store_url)
-        config = uvicorn.Config(self.app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=3)
+        config = uvicorn.Config(
+            self.app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=3
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -82,7 +89,11 @@ class LiveService:
 
     def job(self, client: httpx.Client, tenant: str = "acme", **body: Any) -> dict[str, Any]:  # noqa: ANN401
         """An accepted image swap."""
-        asked = {"input": {"upload_id": self.upload(tenant)}, "identity_id": self.identity(tenant), **body}
+        asked = {
+            "input": {"upload_id": self.upload(tenant)},
+            "identity_id": self.identity(tenant),
+            **body,
+        }
         answer = client.post("/v1/swaps/image", json=asked)
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
@@ -93,7 +104,9 @@ class LiveService:
         self.attempts.begin(task, "by hand")
         return task
 
-    def finish(self, job_id: str, content: bytes = b"result", task: Task | None = None) -> JobResult:
+    def finish(
+        self, job_id: str, content: bytes = b"result", task: Task | None = None
+    ) -> JobResult:
         """Do a job, as a worker would."""
         task = task or self.begin(job_id)
         with self.media.work_dir(job_id) as work:

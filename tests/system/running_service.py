@@ -1,4 +1,6 @@
-"""A whole stack started the way a user starts it, and the few calls the system tests make over HTTP."""
+"""A whole stack started the way a user starts it, and the few calls the system tests make over
+HTTP.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "service" / "samples"
 PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
-CONSENT = {"subject": "ada", "basis": "consent", "scope": ["image", "video"], "granted_at": "2026-01-01T00:00:00Z"}
+CONSENT = {
+    "subject": "ada",
+    "basis": "consent",
+    "scope": ["image", "video"],
+    "granted_at": "2026-01-01T00:00:00Z",
+}
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
 
@@ -39,7 +46,9 @@ class RunningService:
         self.start()
 
     def start(self) -> None:
-        """Start the stack and read its URL, and its key when this is the first start, from what it prints."""
+        """Start the stack and read its URL, and its key when this is the first start, from what it
+        prints.
+        """
         self.process = subprocess.Popen(
             [sys.executable, "-m", "service", "up"],
             cwd=ROOT,
@@ -53,7 +62,10 @@ class RunningService:
         if shown := re.search(r"lk_\S+", self.printed):
             self.key = shown.group()
         self.client = httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=60.0, trust_env=False
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {self.key}"},
+            timeout=60.0,
+            trust_env=False,
         )
 
     def stop(self) -> float:
@@ -84,19 +96,26 @@ class RunningService:
             assert time.monotonic() < deadline, text
         raise AssertionError(f"the stack ended before it was up:\n{text}")
 
-    def register(self, *photos: Path, consent: Mapping[str, Any] | None = CONSENT) -> httpx.Response:
+    def register(
+        self, *photos: Path, consent: Mapping[str, Any] | None = CONSENT
+    ) -> httpx.Response:
         """POST the photos as one identity."""
         files = [("image", (photo.name, photo.read_bytes(), "image/jpeg")) for photo in photos]
-        return self.client.post("/v1/identities", files=files, data={"consent": json.dumps(consent)})
+        return self.client.post(
+            "/v1/identities", files=files, data={"consent": json.dumps(consent)}
+        )
 
     def upload(self, content: bytes, media_type: str) -> httpx.Response:
         """POST a file as an upload."""
-        return self.client.post("/v1/uploads", content=content, headers={"Content-Type": media_type})
+        return self.client.post(
+            "/v1/uploads", content=content, headers={"Content-Type": media_type}
+        )
 
     def swap(self, kind: str, upload_id: str, identity_id: str, **body: object) -> httpx.Response:
         """POST a swap of `kind` "image" or "video"."""
         return self.client.post(
-            f"/v1/swaps/{kind}", json={"input": {"upload_id": upload_id}, "identity_id": identity_id, **body}
+            f"/v1/swaps/{kind}",
+            json={"input": {"upload_id": upload_id}, "identity_id": identity_id, **body},
         )
 
     def finished(self, job_id: str, timeout_s: float = 120.0) -> dict[str, Any]:

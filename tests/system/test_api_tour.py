@@ -24,7 +24,13 @@ def blocks(language: str) -> list[str]:
 def run(command: list[str], script: str, folder: Path, service: RunningService) -> str:
     environment = {**os.environ, "URL": service.url, "KEY": str(service.key)}
     done = subprocess.run(
-        command, input=script, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+        command,
+        input=script,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -34,9 +40,13 @@ def test_the_tours_commands_do_what_it_says(service: RunningService, tmp_path: P
     for sample in SAMPLES.iterdir():
         shutil.copy(sample, tmp_path)
     printed = run(["bash", "-euo", "pipefail"], "\n".join(blocks("bash")), tmp_path, service)
-    assert Image.open(tmp_path / "ben_as_ada.jpg").size == Image.open(SAMPLES / "ben_neutral.jpg").size
+    assert (
+        Image.open(tmp_path / "ben_as_ada.jpg").size == Image.open(SAMPLES / "ben_neutral.jpg").size
+    )
     assert (tmp_path / "solo_as_ada.mp4").stat().st_size > 100_000
-    assert (tmp_path / "first_kilobyte").read_bytes() == (tmp_path / "solo_as_ada.mp4").read_bytes()[:1024]
+    assert (tmp_path / "first_kilobyte").read_bytes() == (
+        tmp_path / "solo_as_ada.mp4"
+    ).read_bytes()[:1024]
     assert json.loads((tmp_path / "people.json").read_text())
     assert "event: progress" in printed
     assert "event: completed" in printed

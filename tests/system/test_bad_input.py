@@ -1,4 +1,6 @@
-"""What strangers send by mistake or on purpose: a problem with a code, an API that stays up, nothing left behind."""
+"""What strangers send by mistake or on purpose: a problem with a code, an API that stays up,
+nothing left behind.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def test_wrong_key_is_unauthorized(service: RunningService, key: str) -> None:
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_200_megapixel_png_is_refused_within_a_second(service: RunningService, tmp_path: Path) -> None:
+def test_200_megapixel_png_is_refused_within_a_second(
+    service: RunningService, tmp_path: Path
+) -> None:
     photo = tmp_path / "bomb.png"
     photo.write_bytes(_black_png(20_000, 10_000))
     began = time.monotonic()
@@ -84,7 +88,9 @@ def test_registering_without_consent_is_refused(service: RunningService) -> None
 
 
 def test_consent_of_the_wrong_shape_is_refused(service: RunningService) -> None:
-    answer = service.register(SAMPLES / "ada_neutral.jpg", consent={**CONSENT, "scope": "everything"})
+    answer = service.register(
+        SAMPLES / "ada_neutral.jpg", consent={**CONSENT, "scope": "everything"}
+    )
     assert_problem(answer, 422, "invalid_request")
 
 
@@ -99,7 +105,11 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
 
 
 def _files(data_dir: Path) -> set[str]:
-    return {str(path.relative_to(data_dir)) for path in (data_dir / "media").rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(data_dir))
+        for path in (data_dir / "media").rglob("*")
+        if path.is_file()
+    }
 
 
 def _identities(service: RunningService) -> set[str]:
@@ -123,4 +133,9 @@ def _black_png(width: int, height: int) -> bytes:
 
 
 def _png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )

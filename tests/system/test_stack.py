@@ -1,4 +1,6 @@
-"""The embedded stack end to end: it starts by itself, keeps its state and its secrets, and survives what dies."""
+"""The embedded stack end to end: it starts by itself, keeps its state and its secrets, and survives
+what dies.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,11 @@ def test_a_second_stack_on_the_same_data_is_refused(own: RunningService) -> None
 
 
 def test_a_device_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:
-    environment = {"LIKENESS_DATA_DIR": str(tmp_path), "LIKENESS_PACKS_DIR": str(PACKS), "LIKENESS_DEVICE": "cuda"}
+    environment = {
+        "LIKENESS_DATA_DIR": str(tmp_path),
+        "LIKENESS_PACKS_DIR": str(PACKS),
+        "LIKENESS_DEVICE": "cuda",
+    }
     refused = up(environment)
     assert refused.returncode == 1
     assert "keeps ending" in refused.stderr
@@ -97,7 +103,9 @@ def test_a_configured_store_is_used_instead_of_our_own(tmp_path: Path, store_url
         assert " store," not in running.printed
         assert not (tmp_path / "run" / "valkey.sock").exists()
         identity = running.register(SAMPLES / "ada_neutral.jpg").json()["id"]
-        upload = running.upload((SAMPLES / "ben_neutral.jpg").read_bytes(), "image/jpeg").json()["id"]
+        upload = running.upload((SAMPLES / "ben_neutral.jpg").read_bytes(), "image/jpeg").json()[
+            "id"
+        ]
         job = running.finished(running.swap("image", upload, identity).json()["id"])
         assert job["status"] == "succeeded", job["error"]
 
@@ -121,16 +129,31 @@ def test_a_killed_supervisor_takes_its_parts_along_and_starts_again(own: Running
 
 
 def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
-    environment = {**os.environ, "LIKENESS_DATA_DIR": str(tmp_path), "LIKENESS_PACKS_DIR": str(PACKS)}
+    environment = {
+        **os.environ,
+        "LIKENESS_DATA_DIR": str(tmp_path),
+        "LIKENESS_PACKS_DIR": str(PACKS),
+    }
     demo = subprocess.run(
-        [sys.executable, "-m", "service.demo"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
+        [sys.executable, "-m", "service.stack.demo"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "encoder ran 0 times" in demo.stdout
     assert "(IIM) 0 times" in demo.stdout
     folder = tmp_path / "demo"
-    assert {path.name for path in folder.iterdir()} == {"ben_as_ada.jpg", "solo_as_ada.mp4", "contact_sheet.png"}
-    assert Image.open(folder / "ben_as_ada.jpg").size == Image.open(SAMPLES / "ben_neutral.jpg").size
+    assert {path.name for path in folder.iterdir()} == {
+        "ben_as_ada.jpg",
+        "solo_as_ada.mp4",
+        "contact_sheet.png",
+    }
+    assert (
+        Image.open(folder / "ben_as_ada.jpg").size == Image.open(SAMPLES / "ben_neutral.jpg").size
+    )
     assert _frame_times(folder / "solo_as_ada.mp4") == _frame_times(CLIP)
     assert _audio_packets(folder / "solo_as_ada.mp4") == _audio_packets(CLIP)
 
@@ -143,7 +166,10 @@ def _wait_for_progress(service: RunningService, job_id: str) -> None:
 
 
 def _part(service: RunningService, *words: str) -> psutil.Process:
-    """The stack's process whose command has these words one after the other; it may just be restarting."""
+    """The stack's process whose command has these words one after the other.
+
+    It may just be restarting.
+    """
     deadline = time.monotonic() + 30.0
     while time.monotonic() < deadline:
         for process in psutil.Process(service.process.pid).children():

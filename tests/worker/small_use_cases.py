@@ -1,4 +1,5 @@
-"""Use cases for tests of the machinery: real file work, small, and as ill-behaved as a job's metadata asks.
+"""Use cases for tests of the machinery: real file work, small, and as ill-behaved as a job's
+metadata asks.
 
 Started by a real worker with `--use-cases tests.worker.small_use_cases`.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from worker.contract import JobKind, QueueName
 from worker.errors import JobFailure
-from worker.jobs import JobContext, Outcome, UseCase
+from worker.job_context import JobContext, Outcome, UseCase
 from worker.settings import WorkerSettings
 
 PARTS = 6
@@ -48,16 +49,24 @@ class SmallUseCases:
                 context.progress(step + 1, steps)
         body = context.input.read_bytes()
         output = context.work / "output"
-        output.write_bytes(hashlib.sha256(body).hexdigest().encode() + body * int(wishes.get("times", 1)))
-        return Outcome(output, "text/plain", ".txt", report={"pid": os.getpid(), "forgotten": self._forgotten})
+        output.write_bytes(
+            hashlib.sha256(body).hexdigest().encode() + body * int(wishes.get("times", 1))
+        )
+        return Outcome(
+            output, "text/plain", ".txt", report={"pid": os.getpid(), "forgotten": self._forgotten}
+        )
 
     def _film(self, context: JobContext) -> Outcome | None:
         if context.task.step is None:
-            context.fan_out([f"s{index:03d}" for index in range(PARTS)], '{"parts":6}', total=PARTS * 10)
+            context.fan_out(
+                [f"s{index:03d}" for index in range(PARTS)], '{"parts":6}', total=PARTS * 10
+            )
             return None
         if context.task.step == "mux":
             return self._mux(context)
-        with (self._data_dir / "parts.log").open("a") as log:  # who computed what, for the test to read
+        with (self._data_dir / "parts.log").open(
+            "a"
+        ) as log:  # who computed what, for the test to read
             log.write(f"{context.task.step} {context.task.attempt}\n")
         for frame in range(10):
             time.sleep(float(context.job.metadata.get("sleep_s", 0.0)) / 10)

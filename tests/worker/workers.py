@@ -1,4 +1,6 @@
-"""Real workers for tests: started as an operator would, on a store and a data directory of the test's own."""
+"""Real workers for tests: started as an operator would, on a store and a data directory of the
+test's own.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,12 @@ from typing import Any
 
 import psutil
 
+from worker.composition import open_stores
 from worker.contract import JobKind, JobPayload, JobRecord, JobRequest
-from worker.job_limits import JobLimits
-from worker.media_store import MediaFacts
 from worker.settings import WorkerSettings
-from worker.store import Reply, text_fields
-from worker.workshop import open_workshop
+from worker.stores.connection import Reply, text_fields
+from worker.stores.job_limits import JobLimits
+from worker.stores.media_store import MediaFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,25 +32,40 @@ class Bench:
     def __init__(self, url: str, data_dir: Path, limits: JobLimits | None = None) -> None:
         self.url = url
         self.data_dir = data_dir
-        self.shop = open_workshop(WorkerSettings(redis_url=url, data_dir=data_dir))
+        self.shop = open_stores(WorkerSettings(redis_url=url, data_dir=data_dir))
         if limits:
             self.shop.store.limits = limits
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    def start_worker(self, queue: str = "video", wait: bool = True, **environment: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "worker", "--queue", queue, "--store", self.url, "--data", str(self.data_dir)]
+    def start_worker(
+        self, queue: str = "video", wait: bool = True, **environment: str
+    ) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "worker",
+            "--queue",
+            queue,
+            "--store",
+            self.url,
+            "--data",
+            str(self.data_dir),
+        ]
         with (self.data_dir / "workers.log").open("ab") as log:
             started = log.tell()
             process = subprocess.Popen(
                 [*command, "--use-cases", "tests.worker.small_use_cases"],
                 cwd=ROOT,
-                env=os.environ | {f"LIKENESS_{name.upper()}": value for name, value in environment.items()},
+                env=os.environ
+                | {f"LIKENESS_{name.upper()}": value for name, value in environment.items()},
                 stdout=log,
                 stderr=log,
             )
         self.workers.append(process)
         if wait:
-            eventually(lambda: "worker ready" in self.log_text()[started:], 20, "a worker that is ready")
+            eventually(
+                lambda: "worker ready" in self.log_text()[started:], 20, "a worker that is ready"
+            )
         return process
 
     def log_text(self) -> str:
@@ -64,10 +81,16 @@ class Bench:
         return writer.commit(MediaFacts("text/plain", ".txt"), ttl_s=600).id
 
     def submit(
-        self, kind: JobKind = "analysis", tenant: str = "acme", body: bytes = b"input", **metadata: object
+        self,
+        kind: JobKind = "analysis",
+        tenant: str = "acme",
+        body: bytes = b"input",
+        **metadata: object,
     ) -> JobRecord:
         payload = JobPayload(kind=kind, tenant=tenant, input_id=self.upload(tenant, body))
-        job = self.shop.store.admit(JobRequest(payload, input_bytes=len(body), metadata=metadata)).job
+        job = self.shop.store.admit(
+            JobRequest(payload, input_bytes=len(body), metadata=metadata)
+        ).job
         self.shop.queue.deliver("video")
         return job
 
@@ -93,7 +116,11 @@ class Bench:
 
     def wait_for(self, job: JobRecord, *statuses: str, timeout_s: float = 20.0) -> JobRecord:
         wanted = statuses or ("succeeded", "failed", "canceled", "expired")
-        eventually(lambda: self.get(job).status in wanted, timeout_s, f"{job.id} {wanted}, is {self.get(job).status}")
+        eventually(
+            lambda: self.get(job).status in wanted,
+            timeout_s,
+            f"{job.id} {wanted}, is {self.get(job).status}",
+        )
         return self.get(job)
 
     def result(self, job: JobRecord) -> bytes:
@@ -125,7 +152,9 @@ def kill_tree(pid: int) -> None:
             continue
 
 
-def eventually(condition: Callable[[], bool], timeout_s: float, what: str, poll_s: float = 0.05) -> float:
+def eventually(
+    condition: Callable[[], bool], timeout_s: float, what: str, poll_s: float = 0.05
+) -> float:
     """Wait for a condition; returns how long it took."""
     began = time.monotonic()
     while not condition():

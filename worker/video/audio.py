@@ -21,17 +21,23 @@ class ConvertedSound:
     def __init__(self, film: OutputContainer, source: AudioStream, origin_s: Fraction) -> None:
         codec = "libopus" if film.format.name == "webm" else "aac"
         rate = OPUS_HZ if codec == "libopus" else source.rate
-        layout = LAYOUTS.get(source.layout.nb_channels, "stereo")  # AVI and WAV often do not name theirs
+        layout = LAYOUTS.get(
+            source.layout.nb_channels, "stereo"
+        )  # AVI and WAV often do not name theirs
         self.target = cast("AudioStream", film.add_stream(codec, rate, layout=layout))
         self._source = source
         self._origin_s = origin_s
 
     @property
     def note(self) -> str:
-        return f"audio_encoded_again:{self._source.codec_context.name}_to_{self.target.codec_context.name}"
+        source, target = self._source.codec_context.name, self.target.codec_context.name
+        return f"audio_encoded_again:{source}_to_{target}"
 
     def convert(self, packet: Packet[Any] | None) -> Iterator[Packet[AudioStream]]:
-        """The encoded packets that come of one packet, or of the end (None); a broken packet gives none."""
+        """The encoded packets that come of one packet, or of the end (None).
+
+        A broken packet gives none.
+        """
         try:
             frames = self._source.decode(packet)
         except av.FFmpegError:

@@ -14,7 +14,10 @@ class EndOfChannel(Exception):
 
 
 class Channel(Generic[T]):
-    """Holds at most `capacity` items; `put` waits for room, `get` for an item, both until `abort` at the latest."""
+    """Holds at most `capacity` items.
+
+    `put` waits for room, `get` for an item, both until `abort` at the latest.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._items: deque[T] = deque()
@@ -26,7 +29,9 @@ class Channel(Generic[T]):
     def put(self, item: T, timeout_s: float | None = None) -> None:
         """Hand over an item. Raises TimeoutError, or what `abort` was given."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._failure or len(self._items) < self._capacity, timeout_s):
+            if not self._changed.wait_for(
+                lambda: self._failure or len(self._items) < self._capacity, timeout_s
+            ):
                 raise TimeoutError
             self.raise_failure()
             self._items.append(item)
@@ -35,7 +40,9 @@ class Channel(Generic[T]):
     def get(self, timeout_s: float | None = None) -> T:
         """Take the oldest item. Raises EndOfChannel, TimeoutError, or what `abort` was given."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._failure or self._items or self._closed, timeout_s):
+            if not self._changed.wait_for(
+                lambda: self._failure or self._items or self._closed, timeout_s
+            ):
                 raise TimeoutError
             self.raise_failure()
             if not self._items:
@@ -51,7 +58,10 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     def abort(self, failure: BaseException) -> None:
-        """Drop what is inside and raise `failure` in whoever puts or gets; the first failure stays."""
+        """Drop what is inside and raise `failure` in whoever puts or gets.
+
+        The first failure stays.
+        """
         with self._changed:
             self._failure = self._failure or failure
             self._items.clear()

@@ -1,6 +1,8 @@
-"""The tracks of the source that swapping does not touch: audio, subtitles, covers, chapters, metadata.
+"""The tracks of the source that swapping does not touch: audio, subtitles, covers, chapters,
+metadata.
 
-Packets are copied. Only sound that the output's format cannot hold is encoded again, and the report says so.
+Packets are copied. Only sound that the output's format cannot hold is encoded again, and the report
+says so.
 """
 
 from __future__ import annotations
@@ -20,13 +22,17 @@ from av.stream import Disposition, Stream
 from worker.video.audio import ConvertedSound
 from worker.video.probe import VideoLimits, main_stream, open_video
 
-# Containers that count time from wherever the broadcast happened to be; the others mean what they say.
+# Containers that count time from wherever the broadcast happened to be; the others mean what they
+# say.
 _BROADCAST: Final = {"mpegts", "mpeg"}
 _WRITTEN_BY_MUXERS: Final = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 
 
 class CopiedTracks:
-    """Copies packets of the source into a film, a stretch at a time; `copied` and `notes` say what became of them."""
+    """Copies packets of the source into a film, a stretch at a time.
+
+    `copied` and `notes` say what became of them.
+    """
 
     def __init__(self, container: InputContainer) -> None:
         self._source = container
@@ -38,7 +44,9 @@ class CopiedTracks:
         self._waiting: Packet[Any] | None = None
         self.copied: list[str] = []
         self.notes: list[str] = []
-        self.origin_s = Fraction(container.start_time or 0, 1_000_000) if self._is_broadcast else Fraction(0)
+        self.origin_s = (
+            Fraction(container.start_time or 0, 1_000_000) if self._is_broadcast else Fraction(0)
+        )
         if self.origin_s:
             self.notes.append("timestamps_moved_to_start_at_0")
 
@@ -52,8 +60,12 @@ class CopiedTracks:
         return round(self.origin_s / (self._main.time_base or 1))
 
     def prepare(self, film: OutputContainer, *, audio: Literal["copy", "drop"]) -> None:
-        """Add to `film` a track for each of the source's that its format can hold, its chapters and its metadata."""
-        film.metadata.update({k: v for k, v in self._source.metadata.items() if k not in _WRITTEN_BY_MUXERS})
+        """Add to `film` a track for each of the source's that its format can hold, its chapters and
+        its metadata.
+        """
+        film.metadata.update(
+            {k: v for k, v in self._source.metadata.items() if k not in _WRITTEN_BY_MUXERS}
+        )
         film.set_chapters(self._source.chapters())
         for stream in self._source.streams:
             if stream.index == self._main.index:
@@ -66,11 +78,18 @@ class CopiedTracks:
                 self._convert(film, stream)
             elif not self._is_chapter_track(stream):
                 self.notes.append(f"{stream.type}_track_left_out:{_codec(stream)}")
-        wanted = [s for s in self._source.streams if s.index in self._targets or s.index in self._converted]
+        wanted = [
+            s
+            for s in self._source.streams
+            if s.index in self._targets or s.index in self._converted
+        ]
         self._packets = self._source.demux(wanted) if wanted else iter(())
 
     def mux_until(self, film: OutputContainer, time_s: float) -> None:
-        """Copy all packets that are due up to `time_s` of the film; what is unreadable ends the copying with a note."""
+        """Copy all packets that are due up to `time_s` of the film.
+
+        What is unreadable ends the copying with a note.
+        """
         while (packet := self._next()) is not None:
             if float((packet.dts or 0) * packet.time_base - self.origin_s) > time_s:
                 self._waiting = packet
@@ -133,8 +152,13 @@ class CopiedTracks:
         self.notes.append(sound.note)
 
     def _is_chapter_track(self, stream: Stream) -> bool:
-        # QuickTime keeps chapter titles in a track of their own, which the muxer writes again from the chapters
-        return stream.type == "data" and bool(self._source.chapters()) and _codec(stream) in {"bin_data", "none"}
+        # QuickTime keeps chapter titles in a track of their own, which the muxer writes again from
+        # the chapters
+        return (
+            stream.type == "data"
+            and bool(self._source.chapters())
+            and _codec(stream) in {"bin_data", "none"}
+        )
 
 
 @contextmanager
@@ -149,4 +173,6 @@ def _is_cover(stream: Stream) -> bool:
 
 
 def _codec(stream: Stream) -> str:
-    return stream.codec_context.name if stream.codec_context is not None else (stream.name or "none")
+    return (
+        stream.codec_context.name if stream.codec_context is not None else (stream.name or "none")
+    )

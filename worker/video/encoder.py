@@ -1,4 +1,6 @@
-"""Frames to a file of encoded pictures: one closed group, the same bytes for the same frames on every machine."""
+"""Frames to a file of encoded pictures: one closed group, the same bytes for the same frames on
+every machine.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from worker.media_errors import UnsupportedMedia
+from worker.media.media_errors import UnsupportedMedia
 from worker.video.planes import PictureFormat
 
 Codec = Literal["h264", "hevc", "vp9", "av1"]
@@ -24,9 +26,11 @@ _DEFAULT_CRF: Final = {"h264": 20, "hevc": 23, "vp9": 31, "av1": 32}
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """How pictures are encoded; `crf` None is the codec's default here (about visually lossless for H.264).
+    """How pictures are encoded; `crf` None is the codec's default here (about visually lossless for
+    H.264).
 
-    `threads` is fixed rather than taken from the machine, so that a resumed film equals an unbroken one.
+    `threads` is fixed rather than taken from the machine, so that a resumed film equals an unbroken
+    one.
     """
 
     codec: Codec = "h264"
@@ -41,26 +45,40 @@ class EncoderSettings:
             "h264": {"preset": self.preset, "threads": str(self.threads)},
             "hevc": {
                 "preset": self.preset,
-                "x265-params": f"log-level=error:frame-threads={self.threads}:open-gop=0:pools=none",
+                "x265-params": (
+                    f"log-level=error:frame-threads={self.threads}:open-gop=0:pools=none"
+                ),
             },
-            "vp9": {"b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1", "threads": str(self.threads)},
+            "vp9": {
+                "b": "0",
+                "deadline": "good",
+                "cpu-used": "5",
+                "row-mt": "1",
+                "threads": str(self.threads),
+            },
             "av1": {"preset": "8", "svtav1-params": f"lp={self.threads}"},
         }
         return {"crf": crf, **by_codec[self.codec]}
 
 
 class SegmentEncoder:
-    """Encodes frames in order into one file, in which `origin` of the film's clock is 0; a context manager.
+    """Encodes frames in order into one file, in which `origin` of the film's clock is 0; a context
+    manager.
 
-    Without a frame the file is empty. Leaving the context by an exception leaves a file that is worth nothing.
+    Without a frame the file is empty. Leaving the context by an exception leaves a file that is
+    worth nothing.
     """
 
-    def __init__(self, path: Path, settings: EncoderSettings, picture: PictureFormat, origin: int) -> None:
+    def __init__(
+        self, path: Path, settings: EncoderSettings, picture: PictureFormat, origin: int
+    ) -> None:
         self.frames = 0
         self._path, self._origin = path, origin
         # B-frames are decoded from before time 0 on, which must not move the pictures
         options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
-        self._container: OutputContainer = av.open(str(path), "w", format=SEGMENT_FORMAT, container_options=options)
+        self._container: OutputContainer = av.open(
+            str(path), "w", format=SEGMENT_FORMAT, container_options=options
+        )
         self._stream = self._add_stream(settings, picture)
 
     def __enter__(self) -> SegmentEncoder:
@@ -84,15 +102,27 @@ class SegmentEncoder:
         try:
             stream = cast(
                 "VideoStream",
-                self._container.add_stream(_LIBRARIES[settings.codec], picture.fps, settings.options()),
+                self._container.add_stream(
+                    _LIBRARIES[settings.codec], picture.fps, settings.options()
+                ),
             )
         except av.FFmpegError as error:
-            raise UnsupportedMedia(f"this installation has no encoder for {settings.codec}") from error
+            raise UnsupportedMedia(
+                f"this installation has no encoder for {settings.codec}"
+            ) from error
         stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
         context = stream.codec_context
         context.time_base = stream.time_base = picture.time_base
         context.sample_aspect_ratio = picture.pixel_aspect
-        context.colorspace, context.color_primaries = picture.colour.matrix, picture.colour.primaries
-        context.color_trc, context.color_range = picture.colour.transfer, 2 if picture.colour.full_range else 1
-        context.flags |= av.codec.context.Flags.bitexact.value | av.codec.context.Flags.frame_duration.value
+        context.colorspace, context.color_primaries = (
+            picture.colour.matrix,
+            picture.colour.primaries,
+        )
+        context.color_trc, context.color_range = (
+            picture.colour.transfer,
+            2 if picture.colour.full_range else 1,
+        )
+        context.flags |= (
+            av.codec.context.Flags.bitexact.value | av.codec.context.Flags.frame_duration.value
+        )
         return stream

@@ -1,4 +1,6 @@
-"""A look into the boxes of an MP4 or MOV before FFmpeg opens it: it would unpack an index of any length at once."""
+"""A look into the boxes of an MP4 or MOV before FFmpeg opens it: it would unpack an index of any
+length at once.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ def most_samples(path: Path) -> int:
     """The greatest number of frames or sound packets that one track of the file claims to have."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        counts = [count for _, count in zip(range(_MOST_BOXES), _sample_counts(file, 0, size), strict=False)]
+        counts = [
+            count
+            for _, count in zip(range(_MOST_BOXES), _sample_counts(file, 0, size), strict=False)
+        ]
     return max(counts, default=0)
 
 
@@ -32,8 +37,14 @@ def _sample_counts(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iter
             (length,) = struct.unpack(">Q", header[8:16])
             body = start + 16
         if kind in _CONTAINERS and depth < _DEEPEST:
-            yield from _sample_counts(file, body, min(end, start + length) if length else end, depth + 1)
-        yield struct.unpack(">I", header[16:20])[0] if kind in _SAMPLE_SIZES and len(header) == 20 else 0
+            yield from _sample_counts(
+                file, body, min(end, start + length) if length else end, depth + 1
+            )
+        yield (
+            struct.unpack(">I", header[16:20])[0]
+            if kind in _SAMPLE_SIZES and len(header) == 20
+            else 0
+        )
         if length < 8:  # 0 says "to the end of the file"; 2 to 7 cannot be
             return
         start += length

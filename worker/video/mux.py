@@ -30,7 +30,9 @@ MEDIA_TYPES: Final = {
 
 @dataclass(frozen=True)
 class Segment:
-    """An encoded file, or an empty one, whose time 0 is `start` on the film's clock, in the film's time base."""
+    """An encoded file, or an empty one, whose time 0 is `start` on the film's clock, in the film's
+    time base.
+    """
 
     path: Path
     start: int
@@ -38,7 +40,9 @@ class Segment:
 
 @dataclass(frozen=True)
 class MuxReport:
-    """Frames written, and in stable words which tracks of the source were copied and which left out."""
+    """Frames written, and in stable words which tracks of the source were copied and which left
+    out.
+    """
 
     frames: int
     copied: tuple[str, ...]
@@ -58,19 +62,23 @@ def mux_film(
 ) -> MuxReport:
     """Write the film: the segments' pictures, and every track of `source` that `format` can hold.
 
-    `watch` gets the number of frames written, often; what it raises ends the work. Raises DamagedMedia when the
-    source cannot be opened.
+    `watch` gets the number of frames written, often; what it raises ends the work. Raises
+    DamagedMedia when the source cannot be opened.
     """
     segments, frames = _filled(segments), 0
     with (
         open_copied(source, limits) as copied,
-        av.open(str(output), "w", format=_MUXERS[format], container_options=_options(format, picture)) as film,
+        av.open(
+            str(output), "w", format=_MUXERS[format], container_options=_options(format, picture)
+        ) as film,
         av.open(str(segments[0].path), format=SEGMENT_FORMAT) as first,
     ):
         stream = _add_pictures(film, first.streams.video[0], picture)
         copied.prepare(film, audio=audio)
         for packet in timed_packets(segments, picture.time_base, copied.origin):
-            copied.mux_until(film, float(packet.dts * picture.time_base) if packet.dts is not None else 0.0)
+            copied.mux_until(
+                film, float(packet.dts * picture.time_base) if packet.dts is not None else 0.0
+            )
             packet.stream = stream
             film.mux(packet)
             frames += 1
@@ -80,15 +88,21 @@ def mux_film(
     return MuxReport(frames, tuple(copied.copied), notes)
 
 
-def timed_packets(segments: Sequence[Segment], time_base: Fraction, origin: int) -> Iterator[Packet[VideoStream]]:
-    """The segments' packets in decoding order on the film's clock, which shows `origin` where the output's starts.
+def timed_packets(
+    segments: Sequence[Segment], time_base: Fraction, origin: int
+) -> Iterator[Packet[VideoStream]]:
+    """The segments' packets in decoding order on the film's clock, which shows `origin` where the
+    output's starts.
 
-    Decoding times are made anew over the whole film: packet i is due when the picture `delay` places before i in
-    showing order is, so they rise across the seams, also where the frame rate varies.
+    Decoding times are made anew over the whole film: packet i is due when the picture `delay`
+    places before i in showing order is, so they rise across the seams, also where the frame rate
+    varies.
     """
     times = shown_times(segments, time_base)
     shown = [pts - origin for segment in times for pts in sorted(segment)]
-    delay = max((place - rank for segment in times for place, rank in enumerate(ranks(segment))), default=0)
+    delay = max(
+        (place - rank for segment in times for place, rank in enumerate(ranks(segment))), default=0
+    )
     step = shown[1] - shown[0] if len(shown) > 1 else 1
     due = [shown[0] - (delay - index) * step for index in range(delay)] + shown
     place = 0
@@ -124,8 +138,12 @@ def _packets(segment: Segment, time_base: Fraction) -> Iterator[tuple[Packet[Vid
                 yield packet, segment.start + round(packet.pts * packet.time_base / time_base)
 
 
-def _add_pictures(film: OutputContainer, template: VideoStream, picture: PictureFormat) -> VideoStream:
-    stream = film.add_stream_from_template(template, opaque=True)  # by its decoder: not every one has an encoder
+def _add_pictures(
+    film: OutputContainer, template: VideoStream, picture: PictureFormat
+) -> VideoStream:
+    stream = film.add_stream_from_template(
+        template, opaque=True
+    )  # by its decoder: not every one has an encoder
     stream.time_base = picture.time_base
     stream.rate = picture.fps
     if picture.pixel_aspect != 1:

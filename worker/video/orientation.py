@@ -14,22 +14,31 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Orientation:
-    """Mirror left to right first when `mirrored`, then turn `quarter_turns` times counter-clockwise."""
+    """Mirror left to right first when `mirrored`, then turn `quarter_turns` times
+    counter-clockwise.
+    """
 
     quarter_turns: int = 0
     mirrored: bool = False
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Orientation:
-        """The frame's orientation; a matrix that is no multiple of 90 degrees counts as the nearest one."""
-        side_data = cast("Mapping[Type, SideData]", frame.side_data)  # PyAV's own stub names it a dict of one key
+        """The frame's orientation.
+
+        A matrix that is no multiple of 90 degrees counts as the nearest one.
+        """
+        side_data = cast(
+            "Mapping[Type, SideData]", frame.side_data
+        )  # PyAV's own stub names it a dict of one key
         if Type.DISPLAYMATRIX not in side_data:
             return cls()
         return cls.from_matrix(np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32))
 
     @classmethod
     def from_matrix(cls, matrix: NDArray[np.int32]) -> Orientation:
-        """From the 9 fixed-point numbers (a b u c d v x y w) of ISO 14496-12: x' = a x + c y, y' = b x + d y."""
+        """From the 9 fixed-point numbers (a b u c d v x y w) of ISO 14496-12: x' = a x + c y, y' =
+        b x + d y.
+        """
         a, b, c, d = (float(matrix[index]) for index in (0, 1, 3, 4))
         mirrored = a * d - b * c < 0
         if mirrored:

@@ -1,4 +1,6 @@
-"""Decode, swap and encode at the same time: one thread each, bounded queues between, one way to stop them all."""
+"""Decode, swap and encode at the same time: one thread each, bounded queues between, one way to
+stop them all.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,9 @@ class StageTimes:
 class Pipeline(Generic[T, U]):
     """Moves items from `source` through `work` to `sink`, each in its own thread.
 
-    `work` runs in the caller's thread; where it returns None, nothing goes on to the sink. `watch` is called there
-    after every item and at least every quarter second; what it raises (a cancellation, a deadline) ends all three
-    threads, as does an error in any of them.
+    `work` runs in the caller's thread; where it returns None, nothing goes on to the sink. `watch`
+    is called there after every item and at least every quarter second; what it raises (a
+    cancellation, a deadline) ends all three threads, as does an error in any of them.
     """
 
     def __init__(
@@ -52,8 +54,13 @@ class Pipeline(Generic[T, U]):
         self._done = 0
 
     def run(self) -> int:
-        """Run to the end; the number of items that went through. Raises the first error of any stage."""
-        threads = [threading.Thread(target=stage, daemon=True) for stage in (self._feed, self._drain)]
+        """Run to the end; the number of items that went through.
+
+        Raises the first error of any stage.
+        """
+        threads = [
+            threading.Thread(target=stage, daemon=True) for stage in (self._feed, self._drain)
+        ]
         for thread in threads:
             thread.start()
         try:

@@ -1,4 +1,6 @@
-"""Where a film is cut into segments: at its own key frames, found by reading packets without decoding them."""
+"""Where a film is cut into segments: at its own key frames, found by reading packets without
+decoding them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from typing import Any, Final
 
 import av
 
-from worker.media_errors import MediaTooLarge
+from worker.media.media_errors import MediaTooLarge
 from worker.video.probe import VideoInfo, VideoLimits, open_video, probe_video
 
 SEGMENT_S: Final = 5.0
@@ -22,7 +24,9 @@ ONE_SEGMENT_S: Final = 12.0  # below this, spreading a film over workers costs m
 
 @dataclass(frozen=True)
 class PlannedSegment:
-    """Frames with `start` <= pts < `stop` in the source's time base, `frames` of them by the packets' account."""
+    """Frames with `start` <= pts < `stop` in the source's time base, `frames` of them by the
+    packets' account.
+    """
 
     index: int
     start: int
@@ -32,7 +36,8 @@ class PlannedSegment:
 
 @dataclass(frozen=True)
 class FilmPlan:
-    """How a film is cut; equal for equal files, so that whoever plans again cuts at the same places.
+    """How a film is cut; equal for equal files, so that whoever plans again cuts at the same
+    places.
 
     `truncated` says that the container promises more than the file holds.
     """
@@ -56,7 +61,11 @@ class FilmPlan:
 
 
 def plan_film(
-    source: Path, limits: VideoLimits, *, segment_s: float = SEGMENT_S, whole_below_s: float = ONE_SEGMENT_S
+    source: Path,
+    limits: VideoLimits,
+    *,
+    segment_s: float = SEGMENT_S,
+    whole_below_s: float = ONE_SEGMENT_S,
 ) -> FilmPlan:
     """Cut at key frames about `segment_s` apart; a film shorter than `whole_below_s` stays whole.
 
@@ -68,16 +77,22 @@ def plan_film(
     starts = [info.start_pts]
     if seconds >= whole_below_s:
         starts += _cuts(account.keys, info.start_pts, round(segment_s / info.time_base))
-    edges = pairwise([0, *(bisect_left(account.times, start) for start in starts[1:]), len(account.times)])
+    edges = pairwise(
+        [0, *(bisect_left(account.times, start) for start in starts[1:]), len(account.times)]
+    )
     rows = zip(starts, [*starts[1:], None], edges, strict=True)
-    segments = (PlannedSegment(i, start, stop, b - a) for i, (start, stop, (a, b)) in enumerate(rows))
+    segments = (
+        PlannedSegment(i, start, stop, b - a) for i, (start, stop, (a, b)) in enumerate(rows)
+    )
     missing = (info.frames or 0) - account.packets
     return FilmPlan(tuple(segments), missing > MISCOUNTED or _ends_early(info, seconds))
 
 
 @dataclass(frozen=True)
 class _Account:
-    """What the packets say without being decoded: sorted times of shown frames, key frames' times, packet count."""
+    """What the packets say without being decoded: sorted times of shown frames, key frames' times,
+    packet count.
+    """
 
     times: list[int]
     keys: list[int]
@@ -114,5 +129,7 @@ def _cuts(keys: Sequence[int], start: int, length: int) -> list[int]:
 
 
 def _ends_early(info: VideoInfo, seconds: float) -> bool:
-    """Whether a container that counts no frames (Matroska, for one) declares at least a second more than there is."""
+    """Whether a container that counts no frames (Matroska, for one) declares at least a second more
+    than there is.
+    """
     return info.frames is None and info.duration_s is not None and seconds + 1.0 < info.duration_s

@@ -1,4 +1,7 @@
-"""Decoder frames to frames of our own: upright, 8 bits, 4:2:0, even sides, writable; and their planes as arrays."""
+"""Decoder frames to frames of our own: upright, 8 bits, 4:2:0, even sides, writable.
+
+And their planes as arrays.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
-from models.inference.i420 import I420Frame
+from models.inference.frames.i420 import I420Frame
 from worker.video.probe import UNSPECIFIED, ColourTags, VideoInfo
 from worker.video.tone_map import SDR, ToneMapper
 
@@ -22,7 +25,10 @@ _BT601_MATRICES = {5, 6}
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """What all pictures of the output have in common; both sides are even, as 4:2:0 encoders want them."""
+    """What all pictures of the output have in common.
+
+    Both sides are even, as 4:2:0 encoders want them.
+    """
 
     width: int
     height: int
@@ -33,7 +39,10 @@ class PictureFormat:
 
     @classmethod
     def of(cls, info: VideoInfo, max_side: int | None) -> PictureFormat:
-        """As the source's, scaled to `max_side` where that is smaller; RGB and BT.2020 colours become BT.709."""
+        """As the source's, scaled to `max_side` where that is smaller.
+
+        RGB and BT.2020 colours become BT.709.
+        """
         converted = info.colour.is_hdr or info.colour.matrix in _CONVERTED_MATRICES
         width, height = fitted_size(info.width, info.height, max_side)
         colour = SDR if converted else info.colour
@@ -43,8 +52,9 @@ class PictureFormat:
 class FramePreparer:
     """Prepares the frames of one stream for swapping; `notes` collects what had to be changed.
 
-    Most films are 8-bit 4:2:0, upright and even already: their frames are only copied where the decoder still needs
-    them as references. `scratch` is a directory for the colour table of HDR films.
+    Most films are 8-bit 4:2:0, upright and even already: their frames are only copied where the
+    decoder still needs them as references. `scratch` is a directory for the colour table of HDR
+    films.
     """
 
     def __init__(self, info: VideoInfo, picture: PictureFormat, scratch: Path) -> None:
@@ -52,7 +62,9 @@ class FramePreparer:
         self.picture = picture
         self._orientation = info.orientation
         self._source_size = info.orientation.size(info.width, info.height)
-        self._tone_mapper = ToneMapper(info.colour, scratch / "hdr.cube") if info.colour.is_hdr else None
+        self._tone_mapper = (
+            ToneMapper(info.colour, scratch / "hdr.cube") if info.colour.is_hdr else None
+        )
         self._note_changes(info)
 
     def prepare(self, frame: VideoFrame) -> VideoFrame:
@@ -76,7 +88,9 @@ class FramePreparer:
             self.notes.add("reduced_to_8_bit")
 
     def _eight_bit(self, frame: VideoFrame) -> VideoFrame:
-        """8-bit 4:2:0 in the output's matrix and range, at the size the output has before it is turned."""
+        """8-bit 4:2:0 in the output's matrix and range, at the size the output has before it is
+        turned.
+        """
         if self._tone_mapper is not None:
             frame = self._tone_mapper.map(frame)
         width, height = self._orientation.size(self.picture.width, self.picture.height)
@@ -84,10 +98,16 @@ class FramePreparer:
         if (frame.width, frame.height) != self._source_size:
             self.notes.add("size_changed_midway")
             scaled = True
-        plain = frame.format.name in {"yuv420p", "yuvj420p"} and frame.colorspace not in _CONVERTED_MATRICES
+        plain = (
+            frame.format.name in {"yuv420p", "yuvj420p"}
+            and frame.colorspace not in _CONVERTED_MATRICES
+        )
         if plain and not scaled:
             return frame
-        if frame.format.name not in {"yuv420p", "yuvj420p", "nv12"} and "reduced_to_8_bit" not in self.notes:
+        if (
+            frame.format.name not in {"yuv420p", "yuvj420p", "nv12"}
+            and "reduced_to_8_bit" not in self.notes
+        ):
             self.notes.add(f"converted_from_{frame.format.name}")
         return frame.reformat(
             width=width if scaled else frame.width,
@@ -125,7 +145,9 @@ def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int
 
 def plane_array(plane: VideoPlane) -> NDArray[np.uint8]:
     """A writable view [H, W] of an 8-bit plane, without the padding at the end of its rows."""
-    rows: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    rows: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8).reshape(
+        -1, plane.line_size
+    )
     return rows[: plane.height, : plane.width]
 
 

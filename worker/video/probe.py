@@ -1,6 +1,7 @@
 """What a video file is, found out without trusting its name.
 
-The container is told by the file's first bytes; the rest is what its streams declare, held to limits.
+The container is told by the file's first bytes; the rest is what its streams declare, held to
+limits.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from worker.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
+from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
 from worker.video.iso_boxes import most_samples
 from worker.video.orientation import Orientation
 
-SAMPLES_PER_FRAME: Final = 4  # a film's sound may have more packets than it has frames, but not many times more
+SAMPLES_PER_FRAME: Final = (
+    4  # a film's sound may have more packets than it has frames, but not many times more
+)
 SNIFFED_BYTES: Final = 564  # three MPEG-TS packets
 VIDEO_CODECS: Final = frozenset(
     (
@@ -41,7 +44,14 @@ VIDEO_CODECS: Final = frozenset(
         "ffv1",
     )
 )
-_PICTURE_BRANDS: Final = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}  # stills in a film's container
+_PICTURE_BRANDS: Final = {
+    b"avif",
+    b"avis",
+    b"heic",
+    b"heix",
+    b"mif1",
+    b"msf1",
+}  # stills in a film's container
 _ISO_BOXES: Final = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 PQ, HLG, UNSPECIFIED = 16, 18, 2  # ITU-T H.273 transfer characteristics
 
@@ -59,7 +69,10 @@ class VideoLimits:
 
 @dataclass(frozen=True)
 class ColourTags:
-    """ITU-T H.273 code points of a stream, 2 where it declares none; `full_range` is 0..255 luma."""
+    """ITU-T H.273 code points of a stream, 2 where it declares none.
+
+    `full_range` is 0..255 luma.
+    """
 
     matrix: int = UNSPECIFIED
     primaries: int = UNSPECIFIED
@@ -73,9 +86,11 @@ class ColourTags:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """The video stream as a viewer sees it: `width` x `height` pixels upright, each `pixel_aspect` wide.
+    """The video stream as a viewer sees it: `width` x `height` pixels upright, each `pixel_aspect`
+    wide.
 
-    `frames` and `duration_s` are the container's claims, None where it makes none. Times are in units of `time_base`.
+    `frames` and `duration_s` are the container's claims, None where it makes none. Times are in
+    units of `time_base`.
     """
 
     container: str
@@ -104,9 +119,11 @@ def is_film(path: Path) -> bool:
 
 
 def sniff_container(path: Path) -> str:
-    """FFmpeg's name of the demuxer for the file's first bytes; raises UnsupportedMedia for all that is not a video.
+    """FFmpeg's name of the demuxer for the file's first bytes; raises UnsupportedMedia for all that
+    is not a video.
 
-    Playlists and concatenation scripts are text and match nothing: they would make the demuxer open other files.
+    Playlists and concatenation scripts are text and match nothing: they would make the demuxer open
+    other files.
     """
     with path.open("rb") as file:
         start = file.read(SNIFFED_BYTES)
@@ -124,15 +141,17 @@ def sniff_container(path: Path) -> str:
         return "mpeg"
     if start[:1] == b"G" and start[188:189] == b"G" and start[376:377] == b"G":
         return "mpegts"
-    raise UnsupportedMedia("not a video of a supported container (MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, Ogg)")
+    raise UnsupportedMedia(
+        "not a video of a supported container (MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, Ogg)"
+    )
 
 
 @contextmanager
 def open_video(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The opened file and its main video stream. FFmpeg may open this file and no other.
 
-    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge when it is not opened; what is read later may raise FFmpeg's
-    errors.
+    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge when it is not opened; what is read later
+    may raise FFmpeg's errors.
     """
     demuxer = sniff_container(path)
     options = {"protocol_whitelist": "file", "format_whitelist": demuxer_names(demuxer)}
@@ -140,7 +159,9 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer
         _check_frames(most_samples(path) // SAMPLES_PER_FRAME, limits)
         options |= {"enable_drefs": "0", "use_absolute_path": "0"}
     with translating_damage():
-        container = av.open(str(path), "r", format=demuxer, options=options, timeout=limits.open_timeout_s)
+        container = av.open(
+            str(path), "r", format=demuxer, options=options, timeout=limits.open_timeout_s
+        )
     with container:
         yield container, main_stream(container)
 
@@ -160,7 +181,10 @@ def demuxer_names(demuxer: str) -> str:
 
 
 def main_stream(container: InputContainer) -> VideoStream:
-    """The video stream to swap: the first that is not a cover picture. Raises UnsupportedMedia when there is none."""
+    """The video stream to swap: the first that is not a cover picture.
+
+    Raises UnsupportedMedia when there is none.
+    """
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             name = stream.codec_context.name if stream.codec_context else "unknown"
@@ -171,7 +195,8 @@ def main_stream(container: InputContainer) -> VideoStream:
 
 
 def probe_video(path: Path, limits: VideoLimits) -> VideoInfo:
-    """What the file declares about its main video stream; one frame is decoded, for its rotation and colours.
+    """What the file declares about its main video stream; one frame is decoded, for its rotation
+    and colours.
 
     Raises UnsupportedMedia, DamagedMedia or MediaTooLarge.
     """
@@ -206,7 +231,9 @@ def describe(container: InputContainer, stream: VideoStream, frame: VideoFrame) 
 def _check_limits(container: InputContainer, stream: VideoStream, limits: VideoLimits) -> None:
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-        raise MediaTooLarge(f"the video is {width}x{height}; at most {limits.max_side} a side are accepted")
+        raise MediaTooLarge(
+            f"the video is {width}x{height}; at most {limits.max_side} a side are accepted"
+        )
     _check_frames(stream.frames, limits)
     if (_duration(container, stream) or 0.0) > limits.max_duration_s:
         raise MediaTooLarge(f"the video is longer than {limits.max_duration_s:.0f} s")
@@ -214,7 +241,9 @@ def _check_limits(container: InputContainer, stream: VideoStream, limits: VideoL
 
 def _check_frames(count: int, limits: VideoLimits) -> None:
     if count > limits.max_frames:
-        raise MediaTooLarge(f"the video has {count} frames; at most {limits.max_frames} are accepted")
+        raise MediaTooLarge(
+            f"the video has {count} frames; at most {limits.max_frames} are accepted"
+        )
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from worker.media_errors import DamagedMedia
+from worker.media.media_errors import DamagedMedia
 from worker.video.planes import FramePreparer
 from worker.video.probe import VideoLimits, open_video, translating_damage
 
@@ -21,7 +21,8 @@ MAX_BROKEN_PACKETS: Final = 250
 
 @dataclass(frozen=True)
 class Span:
-    """Frames with `start` <= pts < `stop`, and up to `warm_up` units of time before them that are only looked at.
+    """Frames with `start` <= pts < `stop`, and up to `warm_up` units of time before them that are
+    only looked at.
 
     In units of the stream's time base; None reaches to the end of the film on that side.
     """
@@ -46,7 +47,9 @@ class SourceFrame:
 
 @dataclass
 class Damage:
-    """What could not be read: counts of packets and frames, and whether the file ends before it says."""
+    """What could not be read: counts of packets and frames, and whether the file ends before it
+    says.
+    """
 
     broken_packets: int = 0
     patched_frames: int = 0
@@ -60,7 +63,9 @@ class Damage:
             "damaged_frames_patched": self.patched_frames,
             "timestamps_repaired": self.repaired_times,
         }
-        return [f"{name}:{count}" for name, count in counts.items() if count] + ["truncated"] * self.truncated
+        return [f"{name}:{count}" for name, count in counts.items() if count] + [
+            "truncated"
+        ] * self.truncated
 
 
 @dataclass
@@ -78,7 +83,10 @@ class VideoReader:
     damage: Damage = field(default_factory=Damage)
 
     def frames(self, span: Span) -> Generator[SourceFrame, None, None]:
-        """The span's frames, prepared; raises DamagedMedia when not one can be decoded at the film's start."""
+        """The span's frames, prepared.
+
+        Raises DamagedMedia when not one can be decoded at the film's start.
+        """
         with open_video(self.path, self.limits) as (container, stream):
             stream.codec_context.thread_count = self.threads
             if self.key_frames_only:
@@ -94,7 +102,11 @@ class VideoReader:
                 if span.first_seen is None or pts >= span.first_seen:
                     any_frame = True
                     time_s = float(pts * (frame.time_base or 0))
-                    yield SourceFrame(self.preparer.prepare(frame), time_s, span.start is None or pts >= span.start)
+                    yield SourceFrame(
+                        self.preparer.prepare(frame),
+                        time_s,
+                        span.start is None or pts >= span.start,
+                    )
             if not any_frame and span.start is None:
                 raise DamagedMedia("no frame of the video can be decoded")
 
@@ -110,7 +122,9 @@ class VideoReader:
             yield frame
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-        """All frames that come out, broken packets skipped: a damaged stretch costs itself and no more."""
+        """All frames that come out, broken packets skipped: a damaged stretch costs itself and no
+        more.
+        """
         packets = container.demux(stream)
         while self.damage.broken_packets < MAX_BROKEN_PACKETS:
             try:

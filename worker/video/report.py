@@ -1,4 +1,6 @@
-"""The quality report: what happened to each person of a film, as JSON rows that add up over segments."""
+"""The quality report: what happened to each person of a film, as JSON rows that add up over
+segments.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from models.inference.options import PersonReport, SequenceReport
-from worker.media_errors import QualityTooLow
+from worker.media.media_errors import QualityTooLow
 
 PersonRow = dict[str, Any]
 
@@ -20,7 +22,9 @@ def person_rows(report: SequenceReport) -> list[PersonRow]:
 
 
 def merge_rows(parts: Sequence[Sequence[PersonRow]]) -> list[PersonRow]:
-    """The film's rows from its segments' rows: counts add up, means are weighted by frames, ranges widen."""
+    """The film's rows from its segments' rows: counts add up, means are weighted by frames, ranges
+    widen.
+    """
     merged: dict[str, PersonRow] = {}
     for row in (row for rows in parts for row in rows):
         name = row["person_id"]
@@ -31,7 +35,8 @@ def merge_rows(parts: Sequence[Sequence[PersonRow]]) -> list[PersonRow]:
 def film_quality(rows: Sequence[PersonRow]) -> float:
     """0..1: how well the worst of the people who should have been swapped was; 0 when nobody was.
 
-    The share of their frames that were swapped, lessened where the identity was not met or the face trembles.
+    The share of their frames that were swapped, lessened where the identity was not met or the face
+    trembles.
     """
     wanted = [row for row in rows if row["identity_id"]]
     return min((_quality(row) for row in wanted), default=0.0)
@@ -41,7 +46,9 @@ def require_quality(rows: Sequence[PersonRow], least: float | None) -> None:
     """Raise QualityTooLow for a film whose quality is below `least`."""
     quality = film_quality(rows)
     if least is not None and quality < least:
-        raise QualityTooLow(f"the film's quality is {quality:.2f}; the job asked for at least {least:.2f}")
+        raise QualityTooLow(
+            f"the film's quality is {quality:.2f}; the job asked for at least {least:.2f}"
+        )
 
 
 def _quality(row: Mapping[str, Any]) -> float:
@@ -68,7 +75,10 @@ def _row(person: PersonReport) -> PersonRow:
 
 def _added(a: PersonRow, b: PersonRow) -> PersonRow:
     reasons = a["frames_skipped"].keys() | b["frames_skipped"].keys()
-    skipped = {reason: a["frames_skipped"].get(reason, 0) + b["frames_skipped"].get(reason, 0) for reason in reasons}
+    skipped = {
+        reason: a["frames_skipped"].get(reason, 0) + b["frames_skipped"].get(reason, 0)
+        for reason in reasons
+    }
     return {
         "person_id": a["person_id"],
         "identity_id": a["identity_id"] or b["identity_id"],
@@ -91,4 +101,6 @@ def _mean(a: PersonRow, b: PersonRow, name: str, weight: str) -> float | None:
     total = sum(count for _, count in known)
     if not known:
         return None
-    return float(sum(value * count for value, count in known) / total) if total else float(known[0][0])
+    return (
+        float(sum(value * count for value, count in known) / total) if total else float(known[0][0])
+    )

@@ -1,4 +1,6 @@
-"""A film as independent segments: planned once, swapped anywhere and in any order, joined without encoding again."""
+"""A film as independent segments: planned once, swapped anywhere and in any order, joined without
+encoding again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import Final, Literal, Protocol
 
 from av.video.frame import VideoFrame
 
-from models.inference.i420 import I420Frame
+from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
 from worker.video.encoder import EncoderSettings, SegmentEncoder
 from worker.video.mux import FilmFormat, MuxReport, Segment, mux_film
@@ -25,7 +27,9 @@ WARM_UP_S: Final = 0.5
 
 
 class Swapper(Protocol):
-    """What a segment needs of the engine: `models.inference.engine.SequenceSwapper`, or a filter in a test."""
+    """What a segment needs of the engine: `models.inference.engine.SequenceSwapper`, or a filter in
+    a test.
+    """
 
     def swap(self, frame: I420Frame, time_s: float) -> FrameReport: ...
     def warm_up(self, frame: I420Frame, time_s: float) -> None: ...
@@ -46,7 +50,9 @@ class FilmSettings:
 
 @dataclass(frozen=True)
 class SegmentOutcome:
-    """One swapped segment: frames written, what the engine and the reader have to say, where the time went."""
+    """One swapped segment: frames written, what the engine and the reader have to say, where the
+    time went.
+    """
 
     frames: int
     report: SequenceReport
@@ -65,7 +71,8 @@ def swap_segment(
 ) -> SegmentOutcome:
     """Swap one segment into the file `output`, whose bytes depend on nothing but the arguments.
 
-    `watch` gets the number of frames done, at least four times a second; what it raises ends the work.
+    `watch` gets the number of frames done, at least four times a second; what it raises ends the
+    work.
     """
     info = probe_video(source, settings.limits)
     picture = PictureFormat.of(info, settings.max_side)
@@ -88,7 +95,9 @@ def join_segments(
     settings: FilmSettings,
     watch: Callable[[int], None],
 ) -> MuxReport:
-    """Write the film from its swapped segments, in the plan's order, and the source's other tracks."""
+    """Write the film from its swapped segments, in the plan's order, and the source's other
+    tracks.
+    """
     info = probe_video(source, settings.limits)
     return mux_film(
         [Segment(path, planned.start) for path, planned in zip(paths, plan.segments, strict=True)],
@@ -103,14 +112,19 @@ def join_segments(
 
 
 def give_memory_back() -> None:
-    """Have the C library return what is free: kept buffers are quick within a segment, but creep over many."""
+    """Have the C library return what is free: kept buffers are quick within a segment, but creep
+    over many.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; others do without
     if trim is not None:
         trim(0)
 
 
 class _FrameWork:
-    """The middle of the pipeline: a frame comes out swapped; a frame of the warm-up does not come out."""
+    """The middle of the pipeline: a frame comes out swapped.
+
+    A frame of the warm-up does not come out.
+    """
 
     def __init__(self, swapper: Swapper, picture: PictureFormat) -> None:
         self._swapper, self._colour = swapper, picture.colour
@@ -122,7 +136,11 @@ class _FrameWork:
             self._swapper.warm_up(view, frame.time_s)
             return None
         report = self._swapper.swap(view, frame.time_s)
-        spent = {"detect_ms": report.detect_ms, "swap_ms": report.swap_ms, "blend_ms": report.blend_ms}
+        spent = {
+            "detect_ms": report.detect_ms,
+            "swap_ms": report.swap_ms,
+            "blend_ms": report.blend_ms,
+        }
         self.engine_ms.update(spent)
         return frame.picture
 

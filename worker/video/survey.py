@@ -1,4 +1,6 @@
-"""Who is in a long film: looked up at its key frames before it is cut, so that all segments agree about people."""
+"""Who is in a long film: looked up at its key frames before it is cut, so that all segments agree
+about people.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from models.inference.arrays import Embedding
 from models.inference.engine import Assignment, FaceSwapEngine, Identity, TrackedFace
-from models.inference.i420 import I420Frame
+from models.inference.frames.i420 import I420Frame
 from models.inference.options import FaceSelector
 from models.inference.selection import Candidate, Selection
 from worker.video.planes import FramePreparer, PictureFormat, i420_view
@@ -35,7 +37,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everyone found, by `person_id`, and for each chosen person the place of their assignment in the job's list."""
+    """Everyone found, by `person_id`, and for each chosen person the place of their assignment in
+    the job's list.
+    """
 
     people: Mapping[str, Embedding] = field(default_factory=dict)
     choices: Mapping[str, int] = field(default_factory=dict)
@@ -55,16 +59,24 @@ class Survey:
 
     def to_json(self) -> dict[str, Any]:
         """For the job's record, embeddings as base64 of little-endian float32."""
-        people = {name: base64.b64encode(code.astype("<f4").tobytes()).decode() for name, code in self.people.items()}
+        people = {
+            name: base64.b64encode(code.astype("<f4").tobytes()).decode()
+            for name, code in self.people.items()
+        }
         return {"people": people, "choices": dict(self.choices)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Survey:
-        people = {name: np.frombuffer(base64.b64decode(code), "<f4") for name, code in record["people"].items()}
+        people = {
+            name: np.frombuffer(base64.b64decode(code), "<f4")
+            for name, code in record["people"].items()
+        }
         return cls(people, record["choices"])
 
 
-def survey_film(samples: Iterable[Sample], assignments: Sequence[Assignment], watch: Callable[[int], None]) -> Survey:
+def survey_film(
+    samples: Iterable[Sample], assignments: Sequence[Assignment], watch: Callable[[int], None]
+) -> Survey:
     """Who is in the film's samples; `watch` gets their count and may end the work by raising."""
     selection = Selection(assignments)
     choices: dict[str, int] = {}
@@ -78,11 +90,17 @@ def survey_film(samples: Iterable[Sample], assignments: Sequence[Assignment], wa
     return Survey(people, choices)
 
 
-def key_frame_samples(source: Path, engine: FaceSwapEngine, limits: VideoLimits, scratch: Path) -> Iterator[Sample]:
-    """Key frames with their people, spread over the film, each looked at afresh: much may happen between two."""
+def key_frame_samples(
+    source: Path, engine: FaceSwapEngine, limits: VideoLimits, scratch: Path
+) -> Iterator[Sample]:
+    """Key frames with their people, spread over the film, each looked at afresh: much may happen
+    between two.
+    """
     info = probe_video(source, limits)
     picture = PictureFormat.of(info, None)
-    reader = VideoReader(source, limits, FramePreparer(info, picture, scratch), key_frames_only=True)
+    reader = VideoReader(
+        source, limits, FramePreparer(info, picture, scratch), key_frames_only=True
+    )
     gap_s = max(EVERY_S, (info.duration_s or 0.0) / MOST_SAMPLES)
     people: Mapping[str, Embedding] = {}
     due_s = float("-inf")
@@ -92,13 +110,20 @@ def key_frame_samples(source: Path, engine: FaceSwapEngine, limits: VideoLimits,
             view = i420_view(frame.picture, picture.colour)
             tracker = engine.tracker(people=people)
             faces = tracker.update(view)
-            people = {person.person_id: tracker.gallery.embedding(person) for person in tracker.gallery.people()}
+            people = {
+                person.person_id: tracker.gallery.embedding(person)
+                for person in tracker.gallery.people()
+            }
             yield Sample(view, frame.time_s, faces, people)
 
 
 def _place(assignments: Sequence[Assignment], identity: Identity) -> int:
-    return next(index for index, assignment in enumerate(assignments) if assignment.identity is identity)
+    return next(
+        index for index, assignment in enumerate(assignments) if assignment.identity is identity
+    )
 
 
 def _candidate(tracked: TrackedFace, people: Mapping[str, Embedding]) -> Candidate:
-    return Candidate(tracked.person_id, tracked.face.box, tracked.face.eye_px, lambda: people[tracked.person_id])
+    return Candidate(
+        tracked.person_id, tracked.face.box, tracked.face.eye_px, lambda: people[tracked.person_id]
+    )

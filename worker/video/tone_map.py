@@ -1,4 +1,6 @@
-"""HDR to SDR: one 3-D table from BT.2020 PQ or HLG to BT.709, applied by FFmpeg's tetrahedral interpolation."""
+"""HDR to SDR: one 3-D table from BT.2020 PQ or HLG to BT.709, applied by FFmpeg's tetrahedral
+interpolation.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ SDR: Final = ColourTags(matrix=1, primaries=1, transfer=1, full_range=False)
 
 
 class ToneMapper:
-    """Turns HDR frames into 8-bit BT.709 frames; `table` is a file of ours that holds the colour table meanwhile."""
+    """Turns HDR frames into 8-bit BT.709 frames.
+
+    `table` is a file of ours that holds the colour table meanwhile.
+    """
 
     def __init__(self, colour: ColourTags, table: Path) -> None:
         table.write_text(cube_text(colour.transfer))
@@ -47,7 +52,11 @@ class ToneMapper:
 
     def _build(self, frame: VideoFrame) -> Graph:
         graph = Graph()
-        nodes = [graph.add_buffer(None, frame.width, frame.height, frame.format, time_base=frame.time_base)]
+        nodes = [
+            graph.add_buffer(
+                None, frame.width, frame.height, frame.format, time_base=frame.time_base
+            )
+        ]
         nodes += [graph.add(name, arguments) for name, arguments in self._chain]
         graph.link_nodes(*nodes, graph.add("buffersink")).configure()
         self._graph = graph
@@ -67,7 +76,9 @@ def to_sdr(signal: Values, transfer: int) -> Values:
     """BT.2020 signal values [N, 3] in 0..1 as BT.709 signal values for a display of gamma 2.4."""
     light = _hlg_light(signal) if transfer == HLG else _pq_light(signal)
     light = np.maximum(light @ BT2020_TO_BT709.T, 0.0)
-    peak = np.maximum(light.max(axis=1, keepdims=True), 1e-9)  # scaling by the peak keeps the hue of highlights
+    peak = np.maximum(
+        light.max(axis=1, keepdims=True), 1e-9
+    )  # scaling by the peak keeps the hue of highlights
     shown: Values = np.clip(light * (_compress(peak) / peak), 0.0, 1.0) ** (1 / 2.4)
     return shown
 

@@ -1,4 +1,6 @@
-"""Reads the first trained weights of a texture-guided IDN (128 px, paper's head) into this project's networks."""
+"""Reads the first trained weights of a texture-guided IDN (128 px, paper's head) into this
+project's networks.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from models.networks.iim import OpenIIM
 
 SIZE = 128
 
-# Pattern of their name -> ours. Heads: f1, b1, f2, b2, f3 are final.1, 2, 4, 5, 7; a mask block's parts count from 1.
+# Pattern of their name -> ours. Heads: f1, b1, f2, b2, f3 are final.1, 2, 4, 5, 7; a mask block's
+# parts count from 1.
 IIM_NAMES = (
     (r"k0", "kernel_base"),
     (r"dw\.", "kernel_residual."),
@@ -35,7 +38,10 @@ IDN_NAMES = (
 
 
 def load_first_weights(path: Path) -> tuple[IDN, OpenIIM]:
-    """Returns both networks in eval mode. Raises KeyError or RuntimeError when the file holds something else."""
+    """Return both networks in eval mode.
+
+    Raises KeyError or RuntimeError when the file holds something else.
+    """
     idn, iim = IDN(6, "paper"), OpenIIM(6)
     with np.load(path, allow_pickle=False) as file:
         tensors = {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}
@@ -45,11 +51,17 @@ def load_first_weights(path: Path) -> tuple[IDN, OpenIIM]:
 
 
 def _load(network: torch.nn.Module, state: dict[str, Tensor]) -> None:
-    counters = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
+    counters = {
+        name: value
+        for name, value in network.state_dict().items()
+        if name.endswith("num_batches_tracked")
+    }
     network.load_state_dict(state | counters)
 
 
-def _renamed(tensors: dict[str, Tensor], prefix: str, names: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
+def _renamed(
+    tensors: dict[str, Tensor], prefix: str, names: tuple[tuple[str, str], ...]
+) -> dict[str, Tensor]:
     renamed = {}
     for name, tensor in tensors.items():
         if name.startswith(prefix):

@@ -55,7 +55,9 @@ def _values(random: np.random.Generator, key: Key) -> NDArray[np.float32]:
     if len(key.shape) > 1:
         fan_in = key.shape[0] if len(key.shape) == 2 else int(np.prod(key.shape[1:]))
         return np.asarray(values / np.sqrt(fan_in), np.float32)
-    gain = key.paddle.endswith(("norm.weight", "bn0.weight", "bn1.weight", "bn2.weight", "bn3.weight"))
+    gain = key.paddle.endswith(
+        ("norm.weight", "bn0.weight", "bn1.weight", "bn2.weight", "bn3.weight")
+    )
     return np.asarray(gain + 0.1 * values, np.float32)
 
 
@@ -64,11 +66,19 @@ def pickled(arrays: object) -> bytes:
 
 
 def manifest_for(files: dict[str, bytes]) -> str:
-    """The official manifest with the sizes and hashes of these files in place of the released ones'."""
+    """The official manifest with the sizes and hashes of these files in place of the released
+    ones'.
+    """
     text = manifest_text("official")
     released = {
-        "MobileFaceSwap_224.pdparams": (82834948, "ee51a18684d2862363deefde14220d7e7eb33b78b5b1840e1a76566a7f3508fb"),
-        "arcface.pdparams": (209017341, "adc5d94075fc2f8ad93ba1040310b97f604843d03c82ecf3a4bdb86af658ca3b"),
+        "MobileFaceSwap_224.pdparams": (
+            82834948,
+            "ee51a18684d2862363deefde14220d7e7eb33b78b5b1840e1a76566a7f3508fb",
+        ),
+        "arcface.pdparams": (
+            209017341,
+            "adc5d94075fc2f8ad93ba1040310b97f604843d03c82ecf3a4bdb86af658ca3b",
+        ),
     }
     for name, (size, sha256) in released.items():
         text = text.replace(f"bytes = {size}", f"bytes = {len(files[name])}")

@@ -15,7 +15,13 @@ from models.packs.doctor import examine
 from models.packs.errors import CheckpointError, PackMissingError
 from models.packs.pull import manifest_text
 from models.packs.store import Pack
-from tests.models.export.synthetic_checkpoints import ARCFACE, CONDITIONER, manifest_for, pickled, synthetic
+from tests.models.export.synthetic_checkpoints import (
+    ARCFACE,
+    CONDITIONER,
+    manifest_for,
+    pickled,
+    synthetic,
+)
 
 SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
@@ -47,7 +53,9 @@ def test_import_from_the_tar_gives_a_pack_that_computes_what_the_checkpoints_say
     checkpoints: Path, manifest: str, root: Path
 ) -> None:
     told: list[str] = []
-    pack = import_official(checkpoints / "checkpoints.tar", root, manifest=manifest, report=told.append)
+    pack = import_official(
+        checkpoints / "checkpoints.tar", root, manifest=manifest, report=told.append
+    )
     assert pack.manifest.notice in told
     assert "research only" in pack.manifest.notice
     assert [finding for finding in examine(pack, SessionFactory()) if finding.problem] == []
@@ -69,20 +77,28 @@ def test_import_from_the_tar_gives_a_pack_that_computes_what_the_checkpoints_say
     engine = FaceSwapEngine.load(pack, device="cpu")
     registration = engine.register([cv2.imread(str(SAMPLES / "ada_neutral.jpg"))])
     identity = engine.identity("ada", registration.code, engine.specialise(registration.code))
-    outcome = engine.swap_frame(cv2.imread(str(SAMPLES / "ben_neutral.jpg")), [Assignment(FaceSelector(), identity)])
+    outcome = engine.swap_frame(
+        cv2.imread(str(SAMPLES / "ben_neutral.jpg")), [Assignment(FaceSelector(), identity)]
+    )
     assert registration.code.feature_map is not None
     assert registration.code.texture is None
     assert [face.identity_key for face in outcome.faces] == ["ada"]
 
 
 def test_released_hashes_are_demanded_unless_told_otherwise(checkpoints: Path, root: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"holds no MobileFaceSwap_224\.pdparams of 82,834,948 bytes"):
+    with pytest.raises(
+        CheckpointError, match=r"holds no MobileFaceSwap_224\.pdparams of 82,834,948 bytes"
+    ):
         import_official(checkpoints, root, report=lambda _: None)
-    assert "ee51a18684d2862363deefde14220d7e7eb33b78b5b1840e1a76566a7f3508fb" in manifest_text("official")
+    assert "ee51a18684d2862363deefde14220d7e7eb33b78b5b1840e1a76566a7f3508fb" in manifest_text(
+        "official"
+    )
     assert not (root / "official").exists()
 
 
-def test_one_flipped_byte_installs_nothing(checkpoints: Path, manifest: str, root: Path, tmp_path: Path) -> None:
+def test_one_flipped_byte_installs_nothing(
+    checkpoints: Path, manifest: str, root: Path, tmp_path: Path
+) -> None:
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     data = bytearray((checkpoints / "MobileFaceSwap_224.pdparams").read_bytes())
@@ -93,6 +109,8 @@ def test_one_flipped_byte_installs_nothing(checkpoints: Path, manifest: str, roo
     assert sorted(path.name for path in root.iterdir()) == ["damaged", "open"]
 
 
-def test_needs_the_open_pack_for_detection(checkpoints: Path, manifest: str, tmp_path: Path) -> None:
+def test_needs_the_open_pack_for_detection(
+    checkpoints: Path, manifest: str, tmp_path: Path
+) -> None:
     with pytest.raises(PackMissingError, match="pull open"):
         import_official(checkpoints, tmp_path, manifest=manifest, report=lambda _: None)

@@ -1,4 +1,6 @@
-"""IDN and IIM as ONNX graphs, held to their torch networks, and those to trained reference numbers."""
+"""IDN and IIM as ONNX graphs, held to their torch networks, and those to trained reference
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,15 @@ def lively(network: torch.nn.Module) -> torch.nn.Module:
 
 def weights_for(inputs: int) -> Weights:
     random = torch.Generator().manual_seed(1)
-    return {name: torch.randn(shape, generator=random) * 0.2 for name, shape in specialised_shapes(inputs).items()}
+    return {
+        name: torch.randn(shape, generator=random) * 0.2
+        for name, shape in specialised_shapes(inputs).items()
+    }
 
 
-@pytest.mark.parametrize(("inputs", "head", "size"), [(3, "paper", 224), (6, "blend", 224), (6, "paper", 128)])
+@pytest.mark.parametrize(
+    ("inputs", "head", "size"), [(3, "paper", 224), (6, "blend", 224), (6, "paper", 128)]
+)
 def test_specialised_idn_graph_agrees_with_torch(inputs: int, head: Head, size: int) -> None:
     torch.manual_seed(0)
     network, weights = lively(IDN(inputs, head)), weights_for(inputs)
@@ -51,7 +58,9 @@ def test_specialised_idn_graph_agrees_with_torch(inputs: int, head: Head, size: 
 
 def test_idn_graph_carries_no_identity() -> None:
     tensors = export_idn(IDN(3, "paper").eval()).graph.initializer
-    external = {t.name: tuple(t.dims) for t in tensors if t.data_location == onnx.TensorProto.EXTERNAL}
+    external = {
+        t.name: tuple(t.dims) for t in tensors if t.data_location == onnx.TensorProto.EXTERNAL
+    }
     assert external == specialised_shapes(3)
     assert sum(int(np.prod(shape)) for shape in external.values()) == 411_664
 
@@ -62,7 +71,9 @@ def test_open_iim_graph_agrees_with_torch_at_half_precision() -> None:
     embedding = normalize(torch.randn(1, 128))
     model = export_open_iim(network)
     assert len(model.SerializeToString()) < 6.5e6
-    assert compare(model, {"embedding": embedding}, one_identity(network(embedding), 0)) <= TOLERANCE
+    assert (
+        compare(model, {"embedding": embedding}, one_identity(network(embedding), 0)) <= TOLERANCE
+    )
 
 
 def test_conditioner_graph_agrees_with_torch() -> None:
@@ -78,16 +89,27 @@ def test_comparison_notices_a_wrong_graph() -> None:
     target = torch.rand(1, 3, 224, 224)
     face, mask = network(target, weights)
     with pytest.raises(ExportMismatchError, match="mask"):
-        compare(export_idn(network), {"target": target}, {"face": face, "mask": mask * 0.999}, external=weights)
+        compare(
+            export_idn(network),
+            {"target": target},
+            {"face": face, "mask": mask * 0.999},
+            external=weights,
+        )
 
 
 def test_networks_reproduce_trained_reference_numbers(shared: Path) -> None:
-    """Tolerances as the card of these weights states them: they were computed before rounding to float16."""
+    """Tolerances as the card of these weights states them: they were computed before rounding to
+    float16.
+    """
     folder = shared / "weights" / "open"
     idn, iim = load_first_weights(folder / "first_weights.npz")
     with np.load(folder / "reference_io.npz") as file:
-        target, texture = (torch.from_numpy(file[name]).float() / 255 for name in ("target", "texture"))
-        embedding, face, mask = (torch.from_numpy(file[name]) for name in ("embedding", "face", "mask"))
+        target, texture = (
+            torch.from_numpy(file[name]).float() / 255 for name in ("target", "texture")
+        )
+        embedding, face, mask = (
+            torch.from_numpy(file[name]) for name in ("embedding", "face", "mask")
+        )
     with torch.no_grad():
         weights = one_identity(iim(embedding), 0)
         own_face, own_mask = idn(target, weights, texture)
@@ -98,9 +120,13 @@ def test_networks_reproduce_trained_reference_numbers(shared: Path) -> None:
 def test_open_pack_is_written_pinned_and_described(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
-    (folder / "canonical_face.npz").write_bytes((MANIFESTS / "open" / "canonical_face.npz").read_bytes())
+    (folder / "canonical_face.npz").write_bytes(
+        (MANIFESTS / "open" / "canonical_face.npz").read_bytes()
+    )
     (tmp_path / "open.toml").write_text((MANIFESTS / "open.toml").read_text())
-    write_open_pack(lively(IDN(6, "paper")), OpenIIM(6), np.ones(128, np.float32), size=128, packs=tmp_path)
+    write_open_pack(
+        lively(IDN(6, "paper")), OpenIIM(6), np.ones(128, np.float32), size=128, packs=tmp_path
+    )
     manifest = Manifest.parse((tmp_path / "open.toml").read_text())
     assert (manifest.swapper.size, manifest.swapper.head) == (128, "paper")
     pinned = {file.file: file.sha256 for file in manifest.files if not file.archive}

@@ -29,7 +29,9 @@ def test_synthetic_checkpoint_has_the_released_size_and_reads_back(name: str) ->
     arrays = synthetic(name)
     data = pickled(arrays)
     assert len(data) == RELEASED_SIZES[name] + len("_")
-    as_numpy_1 = data.replace(b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray", 1)
+    as_numpy_1 = data.replace(
+        b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray", 1
+    )
     assert len(as_numpy_1) == RELEASED_SIZES[name]
     for name_, array in read(data).items():
         np.testing.assert_array_equal(array, arrays[name_])
@@ -38,13 +40,19 @@ def test_synthetic_checkpoint_has_the_released_size_and_reads_back(name: str) ->
 def test_reads_what_numpy_1_pickled() -> None:
     data = pickled(OrderedDict(x=np.arange(3, dtype=np.float32)))
     framed = data.replace(b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray")
-    shorter = framed[:3] + (int.from_bytes(framed[3:11], "little") - 1).to_bytes(8, "little") + framed[11:]
+    shorter = (
+        framed[:3]
+        + (int.from_bytes(framed[3:11], "little") - 1).to_bytes(8, "little")
+        + framed[11:]
+    )
     np.testing.assert_array_equal(read(shorter)["x"], [0, 1, 2])
 
 
 def test_accepts_a_table_of_names_and_named_tuples() -> None:
     x = np.ones(2, np.float32)
-    assert set(read(pickled({"x": x, "StructuredToParameterName@@": {"x": "linear_0.w_0"}}))) == {"x"}
+    assert set(read(pickled({"x": x, "StructuredToParameterName@@": {"x": "linear_0.w_0"}}))) == {
+        "x"
+    }
     np.testing.assert_array_equal(read(pickled({"x": ("linear_0.w_0", x)}))["x"], x)
 
 
@@ -55,7 +63,9 @@ class Runs:
         return os.system, ("touch likeness-was-here",)
 
 
-def test_pickle_that_would_run_code_is_refused(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pickle_that_would_run_code_is_refused(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(str(tmp_path))
     with pytest.raises(CheckpointError, match="system"):
         read(pickled({"x": Runs()}))
@@ -68,7 +78,9 @@ def test_anything_but_float32_arrays_is_refused(value: object) -> None:
         read(pickled({"x": value}))
 
 
-@pytest.mark.parametrize("data", [b"", b"not a pickle", pickle.dumps([1, 2]), pickled({"x": np.ones(9)})[:-20]])
+@pytest.mark.parametrize(
+    "data", [b"", b"not a pickle", pickle.dumps([1, 2]), pickled({"x": np.ones(9)})[:-20]]
+)
 def test_what_is_no_checkpoint_is_refused(data: bytes) -> None:
     with pytest.raises(CheckpointError):
         read(data)
@@ -83,7 +95,9 @@ def test_size_and_hash_are_checked_before_anything_is_unpickled() -> None:
 
 
 @pytest.mark.parametrize(("name", "network"), [(ARCFACE, ArcFace), (CONDITIONER, Conditioner)])
-def test_every_listed_key_lands_under_its_torch_name(name: str, network: type[torch.nn.Module]) -> None:
+def test_every_listed_key_lands_under_its_torch_name(
+    name: str, network: type[torch.nn.Module]
+) -> None:
     arrays, filled = synthetic(name), network()
     used = load_into(filled, arrays)
     state = filled.state_dict()
@@ -95,13 +109,18 @@ def test_every_listed_key_lands_under_its_torch_name(name: str, network: type[to
 
 
 def test_linear_weights_act_as_paddle_applies_them() -> None:
-    """Two style layers are square, so no shape can tell whether they were transposed: only numbers can."""
+    """Two style layers are square, so no shape can tell whether they were transposed: only numbers
+    can.
+    """
     arrays = synthetic(CONDITIONER)
     conditioner, _ = conditioner_and_idn(arrays)
     z = np.random.default_rng(1).standard_normal((1, 512), np.float32)
     for group in ("EncoderModulation", "DecoderModulation"):
         for index, modulation in enumerate(getattr(conditioner, group)):
-            stored, bias = arrays[f"{group}.{index}.style.weight"], arrays[f"{group}.{index}.style.bias"]
+            stored, bias = (
+                arrays[f"{group}.{index}.style.weight"],
+                arrays[f"{group}.{index}.style.bias"],
+            )
             style = modulation.style(torch.from_numpy(z)).detach().numpy()
             np.testing.assert_allclose(style, z @ stored + bias, atol=1e-4)
             if stored.shape[0] == stored.shape[1]:
@@ -111,7 +130,9 @@ def test_linear_weights_act_as_paddle_applies_them() -> None:
 def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
     arrays = synthetic(CONDITIONER)
     with pytest.raises(CheckpointError, match=r"lacks final\.1\.bias"):
-        conditioner_and_idn({name: array for name, array in arrays.items() if name != "final.1.bias"})
+        conditioner_and_idn(
+            {name: array for name, array in arrays.items() if name != "final.1.bias"}
+        )
     with pytest.raises(CheckpointError, match="surplus"):
         conditioner_and_idn(arrays | {"surplus": np.zeros(1, np.float32)})
     with pytest.raises(CheckpointError, match="shape"):
@@ -120,7 +141,9 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
 
 def test_parameter_counts_are_the_published_ones() -> None:
     conditioner, idn = conditioner_and_idn(synthetic(CONDITIONER))
-    count = {part: sum(p.numel() for p in module.parameters()) for part, module in idn.named_children()}
+    count = {
+        part: sum(p.numel() for p in module.parameters()) for part, module in idn.named_children()
+    }
     assert count == {"final": 589, "mask": 84_209}
     assert sum(p.numel() for p in conditioner.parameters()) == 20_614_912
     assert sum(p.numel() for p in arcface_of(synthetic(ARCFACE)).parameters()) == 52_193_215

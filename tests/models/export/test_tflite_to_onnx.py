@@ -15,7 +15,11 @@ from models.export.tflite_to_onnx import convert
 from models.packs.manifest import Manifest
 from models.packs.pull import manifest_text
 
-CONVERTED = {file.role: file for file in Manifest.parse(manifest_text("open")).files if file.converter == "tflite"}
+CONVERTED = {
+    file.role: file
+    for file in Manifest.parse(manifest_text("open")).files
+    if file.converter == "tflite"
+}
 TOLERANCE = 1e-3  # of the output's range; measured: under 2e-6
 
 
@@ -28,7 +32,9 @@ def original_outputs(data: bytes, image: NDArray[np.float32]) -> list[NDArray[np
 
 
 @pytest.mark.parametrize("role", CONVERTED)
-def test_converted_graph_computes_what_the_tflite_file_does(role: str, detector_wheel: Path) -> None:
+def test_converted_graph_computes_what_the_tflite_file_does(
+    role: str, detector_wheel: Path
+) -> None:
     file = CONVERTED[role]
     with zipfile.ZipFile(detector_wheel) as members:
         data = members.read(file.member)
@@ -36,7 +42,9 @@ def test_converted_graph_computes_what_the_tflite_file_does(role: str, detector_
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     image = np.random.default_rng(3).random(session.get_inputs()[0].shape, np.float32)
     expected = original_outputs(data, image.transpose(0, 2, 3, 1) * file.scale + file.offset)
-    for name, want, got in zip(file.outputs, expected, session.run(None, {"image": image}), strict=True):
+    for name, want, got in zip(
+        file.outputs, expected, session.run(None, {"image": image}), strict=True
+    ):
         assert got.shape == want.shape
         extent = max(float(np.ptp(want)), 1.0)  # a single presence logit has no range of its own
         assert np.abs(got - want).max() / extent < TOLERANCE, name

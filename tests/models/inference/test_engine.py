@@ -9,7 +9,7 @@ import pytest
 from models.inference.arrays import BgrImage
 from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity, SwapOptions
 from models.inference.errors import DeviceUnavailableError, FaceNotFoundError
-from models.inference.still_frame import StillFrame
+from models.inference.frames.still_frame import StillFrame
 from models.packs.store import Pack
 from tests.models.clips import portrait
 from tests.models.yardsticks import IndependentEncoder
@@ -31,7 +31,9 @@ def test_a_swapped_face_is_nearer_to_the_source_than_to_the_target(
     assert result @ source > result @ old
 
 
-def test_pixels_outside_the_face_are_copied_bit_for_bit(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_pixels_outside_the_face_are_copied_bit_for_bit(
+    engine: FaceSwapEngine, ada: Identity
+) -> None:
     before = portrait("ben_neutral")
     kept = before.copy()
     after = engine.swap_frame(before, [Assignment(EVERYBODY, ada)]).frame
@@ -47,25 +49,38 @@ def test_pixels_outside_the_face_are_copied_bit_for_bit(engine: FaceSwapEngine, 
     assert np.array_equal(before, kept)
 
 
-def test_a_warm_swap_runs_no_encoder_and_no_iim_and_loads_nothing(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_a_warm_swap_runs_no_encoder_and_no_iim_and_loads_nothing(
+    engine: FaceSwapEngine, ada: Identity
+) -> None:
     before = replace(engine.counters)
     engine.swap_frame(portrait("ben_neutral"), [Assignment(FaceSelector(), ada)])
     assert engine.counters == replace(before, swap_passes=before.swap_passes + 1)
 
 
-def test_a_stills_report_says_how_alike_the_result_is_when_asked(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_a_stills_report_says_how_alike_the_result_is_when_asked(
+    engine: FaceSwapEngine, ada: Identity
+) -> None:
     photo = portrait("ben_neutral")
-    asked = engine.swap_frame(photo, [Assignment(EVERYBODY, ada)], SwapOptions(measure_similarity=True)).faces[0]
+    asked = engine.swap_frame(
+        photo, [Assignment(EVERYBODY, ada)], SwapOptions(measure_similarity=True)
+    ).faces[0]
     assert asked.identity_similarity is not None
     assert asked.identity_similarity > 0.3
-    assert engine.swap_frame(photo, [Assignment(EVERYBODY, ada)]).faces[0].identity_similarity is None
+    assert (
+        engine.swap_frame(photo, [Assignment(EVERYBODY, ada)]).faces[0].identity_similarity is None
+    )
 
 
-def test_two_people_get_two_identities(engine: FaceSwapEngine, ada: Identity, cleo: Identity) -> None:
+def test_two_people_get_two_identities(
+    engine: FaceSwapEngine, ada: Identity, cleo: Identity
+) -> None:
     scene = np.hstack([portrait("ben_neutral"), portrait("dev_neutral")])
     left, right = FaceSelector("index", index=0), FaceSelector("index", index=1)
     outcome = engine.swap_frame(scene, [Assignment(left, cleo), Assignment(right, ada)])
-    assert [(face.identity_key, face.reason) for face in outcome.faces] == [("cleo", None), ("ada", None)]
+    assert [(face.identity_key, face.reason) for face in outcome.faces] == [
+        ("cleo", None),
+        ("ada", None),
+    ]
 
 
 def test_one_selected_face_leaves_the_other_alone(engine: FaceSwapEngine, ada: Identity) -> None:
@@ -75,14 +90,18 @@ def test_one_selected_face_leaves_the_other_alone(engine: FaceSwapEngine, ada: I
     assert np.array_equal(outcome.frame[:, :800], scene[:, :800])
 
 
-def test_a_reference_selects_the_person_it_was_registered_from(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_a_reference_selects_the_person_it_was_registered_from(
+    engine: FaceSwapEngine, ada: Identity
+) -> None:
     scene = np.hstack([portrait("ben_neutral"), portrait("dev_neutral")])
     dev = engine.register([portrait("dev_smile")]).code.embedding
     outcome = engine.swap_frame(scene, [Assignment(FaceSelector("reference", reference=dev), ada)])
     assert [face.swapped for face in outcome.faces] == [False, True]
 
 
-@pytest.mark.parametrize("selector", [FaceSelector("index", index=3), FaceSelector("person", person_id="p9")])
+@pytest.mark.parametrize(
+    "selector", [FaceSelector("index", index=3), FaceSelector("person", person_id="p9")]
+)
 def test_a_selector_that_matches_nobody_is_an_error(
     engine: FaceSwapEngine, ada: Identity, selector: FaceSelector
 ) -> None:
@@ -95,7 +114,9 @@ def test_a_picture_without_faces_is_an_error(engine: FaceSwapEngine, ada: Identi
         engine.swap_frame(np.full((400, 400, 3), 90, np.uint8), [Assignment(EVERYBODY, ada)])
 
 
-def test_a_face_below_the_smallest_size_is_left_alone_and_said_so(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_a_face_below_the_smallest_size_is_left_alone_and_said_so(
+    engine: FaceSwapEngine, ada: Identity
+) -> None:
     before = portrait("ben_neutral")
     outcome = engine.swap_frame(before, [Assignment(EVERYBODY, ada)], SwapOptions(min_face_px=400))
     assert outcome.faces[0].reason == "too_small"
@@ -114,7 +135,11 @@ def test_preserved_eyes_and_mouth_stay_the_targets(engine: FaceSwapEngine, ada: 
 
 
 def change_at(
-    engine: FaceSwapEngine, identity: Identity, before: BgrImage, options: SwapOptions, point: np.ndarray
+    engine: FaceSwapEngine,
+    identity: Identity,
+    before: BgrImage,
+    options: SwapOptions,
+    point: np.ndarray,
 ) -> float:
     after = engine.swap_frame(before, [Assignment(EVERYBODY, identity)], options).frame
     x, y = (round(float(v)) for v in point)
@@ -125,14 +150,18 @@ def change_at(
 def test_blend_is_the_opacity_of_the_swap(engine: FaceSwapEngine, ada: Identity) -> None:
     before = portrait("ben_neutral")
     full, half, none = (
-        engine.swap_frame(before, [Assignment(EVERYBODY, ada)], SwapOptions(blend=blend)).frame.astype(int)
+        engine.swap_frame(
+            before, [Assignment(EVERYBODY, ada)], SwapOptions(blend=blend)
+        ).frame.astype(int)
         for blend in (1.0, 0.5, 0.0)
     )
     assert np.array_equal(none, before)
     assert np.abs(half - (full + before) / 2).max() <= 3
 
 
-def test_a_face_in_the_dark_gets_no_more_contrast_than_the_dark_allows(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_a_face_in_the_dark_gets_no_more_contrast_than_the_dark_allows(
+    engine: FaceSwapEngine, ada: Identity
+) -> None:
     dark = (portrait("ben_neutral") * 0.35).astype(np.uint8)
     left, top, right, bottom = (int(edge) for edge in engine.detect(dark)[0].box)
     middle = np.s_[top + 60 : bottom - 60, left + 60 : right - 60]

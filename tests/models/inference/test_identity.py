@@ -22,7 +22,9 @@ def test_a_code_survives_storage(ada: Identity) -> None:
     assert len(stored) < 200_000
 
 
-def test_stored_weights_are_half_precision_and_swap_alike(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_stored_weights_are_half_precision_and_swap_alike(
+    engine: FaceSwapEngine, ada: Identity
+) -> None:
     weights = engine.specialise(ada.code)
     stored = weights.to_bytes()
     assert len(weights.tensors) == 18
@@ -32,13 +34,16 @@ def test_stored_weights_are_half_precision_and_swap_alike(engine: FaceSwapEngine
     again = engine.identity("ada from storage", ada.code, restored)
     exact = engine.identity("ada exact", ada.code, weights)
     texture = ada.code.texture
-    (face, mask), (other, other_mask) = (one.swapper.swap(target, texture) for one in (exact, again))
+    (face, mask), (other, other_mask) = (
+        one.swapper.swap(target, texture) for one in (exact, again)
+    )
     assert np.abs(face.astype(int) - other).max() <= 3
     assert mask == pytest.approx(other_mask, abs=0.02)
 
 
 @pytest.mark.parametrize(
-    "junk", [b"", b"not an identity", pickle.dumps({"embedding": [1.0]}), b"PK\x03\x04 half a zip file"]
+    "junk",
+    [b"", b"not an identity", pickle.dumps({"embedding": [1.0]}), b"PK\x03\x04 half a zip file"],
 )
 def test_what_is_not_an_identity_is_refused(junk: bytes) -> None:
     with pytest.raises(BadIdentityError):
@@ -47,12 +52,19 @@ def test_what_is_not_an_identity_is_refused(junk: bytes) -> None:
 
 def test_an_archive_with_a_pickle_inside_is_refused() -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, format=np.array("likeness-code-1"), pack=np.array("p"), embedding=np.array([{}], dtype=object))
+    np.savez(
+        buffer,
+        format=np.array("likeness-code-1"),
+        pack=np.array("p"),
+        embedding=np.array([{}], dtype=object),
+    )
     with pytest.raises(BadIdentityError):
         IdentityCode.from_bytes(buffer.getvalue())
 
 
-@pytest.mark.parametrize("junk", [b"", b"likeness-weights-1\n", b"likeness-weights-1\n\x02\x00\x00\x00[]123"])
+@pytest.mark.parametrize(
+    "junk", [b"", b"likeness-weights-1\n", b"likeness-weights-1\n\x02\x00\x00\x00[]123"]
+)
 def test_what_are_not_weights_is_refused(junk: bytes) -> None:
     with pytest.raises(BadIdentityError):
         SpecialisedWeights.from_bytes(junk)

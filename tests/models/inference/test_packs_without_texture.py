@@ -1,4 +1,6 @@
-"""The official pack's way through the engine, on graphs of the same ports and no trained weights."""
+"""The official pack's way through the engine, on graphs of the same ports and no trained
+weights.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +14,29 @@ from onnx import TensorProto, helper, numpy_helper
 from models.inference.counters import Counters
 from models.inference.engine import FaceSwapEngine, Identity, IdentityCode, SwapOptions
 from models.inference.errors import BadIdentityError
-from models.inference.face_painter import FacePainter
-from models.inference.face_swapper import FaceSwapper
-from models.inference.identity_encoder import IdentityEncoder
+from models.inference.finding.identity_encoder import IdentityEncoder
+from models.inference.frames.still_frame import StillFrame
+from models.inference.painting.face_painter import FacePainter
+from models.inference.painting.face_swapper import FaceSwapper
+from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.session import Network, SessionFactory
-from models.inference.still_frame import StillFrame
-from models.inference.weight_generator import WeightGenerator
 from tests.models.clips import portrait
 
 SESSIONS = SessionFactory("cpu")
 NOBODY = IdentityCode("official@000000000000", np.zeros(512, np.float32))
 
 
-def saved(path: Path, nodes: list[onnx.NodeProto], ports: dict[str, list[int]], outputs: dict[str, list[int]]) -> Path:
+def saved(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    ports: dict[str, list[int]],
+    outputs: dict[str, list[int]],
+) -> Path:
     inputs, results = (
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in table.items()]
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in table.items()
+        ]
         for table in (ports, outputs)
     )
     constants = [
@@ -37,7 +47,10 @@ def saved(path: Path, nodes: list[onnx.NodeProto], ports: dict[str, list[int]], 
         numpy_helper.from_array(np.ones((1, 512), np.float32), "ones"),
     ]
     graph = helper.make_graph(nodes, "small", inputs, results, constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
+        str(path),
+    )
     return path
 
 
@@ -49,11 +62,15 @@ def negative(tmp_path: Path) -> Network:
         helper.make_node("Identity", ["everywhere"], ["mask"]),
     ]
     image = [1, 3, 224, 224]
-    path = saved(tmp_path / "idn.onnx", nodes, {"target": image}, {"face": image, "mask": [1, 1, 224, 224]})
+    path = saved(
+        tmp_path / "idn.onnx", nodes, {"target": image}, {"face": image, "mask": [1, 1, 224, 224]}
+    )
     return SESSIONS.open(path)
 
 
-def test_a_three_channel_network_swaps_without_a_texture(engine: FaceSwapEngine, negative: Network) -> None:
+def test_a_three_channel_network_swaps_without_a_texture(
+    engine: FaceSwapEngine, negative: Network
+) -> None:
     photo = portrait("ben_neutral")
     face = engine.detect(photo)[0]
     painter = FacePainter("affine", None, Counters())
@@ -67,11 +84,15 @@ def test_a_three_channel_network_swaps_without_a_texture(engine: FaceSwapEngine,
     assert painter.counters.swap_passes == 1
 
 
-def test_the_mesh_hull_bounds_what_a_network_shows(engine: FaceSwapEngine, negative: Network) -> None:
+def test_the_mesh_hull_bounds_what_a_network_shows(
+    engine: FaceSwapEngine, negative: Network
+) -> None:
     photo = portrait("ben_neutral")
     face = engine.detect(photo)[0]
     identity = Identity("nobody", NOBODY, FaceSwapper(negative, 224))
-    painted = FacePainter("affine", None, Counters()).paint(StillFrame(photo), face.landmarks, identity, SwapOptions())
+    painted = FacePainter("affine", None, Counters()).paint(
+        StillFrame(photo), face.landmarks, identity, SwapOptions()
+    )
     assert painted.mask[112, 112] == pytest.approx(1, abs=0.01)
     assert painted.mask[:8].max() == 0
     assert painted.mask[:, :8].max() == 0
@@ -104,6 +125,8 @@ def test_an_encoder_with_a_feature_map_hands_it_on(engine: FaceSwapEngine, tmp_p
 def test_a_code_without_the_map_that_the_iim_needs_is_refused(tmp_path: Path) -> None:
     nodes = [helper.make_node("Add", ["feature_map", "map"], ["encoder.0.depthwise"])]
     shape = [1, 512, 7, 7]
-    path = saved(tmp_path / "iim.onnx", nodes, {"feature_map": shape}, {"encoder.0.depthwise": shape})
+    path = saved(
+        tmp_path / "iim.onnx", nodes, {"feature_map": shape}, {"encoder.0.depthwise": shape}
+    )
     with pytest.raises(BadIdentityError, match="feature_map"):
         WeightGenerator(SESSIONS.open(path)).generate(NOBODY)

@@ -9,8 +9,13 @@ import pytest
 
 from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
-from models.inference.errors import LowQualityError, NoFaceError, PhotosDisagreeError, SeveralFacesError
-from models.inference.identity_encoder import likeness, normalised
+from models.inference.errors import (
+    LowQualityError,
+    NoFaceError,
+    PhotosDisagreeError,
+    SeveralFacesError,
+)
+from models.inference.finding.identity_encoder import likeness, normalised
 from tests.models.clips import portrait
 
 
@@ -32,7 +37,9 @@ def test_one_photo_is_enough(engine: FaceSwapEngine) -> None:
 def test_the_embedding_is_dlibs_own(engine: FaceSwapEngine, shared: Path) -> None:
     reference = json.loads((shared / "eval" / "dlib_reference.json").read_text())
     for name in ("ada_neutral", "ben_smile", "cleo_neutral", "dev_smile"):
-        expected = normalised(np.array(reference[name]["embedding"], np.float32) - engine.pack.embedding_mean())
+        expected = normalised(
+            np.array(reference[name]["embedding"], np.float32) - engine.pack.embedding_mean()
+        )
         assert likeness(engine.register([portrait(name)]).code.embedding, expected) > 0.9
 
 
@@ -40,7 +47,9 @@ def test_photos_of_one_person_give_one_code(engine: FaceSwapEngine) -> None:
     both = engine.register([portrait("dev_neutral"), portrait("dev_smile")])
     assert [photo.accepted for photo in both.photos] == [True, True]
     for alone in ("dev_neutral", "dev_smile"):
-        assert likeness(both.code.embedding, engine.register([portrait(alone)]).code.embedding) > 0.9
+        assert (
+            likeness(both.code.embedding, engine.register([portrait(alone)]).code.embedding) > 0.9
+        )
 
 
 def test_a_stranger_among_the_photos_is_left_out_and_named(engine: FaceSwapEngine) -> None:
@@ -68,7 +77,9 @@ def test_a_photo_of_two_people_is_refused(engine: FaceSwapEngine) -> None:
 
 def test_a_bystander_far_away_is_no_second_person(engine: FaceSwapEngine) -> None:
     photo = portrait("ada_neutral")
-    photo[:140, :140] = cv2.resize(portrait("ben_neutral"), (140, 140), interpolation=cv2.INTER_AREA)
+    photo[:140, :140] = cv2.resize(
+        portrait("ben_neutral"), (140, 140), interpolation=cv2.INTER_AREA
+    )
     assert engine.register([photo]).photos[0].accepted
 
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from models.inference.selection import Assignment, Candidate, Selection
 
 from models.inference.arrays import Box, Embedding
 from models.inference.engine import FaceSelector, Identity
-from models.inference.selection import Assignment, Candidate, Selection
 
 WHO: dict[str, Embedding] = {
     "p1": np.array([1, 0, 0], np.float32),
@@ -61,6 +61,9 @@ def test_nobody_is_chosen_when_nobody_is_like_the_reference(anyone: Identity) ->
 
 def test_the_first_assignment_that_fits_a_person_wins(anyone: Identity, cleo: Identity) -> None:
     selection = Selection(
-        [Assignment(FaceSelector("person", person_id="p2"), cleo), Assignment(FaceSelector("all"), anyone)]
+        [
+            Assignment(FaceSelector("person", person_id="p2"), cleo),
+            Assignment(FaceSelector("all"), anyone),
+        ]
     )
     assert selection.choose([someone("p1", 0), someone("p2", 300)]) == {"p1": anyone, "p2": cleo}

@@ -16,7 +16,7 @@ from models.inference.engine import (
     SequenceSwapper,
     SwapOptions,
 )
-from models.inference.visibility import FADE_S
+from models.inference.finding.visibility import FADE_S
 from tests.models.clips import DUET, SOLO, copied, frames_of, of_planes, planes
 
 FPS = 30.0
@@ -55,17 +55,23 @@ def test_every_frame_of_the_solo_clip_is_swapped_and_only_around_the_face(
     assert person.identity_similarity is None
 
 
-def test_a_warm_sequence_runs_no_encoder(engine: FaceSwapEngine, ada: Identity, solo: list[I420Frame]) -> None:
+def test_a_warm_sequence_runs_no_encoder(
+    engine: FaceSwapEngine, ada: Identity, solo: list[I420Frame]
+) -> None:
     before = replace(engine.counters)
     swapped(engine.sequence(to_everyone(ada)), solo)
     assert engine.counters == replace(before, swap_passes=before.swap_passes + len(solo))
 
 
-def test_the_same_frames_give_the_same_bytes(engine: FaceSwapEngine, ada: Identity, solo: list[I420Frame]) -> None:
+def test_the_same_frames_give_the_same_bytes(
+    engine: FaceSwapEngine, ada: Identity, solo: list[I420Frame]
+) -> None:
     first, _ = swapped(engine.sequence(to_everyone(ada)), solo[:6])
     second, _ = swapped(engine.sequence(to_everyone(ada)), solo[:6])
     pairs = (
-        (a, b) for one, two in zip(first, second, strict=True) for a, b in zip(planes(one), planes(two), strict=True)
+        (a, b)
+        for one, two in zip(first, second, strict=True)
+        for a, b in zip(planes(one), planes(two), strict=True)
     )
     assert all(np.array_equal(a, b) for a, b in pairs)
 
@@ -117,11 +123,16 @@ def shifted(frame: I420Frame, by: int) -> I420Frame:
     return of_planes(moved)
 
 
-def test_two_people_of_a_film_get_an_identity_each(engine: FaceSwapEngine, ada: Identity, cleo: Identity) -> None:
+def test_two_people_of_a_film_get_an_identity_each(
+    engine: FaceSwapEngine, ada: Identity, cleo: Identity
+) -> None:
     left, right = FaceSelector("index", index=0), FaceSelector("index", index=1)
     sequence = engine.sequence([Assignment(left, ada), Assignment(right, cleo)])
     swapped(sequence, frames_of(DUET, 4))
-    assert [(p.person_id, p.identity_key) for p in sequence.report().people] == [("p1", "ada"), ("p2", "cleo")]
+    assert [(p.person_id, p.identity_key) for p in sequence.report().people] == [
+        ("p1", "ada"),
+        ("p2", "cleo"),
+    ]
 
 
 def test_the_report_says_how_alike_the_result_is_when_asked(

@@ -16,7 +16,9 @@ def macs_by_running(network: IDN, inputs: int, size: int = 224) -> int:
     counted = 0
     original = nn.functional.conv2d
 
-    def counting(x: torch.Tensor, weight: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+    def counting(
+        x: torch.Tensor, weight: torch.Tensor, *args: object, **kwargs: object
+    ) -> torch.Tensor:
         nonlocal counted
         y: torch.Tensor = original(x, weight, *args, **kwargs)
         counted += y[0, 0].numel() * weight.numel()
@@ -31,7 +33,9 @@ def macs_by_running(network: IDN, inputs: int, size: int = 224) -> int:
 
 
 def test_papers_frame_costs_the_published_multiply_adds() -> None:
-    assert macs_by_running(IDN(3, "paper").eval(), 3) == count_multiply_adds(3, "paper") == 305_722_368
+    assert (
+        macs_by_running(IDN(3, "paper").eval(), 3) == count_multiply_adds(3, "paper") == 305_722_368
+    )
 
 
 def test_open_frame_costs_what_is_promised() -> None:
@@ -46,7 +50,9 @@ def test_open_frame_costs_what_is_promised() -> None:
 
 
 @pytest.mark.parametrize(("inputs", "head"), [(3, "paper"), (6, "blend")])
-def test_mask_and_face_stay_in_range_and_an_empty_mask_leaves_the_target(inputs: int, head: Head) -> None:
+def test_mask_and_face_stay_in_range_and_an_empty_mask_leaves_the_target(
+    inputs: int, head: Head
+) -> None:
     torch.manual_seed(0)
     network = IDN(inputs, head).eval()
     target, texture = torch.rand(2, 1, 3, 64, 64)
@@ -75,7 +81,9 @@ def test_pointwise_rows_have_length_one(network: OpenIIM | Conditioner) -> None:
     for name, tensor in one_identity(weights, 1).items():
         assert tuple(tensor.shape) == specialised_shapes(network.layers[0].channels_in)[name]
         if name.endswith("pointwise"):
-            torch.testing.assert_close(tensor.flatten(1).norm(dim=1), torch.ones(len(tensor)), atol=1e-4, rtol=0)
+            torch.testing.assert_close(
+                tensor.flatten(1).norm(dim=1), torch.ones(len(tensor)), atol=1e-4, rtol=0
+            )
 
 
 def test_two_identities_get_different_weights() -> None:
@@ -86,7 +94,10 @@ def test_two_identities_get_different_weights() -> None:
 
 def test_mask_sends_no_gradient_into_the_body() -> None:
     network = IDN(3, "paper")
-    weights = {name: torch.randn(shape, requires_grad=True) for name, shape in specialised_shapes(3).items()}
+    weights = {
+        name: torch.randn(shape, requires_grad=True)
+        for name, shape in specialised_shapes(3).items()
+    }
     _, mask = network(torch.rand(1, 3, 64, 64), weights)
     mask.sum().backward()
     assert all(tensor.grad is None for tensor in weights.values())

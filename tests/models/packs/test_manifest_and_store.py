@@ -80,7 +80,10 @@ def test_failed_installation_leaves_the_old_pack_and_nothing_else(tmp_path: Path
     with pytest.raises(OSError, match="disk"), new_installation(OPEN + "\n# newer\n", tmp_path):
         raise OSError("disk is full")
     assert load_pack("open", tmp_path).digest == digest_of(OPEN)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["open", f"open@{digest_of(OPEN)[:12]}"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "open",
+        f"open@{digest_of(OPEN)[:12]}",
+    ]
 
 
 def test_missing_and_broken_packs_say_what_to_do(tmp_path: Path) -> None:
@@ -97,7 +100,9 @@ def test_missing_and_broken_packs_say_what_to_do(tmp_path: Path) -> None:
 def test_pack_without_a_mean_centres_nothing(tmp_path: Path) -> None:
     official = manifest_text("official")
     install(tmp_path, official)
-    np.testing.assert_array_equal(load_pack("official", tmp_path).embedding_mean(), np.zeros(512, np.float32))
+    np.testing.assert_array_equal(
+        load_pack("official", tmp_path).embedding_mean(), np.zeros(512, np.float32)
+    )
 
 
 def test_the_version_before_an_update_stays_for_who_still_runs_it(tmp_path: Path) -> None:

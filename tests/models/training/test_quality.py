@@ -10,15 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from models.inference.face_mesh import FaceMesh  # noqa: E402
-from models.inference.face_texture import CanonicalFace  # noqa: E402
+from models.inference.finding.face_mesh import FaceMesh  # noqa: E402
 from models.inference.session import SessionFactory  # noqa: E402
+from models.inference.texture.face_texture import CanonicalFace  # noqa: E402
 from models.networks.quality_scorer import QualityScorer, load_quality_scorer, save_quality_scorer  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
+from models.refinement.target_bank import Target  # noqa: E402
 from models.training.dataset import BANK, mesh_in, swap_crop_matrix, warp  # noqa: E402
 from models.training.pairs import as_tensor  # noqa: E402
 from models.training.quality import SCORER, Faults  # noqa: E402
-from models.training.target_bank import Target  # noqa: E402
 from models.training.teacher import Source, teach  # noqa: E402
 
 BLUR_PX = 3.0
@@ -29,14 +29,23 @@ def swaps(open_pack: Pack) -> list[tuple[np.ndarray, np.ndarray]]:
     """Teacher's swaps between composite people, and the same from blurred textures."""
     network = FaceMesh(SessionFactory("cpu", 1).open(open_pack.graph("face_mesh")))
     canonical = CanonicalFace.load(open_pack.canonical)
-    files = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in sorted(BANK.glob("*.jpg"))[::24]]
+    files = [
+        cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        for path in sorted(BANK.glob("*.jpg"))[::24]
+    ]
     faces = [(file, mesh_in(network, file)) for file in files]
-    targets = [Target(warp(file, m := swap_crop_matrix(mesh), 224), _moved(mesh, m)) for file, mesh in faces]
+    targets = [
+        Target(warp(file, m := swap_crop_matrix(mesh), 224), _moved(mesh, m))
+        for file, mesh in faces
+    ]
     found = []
     for (file, mesh), own, target in zip(faces, targets, targets[1:] + targets[:1], strict=True):
         texture = canonical.texture(file, mesh).pixels
         blurred = np.asarray(cv2.GaussianBlur(texture, (0, 0), BLUR_PX))
-        pair = (teach(canonical, Source(t, own.mesh), target.crop, target.mesh)[0] for t in (texture, blurred))
+        pair = (
+            teach(canonical, Source(t, own.mesh), target.crop, target.mesh)[0]
+            for t in (texture, blurred)
+        )
         found.append(tuple(pair))
     return found
 

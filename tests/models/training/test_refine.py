@@ -11,18 +11,18 @@ torch = pytest.importorskip("torch")
 
 from models.inference.arrays import to_network  # noqa: E402
 from models.inference.errors import BadIdentityError  # noqa: E402
-from models.inference.face_mesh import FaceMesh  # noqa: E402
-from models.inference.face_texture import CanonicalFace  # noqa: E402
+from models.inference.finding.face_mesh import FaceMesh  # noqa: E402
 from models.inference.identity import IdentityCode, SpecialisedWeights  # noqa: E402
+from models.inference.painting.weight_generator import WeightGenerator  # noqa: E402
 from models.inference.session import SessionFactory  # noqa: E402
-from models.inference.weight_generator import WeightGenerator  # noqa: E402
+from models.inference.texture.face_texture import CanonicalFace  # noqa: E402
 from models.networks.mesh_network import load_mesh_network  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
+from models.refinement.refine import HELD_BACK, RefineConfig, Refiner, load_shared_heads  # noqa: E402
+from models.refinement.target_bank import TargetBank  # noqa: E402
 from models.training import losses  # noqa: E402
 from models.training.dataset import BANK  # noqa: E402
 from models.training.pairs import as_tensor  # noqa: E402
-from models.training.refine import HELD_BACK, RefineConfig, Refiner, load_shared_heads  # noqa: E402
-from models.training.target_bank import TargetBank  # noqa: E402
 
 FACES = HELD_BACK // 2 + 3  # each comes with its mirror image
 
@@ -32,7 +32,9 @@ def refiner(open_pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Refine
     folder = tmp_path_factory.mktemp("bank")
     for path in sorted(BANK.glob("bank_*.jpg"))[:FACES]:
         shutil.copy(path, folder)
-    bank = TargetBank.load(FaceMesh(SessionFactory("cpu", 1).open(open_pack.graph("face_mesh"))), folder)
+    bank = TargetBank.load(
+        FaceMesh(SessionFactory("cpu", 1).open(open_pack.graph("face_mesh"))), folder
+    )
     encoder = losses.face_encoder(open_pack.graph("encoder"), open_pack.embedding_mean())
     heads = load_shared_heads(open_pack.graph("idn"))
     expression = losses.Expression(load_mesh_network(open_pack.graph("face_mesh")))
@@ -53,7 +55,9 @@ def weights(code: IdentityCode, open_pack: Pack) -> SpecialisedWeights:
     return WeightGenerator(SessionFactory("cpu", 1).open(open_pack.graph("iim"))).generate(code)
 
 
-def test_the_heads_are_those_of_the_packs_graph(refiner: Refiner, open_pack: Pack, weights: SpecialisedWeights) -> None:
+def test_the_heads_are_those_of_the_packs_graph(
+    refiner: Refiner, open_pack: Pack, weights: SpecialisedWeights
+) -> None:
     target, texture = refiner.bank.target(0).crop, refiner.bank.target(4).crop
     graph = SessionFactory("cpu", 1).open_specialised(open_pack.graph("idn"), weights.tensors)
     given = {"target": to_network(target), "texture": to_network(texture)}
@@ -69,11 +73,18 @@ def test_a_few_steps_bring_poor_weights_nearer_to_the_person(
     refiner: Refiner, code: IdentityCode, weights: SpecialisedWeights
 ) -> None:
     rng = np.random.default_rng(0)
-    poor = {n: t + rng.normal(0, 0.5, t.shape).astype(np.float32) * t.std() for n, t in weights.tensors.items()}
-    refined = refiner.refine(code, SpecialisedWeights(poor), RefineConfig(steps=8, batch=4, seconds=120))
+    poor = {
+        n: t + rng.normal(0, 0.5, t.shape).astype(np.float32) * t.std()
+        for n, t in weights.tensors.items()
+    }
+    refined = refiner.refine(
+        code, SpecialisedWeights(poor), RefineConfig(steps=8, batch=4, seconds=120)
+    )
     assert refined.steps == 8
     assert refined.after.similarity > refined.before.similarity
-    assert {n: t.shape for n, t in refined.weights.tensors.items()} == {n: t.shape for n, t in poor.items()}
+    assert {n: t.shape for n, t in refined.weights.tensors.items()} == {
+        n: t.shape for n, t in poor.items()
+    }
 
 
 def test_weights_that_could_only_get_worse_are_kept(
@@ -86,14 +97,18 @@ def test_weights_that_could_only_get_worse_are_kept(
     assert refined.weights is weights
 
 
-def test_it_ends_when_its_time_is_up(refiner: Refiner, code: IdentityCode, weights: SpecialisedWeights) -> None:
+def test_it_ends_when_its_time_is_up(
+    refiner: Refiner, code: IdentityCode, weights: SpecialisedWeights
+) -> None:
     shares: list[float] = []
     refiner.refine(code, weights, RefineConfig(batch=2, seconds=0.5), shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
 
-def test_whoever_watches_can_stop_it(refiner: Refiner, code: IdentityCode, weights: SpecialisedWeights) -> None:
+def test_whoever_watches_can_stop_it(
+    refiner: Refiner, code: IdentityCode, weights: SpecialisedWeights
+) -> None:
     def stop(share: float) -> None:
         raise InterruptedError
 

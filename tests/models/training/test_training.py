@@ -10,13 +10,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from models.inference.face_texture import CanonicalFace  # noqa: E402
 from models.inference.session import SessionFactory  # noqa: E402
+from models.inference.texture.face_texture import CanonicalFace  # noqa: E402
 from models.networks.mesh_network import load_mesh_network  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
-from models.training import losses, measures  # noqa: E402
+from models.training import losses  # noqa: E402
+from models.training.evaluation import measures  # noqa: E402
 from models.training.dataset import BANK, FaceSet, Portrait, prepare  # noqa: E402
-from models.training.evaluate import settle_norms  # noqa: E402
+from models.training.evaluation.evaluate import settle_norms  # noqa: E402
 from models.training.pairs import PairMaker, PairMix  # noqa: E402
 from models.training.student import Student, TrainConfig  # noqa: E402
 from models.training.teacher import Source, morph, teach  # noqa: E402
@@ -64,21 +65,27 @@ def test_a_batch_is_the_same_every_time(faces: FaceSet, canonical: CanonicalFace
     assert not torch.equal(first.target, other.target)
 
 
-def test_a_photograph_that_is_the_truth_is_never_shown(faces: FaceSet, canonical: CanonicalFace) -> None:
+def test_a_photograph_that_is_the_truth_is_never_shown(
+    faces: FaceSet, canonical: CanonicalFace
+) -> None:
     maker = PairMaker(faces, canonical, PairMix(same=1.0, self_=0.0, morphs=0.0), seed=0)
     batch = maker.batch(0)
     assert batch.real.all()
-    change = ((batch.target - batch.truth).abs() * (batch.mask > 0.9)).sum((1, 2, 3)) / (batch.mask > 0.9).sum(
-        (1, 2, 3)
-    )
+    change = ((batch.target - batch.truth).abs() * (batch.mask > 0.9)).sum((1, 2, 3)) / (
+        batch.mask > 0.9
+    ).sum((1, 2, 3))
     assert change.min() > 0.02
     outside = (batch.target - batch.truth).abs() * (batch.mask == 0)
     assert outside.max() < 1 / 255 + 1e-6
 
 
-def test_the_teacher_leaves_the_surroundings_alone(faces: FaceSet, canonical: CanonicalFace) -> None:
+def test_the_teacher_leaves_the_surroundings_alone(
+    faces: FaceSet, canonical: CanonicalFace
+) -> None:
     target = faces.swap_crop(4)
-    swap, placed = teach(canonical, Source(faces.textures[0], faces.meshes[0]), target, faces.meshes[4])
+    swap, placed = teach(
+        canonical, Source(faces.textures[0], faces.meshes[0]), target, faces.meshes[4]
+    )
     assert np.array_equal(swap[placed.mask == 0], target[placed.mask == 0])
     assert np.abs(swap.astype(int) - target)[placed.mask > 0.9].mean() > 4
 
@@ -98,7 +105,9 @@ def test_a_fresh_student_shows_the_placed_texture(faces: FaceSet, canonical: Can
     assert mask.shape == (8, 1, 224, 224)
 
 
-def test_norms_are_measured_anew_before_a_student_is_used(faces: FaceSet, canonical: CanonicalFace) -> None:
+def test_norms_are_measured_anew_before_a_student_is_used(
+    faces: FaceSet, canonical: CanonicalFace
+) -> None:
     torch.manual_seed(0)
     student = Student(TrainConfig())
     batch = PairMaker(faces, canonical, PairMix(), seed=0).batch(0)
@@ -121,10 +130,16 @@ def test_alpha_is_the_squared_cosine_times_quality() -> None:
 
 
 def test_the_mesh_network_reads_what_production_reads(faces: FaceSet, open_pack: Pack) -> None:
-    crops = torch.from_numpy(faces.crops[:2, 48:240, 48:240].copy()).permute(0, 3, 1, 2).float() / 255
+    crops = (
+        torch.from_numpy(faces.crops[:2, 48:240, 48:240].copy()).permute(0, 3, 1, 2).float() / 255
+    )
     graph = SessionFactory("cpu", 1).open(open_pack.graph("face_mesh"))
-    wanted = np.stack([graph(crop[None].numpy())["landmarks"].reshape(468, 3)[:, :2] for crop in crops])
-    assert np.abs(load_mesh_network(open_pack.graph("face_mesh"))(crops).numpy() - wanted).max() < 0.01
+    wanted = np.stack(
+        [graph(crop[None].numpy())["landmarks"].reshape(468, 3)[:, :2] for crop in crops]
+    )
+    assert (
+        np.abs(load_mesh_network(open_pack.graph("face_mesh"))(crops).numpy() - wanted).max() < 0.01
+    )
 
 
 def test_a_mouth_drawn_shut_is_another_expression(faces: FaceSet, open_pack: Pack) -> None:
@@ -155,12 +170,16 @@ def test_a_spoilt_teacher_is_drawn_when_asked_for(faces: FaceSet, canonical: Can
 
 
 @pytest.mark.parametrize("without", [(), ("texture",)])
-def test_the_appearance_encoder_tells_textures_apart(faces: FaceSet, without: tuple[str, ...]) -> None:
+def test_the_appearance_encoder_tells_textures_apart(
+    faces: FaceSet, without: tuple[str, ...]
+) -> None:
     torch.manual_seed(0)
     student = Student(TrainConfig(without=without, appearance=True))
     embeddings = torch.from_numpy(faces.embeddings[[0, 0]])
     textures = torch.from_numpy(faces.textures[[0, 3]].copy()).permute(0, 3, 1, 2).float() / 255
-    first, second = (student.specialise(embeddings, textures)["encoder.0.pointwise"] for _ in range(2))
+    first, second = (
+        student.specialise(embeddings, textures)["encoder.0.pointwise"] for _ in range(2)
+    )
     assert torch.equal(first, second)
     assert not torch.equal(first[0], first[1])
 
@@ -179,13 +198,18 @@ def test_errors_outside_the_mask_do_not_count() -> None:
 def test_measures_see_blur_and_colour(faces: FaceSet) -> None:
     crop, mask = faces.swap_crop(0), np.ones((224, 224), np.float32)
     assert measures.detail(np.full_like(crop, 90), mask) == 0
-    assert measures.colour_shift(np.clip(crop.astype(int) + 10, 0, 255).astype(np.uint8), crop, mask) > 0.02
+    assert (
+        measures.colour_shift(np.clip(crop.astype(int) + 10, 0, 255).astype(np.uint8), crop, mask)
+        > 0.02
+    )
     assert measures.outside_error(crop, crop, np.zeros((224, 224), np.float32)) == 0
 
 
 def test_training_stops_and_goes_on_where_it_was(folder: Path, open_pack: Pack) -> None:
     mix = PairMix(identities=1, targets=2)
-    config = TrainConfig(run="short", images=6, threads=1, mix=mix, adversarial_from=0.4, log_every=1)
+    config = TrainConfig(
+        run="short", images=6, threads=1, mix=mix, adversarial_from=0.4, log_every=1
+    )
     train(config, folder, open_pack.root)
     state = torch.load(folder / "runs/short/state.pt", weights_only=True)
     assert state["steps"] == 3
@@ -195,7 +219,9 @@ def test_training_stops_and_goes_on_where_it_was(folder: Path, open_pack: Pack) 
     assert len(lines) == 5
 
 
-def test_a_step_moves_the_student_and_its_average_follows(folder: Path, faces: FaceSet, open_pack: Pack) -> None:
+def test_a_step_moves_the_student_and_its_average_follows(
+    folder: Path, faces: FaceSet, open_pack: Pack
+) -> None:
     config = TrainConfig(mix=PairMix(identities=1, targets=2), adversarial_from=0.0)
     trainer = Trainer(config, faces, open_pack.root, torch.device("cpu"))
     before = trainer.student.iim.kernel_base.detach().clone()

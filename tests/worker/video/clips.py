@@ -1,4 +1,6 @@
-"""Small clips made from the demo films, each with one property that real files have, and a filter to run on them."""
+"""Small clips made from the demo films, each with one property that real files have, and a filter
+to run on them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 
-from models.inference.i420 import I420Frame
+from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
 from worker.video.encoder import EncoderSettings
 from worker.video.mux import MuxReport
@@ -32,7 +34,9 @@ FAST = EncoderSettings(preset="ultrafast", crf=12)
 
 
 class CornerFilter:
-    """Stands where the engine stands: darkens the frame's first 16x16 pixels and remembers the times it saw."""
+    """Stands where the engine stands: darkens the frame's first 16x16 pixels and remembers the
+    times it saw.
+    """
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -54,7 +58,9 @@ class CornerFilter:
         return SequenceReport((), len(self.times), 0, 0)
 
 
-def frames_of(path: Path, *, count: int | None = None, size: tuple[int, int] | None = None) -> list[VideoFrame]:
+def frames_of(
+    path: Path, *, count: int | None = None, size: tuple[int, int] | None = None
+) -> list[VideoFrame]:
     """The first `count` decoded frames, scaled to `size` (width, height)."""
     frames: list[VideoFrame] = []
     with av.open(str(path)) as container:
@@ -117,13 +123,20 @@ def write(path: Path, clip: Clip) -> Path:
     """Write the clip into `path`, in the container its name says."""
     with av.open(str(path), "w", container_options=clip.container_options) as container:
         video: Any = container.add_stream(clip.codec, options=clip.options)
-        video.width, video.height, video.pix_fmt = clip.frames[0].width, clip.frames[0].height, clip.pix_fmt
+        video.width, video.height, video.pix_fmt = (
+            clip.frames[0].width,
+            clip.frames[0].height,
+            clip.pix_fmt,
+        )
         video.codec_context.time_base = video.time_base = clip.time_base
         for name, value in clip.attributes.items():
             setattr(video.codec_context, name, value)
         if clip.rotation is not None:
             video.set_display_rotation(clip.rotation)
-        sounds = [(container.add_stream(sound.codec, rate=48_000, layout="mono"), sound) for sound in clip.sounds]
+        sounds = [
+            (container.add_stream(sound.codec, rate=48_000, layout="mono"), sound)
+            for sound in clip.sounds
+        ]
         container.metadata.update(clip.metadata)
         if clip.chapters:
             container.set_chapters(list(clip.chapters))
@@ -146,7 +159,9 @@ def _tone(stream: AudioStream, sound: Sound) -> list[Any]:
     wave = (0.2 * np.sin(2 * np.pi * sound.hertz * samples / 48_000)).astype(np.float32)
     packets = []
     for start in range(0, len(wave) - 1023, 1024):
-        frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="fltp", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            wave[None, start : start + 1024], format="fltp", layout="mono"
+        )
         frame.sample_rate = 48_000
         frame.pts = start + round(sound.start_s * 48_000)
         packets += stream.encode(frame)
@@ -178,7 +193,9 @@ def _subtitle_packets(container: OutputContainer, source: Path | None) -> list[A
 
 
 def srt(path: Path) -> Path:
-    path.write_text("1\n00:00:00,200 --> 00:00:00,600\nHello\n\n2\n00:00:00,700 --> 00:00:00,900\nthere\n")
+    path.write_text(
+        "1\n00:00:00,200 --> 00:00:00,600\nHello\n\n2\n00:00:00,700 --> 00:00:00,900\nthere\n"
+    )
     return path
 
 
@@ -197,8 +214,13 @@ class Film:
         return {note for outcome in self.outcomes for note in outcome.notes} | set(self.mux.notes)
 
 
-def run_film(source: Path, directory: Path, *, plan: FilmPlan | None = None, **settings: object) -> Film:
-    """Plan, swap (with the corner filter) and join `source`; the result is `directory`/film.<format>."""
+def run_film(
+    source: Path, directory: Path, *, plan: FilmPlan | None = None, **settings: object
+) -> Film:
+    """Plan, swap (with the corner filter) and join `source`.
+
+    The result is `directory`/film.<format>.
+    """
     film = FilmSettings(**{"encoder": FAST, **settings})
     directory.mkdir(parents=True, exist_ok=True)
     plan = plan or plan_film(source, film.limits)
@@ -209,7 +231,13 @@ def run_film(source: Path, directory: Path, *, plan: FilmPlan | None = None, **s
         for segment, path in zip(plan.segments, paths, strict=True)
     ]
     output = directory / f"film.{film.format}"
-    return Film(output, plan, outcomes, join_segments(source, plan, paths, output, film, lambda _: None), swapper)
+    return Film(
+        output,
+        plan,
+        outcomes,
+        join_segments(source, plan, paths, output, film, lambda _: None),
+        swapper,
+    )
 
 
 def steady(count: int, rate: Fraction, time_base: Fraction) -> list[int]:

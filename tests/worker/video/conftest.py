@@ -15,17 +15,26 @@ from models.inference.engine import FaceSwapEngine
 from models.packs.errors import PackError
 from models.packs.store import load_pack
 from tests.worker.video.clips import SAMPLES
-from worker.analyse import Analyse
-from worker.casting import Casting
-from worker.contract import Assignment, JobKind, JobPayload, JobRecord, JobRequest, SwapOptions, Task
-from worker.identity_store import IdentityRecord
-from worker.ids import new_id
-from worker.job_queue import rq_queue, task_of
-from worker.jobs import TaskRunner, UseCase, Workshop
-from worker.media_store import MediaFacts
+from worker.composition import Stores, open_stores
+from worker.contract import (
+    Assignment,
+    JobKind,
+    JobPayload,
+    JobRecord,
+    JobRequest,
+    SwapOptions,
+    Task,
+)
+from worker.job_context import UseCase
+from worker.process.task_runner import TaskRunner
 from worker.settings import WorkerSettings
-from worker.swap_video import SwapVideo
-from worker.workshop import open_workshop
+from worker.stores.identity_store import IdentityRecord
+from worker.stores.ids import new_id
+from worker.stores.job_queue import rq_queue, task_of
+from worker.stores.media_store import MediaFacts
+from worker.use_cases.analyse import Analyse
+from worker.use_cases.casting import Casting
+from worker.use_cases.swap_video import SwapVideo
 
 CHECKOUT = Path(__file__).parents[3]
 TENANT = "acme"
@@ -54,15 +63,22 @@ def registered(engine: FaceSwapEngine) -> Mapping[str, tuple[bytes, bytes]]:
 class FilmBench:
     """Does jobs in this process, on a real store and a directory of the test's own."""
 
-    def __init__(self, engine: FaceSwapEngine, shop: Workshop, people: Mapping[str, tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, engine: FaceSwapEngine, shop: Stores, people: Mapping[str, tuple[bytes, bytes]]
+    ) -> None:
         self.engine, self.shop = engine, shop
         self.identities: dict[str, str] = {}
         for name, (code, weights) in people.items():
-            record = IdentityRecord(id=new_id("idn"), tenant=TENANT, pack=engine.pack.id, created_at=0.0, name=name)
+            record = IdentityRecord(
+                id=new_id("idn"), tenant=TENANT, pack=engine.pack.id, created_at=0.0, name=name
+            )
             shop.identities.put(record, code, weights)
             self.identities[name] = record.id
         casting = Casting(engine, shop.identities)
-        self.use_cases: dict[JobKind, UseCase] = {"swap_video": SwapVideo(engine, casting), "analysis": Analyse(engine)}
+        self.use_cases: dict[JobKind, UseCase] = {
+            "swap_video": SwapVideo(engine, casting),
+            "analysis": Analyse(engine),
+        }
         self.runner = TaskRunner("bench", shop, self)
 
     @property
@@ -79,7 +95,11 @@ class FilmBench:
         raise AssertionError(f"nobody is erased here, not {identity_id}")
 
     def submit(
-        self, source: Path, kind: JobKind = "swap_video", cast: Mapping[object, str] | None = None, **options: object
+        self,
+        source: Path,
+        kind: JobKind = "swap_video",
+        cast: Mapping[object, str] | None = None,
+        **options: object,
     ) -> JobRecord:
         """Admit a job on `source`; `cast` maps a selector to the name of who is swapped in."""
         writer = self.shop.media.begin_write(TENANT)
@@ -88,7 +108,10 @@ class FilmBench:
         chosen = {"largest": "ada"} if cast is None else cast
         assignments = tuple(
             Assignment.model_validate(
-                {"face": dict(face) if isinstance(face, tuple) else face, "identity_id": self.identities[name]}
+                {
+                    "face": dict(face) if isinstance(face, tuple) else face,
+                    "identity_id": self.identities[name],
+                }
             )
             for face, name in chosen.items()
         )
@@ -121,7 +144,10 @@ class FilmBench:
 
 @pytest.fixture
 def bench(
-    engine: FaceSwapEngine, registered: Mapping[str, tuple[bytes, bytes]], store_url: str, tmp_path: Path
+    engine: FaceSwapEngine,
+    registered: Mapping[str, tuple[bytes, bytes]],
+    store_url: str,
+    tmp_path: Path,
 ) -> FilmBench:
-    shop = open_workshop(WorkerSettings(redis_url=store_url, data_dir=tmp_path / "data"))
+    shop = open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path / "data"))
     return FilmBench(engine, shop, registered)

@@ -14,9 +14,7 @@ from PIL import Image
 
 from tests.worker.video.clips import SOLO, Clip, Sound, frames_of, steady, write
 from tests.worker.video.conftest import FilmBench
-from worker.images import ImageLimits
-from worker.media_errors import MediaTooLarge
-from worker.video.animation import (
+from worker.media.animation import (
     AnimatedFrame,
     AnimationFormat,
     AnimationLimits,
@@ -25,13 +23,18 @@ from worker.video.animation import (
     whole_durations,
     write_animation,
 )
+from worker.media.images import ImageLimits
+from worker.media.media_errors import MediaTooLarge
 
 FORMATS: list[AnimationFormat] = ["gif", "webp", "apng"]
 DURATIONS = [40.0, 100.0, 70.0, 40.0, 250.0]
 
 
 def frames(count: int = 5, alpha: bool = False) -> list[AnimatedFrame]:
-    pictures = [frame.to_ndarray(format="bgr24") for frame in frames_of(SOLO, count=6 * count, size=(320, 180))][::6]
+    pictures = [
+        frame.to_ndarray(format="bgr24")
+        for frame in frames_of(SOLO, count=6 * count, size=(320, 180))
+    ][::6]
     veil = np.full((180, 320), 255, np.uint8)
     veil[:40] = 0
     starts = np.cumsum([0.0, *DURATIONS[:-1]]) / 1e3
@@ -81,12 +84,19 @@ def test_a_still_is_not_an_animation() -> None:
 
 def apng_bomb(count: int) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)
     data = zlib.compress(bytes(16 * 49))
     control = struct.pack(">IIIIIHHBB", 0, 16, 16, 0, 0, 1, 30, 0, 0)
-    chunks = [(b"IHDR", header), (b"acTL", struct.pack(">II", count, 0)), (b"fcTL", control), (b"IDAT", data)]
+    chunks = [
+        (b"IHDR", header),
+        (b"acTL", struct.pack(">II", count, 0)),
+        (b"fcTL", control),
+        (b"IDAT", data),
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks) + chunk(b"IEND", b"")
 
 
@@ -107,7 +117,9 @@ def test_a_million_frames_are_refused_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_an_animation_is_swapped_in_its_own_format(bench: FilmBench, tmp_path: Path, format: AnimationFormat) -> None:
+def test_an_animation_is_swapped_in_its_own_format(
+    bench: FilmBench, tmp_path: Path, format: AnimationFormat
+) -> None:
     path = tmp_path / f"a.{format}"
     write_animation(path, format, frames(), loop=0, quality=90)
     job = bench.work(bench.submit(path))
@@ -122,13 +134,26 @@ def test_an_animation_is_swapped_in_its_own_format(bench: FilmBench, tmp_path: P
 
 
 @pytest.mark.parametrize("format", ["gif", "webp"])
-def test_a_film_becomes_an_animation_when_asked(bench: FilmBench, tmp_path: Path, format: str) -> None:
+def test_a_film_becomes_an_animation_when_asked(
+    bench: FilmBench, tmp_path: Path, format: str
+) -> None:
     base = Fraction(1, 15_360)
-    clip = Clip(frames_of(SOLO, count=12, size=(320, 180)), steady(12, Fraction(30), base), base, sounds=[Sound()])
-    job = bench.work(bench.submit(write(tmp_path / "in.mp4", clip), output={"format": format, "max_side": 160}))
+    clip = Clip(
+        frames_of(SOLO, count=12, size=(320, 180)),
+        steady(12, Fraction(30), base),
+        base,
+        sounds=[Sound()],
+    )
+    job = bench.work(
+        bench.submit(write(tmp_path / "in.mp4", clip), output={"format": format, "max_side": 160})
+    )
     assert job.status == "succeeded", job.error
     assert job.result is not None
-    assert (job.result.media_type, job.result.width, job.result.frames) == (f"image/{format}", 160, 12)
+    assert (job.result.media_type, job.result.width, job.result.frames) == (
+        f"image/{format}",
+        160,
+        12,
+    )
     assert "audio_left_out" in job.report["notes"]
     assert sum(frame.duration_ms for frame in read(bench.result(job))) == pytest.approx(400, abs=10)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from models.inference.identity import IdentityCode
 from tests.worker.video.clips import SAMPLES
 from tests.worker.video.conftest import TENANT, FilmBench
-from worker.identity_store import IdentityRecord
-from worker.ids import new_id
+from worker.stores.identity_store import IdentityRecord
+from worker.stores.ids import new_id
 
 
 def test_an_identity_of_another_pack_fails_its_job_with_a_reason(

@@ -1,4 +1,6 @@
-"""Row six of the video contract, and hostile files: swapped up to the damage or refused with a reason, never a hang."""
+"""Row six of the video contract, and hostile files: swapped up to the damage or refused with a
+reason, never a hang.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from tests.worker.video.clips import (
     times_of,
     write,
 )
-from worker.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
+from worker.media.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
 from worker.video.plan import plan_film
 from worker.video.probe import VideoLimits, probe_video
 from worker.video.segments import FilmSettings, swap_segment
@@ -37,7 +39,9 @@ BASE = Fraction(1, 15_360)
 def clip_file(path: Path, count: int = 40, **properties: object) -> Path:
     frames = frames_of(SOLO, count=count, size=(320, 180))
     options = {"preset": "ultrafast", "crf": "20", "g": "10"}
-    return write(path, Clip(frames, steady(count, Fraction(30), BASE), BASE, options=options, **properties))
+    return write(
+        path, Clip(frames, steady(count, Fraction(30), BASE), BASE, options=options, **properties)
+    )
 
 
 def cut(path: Path, share: float) -> Path:
@@ -47,9 +51,13 @@ def cut(path: Path, share: float) -> Path:
 
 
 @pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
-def test_a_truncated_film_is_swapped_up_to_the_damage_with_a_warning(tmp_path: Path, name: str) -> None:
+def test_a_truncated_film_is_swapped_up_to_the_damage_with_a_warning(
+    tmp_path: Path, name: str
+) -> None:
     faststart = {"movflags": "+faststart"} if name == "in.mp4" else {}
-    source = clip_file(tmp_path / name, count=75, sounds=[Sound(seconds=2.5)], container_options=faststart)
+    source = clip_file(
+        tmp_path / name, count=75, sounds=[Sound(seconds=2.5)], container_options=faststart
+    )
     whole = times_of(source)
     film = run_film(cut(source, 0.55), tmp_path / "out")
     kept = times_of(film.path)
@@ -81,7 +89,9 @@ def test_damage_in_the_middle_costs_frames_but_no_time(tmp_path: Path) -> None:
 def test_playlists_scripts_and_pictures_of_text_open_nothing_else(tmp_path: Path) -> None:
     canary = clip_file(tmp_path / "canary.mp4", count=3)
     hostile = {
-        "m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{canary}\n#EXT-X-ENDLIST\n".encode(),
+        "m3u8": (
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{canary}\n#EXT-X-ENDLIST\n".encode()
+        ),
         "ffconcat": f"ffconcat version 1.0\nfile '{canary}'\n".encode(),
         "mpd": b"<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'/>",
         "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -99,7 +109,8 @@ def test_playlists_scripts_and_pictures_of_text_open_nothing_else(tmp_path: Path
 def test_a_reference_to_another_file_inside_an_mp4_is_not_followed(tmp_path: Path) -> None:
     source = clip_file(tmp_path / "in.mov", count=12)
     data = source.read_bytes()
-    # flag 1 of `url ` says that the media is in this file; without it FFmpeg would look for the named one
+    # flag 1 of `url ` says that the media is in this file; without it FFmpeg would look for the
+    # named one
     source.write_bytes(data.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00"))
     try:
         frames = run_film(source, tmp_path / "out").outcomes[0].frames
@@ -110,7 +121,11 @@ def test_a_reference_to_another_file_inside_an_mp4_is_not_followed(tmp_path: Pat
 
 def test_limits_are_checked_before_frames_are_decoded(tmp_path: Path) -> None:
     source = clip_file(tmp_path / "in.mp4", count=30)
-    for limits in (VideoLimits(max_side=100), VideoLimits(max_frames=10), VideoLimits(max_duration_s=0.5)):
+    for limits in (
+        VideoLimits(max_side=100),
+        VideoLimits(max_frames=10),
+        VideoLimits(max_duration_s=0.5),
+    ):
         with pytest.raises(MediaTooLarge) as caught:
             probe_video(source, limits)
         assert caught.value.code == "too_large"
@@ -127,7 +142,9 @@ def claiming(path: Path, frames: int) -> Path:
 
 
 @pytest.mark.parametrize("frames", [5_000_000, 10_000_000, 4_000_000_000])
-def test_a_small_file_that_claims_millions_of_frames_is_refused_at_once(tmp_path: Path, frames: int) -> None:
+def test_a_small_file_that_claims_millions_of_frames_is_refused_at_once(
+    tmp_path: Path, frames: int
+) -> None:
     path = claiming(clip_file(tmp_path / "in.mp4", count=12), frames)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     with pytest.raises(MediaTooLarge):
@@ -141,7 +158,9 @@ def test_a_sound_file_is_not_a_video(tmp_path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48_000, layout="mono")
         for start in range(0, 48_000, 1024):
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+            )
             frame.sample_rate, frame.pts = 48_000, start
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -183,7 +202,14 @@ def test_what_the_watcher_raises_stops_all_stages_at_once(tmp_path: Path) -> Non
 
     started = time.monotonic()
     with pytest.raises(Stopped):
-        swap_segment(source, plan.segments[0], tmp_path / "x.nut", CornerFilter(), FilmSettings(encoder=FAST), watch)
+        swap_segment(
+            source,
+            plan.segments[0],
+            tmp_path / "x.nut",
+            CornerFilter(),
+            FilmSettings(encoder=FAST),
+            watch,
+        )
     assert time.monotonic() - started < 3
     assert seen[-1] == 5
 
@@ -218,4 +244,6 @@ def packet_places(path: Path, start: int, stop: int) -> list[tuple[int, int]]:
     """Where in the file the packets of these frames lie."""
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-    return [(packet.pos or 0, packet.size) for packet in packets if start <= (packet.pts or 0) < stop]
+    return [
+        (packet.pos or 0, packet.size) for packet in packets if start <= (packet.pts or 0) < stop
+    ]

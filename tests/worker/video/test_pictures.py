@@ -1,4 +1,6 @@
-"""Rows three to five of the video contract: orientation, pixel shape, colours, bit depth, odd sizes, B-frames."""
+"""Rows three to five of the video contract: orientation, pixel shape, colours, bit depth, odd
+sizes, B-frames.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,18 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from tests.worker.video.clips import LIMITS, SOLO, Clip, frames_of, mean_error, rgb, run_film, steady, times_of, write
+from tests.worker.video.clips import (
+    LIMITS,
+    SOLO,
+    Clip,
+    frames_of,
+    mean_error,
+    rgb,
+    run_film,
+    steady,
+    times_of,
+    write,
+)
 from worker.video.encoder import EncoderSettings
 from worker.video.orientation import Orientation
 from worker.video.planes import fitted_size
@@ -23,11 +36,18 @@ BASE = Fraction(1, 15_360)
 
 
 def clip(count: int = 6, size: tuple[int, int] = SIZE, **properties: object) -> Clip:
-    return Clip(frames_of(SOLO, count=count, size=size), steady(count, Fraction(30), BASE), BASE, **properties)
+    return Clip(
+        frames_of(SOLO, count=count, size=size),
+        steady(count, Fraction(30), BASE),
+        BASE,
+        **properties,
+    )
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_turned_clip_comes_out_upright_and_of_the_shape_it_was_seen_in(tmp_path: Path, rotation: int) -> None:
+def test_a_turned_clip_comes_out_upright_and_of_the_shape_it_was_seen_in(
+    tmp_path: Path, rotation: int
+) -> None:
     source = write(tmp_path / "in.mp4", clip(rotation=rotation))
     film = run_film(source, tmp_path / "out")
     seen = probe_video(source, LIMITS)
@@ -58,7 +78,9 @@ def test_orientation_reads_any_display_matrix(turns: int, mirrored: bool) -> Non
 @pytest.mark.parametrize("rotation", [None, 90])
 def test_anamorphic_pixels_keep_their_shape(tmp_path: Path, rotation: int | None) -> None:
     wide = {"sample_aspect_ratio": Fraction(4, 3)}
-    film = run_film(write(tmp_path / "in.mp4", clip(attributes=wide, rotation=rotation)), tmp_path / "out")
+    film = run_film(
+        write(tmp_path / "in.mp4", clip(attributes=wide, rotation=rotation)), tmp_path / "out"
+    )
     expected = Fraction(4, 3) if rotation is None else Fraction(3, 4)
     assert probe_video(film.path, LIMITS).pixel_aspect == expected
 
@@ -66,7 +88,12 @@ def test_anamorphic_pixels_keep_their_shape(tmp_path: Path, rotation: int | None
 @pytest.mark.parametrize("matrix", [1, 6])
 @pytest.mark.parametrize("full_range", [False, True])
 def test_colour_tags_and_colours_are_kept(tmp_path: Path, matrix: int, full_range: bool) -> None:
-    tags = {"colorspace": matrix, "color_primaries": matrix, "color_trc": matrix, "color_range": 2 if full_range else 1}
+    tags = {
+        "colorspace": matrix,
+        "color_primaries": matrix,
+        "color_trc": matrix,
+        "color_range": 2 if full_range else 1,
+    }
     source = write(tmp_path / "in.mp4", clip(attributes=tags))
     film = run_film(source, tmp_path / "out")
     before, after = probe_video(source, LIMITS).colour, probe_video(film.path, LIMITS).colour
@@ -108,21 +135,34 @@ def test_tone_mapping_keeps_greys_grey_and_white_near_white(transfer: int, white
 
 
 def graded_for_pq(frame: VideoFrame) -> VideoFrame:
-    """An SDR frame as an HDR programme would show it: white at 203 nits, BT.2020, SMPTE ST 2084, ten bits."""
+    """An SDR frame as an HDR programme would show it: white at 203 nits, BT.2020, SMPTE ST 2084,
+    ten bits.
+    """
     light = (frame.to_ndarray(format="rgb24") / 255.0) ** 2.4
-    wide = np.clip(light.reshape(-1, 3) @ np.linalg.inv(BT2020_TO_BT709).T, 0, None) * REFERENCE_WHITE_NITS / 10_000
+    wide = (
+        np.clip(light.reshape(-1, 3) @ np.linalg.inv(BT2020_TO_BT709).T, 0, None)
+        * REFERENCE_WHITE_NITS
+        / 10_000
+    )
     power = wide ** (2610 / 16384)
     signal = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
     levels = np.round(signal.reshape(light.shape) * 65_535).astype(np.uint16)
-    return VideoFrame.from_ndarray(levels, "rgb48le").reformat(format="yuv420p10le", dst_colorspace="BT2020")
+    return VideoFrame.from_ndarray(levels, "rgb48le").reformat(
+        format="yuv420p10le", dst_colorspace="BT2020"
+    )
 
 
 def test_an_sdr_picture_graded_for_hdr_comes_back_as_it_was(tmp_path: Path) -> None:
     plain = clip(count=2)
-    graded = replace(plain, frames=[graded_for_pq(frame) for frame in plain.frames], pix_fmt="yuv420p10le")
+    graded = replace(
+        plain, frames=[graded_for_pq(frame) for frame in plain.frames], pix_fmt="yuv420p10le"
+    )
     graded.attributes |= {"colorspace": 9, "color_primaries": 9, "color_trc": 16}
     film = run_film(write(tmp_path / "in.mp4", graded), tmp_path / "out")
-    assert mean_error(rgb(film.path), plain.frames[0].to_ndarray(format="rgb24").astype(np.float32)) < 8
+    assert (
+        mean_error(rgb(film.path), plain.frames[0].to_ndarray(format="rgb24").astype(np.float32))
+        < 8
+    )
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv422p"])
@@ -143,7 +183,10 @@ def test_rgb_film_is_encoded_as_bt709(tmp_path: Path) -> None:
 
 
 def test_odd_sizes_are_padded_by_one_pixel_and_nothing_is_cut(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.webm", clip(size=(319, 179), codec="libvpx-vp9", options={"crf": "10", "b": "0"}))
+    source = write(
+        tmp_path / "in.webm",
+        clip(size=(319, 179), codec="libvpx-vp9", options={"crf": "10", "b": "0"}),
+    )
     film = run_film(source, tmp_path / "out", format="mp4")
     written = probe_video(film.path, LIMITS)
     assert (written.width, written.height) == (320, 180)

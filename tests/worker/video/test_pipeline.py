@@ -121,7 +121,9 @@ def test_a_sink_that_hangs_does_not_either() -> None:
             raise TimeoutError("the job took too long")
 
     with pytest.raises(TimeoutError, match="too long"):
-        Pipeline(numbers(100), lambda item: item, lambda _: release.wait(8), watch, join_s=0.2).run()
+        Pipeline(
+            numbers(100), lambda item: item, lambda _: release.wait(8), watch, join_s=0.2
+        ).run()
     assert time.monotonic() - started < 3
     release.set()
 

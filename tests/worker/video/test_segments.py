@@ -26,7 +26,15 @@ from worker.video.encoder import EncoderSettings
 from worker.video.plan import FilmPlan, plan_film
 from worker.video.segments import FilmSettings, join_segments, swap_segment
 
-GAPS = [512, 512, 700, 512, 300, 2048, 512]  # a variable rate, so that decoding times at the seams are not simple
+GAPS = [
+    512,
+    512,
+    700,
+    512,
+    300,
+    2048,
+    512,
+]  # a variable rate, so that decoding times at the seams are not simple
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +51,9 @@ def cut_plan(source: Path) -> FilmPlan:
     return plan_film(source, LIMITS, segment_s=1.0, whole_below_s=2.0)
 
 
-def swap(source: Path, plan: FilmPlan, index: int, path: Path, settings: FilmSettings) -> CornerFilter:
+def swap(
+    source: Path, plan: FilmPlan, index: int, path: Path, settings: FilmSettings
+) -> CornerFilter:
     swapper = CornerFilter()
     swap_segment(source, plan.segments[index], path, swapper, settings, lambda _: None)
     return swapper
@@ -64,7 +74,9 @@ def test_a_short_film_stays_one_segment(source: Path) -> None:
 
 
 @pytest.mark.parametrize("encoder", [EncoderSettings(), FAST], ids=["B-frames", "none"])
-def test_segments_made_in_any_order_give_the_same_film(source: Path, tmp_path: Path, encoder: EncoderSettings) -> None:
+def test_segments_made_in_any_order_give_the_same_film(
+    source: Path, tmp_path: Path, encoder: EncoderSettings
+) -> None:
     settings, plan = FilmSettings(encoder=encoder), cut_plan(source)
     films = []
     for name, order in (("forward", 1), ("resumed", -1)):
@@ -80,7 +92,9 @@ def test_segments_made_in_any_order_give_the_same_film(source: Path, tmp_path: P
         assert mean_error(rgb(films[0], index), rgb(source, index)) < 3
 
 
-def test_the_tracker_is_warmed_up_on_frames_that_are_not_output(source: Path, tmp_path: Path) -> None:
+def test_the_tracker_is_warmed_up_on_frames_that_are_not_output(
+    source: Path, tmp_path: Path
+) -> None:
     plan = cut_plan(source)
     swapper = swap(source, plan, 2, tmp_path / "2.nut", FilmSettings(encoder=FAST))
     start = plan.segments[2].start / 15_360
@@ -97,7 +111,9 @@ def test_segments_of_every_container_hold_every_frame(tmp_path: Path, name: str)
     base = Fraction(1, 25)
     bf = "0" if name == "in.avi" else "2"  # AVI stores no showing times
     options = {"preset": "veryfast", "g": "13", "crf": "12", "bf": bf}
-    source = write(tmp_path / name, Clip(frames, range(90), base, options=options, sounds=[Sound(seconds=3.6)]))
+    source = write(
+        tmp_path / name, Clip(frames, range(90), base, options=options, sounds=[Sound(seconds=3.6)])
+    )
     plan = plan_film(source, LIMITS, segment_s=0.9, whole_below_s=1.0)
     assert len(plan.segments) >= 3
     film = run_film(source, tmp_path / "out", plan=plan)

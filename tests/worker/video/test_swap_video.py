@@ -1,4 +1,6 @@
-"""The use cases of films on the real engine and a real store: one go, segments, selection, reports, analyses."""
+"""The use cases of films on the real engine and a real store: one go, segments, selection, reports,
+analyses.
+"""
 
 from __future__ import annotations
 
@@ -38,19 +40,29 @@ def solo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frames = frames_of(DUET, count=12, size=(640, 360))
-    return write(tmp_path_factory.mktemp("clips") / "duet.mp4", Clip(frames, steady(12, Fraction(30), BASE), BASE))
+    return write(
+        tmp_path_factory.mktemp("clips") / "duet.mp4",
+        Clip(frames, steady(12, Fraction(30), BASE), BASE),
+    )
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from av.video.frame import VideoFrame
 
-    frames = [VideoFrame.from_ndarray(np.full((180, 320, 3), 90 + i, np.uint8), "rgb24") for i in range(5)]
-    return write(tmp_path_factory.mktemp("clips") / "empty.mp4", Clip(frames, steady(5, Fraction(30), BASE), BASE))
+    frames = [
+        VideoFrame.from_ndarray(np.full((180, 320, 3), 90 + i, np.uint8), "rgb24") for i in range(5)
+    ]
+    return write(
+        tmp_path_factory.mktemp("clips") / "empty.mp4",
+        Clip(frames, steady(5, Fraction(30), BASE), BASE),
+    )
 
 
 def changed(film: Path, source: Path, index: int = 0) -> np.ndarray:
-    """Where frame `index` was changed, as a mask of pixels that differ by more than encoding noise."""
+    """Where frame `index` was changed, as a mask of pixels that differ by more than encoding
+    noise.
+    """
     return np.asarray(np.abs(rgb(film, index) - rgb(source, index)).max(axis=2) > 14)
 
 
@@ -74,7 +86,9 @@ def test_a_short_film_is_swapped_in_one_go_with_a_report(bench: FilmBench, solo:
 
 
 @pytest.mark.parametrize(("face", "side"), [((("index", 0),), "left"), ((("index", 1),), "right")])
-def test_an_index_counts_from_the_left(bench: FilmBench, duet: Path, face: object, side: str) -> None:
+def test_an_index_counts_from_the_left(
+    bench: FilmBench, duet: Path, face: object, side: str
+) -> None:
     job = bench.work(bench.submit(duet, cast={face: "ada"}))
     assert job.status == "succeeded", job.error
     mask = changed(bench.result(job), duet, 6)
@@ -84,7 +98,10 @@ def test_an_index_counts_from_the_left(bench: FilmBench, duet: Path, face: objec
 
 def test_two_people_get_two_identities(bench: FilmBench, duet: Path) -> None:
     job = bench.work(bench.submit(duet, cast={(("index", 0),): "ada", (("index", 1),): "ben"}))
-    assert [row["identity_id"] for row in job.report["faces"]] == [bench.identities["ada"], bench.identities["ben"]]
+    assert [row["identity_id"] for row in job.report["faces"]] == [
+        bench.identities["ada"],
+        bench.identities["ben"],
+    ]
     assert all(row["frames_swapped"] == 12 for row in job.report["faces"])
 
 
@@ -129,7 +146,11 @@ def test_a_film_below_the_asked_quality_is_not_delivered(bench: FilmBench, solo:
 
 def test_output_options_are_followed(bench: FilmBench, solo: Path) -> None:
     job = bench.work(
-        bench.submit(solo, output={"format": "mkv", "codec": "hevc", "crf": 30, "max_side": 320}, audio="drop")
+        bench.submit(
+            solo,
+            output={"format": "mkv", "codec": "hevc", "crf": 30, "max_side": 320},
+            audio="drop",
+        )
     )
     assert job.status == "succeeded", job.error
     assert (job.result.media_type, job.result.width) == ("video/matroska", 320)
@@ -145,7 +166,9 @@ def test_a_codec_that_the_format_cannot_hold_is_refused(bench: FilmBench, solo: 
 
 @pytest.fixture(scope="module")
 def long_duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The duet with a change of sides half way: "largest" and "left" would mean someone else in each segment."""
+    """The duet with a change of sides half way: "largest" and "left" would mean someone else in
+    each segment.
+    """
     frames = frames_of(DUET, count=48, size=(480, 270))
     mirrored = [frame.to_ndarray(format="rgb24") for frame in frames]
     mirrored[24:] = [np.ascontiguousarray(image[:, ::-1]) for image in mirrored[24:]]
@@ -158,7 +181,9 @@ def long_duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("clips") / "long.mp4", clip)
 
 
-def test_a_long_film_is_swapped_in_parts_that_agree_about_people(bench: FilmBench, long_duet: Path) -> None:
+def test_a_long_film_is_swapped_in_parts_that_agree_about_people(
+    bench: FilmBench, long_duet: Path
+) -> None:
     plan = plan_film(long_duet, LIMITS)
     assert len(plan.segments) > 2
     job = bench.work(bench.submit(long_duet, cast={(("index", 0),): "ada"}))

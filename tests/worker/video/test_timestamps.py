@@ -1,4 +1,6 @@
-"""Row one of the video contract: every frame keeps its time, at any rate, and the sound stays with it."""
+"""Row one of the video contract: every frame keeps its time, at any rate, and the sound stays with
+it.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +35,26 @@ RATES = {
 
 
 @pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("encoder", [EncoderSettings(), EncoderSettings(preset="ultrafast")], ids=["B-frames", "none"])
-def test_every_frame_keeps_its_time_at_steady_rates(tmp_path: Path, rate: str, encoder: EncoderSettings) -> None:
+@pytest.mark.parametrize(
+    "encoder", [EncoderSettings(), EncoderSettings(preset="ultrafast")], ids=["B-frames", "none"]
+)
+def test_every_frame_keeps_its_time_at_steady_rates(
+    tmp_path: Path, rate: str, encoder: EncoderSettings
+) -> None:
     frames_per_s, time_base = RATES[rate]
     frames = frames_of(SOLO, count=30, size=SIZE)
     pts = steady(30, frames_per_s, time_base)
-    source = write(tmp_path / "in.mp4", Clip(frames, pts, time_base, sounds=[Sound(seconds=float(30 / frames_per_s))]))
+    source = write(
+        tmp_path / "in.mp4",
+        Clip(frames, pts, time_base, sounds=[Sound(seconds=float(30 / frames_per_s))]),
+    )
     film = run_film(source, tmp_path / "out", encoder=encoder)
     assert times_of(film.path) == times_of(source)
     assert packets_of(film.path, "audio") == packets_of(source, "audio")
     end = times_of(film.path)[-1] - times_of(source)[-1]
-    assert abs(end) <= 1 / frames_per_s  # drift between sound and picture, whose packets are the same
+    assert (
+        abs(end) <= 1 / frames_per_s
+    )  # drift between sound and picture, whose packets are the same
 
 
 def test_the_time_base_is_kept(tmp_path: Path) -> None:
@@ -68,7 +79,9 @@ def test_a_first_timestamp_that_is_not_zero_is_kept_in_mp4(tmp_path: Path) -> No
     base = Fraction(1, 30_000)
     pts = [value + 16_683 for value in steady(20, Fraction(30_000, 1001), base)]
     exact = {"movie_timescale": "30000"}
-    clip = Clip(frames_of(SOLO, count=20, size=SIZE), pts, base, sounds=[Sound()], container_options=exact)
+    clip = Clip(
+        frames_of(SOLO, count=20, size=SIZE), pts, base, sounds=[Sound()], container_options=exact
+    )
     source = write(tmp_path / "in.mp4", clip)
     film = run_film(source, tmp_path / "out", encoder=EncoderSettings())
     assert times_of(film.path) == times_of(source)
@@ -80,7 +93,9 @@ def test_a_broadcast_clock_is_moved_to_zero_with_its_sound(tmp_path: Path) -> No
     base = Fraction(1, 90_000)
     pts = [value + 90_000 * 100 for value in steady(20, Fraction(25), base)]
     sound = Sound(seconds=0.8, start_s=100.0)
-    source = write(tmp_path / "in.ts", Clip(frames_of(SOLO, count=20, size=SIZE), pts, base, sounds=[sound]))
+    source = write(
+        tmp_path / "in.ts", Clip(frames_of(SOLO, count=20, size=SIZE), pts, base, sounds=[sound])
+    )
     film = run_film(source, tmp_path / "out", encoder=EncoderSettings())
     assert "timestamps_moved_to_start_at_0" in film.notes
     before, after = times_of(source), times_of(film.path)
@@ -94,7 +109,10 @@ def test_a_broadcast_clock_is_moved_to_zero_with_its_sound(tmp_path: Path) -> No
 
 def test_webm_says_that_it_rounds_to_milliseconds(tmp_path: Path) -> None:
     base = Fraction(1, 15_360)
-    source = write(tmp_path / "in.mp4", Clip(frames_of(SOLO, count=6, size=SIZE), steady(6, Fraction(30), base), base))
+    source = write(
+        tmp_path / "in.mp4",
+        Clip(frames_of(SOLO, count=6, size=SIZE), steady(6, Fraction(30), base), base),
+    )
     film = run_film(source, tmp_path / "out", encoder=EncoderSettings(codec="vp9"), format="webm")
     assert "timestamps_rounded_to_1_ms_by_webm" in film.notes
     for before, after in zip(times_of(source), times_of(film.path), strict=True):

@@ -1,4 +1,6 @@
-"""Row two of the video contract: sound, subtitles, chapters and metadata are copied, or their loss is stated."""
+"""Row two of the video contract: sound, subtitles, chapters and metadata are copied, or their loss
+is stated.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,18 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from tests.worker.video.clips import SOLO, Clip, Sound, frames_of, packets_of, run_film, srt, steady, times_of, write
+from tests.worker.video.clips import (
+    SOLO,
+    Clip,
+    Sound,
+    frames_of,
+    packets_of,
+    run_film,
+    srt,
+    steady,
+    times_of,
+    write,
+)
 from worker.video.encoder import EncoderSettings
 
 SIZE = (320, 180)
@@ -25,7 +38,12 @@ def loudest_hertz(path: Path) -> float:
 
 
 def clip(count: int = 30, **properties: object) -> Clip:
-    return Clip(frames_of(SOLO, count=count, size=SIZE), steady(count, Fraction(30), BASE), BASE, **properties)
+    return Clip(
+        frames_of(SOLO, count=count, size=SIZE),
+        steady(count, Fraction(30), BASE),
+        BASE,
+        **properties,
+    )
 
 
 def test_every_audio_track_is_copied_packet_by_packet(tmp_path: Path) -> None:
@@ -37,7 +55,9 @@ def test_every_audio_track_is_copied_packet_by_packet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.3, 3.0])
-def test_sound_shorter_or_longer_than_the_picture_stays_whole(tmp_path: Path, seconds: float) -> None:
+def test_sound_shorter_or_longer_than_the_picture_stays_whole(
+    tmp_path: Path, seconds: float
+) -> None:
     source = write(tmp_path / "in.mp4", clip(sounds=[Sound(seconds=seconds)]))
     film = run_film(source, tmp_path / "out")
     assert packets_of(film.path, "audio") == packets_of(source, "audio")
@@ -51,12 +71,16 @@ def test_a_film_without_sound_stays_without(tmp_path: Path) -> None:
 
 
 def test_sound_is_dropped_when_asked_and_that_is_said(tmp_path: Path) -> None:
-    film = run_film(write(tmp_path / "in.mp4", clip(sounds=[Sound()])), tmp_path / "out", audio="drop")
+    film = run_film(
+        write(tmp_path / "in.mp4", clip(sounds=[Sound()])), tmp_path / "out", audio="drop"
+    )
     assert packets_of(film.path, "audio") == []
     assert "audio_dropped_as_asked" in film.notes
 
 
-@pytest.mark.parametrize(("name", "codec", "format"), [("in.mp4", "aac", "webm"), ("in.avi", "pcm_mulaw", "mp4")])
+@pytest.mark.parametrize(
+    ("name", "codec", "format"), [("in.mp4", "aac", "webm"), ("in.avi", "pcm_mulaw", "mp4")]
+)
 def test_sound_that_the_format_cannot_hold_is_encoded_again_and_that_is_said(
     tmp_path: Path, name: str, codec: str, format: str
 ) -> None:
@@ -72,7 +96,9 @@ def test_sound_that_the_format_cannot_hold_is_encoded_again_and_that_is_said(
 
 
 def test_subtitles_are_copied_into_a_container_that_holds_them(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.mkv", clip(subtitles_from=srt(tmp_path / "text.srt"), sounds=[Sound()]))
+    source = write(
+        tmp_path / "in.mkv", clip(subtitles_from=srt(tmp_path / "text.srt"), sounds=[Sound()])
+    )
     film = run_film(source, tmp_path / "out", format="mkv")
     assert packets_of(film.path, "subtitle") == packets_of(source, "subtitle")
     assert [text for _, text in packets_of(film.path, "subtitle")[0]] == [b"Hello", b"there"]
@@ -90,8 +116,17 @@ def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, format: s
     source = write(tmp_path / "in.mp4", clip(sounds=[Sound()], cover=cover))
     film = run_film(source, tmp_path / "out", format=format)
     with av.open(str(film.path)) as container:
-        pictures = [stream for stream in container.streams.video if stream.disposition & Disposition.attached_pic]
-        kept = [bytes(packet) for stream in pictures for packet in container.demux(stream) if packet.size]
+        pictures = [
+            stream
+            for stream in container.streams.video
+            if stream.disposition & Disposition.attached_pic
+        ]
+        kept = [
+            bytes(packet)
+            for stream in pictures
+            for packet in container.demux(stream)
+            if packet.size
+        ]
     assert kept == ([cover] if format == "mp4" else [])
     assert ("video_track_left_out:mjpeg" in film.notes) == (format == "mkv")
 
@@ -105,17 +140,35 @@ def test_the_stated_frame_rate_is_the_films(tmp_path: Path, format: str) -> None
 
 def test_chapters_and_metadata_are_kept(tmp_path: Path) -> None:
     chapters = [
-        {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}},
-        {"id": 2, "start": 500, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": "two"}},
+        {
+            "id": 1,
+            "start": 0,
+            "end": 500,
+            "time_base": Fraction(1, 1000),
+            "metadata": {"title": "one"},
+        },
+        {
+            "id": 2,
+            "start": 500,
+            "end": 1000,
+            "time_base": Fraction(1, 1000),
+            "metadata": {"title": "two"},
+        },
     ]
-    source = write(tmp_path / "in.mp4", clip(chapters=chapters, metadata={"title": "A film", "artist": "Somebody"}))
+    source = write(
+        tmp_path / "in.mp4",
+        clip(chapters=chapters, metadata={"title": "A film", "artist": "Somebody"}),
+    )
     film = run_film(source, tmp_path / "out")
     with av.open(str(film.path)) as container:
         assert container.metadata["title"] == "A film"
         assert container.metadata["artist"] == "Somebody"
         kept = container.chapters()
     assert [chapter["metadata"]["title"] for chapter in kept] == ["one", "two"]
-    assert [chapter["start"] * (chapter["time_base"] or 0) for chapter in kept] == [0, Fraction(1, 2)]
+    assert [chapter["start"] * (chapter["time_base"] or 0) for chapter in kept] == [
+        0,
+        Fraction(1, 2),
+    ]
     assert film.notes == set()
 
 

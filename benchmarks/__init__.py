@@ -1,0 +1,1 @@
+"""Measured acceptance thresholds (`bars`) and the benchmark tables; see docs/bars.md."""

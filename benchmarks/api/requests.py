@@ -1,0 +1,170 @@
+"""Bars of the HTTP service: what it adds to the work, how it does under clients, and how many
+people it holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from benchmarks.bar import Figure, bar
+from benchmarks.stack import PACKS, Town, stopwatch, town
+from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity
+from models.packs.store import load_pack
+from tests.service.live_service import CONSENT, JPEG, SAMPLES
+from worker.media.images import ImageLimits, decode_image, encode_image
+from worker.stores.identity_store import IdentityLimits, IdentityRecord
+from worker.stores.ids import new_id
+
+ADA = SAMPLES / "ada_neutral.jpg"
+ROUNDS = 40
+
+
+@bar("P-6")
+def http_adds_little_to_the_work_itself() -> Figure:
+    """Image swap with a cached identity, p50: over HTTP (POST with Prefer: wait) over the same work
+    in this process, alternating; then register and swap under 1, 2, 4 and 8 clients, on two
+    workers."""
+    with stopwatch(400), town() as here:
+        _open_for_business(here)
+        with here.client(timeout_s=70) as client:
+            identity_id = register(client)
+            ratio = _http_over_in_process(partial(swap, client, identity_id))
+        here.add_worker("second", "image", small=False)
+        here.await_workers(2)
+        rates = {count: _under_clients(here, count, identity_id) for count in (1, 2, 4, 8)}
+    gain = rates[2] / rates[1]
+    print(f"two clients on two workers get {gain:.2f}x the swaps of one client")
+    return Figure(ratio, "x in process", "<= 1.1", ratio <= 1.1)
+
+
+def register(client: httpx.Client) -> str:
+    """Register ada; returns the identity's id."""
+    with ADA.open("rb") as photo:
+        answer = client.post(
+            "/v1/identities", files={"image": photo}, data={"consent": json.dumps(CONSENT)}
+        )
+    return str(answer.raise_for_status().json()["id"])
+
+
+def swap(client: httpx.Client, identity_id: str) -> None:
+    """Swap ada into ben's portrait and wait for the end."""
+    files, data = {"image": ("ben.jpg", JPEG, "image/jpeg")}, {"identity_id": identity_id}
+    answer = client.post("/v1/swaps/image", files=files, data=data, headers={"Prefer": "wait=60"})
+    if answer.raise_for_status().json()["status"] != "succeeded":
+        raise RuntimeError(answer.text)
+
+
+def _open_for_business(here: Town) -> None:
+    here.add_api()
+    here.add_worker("first", "image", small=False)
+    here.await_api()
+    here.await_workers(1)
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{here.url}/readyz").status_code != 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _http_over_in_process(over_http: Callable[[], None]) -> float:
+    engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
+    code = engine.register([decode_image(ADA, ImageLimits()).bgr]).code
+    identity = engine.identity("ada", code, engine.specialise(code))
+    with tempfile.TemporaryDirectory() as directory:
+        in_process = partial(_work, engine, identity, Path(directory))
+        for warm_up in (over_http, in_process):
+            warm_up()
+        pairs = [(_timed(over_http), _timed(in_process)) for _ in range(ROUNDS)]
+    http_ms, own_ms = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
+    print(f"image swap, p50 of {ROUNDS}: {http_ms:.1f} ms over HTTP, {own_ms:.1f} ms in process")
+    return float(http_ms / own_ms)
+
+
+def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
+    source = directory / "in.jpg"
+    source.write_bytes(JPEG)
+    picture = decode_image(source, ImageLimits())
+    swapped = engine.swap_frame(picture.bgr, [Assignment(FaceSelector("largest"), identity)])
+    (directory / "out.jpg").write_bytes(encode_image(swapped.frame, format="jpeg"))
+
+
+def _under_clients(here: Town, count: int, identity_id: str) -> float:
+    """Print p50 and p95 of both calls with so many clients at once; returns swaps a second."""
+    clients = [here.client(timeout_s=70) for _ in range(count)]
+    registered, _ = _at_once([partial(register, client) for client in clients], 6)
+    swapped, rate = _at_once([partial(swap, client, identity_id) for client in clients], 10)
+    shown = "  ".join(
+        f"{name} p50 {statistics.median(times) * 1e3:.0f} ms, p95 {_p95(times) * 1e3:.0f} ms"
+        for name, times in (("register", registered), ("swap", swapped))
+    )
+    print(f"{count} clients: {shown}, {rate:.1f} swaps/s", flush=True)
+    return rate
+
+
+def _at_once(calls: list[Callable[[], object]], rounds: int) -> tuple[list[float], float]:
+    began = time.perf_counter()
+    with ThreadPoolExecutor(len(calls)) as pool:
+        times = [
+            time
+            for line in pool.map(lambda call: [_timed(call) for _ in range(rounds)], calls)
+            for time in line
+        ]
+    return times, len(times) / (time.perf_counter() - began)
+
+
+def _timed(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _p95(times: list[float]) -> float:
+    return sorted(times)[min(len(times) - 1, round(0.95 * len(times)))]
+
+
+@bar("P-10")
+def ten_thousand_people_fit() -> Figure:
+    """10,000 identities put from the encoder's code: the store's memory, its weight cache, a cold
+    one's first swap.
+    """
+    people = int(os.environ.get("PEOPLE", "10000"))
+    with stopwatch(600), town() as here:
+        ids = _populate(here, people)
+        held = int(here.bench.shop.store.redis.get("lk:weights:bytes") or 0)
+        _open_for_business(here)
+        with here.client(timeout_s=70) as client:
+            swap(client, ids[-1])
+            warm = [_timed(partial(swap, client, ids[-1])) for _ in range(8)]
+            cold = [_timed(partial(swap, client, identity_id)) for identity_id in ids[:8]]
+    print(
+        f"first swap: cold {statistics.median(cold) * 1e3:.0f} ms, warm"
+        f" {statistics.median(warm) * 1e3:.0f} ms"
+    )
+    bound = IdentityLimits().weights_bytes
+    return Figure(held / 2**20, "MiB of cached weights", f"<= {bound >> 20}", held <= bound)
+
+
+def _populate(here: Town, people: int) -> list[str]:
+    engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
+    code = engine.register([decode_image(ADA, ImageLimits()).bgr]).code
+    code_bytes, weights_bytes = code.to_bytes(), engine.specialise(code).to_bytes()
+    print(f"each: code {len(code_bytes) >> 10} KiB, weights {len(weights_bytes) >> 10} KiB")
+    redis, ids = here.bench.shop.store.redis, [new_id("idn") for _ in range(people)]
+    for number, identity_id in enumerate(ids, 1):
+        record = IdentityRecord(identity_id, "acme", code.pack, time.time(), consent=CONSENT)
+        here.bench.shop.identities.put(record, code_bytes, weights_bytes)
+        if number in (10, people // 10, people):
+            print(
+                f"{number} identities: the store uses"
+                f" {redis.info('memory')['used_memory'] >> 20} MiB",
+                flush=True,
+            )
+    return ids

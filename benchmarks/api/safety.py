@@ -1,0 +1,259 @@
+"""Bars of safety among strangers, S-1 to S-15.
+
+Where the whole bar is a test, it runs that test and counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from benchmarks.bar import Figure, bar
+from benchmarks.stack import PACKS, ROOT, Town, stopwatch, town
+from service.settings import Settings
+from tests.conftest import StoreServer
+from tests.service.live_service import CONSENT, JPEG, SAMPLES, LiveService, until
+from tests.service.protocol.schema_run import run_schemathesis
+from worker.stores.audit_log import AuditLog
+from worker.stores.media_store import MediaFacts
+
+TESTS = "tests/service"
+
+
+def passed(*selection: str) -> Figure:
+    """Run tests and tell how many passed; one that fails, errs or is skipped breaks the bar."""
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", *selection]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    summary = done.stdout.strip().splitlines()[-1]
+    print(summary)
+    words = summary.replace(",", "").split()
+    counts = {name: int(number) for number, name in itertools.pairwise(words) if number.isdigit()}
+    bad = sum(counts.get(name, 0) for name in ("failed", "error", "errors", "skipped"))
+    return Figure(
+        counts.get("passed", 0), "tests passed", "all of them", done.returncode == 0 and bad == 0
+    )
+
+
+@contextmanager
+def live_service() -> Iterator[LiveService]:
+    """A service in this process, on a store of its own."""
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        store = StoreServer(Path(directory))
+        store.start()
+        settings = Settings(data_dir=Path(directory) / "data", packs_dir=PACKS, redis_url=store.url)
+        with LiveService(settings) as live:
+            until(lambda: httpx.get(f"{live.url}/readyz").status_code == 200, timeout_s=90)
+            yield live
+        store.kill()
+
+
+@bar("S-1")
+def cuda_that_is_not_there_ends_the_process() -> Figure:
+    """Service and worker with LIKENESS_DEVICE=cuda on a machine without it: their exit status."""
+    with stopwatch(120), tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        store = StoreServer(Path(directory))
+        store.start()
+        told = {
+            "DEVICE": "cuda",
+            "REDIS_URL": store.url,
+            "DATA_DIR": f"{directory}/data",
+            "PACKS_DIR": str(PACKS),
+        }
+        environment = os.environ | {
+            f"LIKENESS_{name}": value for name, value in (told | {"PORT": "0"}).items()
+        }
+        codes = [
+            subprocess.run(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=environment,
+                timeout=60,
+                capture_output=True,
+            ).returncode
+            for command in (["service", "serve"], ["worker", "--queue", "image"])
+        ]
+        store.kill()
+    print(f"exit status: service {codes[0]}, worker {codes[1]}")
+    return Figure(codes.count(0), "silent fallbacks", "0", all(codes))
+
+
+@bar("S-2")
+def a_foreign_id_answers_as_an_unknown_one() -> Figure:
+    """Every route with another tenant's id: 404, byte for byte the answer to an unknown id."""
+    return passed(f"{TESTS}/test_tenants.py")
+
+
+@bar("S-3")
+def no_private_address_is_reached() -> Figure:
+    """URLs to addresses that are not public, redirects, rebinding: no connection is opened."""
+    return passed(f"{TESTS}/test_fetching.py")
+
+
+@bar("S-4")
+def bombs_are_refused_at_once() -> Figure:
+    """Pictures and films that would unpack to gigabytes, endless bodies: 413 in 1 s and 200 MB,
+    nothing left behind.
+    """
+    return passed(f"{TESTS}/test_uploads.py", "-k", "bomb or endless or beyond")
+
+
+@bar("S-5")
+def what_is_no_media_is_refused_and_opens_no_file() -> Figure:
+    """Playlists, vectors, scripts and polyglots under false types: refused, and a watched canary
+    file is not opened.
+    """
+    return passed(
+        f"{TESTS}/test_uploads.py",
+        f"{TESTS}/test_sandbox.py",
+        "-k",
+        "refused or canary or child or undecodable",
+    )
+
+
+@bar("S-7")
+def names_lead_nowhere() -> Figure:
+    """Traversal in names, ids, cursors and headers; modes of files and directories."""
+    return passed(
+        TESTS, "-k", "file_name or ours_alone or every_failure or bad_listing or malformed_event"
+    )
+
+
+@bar("S-8")
+def keys_are_hashed_shown_once_and_revocable() -> Figure:
+    """Keys: random, hashed, scoped, revoked at once, in no file of the store and in no log
+    record.
+    """
+    return passed(f"{TESTS}/test_keys.py")
+
+
+@bar("S-9")
+def no_pickle_and_no_foreign_function_runs() -> Figure:
+    """Queue entries that are pickles or name another function are refused by a real worker."""
+    return passed("tests/worker", "-k", "foreign or pickle")
+
+
+@bar("S-10")
+def an_erased_face_is_nowhere() -> Figure:
+    """A face registered, swapped and erased over HTTP: seconds until its bytes are in no file and
+    no key.
+    """
+    with stopwatch(150), town() as here:
+        here.add_api()
+        here.add_worker("image", "image", small=False)
+        here.await_api()
+        here.await_workers(1)
+        with here.client(timeout_s=70) as client:
+            identity_id, marker = _used_identity(here, client)
+            found = _files_with(here.directory, marker)
+            began = time.monotonic()
+            client.delete(f"/v1/identities/{identity_id}").raise_for_status()
+            place = f"/v1/identities/{identity_id}"
+            until(
+                lambda: client.get(f"{place}/erasure").json()["log_rewritten_at"] is not None,
+                timeout_s=60,
+            )
+            took_s, left = time.monotonic() - began, _files_with(here.directory, marker)
+            later = client.get(place).status_code
+        redis = here.bench.shop.store.redis
+        keys = [key for key in redis.scan_iter(count=1000) if marker in (redis.dump(key) or b"")]
+        events = [entry.body["event"] for entry in AuditLog(redis).entries("acme")]
+    print(
+        f"before: {len(found)} files; after: {len(left)} files, {len(keys)} keys; later use"
+        f" {later}; audit {events}"
+    )
+    holds = (
+        bool(found)
+        and not left
+        and not keys
+        and later == 410
+        and "identity.erased" in events
+        and took_s <= 60
+    )
+    return Figure(took_s, "s until no file holds it", "<= 60 s", holds)
+
+
+def _used_identity(here: Town, client: httpx.Client) -> tuple[str, bytes]:
+    """An identity that a worker holds in its cache, and bytes of its stored weights."""
+    photo = (SAMPLES / "ada_neutral.jpg").read_bytes()
+    data = {"consent": json.dumps(CONSENT)}
+    made = client.post(
+        "/v1/identities", files={"image": ("a.jpg", photo, "image/jpeg")}, data=data
+    ).json()
+    swap = {"files": {"image": ("b.jpg", JPEG, "image/jpeg")}, "data": {"identity_id": made["id"]}}
+    client.post("/v1/swaps/image", headers={"Prefer": "wait=60"}, **swap).raise_for_status()  # type: ignore[arg-type]
+    weights = here.bench.shop.identities.weights(made["id"], made["pack"]) or secrets.token_bytes(
+        64
+    )
+    middle = len(weights) // 2
+    return made["id"], weights[middle : middle + 64]
+
+
+def _files_with(directory: Path, marker: bytes) -> list[str]:
+    return [
+        path.name for path in directory.rglob("*") if path.is_file() and marker in path.read_bytes()
+    ]
+
+
+@bar("S-11")
+def the_audit_log_is_chained() -> Figure:
+    """Register, use, erase and key changes are told in order; a changed entry breaks the chain."""
+    return passed(f"{TESTS}/test_erasure.py", "tests/worker", "-k", "audit")
+
+
+@bar("S-12")
+def what_expires_is_gone_also_after_a_restart() -> Figure:
+    """An upload that lives 5 s; store and worker are killed and started before it ends: seconds
+    past its time.
+    """
+    with stopwatch(120), town() as here:
+        here.add_worker("worker")
+        here.await_workers(1)
+        writer = here.bench.shop.media.begin_write("acme")
+        writer.write(JPEG)
+        record = writer.commit(MediaFacts("image/jpeg", ".jpg"), ttl_s=5.0)
+        path = here.bench.shop.media.path(record)
+        here.store.kill()
+        here.keeper.running["worker"].kill()
+        here.store.start()
+        until(lambda: not path.exists(), timeout_s=70)
+        late_s = time.time() - record.expires_at
+        keys = here.bench.shop.store.redis.exists(f"lk:media:{record.id}")
+    return Figure(
+        late_s, "s past its time", "<= 60 s, no record left", 0 <= late_s <= 60 and not keys
+    )
+
+
+@bar("S-13")
+def every_failure_is_a_problem() -> Figure:
+    """Failures of all kinds: problem+json with a code, and nothing about the machine."""
+    return passed(f"{TESTS}/test_problems.py", f"{TESTS}/test_openapi.py", "-k", "not generated")
+
+
+@bar("S-14")
+def containers_are_hardened() -> Figure:
+    """Dockerfile, compose files and manifests: no root, read-only, no capabilities, no new
+    privileges, no secrets.
+    """
+    return passed("tests/architecture", "-k", "deploy or container or hardened or compose")
+
+
+@bar("S-15")
+def generated_requests_find_nothing() -> Figure:
+    """schemathesis on every route, authenticated: server errors and answers off the schema."""
+    with stopwatch(600), live_service() as live:
+        run = run_schemathesis(
+            live, int(os.environ.get("EXAMPLES", "40")), int(os.environ.get("SEED", "1"))
+        )
+    print(run.report if run.failures else f"{run.requests} requests")
+    return Figure(run.failures, "failures", "0", run.failures == 0)

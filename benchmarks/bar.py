@@ -1,0 +1,41 @@
+"""Bars: what the project promises, each measured by a command of its own.
+
+A bar is a function that prints what it measures and returns a `Figure`; `make bar BAR=P-1` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Measure = Callable[[], "Figure"]
+BARS: dict[str, Measure] = {}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value beside the bar it is held to."""
+
+    value: float | str
+    unit: str
+    bar: str
+    holds: bool
+
+    def line(self, name: str) -> str:
+        value = self.value if isinstance(self.value, str) else f"{self.value:.4g}"
+        return (
+            f"{name} {value} {self.unit} (bar {self.bar})"
+            f" {'holds' if self.holds else 'falls short'}"
+        )
+
+
+def bar(name: str) -> Callable[[Measure], Measure]:
+    """Register the decorated function as the measurement of bar `name`; a name is taken once."""
+
+    def register(measure: Measure) -> Measure:
+        if name in BARS:
+            raise ValueError(f"bar {name} is defined twice")
+        BARS[name] = measure
+        return measure
+
+    return register

@@ -1,0 +1,355 @@
+"""Bars R-5 to R-10, R-12 and R-13: bounds hold, ends come soon, nothing half-done is served."""
+
+from __future__ import annotations
+
+import random
+import signal
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import httpx
+import psutil
+
+from benchmarks.bar import Figure, bar
+from benchmarks.quality.faces import register_ada, submit_swap
+from benchmarks.stack import Town, percentile, stopwatch, town
+from tests.worker.workers import eventually
+from worker.contract import FINAL, JobRecord
+from worker.stores.key_store import KeyStore
+
+
+@bar("R-5")
+def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
+    """Cancel 10 queued, 10 running and 3 deaf jobs.
+
+    The worst of each, the next job, and what is left on disk.
+    """
+    with stopwatch(120), town() as here:
+        here.add_worker("worker")
+        here.await_workers(1)
+        running = [_cancel_running_s(here, deaf=False) for _ in range(10)]
+        deaf = [_cancel_running_s(here, deaf=True) for _ in range(3)]
+        blocker = here.bench.submit(sleep_s=30, steps=300)
+        here.bench.wait_for(blocker, "running")
+        queued = [_cancel_s(here, here.bench.submit()) for _ in range(10)]
+        here.bench.shop.store.request_cancel(blocker.id)
+        left = [
+            path for path in (here.bench.data_dir / "media" / "jobs").rglob("*") if path.is_file()
+        ]
+        following = here.bench.wait_for(here.bench.submit()).status
+    print(
+        f"queued {max(queued) * 1e3:.0f} ms, running {max(running):.2f} s, deaf {max(deaf):.2f} s"
+    )
+    print(f"files left: {len(left)}; the next job {following}")
+    holds = (
+        max(queued) <= 0.5 and max(running + deaf) <= 3 and not left and following == "succeeded"
+    )
+    return Figure(
+        max(running + deaf),
+        "s, the slowest running job",
+        "queued <= 0.5 s, running <= 3 s, nothing left",
+        holds,
+    )
+
+
+def _cancel_running_s(here: Town, deaf: bool) -> float:
+    job = here.bench.submit(sleep_s=30, steps=300, deaf=deaf)
+    here.bench.wait_for(job, "running")
+    return _cancel_s(here, job)
+
+
+def _cancel_s(here: Town, job: JobRecord) -> float:
+    began = time.monotonic()
+    here.bench.shop.store.request_cancel(job.id)
+    here.bench.wait_for(job, "canceled")
+    return time.monotonic() - began
+
+
+@bar("R-6")
+def at_the_bound_the_next_request_is_refused_at_once() -> Figure:
+    """A tenant at its bound, and ten times as many requests as it may have, for 60 s: answers,
+    their times, memory.
+    """
+    with stopwatch(150), town() as here:
+        here.add_api()
+        here.await_api()
+        KeyStore(here.bench.shop.store.redis).set_bounds("acme", {"max_jobs": 20})
+        upload = here.bench.upload()
+        with here.client() as client:
+            for _ in range(20):
+                assert client.post("/v1/analyses", json=_body(upload)).status_code == 202
+            _overload(
+                here, client, upload, seconds=8.0
+            )  # fills what is filled once: pools, caches, metrics
+            process = psutil.Process(here.keeper.running["api"].pid)
+            before = process.memory_info().rss
+            times, codes, patient = _overload(here, client, upload, seconds=60.0)
+            after = process.memory_info().rss
+    growth = after / before - 1
+    p50, p95 = statistics.median(times) * 1e3, percentile(times, 0.95) * 1e3
+    print(f"{len(times)} requests refused with {sorted(codes)}, Retry-After on all: {patient}")
+    print(f"answered in {p50:.1f} ms (median), {p95:.1f} ms (p95)")
+    print(f"memory {before >> 20} -> {after >> 20} MiB ({growth:+.1%})")
+    holds = codes <= {429, 503} and patient and p95 <= 50 and abs(growth) <= 0.10
+    return Figure(
+        p95, "ms to the refusal, p95", "429/503 + Retry-After within 50 ms, memory +-10 %", holds
+    )
+
+
+def _body(upload: str, **metadata: object) -> dict[str, object]:
+    return {"input": {"upload_id": upload}, "metadata": metadata}
+
+
+def _overload(
+    here: Town, client: httpx.Client, upload: str, seconds: float
+) -> tuple[list[float], set[int], bool]:
+    """Ten requests for each that would be served: the workers do about 20 jobs a second, so 200."""
+    times, codes, patient = [], set(), True
+    deadline = time.monotonic() + seconds
+    while (now := time.monotonic()) < deadline:
+        answer = client.post("/v1/analyses", json=_body(upload))
+        times.append(time.monotonic() - now)
+        codes.add(answer.status_code)
+        patient &= "retry-after" in answer.headers
+        time.sleep(max(0.0, 0.005 - (time.monotonic() - now)))
+    return times, codes, patient
+
+
+@bar("R-7")
+def one_idempotency_key_makes_one_job() -> Figure:
+    """50 concurrent equal POSTs with one key, then one more after the store was killed and came
+    back.
+    """
+    with stopwatch(60), town() as here:
+        here.add_api()
+        here.await_api()
+        upload = here.bench.upload()
+        with here.client(timeout_s=60.0) as client, ThreadPoolExecutor(50) as pool:
+            headers = {"Idempotency-Key": "order-7"}
+
+            def post(_: int) -> httpx.Response:
+                return client.post("/v1/analyses", json=_body(upload), headers=headers)
+
+            answers = list(pool.map(post, range(50)))
+            here.store.kill()
+            here.store.start()
+            eventually(
+                lambda: client.get("/v1/jobs").status_code == 200, 20, "API on the new store"
+            )
+            later = post(51)
+    jobs = {answer.json()["id"] for answer in (*answers, later) if answer.status_code in (200, 202)}
+    codes = sorted({answer.status_code for answer in answers})
+    print(f"answers {codes}; after the store's restart {later.status_code}; jobs made: {len(jobs)}")
+    holds = len(jobs) == 1 and later.status_code in (200, 202) and set(codes) <= {200, 202, 409}
+    return Figure(len(jobs), "job(s)", "1", holds)
+
+
+@bar("R-8")
+def sigterm_drains() -> Figure:
+    """SIGTERM to the API and two busy workers with 40 jobs accepted: readiness, exits, and what
+    became of the jobs.
+    """
+    with stopwatch(120), town() as here:
+        for name in ("worker-a", "worker-b"):
+            here.add_worker(name)
+        here.add_api()
+        here.await_api()
+        here.await_workers(2)
+        eventually(
+            lambda: httpx.get(f"{here.url}/readyz", trust_env=False).status_code == 200,
+            60,
+            "readiness",
+        )
+        long = [here.bench.submit(sleep_s=40, steps=400) for _ in range(2)]
+        jobs = long + [here.bench.submit(sleep_s=0.2) for _ in range(38)]
+        for job in long:
+            here.bench.wait_for(job, "running")
+        unready_s, exits = _terminate_all(here)
+        lost = sum(here.bench.get(job).status not in {"queued", "running", *FINAL} for job in jobs)
+        for job in long:
+            here.bench.shop.store.request_cancel(job.id)
+        here.await_workers(2)
+        final = sum(here.bench.wait_for(job, timeout_s=60).status in FINAL for job in jobs)
+    print(
+        f"not ready after {unready_s * 1e3:.0f} ms; exits after"
+        f" {', '.join(f'{s:.1f}' for s in exits)} s"
+    )
+    print(f"jobs final in the end: {final} of {len(jobs)}")
+    holds = lost == 0 and final == len(jobs) and max(exits) <= 30 and unready_s <= 1
+    return Figure(
+        max(exits), "s to the last exit", "<= 30 s, nothing lost, readyz 503 at once", holds
+    )
+
+
+def _terminate_all(here: Town) -> tuple[float, list[float]]:
+    """SIGTERM everything with an event stream open, so that there is something to drain.
+
+    (not ready after, exits).
+    """
+    processes = list(here.keeper.running.values())
+    with here.client() as client, ThreadPoolExecutor(2) as pool:
+        asked = client.get("/v1/jobs?status=running").json()["data"][0]["id"]
+        waiting = pool.submit(_swallow, here, f"/v1/jobs/{asked}", {"Prefer": "wait=60"})
+        time.sleep(0.5)
+        client.get("/readyz")  # an open connection, as a load balancer's probe has
+        began = time.monotonic()
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        seen: list[str] = []
+        unready_s = eventually(lambda: _unready(client, seen), 10, "readyz 503", poll_s=0.005)
+        print(f"readyz: {seen[-1]}")
+        exits = [_exit_s(process, began) for process in processes]
+        waiting.result(timeout=60)
+    return unready_s, exits
+
+
+def _swallow(here: Town, path: str, headers: dict[str, str]) -> None:
+    with here.client() as client, suppress(httpx.HTTPError):
+        client.get(path, headers=headers, timeout=70.0)
+
+
+def _unready(client: httpx.Client, seen: list[str]) -> bool:
+    try:
+        seen.append(str(client.get("/readyz").status_code))
+    except httpx.HTTPError as error:
+        seen.append(f"no answer ({type(error).__name__}): it does not even listen")
+    return seen[-1] != "200"
+
+
+def _exit_s(process: psutil.Popen, began: float) -> float:
+    process.wait(timeout=60)
+    return time.monotonic() - began
+
+
+@bar("R-9")
+def a_poison_input_is_tried_three_times_and_does_not_hold_up_others() -> Figure:
+    """150 jobs on two workers, at a pace that one can hold, without and with an input that crashes
+    the child.
+    """
+    with stopwatch(240), town() as here:
+        for name in ("worker-a", "worker-b"):
+            here.add_worker(name)
+        here.await_workers(2)
+        alone, _ = _paced(here, 20, 0.5, poison_at=set())
+        pace = min(0.5, max(0.15, 2 * alone))
+        calm, _ = _paced(here, 150, pace, poison_at=set())
+        hit, dead = _paced(here, 150, pace, poison_at={50})
+    print(
+        f"a job every {pace * 1e3:.0f} ms; others' p95: {calm * 1e3:.0f} ms calm, {hit * 1e3:.0f}"
+        " ms with the poison"
+    )
+    print(f"attempts on the poison: {dead}")
+    holds = hit <= 1.2 * calm and max(dead) <= 3
+    return Figure((hit / calm - 1) * 100, "% slower at p95", "<= 20 %, at most 3 attempts", holds)
+
+
+def _paced(here: Town, count: int, pace: float, poison_at: set[int]) -> tuple[float, list[int]]:
+    """Submit jobs at an even pace.
+
+    Returns the p95 from accept to end, and the attempts on each poison input.
+    """
+    jobs, poison = [], []
+    began = time.monotonic()
+    for number in range(count):
+        if number in poison_at:
+            poison.append(here.bench.submit(poison="crash"))
+        jobs.append(here.bench.submit(sleep_s=0.05))
+        time.sleep(max(0.0, began + (number + 1) * pace - time.monotonic()))
+    ended = [here.bench.wait_for(job) for job in jobs]
+    dead = [here.bench.wait_for(job).attempt for job in poison]
+    return (
+        percentile([job.finished_at - job.created_at for job in ended if job.finished_at], 0.95),
+        dead,
+    )
+
+
+@bar("R-10")
+def an_idle_worker_starts_at_once_and_loads_nothing() -> Figure:
+    """60 image swaps, one by one, on an idle warm worker with the real engine: accept to start, and
+    models loaded.
+    """
+    with stopwatch(120), town() as here:
+        here.add_worker("worker", "image", small=False)
+        here.await_workers(1)
+        ada = register_ada(here)
+        jobs = [here.bench.wait_for(submit_swap(here, ada)) for _ in range(60)]
+    starts = [job.started_at - job.created_at for job in jobs if job.started_at]
+    loads = sum(job.report["counters"]["models_loaded"] for job in jobs)
+    p50, p95 = statistics.median(starts) * 1e3, percentile(starts, 0.95) * 1e3
+    print(
+        f"accept to start {p50:.1f} ms (median), {p95:.1f} ms (p95); models loaded during"
+        f" {len(jobs)} jobs: {loads}"
+    )
+    holds = p95 <= 50 and loads == 0 and all(job.status == "succeeded" for job in jobs)
+    return Figure(p95, "ms, accept to start, p95", "<= 50 ms, 0 models loaded", holds)
+
+
+@bar("R-12")
+def a_full_store_refuses_and_recovers() -> Figure:
+    """The store at maxmemory: writes answer 503, reads go on, RQ's keys stay, and all is well when
+    there is room.
+    """
+    with stopwatch(90), town() as here:
+        here.add_api()
+        here.await_api()
+        upload, redis = here.bench.upload(), here.bench.shop.store.redis
+        with here.client() as client:
+            accepted = [
+                client.post("/v1/analyses", json=_body(upload)).json()["id"] for _ in range(10)
+            ]
+            keys = {key for key in redis.keys("rq:*") if b"clean" not in key}
+            redis.config_set("maxmemory", str(int(redis.info("memory")["used_memory"]) + 1))
+            refused = [client.post("/v1/analyses", json=_body(upload)) for _ in range(5)]
+            reads = [client.get(f"/v1/jobs/{job_id}").status_code for job_id in accepted]
+            kept = keys <= set(redis.keys("rq:*"))
+            redis.config_set("maxmemory", "0")
+            again = client.post("/v1/analyses", json=_body(upload)).status_code
+            evicted = int(redis.info("stats")["evicted_keys"])
+        here.add_worker("worker")
+        ended = {
+            here.bench.wait_for(here.bench.shop.store.get(job_id)).status for job_id in accepted
+        }
+    codes = {answer.status_code for answer in refused}
+    print(
+        f"writes {sorted(codes)}, reads {sorted(set(reads))}, evicted {evicted}, with room again"
+        f" {again}"
+    )
+    print(f"jobs accepted before ended as {sorted(ended)}")
+    patient = all("retry-after" in answer.headers for answer in refused)
+    refusing = codes == {503} and patient and set(reads) == {200} and kept and evicted == 0
+    holds = refusing and again == 202 and ended == {"succeeded"}
+    return Figure(
+        evicted, "keys evicted", "503 for writes, 200 for reads, 0 evicted, recovers", holds
+    )
+
+
+@bar("R-13")
+def a_full_disk_serves_no_truncated_file() -> Figure:
+    """Results larger than the disk allows (a limit that gives the kernel's own error), beside
+    others that fit.
+    """
+    with stopwatch(90), town() as here:
+        here.add_worker("worker", child_file_bytes=str(1 << 20))
+        here.await_workers(1)
+        large = [
+            here.bench.submit(body=b"x" * 1000, times=random.Random(i).randrange(1100, 4000))
+            for i in range(10)
+        ]
+        small = [here.bench.submit() for _ in range(10)]
+        failed = sum(here.bench.wait_for(job).status == "failed" for job in large)
+        served = sum(here.bench.wait_for(job).status == "succeeded" for job in small)
+        media = here.bench.data_dir / "media" / "jobs"
+        files = [path for path in media.rglob("*") if path.is_file()]
+        whole = sum(
+            here.bench.shop.media.result_path(here.bench.get(job)).stat().st_size == 69
+            for job in small
+        )
+    print(
+        f"too large: {failed} of 10 failed with a reason; others: {served} of 10 done, {whole}"
+        " whole"
+    )
+    return Figure(
+        len(files) - whole, "truncated files", "0", len(files) == whole == served == failed == 10
+    )

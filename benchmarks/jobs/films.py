@@ -1,0 +1,115 @@
+"""Bars R-4 and P-7: a long film survives a kill at the price of what was in flight, and spreads
+over workers.
+"""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from benchmarks.bar import Figure, bar
+from benchmarks.quality.faces import SAMPLES, register_ada, submit_swap
+from benchmarks.stack import Town, stopwatch, town
+from tests.worker.workers import eventually, kill_tree
+from worker.contract import JobRecord
+from worker.use_cases.swap_video import PARTS_IN_FLIGHT
+
+LOOPS, WIDTH, HEIGHT, RATE = 6, 640, 360, 30
+
+
+def long_film(path: Path) -> Path:
+    """The solo clip six times over (30 s, 900 frames, 360p), with a key frame every five
+    seconds.
+    """
+    with av.open(str(path), "w") as film, av.open(str(SAMPLES / "solo_720p30.mp4")) as source:
+        options = {
+            "preset": "ultrafast",
+            "g": str(5 * RATE),
+            "keyint_min": str(5 * RATE),
+            "sc_threshold": "0",
+        }
+        stream = film.add_stream("libx264", rate=RATE, options=options)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        frames = [frame.reformat(WIDTH, HEIGHT, "yuv420p") for frame in source.decode(video=0)]
+        for number in range(LOOPS * len(frames)):
+            frame = frames[number % len(frames)]
+            frame.pts, frame.time_base, frame.pict_type = number, Fraction(1, RATE), 0
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode(None))
+    return path
+
+
+@bar("R-4")
+def a_film_killed_at_60_percent_computes_only_what_was_in_flight() -> Figure:
+    """A 30 s film on two workers, unbroken; again with both trees killed at 60 %: segments done
+    twice, bytes equal.
+    """
+    with stopwatch(420), town() as here:
+        for name in ("worker-a", "worker-b"):
+            here.add_worker(name, small=False)
+        here.await_workers(2)
+        ada, film = register_ada(here), long_film(here.directory / "film.mp4")
+        unbroken = here.bench.wait_for(submit_swap(here, ada, film, "swap_video"), timeout_s=180)
+        broken = submit_swap(here, ada, film, "swap_video")
+        eventually(lambda: _share(here.bench.get(broken)) >= 0.6, 180, "60 % of the film")
+        for process in list(here.keeper.running.values()):
+            kill_tree(process.pid)
+        done = here.bench.wait_for(broken, timeout_s=180)
+        segments = len(set(_begun(here, unbroken)))
+        again = len(_begun(here, broken)) - segments
+    equal = done.result is not None and done.result == unbroken.result
+    print(
+        f"{segments} segments, done {unbroken.status} and {done.status}; computed again {again};"
+        f" bytes equal: {equal}"
+    )
+    holds = segments > 1 and again <= PARTS_IN_FLIGHT and equal
+    return Figure(
+        again, "segments computed again", f"<= {PARTS_IN_FLIGHT} in flight, equal bytes", holds
+    )
+
+
+def _share(job: JobRecord) -> float:
+    return job.progress.done / job.progress.total if job.progress.total else 0.0
+
+
+def _begun(here: Town, job: JobRecord) -> list[str]:
+    tasks = [event["task"] for event in here.bench.events("attempt begun")]
+    return [task for task in tasks if task.startswith(f"{job.id}-s")]
+
+
+@bar("P-7")
+def two_workers_finish_a_long_film_faster() -> Figure:
+    """A 30 s film on one worker, then on two with data directories of their own that share store
+    and media store.
+    """
+    with stopwatch(420), town() as here:
+        ada, film = register_ada(here), long_film(here.directory / "film.mp4")
+        here.add_worker("worker-a", small=False)
+        here.await_workers(1)
+        one, first = _seconds(here, ada, film)
+        here.add_worker("worker-b", small=False, data_dir=str(_second_data_dir(here)))
+        here.await_workers(2)
+        two, second = _seconds(here, ada, film)
+    same = first.result is not None and first.result == second.result
+    print(
+        f"one worker {one:.1f} s, two workers {two:.1f} s: {one / two:.2f} times as fast; bytes"
+        f" equal: {same}"
+    )
+    return Figure(one / two, "x one worker", "> 1, bytes equal", one > two and same)
+
+
+def _seconds(here: Town, ada: str, film: Path) -> tuple[float, JobRecord]:
+    began = time.monotonic()
+    job = here.bench.wait_for(submit_swap(here, ada, film, "swap_video"), timeout_s=180)
+    return time.monotonic() - began, job
+
+
+def _second_data_dir(here: Town) -> Path:
+    """Another machine's data directory: only the media store is mounted from the first."""
+    directory = here.directory / "data-b"
+    directory.mkdir()
+    (directory / "media").symlink_to(here.bench.data_dir / "media", target_is_directory=True)
+    return directory

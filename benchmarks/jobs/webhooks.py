@@ -1,0 +1,102 @@
+"""Bar R-11: a job's end is told at least once, under one id, and not to those who are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
+
+from benchmarks.bar import Figure, bar
+from benchmarks.stack import stopwatch, town
+from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.jobs.webhooks import Courier
+from service.protocol.observability import Metrics
+from tests.service.jobs.ended_job import ended_job
+from worker.stores.job_store import JobStore
+from worker.stores.outbox import SCHEDULE_S, Outbox
+
+JOBS = 30
+
+
+class Receiver:
+    """Somebody's server on loopback: fails half of what it gets, and says 410 under /gone."""
+
+    def __init__(self) -> None:
+        self.heard: Counter[str] = Counter()
+        self.accepted: set[str] = set()
+        dice, receiver = random.Random(7), self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                message = str(self.headers["webhook-id"])
+                receiver.heard[self.path + message] += 1
+                status = 410 if self.path == "/gone" else dice.choice([204, 204, 500, 302])
+                if status == 204:
+                    receiver.accepted.add(message)
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+
+
+@bar("R-11")
+def webhooks_arrive_at_least_once_under_one_id() -> Figure:
+    """30 jobs end; a receiver fails half the tries, a sender dies after each claim of a third.
+
+    The clock is ours.
+    """
+    now = 1_800_000_000.0
+    with stopwatch(60), town() as here:
+        redis, receiver = here.bench.shop.store.redis, Receiver()
+
+        def clock() -> float:
+            return now
+
+        jobs, outbox = JobStore(redis, clock=clock), Outbox(redis, clock)
+        good, gone = (
+            outbox.add_endpoint("acme", f"{receiver.url}/{path}") for path in ("hook", "gone")
+        )
+        ended = [ended_job(jobs, clock) for _ in range(JOBS)]
+        outbox.claim(limit=20, lease_s=60.0)  # a sender that dies with what it claimed
+        for pause in (*SCHEDULE_S, 10**6):
+            now += pause
+            while asyncio.run(_send(outbox, jobs, clock)):
+                continue
+        receiver.close()
+        disabled = outbox.endpoint(gone.id).disabled_reason
+        waiting = redis.zcard("lk:outbox")
+    expected = {f"msg_{job.removeprefix('job_')}_{good.id.removeprefix('whe_')}" for job in ended}
+    tries = [count for path, count in receiver.heard.items() if path.startswith("/hook")]
+    to_gone = sum(count for path, count in receiver.heard.items() if path.startswith("/gone"))
+    strangers = receiver.accepted - expected
+    print(
+        f"{len(receiver.accepted)} of {JOBS} arrived after {sum(tries)} tries; unknown ids:"
+        f" {len(strangers)}"
+    )
+    print(
+        f"410 was answered {to_gone} times and disabled the endpoint: {bool(disabled)}; left in the"
+        f" outbox: {waiting}"
+    )
+    missing = len(expected - receiver.accepted)
+    holds = missing == 0 and not strangers and bool(disabled) and waiting == 0
+    return Figure(missing, "ends not told", "0, stable ids, 410 disables", holds)
+
+
+async def _send(outbox: Outbox, jobs: JobStore, clock: object) -> int:
+    client = GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 5)
+    try:
+        return await Courier(outbox, jobs, client, Metrics(), clock=clock).send_due()  # type: ignore[arg-type]
+    finally:
+        await client.close()

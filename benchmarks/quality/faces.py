@@ -1,0 +1,51 @@
+"""Real faces for the bars of jobs: ada is registered once with the real engine, ben's picture and
+the films wait.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from benchmarks.stack import PACKS, ROOT, Town
+from models.inference.engine import FaceSwapEngine
+from models.packs.store import load_pack
+from worker.contract import Assignment, JobKind, JobPayload, JobRecord, JobRequest
+from worker.media.images import ImageLimits, decode_image
+from worker.stores.identity_store import IdentityRecord
+from worker.stores.ids import new_id
+from worker.stores.media_store import MediaFacts
+
+SAMPLES = ROOT / "service" / "samples"
+
+
+def register_ada(here: Town) -> str:
+    """An identity of the sample photo of ada, as enrolment would store it."""
+    engine = FaceSwapEngine.load(load_pack("open", PACKS))
+    photo = decode_image(SAMPLES / "ada_neutral.jpg", ImageLimits()).bgr
+    code = engine.register([photo]).code
+    record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
+    here.bench.shop.identities.put(record, code.to_bytes(), engine.specialise(code).to_bytes())
+    return record.id
+
+
+def submit_swap(
+    here: Town,
+    identity: str,
+    source: Path = SAMPLES / "ben_neutral.jpg",
+    kind: JobKind = "swap_image",
+) -> JobRecord:
+    """A swap of ada into a sample, accepted and delivered."""
+    writer = here.bench.shop.media.begin_write("acme")
+    writer.write(source.read_bytes())
+    media_type = "image/jpeg" if kind == "swap_image" else "video/mp4"
+    upload = writer.commit(MediaFacts(media_type, source.suffix), ttl_s=3600)
+    payload = JobPayload(
+        kind=kind,
+        tenant="acme",
+        input_id=upload.id,
+        assignments=(Assignment(identity_id=identity),),
+    )
+    job = here.bench.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+    here.bench.shop.queue.deliver_all()
+    return job

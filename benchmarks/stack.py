@@ -1,0 +1,179 @@
+"""A small town for the bars of jobs: a store, an API, workers, and a keeper who starts again what
+died.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.conftest import StoreServer
+from tests.worker.workers import Bench, eventually, kill_tree
+from worker.stores.job_limits import JobLimits
+from worker.stores.key_store import SCOPES, KeyStore
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
+
+
+@dataclass
+class Keeper:
+    """Restarts processes whenever they end, as `restart: unless-stopped` would."""
+
+    start: dict[str, Callable[[], subprocess.Popen[bytes]]] = field(default_factory=dict)
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    restarts: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def keep(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self.running[name] = start()
+        self.start[name] = start
+
+    def watch(self) -> None:
+        while not self._over.wait(0.1):
+            for name, start in self.start.items():
+                if self.running[name].poll() is not None:
+                    self.running[name] = start()
+                    self.restarts += 1
+
+    def stop(self) -> None:
+        self._over.set()
+        for process in self.running.values():
+            kill_tree(process.pid)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
+
+
+class Town:
+    """What a bar runs on; `with town() as t:`."""
+
+    def __init__(self, directory: Path, limits: JobLimits | None) -> None:
+        self.directory = directory
+        self.store = StoreServer(directory)
+        self.store.start()
+        self.bench = Bench(self.store.url, directory / "data", limits)
+        self.keeper = Keeper()
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        self._watch = threading.Thread(target=self.keeper.watch, daemon=True)
+        self._watch.start()
+
+    def add_worker(
+        self, name: str, queue: str = "video", small: bool = True, **environment: str
+    ) -> None:
+        """A worker that is kept alive; `small` ones run the tests' own use cases."""
+        extra = ["--use-cases", "tests.worker.small_use_cases"] if small else []
+        command = [
+            "worker",
+            "--queue",
+            queue,
+            "--store",
+            self.store.url,
+            "--data",
+            str(self.bench.data_dir),
+            *extra,
+        ]
+        self.keeper.keep(name, lambda: self._spawn("workers.log", command, environment))
+
+    def add_api(self, **environment: str) -> None:
+        """The real HTTP service, as a process of its own."""
+        port = self.url.rpartition(":")[2]
+        settings = {
+            "PORT": port,
+            "DATA_DIR": str(self.bench.data_dir),
+            "REDIS_URL": self.store.url,
+        } | environment
+        self.keeper.keep("api", lambda: self._spawn("api.log", ["service", "serve"], settings))
+
+    def await_api(self, timeout_s: float = 60.0) -> float:
+        """Wait until the API answers; returns how long that took."""
+        return eventually(lambda: _answers(self.url), timeout_s, "API")
+
+    def await_workers(self, count: int) -> None:
+        """Wait until so many workers are registered and idle or busy."""
+        eventually(lambda: len(self.bench.shop.queue.workers()) >= count, 60, f"{count} workers")
+
+    def token(self, tenant: str = "acme") -> str:
+        """A new key of this tenant."""
+        return KeyStore(self.bench.shop.store.redis).create(tenant, SCOPES)[1]
+
+    def client(self, tenant: str = "acme", timeout_s: float = 30.0) -> httpx.Client:
+        """An HTTP client with a new key."""
+        headers = {"Authorization": f"Bearer {self.token(tenant)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False)
+
+    def close(self) -> None:
+        self.keeper.stop()
+        self._watch.join(timeout=5)
+        self.bench.close()
+        self.store.kill()
+
+    def _spawn(
+        self, log: str, command: list[str], environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        given = {f"LIKENESS_{name.upper()}": value for name, value in environment.items()}
+        with (self.bench.data_dir / log).open("ab") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=os.environ | {"LIKENESS_PACKS_DIR": str(PACKS)} | given,
+                stdout=stream,
+                stderr=stream,
+            )
+
+
+@contextmanager
+def town(limits: JobLimits | None = None) -> Iterator[Town]:
+    """A town in a directory of its own, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        (Path(directory) / "data").mkdir()
+        here = Town(Path(directory), limits)
+        try:
+            yield here
+        finally:
+            here.close()
+
+
+@contextmanager
+def stopwatch(bound_s: float) -> Iterator[None]:
+    """Say how long a bar takes and how long it may."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        print(f"took {time.monotonic() - began:.0f} s (bounded by {bound_s:.0f} s)")
+
+
+def pick_victim(keeper: Keeper, dice: random.Random, prefix: str) -> None:
+    """kill -9 one process tree whose name begins so."""
+    name = dice.choice([name for name in keeper.running if name.startswith(prefix)])
+    kill_tree(keeper.running[name].pid)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that this share of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/livez", timeout=1.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

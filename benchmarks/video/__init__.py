@@ -1,0 +1,1 @@
+"""Bars of the video path, and the benchmark table."""

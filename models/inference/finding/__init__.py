@@ -1,0 +1,1 @@
+"""Finding faces and people: detection, mesh, tracking, recognition, selection."""

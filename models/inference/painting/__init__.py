@@ -1,0 +1,1 @@
+"""Painting a swapped face: the generator and its weights, occlusion, blending."""

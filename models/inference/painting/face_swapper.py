@@ -1,0 +1,50 @@
+"""The IDN, specialised to one identity: target crop in, swapped face and soft mask out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.inference.arrays import Mask, RgbImage, Tensor, from_network, to_network
+from models.inference.finding.alignment import TEMPLATE_SIZE
+from models.inference.session import Network
+
+
+@dataclass(frozen=True)
+class FaceSwapper:
+    """One identity's session; crops are 224 px, whatever `size` the network itself works at."""
+
+    network: Network
+    size: int
+
+    def swap(self, target: RgbImage, texture: RgbImage | None) -> tuple[RgbImage, Mask]:
+        """Return the face (uint8 [224, 224, 3]) and how much of it is to show (float32 [224, 224]
+        in 0..1).
+
+        `texture` is the identity's texture placed on the target, for packs whose network takes it.
+        """
+        crops = [target] if texture is None else [target, texture]
+        outputs = self.network(*(to_network(self._to_size(crop)) for crop in crops))
+        return self._to_template(from_network(outputs["face"])), self._mask(outputs["mask"])
+
+    def _to_size(self, crop: RgbImage) -> RgbImage:
+        if self.size == TEMPLATE_SIZE:
+            return crop
+        return np.asarray(cv2.resize(crop, (self.size, self.size), interpolation=cv2.INTER_AREA))
+
+    def _to_template(self, face: RgbImage) -> RgbImage:
+        if self.size == TEMPLATE_SIZE:
+            return face
+        return np.asarray(
+            cv2.resize(face, (TEMPLATE_SIZE, TEMPLATE_SIZE), interpolation=cv2.INTER_CUBIC)
+        )
+
+    def _mask(self, mask: Tensor) -> Mask:
+        plane: Mask = mask[0, 0]
+        if self.size == TEMPLATE_SIZE:
+            return plane
+        return np.asarray(
+            cv2.resize(plane, (TEMPLATE_SIZE, TEMPLATE_SIZE), interpolation=cv2.INTER_LINEAR)
+        )

@@ -1,0 +1,1 @@
+"""Canonical textures of faces: making, rendering and fitting them to a target."""

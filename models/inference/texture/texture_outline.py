@@ -1,0 +1,112 @@
+"""What a photo has in a face's texture that is not the face, taken out: hair, ear or wall at its
+rim, teeth.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.arrays import Landmarks, RgbImage
+from models.inference.texture.face_texture import INNER_LIPS, CanonicalFace
+from models.inference.texture.harmonisation import LUMA
+
+RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
+DOUBTFUL_PX = 26.0  # how far in from the outline a stranger's colour is looked for
+SKIN_SIGMA = 16.0
+FILL_SIGMA = 5.0
+SHADE_SIGMA = 6.0
+SEAM_SIGMA = 1.5
+LIP_SIGMA = 2.5
+LIP_SEAM_SIGMA = 0.8
+# What is behind a face is greyer than the skin nearby, or brighter. Darker is shade and hair: they
+# belong to it.
+GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
+BRIGHTER_LEVELS = 35.0
+DARKER_LEVELS = 25.0
+
+Pixels = NDArray[Any]
+
+
+def texture_mesh(canonical: CanonicalFace) -> Landmarks:
+    """Return where the canonical mesh lies in its textures, float32 [468, 2] in pixels."""
+    return np.asarray(canonical.mesh[:, :2] * canonical.scale + canonical.offset, np.float32)
+
+
+def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
+    """Return a canonical texture whose rim is skin and goes on outwards as skin, and whose lips are
+    closed.
+
+    `mesh` is the canonical mesh in the texture's pixels. Near its outline, texels that are not of
+    the colour of the skin further in but of what is behind it, and all that is outside, take the
+    colour of what is good nearby. Between the lips an open mouth is always the target's; on a
+    closed one the texture's teeth would show as a line.
+    """
+    depth = _depth(texture, mesh)
+    sure = depth > DOUBTFUL_PX
+    skin = _carried(texture, sure.astype(np.float32), SKIN_SIGMA)
+    strange = (_is_behind(texture - skin) & ~sure).astype(np.uint8)
+    bad = cv2.dilate(strange, np.ones((5, 5), np.uint8)).astype(bool) & ~sure
+    good = ((depth > RIM_PX) & ~bad).astype(np.float32)
+    near = cv2.GaussianBlur(good, (0, 0), FILL_SIGMA)[..., None]
+    reach = np.clip(near * 20, 0, 1)  # where nothing good is near, the carried skin has to do
+    fill = _carried(texture, good, FILL_SIGMA) * reach + skin * (1 - reach)
+    kept = cv2.GaussianBlur(cv2.erode(good, np.ones((3, 3), np.uint8)), (0, 0), SEAM_SIGMA)[
+        ..., None
+    ]
+    return np.asarray(
+        np.clip(_lips_closed(texture * kept + fill * (1 - kept), mesh) + 0.5, 0, 255), np.uint8
+    )
+
+
+def _lips_closed(texture: Pixels, mesh: Landmarks) -> Pixels:
+    """Fill what is between the lips with the lips' colour."""
+    between = np.zeros(texture.shape[:2], np.float32)
+    cv2.fillPoly(between, [np.rint(mesh[list(INNER_LIPS)] * 16).astype(np.int32)], 1.0, shift=4)
+    soft = cv2.GaussianBlur(between, (0, 0), LIP_SEAM_SIGMA)[..., None]
+    return np.asarray(texture + (_carried(texture, 1 - between, LIP_SIGMA) - texture) * soft)
+
+
+def without_shade(texture: RgbImage, mesh: Landmarks) -> RgbImage:
+    """Return a cleaned texture without the shade that a frontal photo has at the cheeks' rim.
+
+    Seen from the front it makes a face as slim as it is; on a turned face, where the rim comes into
+    view, it would be a smudge. The detail stays.
+    """
+    depth = _depth(texture, mesh)
+    skin = _carried(texture, (depth > DOUBTFUL_PX).astype(np.float32), SKIN_SIGMA)
+    shade = skin - cv2.GaussianBlur(texture.astype(np.float32), (0, 0), SHADE_SIGMA)
+    return np.asarray(
+        np.clip(texture + shade * _at_the_cheeks(depth, mesh)[..., None] + 0.5, 0, 255), np.uint8
+    )
+
+
+def _depth(texture: RgbImage, mesh: Landmarks) -> Pixels:
+    """How far inside the mesh's outline each texel lies, in pixels."""
+    inside = np.zeros(texture.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(mesh).astype(np.int32)), 1)
+    return np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5))
+
+
+def _at_the_cheeks(depth: Pixels, mesh: Landmarks) -> Pixels:
+    """1 at the rim, 0 further in; and 0 above the eyes, where the dark at the rim is hair."""
+    eyes, mouth = float(mesh[[33, 263], 1].mean()), float(mesh[[61, 291], 1].mean())
+    rows = np.arange(len(depth), dtype=np.float32)[:, None]
+    lower = np.clip((rows - eyes) / (0.4 * (mouth - eyes)), 0, 1)
+    return np.asarray(np.clip(1 - depth / DOUBTFUL_PX, 0, 1) * lower)
+
+
+def _is_behind(change: Pixels) -> NDArray[np.bool_]:
+    luma, red = change @ LUMA, change[..., 0] - change[..., 1]
+    return np.asarray(
+        (luma > BRIGHTER_LEVELS) | ((red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS)), bool
+    )
+
+
+def _carried(texture: RgbImage, weight: Pixels, sigma: float) -> Pixels:
+    """Blur a texture by what has weight alone: its colour is carried to where there is none."""
+    total = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+    return np.asarray(cv2.GaussianBlur(texture * weight[..., None], (0, 0), sigma) / (total + 1e-6))

@@ -1,0 +1,1 @@
+"""Identities: registration, consent, enrolment, refinement and erasure."""

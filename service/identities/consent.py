@@ -1,0 +1,38 @@
+"""Consent: asked for at registration, looked at again by every job."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from service.protocol.problems import ServiceError
+from service.schemas import Consent
+from worker.contract import JobKind
+from worker.stores.identity_store import IdentityRecord
+
+_USE: dict[JobKind, Literal["image", "video"]] = {"swap_image": "image", "swap_video": "video"}
+
+
+def check_registration(
+    consent: Consent | None, required: bool, now: datetime | None = None
+) -> None:
+    """Raise consent_missing or consent_expired unless a face may be registered."""
+    if consent is None:
+        if required:
+            raise ServiceError("consent_missing")
+        return
+    if consent.expires_at is not None and consent.expires_at <= (now or datetime.now(UTC)):
+        raise ServiceError("consent_expired")
+
+
+def check_use(
+    identity: IdentityRecord, kind: JobKind, required: bool, now: datetime | None = None
+) -> None:
+    """Raise consent_missing, consent_expired or consent_scope unless `identity` may be used for a
+    job of `kind`.
+    """
+    consent = Consent.model_validate(identity.consent) if identity.consent else None
+    check_registration(consent, required, now)
+    use = _USE.get(kind)
+    if consent is not None and use is not None and use not in consent.scope:
+        raise ServiceError("consent_scope", f"The person's consent does not cover {use} swaps")

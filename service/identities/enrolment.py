@@ -1,0 +1,124 @@
+"""Registration: photos go into a warm, sandboxed child and come back as an identity code with
+specialised weights.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from service.protocol.observability import Metrics
+from service.protocol.problems import CODES, ServiceError
+from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+_LOOK_AGAIN_S = 2.0
+_MEDIA_CODES = {
+    "unsupported_media": "unsupported_media_type",
+    "input_unreadable": "undecodable",
+    "too_large": "media_too_large",
+}
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What the child made of the photos: opaque bytes for the store, and a report for each
+    photo.
+    """
+
+    pack: str
+    code: bytes
+    weights: bytes
+    photos: Sequence[Mapping[str, Any]]
+
+
+class Enrolment:
+    """The enrolment child and the line before it."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        arguments = [
+            settings.pack,
+            str(settings.packs_root.resolve()),
+            settings.device,
+            str(settings.enrolment_memory_bytes),
+            str(settings.max_image_pixels),
+        ]
+        self._child = SandboxedChild(
+            "service.sandbox.enrolment_child",
+            arguments,
+            settings.enrolment_start_timeout_s,
+            metrics.child_restarts.labels("enrolment").inc,
+        )
+        self._metrics = metrics
+        self._timeout_s = settings.enrolment_timeout_s
+        self._places = settings.enrolment_queue + 1
+
+    @property
+    def ready(self) -> bool:
+        """Whether the child is up with the pack loaded."""
+        return self._child.ready
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """The pack and provider that the child said it runs; empty until it is up."""
+        return self._child.hello
+
+    async def start(self) -> None:
+        """Start the child.
+
+        Raises ChildStartError, whose reason is in the child's last words in the log.
+        """
+        await self._child.start()
+        self._metrics.provider.labels(self.about["provider"]).set(1)
+
+    async def keep_ready(self) -> None:
+        """Start the child, and again whenever it is found dead, until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self.start()
+                failures = 0
+            except ChildStartError:
+                failures += 1
+                log.error("enrolment child does not start", extra={"failures": failures})
+            except Exception:  # the outermost loop: nobody else would start the child again
+                failures += 1
+                log.exception("enrolment child cannot be started")
+            await asyncio.sleep(min(60.0, _LOOK_AGAIN_S * 2 ** min(failures, 5)))
+
+    async def stop(self) -> None:
+        """Kill the child."""
+        await self._child.stop()
+
+    async def register(self, photos: Sequence[BinaryIO]) -> Enrolled:
+        """Return what the child makes of one person's `photos`.
+
+        Raises the photo problems, busy and unavailable.
+        """
+        if self._places == 0:
+            raise ServiceError("enrolment_busy")
+        self._places -= 1
+        started = time.perf_counter()
+        try:
+            reply = await self._child.ask({}, photos, self._timeout_s)
+        except ChildStartError as error:
+            raise ServiceError("enrolment_unavailable") from error
+        except ChildError as error:
+            log.warning("photo killed the enrolment child", extra={"reason": type(error).__name__})
+            raise ServiceError(
+                "undecodable", "A photo could not be processed within its limits"
+            ) from error
+        finally:
+            self._places += 1
+        self._metrics.registrations.observe(time.perf_counter() - started)
+        if code := reply.header.get("code"):
+            code = _MEDIA_CODES.get(code, code)
+            raise ServiceError(code if code in CODES else "internal", reply.header["detail"])
+        return Enrolled(
+            reply.header["pack"], reply.blobs[0], reply.blobs[1], reply.header["photos"]
+        )

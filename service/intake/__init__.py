@@ -1,0 +1,1 @@
+"""Untrusted bytes coming in: uploads, fetched URLs, and what kind of media they are."""

@@ -1,0 +1,253 @@
+"""Outgoing HTTP, inputs by URL and webhooks alike: only to public addresses, checked where the
+socket is opened.
+
+FetchError               nothing was fetched
+├── AddressRefusedError       the URL or an address it leads to is not allowed (`fetch_refused`)
+└── FetchFailedError          the other side, or the network, failed (`fetch_failed`)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+import httpcore
+import httpx
+
+from service.protocol.problems import ServiceError
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Resolver = Callable[[str, int], Awaitable[list[str]]]
+
+_WEB_PORTS = frozenset({80, 443})
+_MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Networks that `is_global` of the oldest supported Python lets pass. Those of IPv6 carry an IPv4
+# address inside that a gateway would unpack, past every check of ours: NAT64, 6to4, Teredo and its
+# kin.
+_NOT_PUBLIC: tuple[Network, ...] = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("64:ff9b::/96"),
+    IPv6Network("64:ff9b:1::/48"),
+    IPv6Network("2002::/16"),
+    IPv6Network("2001::/23"),
+)
+
+
+class FetchError(ServiceError):
+    """Nothing was fetched."""
+
+
+class AddressRefusedError(FetchError):
+    """The URL, or an address behind it, is not allowed.
+
+    The detail does not say which address it led to.
+    """
+
+    def __init__(self, detail: str = "The URL does not lead to a public web server") -> None:
+        super().__init__("fetch_refused", detail)
+
+
+class FetchFailedError(FetchError):
+    """The other side did not deliver."""
+
+    def __init__(self, detail: str = "The URL could not be fetched") -> None:
+        super().__init__("fetch_failed", detail)
+
+
+class AddressGuard:
+    """Decides which addresses the service may connect to: public ones on the web's ports, and
+    `trusted` networks.
+    """
+
+    def __init__(self, trusted: Iterable[Network] = ()) -> None:
+        self._trusted = tuple(trusted)
+
+    def allows(self, address: Address, port: int) -> bool:
+        """Return whether a connection to `address`:`port` may be opened."""
+        plain = getattr(address, "ipv4_mapped", None) or address
+        if any(plain.version == network.version and plain in network for network in self._trusted):
+            return True
+        return port in _WEB_PORTS and is_public(plain)
+
+
+def is_public(address: Address) -> bool:
+    """Return whether `address` is a unicast address of the public internet."""
+    if any(address.version == network.version and address in network for network in _NOT_PUBLIC):
+        return False
+    if isinstance(address, IPv6Address) and (
+        address.scope_id or address.is_site_local or address.ipv4_mapped
+    ):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Return the addresses of `host`.
+
+    What the system's resolver takes for one (decimal, octal, hex) counts.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """A network backend that resolves once, checks every address, and connects to one that it
+    checked.
+    """
+
+    def __init__(
+        self,
+        guard: AddressGuard,
+        resolver: Resolver = resolve,
+        inner: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
+        self._guard = guard
+        self._resolve = resolver
+        self._inner = inner or httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            addresses = await self._resolve(host.strip("[]"), port)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError("the name does not resolve") from error
+        if not addresses or not all(
+            self._guard.allows(ip_address(address), port) for address in addresses
+        ):
+            raise AddressRefusedError
+        return await self._inner.connect_tcp(
+            addresses[0], port, timeout, local_address, socket_options
+        )
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        raise AddressRefusedError
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+class GuardedClient:
+    """Fetches inputs and posts webhooks through a `GuardedBackend`.
+
+    Follows at most three redirects, each checked.
+    """
+
+    def __init__(self, backend: GuardedBackend, timeout_s: float) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            network_backend=backend, max_connections=64, max_keepalive_connections=0
+        )
+        self._timeout_s = timeout_s
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+    async def fetch(self, url: str) -> AsyncIterator[bytes]:
+        """Yield the body behind `url`; raises AddressRefusedError or FetchFailedError.
+
+        The caller bounds its size.
+        """
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        chunks = self._follow(checked_url(url), _MAX_REDIRECTS)
+        try:
+            while True:
+                async with asyncio.timeout_at(
+                    deadline
+                ):  # around our own wait: it must not interrupt the caller's work
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
+        except TimeoutError as error:
+            raise FetchFailedError("The URL took too long") from error
+        except (
+            httpcore.NetworkError,
+            httpcore.ProtocolError,
+            httpcore.TimeoutException,
+            OSError,
+        ) as error:
+            # OSError: TLS failures that httpcore leaves as they are
+            raise FetchFailedError from error
+
+    async def _follow(self, url: httpx.URL, redirects_left: int) -> AsyncIterator[bytes]:
+        headers = [_host(url), ("Accept-Encoding", "identity"), ("User-Agent", "Likeness/1")]
+        async with self._pool.stream("GET", str(url), headers=headers) as response:
+            if response.status not in _REDIRECTS:
+                _check_answer(response)
+                async for chunk in response.aiter_stream():
+                    yield chunk
+                return
+            target = _location(response)
+        if redirects_left == 0:
+            raise FetchFailedError("The URL redirects too often")
+        async for chunk in self._follow(checked_url(str(url.join(target))), redirects_left - 1):
+            yield chunk
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Post `body` and return the status.
+
+        Redirects are not followed, and at most 64 KiB of answer is read.
+        """
+        target = checked_url(url)
+        async with asyncio.timeout(self._timeout_s):
+            sent = [_host(target), *headers.items()]
+            async with self._pool.stream("POST", str(target), headers=sent, content=body) as answer:
+                read = 0
+                async for chunk in answer.aiter_stream():
+                    read += len(chunk)
+                    if read > 65_536:
+                        break
+                return int(answer.status)
+
+
+def checked_url(text: str) -> httpx.URL:
+    """Return `text` as a URL that may be tried: http or https, a host, no user name.
+
+    Else AddressRefusedError.
+    """
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise AddressRefusedError("The URL is malformed") from error
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise AddressRefusedError("The URL is malformed")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise AddressRefusedError("Only http and https URLs may be fetched")
+    if url.userinfo:
+        raise AddressRefusedError("The URL may not carry a user name")
+    return url
+
+
+def _host(url: httpx.URL) -> tuple[str, str]:
+    return "Host", url.netloc.decode("ascii")
+
+
+def _location(response: httpcore.Response) -> str:
+    for name, value in response.headers:
+        if name.lower() == b"location":
+            return value.decode("latin-1")
+    raise FetchFailedError("The URL redirects to nowhere")
+
+
+def _check_answer(response: httpcore.Response) -> None:
+    if response.status != 200:
+        raise FetchFailedError(f"The URL answers with status {response.status}")
+    encodings = [value for name, value in response.headers if name.lower() == b"content-encoding"]
+    if any(value.strip().lower() not in (b"", b"identity") for value in encodings):
+        raise FetchFailedError("The URL answers with a compressed body")

@@ -1,0 +1,1 @@
+"""Jobs: submission, what a client sees of them, their events and webhooks."""

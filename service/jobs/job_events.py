@@ -1,0 +1,139 @@
+"""Waiting for jobs without holding a thread: one blocked read of the job's event stream for each
+waiter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from prometheus_client import Gauge
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from service.protocol.problems import ServiceError
+
+Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
+
+_EVENT_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_SLICE_S = 1.0  # a waiter looks this often whether the service is draining
+BEGINNING = "0-0"
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """One entry of a job's stream: its id resumes after it; `data` is JSON."""
+
+    id: str
+    type: str
+    data: str
+
+
+class JobEvents:
+    """Streams of job events, for at most `max_waiters` at a time."""
+
+    def __init__(self, url: str, max_waiters: int, gauge: Gauge) -> None:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=max_waiters,
+            socket_connect_timeout=5,
+            socket_timeout=_SLICE_S + 5,
+            protocol=2,
+        )
+        self._redis = Redis.from_pool(pool)
+        self._max_waiters = max_waiters
+        self._waiting = Counter[str]()  # by tenant
+        self._gauge = gauge
+        self._draining = asyncio.Event()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the service is about to stop."""
+        return self._draining.is_set()
+
+    def drain(self) -> None:
+        """End every wait within a second: the service is about to stop."""
+        self._draining.set()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    @contextmanager
+    def waiter(self, tenant: str) -> Iterator[None]:
+        """Take one of the places for waiters; raises too_many_waiters when none is free.
+
+        Half of them is the most that one tenant gets, so that the others can wait as well.
+        """
+        everybody = self._waiting.total()
+        if everybody >= self._max_waiters or 2 * self._waiting[tenant] >= max(2, self._max_waiters):
+            raise ServiceError("too_many_waiters")
+        self._waiting[tenant] += 1
+        self._gauge.set(everybody + 1)
+        try:
+            yield
+        finally:
+            self._waiting[tenant] -= 1
+            self._waiting += Counter()  # drops who does not wait any more
+            self._gauge.set(self._waiting.total())
+
+    async def follow(self, job_id: str, after: str, timeout_s: float) -> AsyncIterator[JobEvent]:
+        """Yield the job's events after the one with id `after`, until `completed`, the time-out or
+        the drain.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while (left_s := deadline - asyncio.get_running_loop().time()) > 0 and not self.draining:
+            for event in await self._read(job_id, after, min(left_s, _SLICE_S)):
+                yield event
+                if event.type == "completed":
+                    return
+                after = event.id
+
+    async def until_completed(self, job_id: str, timeout_s: float) -> None:
+        """Return when the job has ended, the time is up or the service drains."""
+        async for _ in self.follow(job_id, BEGINNING, timeout_s):
+            continue
+
+    async def last_id(self, job_id: str) -> str:
+        """Return the id of the job's newest event."""
+        try:
+            newest = cast(Entries, await self._redis.xrevrange(_stream(job_id), count=1))
+        except RedisError as error:
+            raise ServiceError("store_unavailable") from error
+        return newest[0][0].decode() if newest else BEGINNING
+
+    async def _read(self, job_id: str, after: str, block_s: float) -> list[JobEvent]:
+        try:
+            read = self._redis.xread(
+                {_stream(job_id): after}, count=200, block=max(1, int(block_s * 1000))
+            )
+            streams = cast(list[tuple[bytes, Entries]], await read)
+        except RedisError as error:
+            raise ServiceError("store_unavailable") from error
+        entries = streams[0][1] if streams else []
+        return [
+            JobEvent(id.decode(), fields[b"type"].decode(), fields[b"data"].decode())
+            for id, fields in entries
+        ]
+
+
+def checked_event_id(text: str) -> str:
+    """Return a Last-Event-ID that the store can take; raises invalid_parameter."""
+    if not _EVENT_ID.fullmatch(text):
+        raise ServiceError("invalid_parameter", "Last-Event-ID is not an id of this stream")
+    return text
+
+
+def place_of(event_id: str) -> tuple[int, int]:
+    """Return an event id as numbers, which sort as the events do."""
+    milliseconds, _, sequence = event_id.partition("-")
+    return int(milliseconds), int(sequence)
+
+
+def _stream(job_id: str) -> str:
+    return f"lk:job:{job_id}:events"

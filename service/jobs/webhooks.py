@@ -1,0 +1,169 @@
+"""Webhooks: finished jobs leave the outbox, signed as Standard Webhooks 1.0 asks, until they arrive
+or are given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import httpcore
+from anyio import to_thread
+
+from service.intake.fetching import FetchError, GuardedClient
+from service.jobs.job_views import job_view
+from service.protocol.observability import Metrics
+from worker.errors import StoreError, UnknownEndpoint, UnknownJob
+from worker.stores.job_store import JobStore
+from worker.stores.outbox import Delivery, Outbox
+
+log = logging.getLogger(__name__)
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - what the standard puts before secrets
+_LOOK_EVERY_S = 0.5
+_AT_A_TIME = 20
+_GONE = 410
+
+
+class Courier:
+    """Sends what the outbox holds.
+
+    Several processes may run one each, since a message is leased to its sender.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        jobs: JobStore,
+        client: GuardedClient,
+        metrics: Metrics,
+        public_url: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._outbox = outbox
+        self._jobs = jobs
+        self._client = client
+        self._metrics = metrics
+        self._public_url = public_url
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Send what is due, for ever; the store may go away and come back."""
+        while True:
+            try:
+                sent = await self.send_due()
+            except StoreError as error:
+                log.warning("outbox out of reach", extra={"code": error.code})
+                sent = 0
+            except (
+                Exception
+            ):  # the outermost loop: one message must not end the sending of all others
+                log.exception("sending failed")
+                sent = 0
+            if sent < _AT_A_TIME:
+                await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def send_due(self) -> int:
+        """Send every message that is due now, side by side; returns how many there were."""
+        due = await to_thread.run_sync(self._outbox.claim, _AT_A_TIME)
+        await asyncio.gather(*(self._send(delivery) for delivery in due))
+        return len(due)
+
+    async def _send(self, delivery: Delivery) -> None:
+        prepared = await to_thread.run_sync(self._prepare, delivery)
+        if prepared is None:
+            await to_thread.run_sync(self._outbox.drop, delivery.id)
+            return
+        url, headers, body = prepared
+        try:
+            status = await self._client.post(url, headers, body)
+        except (
+            FetchError,
+            httpcore.NetworkError,
+            httpcore.ProtocolError,
+            httpcore.TimeoutException,
+            OSError,
+        ) as error:
+            log.info(
+                "webhook failed", extra={"message_id": delivery.id, "reason": type(error).__name__}
+            )
+            status = 0
+        await to_thread.run_sync(self._settle, delivery, status)
+
+    def _prepare(self, delivery: Delivery) -> tuple[str, dict[str, str], bytes] | None:
+        try:
+            job = self._jobs.get(delivery.job_id)
+        except UnknownJob:
+            return None  # deleted by its owner: there is nothing left to tell
+        url = delivery.endpoint.url if delivery.endpoint else job.webhook
+        if url is None:
+            return None
+        secrets = (
+            delivery.endpoint.secrets
+            if delivery.endpoint
+            else [self._outbox.tenant_secret(delivery.tenant)]
+        )
+        now = self._clock()
+        message = {
+            "type": f"job.{job.status}",
+            "timestamp": datetime.fromtimestamp(job.finished_at or now, UTC).isoformat(),
+            "data": job_view(job, self._public_url).model_dump(mode="json"),
+        }
+        body = json.dumps(message, separators=(",", ":")).encode()
+        return url, signed_headers(secrets, delivery.id, int(now), body), body
+
+    def _settle(self, delivery: Delivery, status: int) -> None:
+        outcome = (
+            "delivered" if 200 <= status < 300 else "disabled" if status == _GONE else "retried"
+        )
+        if outcome == "delivered":
+            self._outbox.delivered(delivery)
+        elif outcome == "disabled":
+            self._disable(delivery)
+        elif self._outbox.retry(delivery) is None:
+            outcome = "given_up"
+        self._metrics.webhooks.labels(outcome).inc()
+        log.info(
+            "webhook sent", extra={"message_id": delivery.id, "status": status, "outcome": outcome}
+        )
+
+    def _disable(self, delivery: Delivery) -> None:
+        if delivery.endpoint is not None:
+            try:
+                self._outbox.disable(delivery.endpoint.id, "The receiver answered 410 Gone")
+            except UnknownEndpoint:
+                log.info(
+                    "webhook endpoint was deleted meanwhile", extra={"message_id": delivery.id}
+                )
+        self._outbox.drop(delivery.id)
+
+
+def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """Return `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body` under a `whsec_` secret."""
+    key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
+    signed = b".".join([message_id.encode(), str(timestamp).encode(), body])
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def signed_headers(
+    secrets: Iterable[str], message_id: str, timestamp: int, body: bytes
+) -> dict[str, str]:
+    """Return the headers of one delivery.
+
+    During a rotation it carries a signature for each secret.
+    """
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(
+            signature(secret, message_id, timestamp, body) for secret in secrets
+        ),
+        "content-type": "application/json",
+    }

@@ -1,0 +1,157 @@
+"""What the OpenAPI document says beyond what the routes' signatures do: problems, headers, bodies
+read by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from service.protocol.problems import CODES, MEDIA_TYPE
+from service.schemas.problem import Problem
+
+Responses = dict[int | str, dict[str, Any]]
+
+_EVERYWHERE = ("unauthorized", "forbidden", "invalid_parameter", "store_unavailable", "internal")
+_REF = "#/components/schemas/"
+HEADERS: dict[str, dict[str, Any]] = {
+    "Location": {"description": "Where the created resource is.", "schema": {"type": "string"}},
+    "Retry-After": {
+        "description": "Seconds to wait.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "ETag": {"description": "The entity tag of this state.", "schema": {"type": "string"}},
+    "Link": {
+        "description": "`rel=next`: the next page, where there is one.",
+        "schema": {"type": "string"},
+    },
+    "Preference-Applied": {
+        "description": "The `wait` that was honoured.",
+        "schema": {"type": "string"},
+    },
+    "Accept-Ranges": {"description": "`bytes`.", "schema": {"type": "string"}},
+    "Content-Range": {"description": "The part that is sent.", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {
+        "description": "`true` when this answers a repeated key.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+def problems(*codes: str, anonymous: bool = False) -> Responses:
+    """Return the responses of the failures `codes`, grouped by status, each code with an
+    example.
+    """
+    grouped: dict[int, list[str]] = {}
+    for code in dict.fromkeys((*codes, *(("internal",) if anonymous else _EVERYWHERE))):
+        grouped.setdefault(CODES[code][0], []).append(code)
+    return {status: _problem_response(status, names) for status, names in sorted(grouped.items())}
+
+
+def _problem_response(status: int, codes: list[str]) -> dict[str, Any]:
+    examples = {code: {"value": _example(code)} for code in codes}
+    described: dict[str, Any] = {
+        "description": "; ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}, "examples": examples}},
+    }
+    if status in (429, 503):
+        described["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+    return described
+
+
+def _example(code: str) -> dict[str, Any]:
+    status, title = CODES[code]
+    return {
+        "type": f"urn:likeness:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": title,
+        "instance": "urn:likeness:request:req_5f0c9a1be2d3847a",
+        "code": code,
+        "request_id": "req_5f0c9a1be2d3847a",
+    }
+
+
+def success(description: str, *headers: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - OpenAPI's own keys
+    """Return a response with `headers` of the table above; its model comes from the route."""
+    return {
+        "description": description,
+        "headers": {name: HEADERS[name] for name in headers},
+        **more,
+    }
+
+
+def json_body(model: type[BaseModel], **others: dict[str, Any]) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route that reads its body itself: JSON of `model`, and
+    multipart where given.
+    """
+    content: dict[str, Any] = {"application/json": {"schema": {"$ref": _REF + model.__name__}}}
+    if "form" in others:
+        content["multipart/form-data"] = {"schema": others["form"]}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a request header that a route reads itself."""
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": schema,
+    }
+
+
+PREFER = header(
+    "Prefer", "`wait=n`: hold the answer up to n (at most 60) seconds.", {"type": "string"}
+)
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key",
+    "Repeats of a request with the same key and body get the same answer for 24 hours.",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+)
+
+
+def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
+    """Make `app.openapi()` include the models of bodies that routes read themselves."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            schemas = made.setdefault("components", {}).setdefault("schemas", {})
+            models: tuple[type[BaseModel], ...] = (Problem, *bodies)
+            for model in models:
+                schema = model.model_json_schema(ref_template=_REF + "{model}")
+                schemas.update(schema.pop("$defs", {}))
+                schemas[model.__name__] = schema
+            _drop_foreign_errors(made)
+            _allow_repeats(made)
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+
+
+def _drop_foreign_errors(document: dict[str, Any]) -> None:
+    """Remove FastAPI's own 422, which no route answers with: failures are problems."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+
+
+def _allow_repeats(part: Any) -> None:  # noqa: ANN401 - any JSON
+    """Remove `uniqueItems`: what becomes a set may name a member twice."""
+    if isinstance(part, dict):
+        part.pop("uniqueItems", None)
+        part = list(part.values())
+    if isinstance(part, list):
+        for item in part:
+            _allow_repeats(item)

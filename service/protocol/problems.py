@@ -1,0 +1,209 @@
+"""Failures as RFC 9457 problems: the only module that knows which failure code is which HTTP
+status.
+
+ServiceError                  a request that cannot be served; has a stable `code` and a message
+safe to show └── any `code` of worker.contract and models.inference travels the same way, through
+`answer`
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service.protocol.observability import current_request_id
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+CODES: dict[str, tuple[int, str]] = {
+    "invalid_json": (400, "The body is not valid JSON"),
+    "invalid_parameter": (400, "A query parameter or header is not valid"),
+    "invalid_cursor": (400, "The cursor is not one of this listing"),
+    "bad_request": (400, "The request is malformed"),
+    "unauthorized": (401, "A valid API key is needed"),
+    "forbidden": (403, "The key lacks the scope for this call"),
+    "consent_expired": (403, "The person's consent has expired"),
+    "consent_scope": (403, "The person's consent does not cover this use"),
+    "not_found": (404, "Nothing here has this id"),
+    "method_not_allowed": (405, "The resource does not know this method"),
+    "idempotency_in_progress": (409, "A request with this Idempotency-Key is still running"),
+    "job_not_final": (409, "The job has not ended yet"),
+    "upload_in_use": (409, "A job in flight needs the upload"),
+    "no_result": (409, "The job ended without a result"),
+    "identity_erased": (410, "The identity was erased"),
+    "result_expired": (410, "The result is gone"),
+    "body_too_large": (413, "The body is too large"),
+    "media_too_large": (413, "The picture or film is too large"),
+    "unsupported_media_type": (415, "The media type is not supported"),
+    "range_not_satisfiable": (416, "The range lies outside the result"),
+    "invalid_request": (422, "A field of the request is not valid"),
+    "undecodable": (422, "The file is truncated or damaged"),
+    "no_face": (422, "No face was found"),
+    "several_faces": (422, "More than one face was found"),
+    "photos_disagree": (422, "The photos seem to show different people"),
+    "low_quality": (422, "The photos are not good enough"),
+    "consent_missing": (422, "A consent record is needed to register a face"),
+    "digest_mismatch": (422, "The body does not match its Content-Digest"),
+    "idempotency_mismatch": (422, "The Idempotency-Key was used for another request"),
+    "refinement_unavailable": (422, "Refinement is not installed here"),
+    "fetch_refused": (422, "The URL may not be fetched"),
+    "fetch_failed": (422, "The URL could not be fetched"),
+    "quota_exceeded": (429, "The tenant's quota is used up"),
+    "internal": (500, "Something went wrong"),
+    "too_many_waiters": (503, "Too many clients are waiting"),
+    "queue_full": (503, "The queue is full"),
+    "draining": (503, "The service is shutting down"),
+    "store_unavailable": (503, "The store cannot be reached"),
+    "store_full": (503, "The store is out of memory"),
+    "enrolment_busy": (503, "Too many registrations are waiting"),
+    "enrolment_unavailable": (503, "Registration is not available right now"),
+    "disk_full": (507, "The disk is full"),
+}
+
+_BY_STATUS = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+}
+_RETRY_AFTER_S = {429: 5, 503: 2}
+
+
+class ServiceError(Exception):
+    """A request that cannot be served, with a stable `code` and a `detail` that is safe to show."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        **extra: object,
+    ) -> None:
+        super().__init__(detail or CODES[code][1])
+        self.code = code
+        self.detail = str(self)
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+
+def problem(code: str, detail: str = "", **extra: object) -> dict[str, Any]:
+    """Return the members of the problem `code`, the current request's id included."""
+    status, title = CODES[code]
+    request_id = current_request_id()
+    return {
+        "type": f"urn:likeness:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail or title,
+        "instance": f"urn:likeness:request:{request_id}",
+        "code": code,
+        "request_id": request_id,
+        **extra,
+    }
+
+
+def problem_response(
+    code: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **extra: object
+) -> JSONResponse:
+    """Return the response for a failure code, with Retry-After where waiting helps."""
+    body = problem(code, detail, **extra)
+    sent = dict(headers or {})
+    if (wait_s := _RETRY_AFTER_S.get(body["status"])) and "Retry-After" not in sent:
+        sent["Retry-After"] = str(wait_s)
+    return JSONResponse(body, status_code=body["status"], headers=sent, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI, *trees: type[Exception]) -> None:
+    """Make every failure of `app` answer as a problem.
+
+    `trees` are other packages' errors, known by their `code`.
+    """
+    for kind in (
+        ServiceError,
+        RequestValidationError,
+        HTTPException,
+        ClientDisconnect,
+        *trees,
+        Exception,
+    ):
+        app.add_exception_handler(kind, answer)
+
+
+async def answer(request: Request, error: Exception) -> JSONResponse:
+    """Return the problem that tells a client about `error`.
+
+    The unexpected is logged and told as 500 without detail.
+    """
+    match error:
+        case ServiceError():
+            return problem_response(error.code, error.detail, headers=error.headers, **error.extra)
+        case RequestValidationError():
+            return validation_problem(error.errors())
+        case HTTPException():
+            return _http_problem(request, error)
+        case ClientDisconnect():
+            return problem_response(
+                "bad_request", "The client went away before its body was complete"
+            )
+    code = getattr(error, "code", "internal")
+    if code == "internal" or code not in CODES:
+        log.error("request failed unexpectedly", exc_info=error)
+        return problem_response("internal")
+    wait_s = getattr(error, "retry_after_s", None)
+    return problem_response(
+        code, str(error), headers={"Retry-After": str(max(1, round(wait_s)))} if wait_s else None
+    )
+
+
+def validation_problem(errors: Sequence[Any]) -> JSONResponse:
+    """Return the problem for pydantic's findings: 400 for query and headers, 404 for a path id, 422
+    for the body.
+    """
+    places = {str(found["loc"][0]) for found in errors if found.get("loc")}
+    if "path" in places:
+        return problem_response("not_found")
+    if any(found["type"] == "json_invalid" for found in errors):
+        return problem_response("invalid_json")
+    if any(tuple(found["loc"]) == ("query", "cursor") for found in errors):
+        return problem_response("invalid_cursor")
+    code = "invalid_parameter" if places & {"query", "header"} else "invalid_request"
+    fields = [
+        {"field": ".".join(map(str, found["loc"])), "message": found["msg"]}
+        for found in errors[:20]
+    ]
+    return problem_response(
+        code, "; ".join(f"{f['field']}: {f['message']}" for f in fields[:3]), errors=fields
+    )
+
+
+def _http_problem(request: Request, error: HTTPException) -> JSONResponse:
+    if error.status_code == 405:
+        # The framework names the methods of one route; a path may have several.
+        paths = request.app.openapi()["paths"]
+        methods = paths.get(getattr(request.scope.get("route"), "path_format", ""), {})
+        allowed = ", ".join(sorted(method.upper() for method in methods)) or (
+            error.headers or {}
+        ).get("Allow", "")
+        return problem_response("method_not_allowed", headers={"Allow": allowed})
+    if code := _BY_STATUS.get(error.status_code):
+        return problem_response(code, headers=error.headers)
+    phrase = HTTPStatus(error.status_code).phrase
+    body = problem("bad_request", phrase) | {
+        "type": "about:blank",
+        "title": phrase,
+        "status": error.status_code,
+        "code": phrase.lower().replace(" ", "_"),
+    }
+    return JSONResponse(body, error.status_code, headers=error.headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,1 @@
+"""The one-machine install: supervisor, embedded store, demo and the API key command."""

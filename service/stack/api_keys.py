@@ -1,0 +1,118 @@
+"""`python -m service keys …`: make, list, rotate and revoke API keys.
+
+Every change is in the audit log.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from redis import Redis
+
+from worker.stores.audit_log import AuditLog
+from worker.stores.connection import connect
+from worker.stores.key_store import SCOPES, TENANT, ApiKey, KeyStore
+
+DEFAULT_TENANT = "default"
+OPERATOR = "operator"  # the audit log's actor for what is done on the machine itself
+ROTATION_OVERLAP_S = 3600.0
+
+
+def create_first_key(store_url: str) -> str | None:
+    """Return a new key with every scope for an empty store, None when any key was ever made."""
+    with connect(store_url) as redis:
+        return (
+            None
+            if KeyStore(redis).tenants()
+            else _create(redis, DEFAULT_TENANT, SCOPES, "first key")
+        )
+
+
+def add_key_commands(parser: ArgumentParser) -> None:
+    """Describe create, list, rotate and revoke to argparse."""
+    commands = parser.add_subparsers(
+        dest="action", required=True, metavar="create|list|rotate|revoke"
+    )
+    create = commands.add_parser("create", help="make a key and show it once")
+    create.add_argument("--tenant", type=_tenant, default=DEFAULT_TENANT)
+    create.add_argument(
+        "--scopes", type=_scopes, default=SCOPES, help=f"from {','.join(SCOPES)}; default all"
+    )
+    create.add_argument("--name", default="", help="a note for the list")
+    listing = commands.add_parser("list", help="show keys without their secrets")
+    listing.add_argument("--tenant", help="of this tenant only")
+    rotate = commands.add_parser(
+        "rotate", help="replace a key; the old one stays valid for an hour"
+    )
+    revoke = commands.add_parser("revoke", help="end a key at once")
+    for command in (rotate, revoke):
+        command.add_argument("key_id")
+
+
+def run_key_command(arguments: Namespace, store_url: str) -> None:
+    """Do what was asked and print the outcome.
+
+    Raises WorkerError when there is no such key or no store.
+    """
+    with connect(store_url) as redis:
+        match arguments.action:
+            case "create":
+                print(_create(redis, arguments.tenant, arguments.scopes, arguments.name))
+            case "list":
+                _list(KeyStore(redis), arguments.tenant)
+            case "rotate":
+                print(_rotate(redis, arguments.key_id))
+            case "revoke":
+                _revoke(redis, arguments.key_id)
+
+
+def _create(redis: Redis, tenant: str, scopes: Sequence[str], name: str) -> str:
+    key, token = KeyStore(redis).create(
+        tenant, [scope for scope in SCOPES if scope in scopes], name
+    )
+    AuditLog(redis).append("key.created", tenant, OPERATOR, key.id)
+    return token
+
+
+def _rotate(redis: Redis, key_id: str) -> str:
+    key, token = KeyStore(redis).rotate(key_id, overlap_s=ROTATION_OVERLAP_S)
+    AuditLog(redis).append("key.rotated", key.tenant, OPERATOR, key_id, replaced_by=key.id)
+    return token
+
+
+def _revoke(redis: Redis, key_id: str) -> None:
+    key = KeyStore(redis).revoke(key_id)
+    AuditLog(redis).append("key.revoked", key.tenant, OPERATOR, key_id)
+    print(f"revoked {key.id} of {key.tenant}")
+
+
+def _list(keys: KeyStore, tenant: str | None) -> None:
+    for each in [tenant] if tenant else keys.tenants():
+        for key in keys.list(each):
+            created = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d %H:%M")
+            print(
+                f"{key.id}  {key.tenant}  {_state(key)}  {created}  {','.join(sorted(key.scopes))} "
+                f" {key.name}"
+            )
+
+
+def _state(key: ApiKey) -> str:
+    ends = [moment for moment in (key.revoked_at, key.expires_at) if moment is not None]
+    return "valid" if not ends or min(ends) > datetime.now(UTC).timestamp() else "ended"
+
+
+def _tenant(text: str) -> str:
+    """An argparse type: a name that the key store accepts."""
+    if not TENANT.fullmatch(text):
+        raise ArgumentTypeError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
+    return text
+
+
+def _scopes(text: str) -> tuple[str, ...]:
+    """An argparse type: a comma-separated list of known scopes."""
+    scopes = tuple(text.split(","))
+    if unknown := set(scopes) - set(SCOPES):
+        raise ArgumentTypeError(f"unknown scopes: {', '.join(sorted(unknown))}")
+    return scopes

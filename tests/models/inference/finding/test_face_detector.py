@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from models.inference.engine import FaceSwapEngine
+from models.inference.finding.face_detector import Detection, merge, overlap
+from tests.models.clips import DUET, frames_of, portrait
+
+
+@pytest.mark.parametrize("person", ["ada", "ben", "cleo", "dev"])
+def test_a_portrait_holds_one_confident_upright_face(engine: FaceSwapEngine, person: str) -> None:
+    (face,) = engine.detect(portrait(f"{person}_neutral"))
+    assert face.score > 0.95
+    assert 120 < face.eye_px < 170
+    assert abs(face.yaw_deg) < 10
+
+
+def test_faces_with_20_px_between_the_eyes_are_found_in_a_large_still(
+    engine: FaceSwapEngine,
+) -> None:
+    scene = np.full((1080, 1920, 3), 128, np.uint8)
+    places = [(60, 80), (700, 900), (1500, 300), (1780, 930)]
+    for (x, y), person in zip(places, ("ada", "ben", "cleo", "dev"), strict=True):
+        small = cv2.resize(portrait(f"{person}_smile"), (112, 112), interpolation=cv2.INTER_AREA)
+        scene[y : y + 112, x : x + 112] = small
+    found = engine.detect(scene)
+    assert [round(face.box[0]) // 100 for face in found] == [(x + 34) // 100 for x, _ in places]
+    assert all(17 < face.eye_px < 24 for face in found)
+
+
+@pytest.mark.parametrize("angle", [-40, 40])
+def test_a_rolled_face_is_found_and_its_mesh_follows_the_roll(
+    engine: FaceSwapEngine, angle: int
+) -> None:
+    upright = portrait("ben_neutral")
+    turn = cv2.getRotationMatrix2D((400, 400), angle, 0.8)
+    (face,) = engine.detect(np.asarray(cv2.warpAffine(upright, turn, (800, 800)), np.uint8))
+    across = face.landmarks[263] - face.landmarks[33]
+    assert float(np.degrees(np.arctan2(across[1], across[0]))) == pytest.approx(-angle, abs=6)
+
+
+def test_a_picture_without_people_has_no_faces(engine: FaceSwapEngine) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (600, 900, 3), np.uint8)
+    assert engine.detect(cv2.GaussianBlur(noise, (0, 0), 9)) == []
+
+
+def test_two_people_of_a_film_frame_are_found_in_one_look(engine: FaceSwapEngine) -> None:
+    assert len(engine.detector.find(frames_of(DUET, 1)[0])) == 2
+
+
+def test_detections_of_one_face_become_one_and_distant_ones_stay() -> None:
+    points = np.zeros((6, 2), np.float32)
+    found = [
+        Detection((0, 0, 100, 100), 0.9, points),
+        Detection((10, 10, 110, 110), 0.8, points),
+        Detection((500, 0, 600, 100), 0.7, points),
+    ]
+    merged = merge(found)
+    assert [face.score for face in merged] == [0.9, 0.7]
+    assert 0 < merged[0].box[0] < 10
+
+
+def test_a_box_inside_another_counts_as_the_same_face() -> None:
+    assert overlap((0, 0, 100, 100), (25, 25, 75, 75)) == pytest.approx(1.0)
+    assert overlap((0, 0, 10, 10), (20, 20, 30, 30)) == 0.0

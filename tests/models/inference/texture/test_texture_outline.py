@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.inference.texture.face_texture import INNER_LIPS
+from models.inference.texture.texture_outline import cleaned, without_shade
+
+SKIN, HAIR, WALL = (205, 165, 145), (50, 40, 35), (205, 210, 212)
+ANGLES = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+OUTLINE = (112 + 90 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)).astype(np.float32)
+
+
+@pytest.fixture
+def texture() -> NDArray[np.uint8]:
+    """A round face of plain skin before a grey wall."""
+    canvas = np.full((224, 224, 3), WALL, np.uint8)
+    return np.asarray(cv2.circle(canvas, (112, 112), 90, SKIN, -1), np.uint8)
+
+
+@pytest.fixture
+def mesh() -> NDArray[np.float32]:
+    """The same round face as 468 points: eyes at 90, mouth at 150, nine pixels open."""
+    points = np.full((468, 2), 112, np.float32)
+    points[: len(OUTLINE)] = OUTLINE
+    points[[33, 263]], points[[61, 291]] = (112, 90), (112, 150)
+    across = np.linspace(0, 2 * np.pi, len(INNER_LIPS), endpoint=False)
+    points[list(INNER_LIPS)] = np.stack(
+        [112 - 20 * np.cos(across), 150 + 4.5 * np.sin(across)], axis=1
+    )
+    return points
+
+
+def distance(texture: NDArray[np.uint8], x: int, y: int, colour: tuple[int, int, int]) -> int:
+    return int(np.abs(texture[y, x].astype(int) - colour).max())
+
+
+def test_skin_goes_on_past_the_outline(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    assert distance(cleaned(texture, mesh), 206, 112, SKIN) < 6
+
+
+def test_the_wall_inside_the_outline_becomes_skin(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    texture[100:124, 190:203] = WALL
+    assert distance(cleaned(texture, mesh), 196, 112, SKIN) < 12
+
+
+def test_hair_at_the_temple_belongs_to_the_face(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    texture[60:84, 170:190] = HAIR
+    assert distance(cleaned(texture, mesh), 178, 72, HAIR) < 12
+
+
+def test_the_middle_of_the_face_is_not_touched(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    texture[80:140, 80:140] = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)
+    assert np.array_equal(cleaned(texture, mesh)[80:140, 80:140], texture[80:140, 80:140])
+
+
+def test_teeth_become_lips(texture: NDArray[np.uint8], mesh: NDArray[np.float32]) -> None:
+    lips, teeth = (170, 90, 90), (240, 240, 230)
+    for colour, grown in ((lips, 9.0), (teeth, 0.0)):
+        outline = mesh[list(INNER_LIPS)] + np.sign(mesh[list(INNER_LIPS)] - (112, 150)) * grown
+        cv2.fillPoly(texture, [np.rint(outline).astype(np.int32)], colour)
+    assert distance(texture, 112, 150, teeth) == 0
+    assert distance(cleaned(texture, mesh), 112, 150, lips) < 12
+
+
+def test_turned_heads_get_cheeks_without_shade_and_keep_their_hair(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    texture[50:75, 170:190] = HAIR
+    shaded = texture.copy()
+    shaded[110:160, 20:40] = (150, 118, 102)
+    turned = without_shade(shaded, mesh)
+    assert distance(turned, 30, 130, SKIN) < distance(shaded, 30, 130, SKIN) / 2
+    assert distance(turned, 180, 62, HAIR) < 12
+    assert np.array_equal(turned[100:130, 100:130], texture[100:130, 100:130])

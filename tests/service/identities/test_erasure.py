@@ -1,0 +1,72 @@
+"""S-10 and S-11: erasure reaches the store's disk, and the audit log tells what was done."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.service.live_service import CONSENT, LiveService, until
+from worker.stores.audit_log import AuditLog
+from worker.stores.erasure import LogRewriter
+from worker.stores.identity_store import IdentityRecord
+from worker.stores.ids import new_id
+
+
+def store_files_with(live: LiveService, marker: bytes) -> list[Path]:
+    """Every file of the store and of the data directory that holds the marker."""
+    root = Path(live.settings.store_url.removeprefix("unix://")).parent
+    return [path for path in root.rglob("*") if path.is_file() and marker in path.read_bytes()]
+
+
+def test_an_erased_face_is_in_no_file_and_in_no_key(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    marker = secrets.token_bytes(64)
+    record = IdentityRecord(new_id("idn"), tenant, "open@test", time.time(), consent=CONSENT)
+    live.identities.put(record, b"code" + marker, b"weights" + marker)
+    until(lambda: store_files_with(live, marker))
+    place = f"/v1/identities/{record.id}"
+    assert client.delete(place).json()["log_rewritten_at"] is None
+    rewriter = LogRewriter(live.redis)
+
+    def is_through() -> bool:
+        rewriter.run()
+        return client.get(f"{place}/erasure").json()["log_rewritten_at"] is not None
+
+    until(is_through, timeout_s=60)
+    assert store_files_with(live, marker) == []
+    for key in live.redis.scan_iter(count=1000):
+        assert marker not in (live.redis.dump(key) or b"")
+
+
+def test_the_audit_log_chains_what_was_done(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    job = live.job(client, tenant)
+    identity_id = job["assignments"][0]["identity_id"]
+    client.delete(f"/v1/identities/{identity_id}")
+    made = client.post("/v1/keys", json={"scopes": ["jobs:read"]}).json()
+    client.delete(f"/v1/keys/{made['id']}")
+    audit = AuditLog(live.redis)
+    assert audit.verify() > 0
+    told = [(entry.body["event"], entry.body["subject"]) for entry in audit.entries(tenant)]
+    assert told == [
+        ("identity.used", identity_id),
+        ("identity.erased", identity_id),
+        ("key.created", made["id"]),
+        ("key.revoked", made["id"]),
+    ]
+    allowed = {
+        "event",
+        "tenant",
+        "actor",
+        "subject",
+        "at",
+        "job",
+        "jobs_canceled",
+        "results_deleted",
+    }
+    assert all(entry.body.keys() <= allowed for entry in audit.entries(tenant))

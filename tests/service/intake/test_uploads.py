@@ -1,0 +1,259 @@
+"""Uploads: what is taken in, what is refused, and that refusing is quick and leaves nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.service import files
+from tests.service.live_service import JPEG, SAMPLES, LiveService, problem_of
+
+MIB = 1024 * 1024
+
+
+def send(client: httpx.Client, content: bytes | Iterator[bytes], media_type: str) -> httpx.Response:
+    return client.post("/v1/uploads", content=content, headers={"Content-Type": media_type})
+
+
+def media_files(live: LiveService) -> set[Path]:
+    return {path for path in live.settings.media_dir.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def kept_nothing(live: LiveService) -> Iterator[None]:
+    before = media_files(live)
+    yield
+    assert media_files(live) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "width", "height", "frames"),
+    [
+        (files.jpeg(), "image/jpeg", 320, 240, 1),
+        (files.saved("PNG"), "image/png", 64, 48, 1),
+        (files.saved("PNG", frames=5), "image/png", 64, 48, 5),
+        (files.saved("WEBP"), "image/webp", 64, 48, 1),
+        (files.saved("WEBP", frames=4), "image/webp", 64, 48, 4),
+        (files.saved("GIF"), "image/gif", 64, 48, 1),
+        (files.saved("GIF", frames=7), "image/gif", 64, 48, 7),
+        (files.saved("BMP"), "image/bmp", 64, 48, 1),
+        (files.saved("TIFF"), "image/tiff", 64, 48, 1),
+        (files.saved("AVIF"), "image/avif", 64, 48, 1),
+        ((SAMPLES / "solo_720p30.mp4").read_bytes(), "video/mp4", 1280, 720, 150),
+    ],
+)
+def test_a_file_is_kept_and_measured(
+    live: LiveService,
+    client: httpx.Client,
+    content: bytes,
+    media_type: str,
+    width: int,
+    height: int,
+    frames: int,
+) -> None:
+    answer = send(client, content, media_type)
+    assert answer.status_code == 201, answer.text
+    upload = answer.json()
+    assert answer.headers["location"] == f"/v1/uploads/{upload['id']}"
+    assert (upload["media_type"], upload["width"], upload["height"], upload["frames"]) == (
+        media_type,
+        width,
+        height,
+        frames,
+    )
+    assert (upload["sha256"], upload["bytes"]) == (
+        hashlib.sha256(content).hexdigest(),
+        len(content),
+    )
+    record = live.media.stat(upload["id"])
+    assert live.media.path(record).read_bytes() == content
+
+
+def test_files_and_directories_are_ours_alone(live: LiveService, client: httpx.Client) -> None:
+    send(client, JPEG, "image/jpeg")
+    for path in live.settings.media_dir.rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_an_upload_can_be_looked_at_and_removed(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    upload = send(client, JPEG, "image/jpeg").json()
+    place = f"/v1/uploads/{upload['id']}"
+    assert client.get(place).json() == upload
+    job = client.post("/v1/analyses", json={"input": {"upload_id": upload["id"]}}).json()
+    problem_of(client.delete(place), 409, "upload_in_use")
+    client.post(job["urls"]["cancel"])
+    assert client.delete(place).status_code == 204
+    problem_of(client.get(place), 404, "not_found")
+
+
+def test_the_digest_is_checked(client: httpx.Client, kept_nothing: None) -> None:
+    headers = {
+        "Content-Type": "image/jpeg",
+        "Content-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:",
+    }
+    problem_of(client.post("/v1/uploads", content=JPEG, headers=headers), 422, "digest_mismatch")
+    headers["Content-Digest"] = "sha-256=:not base64:"
+    problem_of(client.post("/v1/uploads", content=JPEG, headers=headers), 400, "invalid_parameter")
+
+
+def test_a_right_digest_is_accepted(client: httpx.Client) -> None:
+    digest = base64.b64encode(hashlib.sha256(JPEG).digest()).decode()
+    headers = {"Content-Type": "image/jpeg", "Content-Digest": f"sha-256=:{digest}:"}
+    assert client.post("/v1/uploads", content=JPEG, headers=headers).status_code == 201
+
+
+CANARY = str(SAMPLES / "solo_720p30.mp4")
+NOT_MEDIA = {
+    "text": b"not a picture at all\n" * 50,
+    "m3u8": files.playlist(CANARY),
+    "ffconcat": files.concat_list(CANARY),
+    "mpd": files.dash(CANARY),
+    "svg": files.svg(CANARY),
+    "mvg": files.mvg(CANARY),
+    "pdf": b"%PDF-1.7\n" + bytes(200),
+    "zip": b"PK\x03\x04" + bytes(200),
+    "elf": b"\x7fELF" + bytes(200),
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(100),
+    "html": b"<html><script>alert(1)</script></html>",
+    "polyglot": b"GIF8" + files.playlist(CANARY),
+    "heic": b"\0\0\0\x18ftypheic" + bytes(64),
+}
+
+
+@pytest.mark.parametrize("name", NOT_MEDIA)
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "video/mp4"])
+def test_what_is_no_picture_or_film_is_refused_whatever_it_says(
+    client: httpx.Client, kept_nothing: None, name: str, media_type: str
+) -> None:
+    problem_of(send(client, NOT_MEDIA[name], media_type), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (JPEG, "video/mp4"),
+        (JPEG, "image/png"),
+        (files.saved("GIF"), "image/jpeg"),
+        (JPEG, "text/plain"),
+    ],
+)
+def test_a_wrong_type_is_refused(
+    client: httpx.Client, kept_nothing: None, content: bytes, media_type: str
+) -> None:
+    problem_of(send(client, content, media_type), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        ((SAMPLES / "solo_720p30.mp4").read_bytes()[:2000], "video/mp4"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0" + files.playlist(CANARY), "video/mp4"),
+        (b"\x1a\x45\xdf\xa3webm" + bytes(500), "video/webm"),
+        (b"\xff\xd8\xff\xe0" + bytes(2), "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(8), "image/png"),
+        (files.saved("WEBP")[:20], "image/webp"),
+    ],
+)
+def test_a_broken_header_is_undecodable(
+    client: httpx.Client, kept_nothing: None, content: bytes, media_type: str
+) -> None:
+    problem_of(send(client, content, media_type), 422, "undecodable")
+
+
+def test_an_empty_body_is_refused(client: httpx.Client, kept_nothing: None) -> None:
+    problem_of(send(client, b"", "image/png"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (files.png_bomb(), "image/png"),
+        (files.jpeg_header(65_535, 65_535), "image/jpeg"),
+        (files.gif_bomb(1_000_000)[: 7 * MIB], "image/gif"),
+        (files.apng_bomb(1_000_000 // 10), "image/png"),
+        (files.mp4_bomb(1_000_000), "video/mp4"),
+    ],
+    ids=[
+        "png 20000x20000",
+        "jpeg 65535x65535",
+        "gif frames",
+        "apng frames",
+        "film of one byte a frame",
+    ],
+)
+def test_a_bomb_is_refused_within_a_second_and_without_memory(
+    client: httpx.Client, kept_nothing: None, content: bytes, media_type: str
+) -> None:
+    before, began = memory_bytes(), time.monotonic()
+    problem_of(send(client, content, media_type), 413, "media_too_large")
+    assert time.monotonic() - began < 1.0
+    assert memory_bytes() - before < 200 * MIB
+
+
+def memory_bytes() -> int:
+    """Resident memory of this process, in which the service runs, and of its children."""
+    ours = psutil.Process()
+    return sum(process.memory_info().rss for process in [ours, *ours.children(recursive=True)])
+
+
+def test_an_endless_body_is_cut_off(client: httpx.Client, kept_nothing: None) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield JPEG
+        while sent < 400 * MIB:
+            sent += MIB
+            yield bytes(MIB)
+
+    began = time.monotonic()
+    try:
+        answer = send(client, endless(), "image/jpeg")
+    except (httpx.WriteError, httpx.RemoteProtocolError):
+        pass  # the server may hang up while we are still sending
+    else:
+        problem_of(answer, 413, "body_too_large")
+    assert sent < 64 * MIB
+    assert time.monotonic() - began < 5
+
+
+def test_a_length_beyond_the_limit_is_refused_before_the_body(
+    client: httpx.Client, kept_nothing: None
+) -> None:
+    host, port = client.base_url.host, client.base_url.port
+    asked = (
+        "POST /v1/uploads HTTP/1.1",
+        f"Host: {host}",
+        "Content-Type: image/jpeg",
+        "Content-Length: 999999999999",
+    )
+    with socket.create_connection((host, port), timeout=5) as connection:
+        lines = (*asked, f"Authorization: {client.headers['authorization']}", "", "")
+        connection.sendall("\r\n".join(lines).encode())
+        assert b"413" in connection.recv(4096).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../etc/passwd", "..\\..\\x.jpg", "/etc/x.jpg", "a\x00b.jpg", "x" * 3000]
+)
+def test_a_file_name_is_never_used(
+    live: LiveService, client: httpx.Client, tenant: str, name: str
+) -> None:
+    outside, before = set(live.settings.data_dir.parent.iterdir()), media_files(live)
+    fields = {"identity_id": live.identity(tenant)}
+    answer = client.post(
+        "/v1/swaps/image", files={"image": (name, JPEG, "image/jpeg")}, data=fields
+    )
+    assert answer.status_code in (202, 400), answer.text
+    assert set(live.settings.data_dir.parent.iterdir()) == outside
+    assert all(path.name.startswith("upl_") for path in media_files(live) - before)

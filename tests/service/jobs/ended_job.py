@@ -1,0 +1,18 @@
+"""A job that has ended, made with the stores' own means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from worker.contract import JobPayload, JobRequest, Problem, Task
+from worker.stores.job_attempts import JobAttempts
+from worker.stores.job_store import JobStore
+
+
+def ended_job(jobs: JobStore, clock: Callable[[], float]) -> str:
+    """Admit a job without an input, take it up and fail it."""
+    job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job
+    attempts = JobAttempts(jobs, clock)
+    attempts.begin(Task(job.id, 1), "by hand")
+    attempts.fail(Task(job.id, 1), Problem("internal_error", "It broke."))
+    return job.id

@@ -1,0 +1,130 @@
+"""What one tick of housekeeping brings back, without a worker in sight."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq.utils import now, utcformat
+
+from worker.composition import Stores
+from worker.contract import JobPayload, JobRecord, JobRequest, Task
+from worker.process.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
+from worker.stores.identity_store import IdentityStore
+from worker.stores.job_attempts import JobAttempts
+from worker.stores.job_queue import JobQueue
+from worker.stores.job_store import JobStore
+from worker.stores.media_store import MediaStore
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def shop(store: Redis, tmp_path: Path, clock: Clock) -> Stores:
+    jobs = JobStore(store, clock=clock)
+    attempts = JobAttempts(jobs, clock)
+    media, identities = (
+        MediaStore(tmp_path / "media", store, clock),
+        IdentityStore(store, clock=clock),
+    )
+    return Stores(jobs, attempts, media, identities, JobQueue(store, attempts))
+
+
+@pytest.fixture
+def reconciler(shop: Stores, clock: Clock) -> Reconciler:
+    return Reconciler("leader", shop, clock)
+
+
+def admitted(shop: Stores, deadline_s: float | None = None) -> JobRecord:
+    payload = JobPayload(kind="analysis", tenant="acme")
+    return shop.store.admit(JobRequest(payload, deadline_s=deadline_s)).job
+
+
+def test_one_leads_until_it_is_gone(
+    shop: Stores, reconciler: Reconciler, clock: Clock, store: Redis
+) -> None:
+    other = Reconciler("other", shop, clock)
+    assert reconciler.tick()
+    assert not other.tick()
+    assert reconciler.tick()
+    assert 0 < store.pttl("lk:leader") <= LEADER_TTL_MS
+    store.delete("lk:leader")  # as its end does after the TTL
+    assert other.tick()
+    assert not reconciler.tick()
+
+
+def test_an_accepted_job_that_nobody_enqueued_is_delivered(
+    shop: Stores, reconciler: Reconciler
+) -> None:
+    job = admitted(shop)
+    assert shop.queue.held("video") == frozenset()
+    reconciler.tick()
+    assert shop.queue.held("video") == {Task(job.id, 1)}
+
+
+def test_a_delivery_lost_on_its_way_is_made_again_when_it_was_missed_twice(
+    shop: Stores, reconciler: Reconciler
+) -> None:
+    job = admitted(shop)
+    assert shop.attempts.next_deliveries("video") == [
+        Task(job.id, 1)
+    ]  # and the process dies before RQ has it
+    reconciler.tick()
+    assert shop.queue.held("video") == frozenset()
+    reconciler.tick()
+    assert shop.queue.held("video") == {Task(job.id, 2)}
+
+
+def test_what_is_held_is_left_alone(shop: Stores, reconciler: Reconciler) -> None:
+    job = admitted(shop)
+    for _ in range(4):
+        reconciler.tick()
+    assert shop.queue.held("video") == {Task(job.id, 1)}
+
+
+def test_a_job_past_its_deadline_is_ended(
+    shop: Stores, reconciler: Reconciler, clock: Clock
+) -> None:
+    job = admitted(shop, deadline_s=5)
+    clock.now += 6
+    reconciler.tick()
+    assert shop.store.get(job.id).status == "expired"
+
+
+def test_a_cancellation_whose_worker_died_is_settled(
+    shop: Stores, reconciler: Reconciler, clock: Clock
+) -> None:
+    job = admitted(shop)
+    (task,) = shop.attempts.next_deliveries("video")
+    shop.attempts.begin(task, "gone")
+    assert shop.store.request_cancel(job.id).status == "canceling"
+    clock.now += CANCEL_GRACE_S + 0.1
+    reconciler.tick()
+    assert shop.store.get(job.id).status == "canceled"
+
+
+def test_a_worker_that_fell_silent_is_not_counted(shop: Stores, store: Redis) -> None:
+    for name, age_s in (("quick", 2), ("silent", 60)):
+        heartbeat = utcformat(now() - timedelta(seconds=age_s))
+        store.hset(
+            f"rq:worker:{name}", mapping={"queues": "video", "last_heartbeat": heartbeat, "pid": 1}
+        )
+        store.sadd("rq:workers", f"rq:worker:{name}")
+    store.hset(
+        "rq:worker:torn", "last_heartbeat", utcformat(now())
+    )  # it slept until its record had expired
+    store.sadd("rq:workers", "rq:worker:torn")
+    assert [worker.name for worker in shop.queue.workers()] == ["quick"]

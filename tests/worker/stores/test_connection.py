@@ -1,0 +1,87 @@
+"""What the store must be, and what happens when it is full or away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from tests.conftest import StoreServer
+from worker.contract import JobPayload, JobRequest, JobResult
+from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
+from worker.stores.connection import connect, require_suitable
+from worker.stores.job_attempts import JobAttempts
+from worker.stores.job_records import JobReport
+from worker.stores.job_store import JobStore
+
+ANALYSIS = JobRequest(JobPayload(kind="analysis", tenant="acme"))
+
+
+@pytest.fixture
+def own(own_store_server: StoreServer) -> Iterator[Redis]:
+    with connect(own_store_server.url) as redis:
+        yield redis
+
+
+def test_a_store_that_evicts_any_key_is_refused(own: Redis) -> None:
+    require_suitable(own)
+    own.config_set("maxmemory-policy", "volatile-lru")
+    require_suitable(own)
+    own.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(StoreUnsuitable, match="noeviction"):
+        require_suitable(own)
+
+
+def test_an_address_of_another_kind_is_refused() -> None:
+    with pytest.raises(StoreUnsuitable):
+        connect("http://localhost")
+
+
+def test_a_store_that_is_away_is_said_to_be(own: Redis, own_store_server: StoreServer) -> None:
+    jobs = JobStore(own)
+    job = jobs.admit(ANALYSIS).job
+    own_store_server.kill()
+    with pytest.raises(StoreUnavailable):
+        jobs.admit(ANALYSIS)
+    own_store_server.start()
+    assert jobs.get(job.id) == job
+
+
+def test_a_store_that_takes_no_writes_is_said_to_be_away(own: Redis) -> None:
+    jobs = JobStore(own)
+    job = jobs.admit(ANALYSIS).job
+    own.replicaof("127.0.0.1", 1)  # the server refuses writes as it does when its disk is full
+    with pytest.raises(StoreUnavailable):
+        jobs.admit(ANALYSIS)
+    assert jobs.get(job.id) == job
+    own.replicaof("NO", "ONE")
+    assert jobs.admit(ANALYSIS)
+
+
+def test_what_was_accepted_survives_the_stores_kill(
+    own: Redis, own_store_server: StoreServer
+) -> None:
+    jobs = JobStore(own)
+    accepted = [jobs.admit(ANALYSIS).job.id for _ in range(20)]
+    own_store_server.kill()
+    own_store_server.start()
+    assert [jobs.get(job_id).status for job_id in accepted] == ["queued"] * 20
+    assert own.zcard("lk:jobs:active") == 20
+
+
+def test_a_full_store_refuses_new_jobs_and_lets_running_ones_end(own: Redis) -> None:
+    jobs = JobStore(own)
+    attempts = JobAttempts(jobs)
+    job = jobs.admit(ANALYSIS).job
+    (task,) = attempts.next_deliveries("video")
+    own.config_set("maxmemory", int(own.info("memory")["used_memory"]))
+    with pytest.raises(StoreFull):
+        jobs.admit(ANALYSIS)
+    attempts.begin(task, "w1")
+    attempts.progress(task, 1, 2, "frame")
+    attempts.commit(task, JobResult("00" * 32, 1, "image/png", ".png"), JobReport({}, {}))
+    assert jobs.get(job.id).status == "succeeded"
+    own.config_set("maxmemory", 0)
+    assert jobs.admit(ANALYSIS).job.status == "queued"
+    assert own.info("stats")["evicted_keys"] == 0

@@ -1,0 +1,158 @@
+"""Refining an identity, as a worker does it, with the open pack and a budget of seconds instead of
+minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from redis import Redis
+
+from models.inference.engine import FaceSwapEngine
+from models.inference.identity import IdentityCode, SpecialisedWeights
+from models.packs.store import Pack, load_pack
+from tests.service.live_service import PACKS, SAMPLES
+from worker.composition import Stores, open_stores
+from worker.contract import Assignment, JobPayload, JobRecord, JobRequest
+from worker.errors import IdentityErased, UnknownIdentity
+from worker.media.images import ImageLimits, decode_image
+from worker.process.task_runner import TaskRunner
+from worker.settings import WorkerSettings
+from worker.stores.identity_store import IdentityRecord
+from worker.stores.ids import new_id
+from worker.use_cases.casting import Casting
+from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    return load_pack("open", PACKS)
+
+
+@pytest.fixture(scope="module")
+def engine(pack: Pack) -> FaceSwapEngine:
+    return FaceSwapEngine.load(pack)
+
+
+@pytest.fixture(scope="module")
+def code(engine: FaceSwapEngine) -> IdentityCode:
+    return engine.register([decode_image(SAMPLES / "ada_neutral.jpg", ImageLimits()).bgr]).code
+
+
+@pytest.fixture(scope="module")
+def use_cases(pack: Pack) -> RefineUseCases:
+    return RefineUseCases(RefineIdentity(pack, RefineBudget(seconds=120.0, steps=8)))
+
+
+@pytest.fixture
+def shop(store_url: str, tmp_path: Path) -> Stores:
+    return open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path))
+
+
+@pytest.fixture
+def identity(shop: Stores, engine: FaceSwapEngine, code: IdentityCode) -> str:
+    record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
+    shop.identities.put(record, code.to_bytes(), poor(engine.specialise(code)).to_bytes())
+    return record.id
+
+
+def poor(weights: SpecialisedWeights) -> SpecialisedWeights:
+    """Weights that a few steps are sure to better."""
+    rng = np.random.default_rng(0)
+    noisy = {
+        n: t + 0.5 * t.std() * rng.normal(size=t.shape).astype(np.float32)
+        for n, t in weights.tensors.items()
+    }
+    return SpecialisedWeights(noisy)
+
+
+def refine(shop: Stores, use_cases: RefineUseCases, identity: str) -> JobRecord:
+    payload = JobPayload(
+        kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
+    )
+    job = shop.store.admit(JobRequest(payload)).job
+    [task] = shop.attempts.next_deliveries("refine")
+    TaskRunner("test", shop, use_cases).run_task(task.id, task.attempt)
+    return shop.store.get(job.id)
+
+
+def test_a_refined_identity_looks_more_like_its_person_and_says_so(
+    shop: Stores, use_cases: RefineUseCases, identity: str, pack: Pack, engine: FaceSwapEngine
+) -> None:
+    derived = shop.identities.weights(identity, pack.id)
+    casting = Casting(engine, shop.identities)
+    swap = JobPayload(
+        kind="swap_image", tenant="acme", assignments=(Assignment(identity_id=identity),)
+    )
+    [before] = casting.assignments(swap)
+
+    job = refine(shop, use_cases, identity)
+
+    record = shop.identities.get(identity)
+    assert job.status == "succeeded"
+    assert (record.quality, record.cached) == ("refined", True)
+    assert record.refinement is not None
+    assert record.refinement["after"]["similarity"] >= record.refinement["before"]["similarity"]
+    assert record.refinement["job_id"] == job.id
+    polished = shop.identities.weights(identity, pack.id)
+    assert polished is not None
+    assert polished != derived
+    # What the process holds under the old weights is not taken for the new ones.
+    [after] = casting.assignments(swap)
+    assert after.identity.key != before.identity.key
+
+
+def test_polished_weights_outlive_the_cache(
+    shop: Stores,
+    store: Redis,
+    identity: str,
+    pack: Pack,
+    engine: FaceSwapEngine,
+    code: IdentityCode,
+) -> None:
+    weights = engine.specialise(code).to_bytes()
+    shop.identities.put_refined(identity, pack.id, weights, {"status": "succeeded"})
+    store.delete(f"lk:weights:{identity}:{pack.id}")
+    assert shop.identities.weights(identity, pack.id) == weights
+    assert shop.identities.get(identity).cached
+    shop.identities.erase(identity)
+    assert shop.identities.weights(identity, pack.id) is None
+    assert not [key for key in store.keys(f"*{identity}*") if not key.startswith(b"lk:erased:")]
+
+
+def test_a_canceled_refinement_leaves_the_identity_as_it_was(
+    shop: Stores, use_cases: RefineUseCases, identity: str, pack: Pack
+) -> None:
+    derived = shop.identities.weights(identity, pack.id)
+    payload = JobPayload(
+        kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
+    )
+    job = shop.store.admit(JobRequest(payload)).job
+    [task] = shop.attempts.next_deliveries("refine")
+    shop.store.request_cancel(job.id)
+    TaskRunner("test", shop, use_cases).run_task(task.id, task.attempt)
+    assert shop.store.get(job.id).status == "canceled"
+    assert shop.identities.get(identity).quality == "instant"
+    assert shop.identities.weights(identity, pack.id) == derived
+
+
+def test_an_identity_erased_meanwhile_comes_back_in_no_form(
+    shop: Stores,
+    store: Redis,
+    identity: str,
+    pack: Pack,
+    engine: FaceSwapEngine,
+    code: IdentityCode,
+) -> None:
+    weights = engine.specialise(code).to_bytes()
+    shop.identities.erase(identity)
+    with pytest.raises(IdentityErased):
+        shop.identities.put_refined(identity, pack.id, weights, {})
+    with pytest.raises(UnknownIdentity):
+        shop.identities.annotate(identity, quality="refined")
+    assert not store.exists(f"lk:identity:{identity}", f"lk:refined:{identity}:{pack.id}")

@@ -1,0 +1,1 @@
+"""Images and animations: decoding and encoding."""

@@ -1,0 +1,69 @@
+"""Limits a process puts on itself before it touches strangers' bytes; none of them can be taken
+back.
+
+Linux only where it says so; elsewhere the rlimits hold and the rest is left out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+
+from worker.contract import Strict
+
+PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
+
+
+class Limits(Strict):
+    """Bounds of a child that decodes; None leaves one out."""
+
+    memory_bytes: int | None = 8 << 30
+    file_bytes: int | None = 16 << 30
+    open_files: int | None = 1024
+    cpu_s: int | None = 4 * 3600
+
+
+def confine(limits: Limits) -> None:
+    """Give up privileges and set the limits of this process and all it starts."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    for kind, bound in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_CORE, 0),  # a core file would hold faces
+    ):
+        if bound is not None:
+            resource.setrlimit(kind, (bound, bound))
+    os.umask(0o077)
+
+
+def allow_cpu(seconds: int | None) -> None:
+    """Let the process use this much more CPU time from now on; beyond it the kernel ends it."""
+    if seconds is not None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(
+            resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds, hard)
+        )
+
+
+def die_with(parent_pid: int) -> None:
+    """Be killed when the parent goes, however it goes: a child that outlives it would work beside
+    its successor.
+    """
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it went before we asked
+        os._exit(1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))

@@ -1,0 +1,126 @@
+"""What is due goes: uploads, results and identities at their time, and files that lost their owner
+in a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from worker.errors import Missing
+from worker.stores.audit_log import AuditLog
+from worker.stores.connection import Reply, reaching, texts
+from worker.stores.identity_store import IdentityStore
+from worker.stores.ids import is_id
+from worker.stores.media_store import MediaStore
+
+BATCH = 200
+EXPIRY = "expiry"  # the audit log's actor for what nobody asked for
+HELD_AGAIN_S = 30.0
+ORPHAN_AGE_S = 3600.0  # older than any write that may still be going on
+
+
+class ExpirySweep:
+    """Deletes what is past its time.
+
+    Run it every few seconds, anywhere, by one process at a time.
+    """
+
+    def __init__(
+        self, media: MediaStore, identities: IdentityStore, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._media = media
+        self._identities = identities
+        self._redis = media.redis
+        self._audit = AuditLog(media.redis, clock)
+        self._clock = clock
+
+    def run(self) -> int:
+        """Delete what is due; returns how many things went."""
+        self._remove_leftovers()
+        gone = 0
+        while True:
+            with reaching():
+                due = texts(
+                    self._redis.zrangebyscore("lk:expiry", 0, self._clock(), start=0, num=BATCH)
+                )
+            gone += sum(self._expire(name) for name in due)
+            if len(due) < BATCH:
+                return gone
+
+    def _remove_leftovers(self) -> None:
+        """Remove the files of jobs that ended without a result while no attempt of theirs was there
+        to do it.
+        """
+        with reaching():
+            for job_id in texts(self._redis.smembers("lk:leftovers")):
+                self._media.delete_job(job_id)
+                self._redis.srem("lk:leftovers", job_id)
+
+    def _expire(self, name: str) -> bool:
+        if is_id(name, "upl"):
+            return self._expire_upload(name)
+        if is_id(name, "job"):
+            self._expire_job(name)
+        elif is_id(name, "idn"):
+            self._expire_identity(name)
+        with reaching():
+            self._redis.zrem("lk:expiry", name)
+        return True
+
+    def _expire_job(self, job_id: str) -> None:
+        self._media.delete_job(job_id)
+        with reaching():
+            self._redis.zrem("lk:dead", job_id)
+            used: Reply = self._redis.hget(f"lk:job:{job_id}", "identities")
+            for identity in json.loads(used or "[]"):
+                self._redis.srem(f"lk:identity:{identity}:jobs", job_id)
+
+    def _expire_identity(self, identity_id: str) -> None:
+        with suppress(Missing):  # erased by its owner in the meantime
+            tenant = self._identities.get(identity_id).tenant
+            self._identities.erase(identity_id)
+            self._audit.append("identity.expired", tenant, EXPIRY, identity_id)
+
+    def _expire_upload(self, upload_id: str) -> bool:
+        if self._media.delete_unless_held(upload_id):
+            return True
+        with reaching():  # an accepted job needs it; come back when that may have ended
+            self._redis.zadd("lk:expiry", {upload_id: self._clock() + HELD_AGAIN_S})
+        return False
+
+    def sweep_orphans(self) -> int:
+        """Delete files that no record knows, left by a crash between two steps.
+
+        Returns how many went.
+        """
+        removed = 0
+        for path in self._old(self._media.root / "incoming"):
+            path.unlink(missing_ok=True)
+            removed += 1
+        for path in self._old_uploads():
+            if not self._exists(f"lk:media:{path.name.split('.')[0]}"):
+                path.unlink(missing_ok=True)
+                removed += 1
+        for path in self._old(self._media.root / "jobs"):
+            if is_id(path.name, "job") and not self._exists(f"lk:job:{path.name}"):
+                self._media.delete_job(path.name)
+                removed += 1
+        return removed
+
+    def _old_uploads(self) -> Iterator[Path]:
+        for shelf in os.scandir(self._media.root / "uploads"):
+            yield from self._old(Path(shelf.path))
+
+    def _old(self, directory: Path) -> Iterator[Path]:
+        for entry in os.scandir(directory):
+            if self._clock() - entry.stat(follow_symlinks=False).st_mtime > ORPHAN_AGE_S:
+                yield Path(entry.path)
+
+    def _exists(self, key: str) -> bool:
+        with reaching():
+            return bool(self._redis.exists(key))

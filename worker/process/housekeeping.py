@@ -1,0 +1,73 @@
+"""What a worker's parent does beside RQ, once a second in a thread: reconcile, cancel, erase,
+drain.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from worker.composition import Stores
+from worker.errors import StoreError
+from worker.process.reconciler import CANCEL_GRACE_S, Reconciler
+from worker.process.warm_worker import WarmWorker
+from worker.stores.connection import Reply, reaching
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+
+
+class Housekeeping(threading.Thread):
+    """Ticks until stopped; a store that is away is waited for."""
+
+    def __init__(self, worker: WarmWorker, shop: Stores) -> None:
+        super().__init__(name="housekeeping", daemon=True)
+        self._worker = worker
+        self._redis = shop.store.redis
+        self._reconciler = Reconciler(worker.name, shop)
+        self._stopping = threading.Event()
+        self._last_erasure = b"$"
+
+    def run(self) -> None:
+        """Tick; the outermost loop of this thread, so that no surprise ends it."""
+        while not self._stopping.wait(TICK_S):
+            try:
+                self._worker.give_up_if_draining_too_long()
+                self._kill_deaf_attempt()
+                self._pass_on_erasures()
+                self._reconciler.tick()
+            except StoreError as error:
+                log.warning("store away", extra={"code": error.code})
+            except Exception:
+                log.exception("housekeeping failed")
+
+    def stop(self) -> None:
+        """End the thread and wait for its last tick."""
+        self._stopping.set()
+        self.join(timeout=5.0)
+
+    def _kill_deaf_attempt(self) -> None:
+        """Kill the child when its job was canceled and it has not noticed."""
+        task = self._worker.current
+        if task is None:
+            return
+        with reaching():
+            since: Reply = self._redis.zscore("lk:canceling", task.job_id)
+        if since is not None and time.time() - since > CANCEL_GRACE_S:
+            log.warning("attempt killed", extra={"task": task.id, "attempt": task.attempt})
+            self._worker.kill_current(task)
+
+    def _pass_on_erasures(self) -> None:
+        """Tell the child to forget erased identities, also while it is idle."""
+        with reaching():
+            if self._last_erasure == b"$":
+                newest: Reply = self._redis.xrevrange("lk:erasures", count=1)
+                self._last_erasure = newest[0][0] if newest else b"0-0"
+            rows: Reply = self._redis.xrange(
+                "lk:erasures", min=b"(" + self._last_erasure, count=100
+            )
+        for row_id, fields in rows:
+            self._worker.child.tell({"forget": fields[b"identity"].decode()})
+            self._last_erasure = row_id

@@ -1,0 +1,106 @@
+"""Brings back what a crash lost: one leader compares our record with what RQ really holds, and
+delivers again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import cast
+
+from worker.composition import Stores
+from worker.contract import QueueName, Task
+from worker.process.expiry import ExpirySweep
+from worker.stores.connection import Scripts, reaching, texts
+from worker.stores.erasure import LogRewriter
+from worker.stores.job_queue import QUEUES
+
+log = logging.getLogger(__name__)
+
+LEADER_TTL_MS = 2500
+EXPIRY_EVERY_S = 5.0
+ORPHANS_EVERY_S = 600.0
+CANCEL_GRACE_S = 1.5  # with the tick of one second, the hard kill comes within 2.5 s
+
+
+class Reconciler:
+    """Runs in every worker's parent; one of them leads. Call `tick` about once a second."""
+
+    def __init__(self, name: str, shop: Stores, clock: Callable[[], float] = time.time) -> None:
+        self._name = name
+        self._shop = shop
+        self._redis = shop.store.redis
+        self._scripts = Scripts(self._redis)
+        self._expiry = ExpirySweep(shop.media, shop.identities, clock)
+        self._rewriter = LogRewriter(self._redis, clock)
+        self._clock = clock
+        self._missing: frozenset[tuple[Task, QueueName]] = frozenset()
+        self._last_expiry = self._last_orphans = clock()
+
+    def tick(self) -> bool:
+        """One round of housekeeping; False when another leads. Raises StoreError."""
+        if not self._scripts.run("lead", {"name": self._name, "ttl_ms": LEADER_TTL_MS}):
+            self._missing = frozenset()
+            return False
+        for job_id in self._shop.store.due_deadlines():
+            self._shop.store.request_cancel(job_id, "deadline_exceeded")
+        self._revive()
+        self._end_canceled()
+        self._shop.queue.deliver_all()
+        self._rewriter.run()
+        self._sweep()
+        return True
+
+    def _revive(self) -> None:
+        """Deliver again what was handed out but is nowhere.
+
+        Seen so twice, because moving takes a moment.
+        """
+        missing = self._handed_out() - self._held()
+        for task, _ in missing & self._missing:
+            outcome = self._shop.attempts.redeliver(task)
+            log.warning(
+                "delivered again",
+                extra={"task": task.id, "attempt": task.attempt, "outcome": outcome},
+            )
+        self._missing = missing
+
+    def _handed_out(self) -> frozenset[tuple[Task, QueueName]]:
+        with reaching():
+            names = texts(self._redis.zrange("lk:active", 0, -1))
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for name in names:
+                    pipeline.hmget(f"lk:task:{name}", ["state", "attempt", "queue"])
+                rows = pipeline.execute()
+        return frozenset(
+            (Task(name, int(attempt)), cast(QueueName, queue.decode()))
+            for name, (state, attempt, queue) in zip(names, rows, strict=True)
+            if state in (b"delivered", b"running")
+        )
+
+    def _held(self) -> frozenset[tuple[Task, QueueName]]:
+        return frozenset((task, queue) for queue in QUEUES for task in self._shop.queue.held(queue))
+
+    def _end_canceled(self) -> None:
+        """End jobs that were to be canceled when the process that asked, or the one that ran them,
+        died.
+        """
+        with reaching():
+            overdue = texts(
+                self._redis.zrangebyscore("lk:canceling", 0, self._clock() - CANCEL_GRACE_S)
+            )
+        running = {task.job_id for task, _ in self._handed_out() & self._held()}
+        for job_id in overdue:
+            if job_id not in running:
+                self._shop.store.settle_cancel(job_id)
+                self._shop.media.delete_job(job_id)
+
+    def _sweep(self) -> None:
+        now = self._clock()
+        if now - self._last_expiry >= EXPIRY_EVERY_S:
+            self._last_expiry = now
+            self._expiry.run()
+        if now - self._last_orphans >= ORPHANS_EVERY_S:
+            self._last_orphans = now
+            self._expiry.sweep_orphans()

@@ -1,0 +1,154 @@
+"""What is going on: queues, workers, active jobs and their attempts, dead letters."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from worker.composition import Stores
+from worker.contract import JobRecord, QueueName
+from worker.errors import UnknownJob
+from worker.stores.connection import Reply, reaching, text_fields, texts
+from worker.stores.job_queue import QUEUES, WorkerState
+
+SHOWN = 50
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """`waiting` stand in line, `delivered` are with RQ, `running` with a worker.
+
+    Age in seconds of the oldest.
+    """
+
+    name: QueueName
+    waiting: int
+    delivered: int
+    running: int
+    oldest_age_s: float
+
+
+@dataclass(frozen=True)
+class TaskState:
+    id: str
+    queue: str
+    tenant: str
+    state: str
+    attempt: int
+    begun: int
+    age_s: float
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    job_id: str
+    tenant: str
+    kind: str
+    code: str
+    died_at: float
+
+
+@dataclass(frozen=True)
+class Stock:
+    """A snapshot; `counters` count since the store was new."""
+
+    queues: Sequence[QueueState]
+    workers: Sequence[WorkerState]
+    tasks: Sequence[TaskState]
+    dead: Sequence[DeadLetter]
+    counters: dict[str, int]
+    weights_bytes: int
+
+
+def take_stock(shop: Stores) -> Stock:
+    """Look at everything once; raises StoreError."""
+    tasks, redis = _tasks(shop), shop.store.redis
+    with reaching():
+        counters = text_fields(redis.hgetall("lk:stats"))
+        weights: Reply = redis.get("lk:weights:bytes")
+        dead: Reply = redis.zrevrange("lk:dead", 0, SHOWN - 1, withscores=True)
+    return Stock(
+        queues=[_queue_state(queue, tasks) for queue in QUEUES],
+        workers=shop.queue.workers(),
+        tasks=tasks,
+        dead=[letter for name, at in dead if (letter := _dead_letter(shop, name.decode(), at))],
+        counters={name: int(count) for name, count in sorted(counters.items())},
+        weights_bytes=int(weights or 0),
+    )
+
+
+def as_json(stock: Stock) -> str:
+    """The snapshot for machines."""
+    return json.dumps(asdict(stock), indent=2)
+
+
+def as_text(stock: Stock) -> str:
+    """The snapshot for people, as tables."""
+    queues = [
+        (q.name, q.waiting, q.delivered, q.running, f"{q.oldest_age_s:.0f}") for q in stock.queues
+    ]
+    workers = [(w.name, w.queue, w.state, w.done, w.last_heartbeat) for w in stock.workers]
+    tasks = [
+        (t.id, t.tenant, t.state, t.attempt, t.begun, f"{t.age_s:.0f}") for t in stock.tasks[:SHOWN]
+    ]
+    dead = [(d.job_id, d.tenant, d.kind, d.code) for d in stock.dead]
+    return "\n\n".join(
+        (
+            _table("QUEUE WAITING DELIVERED RUNNING OLDEST_S", queues),
+            _table("WORKER QUEUE STATE DONE HEARTBEAT", workers),
+            _table("ACTIVE_TASK TENANT STATE ATTEMPT BEGUN AGE_S", tasks),
+            _table("DEAD_LETTER TENANT KIND CODE", dead),
+            _table(
+                "COUNTER VALUE", [*stock.counters.items(), ("weights:bytes", stock.weights_bytes)]
+            ),
+        )
+    )
+
+
+def _tasks(shop: Stores) -> list[TaskState]:
+    redis, now = shop.store.redis, time.time()
+    with reaching():
+        rows: Reply = redis.zrange("lk:active", 0, -1, withscores=True)
+        with redis.pipeline(transaction=False) as pipeline:
+            for name, _ in rows:
+                pipeline.hmget(
+                    f"lk:task:{name.decode()}", ["queue", "tenant", "state", "attempt", "begun"]
+                )
+            found = pipeline.execute()
+    there = [
+        (name.decode(), ms, texts(fields))
+        for (name, ms), fields in zip(rows, found, strict=True)
+        if all(fields)
+    ]
+    return [
+        TaskState(name, queue, tenant, state, int(attempt), int(begun), now - ms / 1000)
+        for name, ms, (queue, tenant, state, attempt, begun) in there
+    ]
+
+
+def _queue_state(queue: QueueName, tasks: Sequence[TaskState]) -> QueueState:
+    here = [task for task in tasks if task.queue == queue]
+    waiting, delivered, running = (
+        sum(task.state == state for task in here) for state in ("waiting", "delivered", "running")
+    )
+    oldest_age_s = max((task.age_s for task in here if task.state != "running"), default=0.0)
+    return QueueState(queue, waiting, delivered, running, oldest_age_s)
+
+
+def _dead_letter(shop: Stores, job_id: str, died_at: float) -> DeadLetter | None:
+    try:
+        job: JobRecord = shop.store.get(job_id)
+    except UnknownJob:
+        return None
+    return DeadLetter(job_id, job.tenant, job.kind, job.error.code if job.error else "", died_at)
+
+
+def _table(heading: str, rows: Sequence[Sequence[object]]) -> str:
+    lines = [heading.split(), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )

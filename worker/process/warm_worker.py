@@ -1,0 +1,149 @@
+"""An RQ worker whose child process stays up with the models loaded.
+
+The parent is pure RQ and never imports a model: its heartbeats, timeouts, stop and killed-horse
+handling all stay. Only the way a job reaches a child is ours: a line over a socket instead of a
+fork.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rq import Queue, Worker, worker_registration
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from worker.contract import QueueName, Task
+from worker.process.child_process import WarmChild
+from worker.settings import WorkerSettings
+from worker.stores.job_queue import TaskJob, rq_queue, task_of
+
+if TYPE_CHECKING:
+    from resource import struct_rusage
+
+    from redis import Redis
+    from redis.client import Pipeline
+
+MONITORING_INTERVAL_S = 2
+# how long a dead worker's job looks alive; several heartbeats, so that a busy machine is not a dead
+# one
+LEASE_S = 8
+IDLE_WAIT_S = (
+    5  # how long an idle worker blocks before it looks around; RQ takes 15 off `worker_ttl`
+)
+
+
+class WarmWorker(Worker):
+    """One worker, one queue, one device, one warm child."""
+
+    max_connection_wait_time = 2.0  # a store that is back must be noticed
+
+    def __init__(
+        self,
+        name: str,
+        queue: QueueName,
+        redis: Redis,
+        settings: WorkerSettings,
+        on_lost: Callable[[Task, bool], None],
+    ) -> None:
+        super().__init__(
+            [rq_queue(queue, redis)],
+            name=name,
+            connection=redis,
+            serializer=JSONSerializer,
+            job_class=TaskJob,
+            worker_ttl=IDLE_WAIT_S + 15,
+            job_monitoring_interval=MONITORING_INTERVAL_S,
+            maintenance_interval=10,
+            log_job_description=False,
+        )
+        self.child = WarmChild(name, queue, settings)
+        self.current: Task | None = None
+        self._settings = settings
+        self._on_lost = on_lost
+        self._jobs_done = 0
+        self._asked_to_stop_at: float | None = None
+        self._gave_up = False
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Have the child do the job, then replace a child that died or is due, outside of RQ's
+        alarms.
+        """
+        self.current = task_of(job.id)
+        super().execute_job(job, queue)
+        self.current = None
+        self._jobs_done += 1
+        if not self._stop_requested and (not self.child.pid or self._is_due()):
+            self.child.stop()
+            self.child.start()
+            self._jobs_done = 0
+            self.child.await_ready()  # the next job shall go to a worker that can do it now
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Hand the job to the warm child."""
+        execution = next(iter(self.executions.values()))
+        self.child.perform({"job": job.id, "execution": execution.id})
+        self._horse_pid = self.child.pid
+
+    def wait_for_horse(self) -> tuple[int | None, int | None, struct_rusage | None]:
+        """Wait until the child has done the job, or died."""
+        return self.child.wait()
+
+    def teardown(self) -> None:
+        """Let go of the child and of RQ."""
+        self.child.stop()
+        super().teardown()  # type: ignore[no-untyped-call]
+
+    def handle_work_horse_killed(
+        self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage
+    ) -> None:
+        """Have the lost attempt delivered again at once, without waiting for the reconciler."""
+        if self.current is not None:
+            self._on_lost(self.current, self._gave_up)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Be known for a while longer.
+
+        Anew, where the machine slept until RQ's record of this worker had expired.
+        """
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None and not self.connection.hexists(self.key, "queues"):
+            self.connection.hset(self.key, mapping=self.serialize())
+            worker_registration.register(self)
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """RQ would take over a minute to find a dead worker."""
+        return LEASE_S
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Note when the drain began: it does not last for ever."""
+        self._asked_to_stop_at = time.monotonic()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+
+    def give_up_if_draining_too_long(self) -> None:
+        """Hand the running job back when it will not be done before the supervisor kills us.
+
+        From any thread.
+        """
+        asked = self._asked_to_stop_at
+        if (
+            asked is not None
+            and self.horse_pid
+            and time.monotonic() - asked > self._settings.drain_s
+        ):
+            self._gave_up = True
+            self.kill_horse()
+
+    def kill_current(self, task: Task) -> None:
+        """Kill the child if it works on this task. From any thread."""
+        if self.horse_pid and self.current == task:
+            self.kill_horse()
+
+    def _is_due(self) -> bool:
+        too_many = self._jobs_done >= self._settings.recycle_jobs
+        return too_many or self.child.rss_bytes() > self._settings.recycle_rss_bytes
+
+    def procline(self, message: Any) -> None:  # noqa: ANN401
+        """Leave the process its name: RQ would put job ids into it."""

@@ -1,0 +1,183 @@
+"""The connection to the store, what it must be able to do, and the Lua scripts that run in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from redis import Redis
+from redis.commands.core import Script
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
+
+Reply: TypeAlias = Any  # what a script returns: bytes, integers and lists of them
+LUA = Path(__file__).parent / "lua"
+DURABILITY_TIMEOUT_MS = 2000
+# How a server that takes no writes says so: its disk is full, or its replicas are away.
+NOT_NOW = ("MISCONF", "NOREPLICAS")
+
+
+def connect(url: str, timeout_s: float = 5.0) -> Redis:
+    """A client for `redis://`, `rediss://` or `unix://`; connects when first used.
+
+    Raises:
+        StoreUnsuitable: the address cannot be read.
+    """
+    try:
+        client = Redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            health_check_interval=30,
+        )
+    except ValueError as error:
+        raise StoreUnsuitable(
+            "The store's address must start with redis://, rediss:// or unix://."
+        ) from error
+    return client
+
+
+def require_suitable(redis: Redis) -> None:
+    """Refuse a store that would drop what it was given.
+
+    Raises:
+        StoreUnsuitable: its eviction policy reaches keys without a TTL, or it is older than 6.2.
+        StoreUnavailable: it does not answer.
+    """
+    with reaching():
+        memory = redis.info("memory")
+        server = redis.info("server")
+    policy = str(memory.get("maxmemory_policy", "noeviction"))
+    if policy.startswith("allkeys"):
+        raise StoreUnsuitable(
+            f"The store evicts any key ({policy}); set maxmemory-policy to noeviction."
+        )
+    if _version(server) < (6, 2):
+        raise StoreUnsuitable("The store is too old; Redis 6.2 or any Valkey is needed.")
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Translate the client's exceptions into ours; the one border where that happens."""
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
+        raise StoreUnavailable from error
+    except OutOfMemoryError as error:
+        raise StoreFull from error
+    except ResponseError as error:
+        if "OOM" in str(error):
+            raise StoreFull from error
+        if str(error).startswith(NOT_NOW):
+            raise StoreUnavailable from error
+        raise
+
+
+def texts(reply: Reply) -> list[str]:
+    """The members of a reply as text; the client's own types leave open whether they are bytes."""
+    return [member.decode() if isinstance(member, bytes) else str(member) for member in reply]
+
+
+def text_fields(reply: Reply) -> dict[str, str]:
+    """A hash's fields as text."""
+    return dict(zip(texts(reply.keys()), texts(reply.values()), strict=True))
+
+
+def as_hash(fields: Mapping[str, str | int]) -> Reply:
+    """Fields in the type the client wants, which is wider than any that fields have."""
+    return dict(fields)
+
+
+class Scripts:
+    """The scripts of `worker/stores/lua`, each called with one JSON object of named arguments."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._loaded: dict[str, Script] = {}
+
+    def run(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        client: Redis | None = None,
+        blob: bytes | None = None,
+    ) -> Reply:
+        """The script's answer; `blob` reaches it as a second argument, because JSON carries no
+        bytes.
+
+        Raises:
+            StoreUnavailable, StoreFull
+        """
+        # Lua reads a JSON null as a true value, so what is not there is left out.
+        given = {key: value for key, value in arguments.items() if value is not None}
+        with reaching():
+            parts: list[str | bytes] = (
+                [json.dumps(given)] if blob is None else [json.dumps(given), blob]
+            )
+            return self._script(name)(args=parts, client=client)
+
+    def run_durably(self, name: str, arguments: Mapping[str, Any]) -> Reply:
+        """The script's answer, once what it wrote is on the store's disk where the store can say
+        so.
+
+        Raises:
+            StoreFull
+            StoreUnavailable: also when the disk took too long; what the script wrote may still
+            hold.
+        """
+        with (
+            reaching(),
+            Redis(
+                connection_pool=self._redis.connection_pool, single_connection_client=True
+            ) as connection,
+        ):
+            answer = self.run(name, arguments, client=connection)
+            # Not pipelined with the script: the server would then wait for its next cron tick (100
+            # ms).
+            if self._waits_for_disk:
+                local, _ = connection.execute_command("WAITAOF", 1, 0, DURABILITY_TIMEOUT_MS)
+                if not local:
+                    raise StoreUnavailable(
+                        "The job store's disk does not keep up; try again shortly."
+                    )
+            return answer
+
+    @cached_property
+    def _version(self) -> tuple[int, ...]:
+        return _version(self._redis.info("server"))
+
+    @cached_property
+    def _waits_for_disk(self) -> bool:
+        return self._version >= (7, 2) and bool(self._redis.info("persistence").get("aof_enabled"))
+
+    def _script(self, name: str) -> Script:
+        if name not in self._loaded:
+            self._loaded[name] = self._redis.register_script(
+                _source(name, with_flags=self._version >= (7, 0))
+            )
+        return self._loaded[name]
+
+
+def _source(name: str, with_flags: bool) -> str:
+    """A script's text: `-- uses: x` brings x.lua in, `-- flags: f` becomes a shebang where servers
+    know one (7.0).
+    """
+    text = (LUA / f"{name}.lua").read_text()
+    used = "".join(
+        (LUA / f"{module}.lua").read_text()
+        for module in re.findall(r"^-- uses: (\w+)$", text, re.M)
+    )
+    flags = re.search(r"^-- flags: (\S+)$", text, re.M)
+    return (f"#!lua flags={flags[1]}\n" if flags and with_flags else "") + used + text
+
+
+def _version(server: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(server["redis_version"]).split(".")[:2])

@@ -1,0 +1,298 @@
+"""Identities: the durable code of a face, and the bounded cache of the weights derived from it.
+
+lk:identity:{id}          hash    record; `:code` bytes, `:packs` packs with weights, `:jobs` jobs
+that used it lk:weights:{id}:{pack}    bytes   derived, may vanish at any time; lk:weights:lru,
+:sizes and :bytes keep the bound lk:refined:{id}:{pack}    bytes   polished, durable; read in the
+place of the derived ones lk:erased:{id}            hash    tombstone: whose it was and when it
+went, nothing of the face
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from worker.errors import IdentityErased, Missing, StoreUnavailable, UnknownIdentity
+from worker.stores.connection import Reply, Scripts, as_hash, reaching, text_fields, texts
+from worker.stores.ids import is_id
+
+LOCK_TTL_S = 30.0
+LOCK_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class IdentityLimits:
+    weights_bytes: int = 256 << 20  # about 320 identities of 823 KB
+    tombstone_ttl_s: int = 365 * 86400
+
+
+@dataclass(frozen=True)
+class IdentityRecord:
+    """What may be shown of an identity; times are seconds since the epoch."""
+
+    id: str
+    tenant: str
+    pack: str
+    created_at: float
+    name: str | None = None
+    expires_at: float | None = None
+    quality: str = "instant"
+    photos: Sequence[Mapping[str, Any]] = ()
+    consent: Mapping[str, Any] | None = None
+    refinement: Mapping[str, Any] | None = None
+    uses: int = 0
+    cached: bool = False
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class ErasureReceipt:
+    """Proof of an erasure.
+
+    `log_rewritten_at` is None until the store's append-only file is rewritten too.
+    """
+
+    identity_id: str
+    erased_at: float
+    keys: int
+    log_rewritten_at: float | None
+    jobs: Sequence[str] = field(default=())
+
+
+class IdentityStore:
+    """Records, codes and cached weights of identities."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        limits: IdentityLimits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.redis = redis
+        self._limits = limits or IdentityLimits()
+        self._clock = clock
+        self._scripts = Scripts(redis)
+
+    def put(self, record: IdentityRecord, code: bytes, weights: bytes) -> None:
+        """Keep a new identity for good and its weights for as long as there is room.
+
+        Raises:
+            StoreUnavailable, StoreFull: nothing is kept.
+        """
+        key = f"lk:identity:{record.id}"
+        with reaching(), self.redis.pipeline() as pipeline:
+            pipeline.hset(key, mapping=as_hash(_to_fields(record)))
+            pipeline.set(f"{key}:code", code)
+            pipeline.zadd(f"lk:tenant:{record.tenant}:identities", {record.id: 0})
+            if record.expires_at is not None:
+                pipeline.zadd("lk:expiry", {record.id: record.expires_at})
+            pipeline.execute()
+        self.put_weights(record.id, record.pack, weights)
+
+    def get(self, identity_id: str, tenant: str | None = None) -> IdentityRecord:
+        """An identity's record; with a tenant, only if it is that tenant's.
+
+        Raises:
+            UnknownIdentity, IdentityErased
+        """
+        fields = self._fields(identity_id, tenant)
+        with reaching():
+            cached = self.redis.exists(
+                *(f"lk:{made}:{identity_id}:{fields['pack']}" for made in ("weights", "refined"))
+            )
+        return _from_fields(fields, bool(cached))
+
+    def list(
+        self, tenant: str, limit: int = 50, cursor: str | None = None
+    ) -> tuple[Sequence[IdentityRecord], str | None]:
+        """The tenant's identities, newest first, and the cursor of the next page."""
+        upper = f"({cursor}" if cursor else "+"
+        with reaching():
+            key = f"lk:tenant:{tenant}:identities"
+            ids = texts(self.redis.zrevrangebylex(key, upper, "-", start=0, num=limit + 1))
+        found = []
+        for identity_id in ids[:limit]:
+            with suppress(Missing):  # erased meanwhile
+                found.append(self.get(identity_id))
+        return found, ids[limit - 1] if len(ids) > limit else None
+
+    def code(self, identity_id: str, tenant: str | None = None) -> bytes:
+        """The identity's code as it was put.
+
+        Raises:
+            UnknownIdentity, IdentityErased
+        """
+        self._fields(identity_id, tenant)
+        with reaching():
+            code: Reply = self.redis.get(f"lk:identity:{identity_id}:code")
+        if code is None:
+            raise IdentityErased
+        return bytes(code)
+
+    def weights(self, identity_id: str, pack: str) -> bytes | None:
+        """The weights for this pack, polished or cached, or None when they must be rebuilt from the
+        code.
+        """
+        arguments = {"identity": identity_id, "pack": pack, "now_ms": int(self._clock() * 1000)}
+        found: bytes | None = self._scripts.run("get_weights", arguments)
+        return found
+
+    def put_weights(self, identity_id: str, pack: str, weights: bytes) -> bool:
+        """Cache weights, evicting the least recently used.
+
+        False when the identity is gone or they are too large.
+        """
+        arguments = {
+            "identity": identity_id,
+            "pack": pack,
+            "bound": self._limits.weights_bytes,
+            "now_ms": int(self._clock() * 1000),
+        }
+        return bool(self._scripts.run("put_weights", arguments, blob=weights) == b"stored")
+
+    def weights_or_build(
+        self, identity_id: str, pack: str, build: Callable[[bytes], bytes]
+    ) -> bytes:
+        """The weights, built from the code by one caller at a time where the cache has lost them.
+
+        Raises:
+            UnknownIdentity, IdentityErased
+        """
+        lock, token = f"lk:weights:{identity_id}:{pack}:lock", secrets.token_hex(8)
+        deadline = time.monotonic() + 2 * LOCK_TTL_S
+        while time.monotonic() < deadline:
+            if (found := self.weights(identity_id, pack)) is not None:
+                return found
+            with reaching():
+                ours = self.redis.set(lock, token, nx=True, px=int(LOCK_TTL_S * 1000))
+            if ours:
+                try:
+                    built = build(self.code(identity_id))
+                    self.put_weights(identity_id, pack, built)
+                    return built
+                finally:
+                    self._scripts.run("unlock", {"name": lock, "token": token})
+            time.sleep(LOCK_POLL_S)
+        raise StoreUnavailable("The identity's weights could not be rebuilt in time.")
+
+    def put_refined(
+        self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
+    ) -> None:
+        """Let polished weights take the place of the derived ones, for good; `refinement` tells how
+        it went.
+
+        Raises:
+            IdentityErased, StoreUnavailable, StoreFull
+        """
+        arguments = {
+            "identity": identity_id,
+            "pack": pack,
+            "refinement": json.dumps(dict(refinement)),
+        }
+        if self._scripts.run("put_refined", arguments, blob=weights) != b"stored":
+            raise IdentityErased
+
+    def annotate(self, identity_id: str, **fields: Any) -> None:  # noqa: ANN401 - goes straight into JSON
+        """Change what is recorded of an identity (`refinement`, `quality`, …).
+
+        Raises UnknownIdentity.
+        """
+        changes = {name: json.dumps(value) for name, value in fields.items()}
+        if (
+            self._scripts.run("annotate_identity", {"identity": identity_id, "fields": changes})
+            != b"changed"
+        ):
+            raise UnknownIdentity
+
+    def erase(self, identity_id: str, tenant: str | None = None) -> ErasureReceipt:
+        """Remove the identity for good; the receipt names the jobs that used it, which are the
+        caller's to end.
+
+        Raises:
+            UnknownIdentity, IdentityErased
+        """
+        self._fields(identity_id, tenant)
+        arguments = {
+            "identity": identity_id,
+            "now": repr(self._clock()),
+            "tombstone_ttl_s": self._limits.tombstone_ttl_s,
+        }
+        answer = self._scripts.run_durably("erase_identity", arguments)
+        if not answer:
+            raise IdentityErased
+        return self._receipt(identity_id, jobs=texts(answer)[1:])
+
+    def receipt(self, identity_id: str, tenant: str) -> ErasureReceipt:
+        """The receipt of an earlier erasure; raises UnknownIdentity."""
+        with reaching():
+            owner: Reply = self.redis.hget(f"lk:erased:{identity_id}", "tenant")
+        if owner is None or owner.decode() != tenant:
+            raise UnknownIdentity
+        return self._receipt(identity_id)
+
+    def _receipt(self, identity_id: str, jobs: Sequence[str] = ()) -> ErasureReceipt:
+        with reaching():
+            tombstone = text_fields(self.redis.hgetall(f"lk:erased:{identity_id}"))
+            rewritten: Reply = self.redis.get("lk:erasure:rewritten")
+        erased_at = float(tombstone["erased_at"])
+        through = (
+            float(rewritten) if rewritten is not None and float(rewritten) >= erased_at else None
+        )
+        return ErasureReceipt(identity_id, erased_at, int(tombstone["keys"]), through, jobs)
+
+    def _fields(self, identity_id: str, tenant: str | None) -> dict[str, str]:
+        if not is_id(identity_id, "idn"):
+            raise UnknownIdentity
+        with reaching():
+            fields = text_fields(self.redis.hgetall(f"lk:identity:{identity_id}"))
+            tombstone = (
+                text_fields(self.redis.hgetall(f"lk:erased:{identity_id}")) if not fields else {}
+            )
+        known = fields or tombstone
+        if not known or (tenant is not None and known["tenant"] != tenant):
+            raise UnknownIdentity
+        if not fields:
+            raise IdentityErased
+        return fields
+
+
+def _to_fields(record: IdentityRecord) -> dict[str, str | int]:
+    return {
+        "id": record.id,
+        "tenant": record.tenant,
+        "pack": record.pack,
+        "created_at": repr(record.created_at),
+        "name": json.dumps(record.name),
+        "expires_at": json.dumps(record.expires_at),
+        "quality": json.dumps(record.quality),
+        "photos": json.dumps([dict(photo) for photo in record.photos]),
+        "consent": json.dumps(dict(record.consent) if record.consent else None),
+        "refinement": json.dumps(dict(record.refinement) if record.refinement else None),
+        "uses": record.uses,
+        "version": record.version,
+    }
+
+
+def _from_fields(fields: Mapping[str, str], cached: bool) -> IdentityRecord:
+    return IdentityRecord(
+        id=fields["id"],
+        tenant=fields["tenant"],
+        pack=fields["pack"],
+        created_at=float(fields["created_at"]),
+        name=json.loads(fields["name"]),
+        expires_at=json.loads(fields["expires_at"]),
+        quality=json.loads(fields["quality"]),
+        photos=json.loads(fields["photos"]),
+        consent=json.loads(fields["consent"]),
+        refinement=json.loads(fields["refinement"]),
+        uses=int(fields["uses"]),
+        cached=cached,
+        version=int(fields["version"]),
+    )

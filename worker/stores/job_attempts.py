@@ -1,0 +1,168 @@
+"""What a worker may do to a job: take up an attempt, report, end it, or hand it on.
+
+Everything is fenced by the attempt's number: who comes late is told so and changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+from worker.contract import JobRecord, JobResult, Problem, QueueName, Task
+from worker.errors import Canceled, Superseded, UnknownJob
+from worker.stores.connection import reaching, text_fields, texts
+from worker.stores.job_records import JobReport
+from worker.stores.job_store import JobStore, task_names
+
+Redelivery = Literal["waiting", "exhausted", "canceling", "superseded"]
+
+
+class JobAttempts:
+    """Deliveries of jobs to workers, and what becomes of them."""
+
+    def __init__(self, store: JobStore, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._limits = store.limits
+        self._clock = clock
+
+    def next_deliveries(self, queue: QueueName) -> Sequence[Task]:
+        """Tasks that RQ should hold now, tenants in turn; the caller enqueues each of them."""
+        answer = self._store.scripts.run(
+            "deliver",
+            {
+                "queue": queue,
+                "window": self._limits.window,
+                "tenant_running": self._limits.tenant_running,
+            },
+        )
+        names = texts(answer)
+        return [
+            Task(task, int(attempt)) for task, attempt in zip(names[::2], names[1::2], strict=True)
+        ]
+
+    def begin(self, task: Task, worker: str) -> JobRecord:
+        """Take up an attempt; returns the job to do.
+
+        Raises:
+            Canceled, Superseded: this attempt has nothing to do.
+        """
+        self._fenced("begin", task, worker=worker, now=repr(self._clock()))
+        return self._store.get(task.job_id)
+
+    def progress(self, task: Task, done: int, total: int | None, unit: str) -> None:
+        """Note how far the attempt is, and learn whether it may go on.
+
+        Raises:
+            Canceled, Superseded: stop now and leave nothing behind.
+        """
+        self._fenced("progress", task, done=done, total=total, unit=unit, now=repr(self._clock()))
+
+    def commit(self, task: Task, result: JobResult | None, report: JobReport) -> None:
+        """End the job as succeeded, unless another attempt or a cancellation came first.
+
+        Raises:
+            Canceled, Superseded: nothing was changed; the file is not wanted.
+        """
+        answer = self._store.settle(task.job_id, task, "succeeded", result=result, report=report)
+        _raise_if_ended(answer)
+
+    def fail(
+        self, task: Task, error: Problem, dead: bool = False, report: JobReport | None = None
+    ) -> bool:
+        """End the job as failed; `dead` puts it among the dead letters.
+
+        False when it was not this attempt's to end.
+        """
+        return (
+            self._store.settle(task.job_id, task, "failed", error=error, dead=dead, report=report)
+            == "failed"
+        )
+
+    def redeliver(self, task: Task, handed_back: bool = False) -> Redelivery:
+        """Let the next attempt begin; `handed_back` when this one gave up for no fault of the
+        job's.
+
+        A job that was begun too often ends as failed with `attempts_exhausted`, among the dead
+        letters.
+        """
+        bounds = {"max_begun": self._limits.max_begun, "max_attempts": self._limits.max_attempts}
+        answer = self._store.scripts.run(
+            "redeliver", {**task_names(task), "handed_back": handed_back, **bounds}
+        )
+        outcome = cast(Redelivery, answer.decode())
+        if outcome == "exhausted":
+            problem = Problem(
+                "attempts_exhausted",
+                f"The job was tried {self._limits.max_begun} times and never ended.",
+            )
+            self.fail(task, problem, dead=True)
+        elif outcome == "canceling":
+            self._store.settle_cancel(task.job_id)
+        return outcome
+
+    def fan_out(
+        self,
+        task: Task,
+        steps: Sequence[str],
+        plan: str,
+        total: int,
+        unit: str,
+        in_flight: int,
+        spent: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Replace the first task by one per step, of which `in_flight` at a time may be with the
+        workers.
+
+        Raises:
+            Canceled, Superseded
+        """
+        script = {
+            "parts": [f"{task.job_id}-{step}" for step in steps],
+            "plan": plan,
+            "in_flight": in_flight,
+        }
+        now_ms = int(self._clock() * 1000)
+        self._fenced(
+            "fan_out", task, **script, total=total, unit=unit, now_ms=now_ms, spent=dict(spent)
+        )
+
+    def finish_part(
+        self, task: Task, outcome: str, spent: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        """Record one part's outcome (JSON) and what it cost; the last one lets the step `mux`
+        begin.
+
+        Raises:
+            Canceled, Superseded
+        """
+        now_ms = int(self._clock() * 1000)
+        self._fenced("finish_part", task, outcome=outcome, now_ms=now_ms, spent=dict(spent))
+
+    def spent(self, job_id: str) -> dict[str, int]:
+        """What the parts of a film that are done have cost, by counter."""
+        with reaching():
+            counted = text_fields(self._store.redis.hgetall(f"lk:job:{job_id}:spent"))
+        return {name: int(count) for name, count in counted.items()}
+
+    def plan(self, job_id: str) -> tuple[str, dict[str, str]]:
+        """A film's plan and the outcomes recorded so far, by step; both as they were stored."""
+        with reaching():
+            plan = self._store.redis.hget(f"lk:job:{job_id}", "plan")
+            parts = text_fields(self._store.redis.hgetall(f"lk:job:{job_id}:parts"))
+        if plan is None:
+            raise UnknownJob
+        return texts([plan])[0], {
+            task.partition("-")[2]: outcome for task, outcome in parts.items()
+        }
+
+    def _fenced(self, script: str, task: Task, **arguments: Any) -> None:  # noqa: ANN401 - goes straight into JSON
+        _raise_if_ended(self._store.scripts.run(script, {**task_names(task), **arguments}).decode())
+
+
+def _raise_if_ended(answer: str) -> None:
+    if answer == "canceling":
+        raise Canceled
+    if answer == "superseded":
+        raise Superseded

@@ -1,0 +1,31 @@
+"""The bounds that admission, delivery and keeping hold to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """How much may be in flight and how long things are kept.
+
+    A tenant's own record may set other bounds.
+    """
+
+    max_jobs: int = 1000
+    max_bytes: int = 64 << 30
+    tenant_jobs: int = 200
+    tenant_bytes: int = 16 << 30
+    tenant_running: int = 64
+    window: int = (
+        8  # tasks RQ holds that no worker has begun; short, so that fairness is decided late
+    )
+    max_begun: int = 3
+    max_attempts: int = (
+        20  # deliveries, begun or not: a bound for workers that die before they begin
+    )
+    default_deadline_s: float = 6 * 3600.0
+    result_ttl_s: float = 24 * 3600.0
+    record_ttl_s: int = 8 * 86400  # longer than the webhook schedule
+    idempotency_ttl_s: float = 24 * 3600.0
+    looked_at: int = 2000  # records that one page of a listing may cost

@@ -1,0 +1,177 @@
+"""RQ behind one door: it carries a task's name and attempt to a worker, and decides nothing.
+
+RQ's own record of a job may be lost or stale at any time; `job_store` has the truth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from redis import Redis
+from rq import Queue, worker_registration
+from rq.job import Job
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException as AttemptTimedOut
+from rq.utils import current_timestamp
+from rq.worker.base import BaseWorker
+
+from worker.contract import QueueName, Task
+from worker.errors import WorkerError
+from worker.stores.connection import reaching, text_fields, texts
+from worker.stores.job_attempts import JobAttempts
+
+__all__ = ["AttemptTimedOut", "JobQueue", "TaskJob", "WorkerState", "rq_id", "rq_queue", "task_of"]
+
+ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
+QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
+TASK_ATTEMPT = re.compile(r"(?P<task>job_[0-9a-z]{26}(-[0-9a-z]+)?)-(?P<attempt>[0-9]+)")
+WORKER_ALIVE_S = 15.0  # an idle worker's heartbeat comes every 5 s
+RQ_TTL_S = 300  # RQ's own records of jobs that are over
+# How long one attempt may take. A part of a film has five seconds of video; an analysis reads a
+# whole film.
+ATTEMPT_TIMEOUT_S: Mapping[QueueName, int] = {"image": 120, "video": 3600, "refine": 900}
+
+RunTask: TypeAlias = Callable[[str, int], None]
+
+
+class ForeignFunction(WorkerError):
+    code = "foreign_function"
+    message = "The queue holds a job that is not ours."
+
+
+class TaskJob(Job):
+    """An RQ job that can only ever call `run_task`, whatever its record in the store says."""
+
+    run_task: RunTask | None = None
+
+    def restore(self, raw_data: Any) -> None:  # noqa: ANN401
+        """Read RQ's record, but nothing in it that could call a function or a URL."""
+        super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = (
+            None
+        )
+        self.webhooks = []
+        self.retries_left = self.repeats_left = None
+
+    @property
+    def func(self) -> RunTask:
+        """The one entry point; raises ForeignFunction when the record names another."""
+        if self.func_name != ENTRY_POINT or self.instance is not None or self.run_task is None:
+            raise ForeignFunction
+        return self.run_task
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """What a worker last said of itself."""
+
+    name: str
+    queue: str
+    state: str
+    hostname: str
+    pid: int
+    done: int
+    last_heartbeat: str
+
+
+class JobQueue:
+    """Hands tasks to RQ and tells what RQ holds."""
+
+    def __init__(self, redis: Redis, attempts: JobAttempts) -> None:
+        self._redis = redis
+        self._attempts = attempts
+
+    def deliver(self, queue: QueueName) -> int:
+        """Hand over what is next in the lines, as far as RQ has room; returns how many tasks that
+        were.
+
+        A crash or an error on the way loses nothing: the reconciler delivers the task again.
+        """
+        tasks = self._attempts.next_deliveries(queue)
+        with reaching():
+            for task in tasks:
+                rq_queue(queue, self._redis).enqueue_call(
+                    ENTRY_POINT,
+                    args=[task.id, task.attempt],
+                    job_id=rq_id(task),
+                    timeout=ATTEMPT_TIMEOUT_S[queue],
+                    result_ttl=RQ_TTL_S,
+                    failure_ttl=RQ_TTL_S,
+                    description=rq_id(task),
+                )
+        return len(tasks)
+
+    def deliver_all(self) -> int:
+        """Deliver on every queue."""
+        return sum(self.deliver(queue) for queue in QUEUES)
+
+    def held(self, queue: QueueName) -> frozenset[Task]:
+        """The tasks that are queued in RQ, or in the hands of a worker whose heartbeat is fresh."""
+        rq = rq_queue(queue, self._redis)
+        with reaching():
+            registry = StartedJobRegistry(queue=rq)
+            started = texts(
+                self._redis.zrangebyscore(registry.key, f"({current_timestamp()}", "+inf")
+            )
+            queued = rq.get_job_ids()
+        tasks = (task_of(name.split(":")[0]) for name in (*queued, *started))
+        return frozenset(task for task in tasks if task is not None)
+
+    def workers(self) -> Sequence[WorkerState]:
+        """The workers whose heartbeat is fresh, by name.
+
+        RQ keeps the dead ones for over a minute.
+        """
+        with reaching():
+            keys = sorted(texts(worker_registration.get_keys(connection=self._redis)))
+            # Read as they are stored: RQ's own reader would change our connection's timeouts.
+            found = {key: text_fields(self._redis.hgetall(key)) for key in keys}
+        return [_worker_state(key, fields) for key, fields in found.items() if _is_alive(fields)]
+
+
+def rq_queue(name: QueueName, redis: Redis) -> Queue:
+    """One RQ queue for each class of worker.
+
+    JSON, because RQ's default of pickle would run whatever Redis holds.
+    """
+    return Queue(name, connection=redis, serializer=JSONSerializer, job_class=TaskJob)
+
+
+def rq_id(task: Task) -> str:
+    """The id under which RQ knows one attempt of a task."""
+    return f"{task.id}-{task.attempt}"
+
+
+def task_of(name: str) -> Task | None:
+    """The task behind an RQ id, the inverse of `rq_id`.
+
+    None for what somebody else put into the queue.
+    """
+    match = TASK_ATTEMPT.fullmatch(name)
+    return Task(match["task"], int(match["attempt"])) if match else None
+
+
+def _is_alive(fields: Mapping[str, str]) -> bool:
+    if (
+        "death" in fields or not {"queues", "last_heartbeat"} <= fields.keys()
+    ):  # a late heartbeat makes half a record
+        return False
+    age = datetime.now(UTC) - datetime.fromisoformat(fields["last_heartbeat"])
+    return age.total_seconds() < WORKER_ALIVE_S
+
+
+def _worker_state(key: str, fields: Mapping[str, str]) -> WorkerState:
+    return WorkerState(
+        name=key.removeprefix(BaseWorker.redis_worker_namespace_prefix),
+        queue=fields["queues"],
+        state=fields.get("state", "unknown"),
+        hostname=fields.get("hostname", ""),
+        pid=int(fields.get("pid", 0)),
+        done=int(fields.get("successful_job_count", 0)),
+        last_heartbeat=fields.get("last_heartbeat", ""),
+    )

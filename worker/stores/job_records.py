@@ -1,0 +1,127 @@
+"""A job's record as a hash in the store, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from worker.contract import (
+    QUEUE_OF,
+    JobPayload,
+    JobRecord,
+    JobRequest,
+    JobResult,
+    Priority,
+    Problem,
+    Progress,
+    Status,
+)
+
+CLASS_OF: Mapping[Priority, int] = {"high": 0, "normal": 1, "low": 2}
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What an attempt has to tell besides its file: per person, per reason.
+
+    Stage times in milliseconds.
+    """
+
+    report: Mapping[str, Any]
+    timings: Mapping[str, float]
+
+
+def admitted_fields(
+    request: JobRequest, job_id: str, now_s: float, deadline_s: float
+) -> dict[str, str]:
+    """The hash of a job that has just been admitted."""
+    payload = request.payload
+    fields = {
+        "id": job_id,
+        "tenant": payload.tenant,
+        "kind": payload.kind,
+        "queue": QUEUE_OF[payload.kind],
+        "status": "queued",
+        "priority": request.priority,
+        "payload": payload.model_dump_json(exclude_defaults=True, exclude_unset=False),
+        "uploads": json.dumps([payload.input_id] if payload.input_id else []),
+        "identities": json.dumps(sorted(payload.identities())),
+        "input_bytes": str(request.input_bytes),
+        "created_at": repr(now_s),
+        "deadline_at": repr(now_s + deadline_s),
+        "metadata": json.dumps(dict(request.metadata)),
+        "attempt": "1",
+        "version": "1",
+    }
+    if request.webhook:
+        fields["webhook"] = request.webhook
+    if request.requeued_from:
+        fields["requeued_from"] = request.requeued_from
+    return fields
+
+
+def settled_fields(
+    now_s: float,
+    result_ttl_s: float,
+    result: JobResult | None,
+    report: JobReport | None,
+    error: Problem | None,
+) -> dict[str, str]:
+    """The fields a job gains when it ends."""
+    fields = {"finished_at": repr(now_s), "expires_at": repr(now_s + result_ttl_s)}
+    if result:
+        fields["result"] = json.dumps(asdict(result))
+    if report:
+        fields["report"] = json.dumps(dict(report.report))
+        fields["timings"] = json.dumps(dict(report.timings))
+    if error:
+        fields["error"] = json.dumps(asdict(error))
+    return fields
+
+
+def read_record(text: Mapping[str, str]) -> JobRecord:
+    """The record in a job's hash."""
+    payload = JobPayload.model_validate_json(text["payload"])
+    return JobRecord(
+        id=text["id"],
+        tenant=text["tenant"],
+        kind=payload.kind,
+        status=cast(Status, text["status"]),
+        priority=cast(Priority, text["priority"]),
+        payload=payload,
+        attempt=int(text["attempt"]),
+        progress=_progress(text),
+        created_at=float(text["created_at"]),
+        deadline_at=float(text["deadline_at"]),
+        started_at=_time(text, "started_at"),
+        finished_at=_time(text, "finished_at"),
+        expires_at=_time(text, "expires_at"),
+        result=JobResult(**json.loads(text["result"])) if "result" in text else None,
+        report=json.loads(text.get("report", "{}")),
+        timings=json.loads(text.get("timings", "{}")),
+        error=Problem(**json.loads(text["error"])) if "error" in text else None,
+        metadata=json.loads(text["metadata"]),
+        webhook=text.get("webhook"),
+        requeued_from=text.get("requeued_from"),
+        version=int(text["version"]),
+    )
+
+
+def _progress(text: Mapping[str, str]) -> Progress:
+    done, total = int(text.get("progress_done", 0)), int(text.get("progress_total", 0))
+    started, at = _time(text, "started_at"), _time(text, "progress_at")
+    elapsed = at - started if started and at else 0.0
+    rate = done / elapsed if elapsed > 0 and done else None
+    return Progress(
+        done=done,
+        total=total,
+        unit=text.get("progress_unit", "step"),
+        fps=rate if text.get("progress_unit") == "frame" else None,
+        eta_s=(total - done) / rate if rate and total else None,
+    )
+
+
+def _time(text: Mapping[str, str], name: str) -> float | None:
+    return float(text[name]) if name in text else None

@@ -1,0 +1,170 @@
+"""Tenants and API keys: `lk_<key id>_<secret>`, where only the SHA-256 of the secret's 32 random
+bytes is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from redis import Redis
+
+from worker.errors import KeyRefused, UnknownKey
+from worker.stores.connection import as_hash, reaching, text_fields, texts
+
+Scope = Literal["identities:write", "jobs:write", "jobs:read", "admin"]
+Bound = Literal["max_jobs", "max_bytes", "max_running"]
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+TOKEN = re.compile(r"lk_([0-9a-f]{16})_([0-9a-f]{64})")
+NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key as it may be shown: everything but the secret. Times are seconds since the epoch."""
+
+    id: str
+    tenant: str
+    scopes: frozenset[Scope]
+    name: str
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+
+
+class KeyStore:
+    """Makes, checks and revokes keys."""
+
+    def __init__(self, redis: Redis, clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
+        self._clock = clock
+
+    def create(
+        self, tenant: str, scopes: Iterable[Scope], name: str = "", expires_at: float | None = None
+    ) -> tuple[ApiKey, str]:
+        """A new key and its token, which is shown this once and cannot be had again."""
+        if not TENANT.fullmatch(tenant):
+            raise ValueError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
+        key_id, secret = secrets.token_hex(8), secrets.token_bytes(32)
+        key = ApiKey(key_id, tenant, frozenset(scopes), name, self._clock(), expires_at, None)
+        with reaching(), self._redis.pipeline() as pipeline:
+            pipeline.hset(
+                f"lk:key:{key_id}",
+                mapping=as_hash(_to_fields(key) | {"sha256": hashlib.sha256(secret).hexdigest()}),
+            )
+            pipeline.sadd(f"lk:tenant:{tenant}:keys", key_id)
+            pipeline.sadd("lk:tenants", tenant)
+            pipeline.execute()
+        return key, f"lk_{key_id}_{secret.hex()}"
+
+    def verify(self, token: str) -> ApiKey:
+        """The key a token belongs to; read from the store each time, so that a revocation holds at
+        once.
+
+        Raises:
+            KeyRefused, StoreUnavailable
+        """
+        match = TOKEN.fullmatch(token)
+        if match is None:
+            raise KeyRefused
+        with reaching():
+            fields = text_fields(self._redis.hgetall(f"lk:key:{match[1]}"))
+        given = hashlib.sha256(bytes.fromhex(match[2])).hexdigest()
+        # Compared also for unknown keys, so that the time taken does not tell which ids exist.
+        matches = hmac.compare_digest(given, fields.get("sha256", NOBODY))
+        if not fields or not matches:
+            raise KeyRefused
+        key = _from_fields(match[1], fields)
+        if self._has_ended(key):
+            raise KeyRefused
+        return key
+
+    def get(self, key_id: str, tenant: str | None = None) -> ApiKey:
+        """A key's record; raises UnknownKey, also when it is another tenant's."""
+        with reaching():
+            fields = text_fields(self._redis.hgetall(f"lk:key:{key_id}"))
+        if not fields or (tenant is not None and fields["tenant"] != tenant):
+            raise UnknownKey
+        return _from_fields(key_id, fields)
+
+    def list(self, tenant: str) -> Sequence[ApiKey]:
+        """The tenant's keys, oldest first."""
+        with reaching():
+            ids = texts(self._redis.smembers(f"lk:tenant:{tenant}:keys"))
+        return sorted((self.get(key_id) for key_id in ids), key=lambda key: key.created_at)
+
+    def revoke(self, key_id: str, tenant: str | None = None, after_s: float = 0.0) -> ApiKey:
+        """End a key, at once or after a while, but never later than it would have ended.
+
+        Raises UnknownKey.
+        """
+        key, end = self.get(key_id, tenant), self._clock() + after_s
+        if key.revoked_at is None or end < key.revoked_at:
+            with reaching():
+                self._redis.hset(f"lk:key:{key_id}", "revoked_at", repr(end))
+        return self.get(key_id)
+
+    def rotate(
+        self, key_id: str, tenant: str | None = None, overlap_s: float = 0.0
+    ) -> tuple[ApiKey, str]:
+        """A new key in place of an old one, which stays valid for `overlap_s`.
+
+        Raises UnknownKey, also for a key that has ended: whoever still holds it must not be served
+        again.
+        """
+        old = self.get(key_id, tenant)
+        if self._has_ended(old):
+            raise UnknownKey("The key has ended; make a new one.")
+        made = self.create(old.tenant, old.scopes, old.name, old.expires_at)
+        self.revoke(key_id, after_s=overlap_s)
+        return made
+
+    def _has_ended(self, key: ApiKey) -> bool:
+        return any(
+            end is not None and end <= self._clock() for end in (key.revoked_at, key.expires_at)
+        )
+
+    def tenants(self) -> Sequence[str]:
+        """Every tenant that has had a key."""
+        with reaching():
+            return sorted(texts(self._redis.smembers("lk:tenants")))
+
+    def set_bounds(self, tenant: str, bounds: Mapping[Bound, int]) -> None:
+        """Give a tenant other bounds than `JobLimits` has; admission reads them."""
+        if not bounds:
+            return
+        with reaching():
+            self._redis.hset(
+                f"lk:tenant:{tenant}", mapping=as_hash({str(b): n for b, n in bounds.items()})
+            )
+
+
+def _to_fields(key: ApiKey) -> dict[str, str]:
+    fields = {"tenant": key.tenant, "scopes": json.dumps(sorted(key.scopes)), "name": key.name}
+    times = {
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+    }
+    return fields | {name: repr(moment) for name, moment in times.items() if moment is not None}
+
+
+def _from_fields(key_id: str, fields: Mapping[str, str]) -> ApiKey:
+    return ApiKey(
+        id=key_id,
+        tenant=fields["tenant"],
+        scopes=frozenset(cast(list[Scope], json.loads(fields["scopes"]))),
+        name=fields["name"],
+        created_at=float(fields["created_at"]),
+        expires_at=float(fields["expires_at"]) if "expires_at" in fields else None,
+        revoked_at=float(fields["revoked_at"]) if "revoked_at" in fields else None,
+    )

@@ -1,0 +1,261 @@
+"""Files of uploads and jobs under one directory, and the records that say whose they are and when
+they go.
+
+uploads/<xx>/<upload id><suffix>     what users sent; recorded in the store with a TTL incoming/
+uploads that are still being written jobs/<job id>/<sha256><suffix>       a job's result, by its
+content; parts/ holds a film's segments, tmp-* attempts
+
+Names and extensions are ours, never the user's. Directories are 0700, files 0600. A file gets its
+name only once it is complete and on the disk, so what has a name can be served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from redis import Redis
+
+from worker.contract import JobRecord, JobResult
+from worker.errors import JobNotFinal, ResultExpired, UnknownMedia
+from worker.stores.connection import reaching, text_fields
+from worker.stores.durable_files import noticing_full_disk, open_private, seal, sync_directory
+from worker.stores.ids import is_id, new_id
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """What a look into the file found; sizes in pixels of the upright picture."""
+
+    media_type: str
+    suffix: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class MediaRecord:
+    """An upload; times are seconds since the epoch."""
+
+    id: str
+    tenant: str
+    sha256: str
+    bytes: int
+    created_at: float
+    expires_at: float
+    facts: MediaFacts
+
+
+class UploadWriter:
+    """An upload on its way in: write, look into `path`, then commit or abort."""
+
+    def __init__(self, store: MediaStore, tenant: str, path: Path) -> None:
+        self.path = path
+        self.bytes = 0
+        self._store = store
+        self._tenant = tenant
+        self._digest = hashlib.sha256()
+        self._file = open_private(path)
+
+    def write(self, chunk: bytes) -> None:
+        """Append; raises DiskFull."""
+        with noticing_full_disk():
+            self._file.write(chunk)
+        self._digest.update(chunk)
+        self.bytes += len(chunk)
+
+    def flush(self) -> None:
+        """Make what was written readable at `path`; raises DiskFull."""
+        with noticing_full_disk():
+            self._file.flush()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def commit(self, facts: MediaFacts, ttl_s: float) -> MediaRecord:
+        """Keep the upload for `ttl_s` seconds.
+
+        Raises:
+            DiskFull, StoreUnavailable, StoreFull: nothing is kept.
+        """
+        try:
+            with noticing_full_disk(), self._file:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            return self._store.adopt(self.path, self._tenant, self.sha256, facts, ttl_s)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Leave nothing behind; harmless after a commit."""
+        with suppress(OSError):
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class MediaStore:
+    """Uploads and results on disk."""
+
+    def __init__(self, root: Path, redis: Redis, clock: Callable[[], float] = time.time) -> None:
+        self.root = root
+        self.redis = redis
+        self.clock = clock
+        for directory in (root, root / "uploads", root / "incoming", root / "jobs"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def begin_write(self, tenant: str) -> UploadWriter:
+        """A new upload of this tenant; raises DiskFull."""
+        with noticing_full_disk():
+            return UploadWriter(self, tenant, self.root / "incoming" / new_id("upl"))
+
+    def adopt(
+        self, path: Path, tenant: str, sha256: str, facts: MediaFacts, ttl_s: float
+    ) -> MediaRecord:
+        """Give a complete file in `incoming/` its name and its record.
+
+        Record first, so that no file lacks an owner.
+        """
+        now = self.clock()
+        record = MediaRecord(
+            path.name, tenant, sha256, path.stat().st_size, now, now + ttl_s, facts
+        )
+        self._save(record)
+        target = self._upload_path(record)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        os.replace(path, target)
+        sync_directory(target.parent)
+        return record
+
+    def stat(self, media_id: str, tenant: str | None = None) -> MediaRecord:
+        """An upload's record; raises UnknownMedia, also when it is another tenant's."""
+        if not is_id(media_id, "upl"):
+            raise UnknownMedia
+        with reaching():
+            fields = text_fields(self.redis.hgetall(f"lk:media:{media_id}"))
+        if not fields or (tenant is not None and fields["tenant"] != tenant):
+            raise UnknownMedia
+        body = json.loads(fields["record"])
+        return MediaRecord(**{**body, "facts": MediaFacts(**body["facts"])})
+
+    def path(self, record: MediaRecord) -> Path:
+        """Where an upload's bytes are; raises UnknownMedia when they are gone."""
+        path = self._upload_path(record)
+        if not path.is_file():
+            raise UnknownMedia
+        return path
+
+    def open(self, media_id: str, tenant: str) -> BinaryIO:
+        """An upload's bytes; raises UnknownMedia."""
+        return self.path(self.stat(media_id, tenant)).open("rb")
+
+    def delete(self, media_id: str) -> None:
+        """Remove an upload: its bytes, then its record."""
+        with suppress(UnknownMedia):
+            self._upload_path(self.stat(media_id)).unlink(missing_ok=True)
+        with reaching():
+            self.redis.delete(f"lk:media:{media_id}", f"lk:media:{media_id}:holds")
+            self.redis.zrem("lk:expiry", media_id)
+
+    def delete_unless_held(self, media_id: str) -> bool:
+        """Remove an upload that no accepted job needs; False when one does."""
+        with reaching():
+            if self.redis.scard(f"lk:media:{media_id}:holds"):
+                return False
+        self.delete(media_id)
+        return True
+
+    def _save(self, record: MediaRecord) -> None:
+        with reaching(), self.redis.pipeline() as pipeline:
+            pipeline.hset(
+                f"lk:media:{record.id}",
+                mapping={"tenant": record.tenant, "record": json.dumps(asdict(record))},
+            )
+            pipeline.zadd("lk:expiry", {record.id: record.expires_at})
+            pipeline.execute()
+
+    def _upload_path(self, record: MediaRecord) -> Path:
+        return self.root / "uploads" / record.id[-2:] / f"{record.id}{record.facts.suffix}"
+
+    # Jobs
+
+    def job_dir(self, job_id: str) -> Path:
+        """The directory that holds everything a job makes."""
+        if not is_id(job_id, "job"):
+            raise UnknownMedia
+        return self.root / "jobs" / job_id
+
+    @contextmanager
+    def work_dir(self, job_id: str) -> Iterator[Path]:
+        """A directory of one attempt's own, gone when the block ends."""
+        with noticing_full_disk():
+            self.job_dir(job_id).mkdir(mode=0o700, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.job_dir(job_id)))
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def publish(self, job_id: str, file: Path, suffix: str, part: bool = False) -> str:
+        """Give a job's finished file the name of its content; returns its SHA-256.
+
+        Raises DiskFull.
+        """
+        directory = self.job_dir(job_id) / "parts" if part else self.job_dir(job_id)
+        with noticing_full_disk():
+            directory.mkdir(mode=0o700, exist_ok=True)
+            sha256 = seal(file)
+            os.replace(file, directory / f"{sha256}{suffix}")
+            sync_directory(directory)
+        return sha256
+
+    def part_path(self, job_id: str, sha256: str, suffix: str) -> Path:
+        return self.job_dir(job_id) / "parts" / f"{sha256}{suffix}"
+
+    def result_path(self, job: JobRecord) -> Path:
+        """Where a job's result is.
+
+        Raises:
+            JobNotFinal: there is none yet. UnknownMedia: it ended without one. ResultExpired: it
+            was deleted in time.
+        """
+        if not job.final:
+            raise JobNotFinal
+        if job.result is None:
+            raise UnknownMedia
+        path = self._result_path(job.id, job.result)
+        if not path.is_file() or (job.expires_at is not None and job.expires_at <= self.clock()):
+            raise ResultExpired
+        return path
+
+    def discard_result(self, job_id: str, result: JobResult) -> None:
+        """Remove a result that was not wanted."""
+        self._result_path(job_id, result).unlink(missing_ok=True)
+
+    def tidy_job(self, job_id: str, keep: Path | None = None) -> None:
+        """Remove a job's directories: a film's segments and what dead attempts left.
+
+        Not `keep`, nor the result.
+        """
+        for entry in self.job_dir(job_id).glob("*/"):
+            if entry != keep:
+                shutil.rmtree(entry, ignore_errors=True)
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove everything a job made."""
+        shutil.rmtree(self.job_dir(job_id), ignore_errors=True)
+
+    def _result_path(self, job_id: str, result: JobResult) -> Path:
+        return self.job_dir(job_id) / f"{result.sha256}{result.suffix}"

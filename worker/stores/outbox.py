@@ -1,0 +1,198 @@
+"""Webhook endpoints and the outbox of messages for them; sending is the service's.
+
+A message enters the outbox in the same step that ends its job, keeps its id over all tries, and
+leaves it when it was delivered, given up, or its endpoint is gone.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from redis import Redis
+
+from worker.errors import UnknownEndpoint
+from worker.stores.connection import Scripts, reaching, text_fields, texts
+from worker.stores.ids import new_id
+
+# Seconds from one try to the next: the schedule Standard Webhooks 1.0 recommends.
+SCHEDULE_S = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a tenant wants to hear of its jobs; `secrets` are newest first, all of them sign.
+
+    Never shown again.
+    """
+
+    id: str
+    tenant: str
+    url: str
+    created_at: float
+    disabled_reason: str | None
+    secrets: Sequence[str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message to send now: `id` is the stable webhook-id, `attempt` counts from 0."""
+
+    id: str
+    tenant: str
+    job_id: str
+    endpoint: Endpoint | None  # None: the address that came with the job
+    attempt: int
+
+
+class Outbox:
+    """Endpoints of tenants and messages that wait for them."""
+
+    def __init__(self, redis: Redis, clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._scripts = Scripts(redis)
+
+    def add_endpoint(self, tenant: str, url: str) -> Endpoint:
+        """Register an address; its `secrets` are to be shown this once."""
+        endpoint = Endpoint(
+            new_id("whe", self._clock()), tenant, url, self._clock(), None, [new_secret()]
+        )
+        with reaching(), self._redis.pipeline() as pipeline:
+            pipeline.hset(
+                f"lk:endpoint:{endpoint.id}",
+                mapping={
+                    "tenant": tenant,
+                    "url": url,
+                    "created_at": repr(endpoint.created_at),
+                    "secrets": json.dumps([[endpoint.secrets[0], None]]),
+                },
+            )
+            pipeline.sadd(f"lk:tenant:{tenant}:endpoints", endpoint.id)
+            pipeline.execute()
+        return endpoint
+
+    def endpoint(self, endpoint_id: str, tenant: str | None = None) -> Endpoint:
+        """An endpoint; raises UnknownEndpoint, also when it is another tenant's."""
+        with reaching():
+            fields = text_fields(self._redis.hgetall(f"lk:endpoint:{endpoint_id}"))
+        if not fields or (tenant is not None and fields["tenant"] != tenant):
+            raise UnknownEndpoint
+        return self._read(endpoint_id, fields)
+
+    def endpoints(self, tenant: str) -> Sequence[Endpoint]:
+        """The tenant's endpoints, oldest first; disabled ones too."""
+        with reaching():
+            ids = texts(self._redis.smembers(f"lk:tenant:{tenant}:endpoints"))
+        return [self.endpoint(endpoint_id) for endpoint_id in sorted(ids)]
+
+    def rotate(self, endpoint_id: str, tenant: str, overlap_s: float = 86400.0) -> Endpoint:
+        """Add a new secret; the old one goes on signing beside it for `overlap_s`. Raises
+        UnknownEndpoint.
+
+        A secret that an earlier rotation replaced goes now: it may have leaked, and headers must
+        not grow.
+        """
+        current = self.endpoint(endpoint_id, tenant).secrets[0]
+        kept = [(new_secret(), None), (current, self._clock() + overlap_s)]
+        with reaching():
+            self._redis.hset(f"lk:endpoint:{endpoint_id}", "secrets", json.dumps(kept))
+        return self.endpoint(endpoint_id)
+
+    def delete_endpoint(self, endpoint_id: str, tenant: str) -> None:
+        """Forget an endpoint; what waits for it is dropped. Raises UnknownEndpoint."""
+        self.endpoint(endpoint_id, tenant)
+        with reaching(), self._redis.pipeline() as pipeline:
+            pipeline.srem(f"lk:tenant:{tenant}:endpoints", endpoint_id)
+            pipeline.delete(f"lk:endpoint:{endpoint_id}")
+            pipeline.execute()
+
+    def disable(self, endpoint_id: str, reason: str) -> None:
+        """Stop sending to an endpoint (it answered 410, or never); raises UnknownEndpoint."""
+        self.endpoint(endpoint_id)
+        with reaching():
+            self._redis.hset(f"lk:endpoint:{endpoint_id}", "disabled_reason", reason)
+
+    def tenant_secret(self, tenant: str) -> str:
+        """The secret that signs messages to addresses given with a job.
+
+        Made when first asked for.
+        """
+        with reaching():
+            self._redis.hsetnx(f"lk:tenant:{tenant}", "webhook_secret", new_secret())
+            return texts(self._redis.hmget(f"lk:tenant:{tenant}", ["webhook_secret"]))[0]
+
+    def claim(self, limit: int = 20, lease_s: float = 60.0) -> Sequence[Delivery]:
+        """Messages that are due, each leased to the caller: settle them with `delivered`, `retry`
+        or `drop`.
+        """
+        arguments = {"now": self._clock(), "limit": limit, "lease_s": lease_s}
+        claimed = [
+            self._delivery(message)
+            for message in texts(self._scripts.run("claim_outbox", arguments))
+        ]
+        return [delivery for delivery in claimed if delivery is not None]
+
+    def delivered(self, delivery: Delivery) -> None:
+        """The receiver has the message."""
+        self.drop(delivery.id)
+
+    def retry(self, delivery: Delivery) -> float | None:
+        """Try again later.
+
+        Returns when, or None when the schedule is through and the message was given up.
+        """
+        following = delivery.attempt + 1
+        if following >= len(SCHEDULE_S):
+            self.drop(delivery.id)
+            return None
+        due = self._clock() + SCHEDULE_S[following]
+        with reaching(), self._redis.pipeline() as pipeline:
+            pipeline.hset(f"lk:outbox:{delivery.id}", "attempt", following)
+            pipeline.zadd("lk:outbox", {delivery.id: due})
+            pipeline.execute()
+        return due
+
+    def drop(self, message: str) -> None:
+        """Take a message out of the outbox."""
+        with reaching(), self._redis.pipeline() as pipeline:
+            pipeline.zrem("lk:outbox", message)
+            pipeline.delete(f"lk:outbox:{message}")
+            pipeline.execute()
+
+    def _delivery(self, message: str) -> Delivery | None:
+        with reaching():
+            fields = text_fields(self._redis.hgetall(f"lk:outbox:{message}"))
+        try:
+            endpoint = self.endpoint(fields["endpoint"]) if fields["endpoint"] else None
+        except (KeyError, UnknownEndpoint):  # the message or its endpoint is gone
+            self.drop(message)
+            return None
+        if endpoint is not None and endpoint.disabled_reason is not None:
+            self.drop(message)
+            return None
+        return Delivery(message, fields["tenant"], fields["job"], endpoint, int(fields["attempt"]))
+
+    def _read(self, endpoint_id: str, fields: Mapping[str, str]) -> Endpoint:
+        valid = [
+            secret
+            for secret, ends in json.loads(fields["secrets"])
+            if ends is None or ends > self._clock()
+        ]
+        return Endpoint(
+            endpoint_id,
+            fields["tenant"],
+            fields["url"],
+            float(fields["created_at"]),
+            fields.get("disabled_reason"),
+            valid,
+        )
+
+
+def new_secret() -> str:
+    """A signing secret in the form Standard Webhooks gives it: 24 random bytes."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()

@@ -1,0 +1,105 @@
+"""Who becomes whom in a job: the payload's words made ready on an engine, with as little work as
+the caches allow.
+"""
+
+from __future__ import annotations
+
+from models.inference import engine as inference
+from models.inference.engine import FaceSwapEngine, Identity
+from models.inference.errors import BadIdentityError
+from models.inference.identity import IdentityCode, SpecialisedWeights
+from models.inference.options import FaceSelector
+from worker import contract
+from worker.contract import BoxSelector, IndexSelector, JobPayload, PersonSelector
+from worker.errors import IdentityErased, JobFailure, UnknownIdentity
+from worker.stores.identity_store import IdentityStore
+
+
+class Casting:
+    """Identities of the store, ready to swap on one engine: what it holds, else the store's
+    weights, else the code.
+    """
+
+    def __init__(self, engine: FaceSwapEngine, identities: IdentityStore) -> None:
+        self._engine = engine
+        self._identities = identities
+
+    def assignments(self, payload: JobPayload) -> list[inference.Assignment]:
+        """The payload's assignments for the engine.
+
+        Raises:
+            JobFailure: `identity_erased`; `bad_identity` for one that was registered with another
+            pack.
+        """
+        try:
+            return [
+                self._assignment(assignment, payload.tenant) for assignment in payload.assignments
+            ]
+        except (IdentityErased, UnknownIdentity) as error:
+            raise JobFailure("identity_erased", "An identity of this job was erased.") from error
+        except BadIdentityError as error:
+            raise JobFailure("bad_identity", error.message) from error
+
+    def forget(self, identity_id: str) -> None:
+        """Drop what the engine holds of an identity."""
+        for quality in ("instant", "refined"):
+            self._engine.forget(_key(identity_id, quality))
+
+    def _assignment(self, assignment: contract.Assignment, tenant: str) -> inference.Assignment:
+        selector = self._selector(assignment.face, tenant)
+        return inference.Assignment(selector, self._identity(assignment.identity_id, tenant))
+
+    def _identity(self, identity_id: str, tenant: str) -> Identity:
+        key = _key(identity_id, self._identities.get(identity_id, tenant).quality)
+        return self._engine.ready(key) or self._fetch(key, identity_id, tenant)
+
+    def _fetch(self, key: str, identity_id: str, tenant: str) -> Identity:
+        code = self._code(identity_id, tenant)
+        weights = self._identities.weights_or_build(identity_id, self._engine.pack.id, self._build)
+        return self._engine.identity(key, code, SpecialisedWeights.from_bytes(weights))
+
+    def _build(self, code: bytes) -> bytes:
+        return self._engine.specialise(IdentityCode.from_bytes(code)).to_bytes()
+
+    def _selector(self, face: contract.FaceSelector, tenant: str) -> FaceSelector:
+        match face:
+            case "largest" | "all":
+                return FaceSelector(face)
+            case PersonSelector():
+                return FaceSelector("person", person_id=face.person_id)
+            case IndexSelector():
+                return FaceSelector("index", index=face.index)
+            case BoxSelector(box=(x, y, width, height)):
+                return FaceSelector("box", box=(x, y, x + width, y + height))
+        return FaceSelector("reference", reference=self._code(face.reference, tenant).embedding)
+
+    def _code(self, identity_id: str, tenant: str) -> IdentityCode:
+        code = IdentityCode.from_bytes(self._identities.code(identity_id, tenant))
+        if (
+            code.pack.partition("@")[0] != self._engine.pack.name
+        ):  # its numbers would mean something else here
+            raise BadIdentityError(
+                f"An identity of this job was registered with {code.pack}; register it again."
+            )
+        return code
+
+
+def swap_options(
+    options: contract.SwapOptions, *, measure_similarity: bool = False
+) -> inference.SwapOptions:
+    """The payload's options as the engine takes them."""
+    return inference.SwapOptions(
+        blend=options.blend,
+        mask_feather=options.mask.feather,
+        mask_erode=options.mask.erode,
+        preserve=options.preserve,
+        colour_match=options.colour_match,
+        smoothing=options.smoothing,
+        min_face_px=options.min_face_px,
+        max_yaw_deg=options.max_yaw_deg,
+        measure_similarity=measure_similarity,
+    )
+
+
+def _key(identity_id: str, quality: str) -> str:
+    return f"{identity_id}:{quality}"  # refining an identity changes its weights

@@ -1,0 +1,82 @@
+"""What a warm child can do: its engine with the models loaded, and the use cases on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import cv2
+
+from models.inference.engine import FaceSwapEngine
+from models.inference.warm_up import warm_up
+from models.packs.store import load_pack
+from worker.composition import open_stores
+from worker.contract import JobKind, QueueName
+from worker.job_context import UseCase, UseCases
+from worker.media.images import ImageLimits
+from worker.settings import WorkerSettings
+from worker.use_cases.analyse import Analyse
+from worker.use_cases.casting import Casting
+from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
+from worker.use_cases.swap_image import SwapImage
+from worker.use_cases.swap_video import SwapVideo
+
+REFINE_NICE = 15  # polishing can wait, swaps cannot
+
+
+class EngineUseCases:
+    """The use cases of one queue, all on one engine."""
+
+    def __init__(
+        self, engine: FaceSwapEngine, casting: Casting, by_kind: Mapping[JobKind, UseCase]
+    ) -> None:
+        self._engine = engine
+        self._casting = casting
+        self._by_kind = by_kind
+
+    @property
+    def pack(self) -> str:
+        """The id of the pack whose models are loaded."""
+        return self._engine.pack.id
+
+    def find(self, kind: JobKind) -> UseCase:
+        """The use case for this kind of job."""
+        return self._by_kind[kind]
+
+    def counters(self) -> Mapping[str, int]:
+        """What the engine has done since it was loaded."""
+        return asdict(self._engine.counters)
+
+    def forget(self, identity_id: str) -> None:
+        """Drop what the process holds of an erased identity."""
+        self._casting.forget(identity_id)
+
+
+def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
+    """The engine and its use cases; warms the engine, so that no job pays for that.
+
+    Raises:
+        PackMissingError, PackBrokenError, DeviceUnavailableError
+    """
+    pack = load_pack(settings.pack, settings.packs_root)
+    if queue == "refine":
+        os.nice(REFINE_NICE)
+        os.environ.setdefault(
+            "OMP_WAIT_POLICY", "passive"
+        )  # torch's threads would spin on cores that swaps need
+        return RefineUseCases(
+            RefineIdentity(pack, RefineBudget(settings.refine_s, settings.refine_threads))
+        )
+    cv2.setNumThreads(
+        settings.inference_threads
+    )  # its own pool would fight decoder and encoder for the cores
+    engine = FaceSwapEngine.load(pack, device=settings.device, threads=settings.inference_threads)
+    warm_up(engine)
+    casting = Casting(engine, open_stores(settings).identities)
+    by_kind: dict[JobKind, UseCase] = {
+        "swap_image": SwapImage(engine, casting, ImageLimits()),
+        "swap_video": SwapVideo(engine, casting),
+        "analysis": Analyse(engine),
+    }
+    return EngineUseCases(engine, casting, by_kind)
