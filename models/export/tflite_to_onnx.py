@@ -28,20 +28,27 @@ class UnsupportedOperatorError(ValueError):
 
 
 def convert(
-    data: bytes, outputs: Sequence[str], *, scale: float = 1.0, offset: float = 0.0
+    data: bytes,
+    outputs: Sequence[str],
+    *,
+    scale: float = 1.0,
+    offset: float = 0.0,
+    batch: int = 1,
 ) -> onnx.ModelProto:
-    """Return the ONNX form of a .tflite file with one image input, "image".
+    """Return the ONNX form of a .tflite file with one image input, "image" [batch, 3, H, W].
 
     `outputs` names the graph outputs in the file's order; the network sees image * scale + offset.
-    Raises UnsupportedOperatorError.
+    The batch is fixed, since ONNX Runtime plans memory for known shapes only. Raises
+    UnsupportedOperatorError.
     """
-    conversion = _Conversion(TfliteModel(data), scale, offset)
+    conversion = _Conversion(TfliteModel(data), scale, offset, batch)
     return conversion.run(outputs)
 
 
 class _Conversion:
-    def __init__(self, model: TfliteModel, scale: float, offset: float) -> None:
+    def __init__(self, model: TfliteModel, scale: float, offset: float, batch: int) -> None:
         self.graph = GraphBuilder()
+        self.batch = batch
         self.model = model
         self.tensors = model.tensors
         self.constants = {
@@ -64,8 +71,8 @@ class _Conversion:
         for index, output in zip(self.model.outputs, outputs, strict=True):
             self.nhwc(index, output)
         _, height, width, channels = self.tensors[self.model.inputs[0]].shape
-        shapes = (self.tensors[index].shape for index in self.model.outputs)
-        inputs = {"image": (1, channels, height, width)}
+        shapes = (self.batched(index) for index in self.model.outputs)
+        inputs = {"image": (self.batch, channels, height, width)}
         return self.graph.build("tflite", inputs, dict(zip(outputs, shapes, strict=True)))
 
     def nhwc(self, index: int, output: str) -> None:
@@ -74,6 +81,10 @@ class _Conversion:
             self.graph.node("Transpose", [self.name(index)], output, perm=TO_NHWC)
         else:
             self.graph.node("Identity", [self.name(index)], output)
+
+    def batched(self, index: int) -> tuple[int, ...]:
+        """Return a tensor's shape in the graph; the file's own always holds one image."""
+        return (self.batch, *self.tensors[index].shape[1:])
 
     def rank(self, index: int) -> int:
         return len(self.tensors[index].shape)
@@ -203,7 +214,7 @@ def _reshape(conversion: _Conversion, operator: Operator) -> None:
     flat = f"t{target}.nhwc"
     conversion.nhwc(operator.inputs[0], flat)
     shape = conversion.graph.constant(
-        f"t{target}.shape", np.array(conversion.tensors[target].shape, np.int64)
+        f"t{target}.shape", np.array(conversion.batched(target), np.int64)
     )
     conversion.graph.node("Reshape", [flat, shape], conversion.name(target))
 
@@ -212,7 +223,7 @@ def _resize_bilinear(conversion: _Conversion, operator: Operator) -> None:
     target = operator.outputs[0]
     _, height, width, channels = conversion.tensors[target].shape
     sizes = conversion.graph.constant(
-        f"t{target}.sizes", np.array([1, channels, height, width], np.int64)
+        f"t{target}.sizes", np.array([conversion.batch, channels, height, width], np.int64)
     )
     mode = "half_pixel" if operator.option(3, width=1) else "asymmetric"
     mode = "align_corners" if operator.option(2, width=1) else mode

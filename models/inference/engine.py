@@ -22,6 +22,7 @@ from models.inference.finding.face_tracker import (
     TrackedFace,
 )
 from models.inference.finding.identity_encoder import IdentityEncoder, likeness
+from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.people import PeopleGallery
 from models.inference.finding.visibility import skip_reason
 from models.inference.frames.i420 import I420Frame
@@ -90,6 +91,7 @@ class FaceSwapEngine:
     sessions: SessionFactory
     detector: FaceDetector
     mesh: FaceMesh
+    iris: IrisNetwork | None
     encoder: IdentityEncoder
     generator: WeightGenerator
     painter: FacePainter
@@ -117,6 +119,8 @@ class FaceSwapEngine:
                 BlazeFace.full_range(sessions.open(pack.graph("detector_full"))),
             ),
             mesh=FaceMesh(sessions.open(pack.graph("face_mesh"))),
+            # A pack installed before the iris network was part of it swaps without it.
+            iris=IrisNetwork(sessions.open(pack.graph("iris"))) if pack.has("iris") else None,
             encoder=IdentityEncoder(
                 network=sessions.open(pack.graph("encoder")),
                 size=manifest.encoder.size,
@@ -131,7 +135,7 @@ class FaceSwapEngine:
             max_sessions=max_sessions,
             counters=counters,
         )
-        counters.models_loaded += 5
+        counters.models_loaded += 5 + pack.has("iris")
         return engine
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-Role = Literal["detector_short", "detector_full", "face_mesh", "encoder", "iim", "idn"]
+Role = Literal["detector_short", "detector_full", "face_mesh", "iris", "encoder", "iim", "idn"]
 
 
 class ManifestError(ValueError):
@@ -59,8 +59,8 @@ class File:
     """One file of the installed pack, and where it comes from.
 
     With an `archive`, `member` of it is checked against `sha256` and goes through `converter`;
-    without, the file is committed beside the manifest and checked likewise. `outputs`, `scale` and
-    `offset` belong to the tflite converter.
+    without, the file is committed beside the manifest and checked likewise. `outputs`, `scale`,
+    `offset` and `batch`, the images per pass, belong to the tflite converter.
     """
 
     role: Role | Literal["canonical", "embedding_mean"]
@@ -74,6 +74,7 @@ class File:
     outputs: tuple[str, ...] = ()
     scale: float = 1.0
     offset: float = 0.0
+    batch: int = 1
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,9 @@ class _Builder:
 
 def _converted(file: File, data: bytes) -> bytes:
     if file.converter == "tflite":
-        model = tflite_to_onnx.convert(data, file.outputs, scale=file.scale, offset=file.offset)
+        model = tflite_to_onnx.convert(
+            data, file.outputs, scale=file.scale, offset=file.offset, batch=file.batch
+        )
         return bytes(model.SerializeToString())
     if file.converter == "dlib":
         return bytes(dlib_to_onnx.convert(data).SerializeToString())

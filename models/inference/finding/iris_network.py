@@ -1,0 +1,108 @@
+"""The iris network: lids, brow and iris of both eyes, seen closely (MediaPipe, 64 px; Ablavatski et
+al., 2020).
+
+The face mesh is blind to lids: before, during and after a blink it reads the same opening. This
+network looks at each eye alone and follows lids and gaze.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.arrays import Affine, Landmarks, RgbImage, to_network
+from models.inference.frames.affine import invert, transform
+from models.inference.frames.frame import Frame
+from models.inference.session import Network
+
+INPUT_SIZE = 64
+CONTOURS, IRIS = 71, 5
+MARGIN = 2.3  # the crop's side in widths of the eye: what the network was trained with
+# The network knows one eye, the one on the viewer's left; the other is shown to it mirrored.
+MIRRORED = (False, True)
+# Mesh points of the eyes, the viewer's left first: outer corner, lower lid, inner corner, upper
+# lid, both lids from the outer corner inwards. The first 16 contour points lie in this order.
+LIDS = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398),
+)
+OUTER, INNER = 0, 8
+LOWER, UPPER = slice(1, 8), slice(9, 16)  # a lower point lies under the upper one of its rank
+
+
+@dataclass(frozen=True)
+class Eye:
+    """What the network sees of one eye, in pixels of the frame.
+
+    `contours` is float32 [71, 2]: the lids in the order of `LIDS`, then creases and brow. `iris` is
+    float32 [5, 2]: the centre and four points on its rim.
+    """
+
+    contours: NDArray[np.float32]
+    iris: NDArray[np.float32]
+
+    @cached_property
+    def lids(self) -> NDArray[np.float32]:
+        """The outline of the opening, float32 [16, 2] in the order of `LIDS`."""
+        return self.contours[: len(LIDS[0])]
+
+    @cached_property
+    def opening(self) -> float:
+        """How far the lids are apart, in widths of the eye: about .3 open, under .1 shut.
+
+        The mean over the five inner pairs of points; at the corners lids always touch.
+        """
+        apart = np.linalg.norm(self.lids[LOWER] - self.lids[UPPER], axis=1)[1:-1]
+        width = float(np.linalg.norm(self.lids[INNER] - self.lids[OUTER]))
+        return float(apart.mean()) / max(width, 1e-6)
+
+    def moved(self, matrix: Affine) -> Eye:
+        """Return the eye in the pixels that `matrix` maps the frame's to."""
+        return Eye(transform(self.contours, matrix), transform(self.iris, matrix))
+
+
+EyePair: TypeAlias = tuple[Eye, Eye]
+"""Both eyes, the viewer's left first."""
+
+
+@dataclass(frozen=True)
+class IrisNetwork:
+    """Runs the iris network on both eyes of a face in one pass."""
+
+    network: Network
+
+    def look(self, frame: Frame, landmarks: Landmarks) -> EyePair:
+        """Return the eyes of a face whose mesh, float32 [468, 2] in frame pixels, is given."""
+        to_crops = [_to_crop(landmarks, side) for side in (0, 1)]
+        crops = [frame.rgb_crop(to_crop, INPUT_SIZE, extend=True) for to_crop in to_crops]
+        return self._read(crops, to_crops)
+
+    def _read(self, crops: list[RgbImage], to_crops: list[Affine]) -> EyePair:
+        seen = self.network(np.concatenate([to_network(crop) for crop in crops]))
+        contours = seen["contours"].reshape(2, CONTOURS, 3)[..., :2]
+        irises = seen["iris"].reshape(2, IRIS, 3)[..., :2]
+        left, right = (
+            Eye(one, iris).moved(invert(to_crop))
+            for one, iris, to_crop in zip(contours, irises, to_crops, strict=True)
+        )
+        return left, right
+
+
+def _to_crop(landmarks: Landmarks, side: int) -> Affine:
+    """Return the matrix from the frame to the network's input, the eye level in its middle.
+
+    Only the corners of the eye are used, which a blink does not move.
+    """
+    outer, inner = (landmarks[LIDS[side][place]].astype(np.float64) for place in (OUTER, INNER))
+    along = outer - inner if MIRRORED[side] else inner - outer
+    scale = INPUT_SIZE / (MARGIN * max(float(np.linalg.norm(along)), 1e-6))
+    cosine, sine = along * scale / max(float(np.linalg.norm(along)), 1e-6)
+    linear = np.array([[cosine, sine], [-sine, cosine]])
+    to_crop = np.column_stack([linear, INPUT_SIZE / 2 - linear @ ((outer + inner) / 2)])
+    if MIRRORED[side]:
+        to_crop[0] = (0, 0, INPUT_SIZE) - to_crop[0]
+    return to_crop
