@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from models.inference.selection import Assignment, Candidate, Selection
 
 from models.inference.arrays import Box, Embedding
 from models.inference.engine import FaceSelector, Identity
+from models.inference.selection import Assignment, Candidate, Selection
 
 WHO: dict[str, Embedding] = {
     "p1": np.array([1, 0, 0], np.float32),
