@@ -1,9 +1,12 @@
 """What can go wrong with packs.
 
-PackError ├── PackMissingError      pack_missing      no such pack is installed ├── PackBrokenError
-pack_broken       a file of it is missing, or is not what its manifest says ├── FetchError
-fetch_failed      a part could not be had └── CheckpointError       checkpoint_invalid  an official
-checkpoint is not what it should be, or is unsafe to read
+PackError
+├── PackMissingError     pack_missing        no such pack is installed
+├── PackUnreadableError  pack_unreadable     it is, but this user may not read it
+├── PackBrokenError      pack_broken         a file is missing, or not what the manifest says
+├── FetchError           fetch_failed        a part could not be had
+└── CheckpointError      checkpoint_invalid  an official checkpoint is not what it should be,
+                                             or is unsafe to read
 """
 
 from __future__ import annotations
@@ -12,9 +15,7 @@ from typing import ClassVar
 
 
 class PackError(Exception):
-    """Base of all errors of this package: a stable `code`, and one sentence that says what to
-    do.
-    """
+    """Base of all errors of this package: a stable `code`, and one sentence with the remedy."""
 
     code: ClassVar[str] = "pack_unusable"
 
@@ -24,16 +25,30 @@ class PackError(Exception):
 
 
 class PackMissingError(PackError):
+    """No such pack is installed."""
+
     code = "pack_missing"
 
 
+class PackUnreadableError(PackError):
+    """The pack is installed, but this process's user may not read it."""
+
+    code = "pack_unreadable"
+
+
 class PackBrokenError(PackError):
+    """A file of the pack is missing, or is not what its manifest says."""
+
     code = "pack_broken"
 
 
 class FetchError(PackError):
+    """A part of the pack could not be had."""
+
     code = "fetch_failed"
 
 
 class CheckpointError(PackError):
+    """An official checkpoint is not what it should be, or is unsafe to read."""
+
     code = "checkpoint_invalid"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.export import dlib_to_onnx, tflite_to_onnx
-from models.packs.errors import FetchError, PackError
+from models.packs.errors import FetchError, PackBrokenError, PackMissingError
 from models.packs.manifest import Archive, File, Manifest
 from models.packs.store import Pack, digest_of, load_pack, new_installation
 
@@ -68,7 +68,7 @@ def manifest_text(name: str) -> str:
 def _installed(name: str, root: Path) -> Pack | None:
     try:
         return load_pack(name, root)
-    except PackError:
+    except (PackMissingError, PackBrokenError):
         return None
 
 

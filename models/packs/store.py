@@ -14,10 +14,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.packs.errors import PackBrokenError, PackMissingError
+from models.packs.errors import (
+    PackBrokenError,
+    PackError,
+    PackMissingError,
+    PackUnreadableError,
+)
 from models.packs.manifest import Manifest, ManifestError, Role
 
 MANIFEST = "pack.toml"
+# A pack holds no secret, and in a container the user who installs it (root, at build) is not the
+# one who runs it: everybody may read it, whatever the installer's umask says.
+DIRECTORY_MODE = 0o755
+FILE_MODE = 0o644
 
 
 @dataclass(frozen=True)
@@ -72,34 +81,36 @@ class Pack:
 def load_pack(name_or_dir: str, root: Path) -> Pack:
     """Return the pack called `name_or_dir` below `root`, or the one in the directory of that path.
 
-    Raises `PackMissingError`, or `PackBrokenError` when a file of it is missing.
+    Raises `PackMissingError` when there is none, `PackUnreadableError` when this user may not read
+    it, and `PackBrokenError` when a file of it is missing.
     """
     folder = Path(name_or_dir) if os.sep in name_or_dir else root / name_or_dir
-    try:
+    with _telling_what_keeps_us_from(name_or_dir, root):
         text = (folder / MANIFEST).read_text()
-    except OSError as error:
-        hint = f"run: python -m models pull {name_or_dir}"
-        raise PackMissingError(f"pack {name_or_dir} is not installed in {root}; {hint}") from error
     try:
         manifest = Manifest.parse(text)
     except ManifestError as error:
         raise PackBrokenError(f"pack {name_or_dir} is broken: {error}") from error
-    missing = [file.file for file in manifest.files if not (folder / file.file).is_file()]
+
+    with _telling_what_keeps_us_from(name_or_dir, root):
+        missing = [file.file for file in manifest.files if not _is_readable(folder / file.file)]
     if missing:
         raise PackBrokenError(
             f"pack {name_or_dir} lacks {', '.join(missing)}; run: python -m models pull"
             f" {manifest.name}"
         )
+
     # An update replaces the link behind the name; who loaded the pack keeps the directory it saw.
     return Pack(manifest.name, digest_of(text), folder.resolve(), manifest)
 
 
 def installed_packs(root: Path) -> list[Pack]:
-    """Return the usable packs below `root`, by name."""
-    names = sorted(
-        path.parent.name for path in root.glob(f"*/{MANIFEST}") if "@" not in path.parent.name
-    )
-    return [load_pack(name, root) for name in names]
+    """Return the usable packs below `root`, by name. Raises as `load_pack` does."""
+    with _telling_what_keeps_us_from("", root):
+        names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    # `<name>@<digest>` is what a name links to; what begins with a dot is an unfinished download.
+    candidates = [name for name in names if "@" not in name and not name.startswith(".")]
+    return [load_pack(name, root) for name in candidates if _holds_pack(root / name)]
 
 
 def digest_of(manifest_text: str) -> str:
@@ -113,14 +124,15 @@ def new_installation(manifest_text: str, root: Path) -> Iterator[Path]:
     or not at all.
 
     The pack lives in `<name>@<digest>`; its name is a link, swapped in one step. The version before
-    it stays, since running processes may still open its graphs; older ones are removed.
+    it stays, since running processes may still open its graphs; older ones are removed. Raises
+    `PackError` when nothing can be written below `root`.
     """
     name, digest = Manifest.parse(manifest_text).name, digest_of(manifest_text)
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
+    staging = _staging_directory(name, root)
     try:
         yield staging
         (staging / MANIFEST).write_text(manifest_text)
+        _open_to_all(staging)
         final = root / f"{name}@{digest[:12]}"
         if final.exists():
             shutil.rmtree(final)
@@ -134,7 +146,64 @@ def new_installation(manifest_text: str, root: Path) -> Iterator[Path]:
             shutil.rmtree(old)
 
 
+def _staging_directory(name: str, root: Path) -> Path:
+    """Return a new directory in `root`, which is made if it is not there."""
+    try:
+        if not root.exists():
+            root.mkdir(parents=True)
+            root.chmod(DIRECTORY_MODE)
+        return Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
+    except OSError as error:
+        raise PackError(
+            f"packs cannot be installed in {root}: {error.strerror}; choose a directory this user"
+            " may write with --root or LIKENESS_PACKS_DIR"
+        ) from error
+
+
+def _open_to_all(folder: Path) -> None:
+    folder.chmod(DIRECTORY_MODE)
+    for file in folder.iterdir():
+        file.chmod(FILE_MODE)
+
+
 def _point(name: Path, folder: Path) -> None:
     link = name.with_name(f".{name.name}-{os.getpid()}")
     link.symlink_to(folder.name)
     os.replace(link, name)
+
+
+@contextmanager
+def _telling_what_keeps_us_from(pack: str, root: Path) -> Iterator[None]:
+    """Translate what the file system says about a pack's files into errors with a remedy."""
+    try:
+        yield
+    except PermissionError as error:
+        raise PackUnreadableError(
+            f"{error.filename or root} may not be read by user {os.geteuid()}: give all users read"
+            f" access to the packs, as in chmod -R a+rX {root}"
+        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PackMissingError(
+            f"pack {pack} is not installed in {root}; run: python -m models pull {pack}"
+        ) from error
+    except OSError as error:
+        raise PackBrokenError(f"pack {pack} in {root} cannot be read: {error}") from error
+
+
+def _is_readable(file: Path) -> bool:
+    """Whether the file is there. Raises `PermissionError` when it is, but not for this user."""
+    try:
+        with file.open("rb"):
+            return True
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+
+
+def _holds_pack(folder: Path) -> bool:
+    """Whether a manifest lies in the folder, or might: one that may not be looked into counts."""
+    try:
+        return (folder / MANIFEST).stat() is not None
+    except PermissionError:
+        return True
+    except OSError:
+        return False

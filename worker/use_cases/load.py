@@ -57,7 +57,7 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     """The engine and its use cases; warms the engine, so that no job pays for that.
 
     Raises:
-        PackMissingError, PackBrokenError, DeviceUnavailableError
+        PackMissingError, PackUnreadableError, PackBrokenError, DeviceUnavailableError
     """
     pack = load_pack(settings.pack, settings.packs_root)
     if queue == "refine":

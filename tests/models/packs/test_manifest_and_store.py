@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.packs.errors import FetchError, PackBrokenError, PackMissingError
+from models.packs.errors import (
+    FetchError,
+    PackBrokenError,
+    PackError,
+    PackMissingError,
+    PackUnreadableError,
+)
 from models.packs.manifest import Manifest, ManifestError
 from models.packs.pull import MANIFESTS, manifest_text
 from models.packs.store import digest_of, installed_packs, load_pack, new_installation
@@ -18,6 +27,19 @@ def install(root: Path, text: str = OPEN) -> None:
     with new_installation(text, root) as folder:
         for file in Manifest.parse(text).files:
             (folder / file.file).write_bytes(file.file.encode())
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Be no administrator, whom the file system forbids nothing."""
+    administrator = os.geteuid() == 0
+    if administrator:
+        os.seteuid(10001)
+    try:
+        yield
+    finally:
+        if administrator:
+            os.seteuid(0)
 
 
 @pytest.mark.parametrize("name", ["open", "official"])
@@ -66,7 +88,44 @@ def test_installed_pack_is_found_by_name_and_by_path(tmp_path: Path) -> None:
     assert load_pack(str(pack.root), Path("/nowhere")) == pack
     assert pack.graph("idn").read_bytes() == b"idn.onnx"
     assert [p.id for p in installed_packs(tmp_path)] == [pack.id]
-    assert (tmp_path / pack.id).stat().st_mode & 0o077 == 0
+
+
+def test_every_user_may_read_a_pack_whatever_the_installers_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        install(tmp_path / "packs")
+    finally:
+        os.umask(before)
+    root = tmp_path / "packs"
+    folder = load_pack("open", root).root
+    assert [path.stat().st_mode & 0o777 for path in (root, folder)] == [0o755, 0o755]
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
+@pytest.mark.parametrize("closed", ["", "pack.toml", "iim.onnx"])
+def test_pack_that_this_user_may_not_read_is_not_called_missing(
+    tmp_path: Path, closed: str
+) -> None:
+    root = tmp_path / "packs"
+    install(root)
+    tmp_path.parent.parent.chmod(0o755)  # pytest's own directories are its user's alone
+    tmp_path.parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    target = load_pack("open", root).root / closed
+    target.chmod(0)
+    try:
+        with ordinary_user():
+            for look in (lambda: load_pack("open", root), lambda: installed_packs(root)):
+                with pytest.raises(PackUnreadableError, match=r"a\+rX"):
+                    look()
+    finally:
+        target.chmod(0o755)
+
+
+def test_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PackError, match="--root"):
+        install(tmp_path / "file" / "packs")
 
 
 def test_update_replaces_the_pack_at_once(tmp_path: Path) -> None:
