@@ -7,8 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-import onnxruntime as ort
-
+from models.inference.runtime import ort
 from models.inference.session import SessionFactory
 from models.packs.doctor import examine
 from models.packs.errors import PackError

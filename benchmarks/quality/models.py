@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from onnx import numpy_helper
 from torch import nn
 
 from benchmarks.bar import Figure, bar
 from models.export.idn_to_onnx import export_idn
+from models.inference.runtime import ort
 from models.networks.arcface import ArcFace
 from models.networks.idn import IDN, count_multiply_adds, specialised_shapes
 from models.networks.iim import Conditioner, OpenIIM, one_identity

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from torch import Tensor
+
+from models.inference.runtime import ort
 
 TOLERANCE = 1e-5  # float32 rounding in another order, nothing more
 

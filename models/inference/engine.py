@@ -40,9 +40,10 @@ from models.inference.painting.face_painter import FacePainter, Identity
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.registration import Registrar, sit
+from models.inference.runtime import Device
 from models.inference.selection import Assignment, Candidate, Selection
 from models.inference.sequence_swapper import SequenceSwapper
-from models.inference.session import Device, SessionFactory
+from models.inference.session import SessionFactory
 from models.inference.texture.face_texture import CanonicalFace
 
 if TYPE_CHECKING:

@@ -1,29 +1,24 @@
-"""ONNX Runtime sessions: which device, how many threads, and weights that are handed in from
-outside.
-"""
+"""ONNX Runtime sessions: device, number of threads, and weights that are handed in from outside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.capi.onnxruntime_pybind11_state import (
-    Fail,
-    InvalidArgument,
-    InvalidGraph,
-    RuntimeException,
-)
 
 from models.inference.arrays import Tensor
 from models.inference.errors import BadIdentityError, DeviceUnavailableError
-
-Device = Literal["auto", "cpu", "cuda"]
-_ORT_ERRORS = (Fail, InvalidArgument, InvalidGraph, RuntimeException)
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+from models.inference.runtime import (
+    CPU,
+    CUDA,
+    ORT_ERRORS,
+    Device,
+    choose_provider,
+    ort,
+    share_cuda_arena,
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ class SessionFactory:
         try:
             options.add_external_initializers(list(weights), values)
             return self._open(graph, options)
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise BadIdentityError("the identity's weights do not fit this pack") from error
 
     def _session_options(self) -> ort.SessionOptions:
@@ -83,22 +78,30 @@ class SessionFactory:
         options.inter_op_num_threads = 1
         # Spinning workers burn the core that the decoder and encoder need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if choose_provider(self.device) == CUDA and share_cuda_arena():
+            options.add_session_config_entry("session.use_env_allocators", "1")
         return options
 
     def _open(self, graph: Path, options: ort.SessionOptions) -> Network:
-        with_cuda = self.device != "cpu" and CUDA in ort.get_available_providers()
+        provider = choose_provider(self.device)
         session = ort.InferenceSession(
-            str(graph), options, providers=[CUDA, CPU] if with_cuda else [CPU]
+            str(graph),
+            options,
+            providers=[provider] if provider == CPU else [provider, CPU],
+            enable_fallback=0,  # after an error the CPU would take over, told by a print alone
         )
-        names = (
-            tuple(v.name for v in session.get_inputs()),
-            tuple(v.name for v in session.get_outputs()),
+        network = Network(
+            session=session,
+            input_names=tuple(port.name for port in session.get_inputs()),
+            output_names=tuple(port.name for port in session.get_outputs()),
         )
-        network = Network(session, *names)
-        # A GPU wheel without a usable driver falls back to the CPU silently: what runs is what
-        # counts.
-        if self.device == "cuda" and network.provider != CUDA:
+
+        # A provider that does not load is left out with a message on standard error: what runs is
+        # what counts.
+        if network.provider != provider:
             raise DeviceUnavailableError(
-                "CUDA was asked for, but ONNX Runtime cannot use it on this machine"
+                f"{provider} was chosen, but ONNX Runtime opened {graph.name} on"
+                f" {network.provider}; its own message is on standard error. Set LIKENESS_DEVICE to"
+                " cpu to do without a GPU."
             )
         return network

@@ -15,6 +15,7 @@ from service.protocol.observability import Metrics
 from service.protocol.problems import CODES, ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.settings import Settings
+from worker.process.confinement import device_environment
 
 log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 2.0
@@ -53,6 +54,7 @@ class Enrolment:
             arguments,
             settings.enrolment_start_timeout_s,
             metrics.child_restarts.labels("enrolment").inc,
+            device_environment(),
         )
         self._metrics = metrics
         self._timeout_s = settings.enrolment_timeout_s

@@ -18,6 +18,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from service.sandbox.serving import MAX_LINE_BYTES, Reply
@@ -44,8 +45,8 @@ class ChildStartError(ChildError):
 
 
 class SandboxedChild:
-    """One warm child process running `python -m module`, with an empty environment and one socket
-    to talk over.
+    """One warm child process running `python -m module`, with no `environment` but the one given
+    and one socket to talk over.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class SandboxedChild:
         arguments: Sequence[str],
         start_timeout_s: float,
         on_restart: Callable[[], None],
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._environment = dict(environment)
         self._command = (sys.executable, "-m", module)
         self._arguments = tuple(arguments)
         self._start_timeout_s = start_timeout_s
@@ -133,7 +136,7 @@ class SandboxedChild:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env={},
+                env=self._environment,
                 cwd=_ROOT,
                 start_new_session=True,
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from service.sandbox.serving import Reply, child_limits, serve
+from worker.process.logs import log_as_json
 
 if TYPE_CHECKING:
     from models.inference.engine import FaceSwapEngine, PhotoReport
@@ -23,17 +24,25 @@ def main() -> None:
     _, _, pack_name, packs_root, device, memory_bytes, max_pixels = sys.argv
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = max_pixels  # read once, at import
     from models.inference.engine import FaceSwapEngine
+    from models.inference.runtime import CUDA
+    from models.inference.warm_up import warm_up
     from models.packs.store import load_pack
     from worker.media.images import ImageLimits
 
+    log_as_json()
     pack = load_pack(pack_name, Path(packs_root))
     engine = FaceSwapEngine.load(pack, device=device)  # type: ignore[arg-type]
     limits = ImageLimits(max_pixels=int(max_pixels))
+    on_gpu = engine.provider == CUDA
+    if on_gpu:
+        warm_up(engine)  # CUDA opens its devices and libraries when first used: before confinement
+
     hello = {"pack": pack.id, "name": pack.name, "digest": pack.digest, "provider": engine.provider}
     serve(
         lambda _, files: register(engine, files, limits),
         hello,
-        child_limits(int(memory_bytes), cpu_s=60),
+        # CUDA has mapped more addresses than any sensible limit by now.
+        child_limits(None if on_gpu else int(memory_bytes), cpu_s=60),
         [pack.root],
     )
 

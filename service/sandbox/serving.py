@@ -57,8 +57,11 @@ def serve(
             _send(line, reply)
 
 
-def child_limits(memory_bytes: int, cpu_s: int) -> Limits:
-    """Return the limits of a child that writes no files; `cpu_s` is what one request may use."""
+def child_limits(memory_bytes: int | None, cpu_s: int) -> Limits:
+    """Return the limits of a child that writes no files; `cpu_s` is what one request may use.
+
+    Without `memory_bytes` only the container's own limit bounds its memory.
+    """
     return Limits(memory_bytes=memory_bytes, file_bytes=0, open_files=64, cpu_s=cpu_s)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models.inference.arrays import BgrImage, Box, Landmarks
 from models.inference.finding.alignment import align
 from models.inference.frames.frame import Frame
+from models.inference.runtime import ort
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
 

@@ -17,12 +17,12 @@ from typing import Any
 
 from worker.contract import QueueName, Strict
 from worker.errors import WorkerError
+from worker.process.confinement import device_environment
 from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
-PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "TZ")
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
 READY, DONE = b"R", b"."
@@ -193,6 +193,6 @@ def child_environment() -> dict[str, str]:
 
     No credentials, no user's settings.
     """
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
     fixed = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    return passed | fixed | ALLOCATOR
+    return device_environment() | zone | fixed | ALLOCATOR

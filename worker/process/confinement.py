@@ -16,6 +16,9 @@ from worker.contract import Strict
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
+# What a child with an emptied environment still needs to find its GPU: which devices are its own,
+# in which order they count, and where a host without CUDA wheels keeps the libraries.
+DEVICE_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH")
 
 
 class Limits(Strict):
@@ -25,6 +28,11 @@ class Limits(Strict):
     file_bytes: int | None = 16 << 30
     open_files: int | None = 1024
     cpu_s: int | None = 4 * 3600
+
+
+def device_environment() -> dict[str, str]:
+    """Return those of our environment's variables that say which GPU a child may use."""
+    return {name: os.environ[name] for name in DEVICE_VARIABLES if name in os.environ}
 
 
 def confine(limits: Limits) -> None:

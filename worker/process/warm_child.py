@@ -21,6 +21,7 @@ from rq import Worker
 from rq.executions import Execution
 from rq.serializers import JSONSerializer
 
+from models.inference.runtime import CUDA, choose_provider
 from worker.composition import open_stores
 from worker.job_context import UseCases
 from worker.process.child_process import DONE, READY, ChildOrder
@@ -98,10 +99,12 @@ def main() -> None:
         order = ChildOrder.model_validate_json(lines.readline())
         die_with(order.parent_pid)
         settings = order.settings
-        # CUDA maps far more addresses than it uses
-        memory = None if settings.device == "cuda" else settings.child_memory_bytes
-        confine(Limits(memory_bytes=memory, file_bytes=settings.child_file_bytes))
         log_as_json()
+        # Asked before the limits are set, because "auto" may mean CUDA, which maps far more
+        # addresses than any sensible limit allows; there the container's own limit must do.
+        on_gpu = choose_provider(settings.device) == CUDA
+        memory = None if on_gpu else settings.child_memory_bytes
+        confine(Limits(memory_bytes=memory, file_bytes=settings.child_file_bytes))
         child = Child(order)
         channel.sendall(READY)
         jobs = SimpleQueue[Mapping[str, Any] | None]()

@@ -6,12 +6,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from models.export.tflite_to_onnx import convert
+from models.inference.runtime import ort
 from models.packs.manifest import Manifest
 from models.packs.pull import manifest_text
 

@@ -10,6 +10,7 @@ from models.inference.arrays import BgrImage
 from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity, SwapOptions
 from models.inference.errors import DeviceUnavailableError, FaceNotFoundError
 from models.inference.frames.still_frame import StillFrame
+from models.inference.runtime import cuda_obstacle
 from models.packs.store import Pack
 from tests.models.clips import portrait
 from tests.models.yardsticks import IndependentEncoder
@@ -170,10 +171,8 @@ def test_a_face_in_the_dark_gets_no_more_contrast_than_the_dark_allows(
 
 
 def test_cuda_on_a_machine_without_it_is_a_coded_error(open_pack: Pack) -> None:
-    import onnxruntime
-
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("this machine may have CUDA")
+    if not cuda_obstacle():
+        pytest.skip("this machine has CUDA")
     with pytest.raises(DeviceUnavailableError) as refusal:
         FaceSwapEngine.load(open_pack, device="cuda")
     assert refusal.value.code == "device_unavailable"

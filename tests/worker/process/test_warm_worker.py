@@ -19,7 +19,8 @@ import pytest
 from tests.worker.workers import ROOT, Bench, child_pid, eventually, kill_tree
 from worker.contract import JobPayload, JobRequest, Task
 from worker.errors import QuotaExceeded
-from worker.process.child_process import ALLOCATOR, PASSED_ON
+from worker.process.child_process import ALLOCATOR
+from worker.process.confinement import DEVICE_VARIABLES
 from worker.stores.identity_store import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.job_queue import rq_queue
@@ -65,7 +66,7 @@ def test_the_child_is_confined_and_knows_little(bench: Bench) -> None:
         "PYTHONPATH",
         "LC_CTYPE",
         *ALLOCATOR,
-        *PASSED_ON,
+        *(*DEVICE_VARIABLES, "TZ"),
     }
     assert bench.url not in " ".join(child.cmdline())
     limits = Path(f"/proc/{child.pid}/limits").read_text()

@@ -1,0 +1,1 @@
+"""What holds beyond one machine: images, devices, stores and hosts."""
