@@ -15,7 +15,7 @@ from service.protocol.observability import Metrics
 from service.protocol.problems import CODES, ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.settings import Settings
-from worker.process.confinement import device_environment
+from worker.sandbox.limits import device_environment
 
 log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 2.0

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from service.sandbox.serving import MAX_LINE_BYTES, Reply
+from worker.sandbox.messages import parse_line
 
 log = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[2]
@@ -117,7 +118,7 @@ class SandboxedChild:
     async def _read(self) -> Reply:
         if self._reader is None:
             raise EOFError
-        header, sizes = _checked(json.loads(await self._reader.readline() or "null"))
+        header, sizes = parse_line(await self._reader.readline(), MAX_BLOBS_BYTES)
         return Reply(header, [await self._reader.readexactly(size) for size in sizes])
 
     async def _ensure(self) -> None:
@@ -164,19 +165,3 @@ class SandboxedChild:
             code = await self._process.wait()
             log.info("child ended", extra={"child": self._command[-1], "exit_code": code})
         self._process = self._socket = self._reader = self._writer = None
-
-
-def _checked(answer: object) -> tuple[dict[str, Any], list[int]]:
-    """The answer's header and the sizes of its blobs.
-
-    Raises ValueError for what only a child taken over would say.
-    """
-    sizes = answer.pop("blobs", None) if isinstance(answer, dict) else None
-    if not isinstance(answer, dict) or not isinstance(sizes, list):
-        raise ValueError("the answer is not one of ours")
-    if (
-        not all(isinstance(size, int) and size >= 0 for size in sizes)
-        or sum(sizes) > MAX_BLOBS_BYTES
-    ):
-        raise ValueError("the answer is too large")
-    return answer, sizes

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from service.sandbox.serving import Reply, child_limits, serve
-from worker.process.logs import log_as_json
+from service.sandbox.serving import Handle, Reply, child_limits, serve
+from worker.sandbox.confinement import memory_bound, rules_for
 
 if TYPE_CHECKING:
     from models.inference.engine import FaceSwapEngine, PhotoReport
@@ -23,28 +23,28 @@ def main() -> None:
     """Load the pack named on the command line, then register what comes in."""
     _, _, pack_name, packs_root, device, memory_bytes, max_pixels = sys.argv
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = max_pixels  # read once, at import
+    rules = rules_for(device)
+    serve(
+        lambda: load(pack_name, Path(packs_root), device, int(max_pixels)),
+        child_limits(memory_bound(int(memory_bytes), rules), cpu_s=60),
+        readable=[Path(packs_root)],
+        device=rules,
+    )
+
+
+def load(
+    pack_name: str, packs_root: Path, device: str, max_pixels: int
+) -> tuple[Handle, Mapping[str, Any]]:
+    """Return the handler of registrations on this pack, and what the child says of itself."""
     from models.inference.engine import FaceSwapEngine
-    from models.inference.runtime import CUDA
-    from models.inference.warm_up import warm_up
     from models.packs.store import load_pack
     from worker.media.images import ImageLimits
 
-    log_as_json()
-    pack = load_pack(pack_name, Path(packs_root))
+    pack = load_pack(pack_name, packs_root)
     engine = FaceSwapEngine.load(pack, device=device)  # type: ignore[arg-type]
-    limits = ImageLimits(max_pixels=int(max_pixels))
-    on_gpu = engine.provider == CUDA
-    if on_gpu:
-        warm_up(engine)  # CUDA opens its devices and libraries when first used: before confinement
-
+    limits = ImageLimits(max_pixels=max_pixels)
     hello = {"pack": pack.id, "name": pack.name, "digest": pack.digest, "provider": engine.provider}
-    serve(
-        lambda _, files: register(engine, files, limits),
-        hello,
-        # CUDA has mapped more addresses than any sensible limit by now.
-        child_limits(None if on_gpu else int(memory_bytes), cpu_s=60),
-        [pack.root],
-    )
+    return lambda _, files: register(engine, files, limits), hello
 
 
 def register(engine: FaceSwapEngine, files: Sequence[BinaryIO], limits: ImageLimits) -> Reply:

@@ -29,7 +29,7 @@ _ALIASES = {"mov": "mov,mp4,m4a,3gp,3g2,mj2", "matroska": "matroska,webm"}
 def main() -> None:
     """Answer probes until the parent closes the socket."""
     av.logging.set_level(None)
-    serve(probe, {"child": "probe"}, child_limits(int(sys.argv[2]), cpu_s=10))
+    serve(lambda: (probe, {"child": "probe"}), child_limits(int(sys.argv[2]), cpu_s=10))
 
 
 def probe(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:

@@ -1,60 +1,52 @@
-"""The child's side of the protocol: one JSON line with open files in, one JSON line with blobs
-out.
-"""
+"""The child's side: one JSON line with open files in, one message with blobs out."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from service.sandbox.reach import restrict_reach
-from worker.process.confinement import Limits, allow_cpu, confine, die_with
+from worker.process.logs import log_as_json
+from worker.sandbox.confinement import Device, confine
+from worker.sandbox.limits import Limits, allow_cpu, die_with
+from worker.sandbox.messages import Message as Reply
 
-log = logging.getLogger(__name__)
+__all__ = ["Handle", "Reply", "child_limits", "serve"]
 
 MAX_LINE_BYTES = 65_536
 MAX_FILES = 16
-_ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer: a JSON object, and bytes that JSON cannot carry."""
-
-    header: Mapping[str, Any]
-    blobs: Sequence[bytes] = ()
-
 
 Handle = Callable[[Mapping[str, Any], Sequence[BinaryIO]], Reply]
+Load = Callable[[], tuple[Handle, Mapping[str, Any]]]
 
 
 def serve(
-    handle: Handle, hello: Mapping[str, Any], limits: Limits, extra: Iterable[Path] = ()
+    load: Load, limits: Limits, readable: Sequence[Path] = (), device: Device = "cpu"
 ) -> None:
-    """Confine this process, say `hello`, and answer requests on the inherited socket until the
-    parent closes it.
+    """Confine this process, `load` what answers requests, and answer until the parent closes.
+
+    `load` runs confined: it may read the code and what is `readable`. It returns the handler of
+    requests and what to say in the hello, to which the protection that holds is added.
     """
+    log_as_json()
     die_with(os.getppid())
-    confine(limits)
-    restrict_reach([*_code_directories(), *extra])
+    protection = confine(limits, readable=readable, device=device)
+    handle, hello = load()
     with socket.socket(fileno=int(sys.argv[1])) as line:
         line.setblocking(True)
-        _send(line, Reply(hello))
+        line.sendall(Reply({**hello, "protection": protection.model_dump()}).encode())
         while request := _receive(line):
             allow_cpu(limits.cpu_s)
             body, descriptors = request
             with ExitStack() as stack:
                 files = [stack.enter_context(os.fdopen(fd, "rb")) for fd in descriptors]
                 reply = _answer(handle, body, files)
-            _send(line, reply)
+            line.sendall(reply.encode())
 
 
 def child_limits(memory_bytes: int | None, cpu_s: int) -> Limits:
@@ -78,27 +70,3 @@ def _receive(line: socket.socket) -> tuple[Mapping[str, Any], list[int]] | None:
         more = line.recv(MAX_LINE_BYTES)
         data = data + more if more else b""
     return (json.loads(data), list(descriptors)) if data else None
-
-
-def _send(line: socket.socket, reply: Reply) -> None:
-    sizes = [len(blob) for blob in reply.blobs]
-    line.sendall(json.dumps({**reply.header, "blobs": sizes}).encode() + b"\n")
-    for blob in reply.blobs:
-        line.sendall(blob)
-
-
-def _code_directories() -> list[Path]:
-    """Where this program's code lies: modules may still be loaded lazily.
-
-    Data directories are not among these.
-    """
-    places = [_ROOT / name for name in ("service", "worker", "models")]
-    places += [
-        Path(sys.prefix),
-        Path(sys.base_prefix),
-        Path("/usr"),
-        Path("/lib"),
-        Path("/lib64"),
-        Path("/dev/urandom"),
-    ]
-    return [place for place in places if place.exists()]

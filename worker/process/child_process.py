@@ -17,7 +17,7 @@ from typing import Any
 
 from worker.contract import QueueName, Strict
 from worker.errors import WorkerError
-from worker.process.confinement import device_environment
+from worker.sandbox.limits import device_environment
 from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)

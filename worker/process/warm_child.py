@@ -21,13 +21,13 @@ from rq import Worker
 from rq.executions import Execution
 from rq.serializers import JSONSerializer
 
-from models.inference.runtime import CUDA, choose_provider
 from worker.composition import open_stores
 from worker.job_context import UseCases
 from worker.process.child_process import DONE, READY, ChildOrder
-from worker.process.confinement import Limits, allow_cpu, confine, die_with
 from worker.process.logs import log_as_json
 from worker.process.task_runner import TaskRunner
+from worker.sandbox.confinement import memory_bound, rules_for
+from worker.sandbox.limits import Limits, allow_cpu, die_with, set_limits
 from worker.stores.job_queue import ATTEMPT_TIMEOUT_S, TaskJob, rq_queue
 
 log = logging.getLogger(__name__)
@@ -100,11 +100,8 @@ def main() -> None:
         die_with(order.parent_pid)
         settings = order.settings
         log_as_json()
-        # Asked before the limits are set, because "auto" may mean CUDA, which maps far more
-        # addresses than any sensible limit allows; there the container's own limit must do.
-        on_gpu = choose_provider(settings.device) == CUDA
-        memory = None if on_gpu else settings.child_memory_bytes
-        confine(Limits(memory_bytes=memory, file_bytes=settings.child_file_bytes))
+        memory = memory_bound(settings.child_memory_bytes, rules_for(settings.device))
+        set_limits(Limits(memory_bytes=memory, file_bytes=settings.child_file_bytes))
         child = Child(order)
         channel.sendall(READY)
         jobs = SimpleQueue[Mapping[str, Any] | None]()

@@ -56,4 +56,4 @@ DEEDS = {
 }
 
 if __name__ == "__main__":
-    serve(pry, {"child": "prying"}, child_limits(1 << 30, cpu_s=2))
+    serve(lambda: (pry, {"child": "prying"}), child_limits(1 << 30, cpu_s=2))

@@ -1,7 +1,6 @@
-"""Limits a process puts on itself before it touches strangers' bytes; none of them can be taken
-back.
+"""Limits a process puts on itself before it decodes untrusted bytes; none can be taken back.
 
-Linux only where it says so; elsewhere the rlimits hold and the rest is left out.
+On systems other than Linux the rlimits hold and the rest is left out.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ def device_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in DEVICE_VARIABLES if name in os.environ}
 
 
-def confine(limits: Limits) -> None:
-    """Give up privileges and set the limits of this process and all it starts."""
+def set_limits(limits: Limits) -> None:
+    """Give up gaining privileges and set the limits of this process and all it starts."""
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     for kind, bound in (
         (resource.RLIMIT_AS, limits.memory_bytes),
@@ -60,11 +59,12 @@ def allow_cpu(seconds: int | None) -> None:
 
 
 def die_with(parent_pid: int) -> None:
-    """Be killed when the parent goes, however it goes: a child that outlives it would work beside
-    its successor.
+    """Be killed when the parent ends, however it ends.
+
+    A child that outlived it would work beside its successor.
     """
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it went before we asked
+    if os.getppid() != parent_pid:  # it ended before we asked
         os._exit(1)
 
 

@@ -1,0 +1,126 @@
+"""A seccomp filter that denies a process what `syscalls` names, for good and for all its threads.
+
+A list of what is denied, not of what is allowed: the C library, ONNX Runtime, torch and CUDA differ
+in what they need from version to version, and a call they miss would be a job that fails. What the
+list cannot know, calls newer than itself, is denied as a whole.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from worker.sandbox import syscalls
+
+# One instruction of classic BPF: code, jump if true, jump if false, operand.
+Instruction = tuple[int, int, int, int]
+
+LOAD, EQUAL, GREATER, ANY_BIT, RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+ALLOW, KILL_PROCESS = 0x7FFF0000, 0x80000000
+EPERM, ENOSYS = 0x00050001, 0x00050026  # answer the call with this error
+NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in the kernel's seccomp_data
+
+CLONE_THREAD: Final = 0x10000
+# They put characters into a terminal's input, as if its owner had typed them.
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+SET_MODE_FILTER, FILTER_FLAG_TSYNC = 1, 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """`column` of the number tables, the kernel's name (AUDIT_ARCH) and seccomp's own number."""
+
+    column: int
+    audit: int
+    seccomp: int
+
+
+ARCHITECTURES: Final = {
+    "x86_64": Architecture(column=0, audit=0xC000003E, seccomp=317),
+    "aarch64": Architecture(column=1, audit=0xC00000B7, seccomp=277),
+}
+
+
+def deny_system_calls(gpu: bool = False) -> bool:
+    """Install the filter in all threads of this process; False where the kernel has no seccomp.
+
+    Needs no_new_privs. With `gpu`, calls stay open that a GPU's driver makes.
+    """
+    architecture = ARCHITECTURES.get(platform.machine())
+    if sys.platform != "linux" or architecture is None:
+        return False
+
+    code = b"".join(struct.pack("=HBBI", *step) for step in program(architecture, os.getpid(), gpu))
+    buffer = ctypes.create_string_buffer(code)
+    header = struct.pack("=HxxxxxxQ", len(code) // 8, ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = libc.syscall(architecture.seccomp, SET_MODE_FILTER, FILTER_FLAG_TSYNC, header)
+    return bool(answer == 0)
+
+
+def program(architecture: Architecture, pid: int, gpu: bool = False) -> list[Instruction]:
+    """Return the filter for the process `pid`.
+
+    Beside the list: new processes (threads are allowed), signals to and limits of other processes,
+    and typing into a terminal.
+    """
+    column = architecture.column
+    open_to_gpu = {"memfd_create", "sched_setaffinity"} if gpu else set()
+    denied = {
+        numbers[column] for name, numbers in syscalls.DENIED.items() if name not in open_to_gpu
+    }
+
+    return [
+        (LOAD, 0, 0, ARCHITECTURE),
+        (EQUAL, 1, 0, architecture.audit),
+        (RETURN, 0, 0, KILL_PROCESS),
+        (LOAD, 0, 0, NUMBER),
+        # Also x32 calls, whose numbers have bit 30 set.
+        (GREATER, 0, 1, syscalls.NEWEST),
+        (RETURN, 0, 0, ENOSYS),
+        *(step for number in sorted(n for n in denied if n is not None) for step in _deny(number)),
+        *_deny(syscalls.CLONE3[column], ENOSYS),  # its arguments cannot be seen; clone is next
+        *_unless_any_bit(syscalls.CLONE[column], argument=0, bits=CLONE_THREAD),
+        *_only(syscalls.KILL[column], argument=0, values=[pid]),
+        *_only(syscalls.TGKILL[column], argument=0, values=[pid]),
+        *_only(syscalls.PRLIMIT64[column], argument=0, values=[0, pid]),
+        *_only(syscalls.SETPRIORITY[column], argument=1, values=[0, pid]),
+        *_not(syscalls.IOCTL[column], argument=1, values=[TIOCSTI, TIOCLINUX]),
+        (RETURN, 0, 0, ALLOW),
+    ]
+
+
+def _deny(number: int, answer: int = EPERM) -> Sequence[Instruction]:
+    return [(EQUAL, 0, 1, number), (RETURN, 0, 0, answer)]
+
+
+def _only(number: int, argument: int, values: Iterable[int]) -> Sequence[Instruction]:
+    """Deny the call unless an argument is one of the values."""
+    tests = [step for value in values for step in ((EQUAL, 0, 1, value), (RETURN, 0, 0, ALLOW))]
+    return _by_argument(number, argument, [*tests, (RETURN, 0, 0, EPERM)])
+
+
+def _not(number: int, argument: int, values: Iterable[int]) -> Sequence[Instruction]:
+    """Deny the call when an argument is one of the values."""
+    tests = [step for value in values for step in ((EQUAL, 0, 1, value), (RETURN, 0, 0, EPERM))]
+    return _by_argument(number, argument, [*tests, (RETURN, 0, 0, ALLOW)])
+
+
+def _unless_any_bit(number: int, argument: int, bits: int) -> Sequence[Instruction]:
+    """Deny the call unless one of the bits is set in an argument."""
+    test = [(ANY_BIT, 0, 1, bits), (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, EPERM)]
+    return _by_argument(number, argument, test)
+
+
+def _by_argument(
+    number: int, argument: int, decision: Sequence[Instruction]
+) -> Sequence[Instruction]:
+    """Decide a call by the lower half of an argument: all of those looked at have 32 bits."""
+    load = (LOAD, 0, 0, ARGUMENTS + 8 * argument)
+    return [(EQUAL, 0, len(decision) + 1, number), load, *decision]
