@@ -41,6 +41,7 @@ from service.routes.parts import Parts
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
 from worker.errors import WorkerError
+from worker.sandbox.confinement import require_complete
 from worker.settings import JobSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import connect, require_suitable
@@ -115,6 +116,8 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
             await (
                 parts.enrolment.start()
             )  # a GPU that is not there must stop the service, not slow it down
+        if settings.require_sandbox:
+            await _require_sandbox(parts)
         courier = Courier(parts.outbox, parts.jobs, parts.fetcher, metrics, settings.public_url)
         for background in (parts.enrolment.keep_ready(), parts.intake.warm_up(), courier.run()):
             task = asyncio.create_task(background)
@@ -144,12 +147,20 @@ def _parts(settings: Settings, redis: Redis, metrics: Metrics) -> Parts:
         outbox=Outbox(redis),
         audit=AuditLog(redis),
         intake=Intake(settings, media, prober),
+        prober=prober,
         enrolment=Enrolment(settings, metrics),
         fetcher=GuardedClient(backend, settings.fetch_timeout_s),
         events=JobEvents(settings.store_url, settings.max_waiters, metrics.waiters),
         idempotency=Idempotency(redis),
         metrics=metrics,
     )
+
+
+async def _require_sandbox(parts: Parts) -> None:
+    """Start both children; raises SandboxUnavailable where the kernel does not confine them."""
+    await asyncio.gather(parts.enrolment.start(), parts.prober.start())
+    for protection in (parts.enrolment.protection, parts.prober.protection):
+        require_complete(protection)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -5,7 +5,7 @@ weight cache.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,8 +17,9 @@ from prometheus_client.core import (
 )
 from redis import Redis
 
+from worker.sandbox.confinement import PROTECTIONS, Protection
 from worker.stores.connection import Reply, reaching, text_fields
-from worker.stores.job_queue import QUEUES, JobQueue
+from worker.stores.job_queue import QUEUES, JobQueue, WorkerState
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,28 @@ def count_identities(redis: Redis, tenant: str) -> int:
         return redis.zcard(f"lk:tenant:{tenant}:identities")
 
 
-class StoreCollector:
-    """A Prometheus collector over the store; reads it when scraped."""
+def protections_of(workers: Sequence[WorkerState]) -> dict[str, Protection]:
+    """Return what confines the workers' children, by "worker-" and the queue.
 
-    def __init__(self, redis: Redis, queue: JobQueue) -> None:
+    Of several workers on one queue the least protected one counts.
+    """
+    ordered = sorted(workers, key=lambda worker: len(worker.protection.missing), reverse=True)
+    found: dict[str, Protection] = {}
+    for worker in ordered:
+        found.setdefault(f"worker-{worker.queue}", worker.protection)
+    return found
+
+
+class StoreCollector:
+    """A Prometheus collector over the store; reads it when scraped.
+
+    `children` are the API's own decoding children, which the store knows nothing of.
+    """
+
+    def __init__(self, redis: Redis, queue: JobQueue, children: Mapping[str, Protection]) -> None:
         self._redis = redis
         self._queue = queue
+        self._children = children
 
     def text(self) -> bytes:
         """Return the figures in Prometheus' text format; raises StoreUnavailable."""
@@ -100,10 +117,11 @@ class StoreCollector:
             depth.add_metric((name, "running"), backlog.running)
             age.add_metric((name,), backlog.oldest_age_s or 0.0)
         workers = GaugeMetricFamily("likeness_workers", "Workers alive.", labels=("queue",))
-        alive = [worker.queue for worker in self._queue.workers()]
+        alive = self._queue.workers()
         for name in QUEUES:
-            workers.add_metric((name,), alive.count(name))
-        yield from (depth, age, workers, *self._counted())
+            workers.add_metric((name,), sum(worker.queue == name for worker in alive))
+        sandbox = _sandbox({**self._children, **protections_of(alive)})
+        yield from (depth, age, workers, sandbox, *self._counted())
 
     def _counted(self) -> Iterator[Metric]:
         with reaching():
@@ -127,6 +145,18 @@ class StoreCollector:
         )
         held.add_metric((), float(held_bytes or 0))
         yield from (ends, others, held, _stage_times(stages))
+
+
+def _sandbox(protections: Mapping[str, Protection]) -> Metric:
+    sandbox = GaugeMetricFamily(
+        "likeness_sandbox",
+        "Whether the kernel enforces a protection on a process that decodes: 1 or 0.",
+        labels=("process", "protection"),
+    )
+    for process, protection in sorted(protections.items()):
+        for name in PROTECTIONS:
+            sandbox.add_metric((process, name), float(name not in protection.missing))
+    return sandbox
 
 
 def _stage_times(stages: Mapping[str, str]) -> Metric:

@@ -53,6 +53,8 @@ class InstallationSettings(BaseSettings):
     pack: str = "open"
     packs_dir: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    # Refuse to start where the kernel cannot confine the processes that decode untrusted bytes.
+    require_sandbox: bool = False
     weights_bytes: int = Field(
         default=256 * MIB, ge=1 * MIB
     )  # bound of the store's cache of specialised weights

@@ -15,6 +15,7 @@ from service.protocol.observability import Metrics
 from service.protocol.problems import CODES, ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.settings import Settings
+from worker.sandbox.confinement import Protection
 from worker.sandbox.limits import device_environment
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,11 @@ class Enrolment:
     def about(self) -> Mapping[str, Any]:
         """The pack and provider that the child said it runs; empty until it is up."""
         return self._child.hello
+
+    @property
+    def protection(self) -> Protection | None:
+        """What the kernel enforces on the child; None until it is up."""
+        return self._child.protection
 
     async def start(self) -> None:
         """Start the child.

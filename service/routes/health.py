@@ -11,12 +11,14 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import JsonValue
 
 from service import schemas
-from service.gauges import StoreCollector
+from service.gauges import StoreCollector, protections_of
 from service.protocol.openapi import Responses, problems, success
 from service.routes.parts import Parts, parts_of
 from worker.errors import StoreError
+from worker.sandbox.confinement import Protection
 from worker.stores.connection import reaching
 
 router = APIRouter(tags=["health"])
@@ -61,6 +63,7 @@ async def readyz(parts: InParts) -> JSONResponse:
         "draining": parts.events.draining,
         "pack": about.get("pack"),
         "provider": about.get("provider"),
+        "sandbox": await to_thread.run_sync(_sandbox, parts),
     }
     body = schemas.Health(status="ok" if ready else "unavailable", checks=checks)
     return JSONResponse(body.model_dump(mode="json"), 200 if ready else 503)
@@ -76,9 +79,26 @@ async def readyz(parts: InParts) -> JSONResponse:
 )
 async def metrics(parts: InParts) -> Response:
     """Return the service's counters, and those that the store keeps for all processes."""
-    collector = StoreCollector(parts.redis, parts.queue)
+    collector = StoreCollector(parts.redis, parts.queue, _children(parts))
     text = generate_latest(parts.metrics.registry) + await to_thread.run_sync(collector.text)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _sandbox(parts: Parts) -> dict[str, JsonValue]:
+    """Return what the kernel enforces on each process that decodes, by its name."""
+    try:
+        workers = protections_of(parts.queue.workers())
+    except StoreError:
+        workers = {}
+    return {
+        name: {**protection.model_dump(), "missing": list(protection.missing)}
+        for name, protection in (_children(parts) | workers).items()
+    }
+
+
+def _children(parts: Parts) -> dict[str, Protection]:
+    known = {"probe": parts.prober.protection, "enrolment": parts.enrolment.protection}
+    return {name: protection for name, protection in known.items() if protection is not None}
 
 
 def _store_answers(parts: Parts) -> bool:

@@ -14,6 +14,7 @@ from service.intake.uploads import Intake
 from service.jobs.job_events import JobEvents
 from service.protocol.idempotency import Idempotency
 from service.protocol.observability import Metrics
+from service.sandbox.child import SandboxedChild
 from service.settings import Settings
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
@@ -38,6 +39,7 @@ class Parts:
     outbox: Outbox
     audit: AuditLog
     intake: Intake
+    prober: SandboxedChild
     enrolment: Enrolment
     fetcher: GuardedClient
     events: JobEvents

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from service.sandbox.serving import MAX_LINE_BYTES, Reply
+from worker.sandbox.confinement import Protection
 from worker.sandbox.messages import parse_line
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,12 @@ class SandboxedChild:
     def ready(self) -> bool:
         """Whether the child is up and has said hello."""
         return self._process is not None and self._process.returncode is None and bool(self.hello)
+
+    @property
+    def protection(self) -> Protection | None:
+        """What the kernel enforces on the child; None until it has said hello."""
+        said = self.hello.get("protection")
+        return None if said is None else Protection.model_validate(said)
 
     async def start(self) -> None:
         """Start the child if it is not up; raises ChildStartError."""

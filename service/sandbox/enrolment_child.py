@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
     from worker.media.images import ImageLimits
 
 
-def main() -> None:
-    """Load the pack named on the command line, then register what comes in."""
+Load = Callable[[str, Path, str, int], tuple[Handle, Mapping[str, Any]]]
+
+
+def main(load_handler: Load | None = None) -> None:
+    """Load the pack named on the command line, then answer; by default with registrations."""
     _, _, pack_name, packs_root, device, memory_bytes, max_pixels = sys.argv
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = max_pixels  # read once, at import
     rules = rules_for(device)
     serve(
-        lambda: load(pack_name, Path(packs_root), device, int(max_pixels)),
+        lambda: (load_handler or load)(pack_name, Path(packs_root), device, int(max_pixels)),
         child_limits(memory_bound(int(memory_bytes), rules), cpu_s=60),
-        readable=[Path(packs_root)],
+        # A pack's name may be a path, and a link.
+        readable=[Path(packs_root), (Path(packs_root) / pack_name).resolve()],
         device=rules,
     )
 

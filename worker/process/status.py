@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from worker.composition import Stores
 from worker.contract import JobRecord, QueueName
 from worker.errors import UnknownJob
+from worker.sandbox.confinement import Protection
 from worker.stores.connection import Reply, reaching, text_fields, texts
 from worker.stores.job_queue import QUEUES, WorkerState
 
@@ -81,7 +82,7 @@ def take_stock(shop: Stores) -> Stock:
 
 def as_json(stock: Stock) -> str:
     """The snapshot for machines."""
-    return json.dumps(asdict(stock), indent=2)
+    return json.dumps(asdict(stock), indent=2, default=lambda value: value.model_dump())
 
 
 def as_text(stock: Stock) -> str:
@@ -89,7 +90,10 @@ def as_text(stock: Stock) -> str:
     queues = [
         (q.name, q.waiting, q.delivered, q.running, f"{q.oldest_age_s:.0f}") for q in stock.queues
     ]
-    workers = [(w.name, w.queue, w.state, w.done, w.last_heartbeat) for w in stock.workers]
+    workers = [
+        (w.name, w.queue, w.state, w.done, w.last_heartbeat, _confined(w.protection))
+        for w in stock.workers
+    ]
     tasks = [
         (t.id, t.tenant, t.state, t.attempt, t.begun, f"{t.age_s:.0f}") for t in stock.tasks[:SHOWN]
     ]
@@ -97,7 +101,7 @@ def as_text(stock: Stock) -> str:
     return "\n\n".join(
         (
             _table("QUEUE WAITING DELIVERED RUNNING OLDEST_S", queues),
-            _table("WORKER QUEUE STATE DONE HEARTBEAT", workers),
+            _table("WORKER QUEUE STATE DONE HEARTBEAT CONFINED", workers),
             _table("ACTIVE_TASK TENANT STATE ATTEMPT BEGUN AGE_S", tasks),
             _table("DEAD_LETTER TENANT KIND CODE", dead),
             _table(
@@ -143,6 +147,10 @@ def _dead_letter(shop: Stores, job_id: str, died_at: float) -> DeadLetter | None
     except UnknownJob:
         return None
     return DeadLetter(job_id, job.tenant, job.kind, job.error.code if job.error else "", died_at)
+
+
+def _confined(protection: Protection) -> str:
+    return f"no {', no '.join(protection.missing)}" if protection.missing else "yes"
 
 
 def _table(heading: str, rows: Sequence[Sequence[object]]) -> str:

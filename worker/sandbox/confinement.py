@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from worker.contract import Strict
+from worker.errors import WorkerError
 from worker.sandbox.landlock import Reach, restrict_files
 from worker.sandbox.limits import Limits, set_limits
 from worker.sandbox.seccomp import deny_system_calls
@@ -43,21 +44,38 @@ GPU_SYSTEM = ("/sys/bus/pci", "/sys/class", "/sys/devices", "/sys/module")
 GPU_DEVICES = ("nvidia*", "nvidia-caps/*")
 
 Device = Literal["cpu", "cuda"]
+PROTECTIONS = ("landlock", "seccomp")
 
 
 class Protection(Strict):
     """What the kernel enforces on a child: the version of Landlock (0: none) and seccomp."""
 
-    landlock: int
-    seccomp: bool
+    landlock: int = 0
+    seccomp: bool = False
     rules: Device = "cpu"
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What this kernel lacks; empty when the child is confined as meant."""
-        return (
-            *(["landlock"] * (self.landlock < LEAST_LANDLOCK)),
-            *(["seccomp"] * (not self.seccomp)),
+        """Those of `PROTECTIONS` that this kernel lacks; empty when all is as meant."""
+        holds = {"landlock": self.landlock >= LEAST_LANDLOCK, "seccomp": self.seccomp}
+        return tuple(name for name in PROTECTIONS if not holds[name])
+
+
+class SandboxUnavailable(WorkerError):
+    code = "sandbox_unavailable"
+    message = "This kernel cannot confine the processes that decode untrusted bytes."
+
+
+def require_complete(protection: Protection | None) -> None:
+    """Refuse a child that is not confined as meant.
+
+    Raises:
+        SandboxUnavailable: what is missing, and what to do.
+    """
+    if missing := (protection or Protection()).missing:
+        raise SandboxUnavailable(
+            f"This kernel lacks {' and '.join(missing)}, which LIKENESS_REQUIRE_SANDBOX asks for: "
+            "use Linux 6.2 or later with Landlock enabled, or unset it."
         )
 
 

@@ -55,10 +55,14 @@ def deny_system_calls(gpu: bool = False) -> bool:
     architecture = ARCHITECTURES.get(platform.machine())
     if sys.platform != "linux" or architecture is None:
         return False
+    return install(program(architecture, os.getpid(), gpu), architecture)
 
-    code = b"".join(struct.pack("=HBBI", *step) for step in program(architecture, os.getpid(), gpu))
+
+def install(steps: Sequence[Instruction], architecture: Architecture) -> bool:
+    """Have the kernel run a filter on each call from now on; False where it does not take one."""
+    code = b"".join(struct.pack("=HBBI", *step) for step in steps)
     buffer = ctypes.create_string_buffer(code)
-    header = struct.pack("=HxxxxxxQ", len(code) // 8, ctypes.addressof(buffer))
+    header = struct.pack("=HxxxxxxQ", len(steps), ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
     answer = libc.syscall(architecture.seccomp, SET_MODE_FILTER, FILTER_FLAG_TSYNC, header)
     return bool(answer == 0)

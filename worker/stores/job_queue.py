@@ -22,6 +22,7 @@ from rq.worker.base import BaseWorker
 
 from worker.contract import QueueName, Task
 from worker.errors import WorkerError
+from worker.sandbox.confinement import Protection
 from worker.stores.connection import reaching, text_fields, texts
 from worker.stores.job_attempts import JobAttempts
 
@@ -77,6 +78,7 @@ class WorkerState:
     pid: int
     done: int
     last_heartbeat: str
+    protection: Protection
 
 
 class JobQueue:
@@ -174,4 +176,5 @@ def _worker_state(key: str, fields: Mapping[str, str]) -> WorkerState:
         pid=int(fields.get("pid", 0)),
         done=int(fields.get("successful_job_count", 0)),
         last_heartbeat=fields.get("last_heartbeat", ""),
+        protection=Protection.model_validate_json(fields.get("protection", "{}")),
     )

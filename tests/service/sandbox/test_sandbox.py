@@ -9,16 +9,26 @@ import ctypes
 import os
 import random
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from benchmarks.promises.deeds import DEEDS, DONE, Targets
+from benchmarks.promises.targets import targets_on, unconfined
 from service.sandbox.child import ChildLateError, ChildLostError, ChildStartError, SandboxedChild
+from tests.conftest import StoreServer
 from tests.service import files
-from tests.service.live_service import CONSENT, SAMPLES, LiveService
+from tests.service.live_service import CONSENT, PACKS, SAMPLES, LiveService
 from tests.service.protocol.mutants import film, mutate, pictures
 
+DEED_CHILD = "benchmarks.promises.deed_child"
+ARGUMENTS = {
+    "probe": [str(1 << 30)],
+    "enrolment": ["open", str(PACKS), "cpu", str(6 << 30), "40000000"],
+}
 PROBER = "tests.service.sandbox.prying_child"
 IN_OPEN = 0x20
 
@@ -67,6 +77,32 @@ def test_a_child_writes_nothing_connects_nowhere_and_has_no_environment(tmp_path
     assert not list(tmp_path.iterdir())
     names = ask({"environment": ""})["environment"]
     assert not any("LIKENESS" in name or "KEY" in name for name in names)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("child", ["probe", "enrolment"])
+def test_a_child_that_was_taken_over_can_do_none_of_twelve_deeds(
+    child: str, store_server: StoreServer
+) -> None:
+    arguments = ARGUMENTS[child]
+
+    async def outcomes(targets: Targets) -> dict[str, object]:
+        taken_over = SandboxedChild(DEED_CHILD, arguments, 60, lambda: None)
+        try:
+            return {
+                name: (await taken_over.ask(_order(name, targets), [], 10)).header["outcome"]
+                for name in DEEDS
+            }
+        finally:
+            await taken_over.stop()
+
+    with targets_on(store_server, PACKS / "open") as targets:
+        assert [name for name in DEEDS if unconfined(name, targets) != DONE] == []
+        refused = asyncio.run(outcomes(targets))
+    assert {name: said for name, said in refused.items() if "Error" not in str(said)} == {}
+
+
+def _order(name: str, targets: Targets) -> dict[str, object]:
+    return {"deed": name, "targets": targets.model_dump()}
 
 
 def test_a_child_that_eats_memory_or_time_is_lost_alone() -> None:
@@ -181,3 +217,37 @@ def test_mutated_pictures_and_films_are_answered_with_a_code(
             assert answer.status_code in (413, 415, 422), answer.text
         assert answer.status_code == 201 or answer.json()["code"]
     assert client.get("/readyz").status_code == 200
+
+
+def test_readyz_and_metrics_say_what_confines_the_children(
+    enrolling: LiveService, client: httpx.Client
+) -> None:
+    sandbox = client.get("/readyz").json()["checks"]["sandbox"]
+    assert {"probe", "enrolment"} <= sandbox.keys()
+    for child in ("probe", "enrolment"):
+        assert sandbox[child]["seccomp"]
+        assert sandbox[child]["missing"] == []
+        line = f'likeness_sandbox{{process="{child}",protection="landlock"}} 1.0'
+        assert line in client.get("/metrics").text
+
+
+def test_a_service_that_requires_a_sandbox_does_not_start_without(
+    store_url: str, tmp_path: Path
+) -> None:
+    old_kernel = [sys.executable, "-m", "tests.worker.sandbox.old_kernel", "landlock"]
+    ended = subprocess.run(
+        [*old_kernel, sys.executable, "-m", "service", "serve"],
+        env=os.environ
+        | {
+            "LIKENESS_REQUIRE_SANDBOX": "true",
+            "LIKENESS_REDIS_URL": store_url,
+            "LIKENESS_DATA_DIR": str(tmp_path),
+            "LIKENESS_PACKS_DIR": str(PACKS),
+            "LIKENESS_PORT": "0",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode != 0
+    assert "This kernel lacks landlock" in ended.stderr

@@ -20,7 +20,7 @@ from tests.worker.workers import ROOT, Bench, child_pid, eventually, kill_tree
 from worker.contract import JobPayload, JobRequest, Task
 from worker.errors import QuotaExceeded
 from worker.process.child_process import ALLOCATOR
-from worker.process.confinement import DEVICE_VARIABLES
+from worker.sandbox.limits import DEVICE_VARIABLES
 from worker.stores.identity_store import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.job_queue import rq_queue

@@ -1,0 +1,1 @@
+"""Bars of the promises: consent, isolation and fairness."""

@@ -1,0 +1,33 @@
+"""The API's probe child or enrolment child, taken over: confined as they are, it does deeds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from benchmarks.promises.deeds import Targets, attempt
+from service.sandbox import enrolment_child, probe_child
+from service.sandbox.serving import Handle, Reply
+
+PROBE_ARGUMENTS = 3  # its own name, the socket, the bound of its memory
+
+
+def do(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
+    """Attempt the deed that is asked for."""
+    return Reply({"outcome": attempt(request["deed"], Targets(**request["targets"]))})
+
+
+def taken_over(
+    pack_name: str, packs_root: Path, device: str, max_pixels: int
+) -> tuple[Handle, Mapping[str, Any]]:
+    """Load as the enrolment child does, and answer with deeds."""
+    return do, enrolment_child.load(pack_name, packs_root, device, max_pixels)[1]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == PROBE_ARGUMENTS:
+        probe_child.main(do)
+    else:
+        enrolment_child.main(taken_over)
