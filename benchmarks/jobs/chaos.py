@@ -220,7 +220,7 @@ ROWS = {
 
 @bar("R-3")
 def each_way_to_die_has_its_regression_test() -> Figure:
-    """The six rows of jobs.md, each a test on a real store with real workers."""
+    """The six rows of docs/jobs.md, each a test on a real store with real workers."""
     with stopwatch(240):
         passed = 0
         for row, name in ROWS.items():

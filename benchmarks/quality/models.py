@@ -24,7 +24,7 @@ from models.networks.arcface import ArcFace
 from models.networks.idn import IDN, count_multiply_adds, specialised_shapes
 from models.networks.iim import Conditioner, OpenIIM, one_identity
 
-PUBLISHED = {  # method.md 9, fact 1
+PUBLISHED = {  # docs/method.md 8, fact 1
     "specialised numbers": 411_664,
     "final head": 589,
     "mask head": 84_209,

@@ -1,4 +1,4 @@
-"""Makes the official pack from the checkpoints that a user brings (method.md 8): checked,
+"""Makes the official pack from the checkpoints that a user brings (docs/method.md 7): checked,
 converted, compared.
 """
 

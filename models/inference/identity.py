@@ -60,7 +60,7 @@ class IdentityCode:
 
 @dataclass(frozen=True)
 class SpecialisedWeights:
-    """The 18 tensors an identity turns into (method.md 2), by name: `encoder.0.depthwise` .
+    """The 18 tensors an identity turns into (docs/method.md 1), by name: `encoder.0.depthwise` .
 
     `decoder.3.pointwise`.
     """

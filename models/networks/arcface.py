@@ -1,4 +1,4 @@
-"""ArcFace IR-SE-101: the identity encoder of the official pack (method.md 3).
+"""ArcFace IR-SE-101: the identity encoder of the official pack (docs/method.md 2).
 
 Attribute names are the released checkpoint's, so that its keys load without a table.
 """

@@ -1,4 +1,4 @@
-"""The per-frame network: IDN (method.md 5), whose 18 specialised tensors are an argument, not
+"""The per-frame network: IDN (docs/method.md 4), whose 18 specialised tensors are an argument, not
 parameters.
 
 The paper's network sees the target alone; the open pack's also sees the identity's placed texture
@@ -133,7 +133,7 @@ class IDN(nn.Module):
 
     Args:
         inputs: 3, or 6 where the pack is texture-guided.
-        head: "paper" (method.md 5) or "blend" (needs 6 inputs).
+        head: "paper" (docs/method.md 4) or "blend" (needs 6 inputs).
     """
 
     def __init__(self, inputs: int = 3, head: Head = "paper") -> None:
@@ -159,7 +159,7 @@ class IDN(nn.Module):
         features, deepest = self.body(
             target if texture is None else torch.cat([target, texture], 1), weights
         )
-        # The mask must not shape the body (method.md 5): its gradient ends here.
+        # The mask must not shape the body (docs/method.md 4): its gradient ends here.
         mask = self.mask(deepest.detach())
         if isinstance(self.final, BlendHead):
             assert texture is not None  # noqa: S101  six inputs were concatenated above

@@ -1,8 +1,8 @@
 """The identity injection modules: an identity in, the IDN's 18 specialised tensors out.
 
-`OpenIIM` is the open pack's (training.md), `Conditioner` the released checkpoint's (method.md 4).
-Both return name -> tensor with the identities first: depthwise [n, C, 1, k, k], pointwise [n, out,
-in, 1, 1].
+`OpenIIM` is the open pack's (docs/method.md 9), `Conditioner` the released checkpoint's
+(docs/method.md 3). Both return name -> tensor with the identities first: depthwise [n, C, 1, k, k],
+pointwise [n, out, in, 1, 1].
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ class Conditioner(nn.Module):
 
 
 class Modulation(nn.Module):
-    """Weights modulation of one pointwise layer (method.md 4): w' = W * (1 + s), rows of length
-    one.
+    """Weights modulation of one pointwise layer (docs/method.md 3): w' = W * (1 + s), rows of
+    length one.
     """
 
     EPSILON = 1e-16
@@ -173,8 +173,8 @@ class EmittingBlock(nn.Module):
 
 
 class Predictor(nn.Module):
-    """Weights prediction (method.md 4): feature map -> nine sets of depthwise kernels in the IDN's
-    running order.
+    """Weights prediction (docs/method.md 3): feature map -> nine sets of depthwise kernels in the
+    IDN's running order.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """The face mesh network as a frozen torch module: expression as something that can be learnt from
 (training only).
 
-The pack's graph is walked node by node; it is the converted MediaPipe network (packs.md), of few
-kinds of nodes.
+The pack's graph is walked node by node; it is the converted MediaPipe network (docs/method.md 9),
+of few kinds of nodes.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Q of the loss reweighting (method.md 6): how good a teacher's picture is, told from the picture
-alone.
+"""Q of the loss reweighting (docs/method.md 5): how good a teacher's picture is, told from the
+picture alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Refinement: the 18 tensors of one identity, polished on a bank of composite faces (training.md).
+"""Refinement: the 18 tensors of one identity, polished on a bank of composite faces (docs/method.md
+9).
 
 The teacher is the identity's own texture; the heads stay the pack's, for all identities share them.
 Needs torch, but no data about anyone else. `Refiner.refine` is bounded in wall clock and may be

@@ -43,7 +43,7 @@ SWAP_SHIFT = (
 )  # the open pack's swap crop lies lower than ArcFace's, so that the chin is in it
 FACE_REGION = RegionOfInterest(144, 178, 270, 0)  # where every crop file shows its face
 CHIP_SIZE = 150
-# packs.md: from an ArcFace crop of 112 px to dlib's chip; here from the 224 px template.
+# docs/method.md 9: from an ArcFace crop of 112 px to dlib's chip; here from the 224 px template.
 CHIP_OF_TEMPLATE: Affine = np.array(
     [[1.5004 / 2, -0.0317 / 2, -6.8207], [0.0317 / 2, 1.5004 / 2, -34.6448]], np.float64
 )

@@ -1,5 +1,5 @@
-"""The paper's loss terms (method.md 6), with the open pack's encoder in the place of ArcFace and
-VGG.
+"""The paper's loss terms (docs/method.md 5), with the open pack's encoder in the place of ArcFace
+and VGG.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Trains Q, the judge of teacher samples (method.md 6), on teachers that were made worse by a known
-amount.
+"""Trains Q, the judge of teacher samples (docs/method.md 5), on teachers that were made worse by a
+known amount.
 
 Run as `python -m models.training.quality`. The paper grades a sample by how far the teacher's own
 training had come; a computed teacher has no such past, so it is spoilt on purpose: a blurred

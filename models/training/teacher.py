@@ -1,5 +1,5 @@
-"""The teacher: a swap that is computed, not learnt (training.md): a texture placed, and composited
-by the mask.
+"""The teacher: a swap that is computed, not learnt (docs/method.md 9): a texture placed, and
+composited by the mask.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Distils the teacher into the open pack's IIM and IDN (training.md): `python -m
+"""Distils the teacher into the open pack's IIM and IDN (docs/method.md 9): `python -m
 models.training.train`.
 
 Resumable: state is written to `var/training/runs/<run>/state.pt` every few minutes and on SIGTERM,

@@ -16,6 +16,7 @@ from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+DOCUMENT = re.compile(r"[\w./-]+\.md\b")
 BAR = re.compile(r"BAR=([A-Z]-\d+)")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
 SETTING = re.compile(r"LIKENESS_[A-Z][A-Z_]*[A-Z]")
@@ -31,6 +32,13 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
 
 
+def bar_names() -> set[str]:
+    """Return the names of all bars that can be measured."""
+    command = [sys.executable, "-m", "benchmarks"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return set(re.findall(r"[A-Z]+-\d+R?", listing.stderr.split("there are:")[1]))
+
+
 DOCUMENTS = tracked("*.md")
 
 
@@ -41,6 +49,34 @@ def test_links_resolve(document: Path) -> None:
             assert (document.parent / target.split("#")[0]).exists(), (
                 f"{document.name} links to {target}"
             )
+
+
+def test_every_document_named_in_the_code_exists() -> None:
+    missing = {
+        f"{source.relative_to(ROOT)}: {name}"
+        for source in tracked(
+            "*.py", "*.lua", "*.toml", "*.yml", "*.yaml", "Makefile", "Dockerfile"
+        )
+        for name in DOCUMENT.findall(source.read_text())
+        if not any((place / name).exists() for place in (ROOT, source.parent, ROOT / "docs"))
+    }
+    assert missing == set()
+
+
+def test_every_section_named_in_the_code_exists() -> None:
+    headings = set(re.findall(r"^## (\d+)\.", (ROOT / "docs" / "method.md").read_text(), re.M))
+    cited = {
+        number
+        for source in tracked("*.py")
+        for number in re.findall(r"docs/method\.md (\d+)", source.read_text())
+    }
+    assert cited
+    assert cited <= headings
+
+
+def test_every_bar_has_a_row_in_the_index() -> None:
+    rows = set(re.findall(r"^\| ([A-Z]+-\d+R?) \|", (ROOT / "docs" / "bars.md").read_text(), re.M))
+    assert sorted(bar_names() - rows) == []
 
 
 def test_every_bar_named_in_the_documents_exists() -> None:

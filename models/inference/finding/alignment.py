@@ -1,4 +1,4 @@
-"""Fitting a face to the template that networks are trained on (method.md 7)."""
+"""Fitting a face to the template that networks are trained on (docs/method.md 6)."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import likeness
 from models.inference.frames.frame import Frame
 
-# Cosine: one person in two videos has .57 on average, two people .00 (packs.md); within one film
-# light and hair agree too, so that the bar can be high.
+# Cosine: one person in two videos has .57 on average, two people .00 (docs/method.md 9); within one
+# film light and hair agree too, so that the bar can be high.
 SAME_PERSON = 0.42
 SAME_PLACE_BONUS = (
     0.25  # a face that reappears where one was lost in the same shot is hardly someone else

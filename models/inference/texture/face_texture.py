@@ -1,7 +1,7 @@
 """A face as a flat texture: taken from photos once, placed on another face's geometry in every
 frame.
 
-Training and production run this same code (training.md, "The teacher", steps 1 to 5), so what the
+Training and production run this same code (docs/method.md 9), so what the
 network learns on is what it is shown. All positions are pixels of the swap crop, 224 x 224, except
 where canonical pixels are named.
 """

@@ -1,4 +1,4 @@
-"""The facts that method.md 9 holds an implementation to, on the networks themselves."""
+"""The facts that docs/method.md 8 holds an implementation to, on the networks themselves."""
 
 from __future__ import annotations
 
