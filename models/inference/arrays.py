@@ -45,6 +45,10 @@ Tensor: TypeAlias = NDArray[np.float32]
 """float32 of any shape: network inputs, outputs and weights."""
 
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""What red, green and blue give to luma (ITU-R BT.601, as OpenCV's grey)."""
+
+
 def to_network(image: RgbImage) -> Tensor:
     """Return an RGB image as a network input: float32 [1, 3, H, W] in 0..1."""
     planes = np.ascontiguousarray(image.transpose(2, 0, 1))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import Landmarks, Mask, Plane, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.frames import resampling
+from models.inference.mesh_points import EYES, OUTER_LIPS
 from models.inference.options import Preserved, SwapOptions
 
 BORDER_PX = 8  # the crop's edge must never show as a line
@@ -24,33 +25,9 @@ FULL_ERODE_PX = 12
 COLOUR_GRID = 56
 GAIN_RANGE = (0.8, 1.25)
 
-OUTER_LIPS = (
-    61,
-    146,
-    91,
-    181,
-    84,
-    17,
-    314,
-    405,
-    321,
-    375,
-    291,
-    409,
-    270,
-    269,
-    267,
-    0,
-    37,
-    39,
-    40,
-    185,
-)
-LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
-RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 PRESERVED: dict[Preserved, tuple[tuple[int, ...], ...]] = {
     "mouth": (OUTER_LIPS,),
-    "eyes": (LEFT_EYE, RIGHT_EYE),
+    "eyes": EYES,
 }
 
 

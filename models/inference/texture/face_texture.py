@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, Mask, RgbImage
+from models.inference.finding.alignment import TEMPLATE_SIZE
+from models.inference.mesh_points import INNER_LIPS
 from models.inference.texture.harmonisation import harmonised, mean_colour
 from models.inference.texture.triangle_raster import Raster, facing_ratio, rasterise
 
-SIZE = 224
+SIZE = TEMPLATE_SIZE
 COARSE = 84  # a map at three eighths of the resolution, enlarged, looks as good as a full one
 
 SHARPEN = 0.9  # makes up for the two resamplings a texel goes through
@@ -32,29 +34,6 @@ SHAPE_SHIFT = 1.0
 BORDER_PX = 10
 LIPS_MARGIN_PX = 6  # what dilating and feathering reach
 DOUBT, TRUST = 0.05, 0.35  # of the network's mask: not shown at all, and wholly shown
-
-INNER_LIPS = (
-    78,
-    191,
-    80,
-    81,
-    82,
-    13,
-    312,
-    311,
-    310,
-    415,
-    308,
-    324,
-    318,
-    402,
-    317,
-    14,
-    87,
-    178,
-    88,
-    95,
-)
 
 Array = NDArray[Any]
 
@@ -211,6 +190,12 @@ class CanonicalFace:
         )  # whole wherever the mask shows anything: the mask alone blends
         mixed = cv2.blendLinear(lit, target, shown, 1 - shown)
         return Placed(np.asarray(mixed, np.uint8), hull * _BORDER, mouth)
+
+    def hull(self, mesh: Landmarks) -> Mask:
+        """Return the soft mask of a face with this mesh in a swap crop, float32 [224, 224]."""
+        where = self._canonical_map(mesh, np.zeros_like(mesh))
+        levels = cv2.remap(self.mask, where, _NO_MAP, cv2.INTER_LINEAR)
+        return np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
 
     def proportions(self, mesh: Landmarks) -> NDArray[np.float32]:
         """Return what sets a face apart from the canonical one once pose is taken out: float32

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Landmarks, RgbImage
-from models.inference.texture.face_texture import INNER_LIPS, CanonicalFace
-from models.inference.texture.harmonisation import LUMA
+from models.inference.arrays import LUMA, Landmarks, RgbImage
+from models.inference.mesh_points import INNER_LIPS
+from models.inference.texture.face_texture import CanonicalFace
 
 RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
 DOUBTFUL_PX = 26.0  # how far in from the outline a stranger's colour is looked for

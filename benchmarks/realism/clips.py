@@ -1,0 +1,235 @@
+"""Swaps every measured video once, reads target and result, and keeps what was read.
+
+Several bars share one run: it is kept below `var/realism` under the digest of the engine's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.realism import readings
+from benchmarks.realism.material import (
+    BLINKING,
+    BLINKING_SOURCES,
+    QUICK,
+    clips,
+    engine,
+    evaluation,
+    frames_of,
+    identity_of,
+    kept,
+    rate_of,
+    version_of,
+)
+from models.inference.arrays import Affine, Box, Landmarks, Mask, RgbImage
+from models.inference.engine import Assignment, FaceSelector, I420Frame, Identity, SwapOptions
+from models.inference.finding.alignment import eye_distance
+from models.inference.frames.affine import transform
+
+HEAD = 0.6  # of the face's height, kept around it to look at
+SEED = 5
+# Inner face of the 224 px crop, where the network's mask must be whole: this far inside the hull.
+INSIDE_PX = 14
+BROWS_DOWN_PX = 8
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """One swapped video. Arrays run over the frames in which the face was wholly swapped.
+
+    frames [n] indices; meshes, new_meshes [n, 468, 2]; lids, new_lids [n, 2, 16, 2]; irises,
+    new_irises [n, 2, 5, 2], all in frame pixels; yaws [n] degrees; covers [n]: share of the inner
+    face that was left uncovered; heads, new_heads uint8 [n, h, w, 3] RGB around the face;
+    tremble, new_tremble [n - 2]: mean second difference of luma inside the face.
+    """
+
+    name: str
+    source: int
+    frames: Array
+    meshes: Array
+    new_meshes: Array
+    lids: Array
+    new_lids: Array
+    irises: Array
+    new_irises: Array
+    yaws: Array
+    covers: Array
+    heads: Array
+    new_heads: Array
+    head_box: Array
+    tremble: Array
+    new_tremble: Array
+
+    @property
+    def clip(self) -> str:
+        """The video's name, without which of its swaps this is."""
+        return self.name.split(".")[0]
+
+    @property
+    def openings(self) -> Array:
+        return readings.openings(self.lids).mean(-1)
+
+    @property
+    def new_openings(self) -> Array:
+        return readings.openings(self.new_lids).mean(-1)
+
+    @property
+    def gazes(self) -> Array:
+        return readings.gazes(self.lids, self.irises)
+
+    @property
+    def new_gazes(self) -> Array:
+        return readings.gazes(self.new_lids, self.new_irises)
+
+    def save(self, path: Path) -> None:
+        np.savez_compressed(path, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> ClipResult:
+        with np.load(path, allow_pickle=False) as file:
+            values: dict[str, Any] = {f.name: file[f.name] for f in fields(cls)}
+        values["name"] = str(values["name"])
+        values["source"] = int(values["source"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class RecordingFrame(I420Frame):
+    """A frame that keeps the mask each face is pasted by."""
+
+    masks: list[tuple[Mask, Affine]] = field(default_factory=list)
+
+    def paste(self, face: RgbImage, mask: Mask, to_crop: Affine) -> Box | None:
+        self.masks.append((mask, to_crop))
+        return super().paste(face, mask, to_crop)
+
+
+@cache
+def swapped_clips() -> list[ClipResult]:
+    """Return all videos, each swapped to an evaluation person of its own, or to several."""
+    here = Path(__file__).parent
+    version = version_of([here / "clips.py", here / "readings.py"])
+    sources = _sources()
+    results = []
+    for name, path in clips().items():
+        for take in range(BLINKING_SOURCES if name in BLINKING else 1):
+            label = f"{name}.{take}" if take else name
+            file = kept(label, version)
+            source = next(sources)
+            if not file.exists():
+                _swap(label, path, source).save(file)
+            results.append(ClipResult.load(file))
+    return results
+
+
+def _sources() -> Iterator[int]:
+    """Return evaluation people in a fixed order, those whose photo is accepted."""
+    order = np.random.default_rng(SEED).permutation(evaluation().sources)
+    return (int(row) for row in order if identity_of(int(row)) is not None)
+
+
+def _swap(name: str, path: Path, source: int) -> ClipResult:
+    identity = identity_of(source)
+    assert identity is not None
+    before = frames_of(path)[: 40 if QUICK else None]
+    after = [RecordingFrame(f.y.copy(), f.u.copy(), f.v.copy(), f.matrix) for f in before]
+    tracked = _swap_frames(after, identity, rate_of(path))
+    rows = [_read(before[i], after[i], *tracked[i]) | {"frames": i} for i in sorted(tracked)]
+    columns = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    box = _head_box(columns["meshes"], before[0])
+    indices = [int(index) for index in columns["frames"]]
+    hulls = [readings.hull_mask(mesh, before[0].y.shape) for mesh in columns["meshes"]]
+    return ClipResult(
+        name=name,
+        source=source,
+        **columns,
+        heads=np.stack([_head(before[i], box) for i in indices]),
+        new_heads=np.stack([_head(after[i], box) for i in indices]),
+        head_box=np.array(box),
+        tremble=_second_differences([before[i].y for i in indices], hulls),
+        new_tremble=_second_differences([after[i].y for i in indices], hulls),
+    )
+
+
+def _swap_frames(
+    frames: list[RecordingFrame], identity: Identity, rate: float
+) -> dict[int, tuple[Landmarks, float]]:
+    """Swap the largest face in place; return its mesh and turn by frame, where it wholly shows."""
+    selector = FaceSelector("largest")
+    sequence = engine().sequence([Assignment(selector, identity)], SwapOptions())
+    watcher = engine().tracker()
+    found: dict[int, tuple[Landmarks, float]] = {}
+    for index, frame in enumerate(frames):
+        seen = watcher.update(frame)  # sees what the swapper is about to see
+        report = sequence.swap(frame, index / rate)
+        shown = [face for face in report.faces if face.opacity >= 1]
+        if not shown or not seen:
+            continue
+        left, top, right, bottom = shown[0].box
+        centre = np.array([(left + right) / 2, (top + bottom) / 2])
+        near = min(seen, key=lambda one: np.linalg.norm(one.face.landmarks.mean(0) - centre))
+        found[index] = (near.face.landmarks, near.face.yaw_deg)
+    return found
+
+
+def _read(before: I420Frame, after: RecordingFrame, mesh: Landmarks, yaw: float) -> dict[str, Any]:
+    new_mesh = readings.mesh_at(after, mesh)
+    eyes = readings.eyes_at(before, mesh)
+    new_eyes = readings.eyes_at(after, new_mesh)
+    return {
+        "meshes": mesh,
+        "new_meshes": new_mesh,
+        "lids": eyes.lids,
+        "new_lids": new_eyes.lids,
+        "irises": eyes.irises,
+        "new_irises": new_eyes.irises,
+        "yaws": yaw,
+        "covers": _uncovered_share(*after.masks[0], mesh),
+    }
+
+
+def _uncovered_share(mask: Mask, to_crop: Affine, mesh: Landmarks) -> float:
+    """Return the share of the inner face below the brows where the swap shows by less than half."""
+    in_crop = transform(mesh, to_crop)
+    hull = readings.hull_mask(in_crop, mask.shape).astype(np.uint8)
+    inside = readings.eroded(hull, INSIDE_PX * mask.shape[0] // 224)
+    inside[: max(0, int(in_crop[[159, 386], 1].min()) - BROWS_DOWN_PX)] = 0
+    return float((mask[inside > 0] < 0.5).mean()) if inside.any() else 0.0
+
+
+def _head_box(meshes: Array, frame: I420Frame) -> tuple[int, int, int, int]:
+    low, high = meshes.min((0, 1)), meshes.max((0, 1))
+    margin = HEAD * float(np.ptp(meshes[..., 1], axis=1).mean())
+    left, top = (max(0, int(v) // 2 * 2) for v in low - margin)
+    right = min(frame.width, int(high[0] + margin))
+    return left, top, right, min(frame.height, int(high[1] + margin))
+
+
+def _head(frame: I420Frame, box: tuple[int, int, int, int]) -> RgbImage:
+    left, top, right, bottom = box
+    side = max(right - left, bottom - top)
+    shift = np.array([[1.0, 0, -left], [0, 1.0, -top]])
+    return frame.rgb_crop(shift, side)[: bottom - top, : right - left]
+
+
+def _second_differences(planes: list[Array], hulls: list[Array]) -> Array:
+    """Return the mean of |a - 2 b + c| over the face of the middle frame."""
+    values = []
+    for i in range(1, len(planes) - 1):
+        a, b, c = (planes[j].astype(np.int16) for j in (i - 1, i, i + 1))
+        values.append(np.abs(a - 2 * b + c)[hulls[i]].mean())
+    return np.array(values, np.float32)
+
+
+def eye_px(clip: ClipResult) -> float:
+    """Return the mean distance between the eyes in pixels."""
+    return float(np.mean([eye_distance(mesh) for mesh in clip.meshes]))

@@ -1,0 +1,43 @@
+"""Bar of flicker and jitter (V-10): a swap is as steady as its video, in every video."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.bar import Figure, bar
+from benchmarks.realism.clips import swapped_clips
+from models.inference.arrays import Landmarks
+from models.inference.finding.alignment import align
+from models.inference.frames.affine import transform
+
+Array = NDArray[Any]
+
+MAX_FLICKER = 1.25
+
+
+@bar("V-10")
+def swaps_flicker_no_more_than_their_videos() -> Figure:
+    """Second difference in time, output over input: luma inside the face, and landmarks."""
+    flickers: list[float] = []
+    jitters: list[float] = []
+    for clip in swapped_clips():
+        flickers.append(float(clip.new_tremble.mean() / clip.tremble.mean()))
+        jitters.append(trembling(clip.new_meshes, clip.meshes) / trembling(clip.meshes))
+        print(f"{clip.name:28} flicker {flickers[-1]:.2f}, jitter {jitters[-1]:.2f}")
+    above = sum(ratio > MAX_FLICKER for ratio in flickers)
+    shaky = sum(ratio > 1 for ratio in jitters)
+    print(f"flicker: mean {np.mean(flickers):.2f}, {above} of {len(flickers)} above {MAX_FLICKER}")
+    print(f"jitter: mean {np.mean(jitters):.2f}, {shaky} of {len(jitters)} above the target's")
+    worst = max(flickers)
+    return Figure(worst, "x the video's, worst", "<= 1.25 each, jitter <= 1", not above + shaky)
+
+
+def trembling(track: Array, placed_by: Array | None = None) -> float:
+    """Return the mean second difference of landmarks aligned to the template, in its pixels."""
+    fits: Array = track if placed_by is None else placed_by
+    to_template = align(np.asarray(fits[0], np.float32), "similarity")
+    aligned: list[Landmarks] = [transform(landmarks, to_template) for landmarks in track]
+    return float(np.linalg.norm(np.diff(np.stack(aligned), 2, axis=0), axis=-1).mean())

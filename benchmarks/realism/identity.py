@@ -1,0 +1,111 @@
+"""Bars of identity: who a swap shows (V-9), and sources with beards, fringes, glasses (V-6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.bar import Figure, bar
+from benchmarks.realism.look import skin_of
+from benchmarks.realism.material import BEARDED, WITH_FRINGE, WITH_GLASSES, evaluation
+from benchmarks.realism.stills import Still, embeddings, swapped_stills
+from models.inference.arrays import LUMA, RgbImage
+from models.inference.mesh_points import BROWS
+
+Array = NDArray[Any]
+
+# Of a forehead's pixels against the face's own skin: as dark, or as far off in hue, as hair is.
+DARKER = 0.4
+OFF_HUE = 0.3
+BARE, FRINGED = 0.05, 0.25  # share of hair over a forehead
+CHANGED_LEVELS = 20.0  # hair that changes by more was painted over
+
+
+@bar("V-9")
+def sources_are_recognised_in_their_swaps() -> Figure:
+    """R1 and cosines of the independent encoder, against another photo of the source."""
+    stills = swapped_stills()
+    persons = np.array([still.person for still in stills])
+    other = np.array([still.has_other_photo for still in stills])
+    after, before = embeddings()
+    similar = after @ evaluation().gallery_embeddings.T
+    found = similar.argmax(1) == persons
+    to_source = similar[np.arange(len(stills)), persons]
+    to_target = (after * before).sum(1)
+    for name, rows in (("all", other | True), ("other photo", other)):
+        print(
+            f"{name}: {rows.sum()} swaps, R1 {found[rows].mean():.3f}, cosine to source"
+            f" {to_source[rows].mean():.3f}, to target {to_target[rows].mean():.3f}"
+        )
+    first = float(found[other].mean())
+    holds = first >= 0.97 and to_source.mean() >= 0.55 and to_target.mean() <= 0.24
+    return Figure(first, "retrieved first", ">= .97, cosines >= .55 and <= .24", bool(holds))
+
+
+@bar("V-6")
+def beards_hair_and_glasses_stay_where_they_belong() -> Figure:
+    """R1 of bearded sources; source hair on bare foreheads; the target's own fringe kept."""
+    stills = swapped_stills()
+    persons = np.array([still.person for still in stills])
+    found = (embeddings()[0] @ evaluation().gallery_embeddings.T).argmax(1) == persons
+    shares = {}
+    for name, group in (
+        ("bearded", BEARDED),
+        ("with glasses", WITH_GLASSES),
+        ("with fringe", WITH_FRINGE),
+    ):
+        rows = np.isin(persons, group)
+        shares[name] = float(found[rows].mean())
+        print(f"sources {name}: {rows.sum()} swaps, R1 {shares[name]:.3f}")
+    brought = _hair_brought(stills)
+    kept = _fringe_kept(stills)
+    holds = shares["bearded"] >= 0.95 and brought <= 0.02 and kept >= 0.9
+    bounds = ">= .95, hair brought in <= 2 % of foreheads, fringe kept >= .9"
+    return Figure(shares["bearded"], "of bearded sources retrieved first", bounds, holds)
+
+
+def _hair_brought(stills: list[Still]) -> float:
+    """Return the share of bare foreheads that a swap put hair on."""
+    bare = [still for still in stills if hair_share(still.before, still) < BARE]
+    brought = [hair_share(still.after, still) > 2 * BARE for still in bare]
+    print(f"bare foreheads: {len(bare)}, hair brought to {sum(brought)}")
+    return float(np.mean(brought))
+
+
+def _fringe_kept(stills: list[Still]) -> float:
+    """Return the share of the target's hair over its forehead that a swap leaves as it is."""
+    shares = []
+    for still in stills:
+        forehead = forehead_of(still)
+        hair = is_hair(still.before, still) & forehead
+        if hair.sum() < FRINGED * forehead.sum():
+            continue
+        change = np.abs((still.after.astype(np.float32) - still.before) @ LUMA)
+        shares.append(float((change[hair] < CHANGED_LEVELS).mean()))
+    print(f"fringes: {len(shares)}, kept {np.mean(shares):.3f}")
+    return float(np.mean(shares))
+
+
+def hair_share(image: RgbImage, still: Still) -> float:
+    """Return the share of the forehead that is hair."""
+    return float(is_hair(image, still)[forehead_of(still)].mean())
+
+
+def is_hair(image: RgbImage, still: Still) -> NDArray[np.bool_]:
+    """Return where an image is darker than the face's skin, or of another hue, as hair is."""
+    smooth = cv2.GaussianBlur(image, (0, 0), 1.5).astype(np.float32)
+    skin = np.median(smooth[skin_of(still.mesh, image.shape)], axis=0)
+    luma = smooth @ LUMA
+    level = float(skin @ LUMA)
+    hue = np.abs(smooth / (luma[..., None] + 8) - skin / (level + 8)).sum(-1)
+    return np.asarray((luma < (1 - DARKER) * level) | (hue > OFF_HUE))
+
+
+def forehead_of(still: Still) -> NDArray[np.bool_]:
+    """Return the mesh's forehead, above the brows, where the mask shows a face: bool [288, 288]."""
+    brows = min(float(still.mesh[list(brow), 1].min()) for brow in BROWS)
+    rows = np.arange(still.mask.shape[0])[:, None]
+    return np.asarray((still.mask > 0.5) & (rows < brows - 2))

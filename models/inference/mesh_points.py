@@ -1,0 +1,21 @@
+"""Which points of the face mesh outline what: MediaPipe's numbering, said once."""
+
+from __future__ import annotations
+
+MESH_POINTS = 468
+
+# Rings of points, in order along the outline. Left and right are the viewer's.
+LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
+RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
+EYES = (LEFT_EYE, RIGHT_EYE)
+LEFT_BROW = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
+RIGHT_BROW = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
+BROWS = (LEFT_BROW, RIGHT_BROW)
+INNER_LIPS = (
+    *(78, 191, 80, 81, 82, 13, 312, 311, 310, 415),
+    *(308, 324, 318, 402, 317, 14, 87, 178, 88, 95),
+)
+OUTER_LIPS = (
+    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),
+    *(291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+)
