@@ -76,11 +76,11 @@ class ClipResult:
 
     @property
     def openings(self) -> Array:
-        return readings.openings(self.lids).mean(-1)
+        return np.asarray(readings.openings(self.lids).mean(-1))
 
     @property
     def new_openings(self) -> Array:
-        return readings.openings(self.new_lids).mean(-1)
+        return np.asarray(readings.openings(self.new_lids).mean(-1))
 
     @property
     def gazes(self) -> Array:

@@ -80,7 +80,7 @@ def skin_fits_the_neck_and_stays_skin() -> Figure:
 
 
 def _by_contrast(stills: list[Still]) -> dict[str, list[int]]:
-    """Return the places of swaps by how the source's skin differs in lightness from the target's."""
+    """Return the places of swaps by how much lighter or darker the source is than the target."""
     mask = skin_of_canvas
     level = {
         row: float(np.median(_lab(faces().crops[row])[mask(row)][:, 0]))

@@ -1,8 +1,8 @@
 """What realism is measured on: real videos and evaluation people, and what was seen in them by eye.
 
 The material lies outside the repository (`LIKENESS_SHARED`, or `shared` beside the checkout) and is
-only measured. `LIKENESS_QUICK=1` takes a few videos and pairs, for development;
-`LIKENESS_BYPASS_NETWORK=1` shows the placed texture in place of the network's output.
+only measured. `REALISM_QUICK=1` takes a few videos and pairs, for development;
+`REALISM_BYPASS=1` shows the placed texture in place of the network's output.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from models.training.evaluation.evaluate_pack import evaluation_of, photograph
 from tests.models.clips import from_packed
 
 FOLDER = ROOT / "var" / "realism"
-QUICK = os.environ.get("LIKENESS_QUICK") == "1"
-BYPASS = os.environ.get("LIKENESS_BYPASS_NETWORK") == "1"
+QUICK = os.environ.get("REALISM_QUICK") == "1"
+BYPASS = os.environ.get("REALISM_BYPASS") == "1"
 TARGETS = 1 if QUICK else 3  # of each of the 95 sources
 QUICK_CLIPS = ("asl_again", "asl_bird", "asl_walk", "asl_want", "head_pose_male")
 

@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Still:
-    """One swap, its images 288 px crop files: uint8 RGB. `mesh` is the target's, in their pixels."""
+    """One swap of crop files, uint8 RGB [288, 288, 3]; `mesh` is the target's in their pixels."""
 
     pair: Pair
     person: int

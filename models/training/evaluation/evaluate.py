@@ -42,16 +42,16 @@ Render = Callable[[int, RgbImage, Placed], Rendered]
 
 @dataclass(frozen=True)
 class Figures:
-    """Means over all pairs; names say the bar."""
+    """Means over all pairs."""
 
     pairs: int
-    retrieved: float  # Q-10
+    retrieved: float
     cosine_source: float
     cosine_target: float
-    landmarks: float  # Q-11
+    landmarks: float
     mouth: float
-    sharpness: float  # Q-12
-    outside: float  # Q-13
+    sharpness: float
+    outside: float
     colour: float
     light: float
 

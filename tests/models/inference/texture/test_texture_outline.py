@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.inference.texture.face_texture import INNER_LIPS
+from models.inference.mesh_points import INNER_LIPS
 from models.inference.texture.texture_outline import cleaned, without_shade
 
 SKIN, HAIR, WALL = (205, 165, 145), (50, 40, 35), (205, 210, 212)
