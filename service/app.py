@@ -15,17 +15,11 @@ from types import FrameType
 
 from anyio import to_thread
 from fastapi import FastAPI
-from redis import Redis
 from starlette.middleware.cors import CORSMiddleware
 
 from service import schemas
-from service.identities.enrolment import Enrolment
-from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
-from service.intake.uploads import Intake
-from service.jobs.job_events import JobEvents
-from service.jobs.webhooks import Courier
+from service.composition import compose
 from service.protocol import openapi, problems
-from service.protocol.idempotency import Idempotency
 from service.protocol.observability import Metrics, RequestScope
 from service.routes import (
     capacity,
@@ -37,26 +31,16 @@ from service.routes import (
     uploads,
     webhook_endpoints,
 )
-from service.routes.parts import Parts
-from service.sandbox.child import SandboxedChild
+from service.routes.app_state import AppState
 from service.settings import Settings
 from worker.errors import WorkerError
 from worker.sandbox.confinement import require_complete
-from worker.settings import JobSettings
-from worker.stores.audit_log import AuditLog
 from worker.stores.connection import connect, require_suitable
-from worker.stores.identity_store import IdentityLimits, IdentityStore
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import JobStore
-from worker.stores.key_store import KeyStore
-from worker.stores.media_store import MediaStore
-from worker.stores.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-THREADS = 64  # each is one short call of the store or the disk; waits hold none
-_DESCRIPTION = "Register a face once, swap it into any picture or film."
+THREADS = 64  # each is one short call to the store or the disk; no wait holds one
+_DESCRIPTION = "Register a face once, swap it into any image or video."
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -68,8 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings, metrics) as parts:
-            app.state.parts = parts
+        async with running(settings, metrics) as state:
+            app.state.service = state
             yield
 
     app = FastAPI(
@@ -100,66 +84,33 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
-    """Make the parts, keep their background tasks going, and take them down in reverse."""
+async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppState]:
+    """Compose the service, run its background tasks, and take everything down in reverse."""
     to_thread.current_default_thread_limiter().total_tokens = THREADS
     async with AsyncExitStack() as stack:
         redis = connect(settings.store_url)
         stack.callback(redis.close)
         await to_thread.run_sync(require_suitable, redis)
-        parts = _parts(settings, redis, metrics)
-        stack.push_async_callback(parts.events.close)
-        stack.push_async_callback(parts.fetcher.close)
-        stack.push_async_callback(parts.intake.close)
-        stack.push_async_callback(parts.enrolment.stop)
+        service = compose(settings, redis, metrics)
+        state = service.state
+        for close in service.closing:
+            stack.push_async_callback(close)
+
         if settings.device == "cuda":
-            await (
-                parts.enrolment.start()
-            )  # a GPU that is not there must stop the service, not slow it down
+            # A GPU that is not there must stop the service, not slow it down.
+            await state.enrolment.start()
         if settings.require_sandbox:
-            await _require_sandbox(parts)
-        courier = Courier(parts.outbox, parts.jobs, parts.fetcher, metrics, settings.public_url)
-        for background in (parts.enrolment.keep_ready(), parts.intake.warm_up(), courier.run()):
-            task = asyncio.create_task(background)
-            stack.push_async_callback(_ended, task)
-        stack.callback(_on_sigterm(parts.events.drain))
-        yield parts
+            await _require_sandbox(state)
+        for run in service.background:
+            stack.push_async_callback(_ended, asyncio.create_task(run()))
+        stack.callback(_on_sigterm(state.events.drain))
+        yield state
 
 
-def _parts(settings: Settings, redis: Redis, metrics: Metrics) -> Parts:
-    store = JobStore(redis, JobSettings().limits())
-    media = MediaStore(settings.media_dir, redis)
-    prober = SandboxedChild(
-        "service.sandbox.probe_child",
-        [str(settings.probe_memory_bytes)],
-        settings.enrolment_start_timeout_s,
-        metrics.child_restarts.labels("probe").inc,
-    )
-    backend = GuardedBackend(AddressGuard(settings.trusted_networks))
-    return Parts(
-        settings=settings,
-        redis=redis,
-        jobs=store,
-        queue=JobQueue(redis, JobAttempts(store)),
-        media=media,
-        identities=IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes)),
-        keys=KeyStore(redis),
-        outbox=Outbox(redis),
-        audit=AuditLog(redis),
-        intake=Intake(settings, media, prober),
-        prober=prober,
-        enrolment=Enrolment(settings, metrics),
-        fetcher=GuardedClient(backend, settings.fetch_timeout_s),
-        events=JobEvents(settings.store_url, settings.max_waiters, metrics.waiters),
-        idempotency=Idempotency(redis),
-        metrics=metrics,
-    )
-
-
-async def _require_sandbox(parts: Parts) -> None:
+async def _require_sandbox(state: AppState) -> None:
     """Start both children; raises SandboxUnavailable where the kernel does not confine them."""
-    await asyncio.gather(parts.enrolment.start(), parts.prober.start())
-    for protection in (parts.enrolment.protection, parts.prober.protection):
+    await asyncio.gather(state.enrolment.start(), state.prober.start())
+    for protection in (state.enrolment.protection, state.prober.protection):
         require_complete(protection)
 
 

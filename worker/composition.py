@@ -33,7 +33,9 @@ def open_stores(settings: WorkerSettings) -> Stores:
     return Stores(
         store,
         attempts,
-        MediaStore(settings.media_dir, redis),
+        MediaStore(
+            settings.media_dir, redis, tenant_stored_bytes=settings.jobs.tenant_stored_bytes
+        ),
         identities,
         JobQueue(redis, attempts),
     )

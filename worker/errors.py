@@ -9,6 +9,7 @@ WorkerError
 │   └── DiskFull               the media directory has no room
 ├── AdmissionRefused           nothing was accepted; `retry_after_s` says when to come back
 │   ├── QuotaExceeded          this tenant has too much in flight
+│   ├── StorageQuotaExceeded   this tenant has too many bytes stored
 │   └── QueueFull              everybody together has too much in flight
 ├── IdempotencyMismatch        the same key came with another body
 ├── IdempotencyInProgress      the first request with this key is still running
@@ -17,6 +18,7 @@ WorkerError
 │   └── Gone
 │       ├── IdentityErased
 │       └── ResultExpired
+├── UploadInUse                a job in flight, or a registration, needs the upload
 ├── JobNotFinal                the job still runs: there is no result to fetch, nothing to delete
 ├── KeyRefused                 no such key, wrong secret, revoked or out of date
 ├── JobFailure                 the job cannot succeed however often it is tried; `code` names why
@@ -30,7 +32,7 @@ from __future__ import annotations
 
 class WorkerError(Exception):
     code = "worker_error"
-    message = "The job service could not do this."
+    message = "The request could not be carried out."
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or self.message)
@@ -68,7 +70,13 @@ class AdmissionRefused(WorkerError):
 
 class QuotaExceeded(AdmissionRefused):
     code = "quota_exceeded"
-    message = "You have as much in flight as your quota allows."
+    message = "Quota exceeded: too many jobs or input bytes in flight."
+
+
+class StorageQuotaExceeded(AdmissionRefused):
+    code = "storage_quota"
+    message = "Quota exceeded: too many bytes stored; delete uploads or jobs."
+    retry_after_s = 60  # nothing frees room by itself before something expires
 
 
 class QueueFull(AdmissionRefused):
@@ -88,7 +96,7 @@ class IdempotencyInProgress(WorkerError):
 
 class Missing(WorkerError):
     code = "not_found"
-    message = "There is no such thing."
+    message = "Not found."
 
 
 class UnknownJob(Missing):
@@ -113,6 +121,7 @@ class UnknownEndpoint(Missing):
 
 class Gone(Missing):
     code = "gone"
+    message = "What this request created has been deleted."
 
 
 class IdentityErased(Gone):
@@ -123,6 +132,11 @@ class IdentityErased(Gone):
 class ResultExpired(Gone):
     code = "result_expired"
     message = "The result has expired and was deleted."
+
+
+class UploadInUse(WorkerError):
+    code = "upload_in_use"
+    message = "A job in flight, or a registration, needs this upload; wait for it to end."
 
 
 class JobNotFinal(WorkerError):

@@ -27,6 +27,7 @@ class JobSettings(BaseSettings):
     tenant_jobs: int = Field(default=JobLimits.tenant_jobs, ge=1)
     tenant_bytes: int = Field(default=JobLimits.tenant_bytes, ge=1)
     tenant_running: int = Field(default=JobLimits.tenant_running, ge=1)
+    tenant_stored_bytes: int = Field(default=JobLimits.tenant_stored_bytes, ge=1)
     deadline_s: float = Field(default=JobLimits.default_deadline_s, gt=0)
     result_ttl_s: float = Field(default=JobLimits.result_ttl_s, gt=0, le=7 * 86400)
 
@@ -38,6 +39,7 @@ class JobSettings(BaseSettings):
             tenant_jobs=self.tenant_jobs,
             tenant_bytes=self.tenant_bytes,
             tenant_running=self.tenant_running,
+            tenant_stored_bytes=self.tenant_stored_bytes,
             default_deadline_s=self.deadline_s,
             result_ttl_s=self.result_ttl_s,
         )

@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import stopwatch, town
 from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
-from service.jobs.webhooks import Courier
+from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
 from tests.service.jobs.ended_job import ended_job
 from worker.stores.job_store import JobStore
@@ -97,6 +97,6 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
 async def _send(outbox: Outbox, jobs: JobStore, clock: object) -> int:
     client = GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 5)
     try:
-        return await Courier(outbox, jobs, client, Metrics(), clock=clock).send_due()  # type: ignore[arg-type]
+        return await WebhookSender(outbox, jobs, client, Metrics(), clock=clock).send_due()  # type: ignore[arg-type]
     finally:
         await client.close()

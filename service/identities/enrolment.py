@@ -1,6 +1,4 @@
-"""Registration: photos go into a warm, sandboxed child and come back as an identity code with
-specialised weights.
-"""
+"""Encoding of faces: photos go to a warm, sandboxed child, which returns code and weights."""
 
 from __future__ import annotations
 
@@ -19,6 +17,7 @@ from worker.sandbox.confinement import Protection
 from worker.sandbox.limits import device_environment
 
 log = logging.getLogger(__name__)
+
 _LOOK_AGAIN_S = 2.0
 _MEDIA_CODES = {
     "unsupported_media": "unsupported_media_type",
@@ -28,10 +27,8 @@ _MEDIA_CODES = {
 
 
 @dataclass(frozen=True)
-class Enrolled:
-    """What the child made of the photos: opaque bytes for the store, and a report for each
-    photo.
-    """
+class EncodedFace:
+    """What the child returns: opaque bytes for the store, and a report for each photo."""
 
     pack: str
     code: bytes
@@ -40,7 +37,7 @@ class Enrolled:
 
 
 class Enrolment:
-    """The enrolment child and the line before it."""
+    """The enrolment child and the queue before it."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         arguments = [
@@ -103,8 +100,8 @@ class Enrolment:
         """Kill the child."""
         await self._child.stop()
 
-    async def register(self, photos: Sequence[BinaryIO]) -> Enrolled:
-        """Return what the child makes of one person's `photos`.
+    async def encode(self, photos: Sequence[BinaryIO]) -> EncodedFace:
+        """Return the code and weights that the child computes from one person's `photos`.
 
         Raises the photo problems, busy and unavailable.
         """
@@ -124,9 +121,11 @@ class Enrolment:
         finally:
             self._places += 1
         self._metrics.registrations.observe(time.perf_counter() - started)
-        if code := reply.header.get("code"):
-            code = _MEDIA_CODES.get(code, code)
-            raise ServiceError(code if code in CODES else "internal", reply.header["detail"])
-        return Enrolled(
-            reply.header["pack"], reply.blobs[0], reply.blobs[1], reply.header["photos"]
+        if failure := reply.header.get("code"):
+            failure = _MEDIA_CODES.get(failure, failure)
+            raise ServiceError(failure if failure in CODES else "internal", reply.header["detail"])
+
+        code, weights = reply.blobs
+        return EncodedFace(
+            pack=reply.header["pack"], code=code, weights=weights, photos=reply.header["photos"]
         )

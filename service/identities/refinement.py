@@ -1,4 +1,4 @@
-"""Refined identities: the job that polishes an identity's weights, and how it stands."""
+"""Refined identities: the job that trains an identity's weights further, and its progress."""
 
 from __future__ import annotations
 
@@ -6,66 +6,72 @@ from dataclasses import replace
 from typing import Any
 
 from service.protocol.problems import ServiceError
-from service.routes.parts import Parts
 from worker.contract import Assignment, JobPayload, JobRequest
 from worker.errors import UnknownJob, WorkerError
-from worker.stores.identity_store import IdentityRecord
+from worker.stores.identity_store import IdentityRecord, IdentityStore
+from worker.stores.job_queue import JobQueue
+from worker.stores.job_store import JobStore
 
-_DEADLINE_S = 6 * 3600.0
-
-
-def require_refinement(parts: Parts) -> None:
-    """Raise refinement_unavailable unless some worker refines.
-
-    It needs torch, which an installation may lack.
-    """
-    if not any(worker.queue == "refine" for worker in parts.queue.workers()):
-        raise ServiceError(
-            "refinement_unavailable",
-            "No worker here refines identities; register this one as instant",
-        )
+_DEADLINE_S = 6 * 3600.0  # it has low priority, and a busy day may come before it
 
 
-def start_refinement(parts: Parts, record: IdentityRecord) -> None:
-    """Queue the polishing of an identity that was just stored; where that is refused, the identity
-    goes again.
+class Refinement:
+    """Starts refinements and shows how far they are."""
 
-    Raises:
-        QuotaExceeded, QueueFull, StoreError
-    """
-    payload = JobPayload(
-        kind="refine", tenant=record.tenant, assignments=(Assignment(identity_id=record.id),)
-    )
-    try:
-        admission = parts.jobs.admit(JobRequest(payload, priority="low", deadline_s=_DEADLINE_S))
-    except WorkerError:
-        parts.identities.erase(record.id, record.tenant)
-        raise
-    parts.identities.annotate(record.id, refinement={"job_id": admission.job.id})
-    parts.queue.deliver("refine")
+    def __init__(self, jobs: JobStore, queue: JobQueue, identities: IdentityStore) -> None:
+        self._jobs = jobs
+        self._queue = queue
+        self._identities = identities
 
+    def require(self) -> None:
+        """Raise refinement_unavailable unless some worker refines.
 
-def current(parts: Parts, identity_id: str, tenant: str) -> IdentityRecord:
-    """Return an identity's record with its refinement; raises UnknownIdentity or IdentityErased."""
-    return with_refinement(parts, parts.identities.get(identity_id, tenant))
+        It needs torch, which an installation may lack.
+        """
+        if not any(worker.queue == "refine" for worker in self._queue.workers()):
+            raise ServiceError(
+                "refinement_unavailable",
+                "No worker of this installation refines identities; register with quality=instant",
+            )
 
+    def start(self, record: IdentityRecord) -> None:
+        """Queue the refinement of an identity that was just stored.
 
-def with_refinement(parts: Parts, record: IdentityRecord) -> IdentityRecord:
-    """Return the record with its refinement as the job now has it.
+        If the job is refused, the identity is deleted. Raises QuotaExceeded, QueueFull, StoreError.
+        """
+        assignment = Assignment(identity_id=record.id)
+        payload = JobPayload(kind="refine", tenant=record.tenant, assignments=(assignment,))
+        request = JobRequest(payload, priority="low", deadline_s=_DEADLINE_S)
+        try:
+            job = self._jobs.admit(request).job
+        except WorkerError:
+            self._identities.erase(record.id, record.tenant)
+            raise
+        self._identities.annotate(record.id, refinement={"job_id": job.id})
+        self._queue.deliver("refine")
 
-    A finished one is told by the record itself.
-    """
-    refinement = dict(record.refinement or {})
-    if not refinement or "status" in refinement:
-        return record
-    try:
-        job = parts.jobs.get(refinement["job_id"], record.tenant)
-    except UnknownJob:
-        return replace(record, refinement={**refinement, "status": "expired"})
-    live: dict[str, Any] = {
-        "status": job.status,
-        "progress": {"done": job.progress.done, "total": job.progress.total},
-    }
-    if job.error:
-        live["code"] = job.error.code
-    return replace(record, refinement={**refinement, **live}, version=record.version + job.version)
+    def identity(self, identity_id: str, tenant: str) -> IdentityRecord:
+        """Return an identity with its refinement; raises UnknownIdentity or IdentityErased."""
+        return self.with_progress(self._identities.get(identity_id, tenant))
+
+    def with_progress(self, record: IdentityRecord) -> IdentityRecord:
+        """Return the record with the present state of its refinement's job.
+
+        The record of a finished refinement holds its outcome already.
+        """
+        refinement = dict(record.refinement or {})
+        if not refinement or "status" in refinement:
+            return record
+        try:
+            job = self._jobs.get(refinement["job_id"], record.tenant)
+        except UnknownJob:
+            return replace(record, refinement={**refinement, "status": "expired"})
+
+        live: dict[str, Any] = {
+            "status": job.status,
+            "progress": {"done": job.progress.done, "total": job.progress.total},
+        }
+        if job.error:
+            live["code"] = job.error.code
+        version = record.version + job.version
+        return replace(record, refinement={**refinement, **live}, version=version)

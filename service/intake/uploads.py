@@ -1,5 +1,6 @@
-"""Strangers' files on their way in: streamed to the media store, hashed, sniffed and measured
-before anyone decodes.
+"""Receiving untrusted files: streamed to the media store, hashed, identified and measured.
+
+No file is decoded here. What is refused leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -7,57 +8,22 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import BinaryIO
 
 from anyio import to_thread
 
-from service import schemas
 from service.intake.image_headers import HeaderError, TooManyFramesError, read_image_header
+from service.intake.incoming import Declared, Incoming, IncomingFile
 from service.intake.media_types import SUFFIXES, matches, same_kind, sniff
 from service.protocol.problems import ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
-from service.schemas.fields import at
 from service.settings import Settings
-from worker.stores.media_store import MediaFacts, MediaRecord, MediaStore, UploadWriter
+from worker.stores.media_store import MediaFacts, MediaStore, UploadWriter
 
 _WRITE_BYTES = 256 * 1024  # a thread hop for each network chunk would cost more than the write
 
 
-@dataclass(frozen=True)
-class Declared:
-    """What a sender says about a file: its type (held to exactly when `strict`) and the SHA-256 of
-    its bytes.
-    """
-
-    media_type: str = ""
-    strict: bool = False
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A file that was accepted but has no record yet: keep it as an upload, or discard it."""
-
-    writer: UploadWriter
-    facts: MediaFacts
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the file's bytes, in hex."""
-        return self.writer.sha256
-
-    def open(self) -> BinaryIO:
-        """Open the file to read it; raises DiskFull when it could not be written to its end."""
-        return _reopened(self.writer)
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-        self.writer.abort()
-
-
-class Intake:
-    """Takes files in; what is refused leaves nothing behind."""
+class UploadReceiver:
+    """Writes files to the media store and inspects their headers."""
 
     def __init__(self, settings: Settings, media: MediaStore, prober: SandboxedChild) -> None:
         self._settings = settings
@@ -65,26 +31,27 @@ class Intake:
         self._prober = prober
 
     async def warm_up(self) -> None:
-        """Start the child that looks at films, so that the first film need not wait for it."""
-        with suppress(ChildStartError):  # then each film tries again, and is told
+        """Start the child that probes videos, so that the first video need not wait for it."""
+        with suppress(ChildStartError):  # each video then tries again, and reports the failure
             await self._prober.start()
 
     async def close(self) -> None:
-        """Kill the child that looks at films."""
+        """Kill the child that probes videos."""
         await self._prober.stop()
 
-    def keep(self, incoming: Incoming) -> MediaRecord:
-        """Make an upload of an accepted file; call it from a thread."""
-        return incoming.writer.commit(incoming.facts, float(self._settings.upload_ttl_s))
+    def incoming(self, tenant: str) -> Incoming:
+        """Return the place for the files of one request; use it in an `async with`."""
+        return Incoming(self, tenant)
 
-    async def take(
+    async def receive(
         self, tenant: str, chunks: AsyncIterator[bytes], declared: Declared, max_bytes: int
-    ) -> Incoming:
-        """Write one file down and look at its header; raises the 413, 415, 422 and 507 problems."""
+    ) -> IncomingFile:
+        """Write one file and inspect its header; raises the 413, 415, 422 and 507 problems."""
         buffered = _gathered(chunks)
         head = await anext(buffered, b"")
         media_type = _accepted_type(head, declared)
-        writer = await to_thread.run_sync(_begun, self._media, tenant, head)
+
+        writer = await to_thread.run_sync(_begin, self._media, tenant, head)
         try:
             _check_bytes(writer.bytes, max_bytes)
             async for chunk in buffered:
@@ -92,7 +59,7 @@ class Intake:
                 await to_thread.run_sync(writer.write, chunk)
             if declared.sha256 not in (None, writer.sha256):
                 raise ServiceError("digest_mismatch")
-            return Incoming(writer, await self._facts(writer, media_type))
+            return IncomingFile(writer, await self._facts(writer, media_type))
         except BaseException:
             await to_thread.run_sync(writer.abort)
             raise
@@ -105,67 +72,35 @@ class Intake:
             )
             _check_size(facts, allowed.max_image_pixels, allowed.max_image_side_px)
             return facts
-        facts = await self._film_facts(writer, media_type)
+
+        facts = await self._video_facts(writer, media_type)
         _check_size(facts, allowed.max_video_pixels, allowed.max_video_side_px)
-        if (facts.frames or 0) > allowed.max_video_frames or (
-            facts.duration_s or 0
-        ) > allowed.max_video_duration_s:
+        too_many_frames = (facts.frames or 0) > allowed.max_video_frames
+        if too_many_frames or (facts.duration_s or 0) > allowed.max_video_duration_s:
             longest = f"{allowed.max_video_frames} frames or {allowed.max_video_duration_s:.0f} s"
-            raise ServiceError("media_too_large", f"The film is longer than {longest}")
+            raise ServiceError("media_too_large", f"The video is longer than {longest}")
         return facts
 
-    async def _film_facts(self, writer: UploadWriter, media_type: str) -> MediaFacts:
-        with await to_thread.run_sync(_reopened, writer) as film:
+    async def _video_facts(self, writer: UploadWriter, media_type: str) -> MediaFacts:
+        await to_thread.run_sync(writer.flush)
+        with await to_thread.run_sync(writer.path.open, "rb") as video:
             try:
                 reply = await self._prober.ask(
-                    {"media_type": media_type}, [film], self._settings.probe_timeout_s
+                    {"media_type": media_type}, [video], self._settings.probe_timeout_s
                 )
             except ChildStartError as error:
                 raise ServiceError(
-                    "enrolment_unavailable", "Films cannot be looked at right now"
+                    "enrolment_unavailable", "Videos cannot be inspected right now"
                 ) from error
             except ChildError as error:
                 raise ServiceError(
-                    "undecodable", "The film could not be read within its limits"
+                    "undecodable", "The video could not be read within its limits"
                 ) from error
-        found = reply.header
-        if "code" in found:
-            raise ServiceError(found["code"], found["detail"])
-        return MediaFacts(media_type, SUFFIXES[media_type], **found)
 
-
-def upload_view(record: MediaRecord) -> schemas.Upload:
-    """Return the body that describes an upload."""
-    return schemas.Upload(
-        id=record.id,
-        sha256=record.sha256,
-        bytes=record.bytes,
-        media_type=record.facts.media_type,
-        width=record.facts.width,
-        height=record.facts.height,
-        frames=record.facts.frames,
-        duration_s=record.facts.duration_s,
-        expires_at=at(record.expires_at),
-    )
-
-
-def content_digest(header: str | None) -> str | None:
-    """Return the SHA-256, in hex, of a Content-Digest header (RFC 9530); None without one.
-
-    Raises invalid_parameter.
-    """
-    if header is None:
-        return None
-    for entry in header.split(","):
-        name, _, value = entry.strip().partition("=")
-        if name.strip() == "sha-256":
-            try:
-                digest = base64.b64decode(value.strip().strip(":"), validate=True)
-            except ValueError as error:
-                raise ServiceError("invalid_parameter", "Content-Digest is not valid") from error
-            if len(digest) == 32:
-                return digest.hex()
-    raise ServiceError("invalid_parameter", "Content-Digest must give a sha-256")
+        measured = reply.header
+        if "code" in measured:
+            raise ServiceError(measured["code"], measured["detail"])
+        return MediaFacts(media_type, SUFFIXES[media_type], **measured)
 
 
 async def inline(text: str, max_bytes: int) -> AsyncIterator[bytes]:
@@ -187,7 +122,7 @@ async def inline(text: str, max_bytes: int) -> AsyncIterator[bytes]:
 
 
 async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Join small chunks; the first one yielded is long enough to be judged, if the file is."""
+    """Join small chunks; the first one yielded is long enough to be identified, if the file is."""
     waiting = b""
     async for chunk in chunks:
         waiting += chunk
@@ -204,7 +139,7 @@ def _accepted_type(head: bytes, declared: Declared) -> str:
     sniffed = sniff(head)
     if sniffed is None:
         raise ServiceError(
-            "unsupported_media_type", "The file is not a picture or film of a supported format"
+            "unsupported_media_type", "The file is not an image or video of a supported format"
         )
     if not (
         matches(declared.media_type, sniffed)
@@ -217,7 +152,7 @@ def _accepted_type(head: bytes, declared: Declared) -> str:
     return sniffed
 
 
-def _begun(media: MediaStore, tenant: str, head: bytes) -> UploadWriter:
+def _begin(media: MediaStore, tenant: str, head: bytes) -> UploadWriter:
     writer = media.begin_write(tenant)
     try:
         writer.write(head)
@@ -232,28 +167,25 @@ def _check_bytes(size: int, max_bytes: int) -> None:
         raise ServiceError("body_too_large", f"The file may have at most {max_bytes} bytes")
 
 
-def _reopened(writer: UploadWriter) -> BinaryIO:
-    writer.flush()
-    return writer.path.open("rb")
-
-
 def _image_facts(writer: UploadWriter, media_type: str, max_frames: int) -> MediaFacts:
+    writer.flush()
     try:
-        with _reopened(writer) as file:
+        with writer.path.open("rb") as file:
             header = read_image_header(file, media_type, max_frames)
     except TooManyFramesError as error:
         raise ServiceError(
             "media_too_large", f"The animation has more than {max_frames} frames"
         ) from error
     except HeaderError as error:
-        raise ServiceError("undecodable", f"The picture cannot be read: {error}") from error
+        raise ServiceError("undecodable", f"The image cannot be read: {error}") from error
     return MediaFacts(media_type, SUFFIXES[media_type], header.width, header.height, header.frames)
 
 
 def _check_size(facts: MediaFacts, max_pixels: int, max_side: int) -> None:
-    width, height = facts.width or 0, facts.height or 0
+    width = facts.width or 0
+    height = facts.height or 0
     if width * height > max_pixels or max(width, height) > max_side:
         raise ServiceError(
             "media_too_large",
-            f"{width}x{height} is more than {max_pixels} pixels or {max_side} a side",
+            f"{width}x{height} is more than {max_pixels} pixels or {max_side} pixels a side",
         )

@@ -1,11 +1,6 @@
-"""A job's record as its owner sees it, and the headers that tell a client when to look again."""
+"""A job's record as its owner sees it."""
 
 from __future__ import annotations
-
-import re
-
-from fastapi import Request
-from fastapi.responses import JSONResponse
 
 from service import schemas
 from service.protocol.problems import problem
@@ -13,15 +8,7 @@ from service.schemas.fields import at
 from service.schemas.problem import Problem
 from worker.contract import JobRecord
 
-MAX_WAIT_S = 60
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?=$|[,;\s])")
-_FAILURES_AS_PROBLEMS = "The job failed"
-
-
-def wait_asked_s(request: Request) -> int | None:
-    """Return the seconds of `Prefer: wait=n`, at most 60; None when the client did not ask."""
-    found = _WAIT.search(request.headers.get("prefer", "").lower())
-    return min(int(found[1]), MAX_WAIT_S) if found else None
+_FAILURE_TITLE = "The job failed"
 
 
 def job_view(job: JobRecord, base: str, queue_position: int | None = None) -> schemas.Job:
@@ -52,16 +39,6 @@ def job_view(job: JobRecord, base: str, queue_position: int | None = None) -> sc
     )
 
 
-def job_response(
-    view: schemas.Job, job: JobRecord, status: int = 200, **headers: str
-) -> JSONResponse:
-    """Return `view` with its ETag, and with Retry-After while the job is not final."""
-    sent = {"ETag": job_etag(job), **headers}
-    if not job.final:
-        sent["Retry-After"] = "1"
-    return JSONResponse(view.model_dump(mode="json"), status, headers=sent)
-
-
 def job_etag(job: JobRecord) -> str:
     """Return the job's entity tag; weak, because the queue position may change without it."""
     return f'W/"{job.version}"'
@@ -70,15 +47,14 @@ def job_etag(job: JobRecord) -> str:
 def _result(job: JobRecord, url: str) -> schemas.JobResultLink | None:
     if job.result is None:
         return None
-    made = job.result
     return schemas.JobResultLink(
         url=url,
-        sha256=made.sha256,
-        bytes=made.bytes,
-        media_type=made.media_type,
-        width=made.width,
-        height=made.height,
-        frames=made.frames,
+        sha256=job.result.sha256,
+        bytes=job.result.bytes,
+        media_type=job.result.media_type,
+        width=job.result.width,
+        height=job.result.height,
+        frames=job.result.frames,
     )
 
 
@@ -87,7 +63,7 @@ def _error(job: JobRecord) -> Problem | None:
         return None
     members = problem("internal", job.error.detail) | {
         "type": f"urn:likeness:problem:{job.error.code}",
-        "title": _FAILURES_AS_PROBLEMS,
+        "title": _FAILURE_TITLE,
         "status": 422,
         "code": job.error.code,
         "instance": f"urn:likeness:job:{job.id}",

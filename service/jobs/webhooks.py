@@ -32,7 +32,7 @@ _AT_A_TIME = 20
 _GONE = 410
 
 
-class Courier:
+class WebhookSender:
     """Sends what the outbox holds.
 
     Several processes may run one each, since a message is leased to its sender.

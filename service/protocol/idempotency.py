@@ -1,22 +1,24 @@
 """Idempotency-Key for creations that are not jobs.
 
-A job's key is decided in the same atomic step as its admission.
+A job's key is decided in the same atomic step as its admission. What is kept of a creation is the
+id of the resource, never the response: a retry shows the resource as it is now, or that it is gone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from redis import Redis
 
 from service.protocol.problems import ServiceError
+from worker.errors import Gone, Missing
 from worker.stores.connection import reaching
 from worker.stores.job_store import idempotency_name
 
@@ -25,19 +27,20 @@ RUNNING_S = 15 * 60  # a reservation of a request that died with its process fre
 
 
 @dataclass(frozen=True)
-class StoredAnswer:
-    """The answer that a key's first request got."""
+class Created:
+    """A resource that a request made: its id, its path, and the body that shows it."""
 
-    status: int
-    body: str
-    location: str
+    id: str
+    path: str
+    body: BaseModel
+    headers: Mapping[str, str] = field(default_factory=dict)
 
-    def response(self) -> Response:
-        """Return the answer again, marked as a replay."""
-        headers = {"Idempotency-Replayed": "true"} | (
-            {"Location": self.location} if self.location else {}
-        )
-        return Response(self.body, self.status, headers, media_type="application/json")
+    def response(self, replayed: bool = False) -> Response:
+        """Return the 201 for the resource."""
+        headers = {"Location": self.path, **self.headers}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return JSONResponse(self.body.model_dump(mode="json"), 201, headers=headers)
 
 
 def key_of(request: Request) -> str | None:
@@ -54,67 +57,76 @@ def key_of(request: Request) -> str | None:
 
 
 def fingerprint(request: Request, *facts: str) -> str:
-    """Return the SHA-256 of what makes two requests the same: method, path and the body's
-    `facts`.
-    """
-    return hashlib.sha256(
-        json.dumps([request.method, request.url.path, *facts]).encode()
-    ).hexdigest()
+    """Return the SHA-256 of what makes two requests the same: method, path, the body's `facts`."""
+    parts = [request.method, request.url.path, *facts]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Idempotency:
-    """Answers of creations, by tenant and key, for a day."""
+    """Ids of created resources, by tenant and key, for a day."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def once(
-        self, tenant: str, key: str | None, mark: str, create: Callable[[], Awaitable[JSONResponse]]
+        self,
+        tenant: str,
+        key: str | None,
+        mark: str,
+        *,
+        create: Callable[[], Awaitable[Created]],
+        read: Callable[[str], Awaitable[Created]],
     ) -> Response:
-        """Return `create`'s answer, or the one that this key's first request got.
+        """Return what `create` makes, or on a retry what `read` finds under the first one's id.
 
-        Raises mismatch or in_progress.
+        Raises idempotency_mismatch, idempotency_in_progress, and a 410 when it is gone by now.
         """
         if key is None:
-            return await create()
+            return (await create()).response()
+
         name = idempotency_name(tenant, key)
-        if stored := await to_thread.run_sync(self._reserve, name, mark):
-            return stored.response()
+        if resource_id := await to_thread.run_sync(self._reserve, name, mark):
+            return (await _replayed(read, resource_id)).response(replayed=True)
         try:
-            response = await create()
+            created = await create()
         except BaseException:
             await to_thread.run_sync(self._release, name)
             raise
-        answer = StoredAnswer(
-            response.status_code,
-            bytes(response.body).decode(),
-            response.headers.get("location", ""),
-        )
-        await to_thread.run_sync(self._keep, name, answer)
-        return response
+        await to_thread.run_sync(self._keep, name, created.id)
+        return created.response()
 
-    def _reserve(self, name: str, mark: str) -> StoredAnswer | None:
+    def _reserve(self, name: str, mark: str) -> str | None:
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hsetnx(name, "fingerprint", mark)
-            pipeline.hmget(name, "fingerprint", "answer")
+            pipeline.hmget(name, "fingerprint", "resource")
             pipeline.ttl(name)
-            is_new, (seen, answer), ttl_s = pipeline.execute()
+            is_new, (first_mark, resource), ttl_s = pipeline.execute()
             if is_new or ttl_s < 0:
                 self._redis.expire(name, RUNNING_S)
+
         if is_new:
             return None
-        if seen.decode() != mark:
+        if first_mark.decode() != mark:
             raise ServiceError("idempotency_mismatch")
-        if answer is None:
+        if resource is None:
             raise ServiceError("idempotency_in_progress", headers={"Retry-After": "1"})
-        return StoredAnswer(**cast(dict[str, str], json.loads(answer)))  # type: ignore[arg-type]
+        return str(resource.decode())
 
-    def _keep(self, name: str, answer: StoredAnswer) -> None:
+    def _keep(self, name: str, resource_id: str) -> None:
         with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.hset(name, "answer", json.dumps(answer.__dict__))
+            pipeline.hset(name, "resource", resource_id)
             pipeline.expire(name, KEPT_S)
             pipeline.execute()
 
     def _release(self, name: str) -> None:
         with reaching():
             self._redis.delete(name)
+
+
+async def _replayed(read: Callable[[str], Awaitable[Created]], resource_id: str) -> Created:
+    try:
+        return await read(resource_id)
+    except Gone:
+        raise
+    except Missing as error:
+        raise ServiceError("gone") from error

@@ -15,6 +15,20 @@ from service.schemas.problem import Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
+# Codes that come together, for `problems(*JSON_BODY, *MEDIA, ...)`.
+JSON_BODY = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")
+MEDIA = (
+    "body_too_large",
+    "media_too_large",
+    "unsupported_media_type",
+    "invalid_request",
+    "undecodable",
+    "quota_exceeded",
+    "storage_quota",
+    "disk_full",
+)
+FETCH = ("fetch_refused", "fetch_failed")
+IDEMPOTENT = ("idempotency_mismatch", "idempotency_in_progress", "gone")
 _EVERYWHERE = ("unauthorized", "forbidden", "invalid_parameter", "store_unavailable", "internal")
 _REF = "#/components/schemas/"
 HEADERS: dict[str, dict[str, Any]] = {

@@ -34,16 +34,17 @@ CODES: dict[str, tuple[int, str]] = {
     "forbidden": (403, "The key lacks the scope for this call"),
     "consent_expired": (403, "The person's consent has expired"),
     "consent_scope": (403, "The person's consent does not cover this use"),
-    "not_found": (404, "Nothing here has this id"),
-    "method_not_allowed": (405, "The resource does not know this method"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "The resource does not support this method"),
     "idempotency_in_progress": (409, "A request with this Idempotency-Key is still running"),
     "job_not_final": (409, "The job has not ended yet"),
-    "upload_in_use": (409, "A job in flight needs the upload"),
+    "upload_in_use": (409, "A job in flight or a registration needs the upload"),
     "no_result": (409, "The job ended without a result"),
     "identity_erased": (410, "The identity was erased"),
-    "result_expired": (410, "The result is gone"),
+    "result_expired": (410, "The result has expired and was deleted"),
+    "gone": (410, "What this request created has been deleted"),
     "body_too_large": (413, "The body is too large"),
-    "media_too_large": (413, "The picture or film is too large"),
+    "media_too_large": (413, "The image or video is too large"),
     "unsupported_media_type": (415, "The media type is not supported"),
     "range_not_satisfiable": (416, "The range lies outside the result"),
     "invalid_request": (422, "A field of the request is not valid"),
@@ -59,7 +60,8 @@ CODES: dict[str, tuple[int, str]] = {
     "fetch_refused": (422, "The URL may not be fetched"),
     "fetch_failed": (422, "The URL could not be fetched"),
     "quota_exceeded": (429, "The tenant's quota is used up"),
-    "internal": (500, "Something went wrong"),
+    "storage_quota": (429, "The tenant has too many bytes stored"),
+    "internal": (500, "Internal error"),
     "too_many_waiters": (503, "Too many clients are waiting"),
     "queue_full": (503, "The queue is full"),
     "draining": (503, "The service is shutting down"),
@@ -155,7 +157,7 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
             return _http_problem(request, error)
         case ClientDisconnect():
             return problem_response(
-                "bad_request", "The client went away before its body was complete"
+                "bad_request", "The client disconnected before its request body was complete"
             )
     code = getattr(error, "code", "internal")
     if code == "internal" or code not in CODES:

@@ -1,5 +1,6 @@
-"""Who is calling: the bearer key's tenant and scopes, looked up for every request so that
-revocation holds at once.
+"""Authentication: the bearer key's tenant and scopes, looked up for every request.
+
+So a revocation takes effect with the next request.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import Depends, Request
+from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.caller import Caller
 from service.protocol.observability import note_tenant
 from service.protocol.problems import ServiceError
-from service.routes.parts import Parts, parts_of
+from service.routes.app_state import State
 from worker.errors import KeyRefused
 
 _bearer = HTTPBearer(
@@ -27,11 +28,10 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="likeness"'}
 def caller_with(scope: str) -> Callable[..., Awaitable[Caller]]:
     """Return the dependency that yields the caller, or raises unauthorized or forbidden."""
 
-    async def caller(request: Request, credentials: Credentials) -> Caller:
-        parts: Parts = await parts_of(request)
+    async def caller(state: State, credentials: Credentials) -> Caller:
         try:
             key = await to_thread.run_sync(
-                parts.keys.verify, credentials.credentials if credentials else ""
+                state.keys.verify, credentials.credentials if credentials else ""
             )
         except KeyRefused as error:
             raise ServiceError("unauthorized", headers=_CHALLENGE) from error

@@ -1,35 +1,31 @@
-"""Whether the service lives, has started, can serve, and what it counts.
+"""Health: whether the service is alive, started and ready; and its metrics.
 
-Open to anyone who can reach it.
+They need no key: open to anyone who can reach it.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import JsonValue
 
 from service import schemas
 from service.gauges import StoreCollector, protections_of
 from service.protocol.openapi import Responses, problems, success
-from service.routes.parts import Parts, parts_of
+from service.routes.app_state import AppState, State
 from worker.errors import StoreError
 from worker.sandbox.confinement import Protection
 from worker.stores.connection import reaching
 
 router = APIRouter(tags=["health"])
 
-InParts = Annotated[Parts, Depends(parts_of)]
 _UNAVAILABLE: Responses = {
-    503: {"model": schemas.Health, "description": "Not ready; `checks` tells what is missing."}
+    503: {"model": schemas.Health, "description": "Not ready; `checks` names what is missing."}
 }
 
 
-@router.get("/livez", response_model=schemas.Health, responses=problems(anonymous=True))
+@router.get("/livez", responses=problems(anonymous=True))
 async def livez() -> schemas.Health:
     """Return ok as long as the process answers."""
     return schemas.Health(status="ok")
@@ -37,36 +33,37 @@ async def livez() -> schemas.Health:
 
 @router.get(
     "/startupz",
-    response_model=schemas.Health,
     responses={**problems(anonymous=True), **_UNAVAILABLE},
 )
-async def startupz(parts: InParts) -> JSONResponse:
+async def startupz(response: Response, state: State) -> schemas.Health:
     """Return ok once the enrolment child has loaded its pack."""
-    started = parts.enrolment.ready
-    body = schemas.Health(status="ok" if started else "starting", checks={"enrolment": started})
-    return JSONResponse(body.model_dump(mode="json"), 200 if started else 503)
+    started = state.enrolment.ready
+    response.status_code = 200 if started else 503
+    return schemas.Health(status="ok" if started else "starting", checks={"enrolment": started})
 
 
-@router.get(
-    "/readyz", response_model=schemas.Health, responses={**problems(anonymous=True), **_UNAVAILABLE}
-)
-async def readyz(parts: InParts) -> JSONResponse:
-    """Return ok while requests can be served: the store answers, the pack is loaded, no shutdown
+@router.get("/readyz", responses={**problems(anonymous=True), **_UNAVAILABLE})
+async def readyz(response: Response, state: State) -> schemas.Health:
+    """Return ok while requests can be served.
+
+    The store answers, the media directory can be written to, the pack is loaded, and no shutdown
     has begun.
     """
-    about = parts.enrolment.about
-    store = await to_thread.run_sync(_store_answers, parts)
-    ready = store and parts.enrolment.ready and not parts.events.draining
+    about = state.enrolment.about
+    store = await to_thread.run_sync(_store_answers, state)
+    media = await to_thread.run_sync(state.media.is_usable)
+    ready = store and media and state.enrolment.ready and not state.events.draining
     checks = {
         "store": store,
-        "enrolment": parts.enrolment.ready,
-        "draining": parts.events.draining,
+        "media": media,
+        "enrolment": state.enrolment.ready,
+        "draining": state.events.draining,
         "pack": about.get("pack"),
         "provider": about.get("provider"),
-        "sandbox": await to_thread.run_sync(_sandbox, parts),
+        "sandbox": await to_thread.run_sync(_sandbox, state),
     }
-    body = schemas.Health(status="ok" if ready else "unavailable", checks=checks)
-    return JSONResponse(body.model_dump(mode="json"), 200 if ready else 503)
+    response.status_code = 200 if ready else 503
+    return schemas.Health(status="ok" if ready else "unavailable", checks=checks)
 
 
 @router.get(
@@ -77,33 +74,33 @@ async def readyz(parts: InParts) -> JSONResponse:
         **problems(anonymous=True),
     },
 )
-async def metrics(parts: InParts) -> Response:
+async def metrics(state: State) -> Response:
     """Return the service's counters, and those that the store keeps for all processes."""
-    collector = StoreCollector(parts.redis, parts.queue, _children(parts))
-    text = generate_latest(parts.metrics.registry) + await to_thread.run_sync(collector.text)
+    collector = StoreCollector(state.redis, state.queue, _children(state))
+    text = generate_latest(state.metrics.registry) + await to_thread.run_sync(collector.text)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _sandbox(parts: Parts) -> dict[str, JsonValue]:
+def _sandbox(state: AppState) -> dict[str, JsonValue]:
     """Return what the kernel enforces on each process that decodes, by its name."""
     try:
-        workers = protections_of(parts.queue.workers())
+        workers = protections_of(state.queue.workers())
     except StoreError:
         workers = {}
     return {
         name: {**protection.model_dump(), "missing": list(protection.missing)}
-        for name, protection in (_children(parts) | workers).items()
+        for name, protection in (_children(state) | workers).items()
     }
 
 
-def _children(parts: Parts) -> dict[str, Protection]:
-    known = {"probe": parts.prober.protection, "enrolment": parts.enrolment.protection}
+def _children(state: AppState) -> dict[str, Protection]:
+    known = {"probe": state.prober.protection, "enrolment": state.enrolment.protection}
     return {name: protection for name, protection in known.items() if protection is not None}
 
 
-def _store_answers(parts: Parts) -> bool:
+def _store_answers(state: AppState) -> bool:
     try:
         with reaching():
-            return bool(parts.redis.ping())
+            return bool(state.redis.ping())
     except StoreError:
         return False

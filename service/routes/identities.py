@@ -1,31 +1,37 @@
-"""Identities: register a face once, look at it, erase it."""
+"""Identities: register a face once, list, read and erase identities."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from service import schemas
 from service.caller import Caller
-from service.identities.erasing import erase_identity
-from service.identities.refinement import current, with_refinement
-from service.identities.registration import Photos, read_registration, register
-from service.protocol.idempotency import fingerprint, key_of
-from service.protocol.openapi import IDEMPOTENCY_KEY, header, json_body, problems, success
+from service.identities.identity_views import identity_etag, identity_view, receipt_view
+from service.identities.registration_request import read_registration
+from service.intake.forms import FormRules
+from service.protocol.idempotency import Created, fingerprint, key_of
+from service.protocol.openapi import (
+    FETCH,
+    IDEMPOTENCY_KEY,
+    IDEMPOTENT,
+    JSON_BODY,
+    MEDIA,
+    header,
+    json_body,
+    problems,
+    success,
+)
 from service.protocol.paging import next_link
+from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
-from service.routes.parts import Parts, parts_of
-from service.schemas.fields import at
-from worker.stores.identity_store import ErasureReceipt, IdentityRecord
+from worker.stores.identity_store import IdentityRecord
 
 router = APIRouter(prefix="/v1/identities", tags=["identities"])
 
 Writer = Annotated[Caller, Depends(caller_with("identities:write"))]
-InParts = Annotated[Parts, Depends(parts_of)]
 
 _FORM = {
     "type": "object",
@@ -42,30 +48,14 @@ _FORM = {
         "quality": {"type": "string", "enum": ["instant", "refined"]},
     },
 }
-_FAILURES = (
-    "invalid_json",
-    "not_found",
-    "consent_expired",
-    "idempotency_in_progress",
-    "body_too_large",
-    "media_too_large",
-    "unsupported_media_type",
-    "invalid_request",
-    "undecodable",
-    "no_face",
-    "several_faces",
-    "photos_disagree",
-    "low_quality",
-    "consent_missing",
-    "refinement_unavailable",
-    "idempotency_mismatch",
-    "fetch_refused",
-    "fetch_failed",
-    "quota_exceeded",
-    "enrolment_busy",
-    "enrolment_unavailable",
-    "disk_full",
+_PHOTO_FAILURES = ("no_face", "several_faces", "photos_disagree", "low_quality", "upload_in_use")
+_ENROLMENT_FAILURES = ("enrolment_busy", "enrolment_unavailable", "refinement_unavailable")
+_REGISTRATION_FAILURES = (
+    *("not_found", "consent_missing", "consent_expired"),
+    *_PHOTO_FAILURES,
+    *_ENROLMENT_FAILURES,
 )
+_ERASURE = {200: success("The erasure's receipt."), **problems("not_found", "identity_erased")}
 
 
 @router.post(
@@ -74,32 +64,39 @@ _FAILURES = (
     response_model=schemas.Identity,
     responses={
         201: success("The identity, with a report for each photo.", "Location", "ETag"),
-        **problems(*_FAILURES),
+        **problems(*JSON_BODY, *MEDIA, *FETCH, *IDEMPOTENT, *_REGISTRATION_FAILURES),
     },
     openapi_extra={
         **json_body(schemas.RegisterRequest, form=_FORM),
         "parameters": [IDEMPOTENCY_KEY],
     },
 )
-async def create_identity(request: Request, caller: Writer, parts: InParts) -> Response:
-    """Register the face of one person from one to eight photos; the photos are not kept."""
-    with ExitStack() as cleanup:
-        photos = Photos(cleanup)
-        form = await read_registration(request, caller, parts, photos)
-        key, mark = key_of(request), fingerprint(request, *photos.digests, form.model_dump_json())
+async def create_identity(request: Request, caller: Writer, state: State) -> Response:
+    """Register the face of one person from one to eight photos.
 
-        async def create() -> JSONResponse:
-            record = await register(parts, caller, form, photos)
-            response = _response(parts, record, 201)
-            response.headers["Location"] = f"/v1/identities/{record.id}"
-            return response
+    The photos are deleted before the response is sent: also uploads named by `upload_ids`, other
+    uploads with the same bytes, and jobs that used them as their input. Only a 5xx response leaves
+    uploads as they were.
+    """
+    rules = FormRules(("image",), state.settings.max_photos, state.settings.max_photo_bytes)
+    async with state.uploads.incoming(caller.tenant) as incoming:
+        registration = await read_registration(request, state.bodies, rules, incoming)
 
-        return await parts.idempotency.once(caller.tenant, key, mark, create)
+        async def create() -> Created:
+            record = await state.registration.register(caller, registration, incoming)
+            return _created(state, record)
+
+        async def read(identity_id: str) -> Created:
+            return _created(state, await _current(state, identity_id, caller.tenant))
+
+        mark = fingerprint(request, *registration.facts(incoming))
+        return await state.idempotency.once(
+            caller.tenant, key_of(request), mark, create=create, read=read
+        )
 
 
 @router.get(
     "",
-    response_model=schemas.IdentityList,
     responses={
         200: success("A page of identities, newest first.", "Link"),
         **problems("invalid_cursor"),
@@ -107,17 +104,26 @@ async def create_identity(request: Request, caller: Writer, parts: InParts) -> R
 )
 async def list_identities(
     request: Request,
+    response: Response,
     caller: Writer,
-    parts: InParts,
+    state: State,
+    subject: Annotated[
+        str | None,
+        Query(min_length=1, max_length=200, description="Only this `consent.subject`."),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(pattern="^idn_[0-9a-z]{26}$")] = None,
-) -> JSONResponse:
-    """List the tenant's identities."""
-    records, following = await to_thread.run_sync(_page, parts, caller.tenant, limit, cursor)
-    body = schemas.IdentityList(
-        data=tuple(_view(parts, record) for record in records), next_cursor=following
+) -> schemas.IdentityList:
+    """List the tenant's identities, or those of one person.
+
+    A filtered page may be short, even empty, before the last one; go on while there is a cursor.
+    """
+    records, following = await to_thread.run_sync(
+        _page, state, caller.tenant, limit, cursor, subject
     )
-    return JSONResponse(body.model_dump(mode="json"), headers=next_link(request, following))
+    response.headers.update(next_link(request, following))
+    data = tuple(_view(state, record) for record in records)
+    return schemas.IdentityList(data=data, next_cursor=following)
 
 
 @router.get(
@@ -133,99 +139,68 @@ async def list_identities(
     },
 )
 async def get_identity(
-    identity_id: str, request: Request, caller: Writer, parts: InParts
-) -> Response:
+    identity_id: str, request: Request, response: Response, caller: Writer, state: State
+) -> schemas.Identity | Response:
     """Return an identity."""
-    record = await to_thread.run_sync(current, parts, identity_id, caller.tenant)
-    if request.headers.get("if-none-match") == _etag(record):
-        return Response(status_code=304, headers={"ETag": _etag(record)})
-    return _response(parts, record)
+    record = await _current(state, identity_id, caller.tenant)
+    etag = identity_etag(record)
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
+    return _view(state, record)
 
 
-@router.delete(
-    "/{identity_id}",
-    response_model=schemas.ErasureReceipt,
-    responses={200: success("The erasure's receipt."), **problems("not_found", "identity_erased")},
-)
-async def delete_identity(identity_id: str, caller: Writer, parts: InParts) -> JSONResponse:
+@router.delete("/{identity_id}", responses=_ERASURE)
+async def delete_identity(identity_id: str, caller: Writer, state: State) -> schemas.ErasureReceipt:
     """Erase an identity and cancel the jobs in flight that use it.
 
-    Their results so far stay until they expire.
+    Results that are made already stay until they expire.
     """
-    return _receipt(*await to_thread.run_sync(erase_identity, parts, caller, identity_id, False))
+    erase = state.identity_eraser.erase
+    return receipt_view(await to_thread.run_sync(erase, caller, identity_id, False))
 
 
-@router.delete(
-    "/{identity_id}/consent",
-    response_model=schemas.ErasureReceipt,
-    responses={200: success("The erasure's receipt."), **problems("not_found", "identity_erased")},
-)
-async def withdraw_consent(identity_id: str, caller: Writer, parts: InParts) -> JSONResponse:
-    """Withdraw the person's consent: the identity is erased, its jobs are canceled and their
-    results deleted.
-    """
-    return _receipt(*await to_thread.run_sync(erase_identity, parts, caller, identity_id, True))
+@router.delete("/{identity_id}/consent", responses=_ERASURE)
+async def withdraw_consent(
+    identity_id: str, caller: Writer, state: State
+) -> schemas.ErasureReceipt:
+    """Withdraw the person's consent: erase the identity, cancel its jobs, delete their results."""
+    erase = state.identity_eraser.erase
+    return receipt_view(await to_thread.run_sync(erase, caller, identity_id, True))
 
 
 @router.get(
     "/{identity_id}/erasure",
-    response_model=schemas.ErasureReceipt,
     responses={200: success("The erasure's receipt."), **problems("not_found")},
 )
-async def get_erasure(identity_id: str, caller: Writer, parts: InParts) -> JSONResponse:
+async def get_erasure(identity_id: str, caller: Writer, state: State) -> schemas.ErasureReceipt:
     """Return the receipt of an erasure.
 
     `log_rewritten_at` tells when it had reached the store's disk.
     """
-    return _receipt(await to_thread.run_sync(parts.identities.receipt, identity_id, caller.tenant))
+    read = state.identities.receipt
+    return receipt_view(await to_thread.run_sync(read, identity_id, caller.tenant))
 
 
 def _page(
-    parts: Parts, tenant: str, limit: int, cursor: str | None
+    state: AppState, tenant: str, limit: int, cursor: str | None, subject: str | None
 ) -> tuple[list[IdentityRecord], str | None]:
-    records, following = parts.identities.list(tenant, limit, cursor)
-    return [with_refinement(parts, record) for record in records], following
+    records, following = state.identities.list(tenant, limit, cursor, subject)
+    return [state.refinement.with_progress(record) for record in records], following
 
 
-def _receipt(
-    receipt: ErasureReceipt, jobs_canceled: int | None = None, results_deleted: int | None = None
-) -> JSONResponse:
-    body = schemas.ErasureReceipt(
-        identity_id=receipt.identity_id,
-        erased_at=at(receipt.erased_at),
-        keys=receipt.keys,
-        jobs_canceled=jobs_canceled,
-        results_deleted=results_deleted,
-        log_rewritten_at=at(receipt.log_rewritten_at) if receipt.log_rewritten_at else None,
-    )
-    return JSONResponse(body.model_dump(mode="json"))
+async def _current(state: AppState, identity_id: str, tenant: str) -> IdentityRecord:
+    return await to_thread.run_sync(state.refinement.identity, identity_id, tenant)
 
 
-def _response(parts: Parts, record: IdentityRecord, status: int = 200) -> JSONResponse:
-    return JSONResponse(
-        _view(parts, record).model_dump(mode="json"), status, headers={"ETag": _etag(record)}
+def _created(state: AppState, record: IdentityRecord) -> Created:
+    return Created(
+        id=record.id,
+        path=f"/v1/identities/{record.id}",
+        body=_view(state, record),
+        headers={"ETag": identity_etag(record)},
     )
 
 
-def _view(parts: Parts, record: IdentityRecord) -> schemas.Identity:
-    consent: dict[str, Any] | None = dict(record.consent) if record.consent else None
-    return schemas.Identity.model_validate(
-        {
-            "id": record.id,
-            "name": record.name,
-            "pack": record.pack,
-            "quality": record.quality,
-            "photos": [dict(photo) for photo in record.photos],
-            "consent": consent,
-            "consent_required": parts.settings.require_consent,
-            "cached": record.cached,
-            "uses": record.uses,
-            "created_at": at(record.created_at),
-            "expires_at": at(record.expires_at) if record.expires_at else None,
-            "refinement": record.refinement,
-        }
-    )
-
-
-def _etag(record: IdentityRecord) -> str:
-    return f'W/"{record.version}.{record.uses}.{int(record.cached)}.{record.quality}"'
+def _view(state: AppState, record: IdentityRecord) -> schemas.Identity:
+    return identity_view(record, state.settings.require_consent)

@@ -1,4 +1,4 @@
-"""Jobs: look, wait, follow, cancel, fetch, forget."""
+"""Jobs: list, read, wait for, follow, cancel, delete; and their results."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from service import schemas
 from service.caller import Caller
-from service.identities.erasing import forget_job
 from service.jobs.job_events import BEGINNING, JobEvent, checked_event_id, place_of
-from service.jobs.job_views import job_etag, job_response, job_view, wait_asked_s
-from service.jobs.submission import view_of
+from service.jobs.job_views import job_view
 from service.protocol.delivery import Content, deliver
 from service.protocol.openapi import PREFER, header, problems, success
 from service.protocol.paging import next_link
 from service.protocol.problems import ServiceError
+from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
-from service.routes.parts import Parts, parts_of
 from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -29,7 +27,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 Reader = Annotated[Caller, Depends(caller_with("jobs:read"))]
 Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 Admin = Annotated[Caller, Depends(caller_with("admin"))]
-InParts = Annotated[Parts, Depends(parts_of)]
 
 _EVENT = {
     "type": "object",
@@ -51,23 +48,26 @@ LONGEST_STREAM_S = 6 * 3600.0
 
 @router.get(
     "",
-    response_model=schemas.JobList,
     responses={200: success("A page of jobs, newest first.", "Link"), **problems("invalid_cursor")},
 )
 async def list_jobs(
     request: Request,
+    response: Response,
     caller: Reader,
-    parts: InParts,
+    state: State,
     status: Status | None = None,
     kind: JobKind | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(pattern="^job_[0-9a-z]{26}$")] = None,
-) -> JSONResponse:
-    """List the tenant's jobs."""
-    page = await to_thread.run_sync(parts.jobs.list, caller.tenant, status, kind, limit, cursor)
-    data = tuple(job_view(job, parts.settings.public_url) for job in page.jobs)
-    body = schemas.JobList(data=data, next_cursor=page.next_cursor)
-    return JSONResponse(body.model_dump(mode="json"), headers=next_link(request, page.next_cursor))
+) -> schemas.JobList:
+    """List the tenant's jobs.
+
+    A filtered page may be short, even empty, before the last one; go on while there is a cursor.
+    """
+    page = await to_thread.run_sync(state.jobs.list, caller.tenant, status, kind, limit, cursor)
+    response.headers.update(next_link(request, page.next_cursor))
+    data = tuple(job_view(job, state.settings.public_url) for job in page.jobs)
+    return schemas.JobList(data=data, next_cursor=page.next_cursor)
 
 
 @router.get(
@@ -86,30 +86,13 @@ async def list_jobs(
         "parameters": [PREFER, header("If-None-Match", "An ETag seen before.", {"type": "string"})]
     },
 )
-async def get_job(job_id: str, request: Request, caller: Reader, parts: InParts) -> Response:
-    """Return a job; waits for its end, or with a matching If-None-Match for any change."""
-    job = await find_job(parts, job_id, caller)
-    wait_s, known = wait_asked_s(request), request.headers.get("if-none-match", "")
-    if wait_s and not job.final:
-        job = await _wait(parts, job, known == job_etag(job), wait_s)
-    if known == job_etag(job):
-        return Response(status_code=304, headers={"ETag": known})
-    applied = {"Preference-Applied": f"wait={wait_s}"} if wait_s is not None else {}
-    return job_response(await view_of(parts, job), job, 200, **applied)
+async def get_job(job_id: str, request: Request, caller: Reader, state: State) -> Response:
+    """Return a job.
 
-
-async def _wait(parts: Parts, job: JobRecord, for_any_change: bool, wait_s: int) -> JobRecord:
-    with parts.events.waiter(job.tenant):
-        after = BEGINNING
-        if for_any_change:
-            after = await parts.events.last_id(job.id)
-            now = await to_thread.run_sync(parts.jobs.get, job.id)
-            if now.version != job.version:
-                return now  # it changed before there was anything to wait for
-        async for event in parts.events.follow(job.id, after, wait_s):
-            if for_any_change or event.type == "completed":
-                break
-    return await to_thread.run_sync(parts.jobs.get, job.id)
+    `Prefer: wait` waits for its end, or with a matching If-None-Match for any change.
+    """
+    job = await _find(state, job_id, caller)
+    return await state.answers.current(request, job)
 
 
 @router.get(
@@ -138,27 +121,27 @@ async def _wait(parts: Parts, job: JobRecord, for_any_change: bool, wait_s: int)
         ]
     },
 )
-async def job_events(job_id: str, request: Request, caller: Reader, parts: InParts) -> Response:
+async def job_events(job_id: str, request: Request, caller: Reader, state: State) -> Response:
     """Follow a job's events until it ends."""
-    job = await find_job(parts, job_id, caller)
+    job = await _find(state, job_id, caller)
     after = checked_event_id(request.headers.get("last-event-id") or BEGINNING)
-    if job.final and place_of(after) >= place_of(await parts.events.last_id(job.id)):
+    if job.final and place_of(after) >= place_of(await state.events.last_id(job.id)):
         return Response(status_code=204)
-    with parts.events.waiter(job.tenant):
+    with state.events.waiter(job.tenant):
         pass  # refuses before the stream begins; the stream takes its place itself
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(
-        _sse(parts, job, after), media_type="text/event-stream", headers=headers
+        _sse(state, job, after), media_type="text/event-stream", headers=headers
     )
 
 
-async def _sse(parts: Parts, job: JobRecord, after: str) -> AsyncIterator[str]:
+async def _sse(state: AppState, job: JobRecord, after: str) -> AsyncIterator[str]:
     yield ": following\n\n"
     left_s = LONGEST_STREAM_S
-    with parts.events.waiter(job.tenant):
-        while left_s > 0 and not parts.events.draining:
-            async for event in parts.events.follow(job.id, after, KEEP_ALIVE_S):
-                yield await _sse_event(parts, job.id, event)
+    with state.events.waiter(job.tenant):
+        while left_s > 0 and not state.events.draining:
+            async for event in state.events.follow(job.id, after, KEEP_ALIVE_S):
+                yield await _sse_event(state, job.id, event)
                 if event.type == "completed":
                     return
                 after = event.id
@@ -166,11 +149,11 @@ async def _sse(parts: Parts, job: JobRecord, after: str) -> AsyncIterator[str]:
             yield ": keep-alive\n\n"
 
 
-async def _sse_event(parts: Parts, job_id: str, event: JobEvent) -> str:
+async def _sse_event(state: AppState, job_id: str, event: JobEvent) -> str:
     data = event.data
     if event.type == "completed":
-        job = await to_thread.run_sync(parts.jobs.get, job_id)
-        data = json.dumps((await view_of(parts, job)).model_dump(mode="json"))
+        job = await to_thread.run_sync(state.jobs.get, job_id)
+        data = json.dumps((await state.answers.view(job)).model_dump(mode="json"))
     return f"id: {event.id}\nevent: {event.type}\ndata: {data}\n\n"
 
 
@@ -183,13 +166,13 @@ async def _sse_event(parts: Parts, job_id: str, event: JobEvent) -> str:
         **problems("not_found"),
     },
 )
-async def cancel_job(job_id: str, caller: Writer, parts: InParts) -> JSONResponse:
+async def cancel_job(job_id: str, caller: Writer, state: State) -> Response:
     """Ask a job to end."""
-    job = await find_job(parts, job_id, caller)
-    was_final = job.final
-    if not was_final:
-        job = await to_thread.run_sync(parts.jobs.request_cancel, job.id)
-    return job_response(await view_of(parts, job), job, 200 if was_final else 202)
+    job = await _find(state, job_id, caller)
+    if job.final:
+        return await state.answers.now(job, 200)
+    job = await to_thread.run_sync(state.jobs.request_cancel, job.id)
+    return await state.answers.now(job, 202)
 
 
 @router.post(
@@ -201,14 +184,12 @@ async def cancel_job(job_id: str, caller: Writer, parts: InParts) -> JSONRespons
         **problems(*_REQUEUE_FAILURES),
     },
 )
-async def requeue_job(job_id: str, caller: Admin, parts: InParts) -> JSONResponse:
-    """Do a dead letter again, as a new job: one that ended as `attempts_exhausted` or was given
-    up.
-    """
-    await find_job(parts, job_id, caller)
-    job = await to_thread.run_sync(parts.jobs.requeue, job_id)
-    await to_thread.run_sync(parts.queue.deliver, QUEUE_OF[job.kind])
-    return job_response(await view_of(parts, job), job, 202, Location=f"/v1/jobs/{job.id}")
+async def requeue_job(job_id: str, caller: Admin, state: State) -> Response:
+    """Run a dead letter again, as a new job: one that failed as `attempts_exhausted`."""
+    await _find(state, job_id, caller)
+    job = await to_thread.run_sync(state.jobs.requeue, job_id)
+    await to_thread.run_sync(state.queue.deliver, QUEUE_OF[job.kind])
+    return await state.answers.now(job, 202, Location=f"/v1/jobs/{job.id}")
 
 
 _RESULT_EXTRA = {
@@ -247,17 +228,22 @@ _RESULT_RESPONSES = {
     responses=_RESULT_RESPONSES,
     openapi_extra=_RESULT_EXTRA,
 )
-async def job_result(job_id: str, request: Request, caller: Reader, parts: InParts) -> Response:
+async def job_result(job_id: str, request: Request, caller: Reader, state: State) -> Response:
     """Return the file that a job made, or the part of it that Range names."""
-    job = await find_job(parts, job_id, caller)
+    job = await _find(state, job_id, caller)
     if not job.final:
         raise ServiceError("job_not_final", headers={"Retry-After": "1"})
     if job.result is None:
         raise ServiceError("no_result", f"The job ended as {job.status}")
-    path = await to_thread.run_sync(parts.media.result_path, job)
-    file, made = await to_thread.run_sync(path.open, "rb"), job.result
-    filename = f"{job.id}{made.suffix}"
-    return deliver(request, Content(file, made.bytes, made.media_type, made.sha256, filename))
+    path = await to_thread.run_sync(state.media.result_path, job)
+    content = Content(
+        file=await to_thread.run_sync(path.open, "rb"),
+        size=job.result.bytes,
+        media_type=job.result.media_type,
+        sha256=job.result.sha256,
+        filename=f"{job.id}{job.result.suffix}",
+    )
+    return deliver(request, content)
 
 
 @router.delete(
@@ -265,17 +251,17 @@ async def job_result(job_id: str, request: Request, caller: Reader, parts: InPar
     status_code=204,
     response_class=Response,
     responses={
-        204: {"description": "Inputs, outputs and record are gone."},
+        204: {"description": "Input, result and record are deleted."},
         **problems("not_found", "job_not_final"),
     },
 )
-async def delete_job(job_id: str, caller: Writer, parts: InParts) -> Response:
-    """Remove a job that has ended, with its input and its result."""
-    job = await find_job(parts, job_id, caller)
-    await to_thread.run_sync(forget_job, parts, job)
+async def delete_job(job_id: str, caller: Writer, state: State) -> Response:
+    """Delete a job that has ended, with its result, and its input unless other jobs use it."""
+    job = await _find(state, job_id, caller)
+    await to_thread.run_sync(state.job_remover.remove, job)
     return Response(status_code=204)
 
 
-async def find_job(parts: Parts, job_id: str, caller: Caller) -> JobRecord:
+async def _find(state: AppState, job_id: str, caller: Caller) -> JobRecord:
     """Return the caller's job; another tenant's answers as an unknown one."""
-    return await to_thread.run_sync(parts.jobs.get, job_id, caller.tenant)
+    return await to_thread.run_sync(state.jobs.get, job_id, caller.tenant)

@@ -1,6 +1,4 @@
-"""Swaps and analyses: check who and what, admit the job in one atomic step, answer with its
-record.
-"""
+"""Swaps and analyses: read the request, have the job admitted, answer with its record."""
 
 from __future__ import annotations
 
@@ -10,15 +8,27 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from service import schemas
 from service.caller import Caller
-from service.jobs.submission import read_analysis, read_swap, submit
-from service.protocol.openapi import IDEMPOTENCY_KEY, PREFER, header, json_body, problems, success
+from service.intake.forms import FormRules
+from service.jobs.submission_request import read_analysis, read_swap
+from service.protocol.openapi import (
+    FETCH,
+    IDEMPOTENCY_KEY,
+    IDEMPOTENT,
+    JSON_BODY,
+    MEDIA,
+    PREFER,
+    header,
+    json_body,
+    problems,
+    success,
+)
+from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
-from service.routes.parts import Parts, parts_of
+from worker.contract import JobKind
 
 router = APIRouter(prefix="/v1", tags=["swaps"])
 
 Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
-InParts = Annotated[Parts, Depends(parts_of)]
 
 _CANCEL_AFTER = header(
     "Cancel-After",
@@ -45,42 +55,13 @@ def _form(name: str) -> dict[str, Any]:
     }
 
 
-_FAILURES = (
-    "invalid_json",
-    "consent_expired",
-    "consent_scope",
-    "not_found",
-    "idempotency_in_progress",
-    "identity_erased",
-    "body_too_large",
-    "media_too_large",
-    "unsupported_media_type",
-    "invalid_request",
-    "undecodable",
-    "idempotency_mismatch",
-    "fetch_refused",
-    "fetch_failed",
-    "quota_exceeded",
-    "queue_full",
-    "draining",
-    "disk_full",
-)
+_CONSENT_FAILURES = ("consent_missing", "consent_expired", "consent_scope", "identity_erased")
+_QUEUE_FAILURES = ("not_found", "upload_in_use", "queue_full", "draining")
+_HEADERS = ("Location", "ETag", "Preference-Applied")
 _RESPONSES = {
-    200: success(
-        "The job ended within the `wait`.",
-        "Location",
-        "ETag",
-        "Preference-Applied",
-        model=schemas.Job,
-    ),
-    202: success(
-        "The job is accepted and will not be lost.",
-        "Location",
-        "Retry-After",
-        "ETag",
-        "Preference-Applied",
-    ),
-    **problems(*_FAILURES),
+    200: success("The job ended within the `wait`.", *_HEADERS, model=schemas.Job),
+    202: success("The job is accepted and will not be lost.", *_HEADERS, "Retry-After"),
+    **problems(*JSON_BODY, *MEDIA, *FETCH, *IDEMPOTENT, *_CONSENT_FAILURES, *_QUEUE_FAILURES),
 }
 
 
@@ -98,11 +79,9 @@ def _documented(
     responses=_RESPONSES,
     openapi_extra=_documented(schemas.SwapRequest, "image"),
 )
-async def swap_image(request: Request, caller: Writer, parts: InParts) -> Response:
-    """Swap faces in a picture."""
-    return await submit(
-        parts, request, caller, await read_swap(request, caller, parts, "swap_image")
-    )
+async def swap_image(request: Request, caller: Writer, state: State) -> Response:
+    """Swap faces in an image."""
+    return await _swap(request, caller, state, "swap_image", "image")
 
 
 @router.post(
@@ -112,11 +91,9 @@ async def swap_image(request: Request, caller: Writer, parts: InParts) -> Respon
     responses=_RESPONSES,
     openapi_extra=_documented(schemas.SwapRequest, "video"),
 )
-async def swap_video(request: Request, caller: Writer, parts: InParts) -> Response:
-    """Swap faces in a film or an animation."""
-    return await submit(
-        parts, request, caller, await read_swap(request, caller, parts, "swap_video")
-    )
+async def swap_video(request: Request, caller: Writer, state: State) -> Response:
+    """Swap faces in a video or an animation."""
+    return await _swap(request, caller, state, "swap_video", "video")
 
 
 @router.post(
@@ -126,6 +103,19 @@ async def swap_video(request: Request, caller: Writer, parts: InParts) -> Respon
     responses=_RESPONSES,
     openapi_extra=_documented(schemas.AnalysisRequest, None),
 )
-async def analyse(request: Request, caller: Writer, parts: InParts) -> Response:
-    """Find the people of a picture or film; the result is JSON."""
-    return await submit(parts, request, caller, await read_analysis(request, parts))
+async def analyse(request: Request, caller: Writer, state: State) -> Response:
+    """Find the people in an image or video; the result is JSON."""
+    async with state.uploads.incoming(caller.tenant) as incoming:
+        analysis = await read_analysis(request, state.bodies)
+        admission = await state.submission.submit(caller, analysis, incoming)
+    return await state.answers.accepted(request, admission)
+
+
+async def _swap(
+    request: Request, caller: Caller, state: AppState, kind: JobKind, file_name: str
+) -> Response:
+    rules = FormRules((file_name, "input"), 1, state.settings.max_upload_bytes)
+    async with state.uploads.incoming(caller.tenant) as incoming:
+        swap = await read_swap(request, kind, state.bodies, rules, incoming)
+        admission = await state.submission.submit(caller, swap, incoming)
+    return await state.answers.accepted(request, admission)

@@ -1,4 +1,4 @@
-"""Uploads: a file comes in once and can then be named by jobs and registrations."""
+"""Uploads: files that jobs and registrations can name by id."""
 
 from __future__ import annotations
 
@@ -6,21 +6,32 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 
 from service import schemas
 from service.caller import Caller
+from service.intake.incoming import Declared
 from service.intake.media_types import IMAGE_TYPES, VIDEO_TYPES
-from service.intake.uploads import Declared, content_digest, upload_view
-from service.protocol.bodies import BodyLimits, media_type, stream
-from service.protocol.idempotency import fingerprint, key_of
-from service.protocol.openapi import IDEMPOTENCY_KEY, header, problems, success
+from service.protocol.bodies import media_type
+from service.protocol.content_digest import content_digest
+from service.protocol.idempotency import Created, fingerprint, key_of
+from service.protocol.openapi import (
+    IDEMPOTENCY_KEY,
+    IDEMPOTENT,
+    MEDIA,
+    header,
+    problems,
+    success,
+)
 from service.protocol.problems import ServiceError
+from service.routes.app_state import State
 from service.routes.auth import caller_with
-from service.routes.parts import Parts, parts_of
+from service.schemas.fields import at
 from worker.stores.media_store import MediaRecord
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+
+Reader = Annotated[Caller, Depends(caller_with("jobs:read"))]
+Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENTED = {
@@ -37,65 +48,49 @@ _DOCUMENTED = {
         ),
     ],
 }
-_FAILURES = (
-    "body_too_large",
-    "media_too_large",
-    "unsupported_media_type",
-    "invalid_request",
-    "undecodable",
-    "digest_mismatch",
-    "idempotency_mismatch",
-    "idempotency_in_progress",
-    "disk_full",
-)
 
 
 @router.post(
     "",
     status_code=201,
     response_model=schemas.Upload,
-    responses={201: success("The upload.", "Location"), **problems(*_FAILURES)},
+    responses={
+        201: success("The upload.", "Location"),
+        **problems(*MEDIA, *IDEMPOTENT, "digest_mismatch"),
+    },
     openapi_extra=_DOCUMENTED,
 )
-async def create_upload(
-    request: Request,
-    caller: Annotated[Caller, Depends(caller_with("jobs:write"))],
-    parts: Annotated[Parts, Depends(parts_of)],
-) -> Response:
-    """Store the raw body: a picture or a film."""
+async def create_upload(request: Request, caller: Writer, state: State) -> Response:
+    """Store the raw body: an image or a video."""
     if not media_type(request).startswith(("image/", "video/")):
         raise ServiceError("unsupported_media_type", "Content-Type must be image/* or video/*")
-    key, settings = key_of(request), parts.settings
     declared = Declared(
-        media_type(request), True, content_digest(request.headers.get("content-digest"))
+        media_type=media_type(request),
+        strict=True,
+        sha256=content_digest(request.headers.get("content-digest")),
     )
-    limits = BodyLimits(
-        settings.max_upload_bytes, settings.body_idle_timeout_s, settings.body_timeout_s
-    )
-    incoming = await parts.intake.take(
-        caller.tenant, stream(request, limits), declared, settings.max_upload_bytes
-    )
+    key = key_of(request)
+    max_bytes = state.settings.max_upload_bytes
 
-    async def create() -> JSONResponse:
-        return upload_created(await to_thread.run_sync(parts.intake.keep, incoming))
+    async with state.uploads.incoming(caller.tenant) as incoming:
+        chunks = state.bodies.stream(request, max_bytes)
+        file = await incoming.receive(chunks, declared, max_bytes)
 
-    try:
-        return await parts.idempotency.once(
-            caller.tenant, key, fingerprint(request, incoming.sha256), create
-        )
-    finally:
-        incoming.discard()
+        async def create() -> Created:
+            ttl_s = float(state.settings.upload_ttl_s)
+            return _created(await to_thread.run_sync(file.keep, ttl_s))
+
+        async def read(upload_id: str) -> Created:
+            return _created(await to_thread.run_sync(state.media.stat, upload_id, caller.tenant))
+
+        mark = fingerprint(request, file.sha256)
+        return await state.idempotency.once(caller.tenant, key, mark, create=create, read=read)
 
 
-@router.get("/{upload_id}", response_model=schemas.Upload, responses=problems("not_found"))
-async def get_upload(
-    upload_id: str,
-    caller: Annotated[Caller, Depends(caller_with("jobs:read"))],
-    parts: Annotated[Parts, Depends(parts_of)],
-) -> JSONResponse:
+@router.get("/{upload_id}", responses=problems("not_found"))
+async def get_upload(upload_id: str, caller: Reader, state: State) -> schemas.Upload:
     """Return what is known of an upload that has not expired."""
-    record = await to_thread.run_sync(parts.media.stat, upload_id, caller.tenant)
-    return JSONResponse(upload_view(record).model_dump(mode="json"))
+    return _view(await to_thread.run_sync(state.media.stat, upload_id, caller.tenant))
 
 
 @router.delete(
@@ -103,23 +98,31 @@ async def get_upload(
     status_code=204,
     response_class=Response,
     responses={
-        204: {"description": "The upload is gone."},
+        204: {"description": "The upload is deleted."},
         **problems("not_found", "upload_in_use"),
     },
 )
-async def delete_upload(
-    upload_id: str,
-    caller: Annotated[Caller, Depends(caller_with("jobs:write"))],
-    parts: Annotated[Parts, Depends(parts_of)],
-) -> Response:
-    """Remove an upload before it expires, unless a job in flight needs it."""
-    record = await to_thread.run_sync(parts.media.stat, upload_id, caller.tenant)
-    if not await to_thread.run_sync(parts.media.delete_unless_held, record.id):
+async def delete_upload(upload_id: str, caller: Writer, state: State) -> Response:
+    """Delete an upload before it expires, unless a job in flight or a registration needs it."""
+    record = await to_thread.run_sync(state.media.stat, upload_id, caller.tenant)
+    if not await to_thread.run_sync(state.media.delete_unless_held, record.id):
         raise ServiceError("upload_in_use")
     return Response(status_code=204)
 
 
-def upload_created(record: MediaRecord) -> JSONResponse:
-    """Return the 201 for a new upload."""
-    headers = {"Location": f"/v1/uploads/{record.id}"}
-    return JSONResponse(upload_view(record).model_dump(mode="json"), 201, headers=headers)
+def _created(record: MediaRecord) -> Created:
+    return Created(id=record.id, path=f"/v1/uploads/{record.id}", body=_view(record))
+
+
+def _view(record: MediaRecord) -> schemas.Upload:
+    return schemas.Upload(
+        id=record.id,
+        sha256=record.sha256,
+        bytes=record.bytes,
+        media_type=record.facts.media_type,
+        width=record.facts.width,
+        height=record.facts.height,
+        frames=record.facts.frames,
+        duration_s=record.facts.duration_s,
+        expires_at=at(record.expires_at),
+    )

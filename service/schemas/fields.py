@@ -18,6 +18,7 @@ Url = Annotated[
     Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$"),
 ]
 MAX_METADATA_BYTES = 16 * 1024
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # what JSON clients can still parse
 
 
 def _small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -55,5 +56,5 @@ def only_one(body: BaseModel, *names: str) -> None:
 
 
 def at(seconds: float) -> datetime:
-    """Return seconds since the epoch as a time with a zone."""
-    return datetime.fromtimestamp(seconds, UTC)
+    """Return seconds since the epoch as a time with a zone, at most in the year 9999."""
+    return datetime.fromtimestamp(max(0.0, min(seconds, _LATEST.timestamp())), UTC)

@@ -116,10 +116,12 @@ class QueueCapacity(Strict):
 
 
 class TenantUse(Strict):
-    """What the caller's tenant has in flight."""
+    """What the caller's tenant has in flight, and stored."""
 
     jobs: int
-    bytes: int
+    bytes: int = Field(description="Bytes of the inputs of jobs in flight.")
+    stored_bytes: int = Field(description="Bytes of uploads and results.")
+    max_stored_bytes: int = Field(description="At this many, requests answer `storage_quota`.")
 
 
 class Capacity(Strict):
@@ -130,7 +132,12 @@ class Capacity(Strict):
         workers=2,
         accepting=True,
         limit=1000,
-        tenant={"jobs": 1, "bytes": 183_202},
+        tenant={
+            "jobs": 1,
+            "bytes": 183_202,
+            "stored_bytes": 1_048_576,
+            "max_stored_bytes": 17_179_869_184,
+        },
     )
 
     queues: tuple[QueueCapacity, ...]

@@ -16,9 +16,9 @@ class Problem(BaseModel):
             "examples": [
                 {
                     "type": "urn:likeness:problem:not_found",
-                    "title": "Nothing here has this id",
+                    "title": "Not found",
                     "status": 404,
-                    "detail": "Nothing here has this id",
+                    "detail": "Not found",
                     "instance": "urn:likeness:request:req_0f3a",
                     "code": "not_found",
                     "request_id": "req_0f3a",

@@ -10,11 +10,11 @@ went, nothing of the face
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redis import Redis
@@ -23,6 +23,9 @@ from worker.errors import IdentityErased, Missing, StoreUnavailable, UnknownIden
 from worker.stores.connection import Reply, Scripts, as_hash, reaching, text_fields, texts
 from worker.stores.ids import is_id
 
+log = logging.getLogger(__name__)
+
+LOOKED_AT = 2000  # records that one page of a filtered listing may cost
 LOCK_TTL_S = 30.0
 LOCK_POLL_S = 0.02
 
@@ -45,6 +48,7 @@ class IdentityRecord:
     expires_at: float | None = None
     quality: str = "instant"
     photos: Sequence[Mapping[str, Any]] = ()
+    photo_sha256: Sequence[str] = ()  # so that erasure also finds later uploads of these photos
     consent: Mapping[str, Any] | None = None
     refinement: Mapping[str, Any] | None = None
     uses: int = 0
@@ -63,7 +67,10 @@ class ErasureReceipt:
     erased_at: float
     keys: int
     log_rewritten_at: float | None
-    jobs: Sequence[str] = field(default=())
+    jobs: Sequence[str] = ()
+    photo_sha256: Sequence[str] = ()
+    jobs_canceled: int | None = None
+    results_deleted: int | None = None
 
 
 class IdentityStore:
@@ -110,18 +117,46 @@ class IdentityStore:
         return _from_fields(fields, bool(cached))
 
     def list(
-        self, tenant: str, limit: int = 50, cursor: str | None = None
+        self, tenant: str, limit: int = 50, cursor: str | None = None, subject: str | None = None
     ) -> tuple[Sequence[IdentityRecord], str | None]:
-        """The tenant's identities, newest first, and the cursor of the next page."""
+        """The tenant's identities, newest first, and the cursor of the next page.
+
+        With `subject`, only those whose consent names this person; such a page may be short, even
+        empty, before the last one, because it looks at no more than `LOOKED_AT` identities.
+        """
+        found: list[IdentityRecord] = []
+        for looked_at, (identity_id, record) in enumerate(self._newest_first(tenant, cursor), 1):
+            if record is not None and subject in (None, (record.consent or {}).get("subject")):
+                found.append(record)
+            if len(found) > limit:
+                return found[:limit], found[limit - 1].id
+            if looked_at == LOOKED_AT:
+                return found, identity_id
+        return found, None
+
+    def _newest_first(
+        self, tenant: str, cursor: str | None, batch: int = 100
+    ) -> Iterator[tuple[str, IdentityRecord | None]]:
+        """Yield ids with their records; None for one that was erased meanwhile or is unreadable."""
+        key = f"lk:tenant:{tenant}:identities"
         upper = f"({cursor}" if cursor else "+"
-        with reaching():
-            key = f"lk:tenant:{tenant}:identities"
-            ids = texts(self.redis.zrevrangebylex(key, upper, "-", start=0, num=limit + 1))
-        found = []
-        for identity_id in ids[:limit]:
-            with suppress(Missing):  # erased meanwhile
-                found.append(self.get(identity_id))
-        return found, ids[limit - 1] if len(ids) > limit else None
+        while True:
+            with reaching():
+                ids = texts(self.redis.zrevrangebylex(key, upper, "-", start=0, num=batch))
+            for identity_id in ids:
+                yield identity_id, self._get_if_readable(identity_id)
+            if len(ids) < batch:
+                return
+            upper = f"({ids[-1]}"
+
+    def _get_if_readable(self, identity_id: str) -> IdentityRecord | None:
+        try:
+            return self.get(identity_id)
+        except Missing:
+            return None
+        except (ValueError, KeyError, TypeError):  # one bad record must not break a list
+            log.exception("identity record is unreadable", extra={"identity": identity_id})
+            return None
 
     def code(self, identity_id: str, tenant: str | None = None) -> bytes:
         """The identity's code as it was put.
@@ -218,7 +253,7 @@ class IdentityStore:
         Raises:
             UnknownIdentity, IdentityErased
         """
-        self._fields(identity_id, tenant)
+        digests = json.loads(self._fields(identity_id, tenant).get("photo_sha256", "[]"))
         arguments = {
             "identity": identity_id,
             "now": repr(self._clock()),
@@ -227,7 +262,15 @@ class IdentityStore:
         answer = self._scripts.run_durably("erase_identity", arguments)
         if not answer:
             raise IdentityErased
-        return self._receipt(identity_id, jobs=texts(answer)[1:])
+        return replace(
+            self._receipt(identity_id), jobs=texts(answer)[1:], photo_sha256=tuple(digests)
+        )
+
+    def note_erasure(self, identity_id: str, jobs_canceled: int, results_deleted: int) -> None:
+        """Add to an erasure's receipt what went with the identity."""
+        counts = {"jobs_canceled": jobs_canceled, "results_deleted": results_deleted}
+        with reaching():
+            self.redis.hset(f"lk:erased:{identity_id}", mapping=as_hash(counts))
 
     def receipt(self, identity_id: str, tenant: str) -> ErasureReceipt:
         """The receipt of an earlier erasure; raises UnknownIdentity."""
@@ -237,7 +280,7 @@ class IdentityStore:
             raise UnknownIdentity
         return self._receipt(identity_id)
 
-    def _receipt(self, identity_id: str, jobs: Sequence[str] = ()) -> ErasureReceipt:
+    def _receipt(self, identity_id: str) -> ErasureReceipt:
         with reaching():
             tombstone = text_fields(self.redis.hgetall(f"lk:erased:{identity_id}"))
             rewritten: Reply = self.redis.get("lk:erasure:rewritten")
@@ -245,7 +288,14 @@ class IdentityStore:
         through = (
             float(rewritten) if rewritten is not None and float(rewritten) >= erased_at else None
         )
-        return ErasureReceipt(identity_id, erased_at, int(tombstone["keys"]), through, jobs)
+        return ErasureReceipt(
+            identity_id=identity_id,
+            erased_at=erased_at,
+            keys=int(tombstone["keys"]),
+            log_rewritten_at=through,
+            jobs_canceled=_count(tombstone, "jobs_canceled"),
+            results_deleted=_count(tombstone, "results_deleted"),
+        )
 
     def _fields(self, identity_id: str, tenant: str | None) -> dict[str, str]:
         if not is_id(identity_id, "idn"):
@@ -263,6 +313,10 @@ class IdentityStore:
         return fields
 
 
+def _count(tombstone: Mapping[str, str], name: str) -> int | None:
+    return int(tombstone[name]) if name in tombstone else None
+
+
 def _to_fields(record: IdentityRecord) -> dict[str, str | int]:
     return {
         "id": record.id,
@@ -273,6 +327,7 @@ def _to_fields(record: IdentityRecord) -> dict[str, str | int]:
         "expires_at": json.dumps(record.expires_at),
         "quality": json.dumps(record.quality),
         "photos": json.dumps([dict(photo) for photo in record.photos]),
+        "photo_sha256": json.dumps(list(record.photo_sha256)),
         "consent": json.dumps(dict(record.consent) if record.consent else None),
         "refinement": json.dumps(dict(record.refinement) if record.refinement else None),
         "uses": record.uses,
@@ -290,6 +345,7 @@ def _from_fields(fields: Mapping[str, str], cached: bool) -> IdentityRecord:
         expires_at=json.loads(fields["expires_at"]),
         quality=json.loads(fields["quality"]),
         photos=json.loads(fields["photos"]),
+        photo_sha256=json.loads(fields.get("photo_sha256", "[]")),
         consent=json.loads(fields["consent"]),
         refinement=json.loads(fields["refinement"]),
         uses=int(fields["uses"]),

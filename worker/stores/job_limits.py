@@ -17,6 +17,8 @@ class JobLimits:
     tenant_jobs: int = 200
     tenant_bytes: int = 16 << 30
     tenant_running: int = 64
+    # Uploads and results of one tenant: a day's work, and too little to fill a common disk alone.
+    tenant_stored_bytes: int = 16 << 30
     window: int = (
         8  # tasks RQ holds that no worker has begun; short, so that fairness is decided late
     )

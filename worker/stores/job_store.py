@@ -7,8 +7,9 @@ that a process may die between any two lines and a late twin changes nothing.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,15 +27,18 @@ from worker.contract import (
     Task,
 )
 from worker.errors import (
+    Gone,
     IdempotencyInProgress,
     IdempotencyMismatch,
     IdentityErased,
     JobNotFinal,
     QueueFull,
     QuotaExceeded,
+    StorageQuotaExceeded,
     UnknownIdentity,
     UnknownJob,
     UnknownMedia,
+    UploadInUse,
     WorkerError,
 )
 from worker.stores.connection import Scripts, reaching, text_fields, texts
@@ -48,6 +52,8 @@ from worker.stores.job_records import (
     settled_fields,
 )
 
+log = logging.getLogger(__name__)
+
 REFUSALS: dict[str, type[WorkerError]] = {
     "idempotency_mismatch": IdempotencyMismatch,
     "idempotency_in_progress": IdempotencyInProgress,
@@ -55,6 +61,8 @@ REFUSALS: dict[str, type[WorkerError]] = {
     "unknown_identity": UnknownIdentity,
     "identity_erased": IdentityErased,
     "quota_exceeded": QuotaExceeded,
+    "storage_quota": StorageQuotaExceeded,
+    "upload_in_use": UploadInUse,
     "queue_full": QueueFull,
 }
 
@@ -89,7 +97,8 @@ class JobStore:
         disk.
 
         Raises:
-            QuotaExceeded, QueueFull: with `retry_after_s`.
+            QuotaExceeded, StorageQuotaExceeded, QueueFull: with `retry_after_s`.
+            Gone: the key's first request made a job that has been deleted since.
             UnknownMedia, UnknownIdentity, IdentityErased: what the job needs is not this tenant's,
             or gone. IdempotencyMismatch, IdempotencyInProgress, StoreUnavailable, StoreFull
         """
@@ -97,7 +106,13 @@ class JobStore:
         outcome = answer[0].decode()
         if outcome in REFUSALS:
             raise REFUSALS[outcome]
-        return Admission(self.get(answer[1].decode()), replayed=outcome == "replayed")
+        replayed = outcome == "replayed"
+        try:
+            return Admission(self.get(answer[1].decode()), replayed)
+        except UnknownJob as error:
+            if replayed:
+                raise Gone from error
+            raise
 
     def _admission(self, request: JobRequest, idempotency: IdempotencyKey | None) -> dict[str, Any]:
         now, payload, limits = self._clock(), request.payload, self.limits
@@ -119,6 +134,7 @@ class JobStore:
                 "bytes": limits.max_bytes,
                 "tenant_jobs": limits.tenant_jobs,
                 "tenant_bytes": limits.tenant_bytes,
+                "tenant_stored_bytes": limits.tenant_stored_bytes,
             },
         }
         if idempotency:
@@ -181,7 +197,9 @@ class JobStore:
                 expired = [job_id for job_id, fields in zip(ids, hashes, strict=True) if not fields]
                 if expired:
                     self.redis.zrem(key, *expired)
-            yield from (read_record(text_fields(fields)) for fields in hashes if fields)
+            for job_id, fields in zip(ids, hashes, strict=True):
+                if fields and (record := _read_if_readable(job_id, text_fields(fields))):
+                    yield record
             if len(ids) < batch:
                 return
             upper = f"({ids[-1]}"
@@ -292,6 +310,14 @@ class JobStore:
         if task:
             arguments |= task_names(task)
         return str(self.scripts.run_durably("settle", arguments).decode())
+
+
+def _read_if_readable(job_id: str, fields: Mapping[str, str]) -> JobRecord | None:
+    try:
+        return read_record(fields)
+    except (ValueError, KeyError, TypeError):  # one bad record must not break a list
+        log.exception("job record is unreadable", extra={"job": job_id})
+        return None
 
 
 def idempotency_name(tenant: str, key: str) -> str:

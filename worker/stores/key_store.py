@@ -20,7 +20,7 @@ from worker.errors import KeyRefused, UnknownKey
 from worker.stores.connection import as_hash, reaching, text_fields, texts
 
 Scope = Literal["identities:write", "jobs:write", "jobs:read", "admin"]
-Bound = Literal["max_jobs", "max_bytes", "max_running"]
+Bound = Literal["max_jobs", "max_bytes", "max_running", "max_stored_bytes"]
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")

@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,10 +26,19 @@ from typing import BinaryIO
 from redis import Redis
 
 from worker.contract import JobRecord, JobResult
-from worker.errors import JobNotFinal, ResultExpired, UnknownMedia
-from worker.stores.connection import reaching, text_fields
+from worker.errors import (
+    JobNotFinal,
+    ResultExpired,
+    StorageQuotaExceeded,
+    UnknownMedia,
+    UploadInUse,
+)
+from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
 from worker.stores.durable_files import noticing_full_disk, open_private, seal, sync_directory
 from worker.stores.ids import is_id, new_id
+from worker.stores.job_limits import JobLimits
+
+CLAIM_S = 900.0  # longer than a registration may wait for its turn and take
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class UploadWriter:
         """Keep the upload for `ttl_s` seconds.
 
         Raises:
-            DiskFull, StoreUnavailable, StoreFull: nothing is kept.
+            DiskFull, StorageQuotaExceeded, StoreUnavailable, StoreFull: nothing is kept.
         """
         try:
             with noticing_full_disk(), self._file:
@@ -109,12 +118,25 @@ class UploadWriter:
 class MediaStore:
     """Uploads and results on disk."""
 
-    def __init__(self, root: Path, redis: Redis, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        root: Path,
+        redis: Redis,
+        clock: Callable[[], float] = time.time,
+        tenant_stored_bytes: int = JobLimits.tenant_stored_bytes,
+    ) -> None:
         self.root = root
         self.redis = redis
         self.clock = clock
-        for directory in (root, root / "uploads", root / "incoming", root / "jobs"):
+        self._scripts = Scripts(redis)
+        self._tenant_stored_bytes = tenant_stored_bytes
+        self._directories = (root, root / "uploads", root / "incoming", root / "jobs")
+        for directory in self._directories:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def is_usable(self) -> bool:
+        """Whether the directories are there and can be written to."""
+        return all(os.access(place, os.W_OK | os.X_OK) for place in self._directories)
 
     def begin_write(self, tenant: str) -> UploadWriter:
         """A new upload of this tenant; raises DiskFull."""
@@ -161,30 +183,92 @@ class MediaStore:
         """An upload's bytes; raises UnknownMedia."""
         return self.path(self.stat(media_id, tenant)).open("rb")
 
+    def same_content(self, tenant: str, sha256: str) -> Sequence[str]:
+        """The tenant's uploads that have these bytes."""
+        with reaching():
+            return sorted(texts(self.redis.smembers(f"lk:content:{tenant}:{sha256}")))
+
+    def jobs_with(self, media_id: str) -> Sequence[str]:
+        """The jobs that have used an upload and were not deleted."""
+        with reaching():
+            return sorted(texts(self.redis.smembers(f"lk:media:{media_id}:jobs")))
+
+    def claim(
+        self, media_id: str, tenant: str | None = None, for_s: float = CLAIM_S, unused: bool = False
+    ) -> None:
+        """Reserve an upload that is about to be deleted: no job is admitted with it any more.
+
+        It is deleted after `for_s` seconds in any case, unless it is released before. With
+        `unused`, an upload that any job has used is refused too.
+
+        Raises:
+            UnknownMedia, UploadInUse
+        """
+        now = self.clock()
+        arguments = {
+            "upload": media_id,
+            "tenant": tenant,
+            "now": now,
+            "until": now + for_s,
+            "unused": unused,
+        }
+        outcome = self._scripts.run("claim_upload", arguments)
+        if outcome == b"unknown":
+            raise UnknownMedia
+        if outcome == b"in_use":
+            raise UploadInUse
+
+    def release(self, record: MediaRecord) -> None:
+        """Undo a claim."""
+        with reaching(), self.redis.pipeline() as pipeline:
+            pipeline.hdel(f"lk:media:{record.id}", "claimed_until")
+            pipeline.zadd("lk:expiry", {record.id: record.expires_at}, xx=True)
+            pipeline.execute()
+
+    def expire_now(self, media_id: str) -> None:
+        """Have the expiry sweep remove an upload as soon as no job in flight needs it."""
+        with reaching():
+            self.redis.zadd("lk:expiry", {media_id: self.clock()}, xx=True)
+
     def delete(self, media_id: str) -> None:
         """Remove an upload: its bytes, then its record."""
         with suppress(UnknownMedia):
             self._upload_path(self.stat(media_id)).unlink(missing_ok=True)
-        with reaching():
-            self.redis.delete(f"lk:media:{media_id}", f"lk:media:{media_id}:holds")
-            self.redis.zrem("lk:expiry", media_id)
+        self._scripts.run("drop_upload", {"upload": media_id})
 
-    def delete_unless_held(self, media_id: str) -> bool:
-        """Remove an upload that no accepted job needs; False when one does."""
-        with reaching():
-            if self.redis.scard(f"lk:media:{media_id}:holds"):
-                return False
+    def delete_unless_held(self, media_id: str, unused: bool = False) -> bool:
+        """Remove an upload that no job in flight needs; False when one does.
+
+        With `unused`, one that any job has used stays as well.
+        """
+        try:
+            self.claim(media_id, unused=unused)
+        except UploadInUse:
+            return False
+        except UnknownMedia:
+            return True
         self.delete(media_id)
         return True
 
     def _save(self, record: MediaRecord) -> None:
-        with reaching(), self.redis.pipeline() as pipeline:
-            pipeline.hset(
-                f"lk:media:{record.id}",
-                mapping={"tenant": record.tenant, "record": json.dumps(asdict(record))},
-            )
-            pipeline.zadd("lk:expiry", {record.id: record.expires_at})
-            pipeline.execute()
+        arguments = {
+            "upload": record.id,
+            "tenant": record.tenant,
+            "record": json.dumps(asdict(record)),
+            "sha256": record.sha256,
+            "bytes": record.bytes,
+            "expires_at": record.expires_at,
+            "max_stored_bytes": self._tenant_stored_bytes,
+        }
+        if self._scripts.run("keep_upload", arguments) != b"kept":
+            raise StorageQuotaExceeded
+
+    def stored_bytes(self, tenant: str) -> tuple[int, int]:
+        """How many bytes of uploads and results a tenant has stored, and how many it may."""
+        with reaching():
+            stored: Reply = self.redis.hget("lk:stored", tenant)
+            own: Reply = self.redis.hget(f"lk:tenant:{tenant}", "max_stored_bytes")
+        return int(stored or 0), int(own or self._tenant_stored_bytes)
 
     def _upload_path(self, record: MediaRecord) -> Path:
         return self.root / "uploads" / record.id[-2:] / f"{record.id}{record.facts.suffix}"
@@ -256,6 +340,7 @@ class MediaStore:
     def delete_job(self, job_id: str) -> None:
         """Remove everything a job made."""
         shutil.rmtree(self.job_dir(job_id), ignore_errors=True)
+        self._scripts.run("drop_result", {"job": job_id})
 
     def _result_path(self, job_id: str, result: JobResult) -> Path:
         return self.job_dir(job_id) / f"{result.sha256}{result.suffix}"

@@ -157,7 +157,7 @@ def test_a_service_that_drains_says_so_and_lets_go_of_its_waiters() -> None:
         )
         with LiveService(settings) as live, live.client() as client:
             job = live.job(client)
-            threading.Timer(0.5, live.app.state.parts.events.drain).start()
+            threading.Timer(0.5, live.app.state.service.events.drain).start()
             began = time.monotonic()
             assert client.get(job["urls"]["events"]).text.endswith(": keep-alive\n\n")
             assert time.monotonic() - began < 4

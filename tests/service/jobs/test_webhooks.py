@@ -18,7 +18,7 @@ from redis import Redis
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
-from service.jobs.webhooks import Courier
+from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
 from tests.service.jobs.ended_job import ended_job
 from tests.service.live_service import LiveService, problem_of, until
@@ -141,7 +141,7 @@ class Post:
     """A courier of its own store and time, and a job that has just ended."""
 
     outbox: Outbox
-    courier: Courier
+    sender: WebhookSender
     clock: Clock
     endpoint_id: str
     client: GuardedClient
@@ -150,7 +150,7 @@ class Post:
         return asyncio.run(self._send())
 
     async def _send(self) -> int:
-        sent = await self.courier.send_due()
+        sent = await self.sender.send_due()
         await self.client.close()
         return sent
 
@@ -163,7 +163,11 @@ def post(store: Redis, receiver: Receiver) -> Post:
     endpoint = outbox.add_endpoint("acme", receiver.url)
     ended_job(jobs, clock)
     return Post(
-        outbox, Courier(outbox, jobs, client, Metrics(), clock=clock), clock, endpoint.id, client
+        outbox,
+        WebhookSender(outbox, jobs, client, Metrics(), clock=clock),
+        clock,
+        endpoint.id,
+        client,
     )
 
 
@@ -199,7 +203,7 @@ def test_a_message_that_cannot_be_read_does_not_end_the_sending(
     store.hset(broken, "payload", "of another version")
 
     async def sending() -> None:
-        running = asyncio.create_task(post.courier.run())
+        running = asyncio.create_task(post.sender.run())
         while (
             store.zcount("lk:outbox", post.clock.now + 1, "+inf") == 0
         ):  # until the broken one was tried

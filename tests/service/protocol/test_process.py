@@ -49,7 +49,9 @@ def test_capacity_and_models_tell_what_is_there(
 ) -> None:
     enrolling.job(client, tenant)
     capacity = client.get("/v1/capacity").json()
-    assert capacity["tenant"] == {"jobs": 1, "bytes": len(JPEG)}
+    used = capacity["tenant"]
+    assert (used["jobs"], used["bytes"], used["stored_bytes"]) == (1, len(JPEG), len(JPEG))
+    assert used["max_stored_bytes"] > used["stored_bytes"]
     assert next(queue for queue in capacity["queues"] if queue["name"] == "image")["queued"] >= 1
     model = client.get("/v1/models").json()["data"][0]
     assert model["default"]

@@ -1,5 +1,6 @@
 -- Accept a job, or say why not: idempotency, inputs, bounds, record and reservation in one step.
 -- uses: tasks
+-- uses: storage
 -- Returns {outcome, job id or retry hint}.
 local a = cjson.decode(ARGV[1])
 local idem = a.idempotency
@@ -12,6 +13,7 @@ end
 
 for _, upload in ipairs(a.uploads) do
   if redis.call('HGET', 'lk:media:' .. upload, 'tenant') ~= a.tenant then return {'unknown_input'} end
+  if is_claimed(upload, a.now_ms / 1000) then return {'upload_in_use'} end
 end
 for _, identity in ipairs(a.identities) do
   if redis.call('HGET', 'lk:erased:' .. identity, 'tenant') == a.tenant then return {'identity_erased'} end
@@ -23,6 +25,7 @@ local tenant_jobs, tenant_bytes = tonumber(own[1]) or a.limits.tenant_jobs, tonu
 local tenant_active = 'lk:tenant:' .. a.tenant .. ':active'
 local held = tonumber(redis.call('HGET', 'lk:bytes', a.tenant) or 0)
 if redis.call('SCARD', tenant_active) >= tenant_jobs or held + a.bytes > tenant_bytes then return {'quota_exceeded'} end
+if stored_bytes(a.tenant) >= storage_quota(a.tenant, a.limits.tenant_stored_bytes) then return {'storage_quota'} end
 local all_held = tonumber(redis.call('HGET', 'lk:bytes', '*') or 0)
 if redis.call('ZCARD', 'lk:jobs:active') >= a.limits.jobs or all_held + a.bytes > a.limits.bytes then
   return {'queue_full'}
@@ -35,7 +38,10 @@ redis.call('ZADD', 'lk:tenant:' .. a.tenant .. ':jobs', 0, a.id)
 redis.call('HINCRBY', 'lk:bytes', a.tenant, a.bytes)
 redis.call('HINCRBY', 'lk:bytes', '*', a.bytes)
 redis.call('ZADD', 'lk:deadlines', a.deadline_ms, a.id)
-for _, upload in ipairs(a.uploads) do redis.call('SADD', 'lk:media:' .. upload .. ':holds', a.id) end
+for _, upload in ipairs(a.uploads) do
+  redis.call('SADD', 'lk:media:' .. upload .. ':holds', a.id)
+  redis.call('SADD', 'lk:media:' .. upload .. ':jobs', a.id)
+end
 for _, identity in ipairs(a.identities) do
   redis.call('SADD', 'lk:identity:' .. identity .. ':jobs', a.id)
   redis.call('HINCRBY', 'lk:identity:' .. identity, 'uses', 1)

@@ -39,6 +39,11 @@ redis.call('HINCRBY', 'lk:bytes', '*', -bytes)
 for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
   redis.call('SREM', 'lk:media:' .. upload .. ':holds', a.job)
 end
+if ending == 'succeeded' and fields.result then
+  local bytes = cjson.decode(fields.result).bytes
+  redis.call('HSET', job, 'stored_bytes', bytes)
+  redis.call('HINCRBY', 'lk:stored', tenant, bytes)
+end
 if a.dead then redis.call('ZADD', 'lk:dead', a.now, a.job) end
 local kind = redis.call('HGET', job, 'kind')
 redis.call('HINCRBY', 'lk:stats', ending .. ':' .. kind, 1)

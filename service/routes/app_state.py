@@ -1,17 +1,22 @@
-"""The parts of a running service, made once by `service.app` and handed to the routes."""
+"""The state of a running app, made once by `service.app`; only routes depend on it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
 
-from fastapi import Request
+from fastapi import Depends, Request
 from redis import Redis
 
 from service.identities.enrolment import Enrolment
-from service.intake.fetching import GuardedClient
-from service.intake.uploads import Intake
+from service.identities.erasing import IdentityEraser, JobRemover
+from service.identities.refinement import Refinement
+from service.identities.registration import Registration
+from service.intake.uploads import UploadReceiver
+from service.jobs.job_answers import JobAnswers
 from service.jobs.job_events import JobEvents
+from service.jobs.submission import JobSubmission
+from service.protocol.bodies import BodyReader
 from service.protocol.idempotency import Idempotency
 from service.protocol.observability import Metrics
 from service.sandbox.child import SandboxedChild
@@ -26,10 +31,14 @@ from worker.stores.outbox import Outbox
 
 
 @dataclass(frozen=True)
-class Parts:
+class AppState:
     """Everything that routes use; the stores are synchronous and are called from threads."""
 
     settings: Settings
+    metrics: Metrics
+    bodies: BodyReader
+    idempotency: Idempotency
+
     redis: Redis
     jobs: JobStore
     queue: JobQueue
@@ -38,15 +47,23 @@ class Parts:
     keys: KeyStore
     outbox: Outbox
     audit: AuditLog
-    intake: Intake
+
+    uploads: UploadReceiver
     prober: SandboxedChild
     enrolment: Enrolment
-    fetcher: GuardedClient
+    registration: Registration
+    refinement: Refinement
+    identity_eraser: IdentityEraser
+
+    submission: JobSubmission
     events: JobEvents
-    idempotency: Idempotency
-    metrics: Metrics
+    answers: JobAnswers
+    job_remover: JobRemover
 
 
-async def parts_of(request: Request) -> Parts:  # async, or FastAPI would call it in a thread
-    """Return the parts of the app that answers `request`."""
-    return cast(Parts, request.app.state.parts)
+async def state_of(request: Request) -> AppState:  # async, or FastAPI would call it in a thread
+    """Return the state of the app that answers `request`."""
+    return cast(AppState, request.app.state.service)
+
+
+State = Annotated[AppState, Depends(state_of)]

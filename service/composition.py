@@ -1,0 +1,113 @@
+"""The composition root: which use case gets which tools."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from service.identities.enrolment import Enrolment
+from service.identities.erasing import IdentityEraser, JobRemover, PhotoRemover
+from service.identities.photos import PhotoOpener
+from service.identities.refinement import Refinement
+from service.identities.registration import Registration
+from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.intake.uploads import UploadReceiver
+from service.jobs.admission import JobAdmission
+from service.jobs.input_receiver import InputReceiver
+from service.jobs.job_answers import JobAnswers
+from service.jobs.job_events import JobEvents
+from service.jobs.submission import JobSubmission
+from service.jobs.webhooks import WebhookSender
+from service.protocol.bodies import BodyReader
+from service.protocol.idempotency import Idempotency
+from service.protocol.observability import Metrics
+from service.routes.app_state import AppState
+from service.sandbox.child import SandboxedChild
+from service.settings import Settings
+from worker.settings import JobSettings
+from worker.stores.audit_log import AuditLog
+from worker.stores.identity_store import IdentityLimits, IdentityStore
+from worker.stores.job_attempts import JobAttempts
+from worker.stores.job_queue import JobQueue
+from worker.stores.job_store import JobStore
+from worker.stores.key_store import KeyStore
+from worker.stores.media_store import MediaStore
+from worker.stores.outbox import Outbox
+
+
+@dataclass(frozen=True)
+class Service:
+    """The routes' state, what runs in the background, and what is to be closed at the end."""
+
+    state: AppState
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+    closing: Sequence[Callable[[], Awaitable[None]]]
+
+
+def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
+    """Return the service over an open store; nothing is started yet."""
+    job_settings = JobSettings()
+    jobs = JobStore(redis, job_settings.limits())
+    queue = JobQueue(redis, JobAttempts(jobs))
+    media = MediaStore(
+        settings.media_dir, redis, tenant_stored_bytes=job_settings.tenant_stored_bytes
+    )
+    identities = IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes))
+    outbox = Outbox(redis)
+    audit = AuditLog(redis)
+
+    backend = GuardedBackend(AddressGuard(settings.trusted_networks))
+    fetcher = GuardedClient(backend, settings.fetch_timeout_s)
+    prober = SandboxedChild(
+        "service.sandbox.probe_child",
+        [str(settings.probe_memory_bytes)],
+        settings.enrolment_start_timeout_s,
+        metrics.child_restarts.labels("probe").inc,
+    )
+    uploads = UploadReceiver(settings, media, prober)
+    enrolment = Enrolment(settings, metrics)
+    events = JobEvents(settings.store_url, settings.max_waiters, metrics.waiters)
+
+    job_remover = JobRemover(jobs, media)
+    photo_remover = PhotoRemover(jobs, media, job_remover)
+    photos = PhotoOpener(media, fetcher, photo_remover, settings.max_photo_bytes)
+    refinement = Refinement(jobs, queue, identities)
+    registration = Registration(settings, identities, photos, enrolment, refinement, audit)
+    eraser = IdentityEraser(identities, jobs, job_remover, photo_remover, audit)
+
+    admission = JobAdmission(settings, jobs, queue, media, identities, audit)
+    submission = JobSubmission(events, InputReceiver(settings, fetcher), admission)
+    sender = WebhookSender(outbox, jobs, fetcher, metrics, settings.public_url)
+
+    state = AppState(
+        settings=settings,
+        metrics=metrics,
+        bodies=BodyReader(settings),
+        idempotency=Idempotency(redis),
+        redis=redis,
+        jobs=jobs,
+        queue=queue,
+        media=media,
+        identities=identities,
+        keys=KeyStore(redis),
+        outbox=outbox,
+        audit=audit,
+        uploads=uploads,
+        prober=prober,
+        enrolment=enrolment,
+        registration=registration,
+        refinement=refinement,
+        identity_eraser=eraser,
+        submission=submission,
+        events=events,
+        answers=JobAnswers(jobs, events, settings.public_url),
+        job_remover=job_remover,
+    )
+    return Service(
+        state=state,
+        background=(enrolment.keep_ready, uploads.warm_up, sender.run),
+        closing=(events.close, fetcher.close, uploads.close, enrolment.stop),
+    )

@@ -1,0 +1,54 @@
+"""Multipart forms of fields and media files, for registrations and swaps alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from service.intake.incoming import Declared, Incoming
+from service.protocol.bodies import BodyReader
+from service.protocol.problems import ServiceError
+
+_MAX_FIELD_BYTES = 64 * 1024  # 16 assignments and 16 KiB of metadata fit
+_MAX_FIELDS_BYTES = 4 * _MAX_FIELD_BYTES
+
+
+@dataclass(frozen=True)
+class FormRules:
+    """What a form may hold: one to `max_files` files under one of `names`, and fields."""
+
+    names: Collection[str]
+    max_files: int
+    max_file_bytes: int
+
+    def expected(self) -> str:
+        """Return what a client is to send, as a sentence."""
+        name = next(iter(self.names))
+        if self.max_files == 1:
+            return f"Send one file, as {name}"
+        return f"Send one to {self.max_files} files, each as {name}"
+
+
+async def read_form(
+    request: Request, bodies: BodyReader, rules: FormRules, incoming: Incoming
+) -> dict[str, str]:
+    """Receive a form's files into `incoming` and return its fields.
+
+    Raises bad_request, body_too_large, invalid_request, and what receiving a file raises.
+    """
+    fields: dict[str, str] = {}
+    max_bytes = rules.max_files * rules.max_file_bytes + _MAX_FIELDS_BYTES
+    async for part in bodies.form(request, max_bytes).parts():
+        if part.filename is None:
+            fields[part.name] = await part.text(_MAX_FIELD_BYTES)
+        elif part.name in rules.names and len(incoming.files) < rules.max_files:
+            declared = Declared(part.content_type)
+            await incoming.receive(part.chunks(), declared, rules.max_file_bytes)
+        else:
+            raise ServiceError("invalid_request", rules.expected())
+
+    if not incoming.files:
+        raise ServiceError("invalid_request", f"The form has no file. {rules.expected()}")
+    return fields

@@ -1,0 +1,127 @@
+"""Admission of a job: consent and format are checked, then one atomic step accepts or refuses."""
+
+from __future__ import annotations
+
+import logging
+
+from service.caller import Caller
+from service.identities.consent import check_use
+from service.intake.fetching import checked_url
+from service.intake.incoming import IncomingFile
+from service.jobs.submission_request import Submission
+from service.protocol.observability import current_traceparent
+from service.protocol.problems import ServiceError
+from service.settings import Settings
+from worker.contract import QUEUE_OF, JobKind, JobRecord, JobRequest
+from worker.errors import StoreError
+from worker.stores.audit_log import AuditLog
+from worker.stores.identity_store import IdentityStore
+from worker.stores.job_queue import JobQueue
+from worker.stores.job_store import Admission, JobStore
+from worker.stores.media_store import MediaRecord, MediaStore
+
+log = logging.getLogger(__name__)
+
+VIDEO_FORMATS = frozenset({"mp4", "mov", "mkv", "webm"})
+STILL_FORMATS = frozenset({"png", "jpeg"})
+_IMPOSSIBLE_FORMATS = {"swap_image": VIDEO_FORMATS, "swap_video": STILL_FORMATS}
+
+
+class JobAdmission:
+    """Admits jobs; its methods are synchronous and are called from threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: JobStore,
+        queue: JobQueue,
+        media: MediaStore,
+        identities: IdentityStore,
+        audit: AuditLog,
+    ) -> None:
+        self._consent_required = settings.require_consent
+        self._upload_ttl_s = float(settings.upload_ttl_s)
+        self._jobs = jobs
+        self._queue = queue
+        self._media = media
+        self._identities = identities
+        self._audit = audit
+
+    def check(self, caller: Caller, submission: Submission) -> None:
+        """Raise unless the job could be admitted, as far as its request alone can tell.
+
+        It comes before anything is fetched for a client. Raises invalid_request, fetch_refused,
+        consent_missing, consent_expired, consent_scope, UnknownIdentity, IdentityErased.
+        """
+        wanted = submission.options.output.format
+        if wanted in _IMPOSSIBLE_FORMATS.get(submission.kind, ()):
+            raise ServiceError("invalid_request", f"This kind of input cannot become {wanted}")
+        if submission.webhook is not None:
+            checked_url(submission.webhook)
+        for identity_id in submission.payload(caller.tenant, None, "").identities():
+            identity = self._identities.get(identity_id, caller.tenant)
+            check_use(identity, submission.kind, self._consent_required)
+
+    def admit(
+        self, caller: Caller, submission: Submission, received: IncomingFile | None
+    ) -> Admission:
+        """Accept the job and deliver it; `received` is its input, unless it names an upload.
+
+        Raises unsupported_media_type, UnknownMedia, and what `JobStore.admit` raises.
+        """
+        record = self._input(caller, submission, received)
+        request = JobRequest(
+            payload=submission.payload(caller.tenant, record.id, current_traceparent()),
+            priority=submission.priority,
+            deadline_s=submission.deadline_s,
+            input_bytes=record.bytes,
+            webhook=submission.webhook,
+            metadata=submission.metadata,
+        )
+        try:
+            _check_kind(submission.kind, record)
+            admission = self._jobs.admit(request, submission.idempotency)
+        except BaseException:
+            if received:  # a store too slow to say so may have accepted the job: then it is held
+                self._media.delete_unless_held(record.id)
+            raise
+
+        if not admission.replayed:
+            self._deliver(caller, admission.job)
+        elif received:
+            self._media.delete(record.id)  # the job uses the upload of the first request
+        return admission
+
+    def _input(
+        self, caller: Caller, submission: Submission, received: IncomingFile | None
+    ) -> MediaRecord:
+        if received is not None:
+            return received.keep(self._upload_ttl_s)
+        upload_id = submission.source.upload_id if submission.source else None
+        return self._media.stat(upload_id or "", caller.tenant)
+
+    def _deliver(self, caller: Caller, job: JobRecord) -> None:
+        """Deliver the job and audit whom it uses.
+
+        The job is accepted already, so a failure here must not look like a refusal: the
+        reconciler delivers it.
+        """
+        try:
+            self._queue.deliver(QUEUE_OF[job.kind])
+            for identity_id in sorted(job.payload.identities()):
+                self._audit.append(
+                    "identity.used", caller.tenant, caller.key_id, identity_id, job=job.id
+                )
+        except StoreError as error:
+            log.error("store failed after admission", extra={"job": job.id, "code": error.code})
+
+
+def _check_kind(kind: JobKind, record: MediaRecord) -> None:
+    is_image = record.facts.media_type.startswith("image/")
+    is_animated = not is_image or (record.facts.frames or 1) > 1
+    if kind == "swap_image" and not is_image:
+        raise ServiceError("unsupported_media_type", "The input is a video; use /v1/swaps/video")
+    if kind == "swap_video" and not is_animated:
+        raise ServiceError(
+            "unsupported_media_type", "The input is a still image; use /v1/swaps/image"
+        )

@@ -1,0 +1,101 @@
+"""The answers about jobs: a job's body with its headers, after the wait that was asked for."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from anyio import to_thread
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+
+from service import schemas
+from service.jobs.job_events import BEGINNING, JobEvents
+from service.jobs.job_views import job_etag, job_view
+from service.protocol.problems import ServiceError
+from worker.contract import JobRecord
+from worker.errors import StoreError
+from worker.stores.job_store import Admission, JobStore
+
+log = logging.getLogger(__name__)
+
+MAX_WAIT_S = 60  # common proxies give up after a minute
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?=$|[,;\s])")
+
+
+class JobAnswers:
+    """Waits for jobs and answers with them."""
+
+    def __init__(self, jobs: JobStore, events: JobEvents, public_url: str) -> None:
+        self._jobs = jobs
+        self._events = events
+        self._public_url = public_url
+
+    async def accepted(self, request: Request, admission: Admission) -> Response:
+        """Return the 202 of an accepted job, or the 200 if it ends within the wait asked for."""
+        job = admission.job
+        wait_s = _wait_asked_s(request)
+        headers = {"Location": f"/v1/jobs/{job.id}"}
+        if admission.replayed:
+            headers["Idempotency-Replayed"] = "true"
+
+        try:
+            if wait_s is not None:
+                job = await self._wait(job, wait_s)
+                headers["Preference-Applied"] = f"wait={wait_s}"
+            view = await self.view(job)
+        except (ServiceError, StoreError) as error:  # it is accepted, so this is no refusal
+            log.warning("accepted without the wait", extra={"job": job.id, "code": error.code})
+            view = job_view(job, self._public_url)
+        return answer(view, job, 200 if job.final and wait_s is not None else 202, **headers)
+
+    async def current(self, request: Request, job: JobRecord) -> Response:
+        """Return a job: at its end if a wait was asked for, or at the next change if the client
+        knows its present state; 304 if the client still does.
+        """
+        wait_s = _wait_asked_s(request)
+        known = request.headers.get("if-none-match", "")
+        if wait_s and not job.final:
+            job = await self._wait(job, wait_s, for_any_change=known == job_etag(job))
+        if known == job_etag(job):
+            return Response(status_code=304, headers={"ETag": known})
+        applied = {"Preference-Applied": f"wait={wait_s}"} if wait_s is not None else {}
+        return answer(await self.view(job), job, 200, **applied)
+
+    async def now(self, job: JobRecord, status: int = 200, **headers: str) -> Response:
+        """Return a job as it is."""
+        return answer(await self.view(job), job, status, **headers)
+
+    async def view(self, job: JobRecord) -> schemas.Job:
+        """Return a job's body, with its place in the queue while it waits there."""
+        position = None
+        if job.status == "queued":
+            position = await to_thread.run_sync(self._jobs.queue_position, job)
+        return job_view(job, self._public_url, position)
+
+    async def _wait(self, job: JobRecord, wait_s: int, for_any_change: bool = False) -> JobRecord:
+        with self._events.waiter(job.tenant):
+            after = BEGINNING
+            if for_any_change:
+                after = await self._events.last_id(job.id)
+                now = await to_thread.run_sync(self._jobs.get, job.id)
+                if now.version != job.version:
+                    return now  # it changed before there was anything to wait for
+            async for event in self._events.follow(job.id, after, wait_s):
+                if for_any_change or event.type == "completed":
+                    break
+        return await to_thread.run_sync(self._jobs.get, job.id)
+
+
+def answer(view: schemas.Job, job: JobRecord, status: int, **headers: str) -> JSONResponse:
+    """Return `view` with its ETag, and with Retry-After while the job is not final."""
+    sent = {"ETag": job_etag(job), **headers}
+    if not job.final:
+        sent["Retry-After"] = "1"
+    return JSONResponse(view.model_dump(mode="json"), status, headers=sent)
+
+
+def _wait_asked_s(request: Request) -> int | None:
+    """Return the seconds of `Prefer: wait=n`, at most 60; None when the client did not ask."""
+    match = _WAIT.search(request.headers.get("prefer", "").lower())
+    return min(int(match[1]), MAX_WAIT_S) if match else None

@@ -1,0 +1,6 @@
+-- flags: allow-oom
+-- Take the bytes of a deleted result off its tenant's account.
+-- uses: storage
+local a = cjson.decode(ARGV[1])
+forget_result_bytes('lk:job:' .. a.job)
+return 'dropped'
