@@ -122,7 +122,7 @@ class SwapOptions(Strict):
     output: OutputOptions = OutputOptions()
     audio: Literal["copy", "drop"] = "copy"
     min_face_px: Annotated[int, Field(ge=8, le=1024)] = 16
-    max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = 55.0
+    max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = 62.0
     min_quality: Fraction | None = None
 
 

@@ -169,7 +169,7 @@ def _swap_frames(
     watcher = engine().tracker()
     found: dict[int, tuple[Landmarks, float]] = {}
     for index, frame in enumerate(frames):
-        seen = watcher.update(frame)  # sees what the swapper is about to see
+        seen = watcher.update(frame, index / rate)  # sees what the swapper is about to see
         report = sequence.swap(frame, index / rate)
         shown = [face for face in report.faces if face.opacity >= 1]
         if not shown or not seen:

@@ -278,8 +278,8 @@ def switches_in(
     people.
     """
     switches = seen = 0
-    for frame, turned in zip(frames, exchanged, strict=True):
-        ids = [face.person_id for face in tracker.update(frame)]
+    for index, (frame, turned) in enumerate(zip(frames, exchanged, strict=True)):
+        ids = [face.person_id for face in tracker.update(frame, index / 30)]
         if len(ids) == 2:
             seen += 1
             switches += ids != (["p2", "p1"] if turned else ["p1", "p2"])
@@ -310,7 +310,7 @@ def flicker(make: Callable[[], Swapper] = swapper) -> tuple[float, int]:
     """
     before = frames_of(SOLO)
     tracker = engine().tracker()
-    hulls = [face_mask(frame, tracker) for frame in before]
+    hulls = [face_mask(frame, tracker, index / 30) for index, frame in enumerate(before)]
     with tempfile.TemporaryDirectory() as name:
         through_pipeline(SOLO, make, Path(name))
         after = frames_of(Path(name) / "out.nut")
@@ -318,10 +318,10 @@ def flicker(make: Callable[[], Swapper] = swapper) -> tuple[float, int]:
     return float(new.mean() / old.mean()), int(np.argmax(new - old)) + 1
 
 
-def face_mask(frame: I420Frame, tracker: FaceTracker) -> NDArray[np.bool_]:
+def face_mask(frame: I420Frame, tracker: FaceTracker, time_s: float) -> NDArray[np.bool_]:
     """Where the face is: the hull of its landmarks."""
     mask = np.zeros(frame.y.shape, np.uint8)
-    for tracked in tracker.update(frame):
+    for tracked in tracker.update(frame, time_s):
         cv2.fillConvexPoly(mask, cv2.convexHull(tracked.face.landmarks).astype(np.int32), 1)
     return mask.astype(bool)
 

@@ -13,17 +13,15 @@ import numpy as np
 from models.inference.arrays import BgrImage, Embedding
 from models.inference.counters import Counters
 from models.inference.errors import FaceNotFoundError
-from models.inference.finding.face_detector import BlazeFace, FaceDetector, overlap
+from models.inference.finding.face_detector import BlazeFace, FaceDetector
+from models.inference.finding.face_finder import FaceFinder
 from models.inference.finding.face_mesh import FaceMesh, MeshedFace
-from models.inference.finding.face_tracker import (
-    MIN_MESH_SCORE,
-    SAME_FACE,
-    FaceTracker,
-    TrackedFace,
-)
+from models.inference.finding.face_tracker import HUNT_S, SURVEY_SWEEP_S, SWEEP_S, FaceTracker
 from models.inference.finding.identity_encoder import IdentityEncoder, likeness
 from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.people import PeopleGallery
+from models.inference.finding.people_survey import PeopleSurvey
+from models.inference.finding.tracks import TrackedFace
 from models.inference.finding.visibility import skip_reason
 from models.inference.frames.i420 import I420Frame
 from models.inference.frames.still_frame import StillFrame
@@ -41,7 +39,7 @@ from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.registration import Registrar, sit
 from models.inference.runtime import Device
-from models.inference.selection import Assignment, Candidate, Selection
+from models.inference.selection import Assignment, Candidate, Selection, Unmatched
 from models.inference.sequence_swapper import SequenceSwapper
 from models.inference.session import SessionFactory
 from models.inference.texture.face_texture import CanonicalFace
@@ -75,10 +73,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SwapOutcome:
-    """A swapped copy of a still, and what happened to each face that was found, left to right."""
+    """A swapped copy of a still, and what happened to each face that was found, left to right.
+
+    `unmatched` says by the number of an assignment why it chose nobody of its own.
+    """
 
     frame: BgrImage
     faces: tuple[FaceReport, ...]
+    unmatched: Mapping[int, Unmatched] = field(default_factory=dict)
 
 
 @dataclass
@@ -195,36 +197,52 @@ class FaceSwapEngine:
             self._identities.pop(key, None)
 
     def detect(self, image: BgrImage) -> list[MeshedFace]:
-        """Find the faces of a still, left to right, down to 20 px between the eyes."""
-        frame, faces = StillFrame(image), list[MeshedFace]()
-        for detection in self.detector.find_all(frame):
-            face = self.mesh.settle(frame, detection)
-            is_double = any(overlap(face.box, other.box) > SAME_FACE for other in faces)
-            if face.score >= MIN_MESH_SCORE and not is_double:
-                faces.append(face)
-        return sorted(faces, key=lambda face: face.box[0])
+        """Find the faces of a still, left to right, down to 20 px between the eyes and whichever
+        way up.
+        """
+        return self.finder.find_all(StillFrame(image))
 
     def swap_frame(
         self, frame: BgrImage, assignments: Sequence[Assignment], options: SwapOptions | None = None
     ) -> SwapOutcome:
         """Swap a still; pixels outside the faces' regions are copied.
 
-        Raises `FaceNotFoundError`.
+        Raises `FaceNotFoundError` when no face is found or none is chosen.
         """
-        options, still = options or SwapOptions(), StillFrame(frame.copy())
-        found = {f"p{index + 1}": face for index, face in enumerate(self.detect(frame))}
-        identities = Selection(assignments).choose(
+        outcome = self.swap_found(frame, self.detect(frame), assignments, options)
+        if not any(face.assignment is not None for face in outcome.faces):
+            raise FaceNotFoundError(
+                "no face matches the selection" if outcome.faces else "no face was found"
+            )
+        return outcome
+
+    def swap_found(
+        self,
+        frame: BgrImage,
+        faces: Sequence[MeshedFace],
+        assignments: Sequence[Assignment],
+        options: SwapOptions | None = None,
+    ) -> SwapOutcome:
+        """Swap the `faces` that `detect` found in a still, those that are chosen."""
+        options = options or SwapOptions()
+        still = StillFrame(frame.copy())
+        found = {f"p{index + 1}": face for index, face in enumerate(faces)}
+        selection = Selection(assignments)
+        chosen = selection.choose(
             [self._candidate(still, person_id, face) for person_id, face in found.items()]
         )
-        if not identities.keys() & found.keys():
-            raise FaceNotFoundError(
-                "no face was found" if not found else "no face matches the selection"
-            )
         reports = [
-            self._swap_face(still, person_id, face, identities.get(person_id), options)
+            self._swap_face(still, person_id, face, chosen.get(person_id), options)
             for person_id, face in found.items()
         ]
-        return SwapOutcome(still.image, tuple(reports))
+
+        matched = {report.assignment for report in reports}
+        unmatched = {
+            assignment.number: selection.why_nobody(assignment.number)
+            for assignment in assignments
+            if assignment.number not in matched
+        }
+        return SwapOutcome(still.image, tuple(reports), unmatched)
 
     def sequence(
         self,
@@ -232,13 +250,19 @@ class FaceSwapEngine:
         options: SwapOptions | None = None,
         *,
         people: Mapping[str, Embedding] | None = None,
+        prefix: str = "p",
+        hard_to_find: bool = False,
     ) -> SequenceSwapper:
         """Begin a video.
 
-        `people` are persons known before, so that segments of one film agree about ids.
+        `people` are persons known before, from a survey, so that segments of one video agree about
+        ids; who is not among them gets a name that begins with `prefix`. `hard_to_find` says that
+        the survey saw small or turned faces.
         """
+        gallery = PeopleGallery(self.encoder, people or {}, prefix)
+        sweep_s = HUNT_S if hard_to_find else SWEEP_S
         return SequenceSwapper(
-            self.tracker(people=people),
+            FaceTracker(self.finder, gallery, sweep_s=sweep_s),
             self.painter,
             Selection(assignments),
             options or SwapOptions(),
@@ -246,7 +270,19 @@ class FaceSwapEngine:
 
     def tracker(self, *, people: Mapping[str, Embedding] | None = None) -> FaceTracker:
         """Begin following people through a video without swapping them."""
-        return FaceTracker(self.detector, self.mesh, PeopleGallery(self.encoder, people or {}))
+        return FaceTracker(self.finder, PeopleGallery(self.encoder, people or {}))
+
+    def survey(self) -> PeopleSurvey:
+        """Begin to find out who is in a video from samples of it."""
+        gallery = PeopleGallery(self.encoder)
+        return PeopleSurvey(
+            FaceTracker(self.finder, gallery, sweep_s=SURVEY_SWEEP_S, ask_every_s=0.0)
+        )
+
+    @property
+    def finder(self) -> FaceFinder:
+        """Detector and mesh together."""
+        return FaceFinder(self.detector, self.mesh)
 
     def _swapper(self, weights: SpecialisedWeights) -> FaceSwapper:
         network = self.sessions.open_specialised(self.pack.graph("idn"), weights.tensors)
@@ -254,7 +290,11 @@ class FaceSwapEngine:
 
     def _candidate(self, still: StillFrame, person_id: str, face: MeshedFace) -> Candidate:
         return Candidate(
-            person_id, face.box, face.eye_px, lambda: self.encoder.recognise(still, face.landmarks)
+            person_id=person_id,
+            box=face.box,
+            eye_px=face.eye_px,
+            embedding=lambda: self.encoder.recognise(still, face.landmarks),
+            human=face.human,
         )
 
     def _swap_face(
@@ -262,18 +302,29 @@ class FaceSwapEngine:
         still: StillFrame,
         person_id: str,
         face: MeshedFace,
-        identity: Identity | None,
+        assignment: Assignment | None,
         options: SwapOptions,
     ) -> FaceReport:
-        reason = skip_reason(face, still, options) if identity else "not_selected"
+        reason = skip_reason(face, still, options) if assignment else "not_selected"
         similarity = None
-        if identity and reason is None:
-            painted = self.painter.paint(still, face.landmarks, identity, options)
+        if assignment and reason is None:
+            painted = self.painter.paint(still, face.landmarks, assignment.identity, options)
             still.paste(painted.face, painted.mask, painted.to_crop)
             if options.measure_similarity:
                 similarity = likeness(
-                    self.encoder.recognise(still, face.landmarks), identity.code.embedding
+                    self.encoder.recognise(still, face.landmarks),
+                    assignment.identity.code.embedding,
                 )
-        opacity, key = float(reason is None), identity.key if identity else None
-        seen = (person_id, face.box, face.eye_px, face.yaw_deg, face.score)
-        return FaceReport(*seen, opacity, key, reason, similarity)
+        return FaceReport(
+            person_id=person_id,
+            box=face.box,
+            eye_px=face.eye_px,
+            yaw_deg=face.yaw_deg,
+            score=face.score,
+            opacity=float(reason is None),
+            identity_key=assignment.identity.key if assignment else None,
+            reason=reason,
+            identity_similarity=similarity,
+            assignment=assignment.number if assignment else None,
+            human=face.human,
+        )

@@ -8,7 +8,7 @@ from typing import Literal
 from models.inference.arrays import Box, Embedding
 
 Preserved = Literal["mouth", "eyes"]
-SkipReason = Literal["too_small", "too_turned", "cut_off", "occluded", "not_selected"]
+SkipReason = Literal["too_small", "too_turned", "cut_off", "occluded", "not_sure", "not_selected"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SwapOptions:
     colour_match: float = 0.5
     smoothing: float = 0.5
     min_face_px: float = 16.0
-    max_yaw_deg: float = 55.0
+    max_yaw_deg: float = 62.0
     measure_similarity: bool = False
 
 
@@ -55,7 +55,9 @@ class FaceReport:
     fully, swapped.
 
     `identity_similarity` is the cosine of a still's result to the identity, where the options ask
-    for it.
+    for it; `assignment` the place of the assignment that chose the face, in the list given.
+    `box` is left, top, right, bottom in pixels; `human` 0..1 how sure the detector is, from close
+    up, that this is a human face and not a drawing or an animal.
     """
 
     person_id: str
@@ -67,6 +69,8 @@ class FaceReport:
     identity_key: str | None = None
     reason: SkipReason | None = None
     identity_similarity: float | None = None
+    assignment: int | None = None
+    human: float = 1.0
 
     @property
     def swapped(self) -> bool:
@@ -101,6 +105,7 @@ class PersonReport:
     yaw_range_deg: tuple[float, float]
     first_seen_s: float
     last_seen_s: float
+    assignment: int | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class PersonRecord:
     person_id: str
     fit: Fit
     identity_key: str | None = None
+    assignment: int | None = None
     seen: int = 0
     swapped: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -37,6 +38,7 @@ class PersonRecord:
         self.last_seen_s = time_s
         self.seen += 1
         self.identity_key = face.identity_key or self.identity_key
+        self.assignment = self.assignment if face.assignment is None else face.assignment
         self.yaw_range_deg = (
             min(self.yaw_range_deg[0], face.yaw_deg),
             max(self.yaw_range_deg[1], face.yaw_deg),
@@ -59,6 +61,7 @@ class PersonRecord:
             yaw_range_deg=self.yaw_range_deg,
             first_seen_s=self.first_seen_s,
             last_seen_s=self.last_seen_s,
+            assignment=self.assignment,
         )
 
     def _add_jitter(self, landmarks: Landmarks, *, is_new: bool) -> None:

@@ -1,37 +1,65 @@
 """A video, frame by frame: who is where, who becomes whom, steadied and faded in time, written in
 place.
+
+Frames are held back for a moment before they are written: somebody found late is followed back to
+their first appearance, and a doubt about who somebody is may be settled before it matters.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from time import perf_counter
 
 from models.inference.arrays import Embedding, Landmarks
-from models.inference.finding.face_tracker import FaceTracker, TrackedFace
+from models.inference.finding.face_detector import overlap
+from models.inference.finding.face_finder import SAME_FACE
+from models.inference.finding.face_tracker import FaceTracker
 from models.inference.finding.identity_encoder import likeness
 from models.inference.finding.landmark_filter import LandmarkFilter
+from models.inference.finding.tracks import TrackedFace
 from models.inference.finding.visibility import Fade, skip_reason
 from models.inference.frames.frame import Frame
-from models.inference.options import FaceReport, FrameReport, SequenceReport, SwapOptions
-from models.inference.painting.face_painter import FacePainter, Identity, PaintedFace
+from models.inference.options import (
+    FaceReport,
+    FrameReport,
+    SequenceReport,
+    SkipReason,
+    SwapOptions,
+)
+from models.inference.painting.face_painter import FacePainter, PaintedFace
 from models.inference.painting.occlusion import OcclusionMemory
-from models.inference.selection import Candidate, Selection
+from models.inference.selection import Assignment, Candidate, Selection
 from models.inference.sequence_report import PersonRecord
 
 SIMILARITY_EVERY_S = 1.0
+LOOK_BACK_S = 0.6  # more than a sweep for small faces takes, and five looks at a doubtful face
+LOOK_BACK_BYTES = 64 * 2**20  # of held frames: 21 frames of 1080p, 5 of 2160p
 
 
 @dataclass
 class _Followed:
-    """What is kept about one person between frames."""
+    """What is kept about one face of a person between frames."""
 
     steady: LandmarkFilter
-    record: PersonRecord
     fade: Fade = field(default_factory=Fade)
     memory: OcclusionMemory = field(default_factory=OcclusionMemory)
     shot: int = -1
-    similarity_due_s: float = 0.0
+
+
+@dataclass
+class _Held:
+    """A frame that has been looked at and not yet written."""
+
+    frame: Frame
+    time_s: float
+    is_shown: bool
+    shot: int
+    began_shot: bool
+    faces: list[TrackedFace]
+    detect_ms: float
 
 
 @dataclass(frozen=True)
@@ -42,7 +70,7 @@ class _Subject:
     landmarks: Landmarks
     followed: _Followed
     report: FaceReport
-    identity: Identity | None
+    assignment: Assignment | None
 
 
 @dataclass
@@ -54,40 +82,52 @@ class SequenceSwapper:
     selection: Selection
     options: SwapOptions
     frames: int = field(default=0, init=False)
-    _people: dict[str, _Followed] = field(default_factory=dict, init=False)
+    _people: dict[tuple[str, int], _Followed] = field(default_factory=dict, init=False)
+    _records: dict[str, PersonRecord] = field(default_factory=dict, init=False)
+    _similarity_due_s: dict[str, float] = field(default_factory=dict, init=False)
+    _held: deque[_Held] = field(default_factory=deque, init=False)
+
+    def take(self, frame: Frame, time_s: float, *, is_shown: bool = True) -> list[FrameReport]:
+        """Look at the next frame, and write those in place that need not be held any longer.
+
+        Returns a report for each frame written, oldest first; the caller keeps the frames. One
+        that is not shown only settles tracks and filters, and has no report.
+        """
+        started = perf_counter()
+        faces = self.tracker.update(frame, time_s)
+        held = _Held(
+            frame=frame,
+            time_s=time_s,
+            is_shown=is_shown,
+            shot=self.tracker.shot,
+            began_shot=self.tracker.shot_just_began,
+            faces=faces,
+            detect_ms=0.0,
+        )
+        if not held.began_shot:
+            self._look_back([one for one in faces if one.is_new])
+        held.detect_ms = (perf_counter() - started) * 1e3
+        self._held.append(held)
+        return self._write_until(time_s - LOOK_BACK_S, self._most_held(frame))
+
+    def finish(self) -> list[FrameReport]:
+        """Write the frames that are still held; returns their reports, oldest first."""
+        return self._write_until(float("inf"), 0)
 
     def swap(self, frame: Frame, time_s: float) -> FrameReport:
-        """Swap the next frame in place; only the faces' regions are written."""
-        started = perf_counter()
-        subjects = self._look(frame, time_s)
-        found = perf_counter()
-        painted = [
-            (subject, self._paint(frame, subject)) for subject in subjects if subject.report.swapped
-        ]
-        swapped = perf_counter()
-        for _, crop in painted:
-            frame.paste(crop.face, crop.mask, crop.to_crop)
-        blended = perf_counter()
-        for subject, _ in painted:
-            self._measure_similarity(frame, subject, time_s)
-        self._count(subjects, time_s)
-        ms = [(b - a) * 1e3 for a, b in ((started, found), (found, swapped), (swapped, blended))]
-        return FrameReport(tuple(subject.report for subject in subjects), *ms)
+        """Swap the next frame in place at once, without the time to look back."""
+        return [*self.take(frame, time_s), *self.finish()][-1]
 
     def warm_up(self, frame: Frame, time_s: float) -> None:
         """See a frame that is not output, so that tracks and filters have settled when a segment
         begins.
         """
-        self._look(frame, time_s)
+        self.take(frame, time_s, is_shown=False)
 
     def report(self) -> SequenceReport:
         """What was done so far, person by person in order of appearance."""
         return SequenceReport(
-            people=tuple(
-                followed.record.report()
-                for followed in self._people.values()
-                if followed.record.seen
-            ),
+            people=tuple(record.report() for record in self._records.values() if record.seen),
             frames=self.frames,
             cuts=max(0, self.tracker.shot - 1),
             detections=self.tracker.detections,
@@ -96,69 +136,163 @@ class SequenceSwapper:
 
     def people(self) -> dict[str, Embedding]:
         """Everyone seen so far by `person_id`, for a sequence that goes on elsewhere."""
-        gallery = self.tracker.gallery
-        return {person.person_id: gallery.embedding(person) for person in gallery.people()}
+        return {one.person_id: one.embedding for one in self.tracker.gallery.people()}
 
-    def _look(self, frame: Frame, time_s: float) -> list[_Subject]:
-        tracked = self.tracker.update(frame)
-        identities = self.selection.choose([self._candidate(one) for one in tracked])
-        return [self._subject(frame, time_s, one, identities.get(one.person_id)) for one in tracked]
+    def _look_back(self, newcomers: Sequence[TrackedFace]) -> None:
+        """Follow those who were just found back through the held frames of this shot."""
+        for newcomer in newcomers:
+            later = newcomer
+            for held in reversed(self._held):
+                if held.shot != self.tracker.shot:
+                    break
+                earlier = self.tracker.look_back(held.frame, held.time_s, later)
+                if earlier is None or _is_known(earlier, held.faces):
+                    break
+                held.faces.append(earlier)
+                later = earlier
+
+    def _write_until(self, time_s: float, most_held: int) -> list[FrameReport]:
+        reports = []
+        while self._held and (self._held[0].time_s <= time_s or len(self._held) > most_held):
+            held = self._held.popleft()
+            report = self._write(held)
+            if held.is_shown:
+                reports.append(report)
+        return reports
+
+    def _most_held(self, frame: Frame) -> int:
+        return max(1, LOOK_BACK_BYTES // (frame.width * frame.height * 3 // 2))
+
+    def _write(self, held: _Held) -> FrameReport:
+        started = perf_counter()
+        subjects = self._subjects(held)
+        if not held.is_shown:
+            return FrameReport((), held.detect_ms, 0.0, 0.0)
+        frame = held.frame
+        painted = [
+            (subject, self._paint(frame, subject)) for subject in subjects if subject.report.swapped
+        ]
+        swapped = perf_counter()
+        for _, crop in painted:
+            frame.paste(crop.face, crop.mask, crop.to_crop)
+        blended = perf_counter()
+        self._count(subjects, held.time_s)
+        for subject, _ in painted:
+            self._measure_similarity(frame, subject, held.time_s)
+        return FrameReport(
+            faces=tuple(subject.report for subject in subjects),
+            detect_ms=held.detect_ms,
+            swap_ms=(swapped - started) * 1e3,
+            blend_ms=(blended - swapped) * 1e3,
+        )
+
+    def _subjects(self, held: _Held) -> list[_Subject]:
+        faces = sorted(held.faces, key=lambda one: one.face.box[0])
+        chosen = self.selection.choose([self._candidate(one) for one in faces])
+        return [self._subject(held, one, chosen) for one in faces]
 
     def _candidate(self, tracked: TrackedFace) -> Candidate:
-        gallery = self.tracker.gallery
-        person = gallery.person(tracked.person_id)
         face = tracked.face
         return Candidate(
-            tracked.person_id, face.box, face.eye_px, lambda: gallery.embedding(person)
+            person_id=tracked.person_id,
+            box=face.box,
+            eye_px=face.eye_px,
+            embedding=lambda: tracked.track.person.embedding,
+            human=tracked.track.human,
         )
 
     def _subject(
-        self, frame: Frame, time_s: float, tracked: TrackedFace, identity: Identity | None
+        self, held: _Held, tracked: TrackedFace, chosen: dict[str, Assignment]
     ) -> _Subject:
-        followed = self._followed(tracked.person_id)
+        followed = self._followed(tracked)
         if tracked.is_new:
             followed.steady.reset()
-        if followed.shot != self.tracker.shot:
+        if followed.shot != held.shot:
             followed.memory.reset()
-        landmarks = followed.steady.apply(tracked.face.landmarks, time_s)
-        reason = (
-            "not_selected" if identity is None else skip_reason(tracked.face, frame, self.options)
-        )
-        # A face that is there when a shot begins is swapped at once; one that comes into view fades
-        # in.
-        if self.tracker.shot_just_began:
-            followed.fade.jump(time_s, shown=reason is None)
-        followed.shot = self.tracker.shot
-        opacity = followed.fade.step(time_s, shown=reason is None) if identity else 0.0
-        face, key = tracked.face, identity.key if identity else None
-        report = FaceReport(
-            tracked.person_id, face.box, face.eye_px, face.yaw_deg, face.score, opacity, key, reason
-        )
-        return _Subject(tracked, landmarks, followed, report, identity)
+            followed.fade.reset()
+        followed.shot = held.shot
 
-    def _followed(self, person_id: str) -> _Followed:
-        if person_id not in self._people:
-            record = PersonRecord(person_id, self.painter.fit)
-            self._people[person_id] = _Followed(LandmarkFilter(self.options.smoothing), record)
-        return self._people[person_id]
+        landmarks = followed.steady.apply(tracked.face.landmarks, held.time_s)
+        assignment, reason = self._decide(held.frame, tracked, chosen)
+        if reason == "not_sure":
+            followed.fade.reset()  # nothing of it may show on someone else
+        shown = assignment is not None and reason is None
+        opacity = followed.fade.step(held.time_s, shown=shown) if assignment else 0.0
+        face = tracked.face
+        report = FaceReport(
+            person_id=tracked.person_id,
+            box=face.box,
+            eye_px=face.eye_px,
+            yaw_deg=face.yaw_deg,
+            score=face.score,
+            opacity=0.0 if reason == "not_sure" else opacity,
+            identity_key=assignment.identity.key if assignment else None,
+            reason=reason,
+            assignment=assignment.number if assignment else None,
+            human=tracked.track.human,
+        )
+        return _Subject(tracked, landmarks, followed, report, assignment)
+
+    def _decide(
+        self, frame: Frame, tracked: TrackedFace, chosen: dict[str, Assignment]
+    ) -> tuple[Assignment | None, SkipReason | None]:
+        """Return who a face is to become, and why it is left alone nevertheless, if it is."""
+        assignment = chosen.get(tracked.person_id)
+        other = chosen.get(tracked.resembles or "")
+        either = assignment or other
+        if either is None:
+            return None, "not_selected"
+        # Where everybody becomes the same, it does not matter who somebody is.
+        is_anybody = either.selector.kind == "all" and other in (None, assignment)
+        is_doubtful = not tracked.is_sure or other is not None
+        if is_doubtful and not is_anybody:
+            return either, "not_sure"
+        return either, skip_reason(tracked.face, frame, self.options)
+
+    def _followed(self, tracked: TrackedFace) -> _Followed:
+        key = tracked.person_id, tracked.copy
+        if key not in self._people:
+            self._people[key] = _Followed(LandmarkFilter(self.options.smoothing))
+        return self._people[key]
 
     def _paint(self, frame: Frame, subject: _Subject) -> PaintedFace:
-        assert subject.identity is not None  # noqa: S101  only swapped faces are painted
-        opacity, memory = subject.report.opacity, subject.followed.memory
+        assert subject.assignment is not None  # noqa: S101  only swapped faces are painted
         return self.painter.paint(
-            frame, subject.landmarks, subject.identity, self.options, opacity, memory
+            frame,
+            subject.landmarks,
+            subject.assignment.identity,
+            self.options,
+            subject.report.opacity,
+            subject.followed.memory,
         )
 
     def _measure_similarity(self, frame: Frame, subject: _Subject, time_s: float) -> None:
-        due = subject.report.opacity == 1 and time_s >= subject.followed.similarity_due_s
-        if not (self.options.measure_similarity and due and subject.identity):
+        person_id = subject.report.person_id
+        is_due = time_s >= self._similarity_due_s.get(person_id, 0.0)
+        if not (self.options.measure_similarity and is_due and subject.report.opacity == 1):
             return
-        subject.followed.similarity_due_s = time_s + SIMILARITY_EVERY_S
-        now = self.tracker.gallery.look(frame, subject.tracked.face)
-        subject.followed.record.similarities.append(likeness(now, subject.identity.code.embedding))
+        assert subject.assignment is not None  # noqa: S101  only swapped faces are measured
+        self._similarity_due_s[person_id] = time_s + SIMILARITY_EVERY_S
+        now = self.tracker.gallery.look(frame, subject.tracked.face.landmarks)
+        wanted = subject.assignment.identity.code.embedding
+        self._records[person_id].similarities.append(likeness(now, wanted))
 
-    def _count(self, subjects: list[_Subject], time_s: float) -> None:
+    def _count(self, subjects: Sequence[_Subject], time_s: float) -> None:
+        """Count the frame once for each person in it, also where a mirror shows them twice."""
         self.frames += 1
-        for subject in subjects:
-            record = subject.followed.record
-            record.add(subject.report, subject.landmarks, time_s, is_new=subject.tracked.is_new)
+        by_person = sorted(subjects, key=lambda subject: subject.report.person_id)
+        for person_id, faces in groupby(by_person, key=lambda one: one.report.person_id):
+            # The face that fared worst speaks for the person.
+            worst = min(faces, key=lambda subject: subject.report.opacity)
+            self._record(person_id).add(
+                worst.report, worst.landmarks, time_s, is_new=worst.tracked.is_new
+            )
+
+    def _record(self, person_id: str) -> PersonRecord:
+        if person_id not in self._records:
+            self._records[person_id] = PersonRecord(person_id, self.painter.fit)
+        return self._records[person_id]
+
+
+def _is_known(face: TrackedFace, others: Sequence[TrackedFace]) -> bool:
+    return any(overlap(face.face.box, other.face.box) > SAME_FACE for other in others)

@@ -190,7 +190,9 @@ class Analyse:
         for frame in VideoReader(context.input, self.films, preparer).frames(Span()):
             view = i420_view(frame.picture, picture.colour)
             people.add(
-                view, frame.time_s, [(face.person_id, face.face) for face in tracker.update(view)]
+                view,
+                frame.time_s,
+                [(face.person_id, face.face) for face in tracker.update(view, frame.time_s)],
             )
             context.progress(people.frames, total)
 

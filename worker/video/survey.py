@@ -86,7 +86,7 @@ def survey_film(
         people = sample.people
         chosen = selection.choose([_candidate(face, people) for face in sample.faces])
         for person in chosen.keys() & {face.person_id for face in sample.faces}:
-            choices.setdefault(person, _place(assignments, chosen[person]))
+            choices.setdefault(person, _place(assignments, chosen[person].identity))
     return Survey(people, choices)
 
 
@@ -109,11 +109,8 @@ def key_frame_samples(
             due_s = frame.time_s + gap_s
             view = i420_view(frame.picture, picture.colour)
             tracker = engine.tracker(people=people)
-            faces = tracker.update(view)
-            people = {
-                person.person_id: tracker.gallery.embedding(person)
-                for person in tracker.gallery.people()
-            }
+            faces = tracker.update(view, frame.time_s)
+            people = {person.person_id: person.embedding for person in tracker.gallery.people()}
             yield Sample(view, frame.time_s, faces, people)
 
 

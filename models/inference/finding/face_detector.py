@@ -1,6 +1,5 @@
-"""BlazeFace: where faces are, roughly, in a whole picture (Bazarevsky et al., 2019.
-
-MediaPipe's two models).
+"""BlazeFace: where faces are, roughly, in a whole image (Bazarevsky et al., 2019; MediaPipe's
+short-range and full-range models).
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Affine, Box, Tensor, to_network
+from models.inference.arrays import Affine, Box, to_network
+from models.inference.frames.affine import invert, scale_of, transform
 from models.inference.frames.frame import Frame
 from models.inference.session import Network
 
@@ -26,6 +26,7 @@ MIN_TILE_SCORE = 0.6
 SAME_FACE_OVERLAP = 0.3
 # between this and twice this, a face with 20 px between the eyes fills 15 to 30 px of the input
 MIN_TILE_PX = 320
+MAX_SWEPT_TILE_PX = 640  # a face with 20 px between its eyes fills 15 px of the input
 TILE_STEP = 0.7  # of a tile: the overlap holds any face that the next coarser level misses
 
 
@@ -42,6 +43,24 @@ class Detection:
     @property
     def size(self) -> float:
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+
+@dataclass(frozen=True)
+class TurnedSquare:
+    """A square of the frame: its middle and side in pixels, turned clockwise by `angle` radians."""
+
+    x: float
+    y: float
+    side: float
+    angle: float
+
+    def to_crop(self, size: int) -> Affine:
+        """Return the matrix from the frame to the square's own upright `size` px crop."""
+        cosine = np.cos(self.angle) * size / self.side
+        sine = np.sin(self.angle) * size / self.side
+        linear = np.array([[cosine, sine], [-sine, cosine]])
+        middle = np.array([self.x, self.y]) - 0.5
+        return np.column_stack([linear, size / 2 - 0.5 - linear @ middle])
 
 
 @dataclass(frozen=True)
@@ -69,34 +88,34 @@ class BlazeFace:
         self, frame: Frame, left: float, top: float, side: float, min_score: float
     ) -> list[Detection]:
         """Return the faces of a square of the frame, unfiltered for overlap, in frame pixels."""
-        scale = self.input_size / side
-        to_crop: Affine = np.array([[scale, 0, 0.0], [0, scale, 0.0]])
-        to_crop[:, 2] = (0.5 - np.array([left, top])) * scale - 0.5
-        found = self.network(to_network(frame.rgb_crop(to_crop, self.input_size)))
-        return self._decode(
-            found["boxes"][0], found["scores"][0, :, 0], np.array([left, top]), side, min_score
+        half = side / 2
+        return self.find_turned(
+            frame, TurnedSquare(left + half, top + half, side, angle=0.0), min_score
         )
 
-    def _decode(
-        self,
-        regressors: Tensor,
-        logits: Tensor,
-        origin: NDArray[np.float64],
-        side: float,
-        min_score: float,
-    ) -> list[Detection]:
+    def find_turned(self, frame: Frame, square: TurnedSquare, min_score: float) -> list[Detection]:
+        """Return the faces that stand upright in a turned square, in frame pixels."""
+        to_crop = square.to_crop(self.input_size)
+        outputs = self.network(to_network(frame.rgb_crop(to_crop, self.input_size)))
+        regressors, logits = outputs["boxes"][0], outputs["scores"][0, :, 0]
+
         # The logit of the threshold, so that only what passes is decoded.
         kept = np.flatnonzero(logits > np.log(min_score / (1 - min_score)))
-        offsets = regressors[kept].reshape(-1, 8, 2) / self.input_size
         scores = 1 / (1 + np.exp(-logits[kept]))
-        centres = self._anchors[kept]
-        found = []
-        for offset, centre, score in zip(offsets, centres, scores, strict=True):
-            middle, half = (offset[0] + centre) * side + origin, offset[1] * side / 2
-            points = ((offset[2:] + centre) * side + origin).astype(np.float32)
-            low, high = middle - half, middle + half
-            found.append(Detection(_as_box(low, high), float(score), points))
-        return found
+        offsets = regressors[kept].reshape(-1, 8, 2)
+        centres = self._anchors[kept] * self.input_size
+        # Networks count from the corner of the first pixel, warps from its centre.
+        to_frame = invert(to_crop)
+        return [
+            _detection(offset, centre - 0.5, float(score), to_frame)
+            for offset, centre, score in zip(offsets, centres, scores, strict=True)
+        ]
+
+    def best_score(self, frame: Frame, square: TurnedSquare) -> float:
+        """Return the score 0..1 of the best upright face in a turned square, however low."""
+        crop = frame.rgb_crop(square.to_crop(self.input_size), self.input_size)
+        logits = self.network(to_network(crop))["scores"]
+        return float(1 / (1 + np.exp(-logits.max())))
 
     @cached_property
     def _anchors(self) -> Points:
@@ -116,22 +135,35 @@ class FaceDetector:
     short_range: BlazeFace
     full_range: BlazeFace
 
-    def find(self, frame: Frame, tiles: Sequence[int] = ()) -> list[Detection]:
+    def find(self, frame: Frame, squares: Sequence[TurnedSquare] = ()) -> list[Detection]:
         """Return the faces of a video frame: those wider than about a twentieth of it.
 
-        In `tiles`, by number, smaller ones are looked for too: see `tile_count`.
+        In `squares`, taken from `sweep`, smaller and turned ones are looked for too.
         """
-        square = _whole(frame)
-        found = self.full_range.find(frame, *square, MIN_SCORE)
-        found = found or self.short_range.find(frame, *square, MIN_SCORE)
-        level = _level(frame.width, frame.height, square[2] / 2)
-        for number in tiles:
-            found += self._find_in_tile(frame, level[number % len(level)])
+        whole = _whole(frame)
+        found = self.full_range.find(frame, *whole, MIN_SCORE)
+        found = found or self.short_range.find(frame, *whole, MIN_SCORE)
+        for square in squares:
+            found += self._find_in_square(frame, square)
         return merge(found)
 
-    def tile_count(self, frame: Frame) -> int:
-        """Return how many overlapping tiles of half its longer side cover a frame."""
-        return len(_level(frame.width, frame.height, max(frame.width, frame.height) / 2))
+    def sweep(self, frame: Frame) -> list[TurnedSquare]:
+        """Return the squares in which a face with 20 px between its eyes, or one that lies on its
+        side or stands on its head, is found.
+
+        Tiles are halved until such a face fills 15 px of the network's input; the whole frame is
+        looked at from its other three sides.
+        """
+        x, y = frame.width / 2, frame.height / 2
+        tile = float(max(frame.width, frame.height))
+        squares = [TurnedSquare(x, y, tile, quarter * np.pi / 2) for quarter in (1, 2, 3)]
+        while tile > MAX_SWEPT_TILE_PX:
+            tile /= 2
+            squares += [
+                TurnedSquare(left + tile / 2, top + tile / 2, tile, angle=0.0)
+                for left, top, _ in _level(frame.width, frame.height, tile)
+            ]
+        return squares
 
     def find_all(self, frame: Frame) -> list[Detection]:
         """Return the faces of a still, down to 20 px between the eyes, whatever its size."""
@@ -152,6 +184,21 @@ class FaceDetector:
     def _find_in_tile(self, frame: Frame, tile: Square) -> list[Detection]:
         found = self.full_range.find(frame, *tile, MIN_TILE_SCORE)
         return [face for face in found if _is_whole(face, tile, frame)]
+
+    def _find_in_square(self, frame: Frame, square: TurnedSquare) -> list[Detection]:
+        if square.angle:
+            return self.full_range.find_turned(frame, square, MIN_TILE_SCORE)
+        half = square.side / 2
+        return self._find_in_tile(frame, (square.x - half, square.y - half, square.side))
+
+
+def _detection(
+    offset: Points, centre: NDArray[np.float64], score: float, to_frame: Affine
+) -> Detection:
+    """Return a detection in frame pixels from one in a crop's: middle, size, six points."""
+    placed = transform((np.vstack([offset[:1], offset[2:]]) + centre).astype(np.float32), to_frame)
+    half = offset[1] / 2 * scale_of(to_frame)
+    return Detection(_as_box(placed[0] - half, placed[0] + half), score, placed[1:])
 
 
 def merge(found: list[Detection]) -> list[Detection]:

@@ -54,6 +54,11 @@ class RegionOfInterest:
         x, y = rotation.T @ ((low + high) / 2)
         return cls(float(x), float(y), float((high - low).max()) * MARGIN, angle)
 
+    @property
+    def face_side(self) -> float:
+        """The longer side of the face itself, in pixels."""
+        return self.side / MARGIN
+
     def to_crop(self) -> Affine:
         """Return the matrix from the frame to the network's input."""
         linear = _rotation(-self.angle) * (INPUT_SIZE / self.side)
@@ -65,14 +70,16 @@ class MeshedFace:
     """Landmarks in frame pixels, confidence 0..1, and the turn of the head in degrees, positive
     towards the right.
 
-    `look` is an 8 x 8 picture of the face's middle: nearly the same from frame to frame while one
-    person is followed.
+    `look` is an 8 x 8 image of the face's middle: nearly the same from frame to frame while one
+    person is followed. `human` 0..1 is the detector's close look at a face just found: drawings
+    and animals score low where the mesh is sure (see `face_finder`).
     """
 
     landmarks: Landmarks
     score: float
     yaw_deg: float
     look: RgbImage
+    human: float = 1.0
 
     @cached_property
     def box(self) -> Box:
@@ -82,6 +89,11 @@ class MeshedFace:
     @cached_property
     def eye_px(self) -> float:
         return eye_distance(self.landmarks)
+
+    @cached_property
+    def roll(self) -> float:
+        """How far the face is turned in the image, clockwise, in radians: 0 is upright."""
+        return RegionOfInterest.of_landmarks(self.landmarks).angle
 
 
 @dataclass(frozen=True)

@@ -1,190 +1,274 @@
 """Following faces through a video: the mesh looks where it last saw each one.
 
-Detection runs only when needed.
+Detection and recognition run from time to time, and when something changed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
-from models.inference.arrays import Plane, RgbImage
-from models.inference.finding.face_detector import FaceDetector, overlap
-from models.inference.finding.face_mesh import FaceMesh, MeshedFace, RegionOfInterest
-from models.inference.finding.people import PeopleGallery, Person
+from models.inference.arrays import Embedding, Plane
+from models.inference.finding.face_detector import TurnedSquare, overlap
+from models.inference.finding.face_finder import MIN_MESH_SCORE, SAME_FACE, FaceFinder
+from models.inference.finding.face_mesh import MeshedFace, RegionOfInterest
+from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.people import (
+    CLEARLY_BETTER,
+    OTHER_PERSON,
+    SAME_MOMENT,
+    SAME_PERSON,
+    Match,
+    PeopleGallery,
+    Person,
+)
+from models.inference.finding.tracks import (
+    ASK_CHANGED_S,
+    ASK_DOUBT_S,
+    ASK_EVERY_S,
+    LOOK_CHANGED,
+    Track,
+    TrackedFace,
+    difference,
+    is_continuous,
+    touching,
+)
 from models.inference.frames.frame import Frame
 
-MIN_MESH_SCORE = 0.5
-CHECK_EVERY = 10  # frames between detections that look for newcomers
-SEARCH_EVERY = 3  # the same while someone was lost in this shot, not long ago
-SEARCH_FRAMES = 60
+CHECK_S = 0.2  # between detections that look for newcomers; a look back fills the gap
+SEARCH_S = 0.1  # the same while someone was lost in this shot, not long ago
+SEARCH_FOR_S = 2.0
+# Small and turned faces are looked for all over the frame within this time, or within the shorter
+# one where the survey has seen any: they cost a detection for each tile.
+SWEEP_S = 4.0
+HUNT_S = 0.5
+SURVEY_SWEEP_S = 1.0
 LEVELS_CHANGED = 20  # of 255: more than noise and compression
-CUT_SHARE = 0.25  # of the picture: ordinary motion changes 2 % from frame to frame
-# mean levels between two looks at one face; below 2 from frame to frame, 47 for another face
-LOOK_CHANGED = 12.0
-SAME_FACE = 0.6  # overlap of two tracks that follow one face
-TOUCHING = 0.1
-MAX_STEP = 0.6  # of its size: a face that moved further was not followed but confused
-MAX_GROWTH = 1.6
-
-
-@dataclass(frozen=True)
-class TrackedFace:
-    """A face of a video frame and the person it belongs to.
-
-    `is_new` when its track just began or changed hands.
-    """
-
-    person_id: str
-    face: MeshedFace
-    is_new: bool
-
-
-@dataclass
-class _Track:
-    person: Person
-    face: MeshedFace
-    is_new: bool = True
-    in_doubt: bool = False
+CUT_SHARE = 0.25  # of the frame: ordinary motion changes 2 % from frame to frame
+SAME_PLACE = 0.3  # overlap of a face with where somebody was lost in the same shot
+UNSURE_LOOKS = 5  # at someone who may be one of two people, before that stays open
 
 
 @dataclass
 class FaceTracker:
-    """People of one video, frame by frame."""
+    """People of one video, frame by frame.
 
-    detector: FaceDetector
-    mesh: FaceMesh
+    With `ask_every_s` 0 every face is recognised in every frame, as a survey of samples needs it.
+    """
+
+    finder: FaceFinder
     gallery: PeopleGallery
+    sweep_s: float = SWEEP_S
+    ask_every_s: float = ASK_EVERY_S
     detections: int = field(default=0, init=False)
     shot: int = field(default=0, init=False)
     shot_just_began: bool = field(default=False, init=False)
-    _tracks: list[_Track] = field(default_factory=list, init=False)
+    _tracks: list[Track] = field(default_factory=list, init=False)
     _samples: Plane | None = field(default=None, init=False)
-    _frames_since_detection: int = field(default=0, init=False)
-    _frames_since_loss: int = field(default=SEARCH_FRAMES, init=False)
-    _checks: int = field(default=0, init=False)
+    _detected_s: float = field(default=-math.inf, init=False)
+    _lost_s: float = field(default=-math.inf, init=False)
+    _swept: float = field(default=0.0, init=False)
 
-    def update(self, frame: Frame) -> list[TrackedFace]:
+    def update(self, frame: Frame, time_s: float) -> list[TrackedFace]:
         """Return the faces of the next frame, left to right, with unfiltered landmarks."""
         self.shot_just_began = self._is_cut(frame)
         if self.shot_just_began:
             self.shot += 1
-            self._tracks, self._frames_since_loss = [], SEARCH_FRAMES
-            self._detect(frame, range(self.detector.tile_count(frame)))
+            self._tracks = []
+            self._lost_s = -math.inf
+            self._detect(frame, time_s, self.finder.detector.sweep(frame))
         else:
             before = len(self._tracks)
-            self._follow(frame)
-            self._drop_doubles()
-            self._frames_since_loss = (
-                0 if len(self._tracks) < before else self._frames_since_loss + 1
-            )
-            if self._is_detection_due():
-                self._check(frame)
-        self._settle_doubts(frame)
+            self._follow(frame, time_s)
+            self._drop_doubles(time_s)
+            if len(self._tracks) < before:
+                self._lost_s = time_s
+            if self._is_detection_due(time_s):
+                self._detect(frame, time_s, self._squares_due(frame, time_s))
+
+        self._recognise(frame, time_s)
+        self._number_copies()
         for track in self._tracks:
-            track.person.box, track.person.shot = track.face.box, self.shot
+            track.person.box = track.face.box
+            track.person.shot = self.shot
         tracks = sorted(self._tracks, key=lambda track: track.face.box[0])
-        return [TrackedFace(track.person.person_id, track.face, track.is_new) for track in tracks]
+        return [TrackedFace(track, track.face, time_s, track.is_new) for track in tracks]
+
+    def look_back(self, frame: Frame, time_s: float, later: TrackedFace) -> TrackedFace | None:
+        """Return a face that was found later as it was in an earlier frame of the same shot."""
+        region = RegionOfInterest.of_landmarks(later.face.landmarks)
+        face = self.finder.mesh.look(frame, region)
+        is_there = face.score >= MIN_MESH_SCORE and is_continuous(later.face, face)
+        if not is_there or difference(face.look, later.face.look) > LOOK_CHANGED:
+            return None
+        return TrackedFace(later.track, face, time_s, is_new=False)
 
     def _is_cut(self, frame: Frame) -> bool:
-        samples, before = np.ascontiguousarray(frame.luma_samples()), self._samples
-        self._samples = samples
-        if before is None:
-            return True
-        changed = cv2.absdiff(samples, before) > LEVELS_CHANGED
-        return float(np.mean(changed)) > CUT_SHARE
+        before = self._samples
+        self._samples = np.ascontiguousarray(frame.luma_samples())
+        return before is None or is_cut(before, self._samples)
 
-    def _follow(self, frame: Frame) -> None:
+    def _follow(self, frame: Frame, time_s: float) -> None:
         followed = []
         for track in self._tracks:
-            face = self.mesh.look(frame, RegionOfInterest.of_landmarks(track.face.landmarks))
-            if face.score < MIN_MESH_SCORE or not _is_continuous(track.face, face):
+            region = RegionOfInterest.of_landmarks(track.face.landmarks)
+            face = self.finder.mesh.look(frame, region)
+            if face.score < MIN_MESH_SCORE or not is_continuous(track.face, face):
                 continue
-            track.in_doubt |= _difference(face.look, track.face.look) > LOOK_CHANGED
-            track.face, track.is_new = face, False
+            if difference(face.look, track.face.look) > LOOK_CHANGED:
+                track.doubt(time_s)
+            track.face = replace(face, human=track.human)
+            track.is_new = False
             followed.append(track)
         self._tracks = followed
 
-    def _drop_doubles(self) -> None:
-        """Of two tracks that came to follow one face, keep one.
-
-        Who it really is will be settled when they part.
-        """
-        kept: list[_Track] = []
+    def _drop_doubles(self, time_s: float) -> None:
+        """Of two tracks that came to follow one face, keep one; who it is will be settled."""
+        kept: list[Track] = []
         for track in sorted(self._tracks, key=lambda track: -track.face.score):
-            touching = [
-                other for other in kept if overlap(track.face.box, other.face.box) > TOUCHING
-            ]
-            for other in touching:
-                other.in_doubt = track.in_doubt = True
-            if not any(overlap(track.face.box, other.face.box) > SAME_FACE for other in touching):
+            same = [one for one in kept if overlap(track.face.box, one.face.box) > SAME_FACE]
+            for other in same:
+                other.doubt(time_s)
+                track.doubt(time_s)
+                other.mixed_with.append(track.person)
+            if not same:
                 kept.append(track)
         self._tracks = kept
 
-    def _is_detection_due(self) -> bool:
-        self._frames_since_detection += 1
-        if self._frames_since_loss == 0:
+    def _is_detection_due(self, time_s: float) -> bool:
+        if self._lost_s == time_s:
             return True
-        is_searching = self._frames_since_loss < SEARCH_FRAMES
-        return self._frames_since_detection >= (SEARCH_EVERY if is_searching else CHECK_EVERY)
+        is_searching = time_s - self._lost_s < SEARCH_FOR_S
+        # Frame times are rounded: a frame that is a hair early is on time.
+        return time_s - self._detected_s > (SEARCH_S if is_searching else CHECK_S) - 1e-3
 
-    def _check(self, frame: Frame) -> None:
-        """Look over the frame; and at every third time into one tile: small faces come and go
-        slowly.
-        """
-        self._checks += 1
-        self._detect(frame, [self._checks // 3] if self._checks % 3 == 0 else [])
+    def _squares_due(self, frame: Frame, time_s: float) -> list[TurnedSquare]:
+        """Return the next squares of the sweep, as many as the time since the last look asks."""
+        squares = self.finder.detector.sweep(frame)
+        elapsed_s = min(time_s - self._detected_s, self.sweep_s)
+        first = int(self._swept)
+        self._swept += len(squares) * elapsed_s / self.sweep_s
+        return [squares[number % len(squares)] for number in range(first, int(self._swept))]
 
-    def _detect(self, frame: Frame, tiles: Sequence[int]) -> None:
-        self._frames_since_detection = 0
+    def _detect(self, frame: Frame, time_s: float, squares: Sequence[TurnedSquare]) -> None:
+        self._detected_s = time_s
         self.detections += 1
-        faces: list[MeshedFace] = []
-        for detection in self.detector.find(frame, tiles):
-            known = [track.face for track in self._tracks] + faces
-            if any(overlap(detection.box, face.box) > SAME_FACE for face in known):
-                continue
-            face = self.mesh.settle(frame, detection)
-            if face.score >= MIN_MESH_SCORE and not any(
-                overlap(face.box, other.box) > SAME_FACE for other in known
-            ):
-                faces.append(face)
-        faces.sort(key=lambda face: face.box[0])
-        people = self.gallery.identify(frame, faces, self._absent(), self.shot)
-        pairs = zip(people, faces, strict=True)
-        self._tracks += [_Track(person, face) for person, face in pairs]
+        known = [track.face for track in self._tracks]
+        for face in self.finder.find(frame, squares, known):
+            view = self.gallery.look(frame, face.landmarks)
+            person = self._identify(face, view)
+            track = Track(person, face, view, human=face.human, asked_s=time_s)
+            track.asked_look = face.look
+            track.confirm(time_s)
+            self._tracks.append(track)
+
+    def _identify(self, face: MeshedFace, view: Embedding) -> Person:
+        match = self._match(view)
+        if match.person is not None and match.is_sure:
+            return match.person
+        lost = [person for person in self._absent() if self._was_here(person, face)]
+        here = self.gallery.match(view, lost)
+        if here.person is not None and not here.is_nobody:
+            return here.person
+        unsure = None if match.is_nobody else match.person
+        return self.gallery.meet(view, unsure.person_id if unsure else None)
+
+    def _match(self, view: Embedding) -> Match:
+        """Return who a view is most like; who is in the frame already, only as in a mirror."""
+        present = self.gallery.match(view, [track.person for track in self._tracks])
+        return (
+            present if present.cosine >= SAME_MOMENT else self.gallery.match(view, self._absent())
+        )
 
     def _absent(self) -> list[Person]:
         tracked = {track.person.person_id for track in self._tracks}
         return [person for person in self.gallery.people() if person.person_id not in tracked]
 
-    def _settle_doubts(self, frame: Frame) -> None:
-        """Ask the encoder about tracks that may have been mixed up, once nobody hides them."""
-        clear = [track for track in self._tracks if track.in_doubt and not self._is_touched(track)]
-        if not clear:
-            return
-        candidates = [track.person for track in clear] + self._absent()
-        people = self.gallery.reconsider(
-            frame, [(track.face, track.person) for track in clear], candidates
-        )
-        for track, person in zip(clear, people, strict=True):
-            track.is_new |= person is not track.person
-            track.person, track.in_doubt = person, False
+    def _was_here(self, person: Person, face: MeshedFace) -> bool:
+        return person.shot == self.shot and overlap(face.box, person.box) > SAME_PLACE
 
-    def _is_touched(self, track: _Track) -> bool:
-        others: Sequence[_Track] = [other for other in self._tracks if other is not track]
-        return any(overlap(track.face.box, other.face.box) > TOUCHING for other in others)
+    def _recognise(self, frame: Frame, time_s: float) -> None:
+        """Ask the encoder about the faces that may not be who they were."""
+        for index, track in enumerate(self._tracks):
+            self._note_touching(track, time_s)
+            is_unsure = track.person.resembles is not None and track.looks < UNSURE_LOOKS
+            since_s = time_s - track.asked_s
+            if is_unsure and since_s >= ASK_DOUBT_S - 1e-3:
+                self._look_again(frame, track, time_s)
+            elif since_s > 0 and track.is_due(time_s, self.ask_every_s):
+                self._tracks[index] = self._settle(frame, track, time_s)
+
+    def _note_touching(self, track: Track, time_s: float) -> None:
+        others = touching(track, self._tracks)
+        if others and time_s - track.confirmed_s >= ASK_CHANGED_S:
+            track.mixed_with = [other.person for other in others]
+            track.doubt(track.confirmed_s)
+
+    def _look_again(self, frame: Frame, track: Track, time_s: float) -> None:
+        """Look once more at someone who may be one of two people: several views say more."""
+        view = self._ask(frame, track, time_s)
+        track.looks += 1
+        self.gallery.learn(track.person, view)
+        track.view = track.person.embedding
+        match = self.gallery.match(track.view, self._absent())
+        if match.person is not None and match.is_sure:
+            track.person = match.person
+        elif match.is_nobody:
+            track.person.resembles = None
+
+    def _settle(self, frame: Frame, track: Track, time_s: float) -> Track:
+        """Return the track itself where a new view confirms it, else the one that goes on."""
+        view = self._ask(frame, track, time_s)
+        own = likeness(view, track.person.embedding)
+        if track.is_confirmed_by(view):
+            track.view = view
+            track.confirm(time_s)
+            if own >= SAME_PERSON:
+                self.gallery.learn(track.person, view)
+            return track
+
+        track.doubt(track.confirmed_s)
+        was_other = likeness(track.view, track.person.embedding) < OTHER_PERSON
+        track.view = view
+        mixed = self.gallery.match(view, track.mixed_with)
+        if mixed.person is not None and mixed.cosine >= max(OTHER_PERSON, own + CLEARLY_BETTER):
+            return self._handed_over(track, mixed.person, view, time_s)
+        match = self._match(view)
+        if match.person is not None and match.person is not track.person and match.is_sure:
+            return self._handed_over(track, match.person, view, time_s)
+        if own < OTHER_PERSON and was_other:
+            unsure = match.person if not match.is_nobody else None
+            person = self.gallery.meet(view, unsure.person_id if unsure else None)
+            return self._handed_over(track, person, view, time_s)
+        return track
+
+    def _handed_over(self, track: Track, person: Person, view: Embedding, time_s: float) -> Track:
+        """Return a new track for another person; the old one stays in doubt from there on."""
+        new = Track(person, track.face, view, human=track.human, asked_s=time_s)
+        new.asked_look = track.face.look
+        new.confirm(time_s)
+        return new
+
+    def _ask(self, frame: Frame, track: Track, time_s: float) -> Embedding:
+        track.asked_s = time_s
+        track.asked_look = track.face.look
+        return self.gallery.look(frame, track.face.landmarks)
+
+    def _number_copies(self) -> None:
+        """Number the faces of a person who is in the frame more than once, as in a mirror."""
+        taken: set[tuple[str, int]] = set()
+        for track in sorted(self._tracks, key=lambda track: track.is_new):
+            name = track.person.person_id
+            if (name, track.copy) in taken:
+                track.copy = next(n for n in range(len(self._tracks)) if (name, n) not in taken)
+            taken.add((name, track.copy))
 
 
-def _is_continuous(before: MeshedFace, after: MeshedFace) -> bool:
-    old, new = np.array(before.box), np.array(after.box)
-    size = max(1.0, float(max(old[2] - old[0], old[3] - old[1])))
-    growth = float(max(new[2] - new[0], new[3] - new[1])) / size
-    step = float(np.abs((new[:2] + new[2:]) / 2 - (old[:2] + old[2:]) / 2).max()) / size
-    return step < MAX_STEP and 1 / MAX_GROWTH < growth < MAX_GROWTH
-
-
-def _difference(a: RgbImage, b: RgbImage) -> float:
-    return float(np.mean(cv2.absdiff(a, b)))
+def is_cut(before: Plane, after: Plane) -> bool:
+    """Whether two frames' `luma_samples` belong to different shots."""
+    changed = cv2.absdiff(after, before) > LEVELS_CHANGED
+    return float(np.mean(changed)) > CUT_SHARE

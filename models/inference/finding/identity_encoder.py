@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from models.inference.arrays import Affine, Embedding, Landmarks, RgbImage, Tensor, to_network
@@ -14,6 +15,10 @@ from models.inference.finding.alignment import Fit, align
 from models.inference.frames.affine import compose
 from models.inference.frames.frame import Frame
 from models.inference.session import Network
+
+# A face at level 23 of 255 agrees with its well-lit self by .81, and by .91 once it is brightened.
+GOOD_LEVEL = 110.0
+MAX_GAIN = 12.0  # noise of darker chips would be taken for a face's features
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,11 @@ class IdentityEncoder:
         return self.recognise_chip(self.chip(frame, landmarks))
 
     def recognise_chip(self, chip: RgbImage) -> Embedding:
-        """Return who is on a chip."""
+        """Return who is on a chip; a dark one is brightened first, as in a fade from black."""
         self.counters.recognition_passes += 1
-        return self._encode(chip).embedding
+        gain = min(MAX_GAIN, GOOD_LEVEL / max(1.0, float(chip.mean())))
+        lit = chip if gain <= 1 else cv2.convertScaleAbs(chip, alpha=gain)
+        return self._encode(np.asarray(lit, np.uint8)).embedding
 
     def _encode(self, chip: RgbImage) -> Encoded:
         outputs = self.network(to_network(chip))

@@ -1,5 +1,7 @@
 """Telling the people of a video apart, so that an identity stays with a person across gaps and
 cuts.
+
+Error rates of the two thresholds: docs/recognition.md.
 """
 
 from __future__ import annotations
@@ -8,19 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from models.inference.arrays import Box, Embedding, Landmarks, RgbImage
-from models.inference.finding.face_detector import overlap
-from models.inference.finding.face_mesh import MeshedFace
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import likeness, normalised
 from models.inference.frames.frame import Frame
 
-# Cosine: one person in two videos has .57 on average, two people .00 (docs/method.md 9); within one
-# film light and hair agree too, so that the bar can be high.
-SAME_PERSON = 0.42
-SAME_PLACE_BONUS = (
-    0.25  # a face that reappears where one was lost in the same shot is hardly someone else
-)
-CLEARLY_SOMEONE_ELSE = 0.12
+# Cosine of a view with the mean of a person's views. Two people who look alike under one light
+# reach .68, one person in other clothes and under the same light has .79 and more.
+SAME_PERSON = 0.70
+# Two faces of one frame are one person, as in a mirror, only from here on: taken in one moment, a
+# face and its mirror image agree by .93 and more.
+SAME_MOMENT = 0.85
+# Below this nobody is taken for the person; between the two it is not sure, and nobody is swapped.
+OTHER_PERSON = 0.50
+# Of two people who may have been mixed up, the better fit by this much: they are two known people,
+# not everybody.
+CLEARLY_BETTER = 0.25
 
 
 class Recogniser(Protocol):
@@ -33,34 +39,52 @@ class Recogniser(Protocol):
 
 @dataclass
 class Person:
-    """Someone seen in a video: where and when last, and what they look like.
+    """Someone seen in a video: what they look like, and where and in which shot last.
 
-    The embedding is computed when it is first asked for: a film with one person needs none.
+    `resembles` names the person whom this one may be as well: the cosine was between the two
+    thresholds, so that neither answer is safe.
     """
 
     person_id: str
+    embedding: Embedding
+    resembles: str | None = None
+    views: int = 1
     box: Box = (0.0, 0.0, 0.0, 0.0)
     shot: int = -1
-    chip: RgbImage | None = None
-    embedding: Embedding | None = None
+
+
+@dataclass(frozen=True)
+class Match:
+    """The person of the gallery whom a view is most like, and the cosine; None for nobody."""
+
+    person: Person | None
+    cosine: float
+
+    @property
+    def is_sure(self) -> bool:
+        return self.cosine >= SAME_PERSON
+
+    @property
+    def is_nobody(self) -> bool:
+        return self.cosine < OTHER_PERSON
 
 
 @dataclass
 class PeopleGallery:
-    """Everyone seen so far; `known` people come from elsewhere, e.g.
+    """Everyone seen so far.
 
-    From the film's earlier segments.
+    `known` people, with the mean of their views, come from a survey of the whole video; `prefix`
+    begins the names of the others, so that two segments never give one name to two people.
     """
 
     recogniser: Recogniser
     known: Mapping[str, Embedding] = field(default_factory=dict)
+    prefix: str = "p"
     recognition_passes: int = field(default=0, init=False)
     _people: dict[str, Person] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self._people = {
-            name: Person(name, embedding=embedding) for name, embedding in self.known.items()
-        }
+        self._people = {name: Person(name, embedding) for name, embedding in self.known.items()}
 
     def people(self) -> list[Person]:
         """Return everyone in order of appearance."""
@@ -69,81 +93,31 @@ class PeopleGallery:
     def person(self, person_id: str) -> Person:
         return self._people[person_id]
 
-    def embedding(self, person: Person) -> Embedding:
-        """Return a person's embedding, taken from their first clear view."""
-        if person.embedding is None:
-            assert person.chip is not None  # noqa: S101  a person without an embedding was met with a chip
-            person.embedding, person.chip = self._encode(person.chip), None
-        return person.embedding
+    def match(self, view: Embedding, among: Sequence[Person] | None = None) -> Match:
+        """Return who a view is most like."""
+        people = self.people() if among is None else among
+        best = max(people, key=lambda person: likeness(view, person.embedding), default=None)
+        return Match(best, -1.0 if best is None else likeness(view, best.embedding))
 
-    def identify(
-        self, frame: Frame, faces: Sequence[MeshedFace], absent: Sequence[Person], shot: int
-    ) -> list[Person]:
-        """Return who newly found faces belong to: absent people who are like them, or else new
-        people.
-        """
-        if not absent:
-            return [self._meet(frame, face) for face in faces]
-        embeddings = [self.look(frame, face) for face in faces]
-        scores = {
-            (index, person.person_id): likeness(embedding, self.embedding(person))
-            + _place_bonus(face, person, shot)
-            for index, (face, embedding) in enumerate(zip(faces, embeddings, strict=True))
-            for person in absent
-        }
-        chosen = _best_pairs(scores, SAME_PERSON)
-        return [
-            self._people[chosen[index]]
-            if index in chosen
-            else self._meet(frame, face, embeddings[index])
-            for index, face in enumerate(faces)
-        ]
+    def meet(self, view: Embedding, resembles: str | None = None) -> Person:
+        """Add someone who is none of those known, or not surely."""
+        number = len(self._people) + 1 - (0 if self.prefix == "p" else len(self.known))
+        person = Person(f"{self.prefix}{number}", view, resembles)
+        self._people[person.person_id] = person
+        return person
 
-    def reconsider(
-        self, frame: Frame, faces: Sequence[tuple[MeshedFace, Person]], candidates: Sequence[Person]
-    ) -> list[Person]:
-        """Return who tracked faces belong to after they may have been mixed up.
+    def learn(self, person: Person, view: Embedding) -> None:
+        """Add a view that is surely a person's to their mean; known people have theirs already."""
+        if person.person_id not in self.known:
+            person.embedding = mean_view([person.embedding, view], [person.views, 1])
+            person.views += 1
 
-        In doubt they stay who they were.
-        """
-        embeddings = [self.look(frame, face) for face, _ in faces]
-        scores = {
-            (index, person.person_id): likeness(embedding, self.embedding(person))
-            + (CLEARLY_SOMEONE_ELSE if person is faces[index][1] else 0.0)
-            for index, embedding in enumerate(embeddings)
-            for person in candidates
-        }
-        chosen = _best_pairs(scores, CLEARLY_SOMEONE_ELSE)
-        return [
-            self._people[chosen[index]]
-            if index in chosen
-            else self._meet(frame, face, embeddings[index])
-            for index, (face, _) in enumerate(faces)
-        ]
-
-    def _meet(self, frame: Frame, face: MeshedFace, embedding: Embedding | None = None) -> Person:
-        name = f"p{len(self._people) + 1}"
-        chip = self.recogniser.chip(frame, face.landmarks) if embedding is None else None
-        self._people[name] = Person(name, chip=chip, embedding=embedding)
-        return self._people[name]
-
-    def look(self, frame: Frame, face: MeshedFace) -> Embedding:
+    def look(self, frame: Frame, landmarks: Landmarks) -> Embedding:
         """Return who a face of the frame looks like now."""
-        return self._encode(self.recogniser.chip(frame, face.landmarks))
-
-    def _encode(self, chip: RgbImage) -> Embedding:
         self.recognition_passes += 1
-        return self.recogniser.recognise_chip(chip)
+        return self.recogniser.recognise_chip(self.recogniser.chip(frame, landmarks))
 
 
-def _place_bonus(face: MeshedFace, person: Person, shot: int) -> float:
-    return SAME_PLACE_BONUS * overlap(face.box, person.box) if person.shot == shot else 0.0
-
-
-def _best_pairs(scores: Mapping[tuple[int, str], float], least: float) -> dict[int, str]:
-    """Return face -> person, taking the best pair first, each face and each person once."""
-    chosen: dict[int, str] = {}
-    for (index, name), score in sorted(scores.items(), key=lambda item: -item[1]):
-        if score >= least and index not in chosen and name not in chosen.values():
-            chosen[index] = name
-    return chosen
+def mean_view(views: Sequence[Embedding], weights: Sequence[float] | None = None) -> Embedding:
+    """Return the mean of embeddings, of length one."""
+    return normalised(np.asarray(np.average(views, axis=0, weights=weights), np.float32))

@@ -10,7 +10,8 @@ from models.inference.finding.face_mesh import MeshedFace
 from models.inference.frames.frame import Frame
 from models.inference.options import SkipReason, SwapOptions
 
-FADE_S = 0.2
+FADE_S = 0.1  # an original face that could be swapped is never seen for longer
+LEAST_OPACITY = 0.01  # less does not change a level
 GAP_S = 0.5  # who was away for longer comes back like someone new
 MIN_SHARE_IN_FRAME = 0.8  # of the mesh: a face half out of the picture has no reliable mesh
 MIN_MESH_SCORE = 0.85  # hands and microphones pull it down; an open face has .99 and more
@@ -30,23 +31,28 @@ def skip_reason(face: MeshedFace, frame: Frame, options: SwapOptions) -> SkipRea
 
 @dataclass
 class Fade:
-    """The opacity of one person's swap, which moves towards shown or hidden over a fifth of a
+    """The opacity of one face's swap, which moves towards shown or hidden over a tenth of a
     second.
+
+    A face that was not there before is shown, or not, at once: nobody saw it without the swap.
     """
 
     opacity: float = field(default=0.0, init=False)
     _time_s: float | None = field(default=None, init=False)
 
-    def jump(self, time_s: float, *, shown: bool) -> None:
-        """Be there, or not, at once: after a cut nobody saw the face before."""
-        self.opacity, self._time_s = float(shown), time_s
+    def reset(self) -> None:
+        """Forget what was shown: the next step belongs to another shot."""
+        self._time_s = None
 
     def step(self, time_s: float, *, shown: bool) -> float:
         """Return the opacity for the frame at `time_s`."""
-        elapsed = 0.0 if self._time_s is None else max(0.0, time_s - self._time_s)
+        before_s = self._time_s
         self._time_s = time_s
-        if elapsed > GAP_S:
-            self.opacity, elapsed = 0.0, 0.0
-        change = min(1.0, elapsed / FADE_S)
-        self.opacity = min(1.0, self.opacity + change) if shown else max(0.0, self.opacity - change)
+        if before_s is None or time_s - before_s > GAP_S:
+            self.opacity = float(shown)
+            return self.opacity
+        change = max(0.0, time_s - before_s) / FADE_S
+        wanted = self.opacity + (change if shown else -change)
+        # Times are rounded: a fade over whole frames ends at 0, not a hair before.
+        self.opacity = min(1.0, wanted) if wanted > LEAST_OPACITY else 0.0
         return self.opacity

@@ -66,4 +66,44 @@ def test_the_first_assignment_that_fits_a_person_wins(anyone: Identity, cleo: Id
             Assignment(FaceSelector("all"), anyone),
         ]
     )
-    assert selection.choose([someone("p1", 0), someone("p2", 300)]) == {"p1": anyone, "p2": cleo}
+    chosen = selection.choose([someone("p1", 0), someone("p2", 300)])
+    assert {name: one.identity for name, one in chosen.items()} == {"p1": anyone, "p2": cleo}
+
+
+def test_a_second_assignment_for_one_face_is_contested(anyone: Identity, cleo: Identity) -> None:
+    selection = Selection(
+        [
+            Assignment(FaceSelector("index", index=0), anyone, number=0),
+            Assignment(FaceSelector("person", person_id="p1"), cleo, number=1),
+        ]
+    )
+    assert chosen(selection, someone("p1", 0), someone("p2", 300)) == {"p1"}
+    assert selection.why_nobody(1) == "already_assigned"
+
+
+def test_a_reference_that_is_not_surely_in_view_chooses_nobody_and_says_so(
+    anyone: Identity,
+) -> None:
+    between = np.array([0, 0.5, 0.866], np.float32)
+    selection = Selection([Assignment(FaceSelector("reference", reference=between), anyone)])
+    assert chosen(selection, someone("p1", 0), someone("p2", 300)) == set()
+    assert selection.why_nobody(0) == "not_sure"
+
+
+def test_a_person_and_their_mirror_image_are_both_like_the_reference(anyone: Identity) -> None:
+    twice = [
+        Candidate(name, (left, 100, left + 100, 200), 50, lambda: WHO["p1"])
+        for name, left in (("p1", 0), ("p2", 300))
+    ]
+    selection = Selection([Assignment(FaceSelector("reference", reference=WHO["p1"]), anyone)])
+    assert chosen(selection, *twice) == {"p1", "p2"}
+
+
+@pytest.mark.parametrize("kind", ["largest", "all"])
+def test_a_drawing_is_only_swapped_when_it_is_named(anyone: Identity, kind: str) -> None:
+    drawing = Candidate("p1", (0, 100, 100, 200), 80, lambda: WHO["p1"], human=0.5)
+    unnamed = Selection([Assignment(FaceSelector(kind), anyone)])
+    assert chosen(unnamed, drawing) == set()
+    assert unnamed.why_nobody(0) == "not_a_face"
+    named = Selection([Assignment(FaceSelector("index", index=0), anyone)])
+    assert chosen(named, drawing) == {"p1"}

@@ -55,12 +55,16 @@ def test_every_frame_of_the_solo_clip_is_swapped_and_only_around_the_face(
     assert person.identity_similarity is None
 
 
-def test_a_warm_sequence_runs_no_encoder(
+def test_a_warm_sequence_asks_the_encoder_once_for_a_face_that_stays(
     engine: FaceSwapEngine, ada: Identity, solo: list[I420Frame]
 ) -> None:
     before = replace(engine.counters)
     swapped(engine.sequence(to_everyone(ada)), solo)
-    assert engine.counters == replace(before, swap_passes=before.swap_passes + len(solo))
+    assert engine.counters == replace(
+        before,
+        swap_passes=before.swap_passes + len(solo),
+        recognition_passes=before.recognition_passes + 1,
+    )
 
 
 def test_the_same_frames_give_the_same_bytes(
@@ -101,7 +105,7 @@ def test_a_face_that_becomes_too_small_fades_out_and_is_counted(
     assert opacities[-1] == 0
     assert {report.faces[0].reason for report in reports} == {"too_small"}
     (person,) = sequence.report().people
-    assert person.frames_skipped == {"too_small": 13 - int(FADE_S * FPS) + 1}
+    assert person.frames_skipped == {"too_small": 13 - round(FADE_S * FPS) + 1}
 
 
 def test_someone_who_leaves_the_picture_is_not_smeared_at_its_edge(

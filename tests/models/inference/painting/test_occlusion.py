@@ -57,8 +57,8 @@ def test_a_change_of_light_covers_nothing(
 def test_a_turning_and_smiling_face_covers_nothing(engine: FaceSwapEngine, ada: Identity) -> None:
     sequence = engine.sequence([Assignment(FaceSelector("all"), ada)])
     memory, tracker = OcclusionMemory(), sequence.tracker
-    for frame in frames_of(SOLO, step=3):
-        for tracked in tracker.update(frame):
+    for index, frame in enumerate(frames_of(SOLO, step=3)):
+        for tracked in tracker.update(frame, index / 10):
             to_crop = engine.painter.swap_crop(tracked.face.landmarks)
             crop = frame.rgb_crop(to_crop, 224)
             assert memory.cover(crop, transform(tracked.face.landmarks, to_crop)) is None

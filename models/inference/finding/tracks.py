@@ -1,0 +1,146 @@
+"""One face followed through a shot, and how sure it is whose face that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from models.inference.arrays import Embedding, RgbImage
+from models.inference.finding.face_detector import overlap
+from models.inference.finding.face_mesh import MeshedFace
+from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.people import CLEARLY_BETTER, OTHER_PERSON, SAME_PERSON, Person
+
+# Mean levels between two looks at one face: below 2 from frame to frame, 47 for another face.
+LOOK_CHANGED = 12.0
+ASK_EVERY_S = 1.0  # who it is, although nothing seems to have changed
+ASK_CHANGED_S = 0.2  # the same when the face looks different from when it was last asked about
+ASK_DOUBT_S = 0.1
+# A face turned further than this from every view it was confirmed in looks less like itself.
+NEW_POSE_DEG = 20.0
+TOUCHING = 0.1  # overlap of two faces that the mesh may confuse
+MAX_STEP = 0.6  # of its size: a face that moved further was not followed but confused
+MAX_GROWTH = 1.6
+
+
+@dataclass
+class Track:
+    """A face followed from frame to frame, and the person it belongs to.
+
+    From `doubted_from_s` on it is not sure that it still is that person; a face of which that is
+    not settled is left alone.
+    """
+
+    person: Person
+    face: MeshedFace
+    view: Embedding
+    copy: int = 0
+    is_new: bool = True
+    doubted_from_s: float | None = None
+    confirmed_s: float = 0.0
+    asked_s: float = 0.0
+    asked_look: RgbImage | None = None
+    poses_deg: list[float] = field(default_factory=list)
+    mixed_with: list[Person] = field(default_factory=list)
+    human: float = 0.0
+    looks: int = 1
+
+    def doubt(self, time_s: float) -> None:
+        """Note that from `time_s` on it may be someone else."""
+        if self.doubted_from_s is None:
+            self.doubted_from_s = time_s
+
+    def confirm(self, time_s: float) -> None:
+        """Note that it is the person it was taken for, also while that was in doubt."""
+        self.doubted_from_s = None
+        self.confirmed_s = time_s
+        self.mixed_with = []
+        if all(abs(pose - self.face.yaw_deg) > NEW_POSE_DEG / 2 for pose in self.poses_deg):
+            self.poses_deg.append(self.face.yaw_deg)
+
+    def is_due(self, time_s: float, ask_every_s: float) -> bool:
+        """Whether to ask the encoder again who this is."""
+        since_s = time_s - self.asked_s
+        if self.doubted_from_s is not None:
+            return since_s >= ASK_DOUBT_S or self.asked_s <= self.doubted_from_s
+        if since_s >= ASK_CHANGED_S and self._looks_changed():
+            return True
+        return since_s >= ask_every_s
+
+    def is_confirmed_by(self, view: Embedding) -> bool:
+        """Whether a view shows the person whom this track has been following."""
+        cosine = likeness(view, self.person.embedding)
+        if cosine >= SAME_PERSON:
+            return True
+        if cosine < OTHER_PERSON:
+            return False
+        if self.mixed_with:
+            others = [likeness(view, other.embedding) for other in self.mixed_with]
+            return cosine >= max(others) + CLEARLY_BETTER
+        is_new_pose = all(abs(pose - self.face.yaw_deg) > NEW_POSE_DEG for pose in self.poses_deg)
+        return self.doubted_from_s is None and is_new_pose
+
+    def _looks_changed(self) -> bool:
+        return self.asked_look is not None and (
+            difference(self.asked_look, self.face.look) > LOOK_CHANGED
+        )
+
+
+@dataclass(frozen=True)
+class TrackedFace:
+    """A face of one video frame, on its track.
+
+    Whose it is may be settled after the frame was seen: ask when the frame is written.
+    """
+
+    track: Track
+    face: MeshedFace
+    time_s: float
+    is_new: bool
+
+    @property
+    def person_id(self) -> str:
+        return self.track.person.person_id
+
+    @property
+    def copy(self) -> int:
+        """0, or 1 and more for a second face of the same person in a frame, as in a mirror."""
+        return self.track.copy
+
+    @property
+    def resembles(self) -> str | None:
+        """The person this may be as well; neither is swapped for the other."""
+        return self.track.person.resembles
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the face is surely that of the person it is taken for."""
+        doubted_from_s = self.track.doubted_from_s
+        return doubted_from_s is None or self.time_s < doubted_from_s
+
+
+def is_continuous(before: MeshedFace, after: MeshedFace) -> bool:
+    """Whether a face can have moved from one place to the other between two frames."""
+    old = np.array(before.box)
+    new = np.array(after.box)
+    size = max(1.0, float(max(old[2] - old[0], old[3] - old[1])))
+    growth = float(max(new[2] - new[0], new[3] - new[1])) / size
+    step = float(np.abs((new[:2] + new[2:]) / 2 - (old[:2] + old[2:]) / 2).max()) / size
+    return step < MAX_STEP and 1 / MAX_GROWTH < growth < MAX_GROWTH
+
+
+def difference(a: RgbImage, b: RgbImage) -> float:
+    """Return the mean difference in levels of two looks at a face."""
+    return float(np.mean(cv2.absdiff(a, b)))
+
+
+def touching(track: Track, others: Sequence[Track]) -> list[Track]:
+    """Return the other tracks whose faces overlap this one's."""
+    return [
+        other
+        for other in others
+        if other is not track and overlap(track.face.box, other.face.box) > TOUCHING
+    ]
