@@ -27,13 +27,6 @@ class Settings(InstallationSettings):
     max_inline_bytes: int = Field(default=MIB, ge=1024)
     max_photo_bytes: int = Field(default=25 * MIB, ge=1024)
     max_upload_bytes: int = Field(default=1024 * MIB, ge=1024)
-    max_image_pixels: int = Field(default=40_000_000, ge=1)  # what workers decode
-    max_image_side_px: int = Field(default=16_384, ge=1)
-    max_image_frames: int = Field(default=2_000, ge=1)
-    max_video_pixels: int = Field(default=4096 * 2304, ge=1)
-    max_video_side_px: int = Field(default=8192, ge=1)
-    max_video_frames: int = Field(default=400_000, ge=1)
-    max_video_duration_s: float = Field(default=4 * 3600.0, gt=0)
     store_memory_bytes: int = Field(default=2048 * MIB, ge=64 * MIB)  # of the embedded store
     max_identities: int = Field(
         default=10_000, ge=1

@@ -45,6 +45,26 @@ class JobSettings(BaseSettings):
         )
 
 
+class MediaLimits(BaseSettings):
+    """How large media may be (prefix LIKENESS_MAX_): read once, held to by the API and the workers.
+
+    Every bound is checked against what a file declares, before a pixel of it is decoded.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LIKENESS_MAX_", frozen=True, extra="ignore")
+
+    # A decoded image of 40 megapixels takes 120 MB, and the engine works on three copies of it.
+    image_pixels: int = Field(default=40_000_000, ge=1)
+    image_side_px: int = Field(default=16_384, ge=1)  # WebP's own bound; JPEG's is 65,535
+    image_frames: int = Field(default=2_000, ge=1)  # of an animation
+    # All frames of an animation are held at once while it is written: 450 MB at this bound.
+    animation_pixels: int = Field(default=150_000_000, ge=1)
+    video_pixels: int = Field(default=4096 * 2304, ge=1)  # DCI 4K with room for taller shapes
+    video_side_px: int = Field(default=8192, ge=1)
+    video_frames: int = Field(default=400_000, ge=1)  # two hours at 50 frames a second
+    video_duration_s: float = Field(default=4 * 3600.0, gt=0)
+
+
 class InstallationSettings(BaseSettings):
     """What service and workers of one installation must agree about (prefix LIKENESS_)."""
 
@@ -60,6 +80,8 @@ class InstallationSettings(BaseSettings):
     weights_bytes: int = Field(
         default=256 * MIB, ge=1 * MIB
     )  # bound of the store's cache of specialised weights
+
+    media: MediaLimits = Field(default_factory=MediaLimits)
 
     @property
     def media_dir(self) -> Path:

@@ -21,7 +21,8 @@ from benchmarks.stack import PACKS, Town, stopwatch, town
 from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity
 from models.packs.store import load_pack
 from tests.service.live_service import CONSENT, JPEG, SAMPLES
-from worker.media.images import ImageLimits, decode_image, encode_image
+from worker.media.images import decode_image, encode_image
+from worker.settings import MediaLimits
 from worker.stores.identity_store import IdentityLimits, IdentityRecord
 from worker.stores.ids import new_id
 
@@ -76,7 +77,7 @@ def _open_for_business(here: Town) -> None:
 
 def _http_over_in_process(over_http: Callable[[], None]) -> float:
     engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
-    code = engine.register([decode_image(ADA, ImageLimits()).bgr]).code
+    code = engine.register([decode_image(ADA, MediaLimits()).bgr]).code
     identity = engine.identity("ada", code, engine.specialise(code))
     with tempfile.TemporaryDirectory() as directory:
         in_process = partial(_work, engine, identity, Path(directory))
@@ -91,7 +92,7 @@ def _http_over_in_process(over_http: Callable[[], None]) -> float:
 def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
     source = directory / "in.jpg"
     source.write_bytes(JPEG)
-    picture = decode_image(source, ImageLimits())
+    picture = decode_image(source, MediaLimits())
     swapped = engine.swap_frame(picture.bgr, [Assignment(FaceSelector("largest"), identity)])
     (directory / "out.jpg").write_bytes(encode_image(swapped.frame, format="jpeg"))
 
@@ -154,7 +155,7 @@ def ten_thousand_people_fit() -> Figure:
 
 def _populate(here: Town, people: int) -> list[str]:
     engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
-    code = engine.register([decode_image(ADA, ImageLimits()).bgr]).code
+    code = engine.register([decode_image(ADA, MediaLimits()).bgr]).code
     code_bytes, weights_bytes = code.to_bytes(), engine.specialise(code).to_bytes()
     print(f"each: code {len(code_bytes) >> 10} KiB, weights {len(weights_bytes) >> 10} KiB")
     redis, ids = here.bench.shop.store.redis, [new_id("idn") for _ in range(people)]

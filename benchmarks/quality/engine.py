@@ -38,9 +38,10 @@ from models.inference.frames.still_frame import StillFrame
 from models.packs.store import load_pack
 from tests.models.clips import DUET, SOLO, frames_of, of_planes, planes, portrait, with_noise
 from tests.models.yardsticks import IndependentEncoder, YuNet
-from worker.video.plan import plan_film
-from worker.video.probe import VideoLimits
-from worker.video.segments import FilmSettings, swap_segment
+from worker.settings import MediaLimits
+from worker.video.plan import plan_video
+from worker.video.segments import OutputSettings, swap_segment
+from worker.video.video import Video
 
 CHECKOUT = Path(__file__).parents[2]
 FPS = 30.0
@@ -109,10 +110,10 @@ def _portrait_holds(
 
 
 def _swapped_clip(path: Path, identity: Identity) -> list[I420Frame]:
-    limits = VideoLimits()
-    segment = plan_film(SOLO, limits).segments[0]
     swapper = engine().sequence([Assignment(FaceSelector(), identity)])
-    swap_segment(SOLO, segment, path, swapper, FilmSettings(), lambda done: None)
+    with Video.open(SOLO, MediaLimits()) as video:
+        segment = plan_video(video).segments[0]
+        swap_segment(video, segment, path, swapper, OutputSettings(), lambda done: None)
     return frames_of(path)
 
 

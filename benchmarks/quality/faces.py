@@ -11,7 +11,8 @@ from benchmarks.stack import PACKS, ROOT, Town
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
 from worker.contract import Assignment, JobKind, JobPayload, JobRecord, JobRequest
-from worker.media.images import ImageLimits, decode_image
+from worker.media.images import decode_image
+from worker.settings import MediaLimits
 from worker.stores.identity_store import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.media_store import MediaFacts
@@ -22,7 +23,7 @@ SAMPLES = ROOT / "service" / "samples"
 def register_ada(here: Town) -> str:
     """An identity of the sample photo of ada, as enrolment would store it."""
     engine = FaceSwapEngine.load(load_pack("open", PACKS))
-    photo = decode_image(SAMPLES / "ada_neutral.jpg", ImageLimits()).bgr
+    photo = decode_image(SAMPLES / "ada_neutral.jpg", MediaLimits()).bgr
     code = engine.register([photo]).code
     record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
     here.bench.shop.identities.put(record, code.to_bytes(), engine.specialise(code).to_bytes())

@@ -30,15 +30,22 @@ from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
 from tests.models.clips import DUET, SOLO, crossing, frames_of, sides_swapped
 from worker.process.child_process import ALLOCATOR
+from worker.settings import MediaLimits
 from worker.video.encoder import EncoderSettings
-from worker.video.plan import plan_film
-from worker.video.probe import VideoLimits
-from worker.video.segments import FilmSettings, SegmentOutcome, Swapper, join_segments, swap_segment
+from worker.video.plan import plan_video
+from worker.video.segments import (
+    OutputSettings,
+    SegmentOutcome,
+    Swapper,
+    join_segments,
+    swap_segment,
+)
+from worker.video.video import Video
 
 R = TypeVar("R")
 
 ROUNDS = 3
-LIMITS = VideoLimits()
+LIMITS = MediaLimits()
 
 
 class Untouched:
@@ -102,12 +109,12 @@ def encoded(
 
 def through_pipeline(source: Path, make: Callable[[], Swapper], folder: Path) -> Cost:
     """The cost of our own path with what `make` gives in its middle."""
-    plan, settings = plan_film(source, LIMITS), FilmSettings()
+    settings = OutputSettings()
     middle = make()
-    cpu, clock = process_cpu_s(), time.perf_counter()
-    outcome = swap_segment(
-        source, plan.segments[0], folder / "out.nut", middle, settings, lambda _: None
-    )
+    with Video.open(source, LIMITS) as video:
+        segment = plan_video(video).segments[0]
+        cpu, clock = process_cpu_s(), time.perf_counter()
+        outcome = swap_segment(video, segment, folder / "out.nut", middle, settings, lambda _: None)
     frames_per_ms = outcome.frames / 1e3
     return Cost(
         (process_cpu_s() - cpu) / frames_per_ms,
@@ -240,11 +247,14 @@ def looped_film(path: Path, seconds: int) -> Path:
 def peak_mib(source: Path) -> float:
     """Swap a whole film, segment by segment, and join it; the process's peak memory in MiB."""
     use_two_cores()
-    plan, settings = plan_film(source, LIMITS), FilmSettings()
-    paths = [source.with_suffix(f".{segment.index}.nut") for segment in plan.segments]
-    for segment, path in zip(plan.segments, paths, strict=True):
-        swap_segment(source, segment, path, swapper(), settings, lambda _: None)
-    join_segments(source, plan, paths, source.with_suffix(".out.mp4"), settings, lambda _: None)
+    settings = OutputSettings()
+    output = source.with_suffix(".out.mp4")
+    with Video.open(source, LIMITS) as video:
+        plan = plan_video(video)
+        paths = [source.with_suffix(f".{segment.index}.nut") for segment in plan.segments]
+        for segment, path in zip(plan.segments, paths, strict=True):
+            swap_segment(video, segment, path, swapper(), settings, lambda _: None)
+        join_segments(video, plan, paths, output, settings, lambda _: None)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -45,7 +45,7 @@ class Enrolment:
             str(settings.packs_root.resolve()),
             settings.device,
             str(settings.enrolment_memory_bytes),
-            str(settings.max_image_pixels),
+            settings.media.model_dump_json(),
         ]
         self._child = SandboxedChild(
             "service.sandbox.enrolment_child",

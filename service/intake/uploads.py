@@ -65,19 +65,17 @@ class UploadReceiver:
             raise
 
     async def _facts(self, writer: UploadWriter, media_type: str) -> MediaFacts:
-        allowed = self._settings
+        allowed = self._settings.media
         if media_type.startswith("image/"):
-            facts = await to_thread.run_sync(
-                _image_facts, writer, media_type, allowed.max_image_frames
-            )
-            _check_size(facts, allowed.max_image_pixels, allowed.max_image_side_px)
+            facts = await to_thread.run_sync(_image_facts, writer, media_type, allowed.image_frames)
+            _check_size(facts, allowed.image_pixels, allowed.image_side_px)
             return facts
 
         facts = await self._video_facts(writer, media_type)
-        _check_size(facts, allowed.max_video_pixels, allowed.max_video_side_px)
-        too_many_frames = (facts.frames or 0) > allowed.max_video_frames
-        if too_many_frames or (facts.duration_s or 0) > allowed.max_video_duration_s:
-            longest = f"{allowed.max_video_frames} frames or {allowed.max_video_duration_s:.0f} s"
+        _check_size(facts, allowed.video_pixels, allowed.video_side_px)
+        too_many_frames = (facts.frames or 0) > allowed.video_frames
+        if too_many_frames or (facts.duration_s or 0) > allowed.video_duration_s:
+            longest = f"{allowed.video_frames} frames or {allowed.video_duration_s:.0f} s"
             raise ServiceError("media_too_large", f"The video is longer than {longest}")
         return facts
 

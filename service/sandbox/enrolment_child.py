@@ -5,7 +5,6 @@ Run by `service.identities.enrolment`.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from worker.sandbox.confinement import memory_bound, rules_for
 
 if TYPE_CHECKING:
     from models.inference.engine import FaceSwapEngine, PhotoReport
-    from worker.media.images import ImageLimits
+    from worker.settings import MediaLimits
 
 
 Load = Callable[[str, Path, str, int], tuple[Handle, Mapping[str, Any]]]
@@ -24,11 +23,10 @@ Load = Callable[[str, Path, str, int], tuple[Handle, Mapping[str, Any]]]
 
 def main(load_handler: Load | None = None) -> None:
     """Load the pack named on the command line, then answer; by default with registrations."""
-    _, _, pack_name, packs_root, device, memory_bytes, max_pixels = sys.argv
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = max_pixels  # read once, at import
+    _, _, pack_name, packs_root, device, memory_bytes, limits_json = sys.argv
     rules = rules_for(device)
     serve(
-        lambda: (load_handler or load)(pack_name, Path(packs_root), device, int(max_pixels)),
+        lambda: (load_handler or load)(pack_name, Path(packs_root), device, limits_json),
         child_limits(memory_bound(int(memory_bytes), rules), cpu_s=60),
         # A pack's name may be a path, and a link.
         readable=[Path(packs_root), (Path(packs_root) / pack_name).resolve()],
@@ -37,21 +35,21 @@ def main(load_handler: Load | None = None) -> None:
 
 
 def load(
-    pack_name: str, packs_root: Path, device: str, max_pixels: int
+    pack_name: str, packs_root: Path, device: str, limits_json: str
 ) -> tuple[Handle, Mapping[str, Any]]:
     """Return the handler of registrations on this pack, and what the child says of itself."""
     from models.inference.engine import FaceSwapEngine
     from models.packs.store import load_pack
-    from worker.media.images import ImageLimits
+    from worker.settings import MediaLimits
 
     pack = load_pack(pack_name, packs_root)
     engine = FaceSwapEngine.load(pack, device=device)  # type: ignore[arg-type]
-    limits = ImageLimits(max_pixels=max_pixels)
+    limits = MediaLimits.model_validate_json(limits_json)
     hello = {"pack": pack.id, "name": pack.name, "digest": pack.digest, "provider": engine.provider}
     return lambda _, files: register(engine, files, limits), hello
 
 
-def register(engine: FaceSwapEngine, files: Sequence[BinaryIO], limits: ImageLimits) -> Reply:
+def register(engine: FaceSwapEngine, files: Sequence[BinaryIO], limits: MediaLimits) -> Reply:
     """Return the code, the weights and a report for each photo.
 
     Or the code of the error that kept them from it.

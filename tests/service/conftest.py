@@ -13,6 +13,7 @@ import pytest
 from service.settings import Settings
 from tests.conftest import StoreServer
 from tests.service.live_service import PACKS, LiveService, until
+from worker.settings import MediaLimits
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,7 @@ def live() -> Iterator[LiveService]:
             redis_url=store.url,
             trusted_networks=("127.0.0.1/32",),  # type: ignore[arg-type]
             max_upload_bytes=8 * 1024 * 1024,
-            max_image_frames=500,
+            media=MediaLimits(image_frames=500),
         )
         with LiveService(settings) as service:
             yield service

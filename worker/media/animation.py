@@ -12,13 +12,13 @@ from PIL import Image
 from worker.media.images import (
     Alpha,
     Bgr,
-    ImageLimits,
     open_image,
     probe_image,
     to_arrays,
     to_picture,
 )
 from worker.media.media_errors import MediaTooLarge, UnsupportedMedia
+from worker.settings import MediaLimits
 
 AnimationFormat = Literal["gif", "webp", "apng"]
 
@@ -28,16 +28,6 @@ MEDIA_TYPES: Final[dict[AnimationFormat, str]] = {
     "apng": "image/apng",
 }
 _SHOWN_AS_MS: Final = 100  # what browsers make of a duration of 10 ms or less
-
-
-@dataclass(frozen=True)
-class AnimationLimits:
-    """Bounds on what is unpacked: all frames of an animation are held at once when it is
-    written.
-    """
-
-    max_frames: int = 2000
-    max_total_pixels: int = 150_000_000
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ class AnimationInfo:
     loop: int | None
 
 
-def probe_animation(path: Path, limits: ImageLimits) -> AnimationInfo | None:
+def probe_animation(path: Path, limits: MediaLimits) -> AnimationInfo | None:
     """What the animation's header says; None for a still. Raises as `decode_image` does."""
     header = probe_image(path, limits)
     if not header.animated:
@@ -75,16 +65,14 @@ def probe_animation(path: Path, limits: ImageLimits) -> AnimationInfo | None:
     return AnimationInfo(formats[header.format], header.width, header.height, loop)
 
 
-def read_animation(
-    path: Path, image_limits: ImageLimits, limits: AnimationLimits
-) -> Generator[AnimatedFrame, None, None]:
+def read_animation(path: Path, limits: MediaLimits) -> Generator[AnimatedFrame, None, None]:
     """The frames in order.
 
     Raises MediaTooLarge as soon as the limits are passed, DamagedMedia at a broken frame.
     """
-    with open_image(path, image_limits) as image:
+    with open_image(path, limits) as image:
         width, height = image.size
-        most = min(limits.max_frames, limits.max_total_pixels // (width * height))
+        most = most_frames(width, height, limits)
         if image.format != "GIF":
             _check_count(
                 int(getattr(image, "n_frames", 1)), most
@@ -129,6 +117,11 @@ def write_animation(
         append_images=pictures[1:],
         **options,
     )
+
+
+def most_frames(width: int, height: int, limits: MediaLimits) -> int:
+    """Return how many frames an animation of this size may have."""
+    return min(limits.image_frames, limits.animation_pixels // max(1, width * height))
 
 
 def whole_durations(durations_ms: Sequence[float], unit_ms: int) -> list[int]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from worker.media.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
+from worker.settings import MediaLimits
 
 Bgr = NDArray[np.uint8]  # [H, W, 3], 0..255, blue first
 Alpha = NDArray[np.uint8]  # [H, W], 255 opaque
@@ -56,15 +57,6 @@ _HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"m
 
 
 @dataclass(frozen=True)
-class ImageLimits:
-    """Bounds checked against the header, before any pixel is decoded."""
-
-    max_pixels: int = 40_000_000
-    max_side: int = 16_384
-    max_bytes: int = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True)
 class ImageHeader:
     """What the header says: format in lower case, size as shown (upright), and whether it moves."""
 
@@ -90,7 +82,7 @@ class DecodedImage:
     notes: tuple[str, ...] = ()
 
 
-def probe_image(source: bytes | Path, limits: ImageLimits) -> ImageHeader:
+def probe_image(source: bytes | Path, limits: MediaLimits) -> ImageHeader:
     """What the file's header says, without decoding; raises as `decode_image` does."""
     with open_image(source, limits) as image:
         turned = image.getexif().get(0x0112, 1) >= 5
@@ -98,7 +90,7 @@ def probe_image(source: bytes | Path, limits: ImageLimits) -> ImageHeader:
         return ImageHeader(_name(image), width, height, bool(getattr(image, "is_animated", False)))
 
 
-def decode_image(source: bytes | Path, limits: ImageLimits) -> DecodedImage:
+def decode_image(source: bytes | Path, limits: MediaLimits) -> DecodedImage:
     """The still in `source`, upright, in 8 bits; of an animation, its first frame.
 
     Raises UnsupportedMedia, DamagedMedia or MediaTooLarge.
@@ -174,13 +166,11 @@ def to_picture(bgr: Bgr, alpha: Alpha | None) -> Image.Image:
 
 
 @contextmanager
-def open_image(source: bytes | Path, limits: ImageLimits) -> Iterator[Image.Image]:
+def open_image(source: bytes | Path, limits: MediaLimits) -> Iterator[Image.Image]:
     """The opened, size-checked image.
 
     Pillow's exceptions, here and in the block, come out as MediaErrors.
     """
-    if isinstance(source, bytes) and len(source) > limits.max_bytes:
-        raise MediaTooLarge(f"an image file may hold at most {limits.max_bytes} bytes")
     try:
         with Image.open(
             io.BytesIO(source) if isinstance(source, bytes) else source, formats=DECODED
@@ -190,17 +180,17 @@ def open_image(source: bytes | Path, limits: ImageLimits) -> Iterator[Image.Imag
     except UnidentifiedImageError as error:
         raise _unreadable(source) from error
     except Image.DecompressionBombError as error:
-        raise MediaTooLarge(f"an image may have at most {limits.max_pixels} pixels") from error
+        raise MediaTooLarge(f"an image may have at most {limits.image_pixels} pixels") from error
     except _BROKEN as error:
         raise DamagedMedia("the image is truncated or damaged") from error
 
 
-def _check_size(image: Image.Image, limits: ImageLimits) -> None:
+def _check_size(image: Image.Image, limits: MediaLimits) -> None:
     width, height = image.size
-    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+    if width * height > limits.image_pixels or max(width, height) > limits.image_side_px:
         raise MediaTooLarge(
-            f"the image is {width}x{height}; accepted are {limits.max_pixels} pixels and"
-            f" {limits.max_side} a side"
+            f"the image is {width}x{height}; accepted are {limits.image_pixels} pixels and"
+            f" {limits.image_side_px} a side"
         )
 
 

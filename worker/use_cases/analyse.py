@@ -19,12 +19,14 @@ from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
 from worker.errors import JobFailure
 from worker.job_context import JobContext, Outcome
-from worker.media.images import ImageLimits, decode_image, encode_image
-from worker.video.plan import plan_film
-from worker.video.planes import FramePreparer, PictureFormat, i420_view
-from worker.video.probe import VideoLimits, is_film, probe_video
+from worker.media.images import decode_image, encode_image
+from worker.settings import MediaLimits
+from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
+from worker.video.plan import plan_video
+from worker.video.probe import is_video
 from worker.video.reader import Span, VideoReader
 from worker.video.survey import key_frame_samples
+from worker.video.video import Video
 
 THUMBNAIL_PX: Final = 160
 THUMBNAIL_MARGIN: Final = 1.6  # of the face's longer side: hair and chin belong to a face
@@ -114,8 +116,7 @@ class Analyse:
     """
 
     engine: FaceSwapEngine
-    images: ImageLimits = field(default_factory=ImageLimits)
-    films: VideoLimits = field(default_factory=VideoLimits)
+    limits: MediaLimits
 
     def __call__(self, context: JobContext) -> Outcome:
         """A JSON file with the people found.
@@ -141,12 +142,14 @@ class Analyse:
         )
 
     def _look(self, context: JobContext) -> tuple[People, dict[str, Any]]:
-        return (
-            self._look_at_film(context) if is_film(context.input) else self._look_at_still(context)
-        )
+        with context.input.open("rb") as file:
+            if not is_video(file):
+                return self._look_at_still(context)
+            with Video(file, self.limits) as video:
+                return self._look_at_video(context, video)
 
     def _look_at_still(self, context: JobContext) -> tuple[People, dict[str, Any]]:
-        picture = decode_image(context.input, self.images)
+        picture = decode_image(context.input, self.limits)
         people = People()
         faces = self.engine.detect(picture.bgr)
         people.add(
@@ -161,13 +164,14 @@ class Analyse:
             "height": picture.bgr.shape[0],
         }
 
-    def _look_at_film(self, context: JobContext) -> tuple[People, dict[str, Any]]:
-        info, plan = probe_video(context.input, self.films), plan_film(context.input, self.films)
+    def _look_at_video(self, context: JobContext, video: Video) -> tuple[People, dict[str, Any]]:
+        info = video.info
+        plan = plan_video(video)
         people = People()
         if len(plan.segments) == 1:
-            self._follow(context, people, plan.frames)
-        else:  # a swap of this film names people by the same samples
-            for sample in key_frame_samples(context.input, self.engine, self.films, context.work):
+            self._follow(context, video, people, plan.frames)
+        else:  # a swap of this video names people by the same samples
+            for sample in key_frame_samples(video, self.engine, context.work):
                 people.add(
                     sample.view,
                     sample.time_s,
@@ -182,12 +186,11 @@ class Analyse:
         }
         return people, {"kind": "video", "frames": plan.frames, **facts}
 
-    def _follow(self, context: JobContext, people: People, total: int) -> None:
-        info = probe_video(context.input, self.films)
-        picture = PictureFormat.of(info, None)
-        preparer = FramePreparer(info, picture, context.work)
+    def _follow(self, context: JobContext, video: Video, people: People, total: int) -> None:
+        picture = PictureFormat.of(video.info, None)
+        preparer = FramePreparer(video.info, picture, context.work)
         tracker = self.engine.tracker()
-        for frame in VideoReader(context.input, self.films, preparer).frames(Span()):
+        for frame in VideoReader(video, preparer).frames(Span()):
             view = i420_view(frame.picture, picture.colour)
             people.add(
                 view,

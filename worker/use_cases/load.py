@@ -14,7 +14,6 @@ from models.packs.store import load_pack
 from worker.composition import open_stores
 from worker.contract import JobKind, QueueName
 from worker.job_context import UseCase, UseCases
-from worker.media.images import ImageLimits
 from worker.settings import WorkerSettings
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
@@ -75,8 +74,8 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     warm_up(engine)
     casting = Casting(engine, open_stores(settings).identities)
     by_kind: dict[JobKind, UseCase] = {
-        "swap_image": SwapImage(engine, casting, ImageLimits()),
-        "swap_video": SwapVideo(engine, casting),
-        "analysis": Analyse(engine),
+        "swap_image": SwapImage(engine, casting, settings.media),
+        "swap_video": SwapVideo(engine, casting, settings.media),
+        "analysis": Analyse(engine, settings.media),
     }
     return EngineUseCases(engine, casting, by_kind)

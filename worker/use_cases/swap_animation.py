@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -22,18 +22,19 @@ from worker.media.animation import (
     MEDIA_TYPES,
     AnimatedFrame,
     AnimationFormat,
-    AnimationLimits,
+    most_frames,
     probe_animation,
     read_animation,
     write_animation,
 )
-from worker.media.images import ImageLimits, fit_within
+from worker.media.images import fit_within
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
+from worker.settings import MediaLimits
 from worker.use_cases.casting import Casting, swap_options
-from worker.video.planes import FramePreparer, PictureFormat, i420_view
-from worker.video.probe import VideoLimits, probe_video
+from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
 from worker.video.reader import SourceFrame, Span, VideoReader
-from worker.video.report import PersonRow, film_quality, person_rows, require_quality
+from worker.video.report import PersonRow, person_rows, require_quality, video_quality
+from worker.video.video import Video
 
 DEFAULT_QUALITY: Final = 80
 
@@ -44,9 +45,7 @@ class SwapAnimation:
 
     engine: FaceSwapEngine
     casting: Casting
-    films: VideoLimits = field(default_factory=VideoLimits)
-    images: ImageLimits = field(default_factory=ImageLimits)
-    limits: AnimationLimits = field(default_factory=AnimationLimits)
+    limits: MediaLimits
 
     def of_animation(self, context: JobContext) -> Outcome:
         """The animated input, swapped, in its own format or the one asked for.
@@ -54,26 +53,24 @@ class SwapAnimation:
         Raises JobFailure, also as MediaError; what `context.progress` raises passes through.
         """
         output = context.job.payload.options.output
-        info = probe_animation(context.input, self.images)
+        info = probe_animation(context.input, self.limits)
         if info is None:
             raise UnsupportedMedia("a still picture is not a video; send it to the image swap")
         format = _require_format(output.format or info.format)
         work = _FrameByFrame(self._swapper(context), context.progress)
         frames = [
             work.swap_picture(frame, output.max_side)
-            for frame in read_animation(context.input, self.images, self.limits)
+            for frame in read_animation(context.input, self.limits)
         ]
         return self._outcome(context, work, frames, format, info.loop)
 
-    def of_film(self, context: JobContext, format: AnimationFormat) -> Outcome:
-        """The film as an animation that plays for ever; raises as `of_animation` does."""
-        info = probe_video(context.input, self.films)
+    def of_video(self, context: JobContext, video: Video, format: AnimationFormat) -> Outcome:
+        """Return the video as an animation that plays for ever; raises as `of_animation` does."""
+        info = video.info
         picture = PictureFormat.of(info, context.job.payload.options.output.max_side)
         preparer = FramePreparer(info, picture, context.work)
-        reader = VideoReader(context.input, self.films, preparer)
-        most = min(
-            self.limits.max_frames, self.limits.max_total_pixels // (picture.width * picture.height)
-        )
+        reader = VideoReader(video, preparer)
+        most = most_frames(picture.width, picture.height, self.limits)
         work = _FrameByFrame(self._swapper(context), context.progress)
         frames: list[AnimatedFrame] = []
         for frame in reader.frames(Span()):
@@ -117,7 +114,7 @@ class SwapAnimation:
         height, width = frames[0].bgr.shape[:2]
         report = {
             "faces": people,
-            "quality": film_quality(people),
+            "quality": video_quality(people),
             "frames": len(frames),
             "notes": list(notes),
         }

@@ -11,7 +11,8 @@ from models.inference.engine import FaceReport, FaceSwapEngine
 from models.inference.errors import FaceNotFoundError
 from worker.errors import JobFailure
 from worker.job_context import JobContext, Outcome
-from worker.media.images import ENCODED, ImageLimits, decode_image, encode_image, fit_within
+from worker.media.images import ENCODED, decode_image, encode_image, fit_within
+from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
 
@@ -21,7 +22,7 @@ DEFAULT_QUALITY = 92
 class SwapImage:
     """The use case `swap_image`, on an engine with its models loaded."""
 
-    def __init__(self, engine: FaceSwapEngine, casting: Casting, limits: ImageLimits) -> None:
+    def __init__(self, engine: FaceSwapEngine, casting: Casting, limits: MediaLimits) -> None:
         self._engine = engine
         self._casting = casting
         self._limits = limits

@@ -8,19 +8,17 @@ says so.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import av
 from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from worker.video.audio import ConvertedSound
-from worker.video.probe import VideoLimits, main_stream, open_video
+from worker.video.video import Video
 
 # Containers that count time from wherever the broadcast happened to be; the others mean what they
 # say.
@@ -34,13 +32,16 @@ class CopiedTracks:
     `copied` and `notes` say what became of them.
     """
 
-    def __init__(self, container: InputContainer) -> None:
-        self._source = container
-        self._main = main_stream(container)
+    def __init__(self, video: Video) -> None:
+        # Before its streams are looked at: a video that cannot be rewound is opened again here.
+        main = video.stream.index
+        others = [stream.index for stream in video.container.streams if stream.index != main]
+        self._packets: Iterator[Packet[Any]] = video.packets(others) if others else iter(())
+        self._source = container = video.container
+        self._main = video.stream
         self._targets: dict[int, Stream] = {}
         self._converted: dict[int, ConvertedSound] = {}
         self._last_dts: dict[int, int] = {}
-        self._packets: Iterator[Packet[Any]] = iter(())
         self._waiting: Packet[Any] | None = None
         self.copied: list[str] = []
         self.notes: list[str] = []
@@ -78,12 +79,8 @@ class CopiedTracks:
                 self._convert(film, stream)
             elif not self._is_chapter_track(stream):
                 self.notes.append(f"{stream.type}_track_left_out:{_codec(stream)}")
-        wanted = [
-            s
-            for s in self._source.streams
-            if s.index in self._targets or s.index in self._converted
-        ]
-        self._packets = self._source.demux(wanted) if wanted else iter(())
+        if not (self._targets or self._converted):
+            self._packets = iter(())
 
     def mux_until(self, film: OutputContainer, time_s: float) -> None:
         """Copy all packets that are due up to `time_s` of the film.
@@ -108,6 +105,8 @@ class CopiedTracks:
             return waiting
         try:
             for packet in self._packets:
+                if not self._is_wanted(packet):
+                    continue
                 if packet.size and packet.dts is None and _is_cover(packet.stream):
                     packet.pts = packet.dts = 0
                 if packet.size and packet.dts is not None:
@@ -116,6 +115,10 @@ class CopiedTracks:
             self.notes.append("other_tracks_end_at_damage")
             self._packets = iter(())
         return None
+
+    def _is_wanted(self, packet: Packet[Any]) -> bool:
+        index = packet.stream.index
+        return index in self._targets or index in self._converted
 
     def _mux(self, film: OutputContainer, packet: Packet[Any]) -> None:
         index = packet.stream_index
@@ -159,13 +162,6 @@ class CopiedTracks:
             and bool(self._source.chapters())
             and _codec(stream) in {"bin_data", "none"}
         )
-
-
-@contextmanager
-def open_copied(source: Path, limits: VideoLimits) -> Iterator[CopiedTracks]:
-    """The source opened a second time, for its other tracks."""
-    with open_video(source, limits) as (container, _):
-        yield CopiedTracks(container)
 
 
 def _is_cover(stream: Stream) -> bool:

@@ -13,12 +13,12 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from worker.video.copied import open_copied
+from worker.video.copied import CopiedTracks
 from worker.video.encoder import SEGMENT_FORMAT
-from worker.video.planes import PictureFormat
-from worker.video.probe import VideoLimits
+from worker.video.frames.planes import PictureFormat
+from worker.video.video import Video
 
-FilmFormat = Literal["mp4", "mov", "mkv", "webm"]
+VideoFormat = Literal["mp4", "mov", "mkv", "webm"]
 _MUXERS: Final = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
 MEDIA_TYPES: Final = {
     "mp4": "video/mp4",
@@ -49,25 +49,24 @@ class MuxReport:
     notes: tuple[str, ...]
 
 
-def mux_film(
+def mux_video(
     segments: Sequence[Segment],
-    source: Path,
+    video: Video,
     output: Path,
     *,
-    format: FilmFormat,
+    format: VideoFormat,
     picture: PictureFormat,
     audio: Literal["copy", "drop"],
-    limits: VideoLimits,
     watch: Callable[[int], None],
 ) -> MuxReport:
-    """Write the film: the segments' pictures, and every track of `source` that `format` can hold.
+    """Write the output: the segments' frames, and every track of `video` that `format` can hold.
 
-    `watch` gets the number of frames written, often; what it raises ends the work. Raises
-    DamagedMedia when the source cannot be opened.
+    `watch` gets the number of frames written, often; what it raises ends the work.
     """
-    segments, frames = _filled(segments), 0
+    segments = _filled(segments)
+    frames = 0
+    copied = CopiedTracks(video)
     with (
-        open_copied(source, limits) as copied,
         av.open(
             str(output), "w", format=_MUXERS[format], container_options=_options(format, picture)
         ) as film,
@@ -153,7 +152,7 @@ def _add_pictures(
     return stream
 
 
-def _options(format: FilmFormat, picture: PictureFormat) -> dict[str, str]:
+def _options(format: VideoFormat, picture: PictureFormat) -> dict[str, str]:
     if format not in {"mp4", "mov"}:
         return {"fflags": "+bitexact"}
     # Both clocks tick as the source's does: in whole milliseconds a late start would be rounded.
@@ -166,6 +165,6 @@ def _options(format: FilmFormat, picture: PictureFormat) -> dict[str, str]:
     }
 
 
-def _rounding(format: FilmFormat, picture: PictureFormat) -> list[str]:
+def _rounding(format: VideoFormat, picture: PictureFormat) -> list[str]:
     exact = format in {"mp4", "mov"} or (picture.time_base * 1000).denominator == 1
     return [] if exact else [f"timestamps_rounded_to_1_ms_by_{format}"]

@@ -4,59 +4,55 @@ hold.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final, Literal
 
 from worker.contract import OutputOptions
 from worker.media.media_errors import UnsupportedMedia
 from worker.video.encoder import Codec, EncoderSettings
-from worker.video.mux import FilmFormat
-from worker.video.probe import VideoInfo, VideoLimits
-from worker.video.segments import FilmSettings
+from worker.video.mux import VideoFormat
+from worker.video.probe import VideoInfo
+from worker.video.segments import OutputSettings
 
-CODECS: Final[dict[FilmFormat, tuple[Codec, ...]]] = {
+CODECS: Final[dict[VideoFormat, tuple[Codec, ...]]] = {
     "mp4": ("h264", "hevc", "av1", "vp9"),
     "mov": ("h264", "hevc"),
     "mkv": ("h264", "hevc", "vp9", "av1"),
     "webm": ("vp9", "av1"),
 }
-_SAMPLED_BYTES: Final = 64
+# What a source becomes where the job does not say; MP4 for containers that are not written here.
+_OUTPUT_OF: Final[dict[str, VideoFormat]] = {
+    "video/quicktime": "mov",
+    "video/matroska": "mkv",
+    "video/webm": "webm",
+}
 
 
-def film_settings(
+def output_settings(
     output: OutputOptions,
     audio: Literal["copy", "drop"],
-    source: Path,
     info: VideoInfo,
-    limits: VideoLimits,
-) -> FilmSettings:
+) -> OutputSettings:
     """The settings of the film; what the options leave open follows the source.
 
     Raises UnsupportedMedia for a codec that the format cannot hold, or a format that is not a
     film's.
     """
-    format = _format(output, source, info)
+    format = _format(output, info)
     codec = output.codec or CODECS[format][0]
     if codec not in CODECS[format]:
         raise UnsupportedMedia(f"{format} holds {' or '.join(CODECS[format])}, not {codec}")
     encoder = EncoderSettings(codec=codec, crf=_crf(output, codec))
-    return FilmSettings(
-        encoder=encoder, format=format, audio=audio, max_side=output.max_side, limits=limits
-    )
+    return OutputSettings(encoder=encoder, format=format, audio=audio, max_side=output.max_side)
 
 
-def _format(output: OutputOptions, source: Path, info: VideoInfo) -> FilmFormat:
+def _format(output: OutputOptions, info: VideoInfo) -> VideoFormat:
     if output.format in CODECS:
         return output.format
     if output.format is not None:
         raise UnsupportedMedia(
             f"a video is written as {', '.join(CODECS)} or gif, not as {output.format}"
         )
-    with source.open("rb") as file:
-        start = file.read(_SAMPLED_BYTES)
-    if info.container == "matroska":
-        return "webm" if b"webm" in start else "mkv"
-    return "mov" if start[8:12] == b"qt  " else "mp4"
+    return _OUTPUT_OF.get(info.media_type, "mp4")
 
 
 def _crf(output: OutputOptions, codec: Codec) -> int | None:

@@ -1,25 +1,24 @@
-"""Where a film is cut into segments: at its own key frames, found by reading packets without
+"""Where a video is cut into segments: at its own key frames, found by reading packets without
 decoding them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import av
 
-from worker.media.media_errors import MediaTooLarge
-from worker.video.probe import VideoInfo, VideoLimits, open_video, probe_video
+from worker.video.probe import VideoInfo, check_frames
+from worker.video.video import Video
 
-SEGMENT_S: Final = 5.0
+SEGMENT_S: Final = 5.0  # what a killed worker loses at most; each costs a start and a warm-up
 MISCOUNTED: Final = 2  # AVI counts a frame or two that are not there
-ONE_SEGMENT_S: Final = 12.0  # below this, spreading a film over workers costs more than it saves
+ONE_SEGMENT_S: Final = 12.0  # below this, spreading a video over workers costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class PlannedSegment:
 
 
 @dataclass(frozen=True)
-class FilmPlan:
-    """How a film is cut; equal for equal files, so that whoever plans again cuts at the same
+class VideoPlan:
+    """How a video is cut; equal for equal files, so that whoever plans again cuts at the same
     places.
 
     `truncated` says that the container promises more than the file holds.
@@ -49,49 +48,32 @@ class FilmPlan:
     def frames(self) -> int:
         return sum(segment.frames for segment in self.segments)
 
-    def to_json(self) -> dict[str, Any]:
-        """For the job's record; `from_json` reads it back."""
-        rows = [[segment.start, segment.stop, segment.frames] for segment in self.segments]
-        return {"segments": rows, "truncated": self.truncated}
 
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> FilmPlan:
-        rows = enumerate(record["segments"])
-        return cls(tuple(PlannedSegment(index, *row) for index, row in rows), record["truncated"])
+def plan_video(
+    video: Video, *, segment_s: float = SEGMENT_S, whole_below_s: float = ONE_SEGMENT_S
+) -> VideoPlan:
+    """Cut at key frames about `segment_s` apart; a video shorter than `whole_below_s` stays whole.
 
-
-def plan_film(
-    source: Path,
-    limits: VideoLimits,
-    *,
-    segment_s: float = SEGMENT_S,
-    whole_below_s: float = ONE_SEGMENT_S,
-) -> FilmPlan:
-    """Cut at key frames about `segment_s` apart; a film shorter than `whole_below_s` stays whole.
-
-    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge.
+    Raises DamagedMedia or MediaTooLarge.
     """
-    info = probe_video(source, limits)
-    account = _read_account(source, limits)
+    info = video.info
+    account = _read_account(video)
     seconds = float((account.last - info.start_pts) * info.time_base)
     starts = [info.start_pts]
     if seconds >= whole_below_s:
         starts += _cuts(account.keys, info.start_pts, round(segment_s / info.time_base))
-    edges = pairwise(
-        [0, *(bisect_left(account.times, start) for start in starts[1:]), len(account.times)]
-    )
-    rows = zip(starts, [*starts[1:], None], edges, strict=True)
-    segments = (
-        PlannedSegment(i, start, stop, b - a) for i, (start, stop, (a, b)) in enumerate(rows)
-    )
+
     missing = (info.frames or 0) - account.packets
-    return FilmPlan(tuple(segments), missing > MISCOUNTED or _ends_early(info, seconds))
+    return VideoPlan(
+        segments=_segments(starts, account.times),
+        truncated=missing > MISCOUNTED or _ends_early(info, seconds),
+    )
 
 
 @dataclass(frozen=True)
 class _Account:
-    """What the packets say without being decoded: sorted times of shown frames, key frames' times,
-    packet count.
+    """What the packets say without being decoded: sorted times of shown frames, of key frames, and
+    the number of packets.
     """
 
     times: list[int]
@@ -103,20 +85,29 @@ class _Account:
         return self.times[-1] if self.times else 0
 
 
-def _read_account(source: Path, limits: VideoLimits) -> _Account:
+def _read_account(video: Video) -> _Account:
     times: list[int] = []
     keys: list[int] = []
     packets = 0
-    with open_video(source, limits) as (container, stream), suppress(av.FFmpegError):
-        for packet in container.demux(stream):
+    with suppress(av.FFmpegError):
+        for packet in video.packets():
             packets += packet.size > 0
             if packet.size and packet.pts is not None and not packet.is_discard:
                 times.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
-            if packets > limits.max_frames:
-                raise MediaTooLarge(f"the video has more than {limits.max_frames} frames")
+            check_frames(packets, video.limits)
     return _Account(sorted(times), sorted(keys), packets)
+
+
+def _segments(starts: Sequence[int], times: Sequence[int]) -> tuple[PlannedSegment, ...]:
+    """Return a segment from each start to the next, with the number of `times` in it."""
+    places = [0, *(bisect_left(times, start) for start in starts[1:]), len(times)]
+    spans = zip(starts, [*starts[1:], None], pairwise(places), strict=True)
+    return tuple(
+        PlannedSegment(index=index, start=start, stop=stop, frames=end - begin)
+        for index, (start, stop, (begin, end)) in enumerate(spans)
+    )
 
 
 def _cuts(keys: Sequence[int], start: int, length: int) -> list[int]:

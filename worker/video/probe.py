@@ -1,8 +1,4 @@
-"""What a video file is, found out without trusting its name.
-
-The container is told by the file's first bytes; the rest is what its streams declare, held to
-limits.
-"""
+"""What a video file is, found out without trusting its name: opened, held to limits, described."""
 
 from __future__ import annotations
 
@@ -10,61 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from worker.media.demuxing import VIDEO_DECODERS, open_input
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
+from worker.media.media_types import ACCEPTED_VIDEOS, INPUT_TYPES, refusal, sniff_file
+from worker.settings import MediaLimits
+from worker.video.frames.orientation import Orientation
 from worker.video.iso_boxes import most_samples
-from worker.video.orientation import Orientation
 
-SAMPLES_PER_FRAME: Final = (
-    4  # a film's sound may have more packets than it has frames, but not many times more
-)
-SNIFFED_BYTES: Final = 564  # three MPEG-TS packets
-VIDEO_CODECS: Final = frozenset(
-    (
-        "h264",
-        "hevc",
-        "vp8",
-        "vp9",
-        "av1",
-        "libdav1d",
-        "mpeg4",
-        "mpeg2video",
-        "mpeg1video",
-        "mjpeg",
-        "prores",
-        "dnxhd",
-        "theora",
-        "ffv1",
-    )
-)
-_PICTURE_BRANDS: Final = {
-    b"avif",
-    b"avis",
-    b"heic",
-    b"heix",
-    b"mif1",
-    b"msf1",
-}  # stills in a film's container
-_ISO_BOXES: Final = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+# A video's sound may have more packets than the video has frames, but not many times more.
+SAMPLES_PER_FRAME: Final = 4
 PQ, HLG, UNSPECIFIED = 16, 18, 2  # ITU-T H.273 transfer characteristics
-
-
-@dataclass(frozen=True)
-class VideoLimits:
-    """Bounds checked against what the file declares, before a frame is decoded."""
-
-    max_pixels: int = 8192 * 4352
-    max_side: int = 8192
-    max_duration_s: float = 4 * 3600.0
-    max_frames: int = 1_000_000
-    open_timeout_s: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +51,7 @@ class VideoInfo:
     units of `time_base`.
     """
 
+    media_type: str
     container: str
     codec: str
     width: int
@@ -109,108 +68,121 @@ class VideoInfo:
     audio_tracks: int
 
 
-def is_film(path: Path) -> bool:
-    """Whether the file's first bytes are those of a video container that is accepted."""
-    try:
-        sniff_container(path)
-    except UnsupportedMedia:
-        return False
-    return True
+@dataclass(frozen=True)
+class DeclaredSize:
+    """What the container says of its video stream before a frame is decoded."""
+
+    width: int
+    height: int
+    frames: int | None
+    duration_s: float | None
 
 
-def sniff_container(path: Path) -> str:
-    """FFmpeg's name of the demuxer for the file's first bytes; raises UnsupportedMedia for all that
-    is not a video.
+def is_video(file: BinaryIO) -> bool:
+    """Return whether the file's first bytes are those of a video container that is accepted."""
+    media_type, _ = sniff_file(file)
+    return media_type is not None and INPUT_TYPES[media_type].demuxer is not None
 
-    Playlists and concatenation scripts are text and match nothing: they would make the demuxer open
-    other files.
+
+def sniff_video(file: BinaryIO) -> str:
+    """Return the media type of a video by its first bytes; raises UnsupportedMedia for all else."""
+    media_type, head = sniff_file(file)
+    if media_type is None:
+        raise UnsupportedMedia(refusal(head))
+    if INPUT_TYPES[media_type].demuxer is None:
+        title = INPUT_TYPES[media_type].title
+        raise UnsupportedMedia(f"the file is {title}, an image; accepted videos: {ACCEPTED_VIDEOS}")
+    return media_type
+
+
+def open_container(
+    file: BinaryIO, media_type: str, limits: MediaLimits
+) -> tuple[InputContainer, VideoStream]:
+    """Return the opened file and its main video stream, within `limits` by what it declares.
+
+    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge; what is read later may raise FFmpeg's
+    errors.
     """
-    with path.open("rb") as file:
-        start = file.read(SNIFFED_BYTES)
-    if start[4:8] in _ISO_BOXES and start[8:12] not in _PICTURE_BRANDS:
-        return "mov"
-    if start[:4] == b"\x1a\x45\xdf\xa3":
-        return "matroska"
-    if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
-        return "avi"
-    if start[:3] == b"FLV":
-        return "flv"
-    if start[:4] == b"OggS":
-        return "ogg"
-    if start[:4] == b"\0\0\x01\xba":
-        return "mpeg"
-    if start[:1] == b"G" and start[188:189] == b"G" and start[376:377] == b"G":
-        return "mpegts"
-    raise UnsupportedMedia(
-        "not a video of a supported container (MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, Ogg)"
-    )
-
-
-@contextmanager
-def open_video(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The opened file and its main video stream. FFmpeg may open this file and no other.
-
-    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge when it is not opened; what is read later
-    may raise FFmpeg's errors.
-    """
-    demuxer = sniff_container(path)
-    options = {"protocol_whitelist": "file", "format_whitelist": demuxer_names(demuxer)}
+    demuxer = INPUT_TYPES[media_type].demuxer or ""
     if demuxer == "mov":
-        _check_frames(most_samples(path) // SAMPLES_PER_FRAME, limits)
-        options |= {"enable_drefs": "0", "use_absolute_path": "0"}
+        check_frames(most_samples(file) // SAMPLES_PER_FRAME, limits)
     with translating_damage():
-        container = av.open(
-            str(path), "r", format=demuxer, options=options, timeout=limits.open_timeout_s
-        )
-    with container:
-        yield container, main_stream(container)
+        container = open_input(file, demuxer)
+    try:
+        stream = main_stream(container)
+        check_limits(declared_size(container, stream), limits)
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
 
 
 @contextmanager
 def translating_damage() -> Iterator[None]:
-    """FFmpeg's errors as DamagedMedia."""
+    """Raise FFmpeg's errors in the block as DamagedMedia."""
     try:
         yield
     except (av.FFmpegError, UnicodeDecodeError) as error:
         raise DamagedMedia("the video is truncated or damaged") from error
 
 
-def demuxer_names(demuxer: str) -> str:
-    """All names under which FFmpeg's whitelist knows `demuxer`."""
-    return av.ContainerFormat(demuxer, "r").name
-
-
 def main_stream(container: InputContainer) -> VideoStream:
-    """The video stream to swap: the first that is not a cover picture.
+    """Return the video stream to swap: the first that is not a cover image.
 
     Raises UnsupportedMedia when there is none.
     """
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             name = stream.codec_context.name if stream.codec_context else "unknown"
-            if name not in VIDEO_CODECS:
+            if name not in VIDEO_DECODERS:
                 raise UnsupportedMedia(f"video coded as {name[:32]} is not supported")
             return stream
     raise UnsupportedMedia("the file has no video stream")
 
 
-def probe_video(path: Path, limits: VideoLimits) -> VideoInfo:
-    """What the file declares about its main video stream; one frame is decoded, for its rotation
-    and colours.
+def declared_size(container: InputContainer, stream: VideoStream) -> DeclaredSize:
+    """Return what the opened file declares about `stream`."""
+    context = stream.codec_context
+    return DeclaredSize(
+        width=context.width,
+        height=context.height,
+        frames=stream.frames or None,
+        duration_s=_duration(container, stream),
+    )
 
-    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge.
+
+def check_limits(declared: DeclaredSize, limits: MediaLimits) -> None:
+    """Raise MediaTooLarge for a video that declares more than `limits` allow."""
+    width, height = declared.width, declared.height
+    if width * height > limits.video_pixels or max(width, height) > limits.video_side_px:
+        raise MediaTooLarge(
+            f"the video is {width}x{height}; accepted are {limits.video_pixels} pixels and"
+            f" {limits.video_side_px} a side"
+        )
+    check_frames(declared.frames or 0, limits)
+    if (declared.duration_s or 0.0) > limits.video_duration_s:
+        raise MediaTooLarge(f"the video is longer than {limits.video_duration_s:.0f} s")
+
+
+def check_frames(count: int, limits: MediaLimits) -> None:
+    """Raise MediaTooLarge for a video of more frames than `limits` allow."""
+    if count > limits.video_frames:
+        raise MediaTooLarge(
+            f"the video has {count} frames; at most {limits.video_frames} are accepted"
+        )
+
+
+def describe(
+    media_type: str, container: InputContainer, stream: VideoStream, frame: VideoFrame
+) -> VideoInfo:
+    """Return `VideoInfo` of the opened stream and its first frame, whose tags beat the
+    container's.
     """
-    with open_video(path, limits) as (container, stream), translating_damage():
-        _check_limits(container, stream, limits)
-        return describe(container, stream, _first_frame(container, stream))
-
-
-def describe(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoInfo:
-    """`VideoInfo` from the opened stream and its first frame, whose tags beat the container's."""
     orientation = Orientation.of(frame)
     width, height = orientation.size(frame.width, frame.height)
     aspect = stream.sample_aspect_ratio or Fraction(1)  # FFmpeg's 0 means unknown
     return VideoInfo(
+        media_type=media_type,
         container=container.format.name.split(",")[0],
         codec=stream.codec_context.name,
         width=width,
@@ -228,37 +200,6 @@ def describe(container: InputContainer, stream: VideoStream, frame: VideoFrame) 
     )
 
 
-def _check_limits(container: InputContainer, stream: VideoStream, limits: VideoLimits) -> None:
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-        raise MediaTooLarge(
-            f"the video is {width}x{height}; at most {limits.max_side} a side are accepted"
-        )
-    _check_frames(stream.frames, limits)
-    if (_duration(container, stream) or 0.0) > limits.max_duration_s:
-        raise MediaTooLarge(f"the video is longer than {limits.max_duration_s:.0f} s")
-
-
-def _check_frames(count: int, limits: VideoLimits) -> None:
-    if count > limits.max_frames:
-        raise MediaTooLarge(
-            f"the video has {count} frames; at most {limits.max_frames} are accepted"
-        )
-
-
-def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    error: Exception | None = None
-    for attempts, packet in enumerate(container.demux(stream)):
-        try:
-            for frame in packet.decode():
-                return frame
-        except av.FFmpegError as failure:
-            error = failure
-        if attempts > 500:
-            break
-    raise DamagedMedia("no frame of the video can be decoded") from error
-
-
 def _duration(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
@@ -267,11 +208,15 @@ def _duration(container: InputContainer, stream: VideoStream) -> float | None:
 
 def _sane_rate(stream: VideoStream) -> Fraction:
     for rate in (stream.average_rate, stream.guessed_rate):
-        if rate is not None and 0 < rate <= 480:
+        if rate is not None and 0 < rate <= 480:  # a header's claim; cameras stop at 480
             return Fraction(rate)
-    return Fraction(25)
+    return Fraction(25)  # what FFmpeg assumes of a stream that does not say
 
 
 def _colour(frame: VideoFrame) -> ColourTags:
-    full = frame.color_range == 2 or frame.format.name.startswith("yuvj")
-    return ColourTags(frame.colorspace, frame.color_primaries, frame.color_trc, full)
+    return ColourTags(
+        matrix=frame.colorspace,
+        primaries=frame.color_primaries,
+        transfer=frame.color_trc,
+        full_range=frame.color_range == 2 or frame.format.name.startswith("yuvj"),
+    )

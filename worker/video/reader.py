@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
-from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from worker.media.media_errors import DamagedMedia
-from worker.video.planes import FramePreparer
-from worker.video.probe import VideoLimits, open_video, translating_damage
+from worker.video.frames.planes import FramePreparer
+from worker.video.video import Video
 
-MAX_BROKEN_PACKETS: Final = 250
+MAX_BROKEN_PACKETS: Final = 250  # ten seconds: a file that is worse is given up there
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,13 @@ class Damage:
 
 @dataclass
 class VideoReader:
-    """Reads spans of one file. `damage` is complete when the frames have been read to the end.
+    """Reads spans of one video. `damage` is complete when the frames have been read to the end.
 
     With `key_frames_only` the others are not decoded, and do not come out.
     """
 
-    path: Path
-    limits: VideoLimits
+    video: Video
     preparer: FramePreparer
-    threads: int = 1
     key_frames_only: bool = False
     damage: Damage = field(default_factory=Damage)
 
@@ -87,33 +84,26 @@ class VideoReader:
 
         Raises DamagedMedia when not one can be decoded at the film's start.
         """
-        with open_video(self.path, self.limits) as (container, stream):
-            stream.codec_context.thread_count = self.threads
-            if self.key_frames_only:
-                stream.codec_context.skip_frame = "NONKEY"
-            if span.first_seen is not None:
-                with translating_damage():
-                    container.seek(span.first_seen, stream=stream)
-            any_frame = False
-            for frame in self._timed(container, stream):
+        any_frame = False
+        with closing(self.video.packets(since=span.first_seen)) as packets:
+            for frame in self._timed(packets):
                 pts = frame.pts or 0
                 if span.stop is not None and pts >= span.stop:
                     return
                 if span.first_seen is None or pts >= span.first_seen:
                     any_frame = True
-                    time_s = float(pts * (frame.time_base or 0))
                     yield SourceFrame(
-                        self.preparer.prepare(frame),
-                        time_s,
-                        span.start is None or pts >= span.start,
+                        picture=self.preparer.prepare(frame),
+                        time_s=float(pts * (frame.time_base or 0)),
+                        shown=span.start is None or pts >= span.start,
                     )
-            if not any_frame and span.start is None:
-                raise DamagedMedia("no frame of the video can be decoded")
+        if not any_frame and span.start is None:
+            raise DamagedMedia("no frame of the video can be decoded")
 
-    def _timed(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-        """Decoded frames whose pts strictly rises."""
+    def _timed(self, packets: Iterator[Packet[Any]]) -> Iterator[VideoFrame]:
+        """Yield decoded frames whose pts strictly rises."""
         last: int | None = None
-        for frame in self._decoded(container, stream):
+        for frame in self._decoded(packets):
             if frame.pts is None or (last is not None and frame.pts <= last):
                 self.damage.repaired_times += 1
                 frame.pts = 0 if last is None else last + 1
@@ -121,11 +111,13 @@ class VideoReader:
             self.damage.patched_frames += frame.is_corrupt
             yield frame
 
-    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-        """All frames that come out, broken packets skipped: a damaged stretch costs itself and no
-        more.
+    def _decoded(self, packets: Iterator[Packet[Any]]) -> Iterator[VideoFrame]:
+        """Yield all frames that come out, broken packets skipped: a damaged stretch costs itself
+        and no more.
         """
-        packets = container.demux(stream)
+        # By key frames only, or by all: the decoder is that of the pass before.
+        context = self.video.stream.codec_context
+        context.skip_frame = "NONKEY" if self.key_frames_only else "DEFAULT"
         while self.damage.broken_packets < MAX_BROKEN_PACKETS:
             try:
                 packet = next(packets)

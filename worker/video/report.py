@@ -1,4 +1,4 @@
-"""The quality report: what happened to each person of a film, as JSON rows that add up over
+"""The quality report: what happened to each person of a video, as JSON rows that add up over
 segments.
 """
 
@@ -22,7 +22,7 @@ def person_rows(report: SequenceReport) -> list[PersonRow]:
 
 
 def merge_rows(parts: Sequence[Sequence[PersonRow]]) -> list[PersonRow]:
-    """The film's rows from its segments' rows: counts add up, means are weighted by frames, ranges
+    """The video's rows from its segments' rows: counts add up, means are weighted by frames, ranges
     widen.
     """
     merged: dict[str, PersonRow] = {}
@@ -32,7 +32,7 @@ def merge_rows(parts: Sequence[Sequence[PersonRow]]) -> list[PersonRow]:
     return list(merged.values())
 
 
-def film_quality(rows: Sequence[PersonRow]) -> float:
+def video_quality(rows: Sequence[PersonRow]) -> float:
     """0..1: how well the worst of the people who should have been swapped was; 0 when nobody was.
 
     The share of their frames that were swapped, lessened where the identity was not met or the face
@@ -43,11 +43,11 @@ def film_quality(rows: Sequence[PersonRow]) -> float:
 
 
 def require_quality(rows: Sequence[PersonRow], least: float | None) -> None:
-    """Raise QualityTooLow for a film whose quality is below `least`."""
-    quality = film_quality(rows)
+    """Raise QualityTooLow for a video whose quality is below `least`."""
+    quality = video_quality(rows)
     if least is not None and quality < least:
         raise QualityTooLow(
-            f"the film's quality is {quality:.2f}; the job asked for at least {least:.2f}"
+            f"the video's quality is {quality:.2f}; the job asked for at least {least:.2f}"
         )
 
 

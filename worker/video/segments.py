@@ -1,4 +1,4 @@
-"""A film as independent segments: planned once, swapped anywhere and in any order, joined without
+"""A video as independent segments: planned once, swapped anywhere and in any order, joined without
 encoding again.
 """
 
@@ -16,12 +16,13 @@ from av.video.frame import VideoFrame
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
 from worker.video.encoder import EncoderSettings, SegmentEncoder
-from worker.video.mux import FilmFormat, MuxReport, Segment, mux_film
+from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
+from worker.video.mux import MuxReport, Segment, VideoFormat, mux_video
 from worker.video.pipeline import Pipeline, StageTimes
-from worker.video.plan import FilmPlan, PlannedSegment
-from worker.video.planes import FramePreparer, PictureFormat, i420_view
-from worker.video.probe import VideoInfo, VideoLimits, probe_video
+from worker.video.plan import PlannedSegment, VideoPlan
+from worker.video.probe import VideoInfo
 from worker.video.reader import SourceFrame, Span, VideoReader
+from worker.video.video import Video
 
 WARM_UP_S: Final = 0.5
 
@@ -37,15 +38,13 @@ class Swapper(Protocol):
 
 
 @dataclass(frozen=True)
-class FilmSettings:
+class OutputSettings:
     """Everything about the output but who is swapped."""
 
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
-    format: FilmFormat = "mp4"
+    format: VideoFormat = "mp4"
     audio: Literal["copy", "drop"] = "copy"
     max_side: int | None = None
-    limits: VideoLimits = field(default_factory=VideoLimits)
-    decoder_threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,11 @@ class SegmentOutcome:
 
 
 def swap_segment(
-    source: Path,
+    video: Video,
     segment: PlannedSegment,
     output: Path,
     swapper: Swapper,
-    settings: FilmSettings,
+    settings: OutputSettings,
     watch: Callable[[int], None],
 ) -> SegmentOutcome:
     """Swap one segment into the file `output`, whose bytes depend on nothing but the arguments.
@@ -74,39 +73,46 @@ def swap_segment(
     `watch` gets the number of frames done, at least four times a second; what it raises ends the
     work.
     """
-    info = probe_video(source, settings.limits)
-    picture = PictureFormat.of(info, settings.max_side)
-    preparer = FramePreparer(info, picture, output.parent)
-    reader = VideoReader(source, settings.limits, preparer, settings.decoder_threads)
+    picture = PictureFormat.of(video.info, settings.max_side)
+    preparer = FramePreparer(video.info, picture, output.parent)
+    reader = VideoReader(video, preparer)
     work = _FrameWork(swapper, picture)
     with SegmentEncoder(output, settings.encoder, picture, segment.start) as encoder:
-        pipeline = Pipeline(reader.frames(_span(segment, info)), work, encoder.encode, watch)
+        frames = reader.frames(_span(segment, video.info))
+        pipeline = Pipeline(frames, work, encoder.encode, watch)
         pipeline.run()
     give_memory_back()
     notes = (*sorted(preparer.notes), *reader.damage.notes())
-    return SegmentOutcome(encoder.frames, swapper.report(), notes, pipeline.times, work.engine_ms)
+    return SegmentOutcome(
+        frames=encoder.frames,
+        report=swapper.report(),
+        notes=notes,
+        times=pipeline.times,
+        engine_ms=work.engine_ms,
+    )
 
 
 def join_segments(
-    source: Path,
-    plan: FilmPlan,
+    video: Video,
+    plan: VideoPlan,
     paths: Sequence[Path],
     output: Path,
-    settings: FilmSettings,
+    settings: OutputSettings,
     watch: Callable[[int], None],
 ) -> MuxReport:
-    """Write the film from its swapped segments, in the plan's order, and the source's other
+    """Write the video from its swapped segments, in the plan's order, and the source's other
     tracks.
     """
-    info = probe_video(source, settings.limits)
-    return mux_film(
-        [Segment(path, planned.start) for path, planned in zip(paths, plan.segments, strict=True)],
-        source,
+    segments = [
+        Segment(path, planned.start) for path, planned in zip(paths, plan.segments, strict=True)
+    ]
+    return mux_video(
+        segments,
+        video,
         output,
         format=settings.format,
-        picture=PictureFormat.of(info, settings.max_side),
+        picture=PictureFormat.of(video.info, settings.max_side),
         audio=settings.audio,
-        limits=settings.limits,
         watch=watch,
     )
 

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from models.inference.engine import Assignment, FaceSwapEngine, Identity, Tracke
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FaceSelector
 from models.inference.selection import Candidate, Selection
-from worker.video.planes import FramePreparer, PictureFormat, i420_view
-from worker.video.probe import VideoLimits, probe_video
+from worker.contract import Strict
+from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
 from worker.video.reader import Span, VideoReader
+from worker.video.video import Video
 
 EVERY_S: Final = 1.0
 MOST_SAMPLES: Final = 600
@@ -33,6 +34,13 @@ class Sample:
     time_s: float
     faces: Sequence[TrackedFace]
     people: Mapping[str, Embedding]
+
+
+class SurveyRecord(Strict):
+    """A survey in a job's record: embeddings in base64 by `person_id`, and the choices."""
+
+    people: dict[str, str]
+    choices: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -57,24 +65,25 @@ class Survey:
             if assignment.selector.kind in {"all", "person"} or index not in decided
         ]
 
-    def to_json(self) -> dict[str, Any]:
-        """For the job's record, embeddings as base64 of little-endian float32."""
+    def to_record(self) -> SurveyRecord:
+        """Return the survey for the job's record, embeddings as base64 of little-endian float32."""
         people = {
             name: base64.b64encode(code.astype("<f4").tobytes()).decode()
             for name, code in self.people.items()
         }
-        return {"people": people, "choices": dict(self.choices)}
+        return SurveyRecord(people=people, choices=dict(self.choices))
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Survey:
+    def from_record(cls, record: SurveyRecord) -> Survey:
+        """Return the survey that `to_record` wrote."""
         people = {
             name: np.frombuffer(base64.b64decode(code), "<f4")
-            for name, code in record["people"].items()
+            for name, code in record.people.items()
         }
-        return cls(people, record["choices"])
+        return cls(people=people, choices=record.choices)
 
 
-def survey_film(
+def survey_video(
     samples: Iterable[Sample], assignments: Sequence[Assignment], watch: Callable[[int], None]
 ) -> Survey:
     """Who is in the film's samples; `watch` gets their count and may end the work by raising."""
@@ -90,18 +99,14 @@ def survey_film(
     return Survey(people, choices)
 
 
-def key_frame_samples(
-    source: Path, engine: FaceSwapEngine, limits: VideoLimits, scratch: Path
-) -> Iterator[Sample]:
+def key_frame_samples(video: Video, engine: FaceSwapEngine, scratch: Path) -> Iterator[Sample]:
     """Key frames with their people, spread over the film, each looked at afresh: much may happen
     between two.
     """
-    info = probe_video(source, limits)
-    picture = PictureFormat.of(info, None)
-    reader = VideoReader(
-        source, limits, FramePreparer(info, picture, scratch), key_frames_only=True
-    )
-    gap_s = max(EVERY_S, (info.duration_s or 0.0) / MOST_SAMPLES)
+    picture = PictureFormat.of(video.info, None)
+    preparer = FramePreparer(video.info, picture, scratch)
+    reader = VideoReader(video, preparer, key_frames_only=True)
+    gap_s = max(EVERY_S, (video.info.duration_s or 0.0) / MOST_SAMPLES)
     people: Mapping[str, Embedding] = {}
     due_s = float("-inf")
     for frame in reader.frames(Span()):

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.media.images import ImageLimits, decode_image, encode_image, fit_within, probe_image
+from worker.media.images import decode_image, encode_image, fit_within, probe_image
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
+from worker.settings import MediaLimits
 
-LIMITS = ImageLimits()
+LIMITS = MediaLimits()
 
 
 def gradient(height: int = 48, width: int = 64) -> np.ndarray:

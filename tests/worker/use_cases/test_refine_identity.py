@@ -18,9 +18,9 @@ from tests.service.live_service import PACKS, SAMPLES
 from worker.composition import Stores, open_stores
 from worker.contract import Assignment, JobPayload, JobRecord, JobRequest
 from worker.errors import IdentityErased, UnknownIdentity
-from worker.media.images import ImageLimits, decode_image
+from worker.media.images import decode_image
 from worker.process.task_runner import TaskRunner
-from worker.settings import WorkerSettings
+from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identity_store import IdentityRecord
 from worker.stores.ids import new_id
 from worker.use_cases.casting import Casting
@@ -41,7 +41,7 @@ def engine(pack: Pack) -> FaceSwapEngine:
 
 @pytest.fixture(scope="module")
 def code(engine: FaceSwapEngine) -> IdentityCode:
-    return engine.register([decode_image(SAMPLES / "ada_neutral.jpg", ImageLimits()).bgr]).code
+    return engine.register([decode_image(SAMPLES / "ada_neutral.jpg", MediaLimits()).bgr]).code
 
 
 @pytest.fixture(scope="module")

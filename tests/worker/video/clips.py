@@ -20,16 +20,18 @@ from av.video.frame import VideoFrame
 
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
+from worker.settings import MediaLimits
 from worker.video.encoder import EncoderSettings
 from worker.video.mux import MuxReport
-from worker.video.plan import FilmPlan, plan_film
-from worker.video.probe import VideoLimits
-from worker.video.segments import FilmSettings, SegmentOutcome, join_segments, swap_segment
+from worker.video.plan import VideoPlan, plan_video
+from worker.video.probe import VideoInfo
+from worker.video.segments import OutputSettings, SegmentOutcome, join_segments, swap_segment
+from worker.video.video import Video
 
 SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 SOLO = SAMPLES / "solo_720p30.mp4"
 DUET = SAMPLES / "duet_720p2997.mp4"
-LIMITS = VideoLimits()
+LIMITS = MediaLimits()
 FAST = EncoderSettings(preset="ultrafast", crf=12)
 
 
@@ -204,10 +206,11 @@ class Film:
     """A film that went through the whole video path."""
 
     path: Path
-    plan: FilmPlan
+    plan: VideoPlan
     outcomes: list[SegmentOutcome]
     mux: MuxReport
     swapper: CornerFilter
+    opens: int
 
     @property
     def notes(self) -> set[str]:
@@ -215,29 +218,38 @@ class Film:
 
 
 def run_film(
-    source: Path, directory: Path, *, plan: FilmPlan | None = None, **settings: object
+    source: Path, directory: Path, *, plan: VideoPlan | None = None, **settings: object
 ) -> Film:
     """Plan, swap (with the corner filter) and join `source`.
 
     The result is `directory`/film.<format>.
     """
-    film = FilmSettings(**{"encoder": FAST, **settings})
+    film = OutputSettings(**{"encoder": FAST, **settings})
     directory.mkdir(parents=True, exist_ok=True)
-    plan = plan or plan_film(source, film.limits)
     swapper = CornerFilter()
-    paths = [directory / f"{segment.index}.nut" for segment in plan.segments]
-    outcomes = [
-        swap_segment(source, segment, path, swapper, film, lambda _: None)
-        for segment, path in zip(plan.segments, paths, strict=True)
-    ]
-    output = directory / f"film.{film.format}"
-    return Film(
-        output,
-        plan,
-        outcomes,
-        join_segments(source, plan, paths, output, film, lambda _: None),
-        swapper,
-    )
+    with Video.open(source, LIMITS) as video:
+        plan = plan or plan_video(video)
+        paths = [directory / f"{segment.index}.nut" for segment in plan.segments]
+        outcomes = [
+            swap_segment(video, segment, path, swapper, film, lambda _: None)
+            for segment, path in zip(plan.segments, paths, strict=True)
+        ]
+        output = directory / f"film.{film.format}"
+        mux = join_segments(video, plan, paths, output, film, lambda _: None)
+        opens = video.opens
+    return Film(path=output, plan=plan, outcomes=outcomes, mux=mux, swapper=swapper, opens=opens)
+
+
+def planned(source: Path, **cuts: float) -> VideoPlan:
+    """How a file would be cut."""
+    with Video.open(source, LIMITS) as video:
+        return plan_video(video, **cuts)
+
+
+def probed(source: Path) -> VideoInfo:
+    """What a file is."""
+    with Video.open(source, LIMITS) as video:
+        return video.info
 
 
 def steady(count: int, rate: Fraction, time_base: Fraction) -> list[int]:

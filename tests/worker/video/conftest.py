@@ -27,7 +27,7 @@ from worker.contract import (
 )
 from worker.job_context import UseCase
 from worker.process.task_runner import TaskRunner
-from worker.settings import WorkerSettings
+from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identity_store import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.job_queue import rq_queue, task_of
@@ -76,8 +76,8 @@ class FilmBench:
             self.identities[name] = record.id
         casting = Casting(engine, shop.identities)
         self.use_cases: dict[JobKind, UseCase] = {
-            "swap_video": SwapVideo(engine, casting),
-            "analysis": Analyse(engine),
+            "swap_video": SwapVideo(engine, casting, MediaLimits()),
+            "analysis": Analyse(engine, MediaLimits()),
         }
         self.runner = TaskRunner("bench", shop, self)
 

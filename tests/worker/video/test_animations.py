@@ -17,14 +17,13 @@ from tests.worker.video.conftest import FilmBench
 from worker.media.animation import (
     AnimatedFrame,
     AnimationFormat,
-    AnimationLimits,
     probe_animation,
     read_animation,
     whole_durations,
     write_animation,
 )
-from worker.media.images import ImageLimits
 from worker.media.media_errors import MediaTooLarge
+from worker.settings import MediaLimits
 
 FORMATS: list[AnimationFormat] = ["gif", "webp", "apng"]
 DURATIONS = [40.0, 100.0, 70.0, 40.0, 250.0]
@@ -45,14 +44,14 @@ def frames(count: int = 5, alpha: bool = False) -> list[AnimatedFrame]:
 
 
 def read(path: Path) -> list[AnimatedFrame]:
-    return list(read_animation(path, ImageLimits(), AnimationLimits()))
+    return list(read_animation(path, MediaLimits()))
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_frames_durations_and_loop_come_back(tmp_path: Path, format: AnimationFormat) -> None:
     path = tmp_path / f"a.{format}"
     write_animation(path, format, frames(), loop=3, quality=90)
-    info = probe_animation(path, ImageLimits())
+    info = probe_animation(path, MediaLimits())
     assert info is not None
     assert (info.format, info.width, info.height, info.loop) == (format, 320, 180, 3)
     again = read(path)
@@ -79,7 +78,7 @@ def test_gif_durations_do_not_drift() -> None:
 
 
 def test_a_still_is_not_an_animation() -> None:
-    assert probe_animation(SOLO.parent / "ada_neutral.jpg", ImageLimits()) is None
+    assert probe_animation(SOLO.parent / "ada_neutral.jpg", MediaLimits()) is None
 
 
 def apng_bomb(count: int) -> bytes:

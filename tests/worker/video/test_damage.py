@@ -23,15 +23,17 @@ from tests.worker.video.clips import (
     Sound,
     frames_of,
     packets_of,
+    planned,
+    probed,
     run_film,
     steady,
     times_of,
     write,
 )
 from worker.media.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
-from worker.video.plan import plan_film
-from worker.video.probe import VideoLimits, probe_video
-from worker.video.segments import FilmSettings, swap_segment
+from worker.settings import MediaLimits
+from worker.video.segments import OutputSettings, swap_segment
+from worker.video.video import Video
 
 BASE = Fraction(1, 15_360)
 
@@ -68,7 +70,7 @@ def test_a_truncated_film_is_swapped_up_to_the_damage_with_a_warning(
 
 def test_an_mp4_without_its_index_is_refused_as_damaged(tmp_path: Path) -> None:
     with pytest.raises(DamagedMedia) as caught:
-        plan_film(cut(clip_file(tmp_path / "in.mp4"), 0.6), LIMITS)
+        planned(cut(clip_file(tmp_path / "in.mp4"), 0.6))
     assert caught.value.code == "input_unreadable"
 
 
@@ -103,7 +105,7 @@ def test_playlists_scripts_and_pictures_of_text_open_nothing_else(tmp_path: Path
         path = tmp_path / f"{name}.mp4"
         path.write_bytes(data)
         with pytest.raises(UnsupportedMedia):
-            probe_video(path, LIMITS)
+            probed(path)
 
 
 def test_a_reference_to_another_file_inside_an_mp4_is_not_followed(tmp_path: Path) -> None:
@@ -122,12 +124,12 @@ def test_a_reference_to_another_file_inside_an_mp4_is_not_followed(tmp_path: Pat
 def test_limits_are_checked_before_frames_are_decoded(tmp_path: Path) -> None:
     source = clip_file(tmp_path / "in.mp4", count=30)
     for limits in (
-        VideoLimits(max_side=100),
-        VideoLimits(max_frames=10),
-        VideoLimits(max_duration_s=0.5),
+        MediaLimits(video_side_px=100),
+        MediaLimits(video_frames=10),
+        MediaLimits(video_duration_s=0.5),
     ):
         with pytest.raises(MediaTooLarge) as caught:
-            probe_video(source, limits)
+            Video.open(source, limits)
         assert caught.value.code == "too_large"
 
 
@@ -148,7 +150,7 @@ def test_a_small_file_that_claims_millions_of_frames_is_refused_at_once(
     path = claiming(clip_file(tmp_path / "in.mp4", count=12), frames)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     with pytest.raises(MediaTooLarge):
-        probe_video(path, LIMITS)
+        probed(path)
     assert time.monotonic() - started < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
@@ -165,7 +167,7 @@ def test_a_sound_file_is_not_a_video(tmp_path: Path) -> None:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     with pytest.raises(UnsupportedMedia):
-        probe_video(path, LIMITS)
+        probed(path)
 
 
 def test_mutated_films_end_in_a_film_or_a_coded_error_and_in_time(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ class Stopped(Exception):
 
 def test_what_the_watcher_raises_stops_all_stages_at_once(tmp_path: Path) -> None:
     source = clip_file(tmp_path / "in.mp4", count=60)
-    plan = plan_film(source, LIMITS)
+    plan = planned(source)
     seen: list[int] = []
 
     def watch(done: int) -> None:
@@ -201,13 +203,13 @@ def test_what_the_watcher_raises_stops_all_stages_at_once(tmp_path: Path) -> Non
             raise Stopped
 
     started = time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped), Video.open(source, LIMITS) as video:
         swap_segment(
-            source,
+            video,
             plan.segments[0],
             tmp_path / "x.nut",
             CornerFilter(),
-            FilmSettings(encoder=FAST),
+            OutputSettings(encoder=FAST),
             watch,
         )
     assert time.monotonic() - started < 3
@@ -225,7 +227,7 @@ def test_the_sound_of_a_truncated_film_is_copied_as_far_as_it_goes(tmp_path: Pat
 
 def test_a_segment_of_which_nothing_is_left_costs_itself_and_no_more(tmp_path: Path) -> None:
     source = clip_file(tmp_path / "in.mp4", count=60, sounds=[Sound(seconds=2.0)])
-    plan = plan_film(source, LIMITS, segment_s=0.6, whole_below_s=1.0)
+    plan = planned(source, segment_s=0.6, whole_below_s=1.0)
     assert len(plan.segments) == 3
     whole = times_of(source)
     lost = plan.segments[1]

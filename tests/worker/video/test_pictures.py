@@ -14,11 +14,11 @@ import pytest
 from av.video.frame import VideoFrame
 
 from tests.worker.video.clips import (
-    LIMITS,
     SOLO,
     Clip,
     frames_of,
     mean_error,
+    probed,
     rgb,
     run_film,
     steady,
@@ -26,10 +26,9 @@ from tests.worker.video.clips import (
     write,
 )
 from worker.video.encoder import EncoderSettings
-from worker.video.orientation import Orientation
-from worker.video.planes import fitted_size
-from worker.video.probe import probe_video
-from worker.video.tone_map import BT2020_TO_BT709, REFERENCE_WHITE_NITS, to_sdr
+from worker.video.frames.orientation import Orientation
+from worker.video.frames.planes import fitted_size
+from worker.video.frames.tone_map import BT2020_TO_BT709, REFERENCE_WHITE_NITS, to_sdr
 
 SIZE = (320, 180)
 BASE = Fraction(1, 15_360)
@@ -50,8 +49,8 @@ def test_a_turned_clip_comes_out_upright_and_of_the_shape_it_was_seen_in(
 ) -> None:
     source = write(tmp_path / "in.mp4", clip(rotation=rotation))
     film = run_film(source, tmp_path / "out")
-    seen = probe_video(source, LIMITS)
-    written = probe_video(film.path, LIMITS)
+    seen = probed(source)
+    written = probed(film.path)
     assert (written.width, written.height) == (seen.width, seen.height)
     assert (seen.width, seen.height) == (SIZE if rotation == 180 else SIZE[::-1])
     assert film.swapper.sizes == {(seen.width, seen.height)}  # the detector gets upright frames
@@ -82,7 +81,7 @@ def test_anamorphic_pixels_keep_their_shape(tmp_path: Path, rotation: int | None
         write(tmp_path / "in.mp4", clip(attributes=wide, rotation=rotation)), tmp_path / "out"
     )
     expected = Fraction(4, 3) if rotation is None else Fraction(3, 4)
-    assert probe_video(film.path, LIMITS).pixel_aspect == expected
+    assert probed(film.path).pixel_aspect == expected
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
@@ -96,7 +95,7 @@ def test_colour_tags_and_colours_are_kept(tmp_path: Path, matrix: int, full_rang
     }
     source = write(tmp_path / "in.mp4", clip(attributes=tags))
     film = run_film(source, tmp_path / "out")
-    before, after = probe_video(source, LIMITS).colour, probe_video(film.path, LIMITS).colour
+    before, after = probed(source).colour, probed(film.path).colour
     assert after == before
     assert (after.matrix, after.full_range) == (matrix, full_range)
     assert mean_error(rgb(film.path), rgb(source)) < 2.5
@@ -107,7 +106,7 @@ def test_ten_bit_sdr_is_reduced_and_said_so(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mp4", clip(pix_fmt="yuv420p10le", attributes=tags))
     film = run_film(source, tmp_path / "out")
     assert "reduced_to_8_bit" in film.notes
-    assert probe_video(film.path, LIMITS).bit_depth == 8
+    assert probed(film.path).bit_depth == 8
     assert mean_error(rgb(film.path), rgb(source)) < 3
 
 
@@ -116,7 +115,7 @@ def test_hdr_is_tone_mapped_to_tagged_bt709_and_said_so(tmp_path: Path, transfer
     tags = {"colorspace": 9, "color_primaries": 9, "color_trc": transfer}
     source = write(tmp_path / "in.mp4", clip(pix_fmt="yuv420p10le", attributes=tags))
     film = run_film(source, tmp_path / "out")
-    colour = probe_video(film.path, LIMITS).colour
+    colour = probed(film.path).colour
     assert "hdr_tone_mapped_to_bt709" in film.notes
     assert (colour.matrix, colour.primaries, colour.transfer, colour.full_range) == (1, 1, 1, False)
     assert times_of(film.path) == times_of(source)
@@ -176,7 +175,7 @@ def test_finer_chroma_is_converted_and_said_so(tmp_path: Path, pix_fmt: str) -> 
 def test_rgb_film_is_encoded_as_bt709(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mp4", clip(codec="libx264rgb", pix_fmt="rgb24"))
     film = run_film(source, tmp_path / "out")
-    colour = probe_video(film.path, LIMITS).colour
+    colour = probed(film.path).colour
     assert (colour.matrix, colour.full_range) == (1, False)
     assert "converted_from_gbrp" in film.notes
     assert mean_error(rgb(film.path), rgb(source)) < 3
@@ -188,7 +187,7 @@ def test_odd_sizes_are_padded_by_one_pixel_and_nothing_is_cut(tmp_path: Path) ->
         clip(size=(319, 179), codec="libvpx-vp9", options={"crf": "10", "b": "0"}),
     )
     film = run_film(source, tmp_path / "out", format="mp4")
-    written = probe_video(film.path, LIMITS)
+    written = probed(film.path)
     assert (written.width, written.height) == (320, 180)
     assert "padded_to_even_size" in film.notes
     assert mean_error(rgb(film.path)[:179, :319], rgb(source)) < 3
@@ -216,13 +215,13 @@ def test_the_swap_is_written_into_the_picture_and_nowhere_else(tmp_path: Path) -
 def test_every_codec_of_the_contract_can_be_asked_for(tmp_path: Path, codec: str) -> None:
     source = write(tmp_path / "in.mp4", clip())
     film = run_film(source, tmp_path / "out", encoder=EncoderSettings(codec=codec))
-    assert probe_video(film.path, LIMITS).codec.removeprefix("lib").replace("dav1d", "av1") == codec
+    assert probed(film.path).codec.removeprefix("lib").replace("dav1d", "av1") == codec
     assert times_of(film.path) == times_of(source)
 
 
 def test_max_side_scales_the_picture_and_keeps_its_shape(tmp_path: Path) -> None:
     film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out", max_side=160)
-    written = probe_video(film.path, LIMITS)
+    written = probed(film.path)
     assert (written.width, written.height) == (160, 90)
     assert film.swapper.sizes == {(160, 90)}
     assert "scaled_down" in film.notes

@@ -17,14 +17,18 @@ from tests.worker.video.clips import (
     frames_of,
     mean_error,
     packets_of,
+    planned,
     rgb,
     run_film,
     times_of,
     write,
 )
 from worker.video.encoder import EncoderSettings
-from worker.video.plan import FilmPlan, plan_film
-from worker.video.segments import FilmSettings, join_segments, swap_segment
+from worker.video.plan import VideoPlan
+from worker.video.records import PlanRecord
+from worker.video.segments import OutputSettings, join_segments, swap_segment
+from worker.video.survey import Survey
+from worker.video.video import Video
 
 GAPS = [
     512,
@@ -47,15 +51,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(path, clip)
 
 
-def cut_plan(source: Path) -> FilmPlan:
-    return plan_film(source, LIMITS, segment_s=1.0, whole_below_s=2.0)
+def cut_plan(source: Path) -> VideoPlan:
+    return planned(source, segment_s=1.0, whole_below_s=2.0)
 
 
 def swap(
-    source: Path, plan: FilmPlan, index: int, path: Path, settings: FilmSettings
+    source: Path, plan: VideoPlan, index: int, path: Path, settings: OutputSettings
 ) -> CornerFilter:
     swapper = CornerFilter()
-    swap_segment(source, plan.segments[index], path, swapper, settings, lambda _: None)
+    with Video.open(source, LIMITS) as video:
+        swap_segment(video, plan.segments[index], path, swapper, settings, lambda _: None)
     return swapper
 
 
@@ -66,25 +71,27 @@ def test_segments_start_at_key_frames_and_hold_every_frame_once(source: Path) ->
     keys = {frame.pts for frame in frames_of(source) if frame.key_frame}
     assert {segment.start for segment in plan.segments} <= keys
     assert all(a.stop == b.start for a, b in zip(plan.segments, plan.segments[1:], strict=False))
-    assert FilmPlan.from_json(plan.to_json()) == plan
+    record = PlanRecord(plan=plan, survey=Survey().to_record())
+    assert PlanRecord.model_validate_json(record.model_dump_json()).plan == plan
 
 
 def test_a_short_film_stays_one_segment(source: Path) -> None:
-    assert len(plan_film(source, LIMITS).segments) == 1
+    assert len(planned(source).segments) == 1
 
 
 @pytest.mark.parametrize("encoder", [EncoderSettings(), FAST], ids=["B-frames", "none"])
 def test_segments_made_in_any_order_give_the_same_film(
     source: Path, tmp_path: Path, encoder: EncoderSettings
 ) -> None:
-    settings, plan = FilmSettings(encoder=encoder), cut_plan(source)
+    settings, plan = OutputSettings(encoder=encoder), cut_plan(source)
     films = []
     for name, order in (("forward", 1), ("resumed", -1)):
         paths = [tmp_path / f"{name}{segment.index}.nut" for segment in plan.segments]
         for segment in plan.segments[::order]:
             swap(source, plan, segment.index, paths[segment.index], settings)
         films.append(tmp_path / f"{name}.mp4")
-        join_segments(source, plan, paths, films[-1], settings, lambda _: None)
+        with Video.open(source, LIMITS) as video:
+            join_segments(video, plan, paths, films[-1], settings, lambda _: None)
     assert films[0].read_bytes() == films[1].read_bytes()
     assert times_of(films[0]) == times_of(source)
     assert packets_of(films[0], "audio") == packets_of(source, "audio")
@@ -96,7 +103,7 @@ def test_the_tracker_is_warmed_up_on_frames_that_are_not_output(
     source: Path, tmp_path: Path
 ) -> None:
     plan = cut_plan(source)
-    swapper = swap(source, plan, 2, tmp_path / "2.nut", FilmSettings(encoder=FAST))
+    swapper = swap(source, plan, 2, tmp_path / "2.nut", OutputSettings(encoder=FAST))
     start = plan.segments[2].start / 15_360
     assert swapper.warm
     assert max(swapper.warm) < start
@@ -114,7 +121,7 @@ def test_segments_of_every_container_hold_every_frame(tmp_path: Path, name: str)
     source = write(
         tmp_path / name, Clip(frames, range(90), base, options=options, sounds=[Sound(seconds=3.6)])
     )
-    plan = plan_film(source, LIMITS, segment_s=0.9, whole_below_s=1.0)
+    plan = planned(source, segment_s=0.9, whole_below_s=1.0)
     assert len(plan.segments) >= 3
     film = run_film(source, tmp_path / "out", plan=plan)
     before, after = times_of(source), times_of(film.path)

@@ -13,19 +13,18 @@ import pytest
 
 from tests.worker.video.clips import (
     DUET,
-    LIMITS,
     SOLO,
     Clip,
     Sound,
     frames_of,
     packets_of,
+    planned,
     rgb,
     steady,
     times_of,
     write,
 )
 from tests.worker.video.conftest import FilmBench
-from worker.video.plan import plan_film
 
 BASE = Fraction(1, 30_000)
 
@@ -184,7 +183,7 @@ def long_duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_long_film_is_swapped_in_parts_that_agree_about_people(
     bench: FilmBench, long_duet: Path
 ) -> None:
-    plan = plan_film(long_duet, LIMITS)
+    plan = planned(long_duet)
     assert len(plan.segments) > 2
     job = bench.work(bench.submit(long_duet, cast={(("index", 0),): "ada"}))
     assert job.status == "succeeded", job.error

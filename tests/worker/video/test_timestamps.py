@@ -10,19 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.worker.video.clips import (
-    LIMITS,
     SOLO,
     Clip,
     Sound,
     frames_of,
     packets_of,
+    probed,
     run_film,
     steady,
     times_of,
     write,
 )
 from worker.video.encoder import EncoderSettings
-from worker.video.probe import probe_video
 
 SIZE = (320, 180)
 RATES = {
@@ -61,7 +60,7 @@ def test_the_time_base_is_kept(tmp_path: Path) -> None:
     base = Fraction(1, 90_000)
     clip = Clip(frames_of(SOLO, count=4, size=SIZE), steady(4, Fraction(30), base), base)
     film = run_film(write(tmp_path / "in.mp4", clip), tmp_path / "out")
-    assert probe_video(film.path, LIMITS).time_base == base
+    assert probed(film.path).time_base == base
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])

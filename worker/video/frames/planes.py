@@ -16,8 +16,8 @@ from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 from models.inference.frames.i420 import I420Frame
+from worker.video.frames.tone_map import SDR, ToneMapper
 from worker.video.probe import UNSPECIFIED, ColourTags, VideoInfo
-from worker.video.tone_map import SDR, ToneMapper
 
 _CONVERTED_MATRICES = {0, 8, 9, 10}  # RGB, YCgCo, BT.2020: encoded as BT.709
 _BT601_MATRICES = {5, 6}
