@@ -20,10 +20,10 @@ def do(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
 
 
 def taken_over(
-    pack_name: str, packs_root: Path, device: str, max_pixels: int
+    pack_name: str, packs_root: Path, device: str, limits_json: str
 ) -> tuple[Handle, Mapping[str, Any]]:
     """Load as the enrolment child does, and answer with deeds."""
-    return do, enrolment_child.load(pack_name, packs_root, device, max_pixels)[1]
+    return do, enrolment_child.load(pack_name, packs_root, device, limits_json)[1]
 
 
 if __name__ == "__main__":

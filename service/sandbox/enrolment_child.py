@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from worker.settings import MediaLimits
 
 
-Load = Callable[[str, Path, str, int], tuple[Handle, Mapping[str, Any]]]
+Load = Callable[[str, Path, str, str], tuple[Handle, Mapping[str, Any]]]
 
 
 def main(load_handler: Load | None = None) -> None:

@@ -23,11 +23,12 @@ from tests.conftest import StoreServer
 from tests.service import files
 from tests.service.live_service import CONSENT, PACKS, SAMPLES, LiveService
 from tests.service.protocol.mutants import film, mutate, pictures
+from worker.settings import MediaLimits
 
 DEED_CHILD = "benchmarks.promises.deed_child"
 ARGUMENTS = {
     "probe": [str(1 << 30)],
-    "enrolment": ["open", str(PACKS), "cpu", str(6 << 30), "40000000"],
+    "enrolment": ["open", str(PACKS), "cpu", str(6 << 30), MediaLimits().model_dump_json()],
 }
 PROBER = "tests.service.sandbox.prying_child"
 IN_OPEN = 0x20
