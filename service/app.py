@@ -20,7 +20,8 @@ from starlette.middleware.cors import CORSMiddleware
 from service import schemas
 from service.composition import compose
 from service.protocol import openapi, problems
-from service.protocol.observability import Metrics, RequestScope
+from service.protocol.observability import Metrics
+from service.protocol.request_scope import RequestScope
 from service.routes import (
     capacity,
     health,
@@ -79,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_methods=["*"],
             allow_headers=["*"],
         )
-    app.add_middleware(RequestScope, metrics=metrics)
+    app.add_middleware(RequestScope, metrics=metrics, failure=problems.internal_error)
     return app
 
 

@@ -23,6 +23,7 @@ from service.jobs.submission import JobSubmission
 from service.jobs.webhooks import WebhookSender
 from service.protocol.bodies import BodyReader
 from service.protocol.idempotency import Idempotency
+from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
 from service.routes.app_state import AppState
 from service.sandbox.child import SandboxedChild
@@ -69,7 +70,9 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     )
     uploads = UploadReceiver(settings, media, prober)
     enrolment = Enrolment(settings, metrics)
-    events = JobEvents(settings.store_url, settings.max_waiters, metrics.waiters)
+    keys = KeyStore(redis)
+    key_watch = KeyWatch(keys)
+    events = JobEvents(settings.store_url, settings.max_waiters, metrics.waiters, key_watch)
 
     job_remover = JobRemover(jobs, media)
     photo_remover = PhotoRemover(jobs, media, job_remover)
@@ -92,7 +95,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         queue=queue,
         media=media,
         identities=identities,
-        keys=KeyStore(redis),
+        keys=keys,
+        key_watch=key_watch,
         outbox=outbox,
         audit=audit,
         uploads=uploads,

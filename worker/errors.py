@@ -6,6 +6,7 @@ WorkerError
 │   ├── StoreUnavailable       the store does not answer
 │   ├── StoreFull              the store is at maxmemory: reads go on, writes do not
 │   ├── StoreUnsuitable        the store would evict our keys, or lacks what we need
+│   ├── MediaUnavailable       the media directory is lost, or the disk fails
 │   └── DiskFull               the media directory has no room
 ├── AdmissionRefused           nothing was accepted; `retry_after_s` says when to come back
 │   ├── QuotaExceeded          this tenant has too much in flight
@@ -56,6 +57,11 @@ class StoreFull(StoreError):
 class StoreUnsuitable(StoreError):
     code = "store_unsuitable"
     message = "The job store is not configured to keep what it is given."
+
+
+class MediaUnavailable(StoreError):
+    code = "media_unavailable"
+    message = "The media directory cannot be read or written; try again shortly."
 
 
 class DiskFull(StoreError):

@@ -1,9 +1,11 @@
-"""Consent: asked for at registration, looked at again by every job."""
+"""Consent: required at registration, checked again for every job."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Literal
+
+from pydantic import ValidationError
 
 from service.protocol.problems import ServiceError
 from service.schemas import Consent
@@ -31,7 +33,12 @@ def check_use(
     """Raise consent_missing, consent_expired or consent_scope unless `identity` may be used for a
     job of `kind`.
     """
-    consent = Consent.model_validate(identity.consent) if identity.consent else None
+    try:
+        consent = Consent.model_validate(identity.consent) if identity.consent else None
+    except ValidationError as error:
+        raise ServiceError(
+            "consent_missing", "The identity's consent record cannot be read; register it again"
+        ) from error
     check_registration(consent, required, now)
     use = _USE.get(kind)
     if consent is not None and use is not None and use not in consent.scope:

@@ -63,7 +63,7 @@ class Refinement:
         if not refinement or "status" in refinement:
             return record
         try:
-            job = self._jobs.get(refinement["job_id"], record.tenant)
+            job = self._jobs.get(str(refinement.get("job_id")), record.tenant)
         except UnknownJob:
             return replace(record, refinement={**refinement, "status": "expired"})
 

@@ -223,11 +223,12 @@ def checked_url(text: str) -> httpx.URL:
     """
     try:
         url = httpx.URL(text)
+        host = url.host  # decodes international names, and fails on those that are none
     except (httpx.InvalidURL, ValueError) as error:
         raise AddressRefusedError("The URL is malformed") from error
     if url.port is not None and not 0 < url.port < 65_536:
         raise AddressRefusedError("The URL is malformed")
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not host:
         raise AddressRefusedError("Only http and https URLs may be fetched")
     if url.userinfo:
         raise AddressRefusedError("The URL may not carry a user name")

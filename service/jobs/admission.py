@@ -47,11 +47,13 @@ class JobAdmission:
         self._identities = identities
         self._audit = audit
 
-    def check(self, caller: Caller, submission: Submission) -> None:
+    def check(self, caller: Caller, submission: Submission) -> Admission | None:
         """Raise unless the job could be admitted, as far as its request alone can tell.
 
-        It comes before anything is fetched for a client. Raises invalid_request, fetch_refused,
-        consent_missing, consent_expired, consent_scope, UnknownIdentity, IdentityErased.
+        It comes before anything is fetched for a client. Returns the job of an earlier request
+        with the same Idempotency-Key, whose input may be deleted by now. Raises invalid_request,
+        fetch_refused, consent_missing, consent_expired, consent_scope, UnknownIdentity,
+        IdentityErased, IdempotencyMismatch, Gone.
         """
         wanted = submission.options.output.format
         if wanted in _IMPOSSIBLE_FORMATS.get(submission.kind, ()):
@@ -61,6 +63,9 @@ class JobAdmission:
         for identity_id in submission.payload(caller.tenant, None, "").identities():
             identity = self._identities.get(identity_id, caller.tenant)
             check_use(identity, submission.kind, self._consent_required)
+        if submission.idempotency is None:
+            return None
+        return self._jobs.replayed(caller.tenant, submission.idempotency)
 
     def admit(
         self, caller: Caller, submission: Submission, received: IncomingFile | None

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from service import schemas
+from service.caller import Caller
 from service.jobs.job_events import BEGINNING, JobEvents
 from service.jobs.job_views import job_etag, job_view
 from service.protocol.problems import ServiceError
@@ -31,7 +32,7 @@ class JobAnswers:
         self._events = events
         self._public_url = public_url
 
-    async def accepted(self, request: Request, admission: Admission) -> Response:
+    async def accepted(self, request: Request, caller: Caller, admission: Admission) -> Response:
         """Return the 202 of an accepted job, or the 200 if it ends within the wait asked for."""
         job = admission.job
         wait_s = _wait_asked_s(request)
@@ -41,7 +42,7 @@ class JobAnswers:
 
         try:
             if wait_s is not None:
-                job = await self._wait(job, wait_s)
+                job = await self._wait(job, caller, wait_s)
                 headers["Preference-Applied"] = f"wait={wait_s}"
             view = await self.view(job)
         except (ServiceError, StoreError) as error:  # it is accepted, so this is no refusal
@@ -49,14 +50,15 @@ class JobAnswers:
             view = job_view(job, self._public_url)
         return answer(view, job, 200 if job.final and wait_s is not None else 202, **headers)
 
-    async def current(self, request: Request, job: JobRecord) -> Response:
+    async def current(self, request: Request, caller: Caller, job: JobRecord) -> Response:
         """Return a job: at its end if a wait was asked for, or at the next change if the client
         knows its present state; 304 if the client still does.
         """
         wait_s = _wait_asked_s(request)
         known = request.headers.get("if-none-match", "")
         if wait_s and not job.final:
-            job = await self._wait(job, wait_s, for_any_change=known == job_etag(job))
+            is_known = known == job_etag(job)
+            job = await self._wait(job, caller, wait_s, for_any_change=is_known)
         if known == job_etag(job):
             return Response(status_code=304, headers={"ETag": known})
         applied = {"Preference-Applied": f"wait={wait_s}"} if wait_s is not None else {}
@@ -66,6 +68,10 @@ class JobAnswers:
         """Return a job as it is."""
         return answer(await self.view(job), job, status, **headers)
 
+    async def latest(self, job_id: str) -> schemas.Job:
+        """Return the body of a job as the store has it now; raises UnknownJob."""
+        return await self.view(await to_thread.run_sync(self._jobs.get, job_id))
+
     async def view(self, job: JobRecord) -> schemas.Job:
         """Return a job's body, with its place in the queue while it waits there."""
         position = None
@@ -73,7 +79,9 @@ class JobAnswers:
             position = await to_thread.run_sync(self._jobs.queue_position, job)
         return job_view(job, self._public_url, position)
 
-    async def _wait(self, job: JobRecord, wait_s: int, for_any_change: bool = False) -> JobRecord:
+    async def _wait(
+        self, job: JobRecord, caller: Caller, wait_s: int, for_any_change: bool = False
+    ) -> JobRecord:
         with self._events.waiter(job.tenant):
             after = BEGINNING
             if for_any_change:
@@ -81,7 +89,7 @@ class JobAnswers:
                 now = await to_thread.run_sync(self._jobs.get, job.id)
                 if now.version != job.version:
                     return now  # it changed before there was anything to wait for
-            async for event in self._events.follow(job.id, after, wait_s):
+            async for event in self._events.follow(job.id, after, wait_s, caller.key_id):
                 if for_any_change or event.type == "completed":
                     break
         return await to_thread.run_sync(self._jobs.get, job.id)

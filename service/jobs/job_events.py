@@ -1,6 +1,4 @@
-"""Waiting for jobs without holding a thread: one blocked read of the job's event stream for each
-waiter.
-"""
+"""Waiting for jobs: one blocked read of the job's event stream per waiter, and no thread."""
 
 from __future__ import annotations
 
@@ -16,11 +14,13 @@ from prometheus_client import Gauge
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from service.protocol.key_watch import KeyWatch
 from service.protocol.problems import ServiceError
 
 Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
 _EVENT_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_EVENT_ID_BOUND = 1 << 64  # of either number of a stream's id
 _SLICE_S = 1.0  # a waiter looks this often whether the service is draining
 BEGINNING = "0-0"
 
@@ -37,7 +37,7 @@ class JobEvent:
 class JobEvents:
     """Streams of job events, for at most `max_waiters` at a time."""
 
-    def __init__(self, url: str, max_waiters: int, gauge: Gauge) -> None:
+    def __init__(self, url: str, max_waiters: int, gauge: Gauge, watch: KeyWatch) -> None:
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=max_waiters,
@@ -49,6 +49,7 @@ class JobEvents:
         self._max_waiters = max_waiters
         self._waiting = Counter[str]()  # by tenant
         self._gauge = gauge
+        self._watch = watch
         self._draining = asyncio.Event()
 
     @property
@@ -70,34 +71,33 @@ class JobEvents:
 
         Half of them is the most that one tenant gets, so that the others can wait as well.
         """
-        everybody = self._waiting.total()
-        if everybody >= self._max_waiters or 2 * self._waiting[tenant] >= max(2, self._max_waiters):
+        taken = self._waiting.total()
+        if taken >= self._max_waiters or 2 * self._waiting[tenant] >= max(2, self._max_waiters):
             raise ServiceError("too_many_waiters")
         self._waiting[tenant] += 1
-        self._gauge.set(everybody + 1)
+        self._gauge.set(taken + 1)
         try:
             yield
         finally:
             self._waiting[tenant] -= 1
-            self._waiting += Counter()  # drops who does not wait any more
+            self._waiting += Counter()  # drops tenants that do not wait any more
             self._gauge.set(self._waiting.total())
 
-    async def follow(self, job_id: str, after: str, timeout_s: float) -> AsyncIterator[JobEvent]:
+    async def follow(
+        self, job_id: str, after: str, timeout_s: float, key_id: str
+    ) -> AsyncIterator[JobEvent]:
         """Yield the job's events after the one with id `after`, until `completed`, the time-out or
-        the drain.
+        the drain; raises unauthorized when the key of the caller ends meanwhile.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         while (left_s := deadline - asyncio.get_running_loop().time()) > 0 and not self.draining:
+            if not await self._watch.is_active(key_id):
+                raise ServiceError("unauthorized", "The key was revoked or has expired")
             for event in await self._read(job_id, after, min(left_s, _SLICE_S)):
                 yield event
                 if event.type == "completed":
                     return
                 after = event.id
-
-    async def until_completed(self, job_id: str, timeout_s: float) -> None:
-        """Return when the job has ended, the time is up or the service drains."""
-        async for _ in self.follow(job_id, BEGINNING, timeout_s):
-            continue
 
     async def last_id(self, job_id: str) -> str:
         """Return the id of the job's newest event."""
@@ -124,7 +124,7 @@ class JobEvents:
 
 def checked_event_id(text: str) -> str:
     """Return a Last-Event-ID that the store can take; raises invalid_parameter."""
-    if not _EVENT_ID.fullmatch(text):
+    if not _EVENT_ID.fullmatch(text) or max(place_of(text)) >= _EVENT_ID_BOUND:
         raise ServiceError("invalid_parameter", "Last-Event-ID is not an id of this stream")
     return text
 

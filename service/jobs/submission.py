@@ -29,7 +29,8 @@ class JobSubmission:
         """
         if self._events.draining:
             raise ServiceError("draining")
-        await to_thread.run_sync(self._admission.check, caller, submission)
+        if replayed := await to_thread.run_sync(self._admission.check, caller, submission):
+            return replayed
         if submission.source is not None:
             await self._inputs.receive(submission.source, incoming)
 

@@ -1,4 +1,4 @@
-"""Handing out a result's bytes: strong ETag, HEAD, ranges, If-Range and 304, by RFC 9110.
+"""Delivery of a result's bytes: strong ETag, HEAD, ranges, If-Range and 304, by RFC 9110.
 
 Starlette's FileResponse answers 200 to a matching If-None-Match, 405 to HEAD and has an ETag that
 is not the content.
@@ -7,7 +7,7 @@ is not the content.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,10 +15,11 @@ from anyio import to_thread
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from service.protocol.problems import problem_response
+from service.protocol.problems import ServiceError, problem_response
 
 CHUNK_BYTES = 256 * 1024
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_MOST_DIGITS = 18  # no file has 10**18 bytes; Python refuses to read numbers of 4,300 digits
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,13 @@ class Content:
     filename: str
 
 
-def deliver(request: Request, content: Content) -> Response:
-    """Return the response for a GET or HEAD of `content`, which it closes."""
+def deliver(
+    request: Request, content: Content, is_allowed: Callable[[], Awaitable[bool]]
+) -> Response:
+    """Return the response for a GET or HEAD of `content`, which it closes.
+
+    A response that takes long breaks off when `is_allowed` becomes false: the key was revoked.
+    """
     etag = f'"{content.sha256}"'
     headers = {
         "ETag": etag,
@@ -53,6 +59,7 @@ def deliver(request: Request, content: Content) -> Response:
         return problem_response(
             "range_not_satisfiable", headers={"Content-Range": f"bytes */{content.size}"}
         )
+
     start, end = span
     status = 200 if end - start == content.size else 206
     if status == 206:
@@ -61,7 +68,8 @@ def deliver(request: Request, content: Content) -> Response:
     if request.method == "HEAD":
         content.file.close()
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(_read(content.file, start, end), status_code=status, headers=headers)
+    chunks = _read(content.file, start, end, is_allowed)
+    return StreamingResponse(chunks, status_code=status, headers=headers)
 
 
 def _names(header: str, etag: str) -> bool:
@@ -70,30 +78,44 @@ def _names(header: str, etag: str) -> bool:
 
 
 def _requested_span(request: Request, size: int, etag: str) -> tuple[int, int] | None:
-    """The bytes to send, half open; None when none of what was asked for exists.
+    """Return the bytes to send, half open; None when none of those asked for exists.
 
-    Several ranges get the whole.
+    A request for several ranges gets the whole.
     """
     whole = (0, size)
     unchanged = request.headers.get("if-range", etag) == etag
-    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    if found is None or not unchanged or found[0] == "bytes=-":
+    match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    if match is None or not unchanged or match[0] == "bytes=-":
         return whole
-    first, last = found[1], found[2]
-    if not first:
-        start, end = max(0, size - int(last)), size
-    else:
-        start, end = int(first), min(size, int(last) + 1) if last else size
-        if last and int(last) < int(first):
-            return whole  # not a valid range: to be ignored
-    return (start, end) if start < end else None
+
+    first = _position(match[1])
+    last = _position(match[2])
+    if first is None:
+        start = max(0, size - (last or 0))
+        return (start, size) if start < size else None
+    if last is not None and last < first:
+        return whole  # not a valid range: to be ignored
+    end = size if last is None else min(size, last + 1)
+    return (first, end) if first < end else None
 
 
-async def _read(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+def _position(digits: str) -> int | None:
+    """Return a position of a Range header, None where it is left out; far ones are all alike."""
+    if not digits:
+        return None
+    significant = digits.lstrip("0") or "0"
+    return int(significant) if len(significant) <= _MOST_DIGITS else 10**_MOST_DIGITS
+
+
+async def _read(
+    file: BinaryIO, start: int, end: int, is_allowed: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[bytes]:
     try:
         await to_thread.run_sync(file.seek, start)
         left = end - start
         while left > 0:
+            if not await is_allowed():
+                raise ServiceError("unauthorized", "The key was revoked or has expired")
             chunk = await to_thread.run_sync(file.read, min(CHUNK_BYTES, left))
             if not chunk:
                 return

@@ -1,5 +1,5 @@
-"""Seeing what the service does: request ids, JSON logs, request metrics and the trace that travels
-with a job.
+"""Observability: the context of a request, JSON logs, metrics, and the trace that travels with a
+job.
 """
 
 from __future__ import annotations
@@ -8,19 +8,15 @@ import logging
 import re
 import secrets
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pythonjsonlogger.json import JsonFormatter
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-log = logging.getLogger(__name__)
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
 
@@ -35,6 +31,16 @@ class RequestContext:
 
 _OUTSIDE = RequestContext()
 _context: ContextVar[RequestContext] = ContextVar("request_context", default=_OUTSIDE)
+
+
+@contextmanager
+def in_request(context: RequestContext) -> Iterator[None]:
+    """Let what runs in the block, and what it logs, belong to this request."""
+    token = _context.set(context)
+    try:
+        yield
+    finally:
+        _context.reset(token)
 
 
 def current_request_id() -> str:
@@ -91,10 +97,8 @@ def log_json(level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger(
-        "uvicorn.access"
-    ).disabled = True  # RequestScope logs each request, without its query
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name the URLs users hand us
+    logging.getLogger("uvicorn.access").disabled = True  # RequestScope logs without the query
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name the URLs of inputs
 
 
 class Metrics:
@@ -140,77 +144,3 @@ class Metrics:
             ("provider",),
             registry=self.registry,
         )
-
-
-class RequestScope:
-    """ASGI middleware: gives each request an id and a trace, answers with both, counts it and logs
-    it.
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app = app
-        self.metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        context = RequestContext(
-            _request_id(headers), child_traceparent(headers.get("traceparent"))
-        )
-        token = _context.set(context)
-        started, status = time.perf_counter(), 499  # 499: the client left before an answer began
-        body_left = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-
-        async def receive_noting_end() -> Message:
-            nonlocal body_left
-            message = await receive()
-            body_left = body_left and bool(message.get("more_body"))
-            return message
-
-        async def send_with_ids(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                answer = MutableHeaders(scope=message)
-                answer["X-Request-Id"] = context.request_id
-                answer["traceparent"] = context.traceparent
-                answer.setdefault("X-Content-Type-Options", "nosniff")
-                answer.setdefault("Cache-Control", "no-store")
-                if body_left:
-                    answer["Connection"] = (
-                        "close"  # else the server would read on to the end of a body nobody wants
-                    )
-            await send(message)
-
-        try:
-            await self.app(scope, receive_noting_end, send_with_ids)
-        finally:
-            self._finish(scope, status, time.perf_counter() - started)
-            _context.reset(token)
-
-    def _finish(self, scope: Scope, status: int, took_s: float) -> None:
-        route = (
-            getattr(scope.get("route"), "path_format", None) or "unmatched"
-        )  # never the raw path: bounded labels
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        self.metrics.requests.labels(method, route, status).inc()
-        self.metrics.latency.labels(method, route).observe(took_s)
-        log.info(
-            "request answered",
-            extra={
-                "method": method,
-                "route": route,
-                "status": status,
-                "ms": round(took_s * 1000, 1),
-            },
-        )
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-def _request_id(headers: Headers) -> str:
-    offered = headers.get("x-request-id", "")
-    return offered if _REQUEST_ID.fullmatch(offered) else f"req_{secrets.token_hex(8)}"

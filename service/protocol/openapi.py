@@ -25,6 +25,7 @@ MEDIA = (
     "undecodable",
     "quota_exceeded",
     "storage_quota",
+    "media_unavailable",
     "disk_full",
 )
 FETCH = ("fetch_refused", "fetch_failed")

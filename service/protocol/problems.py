@@ -67,6 +67,7 @@ CODES: dict[str, tuple[int, str]] = {
     "draining": (503, "The service is shutting down"),
     "store_unavailable": (503, "The store cannot be reached"),
     "store_full": (503, "The store is out of memory"),
+    "media_unavailable": (503, "The media directory cannot be read or written"),
     "enrolment_busy": (503, "Too many registrations are waiting"),
     "enrolment_unavailable": (503, "Registration is not available right now"),
     "disk_full": (507, "The disk is full"),
@@ -127,6 +128,12 @@ def problem_response(
     return JSONResponse(body, status_code=body["status"], headers=sent, media_type=MEDIA_TYPE)
 
 
+def internal_error(error: Exception) -> JSONResponse:
+    """Log an unexpected error with the request's id, and return the 500, which does not name it."""
+    log.error("request failed unexpectedly", exc_info=error)
+    return problem_response("internal")
+
+
 def install(app: FastAPI, *trees: type[Exception]) -> None:
     """Make every failure of `app` answer as a problem.
 
@@ -161,8 +168,7 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
             )
     code = getattr(error, "code", "internal")
     if code == "internal" or code not in CODES:
-        log.error("request failed unexpectedly", exc_info=error)
-        return problem_response("internal")
+        return internal_error(error)
     wait_s = getattr(error, "retry_after_s", None)
     return problem_response(
         code, str(error), headers={"Retry-After": str(max(1, round(wait_s)))} if wait_s else None

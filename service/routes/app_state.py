@@ -18,6 +18,7 @@ from service.jobs.job_events import JobEvents
 from service.jobs.submission import JobSubmission
 from service.protocol.bodies import BodyReader
 from service.protocol.idempotency import Idempotency
+from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
@@ -45,6 +46,7 @@ class AppState:
     media: MediaStore
     identities: IdentityStore
     keys: KeyStore
+    key_watch: KeyWatch
     outbox: Outbox
     audit: AuditLog
 

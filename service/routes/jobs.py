@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from anyio import to_thread
@@ -12,7 +10,8 @@ from fastapi.responses import StreamingResponse
 
 from service import schemas
 from service.caller import Caller
-from service.jobs.job_events import BEGINNING, JobEvent, checked_event_id, place_of
+from service.jobs.job_events import BEGINNING, checked_event_id, place_of
+from service.jobs.job_stream import server_sent_events
 from service.jobs.job_views import job_view
 from service.protocol.delivery import Content, deliver
 from service.protocol.openapi import PREFER, header, problems, success
@@ -41,9 +40,6 @@ _EVENT = {
     },
 }
 _REQUEUE_FAILURES = ("not_found", "identity_erased", "quota_exceeded", "queue_full")
-
-KEEP_ALIVE_S = 15.0
-LONGEST_STREAM_S = 6 * 3600.0
 
 
 @router.get(
@@ -92,7 +88,7 @@ async def get_job(job_id: str, request: Request, caller: Reader, state: State) -
     `Prefer: wait` waits for its end, or with a matching If-None-Match for any change.
     """
     job = await _find(state, job_id, caller)
-    return await state.answers.current(request, job)
+    return await state.answers.current(request, caller, job)
 
 
 @router.get(
@@ -129,32 +125,11 @@ async def job_events(job_id: str, request: Request, caller: Reader, state: State
         return Response(status_code=204)
     with state.events.waiter(job.tenant):
         pass  # refuses before the stream begins; the stream takes its place itself
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(
-        _sse(state, job, after), media_type="text/event-stream", headers=headers
+        server_sent_events(job, caller, after, state.events, state.answers),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
-
-
-async def _sse(state: AppState, job: JobRecord, after: str) -> AsyncIterator[str]:
-    yield ": following\n\n"
-    left_s = LONGEST_STREAM_S
-    with state.events.waiter(job.tenant):
-        while left_s > 0 and not state.events.draining:
-            async for event in state.events.follow(job.id, after, KEEP_ALIVE_S):
-                yield await _sse_event(state, job.id, event)
-                if event.type == "completed":
-                    return
-                after = event.id
-            left_s -= KEEP_ALIVE_S
-            yield ": keep-alive\n\n"
-
-
-async def _sse_event(state: AppState, job_id: str, event: JobEvent) -> str:
-    data = event.data
-    if event.type == "completed":
-        job = await to_thread.run_sync(state.jobs.get, job_id)
-        data = json.dumps((await state.answers.view(job)).model_dump(mode="json"))
-    return f"id: {event.id}\nevent: {event.type}\ndata: {data}\n\n"
 
 
 @router.post(
@@ -243,7 +218,7 @@ async def job_result(job_id: str, request: Request, caller: Reader, state: State
         sha256=job.result.sha256,
         filename=f"{job.id}{job.result.suffix}",
     )
-    return deliver(request, content)
+    return deliver(request, content, state.key_watch.of(caller.key_id))
 
 
 @router.delete(

@@ -108,7 +108,7 @@ async def analyse(request: Request, caller: Writer, state: State) -> Response:
     async with state.uploads.incoming(caller.tenant) as incoming:
         analysis = await read_analysis(request, state.bodies)
         admission = await state.submission.submit(caller, analysis, incoming)
-    return await state.answers.accepted(request, admission)
+    return await state.answers.accepted(request, caller, admission)
 
 
 async def _swap(
@@ -118,4 +118,4 @@ async def _swap(
     async with state.uploads.incoming(caller.tenant) as incoming:
         swap = await read_swap(request, kind, state.bodies, rules, incoming)
         admission = await state.submission.submit(caller, swap, incoming)
-    return await state.answers.accepted(request, admission)
+    return await state.answers.accepted(request, caller, admission)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from service.schemas.fields import (
     EARLY,
@@ -22,10 +22,37 @@ from worker.contract import (
     UploadId,
 )
 
+# Consent that begins or ends outside these years is a mistake of the sender's; and no time zone
+# can move a moment within them beyond what a datetime holds.
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+_CLOCK_SKEW = timedelta(minutes=5)  # clients whose clock is ahead of ours
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is out of range") from error
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ValueError("the time is out of range")
+    return moment
+
+
+def _in_the_past(moment: datetime) -> datetime:
+    if moment > datetime.now(UTC) + _CLOCK_SKEW:
+        raise ValueError("the time lies in the future")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+PastMoment = Annotated[AwareDatetime, AfterValidator(_in_utc), AfterValidator(_in_the_past)]
+
 
 class Consent(Strict):
-    """What a person agreed to: who, on what ground, for which uses, from when until when (until
-    withdrawn without).
+    """What a person agreed to: on what basis, for which uses, and for how long.
+
+    Without `expires_at` the consent holds until it is withdrawn.
     """
 
     model_config = example(
@@ -39,8 +66,8 @@ class Consent(Strict):
     subject: Annotated[str, Field(min_length=1, max_length=200)]
     basis: Literal["consent", "self", "contract"]
     scope: Annotated[frozenset[Literal["image", "video"]], Field(min_length=1)]
-    granted_at: AwareDatetime
-    expires_at: AwareDatetime | None = None
+    granted_at: PastMoment = Field(description="When consent was given; not in the future.")
+    expires_at: Moment | None = None
     evidence_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")

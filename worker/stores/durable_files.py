@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from worker.errors import DiskFull
+from worker.errors import DiskFull, MediaUnavailable
 
 CHUNK_BYTES = 1 << 20
 
@@ -49,3 +49,13 @@ def noticing_full_disk() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull from error
         raise
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Translate failures of the disk: DiskFull where it is full, else MediaUnavailable."""
+    try:
+        with noticing_full_disk():
+            yield
+    except OSError as error:
+        raise MediaUnavailable from error

@@ -114,6 +114,24 @@ class JobStore:
                 raise Gone from error
             raise
 
+    def replayed(self, tenant: str, idempotency: IdempotencyKey) -> Admission | None:
+        """The job that an earlier request with this key made; None when there was none.
+
+        Raises:
+            IdempotencyMismatch: the key came with another body. Gone: the job was deleted since.
+        """
+        name = idempotency_name(tenant, idempotency.key)
+        with reaching():
+            fields = text_fields(self.redis.hgetall(name))
+        if "job" not in fields:
+            return None
+        if fields["fingerprint"] != idempotency.fingerprint:
+            raise IdempotencyMismatch
+        try:
+            return Admission(self.get(fields["job"]), replayed=True)
+        except UnknownJob as error:
+            raise Gone from error
+
     def _admission(self, request: JobRequest, idempotency: IdempotencyKey | None) -> dict[str, Any]:
         now, payload, limits = self._clock(), request.payload, self.limits
         job_id = new_id("job", now)

@@ -96,6 +96,13 @@ class KeyStore:
             raise UnknownKey
         return _from_fields(key_id, fields)
 
+    def is_active(self, key_id: str) -> bool:
+        """Whether a key exists and has not ended."""
+        try:
+            return not self._has_ended(self.get(key_id))
+        except UnknownKey:
+            return False
+
     def list(self, tenant: str) -> Sequence[ApiKey]:
         """The tenant's keys, oldest first."""
         with reaching():

@@ -28,13 +28,15 @@ from redis import Redis
 from worker.contract import JobRecord, JobResult
 from worker.errors import (
     JobNotFinal,
+    MediaUnavailable,
     ResultExpired,
     StorageQuotaExceeded,
+    StoreError,
     UnknownMedia,
     UploadInUse,
 )
 from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
-from worker.stores.durable_files import noticing_full_disk, open_private, seal, sync_directory
+from worker.stores.durable_files import open_private, seal, sync_directory, writing
 from worker.stores.ids import is_id, new_id
 from worker.stores.job_limits import JobLimits
 
@@ -79,14 +81,14 @@ class UploadWriter:
 
     def write(self, chunk: bytes) -> None:
         """Append; raises DiskFull."""
-        with noticing_full_disk():
+        with writing():
             self._file.write(chunk)
         self._digest.update(chunk)
         self.bytes += len(chunk)
 
     def flush(self) -> None:
         """Make what was written readable at `path`; raises DiskFull."""
-        with noticing_full_disk():
+        with writing():
             self._file.flush()
 
     @property
@@ -100,7 +102,7 @@ class UploadWriter:
             DiskFull, StorageQuotaExceeded, StoreUnavailable, StoreFull: nothing is kept.
         """
         try:
-            with noticing_full_disk(), self._file:
+            with writing(), self._file:
                 self._file.flush()
                 os.fsync(self._file.fileno())
             return self._store.adopt(self.path, self._tenant, self.sha256, facts, ttl_s)
@@ -110,9 +112,10 @@ class UploadWriter:
 
     def abort(self) -> None:
         """Leave nothing behind; harmless after a commit."""
-        with suppress(OSError):
+        with suppress(OSError):  # what was not written yet may fail again
             self._file.close()
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
 class MediaStore:
@@ -134,13 +137,18 @@ class MediaStore:
         for directory in self._directories:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def _require_usable(self) -> None:
+        """Raise MediaUnavailable unless a missing file can be told from a lost directory."""
+        if not self.is_usable():
+            raise MediaUnavailable
+
     def is_usable(self) -> bool:
         """Whether the directories are there and can be written to."""
         return all(os.access(place, os.W_OK | os.X_OK) for place in self._directories)
 
     def begin_write(self, tenant: str) -> UploadWriter:
         """A new upload of this tenant; raises DiskFull."""
-        with noticing_full_disk():
+        with writing():
             return UploadWriter(self, tenant, self.root / "incoming" / new_id("upl"))
 
     def adopt(
@@ -151,14 +159,19 @@ class MediaStore:
         Record first, so that no file lacks an owner.
         """
         now = self.clock()
-        record = MediaRecord(
-            path.name, tenant, sha256, path.stat().st_size, now, now + ttl_s, facts
-        )
+        with writing():
+            size = path.stat().st_size
+        record = MediaRecord(path.name, tenant, sha256, size, now, now + ttl_s, facts)
         self._save(record)
         target = self._upload_path(record)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        os.replace(path, target)
-        sync_directory(target.parent)
+        try:
+            with writing():
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                os.replace(path, target)
+                sync_directory(target.parent)
+        except StoreError:
+            self._scripts.run("drop_upload", {"upload": record.id})
+            raise
         return record
 
     def stat(self, media_id: str, tenant: str | None = None) -> MediaRecord:
@@ -176,6 +189,7 @@ class MediaStore:
         """Where an upload's bytes are; raises UnknownMedia when they are gone."""
         path = self._upload_path(record)
         if not path.is_file():
+            self._require_usable()
             raise UnknownMedia
         return path
 
@@ -284,7 +298,7 @@ class MediaStore:
     @contextmanager
     def work_dir(self, job_id: str) -> Iterator[Path]:
         """A directory of one attempt's own, gone when the block ends."""
-        with noticing_full_disk():
+        with writing():
             self.job_dir(job_id).mkdir(mode=0o700, exist_ok=True)
             work = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.job_dir(job_id)))
         try:
@@ -298,7 +312,7 @@ class MediaStore:
         Raises DiskFull.
         """
         directory = self.job_dir(job_id) / "parts" if part else self.job_dir(job_id)
-        with noticing_full_disk():
+        with writing():
             directory.mkdir(mode=0o700, exist_ok=True)
             sha256 = seal(file)
             os.replace(file, directory / f"{sha256}{suffix}")
@@ -320,7 +334,10 @@ class MediaStore:
         if job.result is None:
             raise UnknownMedia
         path = self._result_path(job.id, job.result)
-        if not path.is_file() or (job.expires_at is not None and job.expires_at <= self.clock()):
+        if job.expires_at is not None and job.expires_at <= self.clock():
+            raise ResultExpired
+        if not path.is_file():
+            self._require_usable()
             raise ResultExpired
         return path
 

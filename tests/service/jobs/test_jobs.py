@@ -8,12 +8,15 @@ import time
 import httpx
 import pytest
 from httpx_sse import connect_sse
+from redis import Redis
 
 from service.jobs.job_events import JobEvents
+from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
 from service.protocol.problems import ServiceError
 from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
 from worker.contract import Problem
+from worker.stores.key_store import KeyStore
 
 
 def test_a_swap_is_accepted_with_its_place(
@@ -133,7 +136,8 @@ def test_events_arrive_in_order_and_resume_after_the_last_one(
 
 
 def test_one_tenant_takes_at_most_half_of_the_places_for_waiters() -> None:
-    events = JobEvents("unix:///nowhere", 4, Metrics().waiters)
+    watch = KeyWatch(KeyStore(Redis()))
+    events = JobEvents("unix:///nowhere", 4, Metrics().waiters, watch)
     with events.waiter("greedy"), events.waiter("greedy"):
         with pytest.raises(ServiceError, match="waiting"), events.waiter("greedy"):
             pass

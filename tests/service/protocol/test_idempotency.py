@@ -105,3 +105,61 @@ def test_a_key_must_be_printable(client: httpx.Client) -> None:
         problem_of(
             client.post("/v1/uploads", content=JPEG, headers=headers), 400, "invalid_parameter"
         )
+
+
+def test_a_retry_after_erasure_is_410_and_nothing_personal_was_kept(
+    enrolling: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    photo = (SAMPLES / "ada_neutral.jpg").read_bytes()
+
+    def register() -> httpx.Response:
+        return client.post(
+            "/v1/identities",
+            files={"image": ("ada.jpg", photo, "image/jpeg")},
+            data={"consent": json.dumps({**CONSENT, "subject": "ada.private"}), "name": "Ada P."},
+            headers={"Idempotency-Key": "r"},
+        )
+
+    made = register()
+    for key in enrolling.redis.scan_iter(f"lk:idem:{tenant}:*"):
+        kept = enrolling.redis.hgetall(key)
+        assert kept.keys() == {b"fingerprint", b"resource"}
+    assert client.delete(made.headers["location"]).status_code == 200
+    replay = register()
+    problem_of(replay, 410, "identity_erased")
+    assert "ada.private" not in replay.text
+
+
+def test_a_retry_shows_the_resource_as_it_is_now_or_that_it_is_gone(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    upload_headers = {"Idempotency-Key": "u", "Content-Type": "image/jpeg"}
+    hook_headers = {"Idempotency-Key": "h"}
+    hook = {"url": "http://127.0.0.1:9/hook"}
+    body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
+    upload = client.post("/v1/uploads", content=JPEG, headers=upload_headers)
+    endpoint = client.post("/v1/webhook-endpoints", json=hook, headers=hook_headers)
+    job = client.post("/v1/swaps/image", json=body, headers={"Idempotency-Key": "j"})
+    live.finish(job.json()["id"])
+    again = client.post("/v1/swaps/image", json=body, headers={"Idempotency-Key": "j"})
+    assert again.json()["status"] == "succeeded"
+    for made in (upload, endpoint, job):
+        assert client.delete(made.headers["location"]).status_code == 204
+    for answer in (
+        client.post("/v1/uploads", content=JPEG, headers=upload_headers),
+        client.post("/v1/webhook-endpoints", json=hook, headers=hook_headers),
+        client.post("/v1/swaps/image", json=body, headers={"Idempotency-Key": "j"}),
+    ):
+        problem_of(answer, 410, "gone")
+
+
+def test_a_retry_of_a_swap_after_erasure_is_410(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    identity_id = live.identity(tenant)
+    body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": identity_id}
+    headers = {"Idempotency-Key": "s"}
+    job = client.post("/v1/swaps/image", json=body, headers=headers).json()
+    live.finish(job["id"])
+    assert client.delete(f"/v1/identities/{identity_id}/consent").status_code == 200
+    problem_of(client.post("/v1/swaps/image", json=body, headers=headers), 410, "identity_erased")

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from opentelemetry import trace
 
 from service.protocol import problems
-from service.protocol.observability import Metrics, RequestScope, child_traceparent
+from service.protocol.observability import Metrics, child_traceparent
+from service.protocol.request_scope import RequestScope
 from tests.service.live_service import LiveService, problem_of
 from worker.errors import WorkerError
 
@@ -79,10 +80,13 @@ def test_a_broken_form_is_a_problem(client: httpx.Client, body: bytes) -> None:
         problem_of(answer, answer.status_code, answer.json()["code"])
 
 
-def test_the_unexpected_is_a_500_without_its_reason() -> None:
+def test_the_unexpected_is_a_500_that_is_counted_and_logged_without_its_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     app = FastAPI()
     problems.install(app, WorkerError)
-    app.add_middleware(RequestScope, metrics=Metrics())
+    metrics = Metrics()
+    app.add_middleware(RequestScope, metrics=metrics, failure=problems.internal_error)
 
     @app.get("/broken")
     async def broken() -> None:
@@ -103,6 +107,11 @@ def test_the_unexpected_is_a_500_without_its_reason() -> None:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "internal"
         assert "secret" not in answer.text
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        labels = {"method": "GET", "route": path, "status": "500"}
+        assert metrics.registry.get_sample_value("likeness_requests_total", labels) == 1
+    failures = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(failures) == 4  # one line says why, one that the request was answered
 
 
 def test_request_ids_are_taken_or_made_and_traces_go_on(

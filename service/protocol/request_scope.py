@@ -1,0 +1,108 @@
+"""The outermost middleware: every request gets an id, a trace, a line in the log and a count."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.protocol.observability import Metrics, RequestContext, child_traceparent, in_request
+
+log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CLIENT_LEFT = 499  # as in nginx: the client disconnected before a response began
+
+
+class RequestScope:
+    """ASGI middleware.
+
+    An error that nothing else has answered is answered here with `failure`, so that it is counted
+    and logged as the 500 that it is, with the request's id.
+    """
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, failure: Callable[[Exception], Response]
+    ) -> None:
+        self.app = app
+        self.metrics = metrics
+        self._failure = failure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        context = RequestContext(
+            request_id=_request_id(headers),
+            traceparent=child_traceparent(headers.get("traceparent")),
+        )
+        with in_request(context):
+            await self._answer(scope, receive, send, context, headers)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, context: RequestContext, headers: Headers
+    ) -> None:
+        began = time.perf_counter()
+        status: int | None = None
+        body_left = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+        async def receive_noting_end() -> Message:
+            nonlocal body_left
+            message = await receive()
+            body_left = body_left and bool(message.get("more_body"))
+            return message
+
+        async def send_with_ids(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answer = MutableHeaders(scope=message)
+                answer["X-Request-Id"] = context.request_id
+                answer["traceparent"] = context.traceparent
+                answer.setdefault("X-Content-Type-Options", "nosniff")
+                answer.setdefault("Cache-Control", "no-store")
+                if body_left:
+                    # Else the server would read to the end of a body that nobody wants.
+                    answer["Connection"] = "close"
+            await send(message)
+
+        try:
+            await self.app(scope, receive_noting_end, send_with_ids)
+        except Exception as error:  # noqa: BLE001 - logged by `failure`; nobody is left to raise to
+            response = self._failure(error)
+            if status is None:
+                await response(scope, receive_noting_end, send_with_ids)
+            # A response that had begun cannot be taken back: the server closes the connection.
+            status = 500
+        finally:
+            self._finish(scope, status or _CLIENT_LEFT, time.perf_counter() - began)
+
+    def _finish(self, scope: Scope, status: int, took_s: float) -> None:
+        # Never the raw path: the labels of a metric must be bounded.
+        route = getattr(scope.get("route"), "path_format", None) or "unmatched"
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        self.metrics.requests.labels(method, route, status).inc()
+        self.metrics.latency.labels(method, route).observe(took_s)
+        log.log(
+            logging.ERROR if status >= 500 else logging.INFO,
+            "request answered",
+            extra={
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(took_s * 1000, 1),
+            },
+        )
+
+
+def _request_id(headers: Headers) -> str:
+    offered = headers.get("x-request-id", "")
+    return offered if _REQUEST_ID.fullmatch(offered) else f"req_{secrets.token_hex(8)}"
