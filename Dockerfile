@@ -1,33 +1,42 @@
-# syntax=docker/dockerfile:1
 # docker build -t likeness .
-# docker build -t likeness:gpu --build-arg PROCESSOR=gpu .
-ARG PROCESSOR=cpu
+# docker build -t likeness:gpu --build-arg EXTRA=gpu .
+# podman and buildah read it too; docs/operations.md has the variants.
 
-FROM python:3.12-slim-bookworm AS base-cpu
+# Any Debian or Ubuntu image with python3 (3.11 or newer) and its venv module will do.
+ARG BASE=docker.io/library/python:3.12-slim-bookworm
 
-FROM nvidia/cuda:13.0.1-base-ubuntu24.04 AS base-gpu
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3 python3-venv \
-    && rm -rf /var/lib/apt/lists/*
-
-FROM base-${PROCESSOR} AS build
-ARG PROCESSOR
+FROM ${BASE} AS build
+# Extras of pyproject.toml: cpu or gpu, and refine with either ("cpu,refine").
+ARG EXTRA=cpu
 WORKDIR /opt/likeness
 RUN python3 -m venv /opt/venv
 COPY pyproject.toml requirements.lock ./
-RUN /opt/venv/bin/pip install --no-cache-dir -c requirements.lock ".[${PROCESSOR}]"
+# Your pip.conf, for an index or a certificate of your own: --secret id=pip,src=pip.conf
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    /opt/venv/bin/pip install --no-cache-dir -c requirements.lock ".[${EXTRA}]"
 COPY models models
-RUN /opt/venv/bin/python -m models --root /opt/packs pull open
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    /opt/venv/bin/python -m models --root /opt/packs pull open
 
-FROM base-${PROCESSOR} AS runtime
+FROM ${BASE} AS runtime
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Likeness" \
+      org.opencontainers.image.description="Face swapping in images and videos as an HTTP service" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+# NVIDIA's container runtime puts only the driver in, and only where these ask for it: CUDA's and
+# cuDNN's libraries come with the extra gpu.
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     LIKENESS_HOST=0.0.0.0 \
     LIKENESS_DATA_DIR=/data \
     LIKENESS_PACKS_DIR=/opt/packs
-# The volume inherits this folder's owner, so that no process ever needs root.
+# The volume inherits this directory's owner, so that no process ever needs root.
 RUN install --directory --owner=10001 --group=10001 --mode=0700 /data
 WORKDIR /opt/likeness
 COPY --from=build /opt/venv /opt/venv
@@ -36,6 +45,8 @@ COPY LICENSE NOTICE ./
 COPY models models
 COPY worker worker
 COPY service service
+# The root is read-only when this runs, so that every start would compile the modules again.
+RUN python3 -m compileall -q models worker service
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000

@@ -10,7 +10,7 @@ TRAINING := $(DATA)/training
 RUN ?= main
 IMAGES ?= 16000
 
-.PHONY: train train-stop train-status setup demo up check test bar bench clean
+.PHONY: setup demo up check test image-test bar bench train train-stop train-status clean
 
 setup: $(VENV)/cpu.stamp $(PACK)
 
@@ -28,6 +28,9 @@ check: $(VENV)/test.stamp
 
 test: $(VENV)/test.stamp $(PACK)
 	$(PY) -m pytest -q
+
+image-test: $(VENV)/test.stamp
+	$(PY) -m pytest -q -m image tests/image
 
 bar: $(VENV)/test.stamp $(PACK)
 	@$(PY) -m benchmarks $(BAR)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,29 @@ def test_image_runs_as_nobody_with_a_health_check() -> None:
     assert {"HEALTHCHECK", "CMD"} <= set(instructions)
 
 
-def test_image_is_built_for_cpu_and_gpu_from_the_lock() -> None:
+def test_image_is_built_from_the_lock_on_a_base_of_the_builders_choice() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert {"base-cpu", "base-gpu"} <= set(re.findall(r" AS (\S+)", dockerfile))
     assert "-c requirements.lock" in dockerfile
     assert not re.search(r":latest", dockerfile)
+    # Buildah knows no variables inside a stage's name, only a whole image named by an argument.
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${BASE}"}
+
+
+def test_extras_that_images_are_built_with_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    overlays = [
+        yaml.safe_load(path.read_text()) for path in sorted((ROOT / "deploy").glob("compose.*.yml"))
+    ]
+    chosen = [
+        service["build"]["args"]["EXTRA"]
+        for overlay in overlays
+        for service in overlay["services"].values()
+        if "build" in service
+    ]
+    assert chosen
+    assert {extra for choice in chosen for extra in choice.split(",")} <= set(extras)
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
