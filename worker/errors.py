@@ -23,6 +23,7 @@ WorkerError
 ├── JobNotFinal                the job still runs: there is no result to fetch, nothing to delete
 ├── KeyRefused                 no such key, wrong secret, revoked or out of date
 ├── JobFailure                 the job cannot succeed however often it is tried; `code` names why
+├── AttemptTimedOut            an attempt took longer than it may
 └── AttemptEnded               this attempt must stop and leave nothing behind
     ├── Canceled               somebody asked for it, or the deadline passed
     └── Superseded             another attempt has taken over, or the job is final
@@ -164,6 +165,11 @@ class JobFailure(WorkerError):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
+
+
+class AttemptTimedOut(WorkerError):
+    code = "timed_out"
+    message = "The job took longer than an attempt may take."
 
 
 class AttemptEnded(WorkerError):

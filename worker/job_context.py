@@ -1,25 +1,24 @@
-"""What a use case is given and what it returns: one attempt at a task, and its outcome."""
+"""What a use case is given and what it returns: one attempt at a task, and its outcome.
+
+A use case runs in the worker's confined child and sees its job only through `JobContext`, which the
+parent answers (`worker.process`). Neither knows of a store.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from worker.composition import Stores
 from worker.contract import JobKind, JobRecord, Task
-from worker.errors import JobFailure, Missing
 
-REPORT_EVERY_S = 0.2
-Spent: TypeAlias = dict[str, int]  # work of the engine by name, as its counters have it
+Spent: TypeAlias = Mapping[str, int]  # work of the engine by name, as its counters have it
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job made: a file in the attempt's work directory (or none), and what is to be told
-    about it.
+    """What a job made: a file in the attempt's work directory (or none), and its report.
 
     `timings` are milliseconds by stage; sizes are pixels.
     """
@@ -34,72 +33,91 @@ class Outcome:
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
-class JobContext:
-    """One attempt at a task, as its use case sees it."""
+@dataclass(frozen=True)
+class Performed:
+    """A use case that ended: its outcome (None when it did a part of its job) and what it cost."""
 
-    def __init__(
-        self, job: JobRecord, task: Task, work: Path, stores: Stores, spent: Callable[[], Spent]
+    outcome: Outcome | None
+    pack: str
+    spent: Spent
+
+
+class Identities(Protocol):
+    """The identities that one job names, and no others.
+
+    All methods raise UnknownIdentity or IdentityErased.
+    """
+
+    def quality(self, identity_id: str) -> str:
+        """Return "instant" or "refined"."""
+
+    def code(self, identity_id: str) -> bytes:
+        """Return the identity's code as it was registered."""
+
+    def weights_or_build(
+        self, identity_id: str, pack: str, build: Callable[[bytes], bytes]
+    ) -> bytes:
+        """Return the weights for this pack; `build` makes them from the code where none are kept.
+
+        What one caller builds, all get.
+        """
+
+    def put_refined(
+        self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
     ) -> None:
-        self.job = job
-        self.task = task
-        self.work = work
-        self.media = stores.media
-        self.identities = stores.identities
-        self._attempts = stores.attempts
-        self._spent = spent
-        self._reported = -REPORT_EVERY_S
+        """Replace the derived weights by refined ones; `refinement` is recorded."""
+
+
+class JobContext(Protocol):
+    """One attempt at a task, as its use case sees it.
+
+    Every method may raise Canceled or Superseded: clean up and let it pass.
+    """
+
+    @property
+    def job(self) -> JobRecord:
+        """The job, as it was when the attempt began."""
+
+    @property
+    def task(self) -> Task:
+        """The task: the whole job, or a step of it."""
+
+    @property
+    def work(self) -> Path:
+        """A directory for this attempt's files, empty at first and emptied at its end."""
 
     @property
     def input(self) -> Path:
-        """The file the job works on; raises JobFailure `input_missing`."""
-        try:
-            return self.media.path(
-                self.media.stat(self.job.payload.input_id or "", self.job.tenant)
-            )
-        except Missing as error:
-            raise JobFailure("input_missing", "The job's input is gone.") from error
+        """The file the job works on, to read; raises JobFailure `input_missing`."""
+
+    @property
+    def identities(self) -> Identities:
+        """The identities that the job names."""
 
     def progress(
         self, done: int, total: int | None = None, unit: str = "frame", *, last: bool = False
     ) -> None:
-        """Report, and learn whether to go on; cheap enough to call for every frame. The `last` one
-        always counts.
+        """Report, and learn whether to go on; cheap enough to call for every frame.
 
-        Raises:
-            Canceled, Superseded: clean up and let it pass.
+        The `last` report always counts.
         """
-        now = time.monotonic()
-        if now - self._reported < REPORT_EVERY_S and not last and done != total:
-            return
-        self._attempts.progress(self.task, done, total, unit)
-        self._reported = now
 
     def fan_out(
         self, steps: Sequence[str], plan: str, total: int, unit: str = "frame", in_flight: int = 2
     ) -> None:
-        """Have the job done in parts; return None from the use case after this.
+        """Have the job done in parts; return None from the use case after this."""
 
-        Raises Canceled, Superseded.
-        """
-        self._attempts.fan_out(self.task, steps, plan, total, unit, in_flight, self._spent())
+    def plan(self) -> tuple[str, Mapping[str, str]]:
+        """Return the plan that was fanned out, and the parts' outcomes by step."""
+
+    def publish_part(self, file: Path, suffix: str) -> str:
+        """Keep a file of the work directory as a part of the job; return its SHA-256 (hex)."""
+
+    def part(self, sha256: str, suffix: str) -> Path:
+        """Return a part that was published, to read."""
 
     def finish_part(self, outcome: str) -> None:
-        """Record this part's outcome (JSON); return None from the use case after this.
-
-        Raises Canceled, Superseded.
-        """
-        self._attempts.finish_part(self.task, outcome, self._spent())
-
-    def spent(self) -> Spent:
-        """What the engine has done for this job: in this attempt, and in the film's parts
-        before.
-        """
-        now, before = self._spent(), self._attempts.spent(self.job.id)
-        return {name: now.get(name, 0) + before.get(name, 0) for name in now.keys() | before.keys()}
-
-    def plan(self) -> tuple[str, dict[str, str]]:
-        """The plan that was fanned out, and the parts' outcomes by step."""
-        return self._attempts.plan(self.job.id)
+        """Record this part's outcome (JSON); return None from the use case after this."""
 
 
 UseCase = Callable[[JobContext], Outcome | None]
@@ -109,9 +127,14 @@ class UseCases(Protocol):
     """What a warm child can do, with its models loaded."""
 
     @property
-    def pack(self) -> str: ...
-    def find(self, kind: JobKind) -> UseCase: ...
-    def counters(self) -> Mapping[str, int]: ...
+    def pack(self) -> str:
+        """The id of the pack that is loaded."""
+
+    def find(self, kind: JobKind) -> UseCase:
+        """Return the use case for a kind of job."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what the engine has done since it was loaded."""
 
     def forget(self, identity_id: str) -> None:
         """Drop what is held of an erased identity; comes from another thread, also during a job."""

@@ -20,10 +20,14 @@ from pathlib import Path
 from worker.composition import Stores, open_stores
 from worker.contract import QueueName, Task
 from worker.errors import WorkerError
+from worker.process.child_process import WarmChild
 from worker.process.housekeeping import Housekeeping
 from worker.process.logs import log_as_json
+from worker.process.staging import Staging
 from worker.process.status import as_json, as_text, take_stock
+from worker.process.task_runner import TaskRunner
 from worker.process.warm_worker import WarmWorker
+from worker.sandbox.confinement import require_complete
 from worker.settings import WorkerSettings
 from worker.stores.connection import require_suitable
 from worker.stores.job_queue import QUEUES
@@ -66,21 +70,27 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     """Work on a queue until told to stop.
 
     Raises:
-        StoreError, ChildFailed: the worker could not start.
+        StoreError, ChildFailed, SandboxUnavailable: the worker could not start.
     """
     log_as_json()
     shop = open_stores(settings)
     require_suitable(shop.store.redis)
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    staging = Staging(shop.media.root)
+    child = WarmChild(queue, settings, staging)
     worker = WarmWorker(
         name,
         queue,
         shop.store.redis,
         settings,
+        child=child,
+        run_task=TaskRunner(name, shop, staging, child.perform).run_task,
         on_lost=lambda task, handed_back: _lost(shop, queue, task, handed_back),
     )
-    worker.child.start()
-    worker.child.await_ready()  # before RQ hears of this worker: a job must not wait for models
+    child.start()
+    child.await_ready()  # before RQ hears of this worker: a job must not wait for models
+    if settings.require_sandbox:
+        require_complete(child.protection)
     housekeeping = Housekeeping(worker, shop)
     housekeeping.start()
     log.info("worker ready", extra={"worker": name, "queue": queue})
@@ -88,6 +98,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         worker.work(logging_level="ERROR")
     finally:
         housekeeping.stop()
+        staging.close()
     log.info("worker ended", extra={"worker": name, "queue": queue})
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from worker.contract import JobKind, QueueName
 from worker.errors import JobFailure
 from worker.job_context import JobContext, Outcome, UseCase
 from worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
 
 PARTS = 6
 
@@ -26,8 +28,7 @@ class SmallUseCases:
 
     pack = "small@000000000000"
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+    def __init__(self) -> None:
         self._forgotten = 0
 
     def find(self, kind: JobKind) -> UseCase:
@@ -64,16 +65,14 @@ class SmallUseCases:
             return None
         if context.task.step == "mux":
             return self._mux(context)
-        with (self._data_dir / "parts.log").open(
-            "a"
-        ) as log:  # who computed what, for the test to read
-            log.write(f"{context.task.step} {context.task.attempt}\n")
+        # Who computed what, for the test to read.
+        log.info("part begun", extra={"step": context.task.step, "attempt": context.task.attempt})
         for frame in range(10):
             time.sleep(float(context.job.metadata.get("sleep_s", 0.0)) / 10)
             context.progress(frame + 1, None)
         part = context.work / "part"
         part.write_bytes(context.task.step.encode() * 1000 + context.input.read_bytes())
-        context.finish_part(context.media.publish(context.job.id, part, ".part", part=True))
+        context.finish_part(context.publish_part(part, ".part"))
         return None
 
     def _mux(self, context: JobContext) -> Outcome:
@@ -81,7 +80,7 @@ class SmallUseCases:
         output = context.work / "film"
         with output.open("wb") as film:
             for _, sha256 in sorted(parts.items()):
-                film.write(context.media.part_path(context.job.id, sha256, ".part").read_bytes())
+                film.write(context.part(sha256, ".part").read_bytes())
         return Outcome(output, "application/octet-stream", ".bin")
 
     def _misbehave(self, wishes: Mapping[str, object]) -> None:
@@ -98,4 +97,4 @@ class SmallUseCases:
 
 def load(queue: QueueName, settings: WorkerSettings) -> SmallUseCases:
     """What the warm child asks for."""
-    return SmallUseCases(settings.data_dir)
+    return SmallUseCases()

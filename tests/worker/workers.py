@@ -18,6 +18,10 @@ import psutil
 
 from worker.composition import open_stores
 from worker.contract import JobKind, JobPayload, JobRecord, JobRequest
+from worker.job_context import Performed, UseCases
+from worker.process.attempt import Attempt
+from worker.process.child_context import since_now
+from worker.process.task_runner import Perform
 from worker.settings import WorkerSettings
 from worker.stores.connection import Reply, text_fields
 from worker.stores.job_limits import JobLimits
@@ -132,6 +136,17 @@ class Bench:
                 kill_tree(process.pid)
             process.wait(timeout=10)
         self.shop.store.redis.close()
+
+
+def performer(use_cases: UseCases) -> Perform:
+    """Performs attempts in this process, where a worker has a child for that."""
+
+    def perform(attempt: Attempt) -> Performed:
+        attempt.spent = since_now(use_cases)
+        outcome = use_cases.find(attempt.job.kind)(attempt)
+        return Performed(outcome, use_cases.pack, attempt.spent())
+
+    return perform
 
 
 def child_pid(worker: subprocess.Popen[bytes]) -> int:

@@ -1,33 +1,37 @@
-"""The parent's side of a warm child: start it, give it work, hear of its end."""
+"""The parent's side of a warm child: start it, have it perform attempts, hear of its end."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from worker.contract import QueueName, Strict
-from worker.errors import WorkerError
+from worker.contract import QueueName
+from worker.errors import AttemptTimedOut, WorkerError
+from worker.job_context import Performed
+from worker.process.attempt import Attempt
+from worker.process.attempt_server import AttemptServer, ChildLost
+from worker.process.requests import ChildOrder, Hello
+from worker.process.staging import Staging
+from worker.sandbox.confinement import Protection
 from worker.sandbox.limits import device_environment
+from worker.sandbox.messages import Channel, Message
 from worker.settings import WorkerSettings
+from worker.stores.job_queue import ATTEMPT_TIMEOUT_S
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 120.0  # a pack is loaded and warmed within 3 s; a busy machine takes its time
 STOP_TIMEOUT_S = 5.0
-READY, DONE = b"R", b"."
 # glibc gives each thread an arena of its own, which RLIMIT_AS counts and in which memory creeps
-# over a film's segments; and it hands a network's buffers back to the kernel after every pass,
+# over a video's segments; and it hands a network's buffers back to the kernel after every pass,
 # which costs 4 ms of page faults a frame. So: one arena, buffers kept.
 ALLOCATOR = {
     "MALLOC_ARENA_MAX": "1",
@@ -35,18 +39,6 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
 }
 DIED = 1 << 8  # the wait status of exit code 1: a child that leaves a job never did it
-
-
-class ChildOrder(Strict):
-    """The child's first line: what to be.
-
-    In no environment and no command line, for the address may hold a secret.
-    """
-
-    worker: str
-    queue: QueueName
-    parent_pid: int
-    settings: WorkerSettings
 
 
 class ChildFailed(WorkerError):
@@ -58,17 +50,25 @@ class WarmChild:
     """One child process at a time, freshly exec'ed, in a session of its own, with a near-empty
     environment.
 
-    It answers `R` once its models are loaded and `.` after each job; its end closes the socket.
+    It says hello once its models are loaded; its end closes the channel.
     """
 
-    def __init__(self, worker: str, queue: QueueName, settings: WorkerSettings) -> None:
+    def __init__(self, queue: QueueName, settings: WorkerSettings, staging: Staging) -> None:
+        self._timeout_s = ATTEMPT_TIMEOUT_S[queue]
         self._order = ChildOrder(
-            worker=worker, queue=queue, parent_pid=os.getpid(), settings=settings
+            queue=queue,
+            parent_pid=os.getpid(),
+            # The store's address may hold a secret, and the child has no use for it.
+            settings=settings.model_copy(update={"redis_url": ""}),
+            inward=staging.inward,
+            outward=staging.outward,
+            cpu_s=self._timeout_s * (os.cpu_count() or 1),
         )
         self._process: subprocess.Popen[bytes] | None = None
-        self._channel: socket.socket | None = None
-        self._ready = False
-        self._sending = threading.Lock()
+        self._channel: Channel | None = None
+        self._hello: Hello | None = None
+        self.protection = Protection()  # what confined the child that was ready last
+        self.lost = False  # killed over an attempt, and not reaped yet
 
     @property
     def pid(self) -> int:
@@ -90,65 +90,63 @@ class WarmChild:
                 env=child_environment(),
                 start_new_session=True,
             )
-        self._channel, self._ready = ours, False
-        self.tell(self._order.model_dump(mode="json"))
+        self._channel = Channel(ours)
+        self._hello = None
+        with suppress(OSError):  # noticed by whoever waits for it
+            self._channel.send(Message(self._order.model_dump(mode="json")))
 
     def await_ready(self) -> None:
         """Wait until the models are loaded; raises ChildFailed."""
-        channel = self._open_channel()
-        if not self._ready:
-            channel.settimeout(START_TIMEOUT_S)
-            try:
-                self._ready = channel.recv(1) == READY
-            except TimeoutError:
-                log.error("child not ready in time", extra={"pid": self.pid})
-            finally:
-                channel.settimeout(None)
-        if not self._ready:
+        if self._hello is not None:
+            return
+        try:
+            said = self._open_channel().receive(START_TIMEOUT_S)
+            self._hello = Hello.model_validate(said.header) if said else None
+        except (OSError, ValueError) as error:
+            log.error("child not ready", extra={"pid": self.pid, "error": type(error).__name__})
+        if self._hello is None:
             raise ChildFailed
+        self.protection = self._hello.protection
 
-    def perform(self, job: Mapping[str, Any]) -> None:
-        """Hand over a job; a child that died idle is replaced first. Raises ChildFailed."""
+    def ensure_ready(self) -> None:
+        """Replace a child that died idle, and wait until it is ready; raises ChildFailed."""
         if self._process is None or self._process.poll() is not None:
             self.stop()
             self.start()
         self.await_ready()
-        channel = self._open_channel()
-        channel.setblocking(False)
-        try:
-            while channel.recv(64):  # the answer to the job before
-                pass
-        except BlockingIOError:
-            pass
-        finally:
-            channel.setblocking(True)
-        self.tell(job)
 
-    def tell(self, message: Mapping[str, Any]) -> None:
-        """Send a line; a child that is gone is noticed elsewhere. From any thread."""
-        with self._sending:
-            if self._channel is not None:
-                try:
-                    self._channel.sendall(json.dumps(message).encode() + b"\n")
-                except OSError:
-                    log.warning("child is gone", extra={"pid": self.pid})
+    def perform(self, attempt: Attempt) -> Performed:
+        """Have the child perform an attempt; see `AttemptServer.run` for what it raises.
 
-    def wait(self) -> tuple[int, int, resource.struct_rusage | None]:
-        """Wait for the job's end or the child's: (pid, wait status, usage), status 0 when the job
-        was done.
-
-        RQ's monitor interrupts this with an exception from a signal handler every few seconds.
+        A child that is of no further use is killed, and is the caller's to `reap`.
         """
+        if self._channel is None or self._hello is None:
+            raise ChildFailed
+        server = AttemptServer(attempt, self._channel, self._hello.pack, self._timeout_s)
+        try:
+            return server.run()
+        except (AttemptTimedOut, ChildLost):
+            self.lost = True
+            self._kill()
+            raise
+
+    def forget(self, identity_id: str) -> None:
+        """Have the child drop what it holds of an identity, also during a job; from any thread."""
+        channel = self._channel
+        if channel is not None:
+            try:
+                channel.send(Message({"forget": identity_id}))
+            except OSError:
+                log.warning("child is gone", extra={"pid": self.pid})
+
+    def reap(self) -> tuple[int, int, resource.struct_rusage | None]:
+        """Wait for the end of a child that is dying; return its id, wait status and usage."""
         pid = self.pid
-        # Peeked, not read: the monitor's alarm may fire between the read and the return, and the
-        # answer be lost.
-        if self._open_channel().recv(1, socket.MSG_PEEK):
-            return pid, 0, None
         try:
             _, status, usage = os.wait4(pid, 0)
-        except ChildProcessError:  # reaped just before an alarm
+        except ChildProcessError:  # reaped before
             status, usage = DIED, None
-        self._forget()
+        self._forget_process()
         return pid, status or DIED, usage
 
     def rss_bytes(self) -> int:
@@ -162,30 +160,34 @@ class WarmChild:
     def stop(self) -> None:
         """End the child: by closing its input, else by force."""
         if self._channel is not None:
-            with suppress(OSError):
-                self._channel.shutdown(
-                    socket.SHUT_WR
-                )  # closing would reset it while answers lie unread
+            self._channel.end()
         if self._process is not None:
             try:
                 self._process.wait(timeout=STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self._forget()
+        self._forget_process()
 
-    def _open_channel(self) -> socket.socket:
+    def _kill(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):  # as the kernel may have done already
+                os.kill(self._process.pid, signal.SIGKILL)
+
+    def _open_channel(self) -> Channel:
         if self._channel is None:
             raise ChildFailed
         return self._channel
 
-    def _forget(self) -> None:
+    def _forget_process(self) -> None:
         if self._channel is not None:
             self._channel.close()
         if self._process is not None and self._process.returncode is None:
             self._process.returncode = 0  # reaped by wait4; keeps Popen from waiting for it again
-        self._process = self._channel = None
-        self._ready = False
+        self._process = None
+        self._channel = None
+        self._hello = None
+        self.lost = False
 
 
 def child_environment() -> dict[str, str]:

@@ -69,5 +69,5 @@ class Housekeeping(threading.Thread):
                 "lk:erasures", min=b"(" + self._last_erasure, count=100
             )
         for row_id, fields in rows:
-            self._worker.child.tell({"forget": fields[b"identity"].decode()})
+            self._worker.child.forget(fields[b"identity"].decode())
             self._last_erasure = row_id

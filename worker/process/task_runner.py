@@ -1,4 +1,4 @@
-"""From a task's name to its end: take it up, run the use case, commit what it made or say why
+"""From a task's name to its end: take it up, have it performed, commit what it made or say why
 not.
 """
 
@@ -7,31 +7,44 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from worker.composition import Stores
 from worker.contract import QUEUE_OF, JobRecord, JobResult, Problem, Task
-from worker.errors import AttemptEnded, Canceled, DiskFull, JobFailure, StoreError
-from worker.job_context import JobContext, Outcome, Spent, UseCases
-from worker.stores.job_queue import AttemptTimedOut
+from worker.errors import (
+    AttemptEnded,
+    AttemptTimedOut,
+    Canceled,
+    DiskFull,
+    JobFailure,
+    StoreError,
+)
+from worker.job_context import Outcome, Performed
+from worker.process.attempt import Attempt
+from worker.process.attempt_server import ChildLost
+from worker.process.staging import Staging
 from worker.stores.job_records import JobReport
 
 log = logging.getLogger(__name__)
 
+Perform: TypeAlias = Callable[[Attempt], Performed]
+
 
 class TaskRunner:
-    """Runs tasks, one at a time. Every way a task can end is here."""
+    """Runs tasks, one at a time, in the parent. Every way a task can end is here."""
 
-    def __init__(self, worker: str, stores: Stores, use_cases: UseCases) -> None:
+    def __init__(self, worker: str, stores: Stores, staging: Staging, perform: Perform) -> None:
         self._worker = worker
         self._stores = stores
-        self._use_cases = use_cases
+        self._staging = staging
+        self._perform = perform
 
     def run_task(self, task_id: str, attempt: int) -> None:
         """Do one attempt at a task.
 
         Raises:
             StoreError: the store is gone; the task is delivered again when it is back.
+            ChildLost: the child died; the task is the caller's to deliver again.
         """
         task = Task(task_id, attempt)
         try:
@@ -46,69 +59,76 @@ class TaskRunner:
 
     def _attempt(self, task: Task, job: JobRecord) -> None:
         try:
-            with self._stores.media.work_dir(job.id) as work:
-                self._run(JobContext(job, task, work, self._stores, self._meter()))
+            self._run(Attempt(job, task, self._staging, self._stores))
         except AttemptEnded as ending:
             self._end(task, ending)
         except DiskFull:
             log.warning("disk full", extra=_names(task, job))
             self._try_again(task)
-        except StoreError:
+        except (StoreError, ChildLost):
             raise
-        except AttemptTimedOut:
-            self._fail(task, Problem("timed_out", "The job took longer than an attempt may take."))
-        except MemoryError:
-            log.warning("out of memory", extra=_names(task, job))
-            self._fail(
-                task, Problem("out_of_memory", "The job needs more memory than it may have.")
-            )
+        except AttemptTimedOut as late:
+            log.warning("attempt timed out", extra=_names(task, job))
+            self._fail(task, Problem(late.code, late.message))
         except JobFailure as failure:
             log.info("job failed", extra=_names(task, job) | {"code": failure.code})
             self._fail(task, Problem(failure.code, failure.message))
         except Exception:
             log.exception("attempt failed", extra=_names(task, job))
             self._try_again(task)
+        finally:
+            self._staging.clear()
 
-    def _meter(self) -> Callable[[], Spent]:
-        began = dict(self._use_cases.counters())
-        return lambda: {
-            name: count - began.get(name, 0) for name, count in self._use_cases.counters().items()
-        }
-
-    def _run(self, context: JobContext) -> None:
+    def _run(self, attempt: Attempt) -> None:
         began = time.time()
-        outcome = self._use_cases.find(context.job.kind)(context)
+        performed = self._perform(attempt)
+        outcome = performed.outcome
         if outcome is None:
-            return  # a part of a film: its end is recorded, the job goes on
-        created = context.job.created_at
+            return  # a part of a video: its end is recorded, the job goes on
+
+        created = attempt.job.created_at
         timings = {
             "queue_ms": (began - created) * 1e3,
             **outcome.timings,
             "total_ms": (time.time() - created) * 1e3,
         }
-        told = {**outcome.report, "pack": self._use_cases.pack, "counters": context.spent()}
-        report = JobReport(told, timings)
-        self._commit(context, outcome, report)
-        self._stores.media.tidy_job(context.job.id, context.work)
+        counters = self._counters(attempt.job.id, performed)
+        told = {**outcome.report, "pack": performed.pack, "counters": counters}
+        self._commit(attempt, outcome, JobReport(told, timings))
+        self._stores.media.tidy_job(attempt.job.id)
         log.info(
             "job succeeded",
-            extra=_names(context.task, context.job) | {"total_ms": timings["total_ms"]},
+            extra=_names(attempt.task, attempt.job) | {"total_ms": timings["total_ms"]},
         )
 
-    def _commit(self, context: JobContext, outcome: Outcome, report: JobReport) -> None:
+    def _counters(self, job_id: str, performed: Performed) -> dict[str, int]:
+        """Add what this attempt cost to what the parts of a video did before."""
+        now = performed.spent
+        before = self._stores.attempts.spent(job_id)
+        return {name: now.get(name, 0) + before.get(name, 0) for name in now.keys() | before.keys()}
+
+    def _commit(self, attempt: Attempt, outcome: Outcome, report: JobReport) -> None:
+        media, job_id = self._stores.media, attempt.job.id
         result: JobResult | None = None
         if outcome.file is not None:
-            size = outcome.file.stat().st_size
-            sha256 = self._stores.media.publish(context.job.id, outcome.file, outcome.suffix)
-            shape = (outcome.width, outcome.height, outcome.frames)
-            result = JobResult(sha256, size, outcome.media_type, outcome.suffix, *shape)
+            file = attempt.result(outcome.file)
+            size = file.stat().st_size
+            result = JobResult(
+                sha256=media.publish(job_id, file, outcome.suffix),
+                bytes=size,
+                media_type=outcome.media_type,
+                suffix=outcome.suffix,
+                width=outcome.width,
+                height=outcome.height,
+                frames=outcome.frames,
+            )
         try:
-            self._stores.attempts.commit(context.task, result, report)
+            self._stores.attempts.commit(attempt.task, result, report)
         except AttemptEnded:
-            job = self._stores.store.get(context.job.id)
+            job = self._stores.store.get(job_id)
             # While another attempt may still commit this very file it stays: the winner tidies up.
             if result is not None and job.final and job.result != result:
-                self._stores.media.discard_result(job.id, result)
+                media.discard_result(job.id, result)
             raise
 
     def _end(self, task: Task, ending: AttemptEnded) -> None:

@@ -1,14 +1,17 @@
 """An RQ worker whose child process stays up with the models loaded.
 
-The parent is pure RQ and never imports a model: its heartbeats, timeouts, stop and killed-horse
-handling all stay. Only the way a job reaches a child is ours: a line over a socket instead of a
-fork.
+The parent never imports a model. It keeps the store: RQ's heartbeats, stop and killed-horse
+handling stay as they are, and each attempt runs in a thread beside RQ's monitor, which has the
+child perform it and speaks to the store in its place.
 """
 
 from __future__ import annotations
 
+import os
+import select
 import time
 from collections.abc import Callable
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from rq import Queue, Worker, worker_registration
@@ -16,15 +19,18 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from worker.contract import QueueName, Task
+from worker.process.attempt_server import ChildLost
 from worker.process.child_process import WarmChild
 from worker.settings import WorkerSettings
-from worker.stores.job_queue import TaskJob, rq_queue, task_of
+from worker.stores.connection import as_hash
+from worker.stores.job_queue import RunTask, TaskJob, rq_queue, task_of
 
 if TYPE_CHECKING:
     from resource import struct_rusage
 
     from redis import Redis
     from redis.client import Pipeline
+    from rq.executions import Execution
 
 MONITORING_INTERVAL_S = 2
 # how long a dead worker's job looks alive; several heartbeats, so that a busy machine is not a dead
@@ -33,6 +39,39 @@ LEASE_S = 8
 IDLE_WAIT_S = (
     5  # how long an idle worker blocks before it looks around; RQ takes 15 off `worker_ttl`
 )
+
+
+class AttemptThread(Thread):
+    """One attempt, beside RQ's monitor: the monitor's alarms interrupt the main thread alone."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(name="attempt", daemon=True)
+        self.error: Exception | None = None
+        self._work = work
+        self._end, self._ended = os.pipe()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the attempt ended with its child."""
+        return isinstance(self.error, ChildLost)
+
+    def run(self) -> None:
+        """Run the attempt to its end; the outermost loop of this thread."""
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001 - kept for whoever waits
+            self.error = error
+        finally:
+            os.close(self._ended)
+
+    def wait(self) -> None:
+        """Wait for the end; may be interrupted by a signal's exception, and called again."""
+        select.select([self._end], [], [])
+
+    def close(self) -> None:
+        """Free what waiting needed."""
+        self.join()
+        os.close(self._end)
 
 
 class WarmWorker(Worker):
@@ -46,26 +85,35 @@ class WarmWorker(Worker):
         queue: QueueName,
         redis: Redis,
         settings: WorkerSettings,
+        child: WarmChild,
+        run_task: RunTask,
         on_lost: Callable[[Task, bool], None],
     ) -> None:
+        # Bound here: no name in the store decides what runs.
+        job_class = type("BoundTaskJob", (TaskJob,), {"run_task": staticmethod(run_task)})
         super().__init__(
             [rq_queue(queue, redis)],
             name=name,
             connection=redis,
             serializer=JSONSerializer,
-            job_class=TaskJob,
+            job_class=job_class,
             worker_ttl=IDLE_WAIT_S + 15,
             job_monitoring_interval=MONITORING_INTERVAL_S,
             maintenance_interval=10,
             log_job_description=False,
         )
-        self.child = WarmChild(name, queue, settings)
+        self.child = child
         self.current: Task | None = None
         self._settings = settings
         self._on_lost = on_lost
+        self._attempt: AttemptThread | None = None
         self._jobs_done = 0
         self._asked_to_stop_at: float | None = None
         self._gave_up = False
+
+    def serialize(self) -> dict[str, str | int]:
+        """Say in RQ's record of this worker also what confines its child."""
+        return {**super().serialize(), "protection": self.child.protection.model_dump_json()}
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Have the child do the job, then replace a child that died or is due, outside of RQ's
@@ -82,14 +130,41 @@ class WarmWorker(Worker):
             self.child.await_ready()  # the next job shall go to a worker that can do it now
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        """Hand the job to the warm child."""
-        execution = next(iter(self.executions.values()))
-        self.child.perform({"job": job.id, "execution": execution.id})
+        """Begin the attempt."""
+        self.child.ensure_ready()
         self._horse_pid = self.child.pid
+        self._attempt = AttemptThread(lambda: self._run(job))
+        self._attempt.start()
 
     def wait_for_horse(self) -> tuple[int | None, int | None, struct_rusage | None]:
-        """Wait until the child has done the job, or died."""
-        return self.child.wait()
+        """Wait until the attempt has ended; status 0 unless it lost the child."""
+        attempt, pid = self._running_attempt(), self.horse_pid
+        attempt.wait()
+        end = self.child.reap() if self.child.lost else (pid, 0, None)
+        return end if attempt.lost else (pid, 0, None)
+
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Watch the attempt as RQ does, then book its end, which RQ leaves to its horse."""
+        super().monitor_work_horse(job, queue, execution)
+        attempt = self._running_attempt()
+        attempt.close()
+        if attempt.lost:
+            return  # booked as a horse that was killed
+        if attempt.error is None:
+            self._finalize_success(job, queue, execution, None)
+        else:
+            error = attempt.error
+            self._finalize_failure(job, queue, execution, (type(error), error, None))
+
+    def _run(self, job: Job) -> None:
+        """Book the start as RQ does, then run the task; a job that cannot be read fails here."""
+        self.prepare_job_execution(job, remove_from_intermediate_queue=True)
+        job.func(*job.args)
+
+    def _running_attempt(self) -> AttemptThread:
+        if self._attempt is None:
+            raise RuntimeError("no attempt was begun")
+        return self._attempt
 
     def teardown(self) -> None:
         """Let go of the child and of RQ."""
@@ -110,7 +185,7 @@ class WarmWorker(Worker):
         """
         super().heartbeat(timeout, pipeline)
         if pipeline is None and not self.connection.hexists(self.key, "queues"):
-            self.connection.hset(self.key, mapping=self.serialize())
+            self.connection.hset(self.key, mapping=as_hash(self.serialize()))
             worker_registration.register(self)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -77,6 +78,14 @@ class Channel:
         if [len(blob) for blob in blobs] != sizes:
             return None
         return Message(header, blobs)
+
+    def end(self) -> None:
+        """Say that nothing more will be sent.
+
+        Closing would reset the connection while messages lie unread.
+        """
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close this end."""

@@ -16,7 +16,6 @@ from rq import Queue, worker_registration
 from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
-from rq.timeouts import JobTimeoutException as AttemptTimedOut
 from rq.utils import current_timestamp
 from rq.worker.base import BaseWorker
 
@@ -25,8 +24,6 @@ from worker.errors import WorkerError
 from worker.sandbox.confinement import Protection
 from worker.stores.connection import reaching, text_fields, texts
 from worker.stores.job_attempts import JobAttempts
-
-__all__ = ["AttemptTimedOut", "JobQueue", "TaskJob", "WorkerState", "rq_id", "rq_queue", "task_of"]
 
 ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
 QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")

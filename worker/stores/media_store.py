@@ -3,7 +3,8 @@ they go.
 
 uploads/<xx>/<upload id><suffix>     what users sent; recorded in the store with a TTL incoming/
 uploads that are still being written jobs/<job id>/<sha256><suffix>       a job's result, by its
-content; parts/ holds a film's segments, tmp-* attempts
+content; parts/ holds a film's segments staging/worker-*/  files of the job that a worker's child
+is at (`worker.process.staging`)
 
 Names and extensions are ours, never the user's. Directories are 0700, files 0600. A file gets its
 name only once it is complete and on the disk, so what has a name can be served.
@@ -15,10 +16,9 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -295,17 +295,6 @@ class MediaStore:
             raise UnknownMedia
         return self.root / "jobs" / job_id
 
-    @contextmanager
-    def work_dir(self, job_id: str) -> Iterator[Path]:
-        """A directory of one attempt's own, gone when the block ends."""
-        with writing():
-            self.job_dir(job_id).mkdir(mode=0o700, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.job_dir(job_id)))
-        try:
-            yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
     def publish(self, job_id: str, file: Path, suffix: str, part: bool = False) -> str:
         """Give a job's finished file the name of its content; returns its SHA-256.
 
@@ -313,7 +302,8 @@ class MediaStore:
         """
         directory = self.job_dir(job_id) / "parts" if part else self.job_dir(job_id)
         with writing():
-            directory.mkdir(mode=0o700, exist_ok=True)
+            for made in (self.job_dir(job_id), directory):
+                made.mkdir(mode=0o700, exist_ok=True)
             sha256 = seal(file)
             os.replace(file, directory / f"{sha256}{suffix}")
             sync_directory(directory)
@@ -345,14 +335,10 @@ class MediaStore:
         """Remove a result that was not wanted."""
         self._result_path(job_id, result).unlink(missing_ok=True)
 
-    def tidy_job(self, job_id: str, keep: Path | None = None) -> None:
-        """Remove a job's directories: a film's segments and what dead attempts left.
-
-        Not `keep`, nor the result.
-        """
+    def tidy_job(self, job_id: str) -> None:
+        """Remove a job's parts; the result stays."""
         for entry in self.job_dir(job_id).glob("*/"):
-            if entry != keep:
-                shutil.rmtree(entry, ignore_errors=True)
+            shutil.rmtree(entry, ignore_errors=True)
 
     def delete_job(self, job_id: str) -> None:
         """Remove everything a job made."""

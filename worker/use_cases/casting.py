@@ -12,29 +12,28 @@ from models.inference.options import FaceSelector
 from worker import contract
 from worker.contract import BoxSelector, IndexSelector, JobPayload, PersonSelector
 from worker.errors import IdentityErased, JobFailure, UnknownIdentity
-from worker.stores.identity_store import IdentityStore
+from worker.job_context import Identities
 
 
 class Casting:
-    """Identities of the store, ready to swap on one engine: what it holds, else the store's
-    weights, else the code.
+    """A job's identities, ready to swap on one engine: what it holds, else the kept weights, else
+    weights built from the code.
     """
 
-    def __init__(self, engine: FaceSwapEngine, identities: IdentityStore) -> None:
+    def __init__(self, engine: FaceSwapEngine) -> None:
         self._engine = engine
-        self._identities = identities
 
-    def assignments(self, payload: JobPayload) -> list[inference.Assignment]:
-        """The payload's assignments for the engine.
+    def assignments(
+        self, payload: JobPayload, identities: Identities
+    ) -> list[inference.Assignment]:
+        """Return the payload's assignments for the engine.
 
         Raises:
             JobFailure: `identity_erased`; `bad_identity` for one that was registered with another
             pack.
         """
         try:
-            return [
-                self._assignment(assignment, payload.tenant) for assignment in payload.assignments
-            ]
+            return [self._assignment(assignment, identities) for assignment in payload.assignments]
         except (IdentityErased, UnknownIdentity) as error:
             raise JobFailure("identity_erased", "An identity of this job was erased.") from error
         except BadIdentityError as error:
@@ -45,23 +44,25 @@ class Casting:
         for quality in ("instant", "refined"):
             self._engine.forget(_key(identity_id, quality))
 
-    def _assignment(self, assignment: contract.Assignment, tenant: str) -> inference.Assignment:
-        selector = self._selector(assignment.face, tenant)
-        return inference.Assignment(selector, self._identity(assignment.identity_id, tenant))
+    def _assignment(
+        self, assignment: contract.Assignment, identities: Identities
+    ) -> inference.Assignment:
+        selector = self._selector(assignment.face, identities)
+        return inference.Assignment(selector, self._identity(assignment.identity_id, identities))
 
-    def _identity(self, identity_id: str, tenant: str) -> Identity:
-        key = _key(identity_id, self._identities.get(identity_id, tenant).quality)
-        return self._engine.ready(key) or self._fetch(key, identity_id, tenant)
+    def _identity(self, identity_id: str, identities: Identities) -> Identity:
+        key = _key(identity_id, identities.quality(identity_id))
+        return self._engine.ready(key) or self._fetch(key, identity_id, identities)
 
-    def _fetch(self, key: str, identity_id: str, tenant: str) -> Identity:
-        code = self._code(identity_id, tenant)
-        weights = self._identities.weights_or_build(identity_id, self._engine.pack.id, self._build)
+    def _fetch(self, key: str, identity_id: str, identities: Identities) -> Identity:
+        code = self._code(identity_id, identities)
+        weights = identities.weights_or_build(identity_id, self._engine.pack.id, self._build)
         return self._engine.identity(key, code, SpecialisedWeights.from_bytes(weights))
 
     def _build(self, code: bytes) -> bytes:
         return self._engine.specialise(IdentityCode.from_bytes(code)).to_bytes()
 
-    def _selector(self, face: contract.FaceSelector, tenant: str) -> FaceSelector:
+    def _selector(self, face: contract.FaceSelector, identities: Identities) -> FaceSelector:
         match face:
             case "largest" | "all":
                 return FaceSelector(face)
@@ -71,10 +72,10 @@ class Casting:
                 return FaceSelector("index", index=face.index)
             case BoxSelector(box=(x, y, width, height)):
                 return FaceSelector("box", box=(x, y, x + width, y + height))
-        return FaceSelector("reference", reference=self._code(face.reference, tenant).embedding)
+        return FaceSelector("reference", reference=self._code(face.reference, identities).embedding)
 
-    def _code(self, identity_id: str, tenant: str) -> IdentityCode:
-        code = IdentityCode.from_bytes(self._identities.code(identity_id, tenant))
+    def _code(self, identity_id: str, identities: Identities) -> IdentityCode:
+        code = IdentityCode.from_bytes(identities.code(identity_id))
         if (
             code.pack.partition("@")[0] != self._engine.pack.name
         ):  # its numbers would mean something else here

@@ -11,7 +11,6 @@ import cv2
 from models.inference.engine import FaceSwapEngine
 from models.inference.warm_up import warm_up
 from models.packs.store import load_pack
-from worker.composition import open_stores
 from worker.contract import JobKind, QueueName
 from worker.job_context import UseCase, UseCases
 from worker.settings import WorkerSettings
@@ -72,7 +71,7 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     )  # its own pool would fight decoder and encoder for the cores
     engine = FaceSwapEngine.load(pack, device=settings.device, threads=settings.inference_threads)
     warm_up(engine)
-    casting = Casting(engine, open_stores(settings).identities)
+    casting = Casting(engine)
     by_kind: dict[JobKind, UseCase] = {
         "swap_image": SwapImage(engine, casting, settings.media),
         "swap_video": SwapVideo(engine, casting, settings.media),

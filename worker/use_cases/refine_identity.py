@@ -71,7 +71,7 @@ class RefineIdentity:
         refiner = self._refiner
         from models.refinement.refine import RefineConfig
 
-        code = IdentityCode.from_bytes(context.identities.code(identity_id, context.job.tenant))
+        code = IdentityCode.from_bytes(context.identities.code(identity_id))
         weights = context.identities.weights_or_build(identity_id, self.pack.id, self._derive)
         return refiner.refine(
             code,

@@ -89,7 +89,7 @@ class SwapAnimation:
         )
 
     def _swapper(self, context: JobContext) -> SequenceSwapper:
-        assignments = self.casting.assignments(context.job.payload)
+        assignments = self.casting.assignments(context.job.payload, context.identities)
         options = swap_options(context.job.payload.options, measure_similarity=True)
         return self.engine.sequence(assignments, options)
 

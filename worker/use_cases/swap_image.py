@@ -39,7 +39,7 @@ class SwapImage:
             picture = decode_image(context.input, self._limits)
         context.progress(0, 1, "image")
         with timed(timings, "cast_ms"):
-            assignments = self._casting.assignments(payload)
+            assignments = self._casting.assignments(payload, context.identities)
         with timed(timings, "swap_ms"):
             try:
                 swapped = self._engine.swap_frame(

@@ -86,7 +86,7 @@ class SwapVideo:
         def watch(count: int) -> None:
             context.progress(0, plan.frames)
 
-        assignments = self.casting.assignments(context.job.payload)
+        assignments = self.casting.assignments(context.job.payload, context.identities)
         samples = key_frame_samples(video, self.engine, context.work)
         survey = survey_video(samples, assignments, watch)
         record = PlanRecord(plan=plan, survey=survey.to_record())
@@ -100,7 +100,7 @@ class SwapVideo:
         path = context.work / f"part{PART_SUFFIX}"
         survey = Survey.from_record(record.survey)
         part = self._swap(context, video, record.plan.segments[index], path, settings, survey)
-        sha256 = context.media.publish(context.job.id, path, PART_SUFFIX, part=True)
+        sha256 = context.publish_part(path, PART_SUFFIX)
         context.finish_part(part.model_copy(update={"sha256": sha256}).model_dump_json())
 
     def _finish(self, context: JobContext, video: Video, settings: OutputSettings) -> Outcome:
@@ -110,9 +110,7 @@ class SwapVideo:
             PartRecord.model_validate_json(outcomes[f"s{segment.index:04d}"])
             for segment in plan.segments
         ]
-        paths = [
-            context.media.part_path(context.job.id, part.sha256, PART_SUFFIX) for part in parts
-        ]
+        paths = [context.part(part.sha256, PART_SUFFIX) for part in parts]
         return self._join(context, video, plan, paths, parts, settings)
 
     def _swap(
@@ -125,7 +123,9 @@ class SwapVideo:
         survey: Survey,
         total: int | None = None,
     ) -> PartRecord:
-        assignments = survey.resolve(self.casting.assignments(context.job.payload))
+        assignments = survey.resolve(
+            self.casting.assignments(context.job.payload, context.identities)
+        )
         options = swap_options(context.job.payload.options, measure_similarity=True)
         swapper = self.engine.sequence(assignments, options, people=survey.people)
 

@@ -120,9 +120,7 @@ def test_a_result_is_named_by_its_content_and_goes_when_it_is_due(
     job_id = ended_job(jobs, clock)
     file = tmp_path / "output"
     file.write_bytes(b"result")
-    with media.work_dir(job_id) as work:
-        os.replace(file, work / "output")
-        sha256 = media.publish(job_id, work / "output", ".png")
+    sha256 = media.publish(job_id, file, ".png")
     assert [path.name for path in media.job_dir(job_id).iterdir()] == [f"{sha256}.png"]
     clock.now += jobs.limits.result_ttl_s + 1
     sweep.run()
@@ -154,13 +152,12 @@ def test_an_identity_whose_consent_ran_out_is_erased_and_that_is_on_record(
 
 
 def test_what_a_canceled_films_parts_left_is_removed(
-    media: MediaStore, sweep: ExpirySweep, store: Redis
+    media: MediaStore, sweep: ExpirySweep, store: Redis, tmp_path: Path
 ) -> None:
     jobs = JobStore(store)
     job = jobs.admit(JobRequest(JobPayload(kind="swap_video", tenant="acme"))).job
-    with media.work_dir(job.id) as work:
-        (work / "part").write_bytes(b"part")
-        media.publish(job.id, work / "part", ".part", part=True)
+    (tmp_path / "part").write_bytes(b"part")
+    media.publish(job.id, tmp_path / "part", ".part", part=True)
     sweep.run()
     assert (media.job_dir(job.id) / "parts").exists()
     jobs.request_cancel(job.id)
@@ -169,16 +166,15 @@ def test_what_a_canceled_films_parts_left_is_removed(
 
 
 def test_an_expired_result_is_gone_even_before_the_sweep(
-    media: MediaStore, clock: Clock, store: Redis
+    media: MediaStore, clock: Clock, store: Redis, tmp_path: Path
 ) -> None:
     from worker.contract import JobResult, Task
     from worker.stores.job_attempts import JobAttempts
 
     jobs = JobStore(store, clock=clock)
     job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job
-    with media.work_dir(job.id) as work:
-        (work / "output").write_bytes(b"result")
-        sha256 = media.publish(job.id, work / "output", ".png")
+    (tmp_path / "output").write_bytes(b"result")
+    sha256 = media.publish(job.id, tmp_path / "output", ".png")
     attempts = JobAttempts(jobs, clock)
     attempts.begin(Task(job.id, 1), "by hand")
     attempts.commit(Task(job.id, 1), JobResult(sha256, 6, "image/png", ".png"), JobReport({}, {}))
@@ -195,8 +191,7 @@ def test_files_that_lost_their_owner_in_a_crash_are_swept(
     (media.root / "incoming" / new_id("upl")).write_bytes(b"half")
     shelf = kept.parent
     (shelf / f"{new_id('upl')}.png").write_bytes(b"no record")
-    with media.work_dir(new_id("job")):
-        pass
+    media.job_dir(new_id("job")).mkdir()
     for path in [*media.root.rglob("*")]:
         os.utime(path, (clock.now - 7200, clock.now - 7200))
     assert sweep.sweep_orphans() == 3

@@ -15,10 +15,13 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.packs.store import Pack, load_pack
 from tests.service.live_service import PACKS, SAMPLES
+from tests.worker.workers import performer
 from worker.composition import Stores, open_stores
-from worker.contract import Assignment, JobPayload, JobRecord, JobRequest
+from worker.contract import Assignment, JobPayload, JobRecord, JobRequest, Task
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.media.images import decode_image
+from worker.process.attempt import JobIdentities
+from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identity_store import IdentityRecord
@@ -71,13 +74,20 @@ def poor(weights: SpecialisedWeights) -> SpecialisedWeights:
     return SpecialisedWeights(noisy)
 
 
+def run(shop: Stores, use_cases: RefineUseCases, task: Task) -> None:
+    runner = TaskRunner("test", shop, Staging(shop.media.root), performer(use_cases))
+    runner.run_task(task.id, task.attempt)
+
+
 def refine(shop: Stores, use_cases: RefineUseCases, identity: str) -> JobRecord:
     payload = JobPayload(
         kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
     job = shop.store.admit(JobRequest(payload)).job
     [task] = shop.attempts.next_deliveries("refine")
-    TaskRunner("test", shop, use_cases).run_task(task.id, task.attempt)
+    TaskRunner("test", shop, Staging(shop.media.root), performer(use_cases)).run_task(
+        task.id, task.attempt
+    )
     return shop.store.get(job.id)
 
 
@@ -85,11 +95,12 @@ def test_a_refined_identity_looks_more_like_its_person_and_says_so(
     shop: Stores, use_cases: RefineUseCases, identity: str, pack: Pack, engine: FaceSwapEngine
 ) -> None:
     derived = shop.identities.weights(identity, pack.id)
-    casting = Casting(engine, shop.identities)
+    casting = Casting(engine)
     swap = JobPayload(
         kind="swap_image", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
-    [before] = casting.assignments(swap)
+    identities = JobIdentities(shop.identities, swap)
+    [before] = casting.assignments(swap, identities)
 
     job = refine(shop, use_cases, identity)
 
@@ -103,7 +114,7 @@ def test_a_refined_identity_looks_more_like_its_person_and_says_so(
     assert polished is not None
     assert polished != derived
     # What the process holds under the old weights is not taken for the new ones.
-    [after] = casting.assignments(swap)
+    [after] = casting.assignments(swap, identities)
     assert after.identity.key != before.identity.key
 
 
@@ -135,7 +146,9 @@ def test_a_canceled_refinement_leaves_the_identity_as_it_was(
     job = shop.store.admit(JobRequest(payload)).job
     [task] = shop.attempts.next_deliveries("refine")
     shop.store.request_cancel(job.id)
-    TaskRunner("test", shop, use_cases).run_task(task.id, task.attempt)
+    TaskRunner("test", shop, Staging(shop.media.root), performer(use_cases)).run_task(
+        task.id, task.attempt
+    )
     assert shop.store.get(job.id).status == "canceled"
     assert shop.identities.get(identity).quality == "instant"
     assert shop.identities.weights(identity, pack.id) == derived

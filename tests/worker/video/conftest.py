@@ -15,6 +15,7 @@ from models.inference.engine import FaceSwapEngine
 from models.packs.errors import PackError
 from models.packs.store import load_pack
 from tests.worker.video.clips import SAMPLES
+from tests.worker.workers import performer
 from worker.composition import Stores, open_stores
 from worker.contract import (
     Assignment,
@@ -26,6 +27,7 @@ from worker.contract import (
     Task,
 )
 from worker.job_context import UseCase
+from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identity_store import IdentityRecord
@@ -74,12 +76,12 @@ class FilmBench:
             )
             shop.identities.put(record, code, weights)
             self.identities[name] = record.id
-        casting = Casting(engine, shop.identities)
+        casting = Casting(engine)
         self.use_cases: dict[JobKind, UseCase] = {
             "swap_video": SwapVideo(engine, casting, MediaLimits()),
             "analysis": Analyse(engine, MediaLimits()),
         }
-        self.runner = TaskRunner("bench", shop, self)
+        self.runner = TaskRunner("bench", shop, Staging(shop.media.root), performer(self))
 
     @property
     def pack(self) -> str:

@@ -1,0 +1,111 @@
+"""One attempt at a task on the real stores: the parent's side of what a use case sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from worker.composition import Stores
+from worker.contract import JobPayload, JobRecord, Task
+from worker.errors import JobFailure, Missing, UnknownIdentity, UnknownMedia
+from worker.job_context import Spent
+from worker.process.staging import Staging
+from worker.stores.identity_store import IdentityStore
+
+
+class JobIdentities:
+    """The identities that a job's payload names, of its own tenant; implements `Identities`."""
+
+    def __init__(self, identities: IdentityStore, payload: JobPayload) -> None:
+        self._identities = identities
+        self._named = payload.identities()
+        self._tenant = payload.tenant
+
+    def quality(self, identity_id: str) -> str:
+        """Return "instant" or "refined"."""
+        return self._identities.get(self._require(identity_id), self._tenant).quality
+
+    def code(self, identity_id: str) -> bytes:
+        """Return the identity's code as it was registered."""
+        return self._identities.code(self._require(identity_id), self._tenant)
+
+    def weights_or_build(
+        self, identity_id: str, pack: str, build: Callable[[bytes], bytes]
+    ) -> bytes:
+        """Return the weights, built from the code by one caller at a time where none are kept."""
+        return self._identities.weights_or_build(self._require(identity_id), pack, build)
+
+    def put_refined(
+        self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
+    ) -> None:
+        """Replace the derived weights by refined ones."""
+        self._identities.put_refined(self._require(identity_id), pack, weights, refinement)
+
+    def _require(self, identity_id: str) -> str:
+        if identity_id not in self._named:
+            raise UnknownIdentity
+        return identity_id
+
+
+class Attempt:
+    """Implements `JobContext` on the stores, with the job's files in a staging directory.
+
+    Whoever performs the attempt sets `spent`, which tells what the engine has done for it so far.
+    """
+
+    def __init__(self, job: JobRecord, task: Task, staging: Staging, stores: Stores) -> None:
+        self.job = job
+        self.task = task
+        self.work = staging.outward
+        self.identities = JobIdentities(stores.identities, job.payload)
+        self.spent: Callable[[], Spent] = dict
+        self._staging = staging
+        self._media = stores.media
+        self._attempts = stores.attempts
+
+    @property
+    def input(self) -> Path:
+        """The file the job works on; raises JobFailure `input_missing`."""
+        payload = self.job.payload
+        try:
+            record = self._media.stat(payload.input_id or "", self.job.tenant)
+            return self._staging.bring_in(self._media.path(record))
+        except (Missing, FileNotFoundError) as error:
+            raise JobFailure("input_missing", "The job's input is gone.") from error
+
+    def progress(
+        self, done: int, total: int | None = None, unit: str = "frame", *, last: bool = False
+    ) -> None:
+        """Note how far the attempt is; raises Canceled, Superseded."""
+        self._attempts.progress(self.task, done, total, unit)
+
+    def fan_out(
+        self, steps: Sequence[str], plan: str, total: int, unit: str = "frame", in_flight: int = 2
+    ) -> None:
+        """Replace this task by one per step; raises Canceled, Superseded."""
+        self._attempts.fan_out(self.task, steps, plan, total, unit, in_flight, self.spent())
+
+    def plan(self) -> tuple[str, Mapping[str, str]]:
+        """Return the plan that was fanned out, and the parts' outcomes by step."""
+        return self._attempts.plan(self.job.id)
+
+    def publish_part(self, file: Path, suffix: str) -> str:
+        """Keep a file as a part of the job; raises UnknownMedia, DiskFull."""
+        made = self._staging.take_out(file.name)
+        return self._media.publish(self.job.id, made, suffix, part=True)
+
+    def part(self, sha256: str, suffix: str) -> Path:
+        """Bring a published part in; raises UnknownMedia."""
+        try:
+            return self._staging.bring_in(self._media.part_path(self.job.id, sha256, suffix))
+        except FileNotFoundError as error:
+            raise UnknownMedia from error
+
+    def finish_part(self, outcome: str) -> None:
+        """Record this part's outcome; raises Canceled, Superseded."""
+        self._attempts.finish_part(self.task, outcome, self.spent())
+
+    def result(self, file: Path) -> Path:
+        """Return the file of the outcome; raises UnknownMedia."""
+        return self._staging.take_out(file.name)

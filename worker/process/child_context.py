@@ -1,0 +1,241 @@
+"""The child's side of what a use case sees: every wish is a message to the parent."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from worker.contract import JobRecord, Strict, Task
+from worker.errors import (
+    Canceled,
+    DiskFull,
+    IdentityErased,
+    JobFailure,
+    StoreFull,
+    StoreUnavailable,
+    Superseded,
+    UnknownIdentity,
+    UnknownMedia,
+    WorkerError,
+)
+from worker.job_context import Outcome, Spent, UseCases
+from worker.process import requests
+from worker.sandbox.messages import Channel, Message
+
+log = logging.getLogger(__name__)
+
+REPORT_EVERY_S = 0.2  # each report is a round trip to the store; a viewer sees no finer steps
+ERRORS: Mapping[str, type[WorkerError]] = {
+    error.__name__: error
+    for error in (
+        Canceled,
+        DiskFull,
+        IdentityErased,
+        StoreFull,
+        StoreUnavailable,
+        Superseded,
+        UnknownIdentity,
+        UnknownMedia,
+    )
+}
+
+
+@dataclass(frozen=True)
+class JobOrder:
+    """What the parent hands over for one attempt; `input` is a name among the files brought in."""
+
+    job: JobRecord
+    task: Task
+    input: str | None
+
+
+JOB_ORDER: TypeAdapter[JobOrder] = TypeAdapter(JobOrder)
+
+
+class Parent:
+    """Asks the parent; its answers arrive through a queue that the listening thread fills.
+
+    None in the queue says that the parent has gone, and this process goes with it.
+    """
+
+    def __init__(self, channel: Channel, answers: SimpleQueue[Message | None]) -> None:
+        self._channel = channel
+        self._answers = answers
+
+    def say(self, message: Strict, blobs: Sequence[bytes] = ()) -> None:
+        """Send a message that gets no answer."""
+        self._channel.send(Message(message.model_dump(mode="json"), blobs))
+
+    def ask(self, request: Strict, blobs: Sequence[bytes] = ()) -> Message:
+        """Return the answer; raises the error that the parent answers with."""
+        self.say(request, blobs)
+        answer = self._answers.get()
+        if answer is None:
+            raise SystemExit
+        if error := answer.header.get("error"):
+            raise ERRORS.get(error, WorkerError)
+        return answer
+
+
+class RemoteIdentities:
+    """Implements `Identities` by asking the parent."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+
+    def quality(self, identity_id: str) -> str:
+        """Return "instant" or "refined"."""
+        request = requests.ReadQuality(identity=identity_id)
+        return str(self._parent.ask(request).header["quality"])
+
+    def code(self, identity_id: str) -> bytes:
+        """Return the identity's code."""
+        return self._parent.ask(requests.ReadCode(identity=identity_id)).blobs[0]
+
+    def weights_or_build(
+        self, identity_id: str, pack: str, build: Callable[[bytes], bytes]
+    ) -> bytes:
+        """Return the weights for the pack that this child has loaded.
+
+        The parent knows the pack, and holds the lock while `build` runs.
+        """
+        answer = self._parent.ask(requests.ReadWeights(identity=identity_id))
+        if answer.header.get("build"):
+            try:
+                built = [build(answer.blobs[0])]
+            except BaseException:
+                self._parent.ask(requests.Built())  # the parent frees the lock
+                raise
+            answer = self._parent.ask(requests.Built(), built)
+        return answer.blobs[0]
+
+    def put_refined(
+        self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
+    ) -> None:
+        """Replace the derived weights by refined ones."""
+        request = requests.PutRefined(identity=identity_id, refinement=dict(refinement))
+        self._parent.ask(request, [weights])
+
+
+class RemoteContext:
+    """Implements `JobContext` by asking the parent."""
+
+    def __init__(
+        self,
+        order: JobOrder,
+        directories: requests.ChildOrder,
+        parent: Parent,
+        spent: Callable[[], Spent],
+    ) -> None:
+        self.job = order.job
+        self.task = order.task
+        self.work = directories.outward
+        self.identities = RemoteIdentities(parent)
+        self._inward = directories.inward
+        self._input = order.input
+        self._parent = parent
+        self._spent = spent
+        self._reported = -REPORT_EVERY_S
+
+    @property
+    def input(self) -> Path:
+        """The file the job works on; raises JobFailure `input_missing`."""
+        if self._input is None:
+            raise JobFailure("input_missing", "The job has no input.")
+        return self._inward / self._input
+
+    def progress(
+        self, done: int, total: int | None = None, unit: str = "frame", *, last: bool = False
+    ) -> None:
+        """Report, at most every 0.2 s unless it is the end; raises Canceled, Superseded."""
+        now = time.monotonic()
+        if now - self._reported < REPORT_EVERY_S and not last and done != total:
+            return
+        self._parent.ask(requests.Progress(done=done, total=total, unit=unit))
+        self._reported = now
+
+    def fan_out(
+        self, steps: Sequence[str], plan: str, total: int, unit: str = "frame", in_flight: int = 2
+    ) -> None:
+        """Have the job done in parts; raises Canceled, Superseded."""
+        self._parent.ask(
+            requests.FanOut(
+                steps=tuple(steps),
+                plan=plan,
+                total=total,
+                unit=unit,
+                in_flight=in_flight,
+                spent=dict(self._spent()),
+            )
+        )
+
+    def plan(self) -> tuple[str, Mapping[str, str]]:
+        """Return the plan that was fanned out, and the parts' outcomes by step."""
+        answer = self._parent.ask(requests.ReadPlan()).header
+        return answer["plan"], answer["parts"]
+
+    def publish_part(self, file: Path, suffix: str) -> str:
+        """Keep a file as a part of the job."""
+        request = requests.PublishPart(file=file.name, suffix=suffix)
+        return str(self._parent.ask(request).header["sha256"])
+
+    def part(self, sha256: str, suffix: str) -> Path:
+        """Return a part that was published."""
+        request = requests.FetchPart(sha256=sha256, suffix=suffix)
+        return self._inward / str(self._parent.ask(request).header["file"])
+
+    def finish_part(self, outcome: str) -> None:
+        """Record this part's outcome; raises Canceled, Superseded."""
+        self._parent.ask(requests.FinishPart(outcome=outcome, spent=dict(self._spent())))
+
+
+def since_now(use_cases: UseCases) -> Callable[[], Spent]:
+    """Return a meter of what the engine does from now on."""
+    began = dict(use_cases.counters())
+    return lambda: {
+        name: count - began.get(name, 0) for name, count in use_cases.counters().items()
+    }
+
+
+def perform(
+    order: JobOrder, directories: requests.ChildOrder, parent: Parent, use_cases: UseCases
+) -> None:
+    """Carry out one attempt and tell the parent how it ended."""
+    spent = since_now(use_cases)
+    try:
+        context = RemoteContext(order, directories, parent, spent)
+        outcome = use_cases.find(order.job.kind)(context)
+    except JobFailure as failure:
+        parent.say(requests.Raised(final=True, code=failure.code, message=failure.message[:2000]))
+    except MemoryError:
+        message = "The job needs more memory than it may have."
+        parent.say(requests.Raised(final=True, code="out_of_memory", message=message))
+    except WorkerError as error:
+        parent.say(requests.Raised(final=False, code=type(error).__name__, message=error.message))
+    except Exception:
+        log.exception("use case failed", extra={"task": order.task.id})
+        parent.say(requests.Raised(final=False, code="Exception", message="a bug"))
+    else:
+        parent.say(requests.Ended(outcome=_as_message(outcome), spent=dict(spent())))
+
+
+def _as_message(outcome: Outcome | None) -> requests.OutcomeMade | None:
+    if outcome is None:
+        return None
+    return requests.OutcomeMade(
+        file=outcome.file.name if outcome.file else None,
+        media_type=outcome.media_type,
+        suffix=outcome.suffix,
+        width=outcome.width,
+        height=outcome.height,
+        frames=outcome.frames,
+        report=dict(outcome.report),
+        timings=dict(outcome.timings),
+    )
