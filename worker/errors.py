@@ -21,6 +21,9 @@ WorkerError
 │       └── ResultExpired
 ├── UploadInUse                a job in flight, or a registration, needs the upload
 ├── JobNotFinal                the job still runs: there is no result to fetch, nothing to delete
+├── TrustKeyBroken             a key or certificate in the trust directory cannot be used
+├── AuditBroken                the audit trail was changed after it was written
+├── SigningFailed              a result could not be signed
 ├── KeyRefused                 no such key, wrong secret, revoked or out of date
 ├── JobFailure                 the job cannot succeed however often it is tried; `code` names why
 ├── AttemptTimedOut            an attempt took longer than it may
@@ -184,3 +187,18 @@ class Canceled(AttemptEnded):
 class Superseded(AttemptEnded):
     code = "superseded"
     message = "Another attempt has taken over."
+
+
+class TrustKeyBroken(WorkerError):
+    code = "trust_key_broken"
+    message = "A key or certificate in the trust directory cannot be used."
+
+
+class SigningFailed(WorkerError):
+    code = "signing_failed"
+    message = "The result could not be signed."
+
+
+class AuditBroken(WorkerError):
+    code = "audit_broken"
+    message = "The audit trail was changed after it was written."

@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-Role = Literal["detector_short", "detector_full", "face_mesh", "iris", "encoder", "iim", "idn"]
+Role = Literal[
+    "detector_short",
+    "detector_full",
+    "face_mesh",
+    "iris",
+    "encoder",
+    "iim",
+    "idn",
+    "nudity",
+    "age",
+]
 
 
 class ManifestError(ValueError):

@@ -1,0 +1,1 @@
+"""What must be refused: sexual content and apparent minors."""

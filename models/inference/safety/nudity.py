@@ -1,0 +1,79 @@
+"""Sexual content: Yahoo's open_nsfw network on whole images and around faces.
+
+It was trained on photographs of pornography; it does not see drawings, and its authors publish no
+error rates. They call scores under 0.2 safe and over 0.8 highly probable.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from models.inference.arrays import BgrImage, Box, Tensor
+from models.inference.session import Network
+
+REFUSE_AT = 0.8
+# Two samples at half probability weigh as much as one sample that is certain.
+SUSPECT_AT = 0.5
+SUSPECT_SAMPLES = 2
+
+# The network squeezes all it sees into 256 px, so a body in a wide image is judged on its own as
+# well: three face widths across, six face heights down from above the head.
+_BODY_WIDTHS = 3.0
+_BODY_HEIGHTS = 6.0
+
+_RESIZED_PX = 256
+_SEEN = np.s_[16:240, 16:240]
+_MEAN_BGR = np.array([104, 117, 123], np.float32)
+
+
+@dataclass(frozen=True)
+class NudityScorer:
+    """Scores images; 17 ms each on one core."""
+
+    network: Network
+
+    def score(self, image: BgrImage) -> float:
+        """Return the probability 0..1 that an image is pornographic."""
+        return float(self.network(_prepared(image))["outputs"][0, 1])
+
+    def scores(self, image: BgrImage, faces: Sequence[Box] = ()) -> tuple[float, ...]:
+        """Return the scores of the whole image and of the region around and under each face."""
+        regions = [region for box in faces if (region := _body(image, box)) is not None]
+        return tuple(self.score(part) for part in [image, *regions])
+
+
+def is_sexual(scores: Sequence[float]) -> bool:
+    """Return whether the samples of one image or video must be refused."""
+    suspect = sum(score >= SUSPECT_AT for score in scores)
+    return suspect >= SUSPECT_SAMPLES or any(score >= REFUSE_AT for score in scores)
+
+
+def _body(image: BgrImage, face: Box) -> BgrImage | None:
+    left, top, right, bottom = (float(side) for side in face)
+    width = right - left
+    height = bottom - top
+    middle = (left + right) / 2
+
+    x0 = max(0, int(middle - width * _BODY_WIDTHS / 2))
+    x1 = min(image.shape[1], int(middle + width * _BODY_WIDTHS / 2))
+    y0 = max(0, int(top - height / 2))
+    y1 = min(image.shape[0], int(top + height * _BODY_HEIGHTS))
+    if x1 - x0 < width or y1 - y0 < height:
+        return None
+    return np.ascontiguousarray(image[y0:y1, x0:x1])
+
+
+def _prepared(image: BgrImage) -> Tensor:
+    """Return the network's input as its authors make it, the JPEG step included."""
+    colour = Image.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    resized = colour.resize((_RESIZED_PX, _RESIZED_PX), resample=Image.Resampling.BILINEAR)
+    with io.BytesIO() as buffer:
+        Image.fromarray(np.asarray(resized)[_SEEN]).save(buffer, format="JPEG")
+        seen = np.asarray(Image.open(buffer), np.float32)
+    return np.ascontiguousarray((seen[..., ::-1] - _MEAN_BGR)[None], np.float32)

@@ -1,0 +1,46 @@
+"""Fingerprints: the same picture after re-encoding, never another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from worker.provenance.fingerprint import VIDEO_HASHES_MAX, fingerprint, resembles, thinned
+
+SAMPLES = Path(__file__).parents[3] / "service" / "samples"
+
+
+def grey(name: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    image = cv2.imread(str(SAMPLES / f"{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    return np.asarray(image, np.uint8)  # type: ignore[return-value]
+
+
+def test_a_smaller_and_compressed_copy_resembles_its_original() -> None:
+    image = grey("ada_neutral")
+    small = cv2.resize(image, (300, 300), interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
+    copy = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
+    assert resembles([fingerprint(copy)], [fingerprint(image)])
+
+
+def test_noise_and_mirrors_do_not_resemble() -> None:
+    image = grey("ada_neutral")
+    noise = np.random.default_rng(3).integers(0, 256, image.shape, np.uint8)
+    assert not resembles([fingerprint(noise)], [fingerprint(image)])
+    assert not resembles([fingerprint(np.ascontiguousarray(image[::-1]))], [fingerprint(image)])
+
+
+def test_a_cut_of_a_video_resembles_the_whole() -> None:
+    draw = np.random.default_rng(5)
+    moments = [int(word) for word in draw.integers(0, 1 << 63, 100)]
+    assert resembles(moments[40:50], moments)
+    assert not resembles([int(word) for word in draw.integers(0, 1 << 63, 10)], moments)
+    assert not resembles([], moments)
+
+
+def test_hashes_of_long_videos_are_bounded() -> None:
+    assert len(thinned(range(5000))) <= VIDEO_HASHES_MAX
+    assert thinned(range(100)) == list(range(100))

@@ -1,0 +1,203 @@
+"""C2PA manifests: what a result says about how it was made, signed last of all (docs/trust.md)."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import c2pa
+
+from worker.errors import SigningFailed
+
+COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+# Containers that c2pa-rs cannot write into ("type is unsupported"): their manifest is detached.
+DETACHED = frozenset({"image/bmp", "video/webm", "video/x-matroska", "video/matroska"})
+MANIFEST_TYPE = "application/c2pa"
+
+# A whole-file hash is what independent readers understand, but it is held in memory; above this
+# size chunks are hashed instead (Merkle), which c2pa-rs trusts and other readers call invalid.
+WHOLE_FILE_BYTES = 512 << 20
+_SPILL_TO_DISK_MIB = 16
+_CHUNK_KIB = 4096
+
+_NOT_ALLOWED = (
+    "cawg.ai_generative_training",
+    "cawg.ai_inference",
+    "cawg.ai_training",
+    "cawg.data_mining",
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a manifest says. No person, file name or thumbnail is in it.
+
+    `faces` are rectangles x, y, width, height in pixels of a still.
+    """
+
+    job: str
+    pack: str
+    version: str
+    consent_receipts: Sequence[str] = ()
+    mark_id: int | None = None
+    verify_url: str = ""
+    faces: Sequence[tuple[int, int, int, int]] = ()
+    allow_training: bool = False
+
+
+@dataclass(frozen=True)
+class SignedFile:
+    """How a manifest was bound: in the file, or beside it."""
+
+    manifest: bytes
+    embedded: bool
+    binding: str = field(default="file")
+
+
+def sign(
+    source: Path,
+    destination: Path,
+    media_type: str,
+    claim: Claim,
+    *,
+    chain: str,
+    sign_claim: Callable[[bytes], bytes],
+    original: tuple[Path, str] | None = None,
+    time_stamp_url: str | None = None,
+) -> SignedFile:
+    """Write `source` to `destination` with a signed manifest; detached ones leave the file as is.
+
+    `original` is the upload and its media type: it becomes the parent ingredient, with whatever
+    credentials it brought. `sign_claim` returns an ES256 signature of about 2 KB of bytes.
+
+    Raises SigningFailed.
+    """
+    size = source.stat().st_size
+    context = c2pa.Context(settings=c2pa.Settings.from_dict(signing_settings(size)))
+    try:
+        with c2pa.Builder(_definition(claim, media_type), context=context) as builder:
+            _add_original(builder, original)
+            signer = c2pa.Signer.from_callback(
+                sign_claim, c2pa.C2paSigningAlg.ES256, chain, time_stamp_url
+            )
+            if media_type in DETACHED:
+                return _detached(builder, signer, source, destination)
+            with source.open("rb") as unsigned, destination.open("w+b") as signed:
+                manifest = builder.sign(signer, media_type, unsigned, signed)
+    except c2pa.C2paError as error:
+        raise SigningFailed(str(error)) from error
+    binding = "file" if size <= WHOLE_FILE_BYTES else "chunks"
+    return SignedFile(manifest=bytes(manifest), embedded=True, binding=binding)
+
+
+def signing_settings(file_bytes: int) -> dict[str, Any]:
+    """Return settings that fetch nothing, keep no thumbnail and bound memory."""
+    core: dict[str, Any] = {"backing_store_memory_threshold_in_mb": _SPILL_TO_DISK_MIB}
+    if file_bytes > WHOLE_FILE_BYTES:
+        core["merkle_tree_chunk_size_in_kb"] = _CHUNK_KIB
+    return {
+        "core": core,
+        "builder": {"thumbnail": {"enabled": False}},
+        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": True},
+    }
+
+
+def _detached(
+    builder: c2pa.Builder, signer: c2pa.Signer, source: Path, destination: Path
+) -> SignedFile:
+    builder.set_no_embed()
+    with source.open("rb") as unsigned, tempfile.TemporaryFile(dir=destination.parent) as unused:
+        manifest = builder.sign(signer, "application/octet-stream", unsigned, unused)
+    if destination != source:
+        destination.hardlink_to(source)
+    return SignedFile(manifest=bytes(manifest), embedded=False)
+
+
+def _add_original(builder: c2pa.Builder, original: tuple[Path, str] | None) -> None:
+    if original is None:
+        return
+    path, media_type = original
+    facts = {
+        "title": "target",
+        "relationship": "parentOf",
+        "instance_id": "target",
+        "label": "target",
+    }
+    with path.open("rb") as file:
+        builder.add_ingredient(facts, media_type, file)
+
+
+def _definition(claim: Claim, media_type: str) -> dict[str, Any]:
+    agent = {"name": "Likeness", "version": claim.version}
+    actions: list[dict[str, Any]] = [
+        {"action": "c2pa.opened", "parameters": {"ingredientIds": ["target"]}},
+        {
+            "action": "c2pa.edited",
+            "digitalSourceType": COMPOSITE,
+            "softwareAgent": agent,
+            "description": "Face replaced by a trained model",
+        },
+    ]
+    if claim.faces:
+        actions[1]["changes"] = [{"description": "faces", "region": _regions(claim.faces)}]
+
+    swap: dict[str, Any] = {
+        "job": claim.job,
+        "pack": claim.pack,
+        "consent_receipts": list(claim.consent_receipts),
+    }
+    assertions = []
+    if claim.mark_id is not None:
+        actions.append({"action": "c2pa.watermarked.bound"})
+        swap["mark"] = "lk1"
+        binding = {
+            "alg": "org.likeness.lk1",
+            "blocks": [{"scope": {}, "value": mark_name(claim.mark_id)}],
+        }
+        assertions.append({"label": "c2pa.soft-binding", "data": binding})
+    if claim.verify_url:
+        swap["verify"] = claim.verify_url
+    if not claim.allow_training:
+        entries = {name: {"use": "notAllowed"} for name in _NOT_ALLOWED}
+        assertions.append({"label": "cawg.training-mining", "data": {"entries": entries}})
+
+    return {
+        "claim_generator_info": [agent],
+        "title": "result",
+        "format": media_type,
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": {"actions": actions}},
+            {"label": "org.likeness.swap", "data": swap},
+            *assertions,
+        ],
+    }
+
+
+def mark_name(mark_id: int) -> str:
+    """Return a mark id as it is written everywhere: eight hex digits."""
+    return f"{mark_id:08x}"
+
+
+def _regions(faces: Sequence[tuple[int, int, int, int]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "spatial",
+            "shape": {
+                "type": "rectangle",
+                "unit": "pixel",
+                "origin": {"x": x, "y": y},
+                "width": width,
+                "height": height,
+            },
+        }
+        for x, y, width, height in faces
+    ]
+
+
+def open_bytes(data: bytes) -> BinaryIO:
+    """Return bytes as the seekable stream that c2pa reads."""
+    return io.BytesIO(data)

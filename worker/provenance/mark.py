@@ -1,0 +1,131 @@
+"""Draws the mark `lk1` into images and video frames (docs/trust.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.provenance.mark_code import TILE, Chips, MarkTile
+
+Plane: TypeAlias = NDArray[np.uint8]
+
+CHIPS_PER_SHORT_SIDE = 90
+# Measured: at 288 px one mark in ten is read back at normal strength, ten in ten at 1.6; below
+# 200 px a chip is about two pixels and JPEG removes it at any strength that cannot be seen.
+SMALL_BELOW_PX = 480
+SMALL_STRENGTH = 1.6
+TOO_SMALL_BELOW_PX = 200
+# The gain map is as fine as a megapixel allows: more would cost time and change nothing.
+_MAX_GAIN_PIXELS = 1 << 20
+# Levels are kept in steps of 1/32 while they are enlarged; the strongest, 7.2, still fits a byte.
+_FINE = 32
+_STEP_16_BIT = 257
+
+
+def is_too_small(height: int, width: int) -> bool:
+    """Return whether an image has too few pixels to carry a mark."""
+    return min(height, width) < TOO_SMALL_BELOW_PX
+
+
+@dataclass
+class VideoMark:
+    """The mark of one segment: the same +-`strength` levels of luma in every frame.
+
+    An adaptive gain costs an encoder more bytes than it gives certainty (measured: +20 to +32 %).
+    """
+
+    tile: MarkTile
+    strength: int = 1
+    _planes: dict[tuple[int, int], tuple[Plane, Plane]] = field(default_factory=dict, init=False)
+
+    def draw(self, luma: Plane) -> None:
+        """Add the mark to a luma plane uint8 [H, W], in place; nothing where it is too small."""
+        if is_too_small(*luma.shape):
+            return
+
+        if luma.shape not in self._planes:
+            self._planes = {luma.shape: self._drawn(*luma.shape)}
+        lighter, darker = self._planes[luma.shape]
+
+        cv2.add(luma, lighter, dst=luma)
+        cv2.subtract(luma, darker, dst=luma)
+
+    def _drawn(self, height: int, width: int) -> tuple[Plane, Plane]:
+        strength = self.strength * (2 if min(height, width) < SMALL_BELOW_PX else 1)
+        levels = np.rint(_pattern(self.tile.shifted, height, width) * strength)
+        return np.maximum(levels, 0).astype(np.uint8), np.maximum(-levels, 0).astype(np.uint8)
+
+
+def draw_in_image(image: NDArray[Any], tile: MarkTile, strength: float = 1.0) -> bool:
+    """Add the mark to colour channels uint8 or uint16 [H, W, 3 or 4], in place; alpha stays.
+
+    Detailed regions get more of it than smooth ones. Return False where the image is too small.
+    """
+    height, width = image.shape[:2]
+    if is_too_small(height, width):
+        return False
+    if min(height, width) < SMALL_BELOW_PX:
+        strength *= SMALL_STRENGTH
+
+    colours = np.ascontiguousarray(image[..., :3])
+    small = _small_luma(colours)
+    levels = _pattern(tile.shifted, *small.shape) * _gain(small) * strength
+
+    # Only what is added is enlarged to full size, as bytes of 1/32 level: the fastest resize.
+    added = [_enlarged(np.maximum(part, 0), (width, height)) for part in (levels, -levels)]
+    if image.dtype == np.uint16:
+        delta = (added[0].astype(np.int32) - added[1]) * _STEP_16_BIT
+        image[..., :3] = np.clip(colours + delta[..., None], 0, 65535)
+        return True
+
+    lighter, darker = (cv2.merge([plane, plane, plane]) for plane in added)
+    image[..., :3] = cv2.subtract(cv2.add(colours, lighter), darker)
+    return True
+
+
+def _small_luma(colours: NDArray[Any]) -> Plane:
+    """Return luma at quarter size or a megapixel; the order of red and blue hardly matters here."""
+    height, width = colours.shape[:2]
+    shrink = max(4.0, (height * width / _MAX_GAIN_PIXELS) ** 0.5)
+    size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+
+    small = np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_AREA))
+    if small.dtype == np.uint16:
+        small = (small / _STEP_16_BIT).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _gain(luma: Plane) -> NDArray[np.float32]:
+    """Return levels by local activity: 1.4 on smooth ground, 4.5 in rich texture.
+
+    Least-squares choice over 12 stills between PSNR 45 dB and reading after JPEG 30.
+    """
+    plane = luma.astype(np.float32)
+    activity = cv2.blur(np.abs(plane - cv2.blur(plane, (5, 5))), (9, 9))
+    return np.asarray(np.clip(0.75 + 0.22 * activity, 0.8, 2.6) * 1.7, np.float32)
+
+
+def _enlarged(levels: NDArray[np.float32], size: tuple[int, int]) -> Plane:
+    fine = np.rint(levels * _FINE).astype(np.uint8)
+    full = cv2.resize(fine, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.convertScaleAbs(full, alpha=1 / _FINE), np.uint8)
+
+
+def _pattern(chips: Chips, height: int, width: int) -> NDArray[np.float32]:
+    """Return the repeated tile float32 [H, W] in -1 to 1, bilinear between chips."""
+    chip_px = min(height, width) / CHIPS_PER_SHORT_SIDE
+    rows = _places(height, chip_px)
+    columns = _places(width, chip_px)
+    grid_x, grid_y = np.meshgrid(columns, rows)
+    return np.asarray(
+        cv2.remap(chips, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
+    )
+
+
+def _places(length: int, chip_px: float) -> NDArray[np.float32]:
+    centres = (np.arange(length, dtype=np.float32) + 0.5) / chip_px - 0.5
+    return np.asarray(np.mod(centres, TILE), np.float32)

@@ -1,0 +1,262 @@
+"""The installation's keys: a mark key, and a certificate chain that signs C2PA manifests.
+
+trust/audit.key      the key in hex that chains the audit trail
+trust/mark.key       hex keys of 32 bytes, one a line; the first draws, all of them read
+trust/chain.pem      the signing certificate, then the root
+trust/signing.key    its private key (PKCS #8)
+trust/root.pem       what a validator adds to its anchors to call our manifests trusted
+trust/root.key       renews the signing certificate
+
+The directory is 0700 and its files 0600. No process that decodes untrusted media can open them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from worker.errors import TrustKeyBroken
+from worker.provenance.mark_code import KEY_BYTES
+
+ROOT_DAYS = 3650
+LEAF_DAYS = 365
+RENEW_DAYS_BEFORE = 30
+
+# Validators' default configuration refuses C2PA's own key usage alone ("missing required EKU"),
+# so a certificate of ours carries emailProtection beside it (measured with c2pa-rs 0.91.3).
+_C2PA_SIGNING = ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
+_CLOCK_SKEW = datetime.timedelta(minutes=5)
+_P256_BYTES = 32
+
+
+@dataclass(frozen=True)
+class TrustStore:
+    """Keys in one directory; `chain` and `key` replace the installation's own certificate."""
+
+    directory: Path
+    chain: Path | None = None
+    key: Path | None = None
+
+    def prepare(self, now: datetime.datetime | None = None) -> None:
+        """Make what is missing and renew a certificate of ours that ends within 30 days."""
+        now = now or datetime.datetime.now(datetime.UTC)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+
+        for file in (self._mark_file, self._audit_file):
+            if not file.exists():
+                _write(file, secrets.token_hex(KEY_BYTES).encode() + b"\n")
+        if self.chain is not None:
+            return
+        if not self._root_file.exists() or not self._root_key_file.exists():
+            self._make_root(now)
+            self._make_leaf(now)
+        elif self._ends(now) - now < datetime.timedelta(days=RENEW_DAYS_BEFORE):
+            self._make_leaf(now)
+
+    def rotate_mark_key(self) -> None:
+        """Put a new key first; results marked with older keys can still be read."""
+        older = self._mark_file.read_bytes() if self._mark_file.exists() else b""
+        _write(self._mark_file, secrets.token_hex(KEY_BYTES).encode() + b"\n" + older)
+
+    def mark_keys(self) -> list[bytes]:
+        """Return the mark keys, newest first; raises TrustKeyBroken."""
+        return _keys(self._mark_file)
+
+    def audit_key(self) -> bytes:
+        """Return the key of the audit trail; raises TrustKeyBroken."""
+        return _keys(self._audit_file)[0]
+
+    def signer(self) -> Signer:
+        """Return the signer of manifests; raises TrustKeyBroken."""
+        chain = self.chain or self._chain_file
+        key = self.key or self._key_file
+        try:
+            certificates = chain.read_text()
+            private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        except (OSError, ValueError, TypeError) as error:
+            raise TrustKeyBroken(f"the signing certificate cannot be read: {error}") from error
+        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.key_size != 256:
+            raise TrustKeyBroken("the signing key must be an ES256 (P-256) key")
+        return Signer(chain=certificates, private=private)
+
+    def root(self) -> str:
+        """Return the PEM root that makes our manifests trusted; "" with a chain of one's own."""
+        return "" if self.chain is not None else self._root_file.read_text()
+
+    @property
+    def _mark_file(self) -> Path:
+        return self.directory / "mark.key"
+
+    @property
+    def _audit_file(self) -> Path:
+        return self.directory / "audit.key"
+
+    @property
+    def _chain_file(self) -> Path:
+        return self.directory / "chain.pem"
+
+    @property
+    def _key_file(self) -> Path:
+        return self.directory / "signing.key"
+
+    @property
+    def _root_file(self) -> Path:
+        return self.directory / "root.pem"
+
+    @property
+    def _root_key_file(self) -> Path:
+        return self.directory / "root.key"
+
+    def _ends(self, now: datetime.datetime) -> datetime.datetime:
+        try:
+            return x509.load_pem_x509_certificate(self._chain_file.read_bytes()).not_valid_after_utc
+        except (OSError, ValueError):
+            return now  # no certificate, or half of one: made anew
+
+    def _make_root(self, now: datetime.datetime) -> None:
+        private = ec.generate_private_key(ec.SECP256R1())
+        name = _name("Likeness root of this installation")
+        usage = _usage(key_cert_sign=True, crl_sign=True)
+        certificate = (
+            _builder(name, name, private.public_key(), now, ROOT_DAYS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .sign(private, hashes.SHA256())
+        )
+        _write(self._root_key_file, _pem(private))
+        _write(self._root_file, certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _make_leaf(self, now: datetime.datetime) -> None:
+        root = x509.load_pem_x509_certificate(self._root_file.read_bytes())
+        root_key = serialization.load_pem_private_key(self._root_key_file.read_bytes(), None)
+        if not isinstance(root_key, ec.EllipticCurvePrivateKey):
+            raise TrustKeyBroken("root.key is not an EC key")
+
+        private = ec.generate_private_key(ec.SECP256R1())
+        usages = [ExtendedKeyUsageOID.EMAIL_PROTECTION, _C2PA_SIGNING]
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
+        certificate = (
+            _builder(_name("Likeness"), root.subject, private.public_key(), now, LEAF_DAYS)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(issuer, critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            .sign(root_key, hashes.SHA256())
+        )
+        pem = serialization.Encoding.PEM
+        _write(self._key_file, _pem(private))
+        _write(self._chain_file, certificate.public_bytes(pem) + root.public_bytes(pem))
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Signs with the private key; stays in a process that decodes nothing."""
+
+    chain: str
+    private: ec.EllipticCurvePrivateKey
+
+    def sign(self, claim: bytes) -> bytes:
+        """Return the ES256 signature as C2PA wants it: r and s, 32 bytes each."""
+        r, s = decode_dss_signature(self.private.sign(claim, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(_P256_BYTES, "big") + s.to_bytes(_P256_BYTES, "big")
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Return whether a signature of ours belongs to a message."""
+        r = int.from_bytes(signature[:_P256_BYTES], "big")
+        s = int.from_bytes(signature[_P256_BYTES:], "big")
+        try:
+            self.private.public_key().verify(
+                encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256())
+            )
+        except InvalidSignature:
+            return False
+        return True
+
+    @property
+    def key_id(self) -> str:
+        """The first 16 hex digits of the certificate's SHA-256."""
+        certificate = x509.load_pem_x509_certificate(self.chain.encode())
+        return certificate.fingerprint(hashes.SHA256()).hex()[:16]
+
+
+def _keys(path: Path) -> list[bytes]:
+    try:
+        keys = [bytes.fromhex(line) for line in path.read_text().split()]
+    except (OSError, ValueError) as error:
+        raise TrustKeyBroken(f"{path.name} cannot be read: {error}") from error
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise TrustKeyBroken(f"{path.name} needs lines of {KEY_BYTES} bytes in hex")
+    return keys
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: ec.EllipticCurvePublicKey,
+    now: datetime.datetime,
+    days: int,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    )
+
+
+def _usage(
+    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    organisation = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Likeness self-signed")
+    return x509.Name([organisation, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _pem(private: ec.EllipticCurvePrivateKey) -> bytes:
+    return private.private_bytes(
+        encoding=serialization.Encoding.PEM,
+        format=serialization.PrivateFormat.PKCS8,
+        encryption_algorithm=serialization.NoEncryption(),
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file at once, so that a start that is killed leaves the old one or the new one."""
+    unfinished = path.with_suffix(path.suffix + ".new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

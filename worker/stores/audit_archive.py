@@ -1,0 +1,267 @@
+"""The audit trail on disk: one file a day, each line bound to the one before by a keyed hash.
+
+audit/2026-11-26.jsonl   {"seq", "previous", "body", "mac"} a line
+audit/heads.log          {"seq", "mac", "at", "signature"}: heads signed with the C2PA key
+
+An edit or a removed line breaks the chain; a chain rewritten by somebody with the chain's key
+does not match the signed heads; a tail cut off misses numbers that the store has given out.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hmac
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.errors import AuditBroken
+from worker.stores.audit_log import AuditEntry, AuditLog
+from worker.stores.durable_files import noticing_full_disk, sync_directory
+
+GENESIS = "0" * 64
+HEAD_EVERY_ENTRIES = 1000
+HEAD_EVERY_S = 3600.0
+
+Sign = Callable[[bytes], bytes]
+Check = Callable[[bytes, bytes], bool]
+"""Whether a signature (second) belongs to a message (first)."""
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One line of the archive."""
+
+    entry: AuditEntry
+    previous: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """A signed head: the chain had this hash at this entry."""
+
+    seq: int
+    mac: str
+    at: float
+    signature: str
+
+    @property
+    def message(self) -> bytes:
+        """What is signed."""
+        return f"likeness audit head {self.seq} {self.mac} {self.at!r}".encode()
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which entries a reader wants; times are seconds since the epoch, `after` a number."""
+
+    tenant: str | None = None
+    event: str | None = None
+    subject: str | None = None
+    since: float = 0.0
+    until: float = float("inf")
+    after: int = 0
+
+    def wants(self, entry: AuditEntry) -> bool:
+        """Return whether an entry is among them."""
+        body = entry.body
+        return (
+            entry.seq > self.after
+            and self.tenant in (None, body["tenant"])
+            and self.event in (None, body["event"])
+            and self.subject in (None, body["subject"])
+            and self.since <= float(body["at"]) < self.until
+        )
+
+
+class AuditArchive:
+    """The files of one installation. One process writes (the leader), any may read."""
+
+    def __init__(self, directory: Path, key: bytes) -> None:
+        self._directory = directory
+        self._key = key
+
+    def take(self, log: AuditLog) -> int:
+        """Move what is pending from the store to disk; return how many entries that were.
+
+        Killed between the two, it finds the entries again and does not write them twice.
+        Raises DiskFull, StoreError.
+        """
+        entries = log.pending()
+        if not entries:
+            return 0
+
+        last = self.last()
+        new = [entry for entry in entries if entry.seq > (last.entry.seq if last else 0)]
+        self._append(new, last.mac if last else GENESIS)
+        log.drop(entries)
+        return len(new)
+
+    def lines(self, wanted: AuditFilter | None = None) -> Iterator[AuditLine]:
+        """Yield the lines that are wanted, oldest first."""
+        wanted = wanted or AuditFilter()
+        for path in self._days():
+            if not _may_hold(path, wanted):
+                continue
+            with path.open() as file:
+                for text in file:
+                    line = _line(text)
+                    if wanted.wants(line.entry):
+                        yield line
+
+    def last(self) -> AuditLine | None:
+        """Return the newest line."""
+        for path in reversed(self._days()):
+            if text := _last_text(path):
+                return _line(text)
+        return None
+
+    def heads(self) -> list[Head]:
+        """Return the signed heads, oldest first."""
+        if not self._heads_file.exists():
+            return []
+        return [Head(**json.loads(text)) for text in self._heads_file.read_text().splitlines()]
+
+    def sign_head(self, sign: Sign, now: float, *, force: bool = False) -> Head | None:
+        """Sign the newest line's hash every 1,000 entries or hour; return the head if new."""
+        last = self.last()
+        heads = self.heads()
+        if last is None or (heads and heads[-1].seq == last.entry.seq):
+            return None
+        signed = heads[-1] if heads else Head(seq=0, mac=GENESIS, at=0.0, signature="")
+        due = last.entry.seq - signed.seq >= HEAD_EVERY_ENTRIES or now - signed.at >= HEAD_EVERY_S
+        if not due and not force:
+            return None
+
+        unsigned = Head(seq=last.entry.seq, mac=last.mac, at=now, signature="")
+        signature = sign(unsigned.message).hex()
+        head = Head(seq=unsigned.seq, mac=unsigned.mac, at=now, signature=signature)
+        _append_text(self._heads_file, json.dumps(head.__dict__) + "\n")
+        return head
+
+    def verify(self, check: Check, last_seq: int | None = None) -> int:
+        """Return how many entries there are, all of them as they were written.
+
+        `last_seq` is the newest number that the store has given out and archived. Raises
+        AuditBroken and says where.
+        """
+        heads = {head.seq: head for head in self.heads()}
+        for head in heads.values():
+            if not check(head.message, bytes.fromhex(head.signature)):
+                raise AuditBroken(f"The signature of head {head.seq} is not ours.")
+
+        previous: AuditLine | None = None
+        count = 0
+        for line in self.lines():
+            self._check_line(line, previous, heads)
+            previous = line
+            count += 1
+
+        newest = previous.entry.seq if previous else 0
+        expected = max([last_seq or 0, *heads])
+        if newest < expected:
+            raise AuditBroken(f"Entries {newest + 1} to {expected} are missing at the end.")
+        return count
+
+    def _check_line(
+        self, line: AuditLine, previous: AuditLine | None, heads: dict[int, Head]
+    ) -> None:
+        seq = line.entry.seq
+        expected = previous.mac if previous else self._beginning(line, heads)
+        if line.previous != expected or not hmac.compare_digest(
+            line.mac, self._mac(line.previous, line.entry)
+        ):
+            raise AuditBroken(f"Entry {seq} is not as it was written.")
+        if previous is not None and seq != previous.entry.seq + 1:
+            raise AuditBroken(f"Entries {previous.entry.seq + 1} to {seq - 1} are missing.")
+        if seq in heads and heads[seq].mac != line.mac:
+            raise AuditBroken(f"Entry {seq} does not match the head that was signed.")
+
+    @staticmethod
+    def _beginning(first: AuditLine, heads: dict[int, Head]) -> str:
+        """The hash before the first line: nothing, or a signed head where older days are gone."""
+        if first.entry.seq == 1:
+            return GENESIS
+        head = heads.get(first.entry.seq - 1)
+        if head is None:
+            raise AuditBroken(f"Entries 1 to {first.entry.seq - 1} are missing.")
+        return head.mac
+
+    def _append(self, entries: Sequence[AuditEntry], previous: str) -> None:
+        by_day: dict[str, list[str]] = {}
+        for entry in entries:
+            mac = self._mac(previous, entry)
+            line = {"seq": entry.seq, "previous": previous, "body": entry.body, "mac": mac}
+            by_day.setdefault(_day(float(entry.body["at"])), []).append(json.dumps(line) + "\n")
+            previous = mac
+        newest = self._days()[-1].stem if self._days() else ""
+        for day, texts in by_day.items():
+            # Clocks of several hosts differ: the chain stays in the order of its numbers.
+            newest = max(newest, day)
+            _append_text(self._directory / f"{newest}.jsonl", "".join(texts))
+
+    def _mac(self, previous: str, entry: AuditEntry) -> str:
+        body = json.dumps(dict(entry.body), sort_keys=True, separators=(",", ":"))
+        return hmac.new(
+            self._key, f"{previous}\n{entry.seq}\n{body}".encode(), "sha256"
+        ).hexdigest()
+
+    def _days(self) -> list[Path]:
+        return sorted(self._directory.glob("????-??-??.jsonl"))
+
+    @property
+    def _heads_file(self) -> Path:
+        return self._directory / "heads.log"
+
+
+def _append_text(path: Path, text: str) -> None:
+    with noticing_full_disk():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "r+b") as file:
+            _drop_unfinished_line(file.fileno())
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            sync_directory(path.parent)
+
+
+def _drop_unfinished_line(descriptor: int) -> None:
+    """A power cut may leave half a line at the end; its entry is still pending in the store."""
+    size = os.fstat(descriptor).st_size
+    tail = os.pread(descriptor, 65_536, max(0, size - 65_536))
+    whole = tail.rfind(b"\n") + 1
+    if tail and whole < len(tail):
+        os.ftruncate(descriptor, size - (len(tail) - whole))
+
+
+def _last_text(path: Path) -> str:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 65_536))
+        lines = file.read().split(b"\n")
+    return lines[-2].decode() if len(lines) > 1 else ""
+
+
+def _line(text: str) -> AuditLine:
+    try:
+        fields = json.loads(text)
+        entry = AuditEntry(seq=int(fields["seq"]), body=fields["body"])
+        return AuditLine(entry=entry, previous=fields["previous"], mac=fields["mac"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise AuditBroken("A line of the audit trail cannot be read.") from error
+
+
+def _day(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d")
+
+
+def _may_hold(path: Path, wanted: AuditFilter) -> bool:
+    """Whether a day's file can hold what is wanted; a day's margin allows for hosts' clocks."""
+    day = datetime.datetime.strptime(path.stem, "%Y-%m-%d").replace(tzinfo=datetime.UTC).timestamp()
+    return day + 2 * 86_400 > wanted.since and day - 86_400 < wanted.until
