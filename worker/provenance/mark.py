@@ -19,10 +19,18 @@ CHIPS_PER_SHORT_SIDE = 90
 SMALL_BELOW_PX = 480
 SMALL_STRENGTH = 1.6
 TOO_SMALL_BELOW_PX = 200
+# Under 0.625 of its height the pattern rounds to nothing: a fifth less bytes (measured: +16 % of a
+# clean video, not +20 %), and every video is still read after x264 crf 28 at half size.
+_VIDEO_GAIN = 0.8
 # The gain map is as fine as a megapixel allows: more would cost time and change nothing.
 _MAX_GAIN_PIXELS = 1 << 20
-# Levels are kept in steps of 1/32 while they are enlarged; the strongest, 7.2, still fits a byte.
-_FINE = 32
+# Levels are bytes in steps of 1/16 about 128 while they are enlarged; the strongest, 7.2, fits.
+_FINE = 16
+_ZERO = 128
+_DECODED = np.rint((np.arange(256) - _ZERO) / _FINE)
+_LIGHTER = np.maximum(_DECODED, 0).astype(np.uint8)
+_DARKER = np.maximum(-_DECODED, 0).astype(np.uint8)
+_BAND_ROWS = 64
 _STEP_16_BIT = 257
 
 
@@ -56,7 +64,7 @@ class VideoMark:
 
     def _drawn(self, height: int, width: int) -> tuple[Plane, Plane]:
         strength = self.strength * (2 if min(height, width) < SMALL_BELOW_PX else 1)
-        levels = np.rint(_pattern(self.tile.shifted, height, width) * strength)
+        levels = np.rint(_pattern(self.tile.shifted, height, width) * strength * _VIDEO_GAIN)
         return np.maximum(levels, 0).astype(np.uint8), np.maximum(-levels, 0).astype(np.uint8)
 
 
@@ -71,29 +79,42 @@ def draw_in_image(image: NDArray[Any], tile: MarkTile, strength: float = 1.0) ->
     if min(height, width) < SMALL_BELOW_PX:
         strength *= SMALL_STRENGTH
 
-    colours = np.ascontiguousarray(image[..., :3])
-    small = _small_luma(colours)
+    small = _small_luma(image)
     levels = _pattern(tile.shifted, *small.shape) * _gain(small) * strength
+    # Only what is added is enlarged to full size, as bytes of 1/16 level: the fastest resize.
+    coded = np.rint(levels * _FINE + _ZERO).astype(np.uint8)
+    delta = cv2.resize(coded, (width, height), interpolation=cv2.INTER_LINEAR)
 
-    # Only what is added is enlarged to full size, as bytes of 1/32 level: the fastest resize.
-    added = [_enlarged(np.maximum(part, 0), (width, height)) for part in (levels, -levels)]
-    if image.dtype == np.uint16:
-        delta = (added[0].astype(np.int32) - added[1]) * _STEP_16_BIT
-        image[..., :3] = np.clip(colours + delta[..., None], 0, 65535)
-        return True
-
-    lighter, darker = (cv2.merge([plane, plane, plane]) for plane in added)
-    image[..., :3] = cv2.subtract(cv2.add(colours, lighter), darker)
+    # In bands that stay in the processor's cache: a whole 12 MP image takes three times as long.
+    for top in range(0, height, _BAND_ROWS):
+        band = np.s_[top : top + _BAND_ROWS]
+        _add(image[band], delta[band])
     return True
 
 
-def _small_luma(colours: NDArray[Any]) -> Plane:
+def _add(image: NDArray[Any], coded: Plane) -> None:
+    if image.dtype == np.uint16:
+        delta = np.rint((coded.astype(np.float32) - _ZERO) / _FINE) * _STEP_16_BIT
+        image[..., :3] = np.clip(image[..., :3] + delta[..., None], 0, 65535)
+        return
+
+    colours = np.ascontiguousarray(image[..., :3])
+    for table, change in ((_LIGHTER, cv2.add), (_DARKER, cv2.subtract)):
+        plane = cv2.LUT(coded, table)
+        change(colours, cv2.merge([plane, plane, plane]), dst=colours)
+    if not np.shares_memory(colours, image):
+        image[..., :3] = colours
+
+
+def _small_luma(image: NDArray[Any]) -> Plane:
     """Return luma at quarter size or a megapixel; the order of red and blue hardly matters here."""
+    colours = np.ascontiguousarray(image[..., :3])
     height, width = colours.shape[:2]
     shrink = max(4.0, (height * width / _MAX_GAIN_PIXELS) ** 0.5)
     size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
 
-    small = np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_AREA))
+    # Only its activity is wanted, so aliasing does no harm; averaging would cost ten times as much.
+    small = np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_LINEAR))
     if small.dtype == np.uint16:
         small = (small / _STEP_16_BIT).astype(np.uint8)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
@@ -107,12 +128,6 @@ def _gain(luma: Plane) -> NDArray[np.float32]:
     plane = luma.astype(np.float32)
     activity = cv2.blur(np.abs(plane - cv2.blur(plane, (5, 5))), (9, 9))
     return np.asarray(np.clip(0.75 + 0.22 * activity, 0.8, 2.6) * 1.7, np.float32)
-
-
-def _enlarged(levels: NDArray[np.float32], size: tuple[int, int]) -> Plane:
-    fine = np.rint(levels * _FINE).astype(np.uint8)
-    full = cv2.resize(fine, size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.convertScaleAbs(full, alpha=1 / _FINE), np.uint8)
 
 
 def _pattern(chips: Chips, height: int, width: int) -> NDArray[np.float32]:

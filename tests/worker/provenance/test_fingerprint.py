@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from worker.provenance.fingerprint import VIDEO_HASHES_MAX, fingerprint, resembles, thinned
+from worker.provenance.fingerprint import fingerprint
+from worker.provenance.resemblance import HASHES_MAX, resembles, thinned
 
 SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
@@ -42,5 +43,5 @@ def test_a_cut_of_a_video_resembles_the_whole() -> None:
 
 
 def test_hashes_of_long_videos_are_bounded() -> None:
-    assert len(thinned(range(5000))) <= VIDEO_HASHES_MAX
-    assert thinned(range(100)) == list(range(100))
+    assert len(thinned(range(5000))) <= HASHES_MAX
+    assert thinned(range(100)) == tuple(range(100))

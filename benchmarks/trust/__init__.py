@@ -1,0 +1,1 @@
+"""Bars of provenance, refusals and audit."""

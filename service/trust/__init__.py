@@ -1,0 +1,1 @@
+"""Verification of files, and the audit trail as its readers see it."""

@@ -1,0 +1,85 @@
+"""Bounds for callers without a key: so many requests a minute and at once, for each network."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from service.protocol.problems import ServiceError
+
+WINDOW_S = 60.0
+# Addresses remembered; the oldest is forgotten first, so that an attacker's many addresses cost
+# no memory.
+MAX_NETWORKS = 10_000
+
+
+@dataclass
+class _Visits:
+    times: deque[float] = field(default_factory=deque)
+    running: int = 0
+
+
+class Visitors:
+    """Counts requests by network (/24 of IPv4, /64 of IPv6) in this process."""
+
+    def __init__(
+        self,
+        per_minute: int = 30,
+        at_once: int = 2,
+        all_at_once: int = 4,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._per_minute = per_minute
+        self._at_once = at_once
+        self._all_at_once = all_at_once
+        self._clock = clock
+        self._visits: OrderedDict[str, _Visits] = OrderedDict()
+        self._running = 0
+
+    @contextmanager
+    def visit(self, address: str) -> Iterator[None]:
+        """Hold a place for one request; raises too_many_requests with Retry-After."""
+        visits = self._of(network(address))
+        now = self._clock()
+        while visits.times and visits.times[0] <= now - WINDOW_S:
+            visits.times.popleft()
+
+        if len(visits.times) >= self._per_minute:
+            raise _refused(visits.times[0] + WINDOW_S - now)
+        if visits.running >= self._at_once or self._running >= self._all_at_once:
+            raise _refused(1.0)
+
+        visits.times.append(now)
+        visits.running += 1
+        self._running += 1
+        try:
+            yield
+        finally:
+            visits.running -= 1
+            self._running -= 1
+
+    def _of(self, name: str) -> _Visits:
+        visits = self._visits.pop(name, None) or _Visits()
+        self._visits[name] = visits
+        while len(self._visits) > MAX_NETWORKS:
+            self._visits.popitem(last=False)
+        return visits
+
+
+def network(address: str) -> str:
+    """Return the network an address counts for; an unknown one counts for itself."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    prefix = 24 if parsed.version == 4 else 64
+    return str(ipaddress.ip_network((parsed, prefix), strict=False))
+
+
+def _refused(wait_s: float) -> ServiceError:
+    headers = {"Retry-After": str(max(1, round(wait_s)))}
+    return ServiceError("too_many_requests", headers=headers)
