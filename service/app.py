@@ -23,6 +23,7 @@ from service.protocol import openapi, problems
 from service.protocol.observability import Metrics
 from service.protocol.request_scope import RequestScope
 from service.routes import (
+    audit,
     capacity,
     health,
     identities,
@@ -30,6 +31,7 @@ from service.routes import (
     keys,
     swaps,
     uploads,
+    verify,
     webhook_endpoints,
 )
 from service.routes.app_state import AppState
@@ -61,7 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
         title="Likeness", version="1", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
     problems.install(app, WorkerError)
-    for module in (uploads, identities, swaps, jobs, webhook_endpoints, keys, capacity, health):
+    resources = (uploads, identities, swaps, jobs, webhook_endpoints, keys, audit, verify)
+    for module in (*resources, capacity, health):
         app.include_router(module.router)
     openapi.describe(
         app,
@@ -71,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
             schemas.AnalysisRequest,
             schemas.WebhookEndpointRequest,
             schemas.KeyRequest,
+            schemas.VerifyRequest,
         ),
     )
     if settings.cross_origins:

@@ -28,7 +28,11 @@ from service.protocol.observability import Metrics
 from service.routes.app_state import AppState
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
+from service.trust.verification import TrustAnchors, Verifier
+from service.trust.visitors import Visitors
+from worker.provenance.trust_store import TrustStore
 from worker.settings import JobSettings
+from worker.stores.audit_archive import AuditArchive
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityLimits, IdentityStore
 from worker.stores.job_attempts import JobAttempts
@@ -37,6 +41,7 @@ from worker.stores.job_store import JobStore
 from worker.stores.key_store import KeyStore
 from worker.stores.media_store import MediaStore
 from worker.stores.outbox import Outbox
+from worker.stores.provenance_store import ProvenanceStore
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,10 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     submission = JobSubmission(events, InputReceiver(settings, fetcher), admission)
     sender = WebhookSender(outbox, jobs, fetcher, metrics, settings.public_url)
 
+    trust = TrustStore(settings.trust_dir)
+    trust.prepare()
+    verifier = _verifier(settings, trust, metrics)
+
     state = AppState(
         settings=settings,
         metrics=metrics,
@@ -109,9 +118,24 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         events=events,
         answers=JobAnswers(jobs, events, settings.public_url),
         job_remover=job_remover,
+        audit_trail=AuditArchive(settings.audit_dir, trust.audit_key()),
+        verifier=verifier,
+        visitors=Visitors(),
     )
     return Service(
         state=state,
         background=(enrolment.keep_ready, uploads.warm_up, sender.run),
-        closing=(events.close, fetcher.close, uploads.close, enrolment.stop),
+        closing=(events.close, fetcher.close, uploads.close, enrolment.stop, verifier.stop),
     )
+
+
+def _verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Verifier:
+    child = SandboxedChild(
+        "service.sandbox.verify_child",
+        [str(settings.verify_memory_bytes)],
+        settings.enrolment_start_timeout_s,
+        metrics.child_restarts.labels("verify").inc,
+    )
+    anchors = TrustAnchors(mark_keys=trust.mark_keys(), roots=[trust.root()])
+    records = ProvenanceStore(settings.provenance_dir)
+    return Verifier(child, records, anchors, settings.public_url)

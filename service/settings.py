@@ -44,6 +44,7 @@ class Settings(InstallationSettings):
     enrolment_memory_bytes: int = Field(default=6 * 1024 * MIB, ge=512 * MIB)
     enrolment_queue: int = Field(default=16, ge=0)  # registrations that may wait for the child
     probe_timeout_s: float = Field(default=10.0, gt=0)
+    verify_memory_bytes: int = Field(default=2 * 1024 * MIB, ge=512 * MIB)
     probe_memory_bytes: int = Field(default=1024 * MIB, ge=256 * MIB)
 
     trusted_networks: tuple[

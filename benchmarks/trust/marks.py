@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
 from benchmarks.trust import material
@@ -27,9 +28,8 @@ MARK_ID = 0x1234_ABCD
 @bar("T-5")
 def marking_costs_little_and_cannot_be_seen() -> Figure:
     """CPU ms of marking a 720p and a 1080p frame and a 12 MP still; PSNR and SSIM."""
-    film = {
-        name: _frame_ms(*size) for name, size in (("720p", (720, 1280)), ("1080p", (1080, 1920)))
-    }
+    small_ms = _frame_ms(720, 1280)
+    large_ms = _frame_ms(1080, 1920)
     large = np.asarray(cv2.resize(material.stills(1)[0], (4000, 3000)), np.uint8)
     still_ms = _best_ms(lambda: draw_in_image(large, CODE.tile(MARK_ID)), 5)
 
@@ -87,9 +87,7 @@ def marks_never_speak_falsely() -> Figure:
 
     print(f"{len(unmarked)} unmarked images, 65 scales each: highest certainty {highest:.2f}")
     print(f"{accepted} of {tiles} random tiles accepted; {ours} of 8 read with another key")
-    print(
-        f"a mark lifted from one video and pasted on another: {'caught' if lifted else 'not caught'}"
-    )
+    print(f"a lifted mark, pasted on another video: {'caught' if lifted else 'not caught'}")
     holds = highest < FOUND_AT and accepted <= 1 and ours == 0 and lifted
     return Figure(highest, "highest certainty of an unmarked image", "< 7, <= 1, 0, caught", holds)
 
@@ -211,9 +209,7 @@ def _ssim(image: Image, other: Image) -> float:
     a = material.luma(image).astype(np.float64)
     b = material.luma(other).astype(np.float64)
 
-    def mean(
-        plane: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    def mean(plane: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(cv2.GaussianBlur(plane, (11, 11), 1.5), np.float64)
 
     mean_a = mean(a)

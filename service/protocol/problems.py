@@ -59,6 +59,7 @@ CODES: dict[str, tuple[int, str]] = {
     "refinement_unavailable": (422, "Refinement is not installed here"),
     "fetch_refused": (422, "The URL may not be fetched"),
     "fetch_failed": (422, "The URL could not be fetched"),
+    "too_many_requests": (429, "Too many requests from this address"),
     "quota_exceeded": (429, "The tenant's quota is used up"),
     "storage_quota": (429, "The tenant has too many bytes stored"),
     "internal": (500, "Internal error"),

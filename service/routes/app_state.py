@@ -22,6 +22,9 @@ from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
+from service.trust.verification import Verifier
+from service.trust.visitors import Visitors
+from worker.stores.audit_archive import AuditArchive
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
 from worker.stores.job_queue import JobQueue
@@ -49,6 +52,7 @@ class AppState:
     key_watch: KeyWatch
     outbox: Outbox
     audit: AuditLog
+    audit_trail: AuditArchive
 
     uploads: UploadReceiver
     prober: SandboxedChild
@@ -61,6 +65,9 @@ class AppState:
     events: JobEvents
     answers: JobAnswers
     job_remover: JobRemover
+
+    verifier: Verifier
+    visitors: Visitors
 
 
 async def state_of(request: Request) -> AppState:  # async, or FastAPI would call it in a thread

@@ -15,16 +15,16 @@ import av
 import cv2
 import numpy as np
 from PIL import Image
-
-from service.sandbox.serving import Handle, Reply, child_limits, serve
 from worker.media.demuxing import open_input
 from worker.media.media_types import INPUT_TYPES, sniff_file
+
+from service.sandbox.serving import Handle, Reply, child_limits, serve
 from worker.provenance.credentials import Credentials, read_credentials
 from worker.provenance.fingerprint import fingerprint
-from worker.provenance.manifest import mark_name
 from worker.provenance.mark import Plane
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import MarkReader, Reading
+from worker.provenance.names import mark_name
 
 # Four places of six frames: half a second of computing, and enough for a film at half its size.
 PLACES = 4

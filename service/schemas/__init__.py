@@ -45,6 +45,7 @@ from service.schemas.swaps import (
     SwapRequest,
     Upload,
 )
+from service.schemas.trust import VerifyRequest
 
 __all__ = [
     "AnalysisRequest",
@@ -77,6 +78,7 @@ __all__ = [
     "SwapRequest",
     "TenantUse",
     "Upload",
+    "VerifyRequest",
     "WebhookEndpoint",
     "WebhookEndpointList",
     "WebhookEndpointRequest",

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import c2pa
 
 from worker.errors import SigningFailed
+from worker.provenance.names import mark_name
 
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 # Containers that c2pa-rs cannot write into ("type is unsupported"): their manifest is detached.
 DETACHED = frozenset({"image/bmp", "video/webm", "video/x-matroska", "video/matroska"})
-MANIFEST_TYPE = "application/c2pa"
 
 # A whole-file hash is what independent readers understand, but it is held in memory; above this
 # size chunks are hashed instead (Merkle), which c2pa-rs trusts and other readers call invalid.
@@ -177,11 +176,6 @@ def _definition(claim: Claim, media_type: str) -> dict[str, Any]:
     }
 
 
-def mark_name(mark_id: int) -> str:
-    """Return a mark id as it is written everywhere: eight hex digits."""
-    return f"{mark_id:08x}"
-
-
 def _regions(faces: Sequence[tuple[int, int, int, int]]) -> list[dict[str, Any]]:
     return [
         {
@@ -196,8 +190,3 @@ def _regions(faces: Sequence[tuple[int, int, int, int]]) -> list[dict[str, Any]]
         }
         for x, y, width, height in faces
     ]
-
-
-def open_bytes(data: bytes) -> BinaryIO:
-    """Return bytes as the seekable stream that c2pa reads."""
-    return io.BytesIO(data)

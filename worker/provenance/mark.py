@@ -22,8 +22,8 @@ TOO_SMALL_BELOW_PX = 200
 # Under 0.625 of its height the pattern rounds to nothing: a fifth less bytes (measured: +16 % of a
 # clean video, not +20 %), and every video is still read after x264 crf 28 at half size.
 _VIDEO_GAIN = 0.8
-# The gain map is as fine as a megapixel allows: more would cost time and change nothing.
-_MAX_GAIN_PIXELS = 1 << 20
+# What is added is drawn at a quarter of a megapixel at most, where a chip still has 5 px.
+_MAX_DRAWN_PIXELS = 1 << 18
 # Levels are bytes in steps of 1/16 about 128 while they are enlarged; the strongest, 7.2, fits.
 _FINE = 16
 _ZERO = 128
@@ -107,10 +107,10 @@ def _add(image: NDArray[Any], coded: Plane) -> None:
 
 
 def _small_luma(image: NDArray[Any]) -> Plane:
-    """Return luma at quarter size or a megapixel; the order of red and blue hardly matters here."""
+    """Return luma at quarter size or less; the order of red and blue hardly matters here."""
     colours = np.ascontiguousarray(image[..., :3])
     height, width = colours.shape[:2]
-    shrink = max(4.0, (height * width / _MAX_GAIN_PIXELS) ** 0.5)
+    shrink = max(4.0, (height * width / _MAX_DRAWN_PIXELS) ** 0.5)
     size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
 
     # Only its activity is wanted, so aliasing does no harm; averaging would cost ten times as much.

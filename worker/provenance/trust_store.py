@@ -13,8 +13,11 @@ The directory is 0700 and its files 0600. No process that decodes untrusted medi
 from __future__ import annotations
 
 import datetime
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from worker.errors import TrustKeyBroken
-from worker.provenance.mark_code import KEY_BYTES
+from worker.provenance.names import KEY_BYTES
 
 ROOT_DAYS = 3650
 LEAF_DAYS = 365
@@ -55,7 +58,10 @@ class TrustStore:
         now = now or datetime.datetime.now(datetime.UTC)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
+        with _only_one(self.directory):
+            self._prepare(now)
 
+    def _prepare(self, now: datetime.datetime) -> None:
         for file in (self._mark_file, self._audit_file):
             if not file.exists():
                 _write(file, secrets.token_hex(KEY_BYTES).encode() + b"\n")
@@ -191,6 +197,17 @@ class Signer:
         """The first 16 hex digits of the certificate's SHA-256."""
         certificate = x509.load_pem_x509_certificate(self.chain.encode())
         return certificate.fingerprint(hashes.SHA256()).hex()[:16]
+
+
+@contextmanager
+def _only_one(directory: Path) -> Iterator[None]:
+    """API and workers start at once: the second one finds the keys that the first one made."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _keys(path: Path) -> list[bytes]:

@@ -19,7 +19,7 @@ from redis import Redis
 from worker.errors import KeyRefused, UnknownKey
 from worker.stores.connection import as_hash, reaching, text_fields, texts
 
-Scope = Literal["identities:write", "jobs:write", "jobs:read", "admin"]
+Scope = Literal["identities:write", "jobs:write", "jobs:read", "audit:read", "admin"]
 Bound = Literal["max_jobs", "max_bytes", "max_running", "max_stored_bytes"]
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -1,0 +1,113 @@
+"""Verification: where a file comes from.
+
+It needs no key, is bounded by address, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+from service.protocol.bodies import media_type
+from service.protocol.openapi import Responses, problems, success
+from service.protocol.problems import ServiceError
+from service.routes.app_state import AppState, State
+from service.schemas.trust import Verification, VerifyRequest
+from service.trust.page import CONTENT_SECURITY_POLICY, page, script
+from worker.provenance.names import MANIFEST_TYPE
+
+router = APIRouter(tags=["verify"])
+
+MAX_VERIFIED_BYTES = 256 << 20
+_FORM_BYTES = 64 << 10
+_NOT_KEPT = {"Cache-Control": "no-store"}
+
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FORM: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary"}},
+    }
+}
+_LOOK_UP: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/VerifyRequest"}}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": _LOOK_UP,
+            "application/octet-stream": _BINARY,
+            "multipart/form-data": _FORM,
+        },
+    },
+    "security": [],
+}
+_RESPONSES: Responses = problems(
+    *("invalid_json", "body_too_large", "invalid_request", "undecodable", "too_many_requests"),
+    anonymous=True,
+)
+
+
+@router.post("/v1/verify", responses=_RESPONSES, openapi_extra=_BODY)
+async def verify(request: Request, response: Response, state: State) -> Verification:
+    """Say what is known about a file's origin: its signature, an invisible mark, our record.
+
+    Send the file raw or as `file` of a form, or only its SHA-256 as JSON. The bytes are not kept.
+    """
+    address = request.client.host if request.client else ""
+    with state.visitors.visit(address):
+        response.headers.update(_NOT_KEPT)
+        if media_type(request) == "application/json":
+            body = await state.bodies.json(request, VerifyRequest)
+            return await to_thread.run_sync(state.verifier.look_up, body.sha256)
+        return await state.verifier.verify(_file(request, state))
+
+
+@router.get(
+    "/v1/verify/manifests/{mark_id}",
+    response_class=Response,
+    responses={
+        200: success("The signed manifest.", content={MANIFEST_TYPE: _BINARY}),
+        **problems("not_found", anonymous=True),
+    },
+    openapi_extra={"security": []},
+)
+async def get_manifest(mark_id: str, state: State) -> Response:
+    """Return the content credentials of an output, for a copy that lost them."""
+    try:
+        manifest = await to_thread.run_sync(state.verifier.manifest, mark_id)
+    except ValueError as error:
+        raise ServiceError("not_found") from error
+    return Response(manifest, media_type=MANIFEST_TYPE)
+
+
+@router.get("/verify", include_in_schema=False)
+async def verify_page() -> HTMLResponse:
+    """Return the page for people."""
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return HTMLResponse(page(), headers=headers)
+
+
+@router.get("/verify.js", include_in_schema=False)
+async def verify_script() -> Response:
+    """Return the page's script."""
+    return Response(script(), media_type="text/javascript")
+
+
+async def _file(request: Request, state: AppState) -> AsyncIterator[bytes]:
+    if media_type(request) != "multipart/form-data":
+        async for chunk in state.bodies.stream(request, MAX_VERIFIED_BYTES):
+            yield chunk
+        return
+
+    form = state.bodies.form(request, MAX_VERIFIED_BYTES + _FORM_BYTES)
+    async for part in form.parts():
+        if part.name == "file":
+            async for chunk in part.chunks():
+                yield chunk
+            return
+    raise ServiceError("invalid_request", "The form has no file called file")

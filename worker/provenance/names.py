@@ -1,0 +1,12 @@
+"""Names that the service and the workers share about marks and manifests."""
+
+from __future__ import annotations
+
+MANIFEST_TYPE = "application/c2pa"
+KEY_BYTES = 32
+"""Bytes of a mark key, and of the key that chains the audit trail."""
+
+
+def mark_name(mark_id: int) -> str:
+    """Return a mark id as it is written everywhere: eight hex digits."""
+    return f"{mark_id:08x}"
