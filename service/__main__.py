@@ -1,4 +1,4 @@
-"""`python -m service up | serve | keys`: the composition root of everything that is not a
+"""`python -m service up | serve | keys | audit`: the composition root of everything that is not a
 worker.
 """
 
@@ -14,6 +14,7 @@ import sys
 
 from service.settings import Settings
 from service.stack.api_keys import add_key_commands, create_first_key, run_key_command
+from service.stack.audit_commands import add_audit_commands, run_audit_command
 from service.stack.embedded_store import EmbeddedStoreError
 from service.stack.stack import Stack, StackStartError, running
 from worker.errors import WorkerError
@@ -99,6 +100,7 @@ def main() -> int:
         "--fd", type=int, help="an open listening socket"
     )
     add_key_commands(commands.add_parser("keys", help="make, list, rotate and revoke API keys"))
+    add_audit_commands(commands.add_parser("audit", help="verify or export the audit trail"))
     arguments = parser.parse_args()
     os.umask(0o077)  # whatever is written holds people's faces
     settings = Settings()
@@ -111,6 +113,9 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     match arguments.command:
+        case "audit":
+            run_audit_command(arguments, settings)
+            return 0
         case "serve":
             return serve(settings, arguments.fd)
         case "keys":

@@ -20,6 +20,7 @@ from pathlib import Path
 from worker.composition import Stores, open_stores
 from worker.contract import QueueName, Task
 from worker.errors import WorkerError
+from worker.process.audit_keeper import AuditKeeper
 from worker.process.child_process import WarmChild
 from worker.process.housekeeping import Housekeeping
 from worker.process.logs import log_as_json
@@ -27,11 +28,15 @@ from worker.process.staging import Staging
 from worker.process.status import as_json, as_text, take_stock
 from worker.process.task_runner import TaskRunner
 from worker.process.warm_worker import WarmWorker
+from worker.provenance.trust_store import TrustStore
 from worker.sandbox.confinement import require_complete
 from worker.settings import WorkerSettings
+from worker.stores.audit_archive import AuditArchive
+from worker.stores.audit_log import AuditLog
 from worker.stores.connection import require_suitable
 from worker.stores.job_queue import QUEUES
 from worker.stores.key_store import BOUNDS, Bound, KeyStore
+from worker.stores.provenance_store import ProvenanceStore
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +96,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     child.await_ready()  # before RQ hears of this worker: a job must not wait for models
     if settings.require_sandbox:
         require_complete(child.protection)
-    housekeeping = Housekeeping(worker, shop)
+    housekeeping = Housekeeping(worker, shop, [_audit_keeper(settings, shop).run])
     housekeeping.start()
     log.info("worker ready", extra={"worker": name, "queue": queue})
     try:
@@ -100,6 +105,18 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         housekeeping.stop()
         staging.close()
     log.info("worker ended", extra={"worker": name, "queue": queue})
+
+
+def _audit_keeper(settings: WorkerSettings, shop: Stores) -> AuditKeeper:
+    trust = TrustStore(settings.trust_dir)
+    trust.prepare()
+    return AuditKeeper(
+        audit=AuditLog(shop.store.redis),
+        archive=AuditArchive(settings.audit_dir, trust.audit_key()),
+        signer=trust.signer(),
+        records=ProvenanceStore(settings.provenance_dir),
+        keep_days=settings.provenance_keep_days,
+    )
 
 
 def _lost(shop: Stores, queue: QueueName, task: Task, handed_back: bool) -> None:

@@ -87,6 +87,8 @@ class InstallationSettings(BaseSettings):
     def media_dir(self) -> Path:
         return self.data_dir / "media"
 
+    provenance_keep_days: int = Field(default=1095, ge=1)
+
     @property
     def trust_dir(self) -> Path:
         return self.data_dir / "trust"

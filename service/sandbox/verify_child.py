@@ -5,135 +5,34 @@ Run by `service.trust.verification`.
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-import av
-import cv2
-import numpy as np
-from PIL import Image
-from worker.media.demuxing import open_input
-from worker.media.media_types import INPUT_TYPES, sniff_file
-
 from service.sandbox.serving import Handle, Reply, child_limits, serve
-from worker.provenance.credentials import Credentials, read_credentials
-from worker.provenance.fingerprint import fingerprint
-from worker.provenance.mark import Plane
-from worker.provenance.mark_code import MarkCode
-from worker.provenance.mark_reader import MarkReader, Reading
-from worker.provenance.names import mark_name
 
-# Four places of six frames: half a second of computing, and enough for a film at half its size.
-PLACES = 4
-FRAMES_A_PLACE = 6
-# Larger images are decoded smaller: a mark is read at a short side of 360 px anyway.
-MAX_IMAGE_PIXELS = 120_000_000
-DECODED_SIDE_PX = 2048
-_CHUNK = 1 << 20
+CPU_S = 30
 
 
 def main(handle: Handle | None = None) -> None:
-    """Answer verifications until the parent closes the socket."""
+    """Answer verifications until the parent closes; with another `handle`, whatever it does."""
+    serve(lambda: (handle or _load(), {"child": "verify"}), child_limits(int(sys.argv[2]), CPU_S))
+
+
+def _load() -> Handle:
+    """Import what decodes, in the confined process."""
+    import av
+    from PIL import Image
+
+    from worker.video.examination import MAX_IMAGE_PIXELS, examine
+
     av.logging.set_level(None)
     Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
-    serve(lambda: (handle or verify, {"child": "verify"}), child_limits(int(sys.argv[2]), cpu_s=30))
 
+    def verify(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
+        return Reply(examine(files[0], request))
 
-def verify(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
-    """Return the credentials, marks and fingerprints of the first file.
-
-    `request` has the hex `keys` of marks, the PEM `anchors` of our own signatures and whether the
-    synchronisation is `public_sync`. What cannot be decoded has no marks; that is no error.
-    """
-    file = files[0]
-    media_type, _ = sniff_file(file)
-    credentials = read_credentials(file, media_type or "", request["anchors"])
-    planes = list(_places(file, media_type)) if media_type else []
-
-    readers = [
-        MarkReader(MarkCode(key=bytes.fromhex(key), public_sync=request["public_sync"]))
-        for key in request["keys"]
-    ]
-    readings = [_read(reader, planes) for reader in readers]
-    return Reply(
-        {
-            "sha256": _digest(file),
-            "c2pa": _public(credentials),
-            "made_by_likeness": credentials.generator == "Likeness",
-            "mark_found": any(reading.found for reading in readings),
-            "mark_ids": [
-                mark_name(reading.mark_id) for reading in readings if reading.mark_id is not None
-            ],
-            "hashes": [fingerprint(plane) for place in planes for plane in place[:2]],
-        }
-    )
-
-
-def _read(reader: MarkReader, places: Sequence[Sequence[Plane]]) -> Reading:
-    if not places:
-        return Reading(certainty=0.0, mark_id=None)
-    if len(places) == 1 and len(places[0]) == 1:
-        return reader.read_image(places[0][0])
-    return reader.read_frames(places)
-
-
-def _places(file: BinaryIO, media_type: str) -> Iterator[list[Plane]]:
-    """Yield luma planes: one of a still, or a few consecutive ones of each of several places."""
-    demuxer = INPUT_TYPES[media_type].demuxer
-    try:
-        file.seek(0)
-        yield from _image(file) if demuxer is None else _video(file, demuxer)
-    except (av.FFmpegError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return
-
-
-def _image(file: BinaryIO) -> Iterator[list[Plane]]:
-    with Image.open(file) as image:
-        image.draft("L", (DECODED_SIDE_PX, DECODED_SIDE_PX))
-        frames = getattr(image, "n_frames", 1)
-        planes = []
-        for number in range(min(frames, FRAMES_A_PLACE)):
-            image.seek(number)
-            planes.append(np.asarray(image.convert("RGB").convert("L"), np.uint8))
-    yield planes
-
-
-def _video(file: BinaryIO, demuxer: str) -> Iterator[list[Plane]]:
-    with open_input(file, demuxer) as container:
-        stream = container.streams.video[0]
-        for place in range(PLACES):
-            if container.duration and place:
-                container.seek(container.duration * place // PLACES)
-            planes: list[Plane] = []
-            for frame in container.decode(stream):
-                planes.append(_luma(frame))
-                if len(planes) == FRAMES_A_PLACE:
-                    break
-            if planes:
-                yield planes
-            if not container.duration:
-                return
-
-
-def _luma(frame: av.VideoFrame) -> Plane:
-    grey = frame.to_ndarray(format="gray")
-    return np.asarray(cv2.convertScaleAbs(grey), np.uint8)
-
-
-def _public(credentials: Credentials) -> Mapping[str, Any]:
-    shown = ("state", "signer", "issued_on", "actions", "ingredients", "problems")
-    return {name: value for name, value in asdict(credentials).items() if name in shown}
-
-
-def _digest(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
+    return verify
 
 
 if __name__ == "__main__":

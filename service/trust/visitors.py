@@ -62,6 +62,10 @@ class Visitors:
             visits.running -= 1
             self._running -= 1
 
+    def forget(self) -> None:
+        """Forget the requests that have ended."""
+        self._visits.clear()
+
     def _of(self, name: str) -> _Visits:
         visits = self._visits.pop(name, None) or _Visits()
         self._visits[name] = visits

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 from worker.composition import Stores
 from worker.errors import StoreError
@@ -22,11 +23,14 @@ TICK_S = 1.0
 class Housekeeping(threading.Thread):
     """Ticks until stopped; a store that is away is waited for."""
 
-    def __init__(self, worker: WarmWorker, shop: Stores) -> None:
+    def __init__(
+        self, worker: WarmWorker, shop: Stores, duties: Sequence[Callable[[], None]] = ()
+    ) -> None:
+        """Keep house for `worker`; `duties` are done once a second while it leads."""
         super().__init__(name="housekeeping", daemon=True)
         self._worker = worker
         self._redis = shop.store.redis
-        self._reconciler = Reconciler(worker.name, shop)
+        self._reconciler = Reconciler(worker.name, shop, duties=duties)
         self._stopping = threading.Event()
         self._last_erasure = b"$"
 

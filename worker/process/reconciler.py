@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from worker.composition import Stores
@@ -27,8 +27,16 @@ CANCEL_GRACE_S = 1.5  # with the tick of one second, the hard kill comes within 
 class Reconciler:
     """Runs in every worker's parent; one of them leads. Call `tick` about once a second."""
 
-    def __init__(self, name: str, shop: Stores, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        name: str,
+        shop: Stores,
+        clock: Callable[[], float] = time.time,
+        duties: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        """Lead under `name`; `duties` are done in each round, besides the jobs'."""
         self._name = name
+        self._duties = duties
         self._shop = shop
         self._redis = shop.store.redis
         self._scripts = Scripts(self._redis)
@@ -50,6 +58,8 @@ class Reconciler:
         self._shop.queue.deliver_all()
         self._rewriter.run()
         self._sweep()
+        for duty in self._duties:
+            duty()
         return True
 
     def _revive(self) -> None:

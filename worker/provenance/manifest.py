@@ -65,7 +65,7 @@ def sign(
     *,
     chain: str,
     sign_claim: Callable[[bytes], bytes],
-    original: tuple[Path, str] | None = None,
+    original: tuple[Path, str],
     time_stamp_url: str | None = None,
 ) -> SignedFile:
     """Write `source` to `destination` with a signed manifest; detached ones leave the file as is.
@@ -116,9 +116,7 @@ def _detached(
     return SignedFile(manifest=bytes(manifest), embedded=False)
 
 
-def _add_original(builder: c2pa.Builder, original: tuple[Path, str] | None) -> None:
-    if original is None:
-        return
+def _add_original(builder: c2pa.Builder, original: tuple[Path, str]) -> None:
     path, media_type = original
     facts = {
         "title": "target",

@@ -42,7 +42,7 @@ def test_an_erased_face_is_in_no_file_and_in_no_key(
         assert marker not in (live.redis.dump(key) or b"")
 
 
-def test_the_audit_log_chains_what_was_done(
+def test_the_audit_log_says_what_was_done(
     live: LiveService, client: httpx.Client, tenant: str
 ) -> None:
     job = live.job(client, tenant)
@@ -50,9 +50,8 @@ def test_the_audit_log_chains_what_was_done(
     client.delete(f"/v1/identities/{identity_id}")
     made = client.post("/v1/keys", json={"scopes": ["jobs:read"]}).json()
     client.delete(f"/v1/keys/{made['id']}")
-    audit = AuditLog(live.redis)
-    assert audit.verify() > 0
-    told = [(entry.body["event"], entry.body["subject"]) for entry in audit.entries(tenant)]
+    entries = [entry for entry in AuditLog(live.redis).pending() if entry.body["tenant"] == tenant]
+    told = [(entry.body["event"], entry.body["subject"]) for entry in entries]
     assert told == [
         ("identity.used", identity_id),
         ("identity.erased", identity_id),
@@ -69,4 +68,4 @@ def test_the_audit_log_chains_what_was_done(
         "jobs_canceled",
         "results_deleted",
     }
-    assert all(entry.body.keys() <= allowed for entry in audit.entries(tenant))
+    assert all(entry.body.keys() <= allowed for entry in entries)

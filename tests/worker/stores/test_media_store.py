@@ -147,7 +147,7 @@ def test_an_identity_whose_consent_ran_out_is_erased_and_that_is_on_record(
     sweep.run()
     with pytest.raises(IdentityErased):
         identities.get(identity_id, "acme")
-    (entry,) = AuditLog(store).entries("acme")
+    (entry,) = AuditLog(store).pending()
     assert (entry.body["event"], entry.body["subject"]) == ("identity.expired", identity_id)
 
 

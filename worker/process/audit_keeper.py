@@ -1,0 +1,49 @@
+"""The leading worker archives the audit trail, signs its head, and expires records."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from worker.errors import WorkerError
+from worker.provenance.trust_store import Signer
+from worker.stores.audit_archive import AuditArchive
+from worker.stores.audit_log import AuditLog
+from worker.stores.provenance_store import DAY_S, ProvenanceStore
+
+log = logging.getLogger(__name__)
+
+
+class AuditKeeper:
+    """Call `run` about once a second, in one process at a time."""
+
+    def __init__(
+        self,
+        audit: AuditLog,
+        archive: AuditArchive,
+        signer: Signer,
+        records: ProvenanceStore,
+        keep_days: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._audit = audit
+        self._archive = archive
+        self._signer = signer
+        self._records = records
+        self._keep_days = keep_days
+        self._clock = clock
+        self._last_expiry = 0.0
+
+    def run(self) -> None:
+        """Archive what is pending; a full disk is logged, the entries stay in the store."""
+        now = self._clock()
+        try:
+            while self._archive.take(self._audit):
+                pass
+            self._archive.sign_head(self._signer.sign, now)
+            if now - self._last_expiry >= DAY_S:
+                self._last_expiry = now
+                self._records.expire(self._keep_days, now)
+        except WorkerError as error:
+            log.error("audit trail not archived", extra={"code": error.code})
