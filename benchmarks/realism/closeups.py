@@ -78,7 +78,8 @@ def close_portrait(person: str) -> BgrImage:
     rng = np.random.default_rng(PEOPLE.index(person))
     pores = np.zeros(large.shape[:2], np.float32)
     for sigma, strength in PORES.items():
-        layer = cv2.GaussianBlur(rng.standard_normal(pores.shape, np.float32), (0, 0), sigma)
+        noise = np.asarray(rng.standard_normal(pores.shape), np.float32)
+        layer = cv2.GaussianBlur(noise, (0, 0), sigma)
         pores += strength * layer / layer.std()
     return np.asarray(np.clip(large * np.exp(pores)[..., None], 0, 255), np.uint8)
 

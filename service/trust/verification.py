@@ -51,6 +51,8 @@ class Verifier:
         with tempfile.TemporaryFile() as file:
             async for chunk in chunks:
                 await to_thread.run_sync(file.write, chunk)
+            if not file.tell():
+                raise ServiceError("invalid_request", "The body is empty")
             file.flush()
             return await self._ask(file)
 
