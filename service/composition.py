@@ -90,7 +90,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     submission = JobSubmission(events, InputReceiver(settings, fetcher), admission)
     sender = WebhookSender(outbox, jobs, fetcher, metrics, settings.public_url)
 
-    trust = TrustStore(settings.trust_dir)
+    trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
     verifier = _verifier(settings, trust, metrics)
 
@@ -136,6 +136,10 @@ def _verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Verifi
         settings.enrolment_start_timeout_s,
         metrics.child_restarts.labels("verify").inc,
     )
-    anchors = TrustAnchors(mark_keys=trust.mark_keys(), roots=[trust.root()])
+    anchors = TrustAnchors(
+        mark_keys=trust.mark_keys(),
+        roots=trust.anchors(),
+        public_sync=settings.mark_sync == "public",
+    )
     records = ProvenanceStore(settings.provenance_dir)
     return Verifier(child, records, anchors, settings.public_url)

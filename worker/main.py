@@ -108,7 +108,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
 
 
 def _audit_keeper(settings: WorkerSettings, shop: Stores) -> AuditKeeper:
-    trust = TrustStore(settings.trust_dir)
+    trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
     return AuditKeeper(
         audit=AuditLog(shop.store.redis),

@@ -87,7 +87,13 @@ class InstallationSettings(BaseSettings):
     def media_dir(self) -> Path:
         return self.data_dir / "media"
 
+    # Both marks on every result, or neither; off is said at start, in /readyz and in each report.
+    provenance: Literal["on", "off"] = "on"
     provenance_keep_days: int = Field(default=1095, ge=1)
+    mark_strength: int = Field(default=1, ge=1, le=2)  # levels of luma in videos
+    mark_sync: Literal["keyed", "public"] = "keyed"
+    c2pa_chain: Path | None = None  # PEM: an operator's own certificate, then its issuers
+    c2pa_key: Path | None = None
 
     @property
     def trust_dir(self) -> Path:

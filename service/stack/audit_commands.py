@@ -25,7 +25,7 @@ def add_audit_commands(parser: ArgumentParser) -> None:
 
 def run_audit_command(arguments: Namespace, settings: Settings) -> None:
     """Do what was asked and print the outcome; raises AuditBroken, TrustKeyBroken."""
-    trust = TrustStore(settings.trust_dir)
+    trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     archive = AuditArchive(settings.audit_dir, trust.audit_key())
     if arguments.action == "verify":
         pending, count = _verify(archive, trust, settings)

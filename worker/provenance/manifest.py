@@ -66,7 +66,6 @@ def sign(
     chain: str,
     sign_claim: Callable[[bytes], bytes],
     original: tuple[Path, str],
-    time_stamp_url: str | None = None,
 ) -> SignedFile:
     """Write `source` to `destination` with a signed manifest; detached ones leave the file as is.
 
@@ -80,9 +79,7 @@ def sign(
     try:
         with c2pa.Builder(_definition(claim, media_type), context=context) as builder:
             _add_original(builder, original)
-            signer = c2pa.Signer.from_callback(
-                sign_claim, c2pa.C2paSigningAlg.ES256, chain, time_stamp_url
-            )
+            signer = c2pa.Signer.from_callback(sign_claim, c2pa.C2paSigningAlg.ES256, chain, None)
             if media_type in DETACHED:
                 return _detached(builder, signer, source, destination)
             with source.open("rb") as unsigned, destination.open("w+b") as signed:

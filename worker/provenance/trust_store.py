@@ -99,9 +99,15 @@ class TrustStore:
             raise TrustKeyBroken("the signing key must be an ES256 (P-256) key")
         return Signer(chain=certificates, private=private)
 
-    def root(self) -> str:
-        """Return the PEM root that makes our manifests trusted; "" with a chain of one's own."""
-        return "" if self.chain is not None else self._root_file.read_text()
+    def anchors(self) -> list[str]:
+        """Return the PEM certificates that make a manifest one of this installation.
+
+        With a chain of the operator's own that is its signing certificate, not its authority, which
+        signs for others too.
+        """
+        made = [self._root_file.read_text()] if self._root_file.exists() else []
+        own = [] if self.chain is None else [_first_certificate(self.chain.read_text())]
+        return [*own, *made]
 
     @property
     def _mark_file(self) -> Path:
@@ -218,6 +224,11 @@ def _keys(path: Path) -> list[bytes]:
     if not keys or any(len(key) != KEY_BYTES for key in keys):
         raise TrustKeyBroken(f"{path.name} needs lines of {KEY_BYTES} bytes in hex")
     return keys
+
+
+def _first_certificate(chain: str) -> str:
+    end = "-----END CERTIFICATE-----"
+    return chain[: chain.index(end) + len(end)] + "\n"
 
 
 def _builder(

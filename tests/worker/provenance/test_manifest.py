@@ -72,7 +72,7 @@ def test_embedded_manifests_are_trusted_with_our_root_and_valid_without(
     keys: TrustStore, tmp_path: Path, suffix: str
 ) -> None:
     path, _ = signed(keys, tmp_path, suffix)
-    assert read(path, [keys.root()]).state == "trusted"
+    assert read(path, keys.anchors()).state == "trusted"
     assert read(path, []).state == "valid"
     assert encypher_c2pa.verify(str(path))["integrity"] == "valid"
 
@@ -84,7 +84,7 @@ def test_detached_manifests_leave_the_file_as_it_is(
     path, outcome = signed(keys, tmp_path, suffix)
     assert not outcome.embedded
     assert path.read_bytes() == (tmp_path / f"unsigned{suffix}").read_bytes()
-    assert read(path, [keys.root()], outcome.manifest).state == "trusted"
+    assert read(path, keys.anchors(), outcome.manifest).state == "trusted"
 
 
 @pytest.mark.parametrize("suffix", EMBEDDED)
@@ -94,7 +94,7 @@ def test_a_changed_byte_makes_a_file_invalid(keys: TrustStore, tmp_path: Path, s
     content = (tmp_path / f"unsigned{suffix}").read_bytes()[-200:-100]
     data[data.find(content) + 50] ^= 1
     path.write_bytes(data)
-    assert read(path, [keys.root()]).state == "invalid"
+    assert read(path, keys.anchors()).state == "invalid"
 
 
 def test_a_manifest_names_no_person_and_no_file(keys: TrustStore, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_credentials_of_the_original_become_an_ingredient(keys: TrustStore, tmp_
     first, _ = signed(keys, tmp_path, ".jpg")
     (tmp_path / "again").mkdir()
     second, _ = signed(keys, tmp_path / "again", ".jpg", first)
-    credentials = read(second, [keys.root()])
+    credentials = read(second, keys.anchors())
     assert credentials.state == "trusted"
     assert credentials.ingredients == 1
     assert second.stat().st_size > first.stat().st_size
@@ -118,7 +118,7 @@ def test_credentials_of_the_original_become_an_ingredient(keys: TrustStore, tmp_
 
 def test_the_claim_says_what_was_done(keys: TrustStore, tmp_path: Path) -> None:
     path, _ = signed(keys, tmp_path, ".png")
-    credentials = read(path, [keys.root()])
+    credentials = read(path, keys.anchors())
     assert credentials.actions == ("c2pa.opened", "c2pa.edited", "c2pa.watermarked.bound")
     assert credentials.swap == {
         "job": "job_1",

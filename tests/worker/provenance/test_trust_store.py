@@ -38,12 +38,12 @@ def test_a_second_start_keeps_the_keys(store: TrustStore) -> None:
 
 def test_a_certificate_is_renewed_thirty_days_before_it_ends(store: TrustStore) -> None:
     first = leaf(store)
-    root = store.root()
+    root = store.anchors()
     store.prepare(first.not_valid_after_utc - datetime.timedelta(days=31))
     assert leaf(store) == first
     store.prepare(first.not_valid_after_utc - datetime.timedelta(days=29))
     assert leaf(store).not_valid_after_utc > first.not_valid_after_utc
-    assert store.root() == root
+    assert store.anchors() == root
 
 
 def test_rotated_mark_keys_can_still_be_read(store: TrustStore) -> None:
