@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def identity_of(row: int) -> Identity | None:
 
     made = engine().identity(key, code, engine().specialise(code))
     if BYPASS:
-        made = Identity(key, code, Bypass(made.swapper.network, 224), made.texture_mesh)
+        made = replace(made, swapper=Bypass(made.swapper.network, 224))
     return made
 
 

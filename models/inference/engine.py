@@ -13,6 +13,7 @@ import numpy as np
 from models.inference.arrays import BgrImage, Embedding
 from models.inference.counters import Counters
 from models.inference.errors import FaceNotFoundError
+from models.inference.finding.eye_motion import EyeMotion, MovingEyes
 from models.inference.finding.face_detector import BlazeFace, FaceDetector
 from models.inference.finding.face_finder import FaceFinder
 from models.inference.finding.face_mesh import FaceMesh, MeshedFace
@@ -25,7 +26,13 @@ from models.inference.finding.tracks import TrackedFace
 from models.inference.finding.visibility import skip_reason
 from models.inference.frames.i420 import I420Frame
 from models.inference.frames.still_frame import StillFrame
-from models.inference.identity import IdentityCode, PhotoReport, Registration, SpecialisedWeights
+from models.inference.identity import (
+    IdentityCode,
+    PhotoReport,
+    Registration,
+    SourceEyes,
+    SpecialisedWeights,
+)
 from models.inference.options import (
     FaceReport,
     FaceSelector,
@@ -43,6 +50,7 @@ from models.inference.selection import Assignment, Candidate, Selection, Unmatch
 from models.inference.sequence_swapper import SequenceSwapper
 from models.inference.session import SessionFactory
 from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.iris import cut_out
 
 if TYPE_CHECKING:
     from models.packs.store import Pack
@@ -153,7 +161,9 @@ class FaceSwapEngine:
         and `PhotosDisagreeError` when they show different people.
         """
         sittings = [sit(photo, self.detect(photo)) for photo in photos]
-        registrar = Registrar(self.pack.id, self.painter.fit, self.encoder, self.painter.canonical)
+        registrar = Registrar(
+            self.pack.id, self.painter.fit, self.encoder, self.painter.canonical, self.iris
+        )
         return registrar.register(sittings)
 
     def specialise(self, code: IdentityCode) -> SpecialisedWeights:
@@ -173,7 +183,8 @@ class FaceSwapEngine:
         held = self.ready(key)
         if held is not None:
             return held
-        made = Identity(key, code, self._swapper(weights), self.painter.texture_mesh)
+        mesh, eyes = self.painter.texture_mesh, self._source_eyes(code)
+        made = Identity(key, code, self._swapper(weights), mesh, eyes)
         self.counters.sessions_created += 1
         with self._holding:
             self._identities[key] = made
@@ -266,6 +277,7 @@ class FaceSwapEngine:
             self.painter,
             Selection(assignments),
             options or SwapOptions(),
+            self.iris,
         )
 
     def tracker(self, *, people: Mapping[str, Embedding] | None = None) -> FaceTracker:
@@ -288,6 +300,14 @@ class FaceSwapEngine:
         network = self.sessions.open_specialised(self.pack.graph("idn"), weights.tensors)
         return FaceSwapper(network, self.pack.manifest.swapper.size)
 
+    def _source_eyes(self, code: IdentityCode) -> SourceEyes | None:
+        """Return an identity's irises; a code made before they were kept shows them itself."""
+        mesh = self.painter.texture_mesh
+        if self.iris is None or code.texture is None or mesh is None or code.eyes is not None:
+            return code.eyes if self.iris is not None else None
+        texture = StillFrame(np.ascontiguousarray(code.texture[..., ::-1]))
+        return cut_out(code.texture, self.iris.look(texture, mesh))
+
     def _candidate(self, still: StillFrame, person_id: str, face: MeshedFace) -> Candidate:
         return Candidate(
             person_id=person_id,
@@ -296,6 +316,13 @@ class FaceSwapEngine:
             embedding=lambda: self.encoder.recognise(still, face.landmarks),
             human=face.human,
         )
+
+    def _eyes(self, still: StillFrame, face: MeshedFace) -> MovingEyes | None:
+        """Return a still's eyes, judged by how far people usually open theirs."""
+        if self.iris is None:
+            return None
+        mesh = face.landmarks
+        return EyeMotion().see(self.iris.look(still, mesh), mesh, mesh, time_s=0.0)
 
     def _swap_face(
         self,
@@ -308,7 +335,9 @@ class FaceSwapEngine:
         reason = skip_reason(face, still, options) if assignment else "not_selected"
         similarity = None
         if assignment and reason is None:
-            painted = self.painter.paint(still, face.landmarks, assignment.identity, options)
+            identity = assignment.identity
+            eyes = self._eyes(still, face) if identity.eyes else None
+            painted = self.painter.paint(still, face.landmarks, identity, options, eyes=eyes)
             still.paste(painted.face, painted.mask, painted.to_crop)
             if options.measure_similarity:
                 similarity = likeness(

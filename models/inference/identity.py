@@ -21,13 +21,28 @@ WEIGHTS_MAGIC = b"likeness-weights-1\n"
 
 
 @dataclass(frozen=True)
+class SourceEyes:
+    """Both irises of a person, the viewer's left first.
+
+    `discs` is uint8 [2, 43, 43, 4]: RGB and, last, how bright a light the photo had there; the
+    iris's radius is 16 px. `radius` is the same in widths of the eye, `gaze` float32 [2, 2] where
+    the photo's irises stand in the eyes' own axes.
+    """
+
+    discs: NDArray[np.uint8]
+    radius: float
+    gaze: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class IdentityCode:
     """Who a person is to a pack: all that registration keeps of the photos (about 150 KB in the
     open pack).
 
     `embedding` is centred and L2-normalised. The official pack's IIM also needs `feature_map`
     (float32 [512, 7, 7]); the open pack's IDN needs `texture` (uint8 [224, 224, 3], RGB, canonical)
-    and the `landmarks` it was taken with, in units of the 224 template.
+    and the `landmarks` it was taken with, in units of the 224 template. Codes made before irises
+    were cut out have no `eyes`; the engine then takes them from the texture.
     """
 
     pack: str
@@ -35,6 +50,7 @@ class IdentityCode:
     feature_map: Tensor | None = None
     texture: RgbImage | None = None
     landmarks: Landmarks | None = None
+    eyes: SourceEyes | None = None
 
     def to_bytes(self) -> bytes:
         """Return a versioned, compressed serialisation without pickles."""
@@ -43,6 +59,9 @@ class IdentityCode:
             "feature_map": self.feature_map,
         }
         arrays |= {"texture": self.texture, "landmarks": self.landmarks}
+        if self.eyes is not None:
+            arrays |= {"irises": self.eyes.discs, "gaze": self.eyes.gaze}
+            arrays |= {"iris_radius": np.array(self.eyes.radius, np.float32)}
         kept = {name: array for name, array in arrays.items() if array is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, format=np.array(CODE_FORMAT), pack=np.array(self.pack), **kept)  # type: ignore[arg-type]
@@ -55,7 +74,11 @@ class IdentityCode:
         if "pack" not in arrays or "embedding" not in arrays:
             raise BadIdentityError("the identity code is incomplete")
         optional = {name: arrays.get(name) for name in ("feature_map", "texture", "landmarks")}
-        return cls(pack=str(arrays["pack"]), embedding=arrays["embedding"], **optional)
+        eyes = None
+        if "irises" in arrays:
+            eyes = SourceEyes(arrays["irises"], float(arrays["iris_radius"]), arrays["gaze"])
+        pack, embedding = str(arrays["pack"]), arrays["embedding"]
+        return cls(pack=pack, embedding=embedding, eyes=eyes, **optional)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ what is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from models.inference.arrays import BgrImage, Landmarks
+from models.inference.arrays import BgrImage, Landmarks, RgbImage
 from models.inference.errors import (
     LowQualityError,
     NoFaceError,
@@ -20,11 +20,13 @@ from models.inference.errors import (
 from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import Encoded, IdentityEncoder, likeness, normalised
+from models.inference.finding.iris_network import EyePair, IrisNetwork, with_lids
 from models.inference.frames.affine import scale_of, transform
 from models.inference.frames.still_frame import StillFrame
-from models.inference.identity import IdentityCode, PhotoReport, Registration
+from models.inference.identity import IdentityCode, PhotoReport, Registration, SourceEyes
 from models.inference.texture.face_texture import CanonicalFace, Texture, fuse
-from models.inference.texture.texture_outline import cleaned, texture_mesh
+from models.inference.texture.iris import cut_out
+from models.inference.texture.texture_outline import cleaned, eye_zone, texture_mesh
 
 MIN_FACE_PX = 28.0  # between the eyes: below, the texture is enlarged more than twice
 MIN_SHARPNESS = 12.0
@@ -46,6 +48,20 @@ class Sitting:
 
 
 @dataclass(frozen=True)
+class _Portrait:
+    """One photo's face: a crop, the texture and eyes in it, and its mesh in the template."""
+
+    crop: RgbImage
+    texture: Texture
+    template_mesh: Landmarks
+    eyes: EyePair | None
+
+    def irises(self) -> SourceEyes | None:
+        """Return the photo's irises, cut out of its own pixels."""
+        return None if self.eyes is None else cut_out(self.crop, self.eyes)
+
+
+@dataclass(frozen=True)
 class Registrar:
     """Makes identity codes for one pack.
 
@@ -56,6 +72,7 @@ class Registrar:
     fit: Fit
     encoder: IdentityEncoder
     canonical: CanonicalFace | None
+    iris: IrisNetwork | None
 
     def register(self, sittings: Sequence[Sitting]) -> Registration:
         """Return the code of the person whom most photos agree on, and a report for each photo.
@@ -79,17 +96,24 @@ class Registrar:
         feature_map = np.mean(maps, axis=0) if maps else None
         if self.canonical is None:
             return IdentityCode(self.pack, embedding, feature_map)
-        fused = fuse([self._texture(sitting) for sitting in sittings])
-        texture = cleaned(fused, texture_mesh(self.canonical))
-        meshes = [self._template_mesh(sitting) for sitting in sittings]
-        return IdentityCode(self.pack, embedding, feature_map, texture, np.mean(meshes, axis=0))
+        portraits = [self._portrait(sitting) for sitting in sittings]
+        best = max(portraits, key=lambda portrait: float(portrait.texture.weight.sum()))
+        # Of eyes that look elsewhere in each photo, one photo's are taken.
+        zone = eye_zone(self.canonical)
+        textures = [
+            one.texture if one is best else replace(one.texture, weight=one.texture.weight * zone)
+            for one in portraits
+        ]
+        texture = cleaned(fuse(textures), texture_mesh(self.canonical))
+        landmarks = np.mean([portrait.template_mesh for portrait in portraits], axis=0)
+        return IdentityCode(self.pack, embedding, feature_map, texture, landmarks, best.irises())
 
-    def _template_mesh(self, sitting: Sitting) -> Landmarks:
-        return transform(sitting.face.landmarks, align(sitting.face.landmarks, self.fit))
-
-    def _texture(self, sitting: Sitting) -> Texture:
+    def _portrait(self, sitting: Sitting) -> _Portrait:
         """Take the texture from the photo's own pixels, not from the smaller swap crop."""
         assert self.canonical is not None  # noqa: S101  only called for packs with textures
+        mesh = sitting.face.landmarks
+        eyes = None if self.iris is None else self.iris.look(sitting.photo, mesh)
+        mesh = mesh if eyes is None else with_lids(mesh, eyes)
         to_crop = align(sitting.face.landmarks, self.fit)
         scale = float(np.clip(1 / scale_of(to_crop), 1, MAX_TEXTURE_SCALE))
         to_crop[:, 2] += TEXTURE_MARGIN_PX
@@ -97,7 +121,12 @@ class Registrar:
         crop = sitting.photo.rgb_crop(
             to_crop, round((TEMPLATE_SIZE + 2 * TEXTURE_MARGIN_PX) * scale)
         )
-        return self.canonical.texture(crop, transform(sitting.face.landmarks, to_crop))
+        return _Portrait(
+            crop=crop,
+            texture=self.canonical.texture(crop, transform(mesh, to_crop)),
+            template_mesh=transform(mesh, align(sitting.face.landmarks, self.fit)),
+            eyes=None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop)),
+        )
 
 
 def sit(photo: BgrImage, faces: Sequence[MeshedFace]) -> Sitting:

@@ -14,10 +14,12 @@ from itertools import groupby
 from time import perf_counter
 
 from models.inference.arrays import Embedding, Landmarks
+from models.inference.finding.eye_motion import EyeMotion, MovingEyes
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_finder import SAME_FACE
 from models.inference.finding.face_tracker import FaceTracker
 from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.landmark_filter import LandmarkFilter
 from models.inference.finding.tracks import TrackedFace
 from models.inference.finding.visibility import Fade, skip_reason
@@ -46,6 +48,7 @@ class _Followed:
     steady: LandmarkFilter
     fade: Fade = field(default_factory=Fade)
     memory: OcclusionMemory = field(default_factory=OcclusionMemory)
+    eyes: EyeMotion = field(default_factory=EyeMotion)
     shot: int = -1
 
 
@@ -69,6 +72,7 @@ class _Subject:
     tracked: TrackedFace
     landmarks: Landmarks
     followed: _Followed
+    eyes: MovingEyes | None
     report: FaceReport
     assignment: Assignment | None
 
@@ -81,6 +85,7 @@ class SequenceSwapper:
     painter: FacePainter
     selection: Selection
     options: SwapOptions
+    iris: IrisNetwork | None = None
     frames: int = field(default=0, init=False)
     _people: dict[tuple[str, int], _Followed] = field(default_factory=dict, init=False)
     _records: dict[str, PersonRecord] = field(default_factory=dict, init=False)
@@ -207,6 +212,7 @@ class SequenceSwapper:
         followed = self._followed(tracked)
         if tracked.is_new:
             followed.steady.reset()
+            followed.eyes.reset()
         if followed.shot != held.shot:
             followed.memory.reset()
             followed.fade.reset()
@@ -231,7 +237,18 @@ class SequenceSwapper:
             assignment=assignment.number if assignment else None,
             human=tracked.track.human,
         )
-        return _Subject(tracked, landmarks, followed, report, assignment)
+        eyes = self._eyes(held, tracked, landmarks, assignment) if shown else None
+        return _Subject(tracked, landmarks, followed, eyes, report, assignment)
+
+    def _eyes(
+        self, held: _Held, tracked: TrackedFace, landmarks: Landmarks, assignment: Assignment | None
+    ) -> MovingEyes | None:
+        """Return a face's eyes for an identity whose irises are drawn, else None."""
+        if self.iris is None or assignment is None or assignment.identity.eyes is None:
+            return None
+        own = tracked.face.landmarks
+        seen = self.iris.look(held.frame, own)
+        return self._followed(tracked).eyes.see(seen, own, landmarks, held.time_s)
 
     def _decide(
         self, frame: Frame, tracked: TrackedFace, chosen: dict[str, Assignment]
@@ -264,6 +281,7 @@ class SequenceSwapper:
             self.options,
             subject.report.opacity,
             subject.followed.memory,
+            subject.eyes,
         )
 
     def _measure_similarity(self, frame: Frame, subject: _Subject, time_s: float) -> None:

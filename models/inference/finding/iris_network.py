@@ -7,7 +7,7 @@ network looks at each eye alone and follows lids and gaze.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Affine, Landmarks, RgbImage, to_network
+from models.inference.finding.eye_axes import INNER, LOWER, OUTER, UPPER, EyeAxes
+from models.inference.finding.eye_white import white_of_eye
 from models.inference.frames.affine import invert, transform
 from models.inference.frames.frame import Frame
 from models.inference.session import Network
@@ -30,8 +32,6 @@ LIDS = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
     (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398),
 )
-OUTER, INNER = 0, 8
-LOWER, UPPER = slice(1, 8), slice(9, 16)  # a lower point lies under the upper one of its rank
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,15 @@ class Eye:
     """What the network sees of one eye, in pixels of the frame.
 
     `contours` is float32 [71, 2]: the lids in the order of `LIDS`, then creases and brow. `iris` is
-    float32 [5, 2]: the centre and four points on its rim.
+    float32 [5, 2]: the centre and four points on its rim. `side` is 0 for the viewer's left eye of
+    an upright face, 1 for the right one. `white` is the colour of the white of the eye, RGB levels
+    [3], None where too little of it shows.
     """
 
     contours: NDArray[np.float32]
     iris: NDArray[np.float32]
+    side: int
+    white: NDArray[np.float32] | None = None
 
     @cached_property
     def lids(self) -> NDArray[np.float32]:
@@ -57,16 +61,42 @@ class Eye:
         The mean over the five inner pairs of points; at the corners lids always touch.
         """
         apart = np.linalg.norm(self.lids[LOWER] - self.lids[UPPER], axis=1)[1:-1]
-        width = float(np.linalg.norm(self.lids[INNER] - self.lids[OUTER]))
-        return float(apart.mean()) / max(width, 1e-6)
+        return float(apart.mean()) / max(self.axes.width, 1e-6)
+
+    @cached_property
+    def axes(self) -> EyeAxes:
+        """The eye's own axes, in pixels of the frame."""
+        return EyeAxes.of(self.lids[OUTER], self.lids[INNER], self.side)
+
+    @cached_property
+    def gaze(self) -> NDArray[np.float64]:
+        """Where the iris stands in the eye's own axes, float64 [2] in widths of the eye."""
+        return self.axes.own(self.iris[0])
+
+    @cached_property
+    def iris_radius(self) -> float:
+        """The iris's radius in pixels, from the two points at its sides: lids hide the others."""
+        return float(np.linalg.norm(self.iris[[1, 3]] - self.iris[0], axis=1).mean())
 
     def moved(self, matrix: Affine) -> Eye:
         """Return the eye in the pixels that `matrix` maps the frame's to."""
-        return Eye(transform(self.contours, matrix), transform(self.iris, matrix))
+        return replace(
+            self,
+            contours=transform(self.contours, matrix),
+            iris=transform(self.iris, matrix),
+        )
 
 
 EyePair: TypeAlias = tuple[Eye, Eye]
 """Both eyes, the viewer's left first."""
+
+
+def with_lids(landmarks: Landmarks, eyes: EyePair) -> Landmarks:
+    """Return a face mesh whose lids are those of the iris network."""
+    seen = landmarks.copy()
+    for eye, lids in zip(eyes, LIDS, strict=True):
+        seen[list(lids)] = eye.lids
+    return seen
 
 
 @dataclass(frozen=True)
@@ -86,10 +116,13 @@ class IrisNetwork:
         contours = seen["contours"].reshape(2, CONTOURS, 3)[..., :2]
         irises = seen["iris"].reshape(2, IRIS, 3)[..., :2]
         left, right = (
-            Eye(one, iris).moved(invert(to_crop))
-            for one, iris, to_crop in zip(contours, irises, to_crops, strict=True)
+            _with_white(Eye(contours[side], irises[side], side), crops[side]) for side in (0, 1)
         )
-        return left, right
+        return left.moved(invert(to_crops[0])), right.moved(invert(to_crops[1]))
+
+
+def _with_white(eye: Eye, crop: RgbImage) -> Eye:
+    return replace(eye, white=white_of_eye(crop, eye.lids, eye.iris[0], eye.iris_radius))
 
 
 def _to_crop(landmarks: Landmarks, side: int) -> Affine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,40 +19,72 @@ SPEED_CUTOFF_HZ = 2.0
 
 
 @dataclass
-class LandmarkFilter:
-    """A low-pass whose cutoff rises with speed: still faces stop trembling, moving ones are not
-    left behind.
+class OneEuro:
+    """A low-pass whose cutoff rises with speed: what rests stops trembling, what moves is not left
+    behind.
 
-    `strength` 0..1: 0 is off, 0.5 the tuned filter; towards 1 the cutoff falls to a tenth of that.
+    `min_cutoff_hz` holds at rest; `cutoff_per_speed` is added for each unit per second.
     """
 
-    strength: float = 0.5
+    min_cutoff_hz: float
+    cutoff_per_speed: float
     _position: NDArray[np.float64] | None = field(default=None, init=False)
     _velocity: NDArray[np.float64] | None = field(default=None, init=False)
     _time_s: float = field(default=0.0, init=False)
 
     def reset(self) -> None:
-        """Forget the past: the next landmarks belong to another shot or another place."""
+        """Forget the past."""
         self._position = self._velocity = None
+
+    def apply(
+        self, points: NDArray[Any], time_s: float, *, unit: float = 1.0, lenience: float = 1.0
+    ) -> NDArray[np.float64]:
+        """Return points [n, 2] of the time `time_s`, steadied; times must not run backwards.
+
+        Speed is measured in `unit` per second; `lenience` multiplies the cutoff.
+        """
+        if self._position is None or self._velocity is None:
+            self._position = points.astype(np.float64)
+            self._velocity = np.zeros(points.shape)
+            self._time_s = time_s
+            return self._position
+        elapsed = max(1e-3, time_s - self._time_s)
+        self._time_s = time_s
+        step = points - self._position
+        self._velocity += _smoothing(SPEED_CUTOFF_HZ, elapsed) * (step / elapsed - self._velocity)
+        speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True) / unit
+        cutoff = (self.min_cutoff_hz + self.cutoff_per_speed * speed) * lenience
+        self._position = self._position + _smoothing(cutoff, elapsed) * step
+        return self._position
+
+
+@dataclass
+class LandmarkFilter:
+    """Steadies a face mesh.
+
+    `strength` 0..1: 0 is off, 0.5 the tuned filter; towards 1 the cutoff falls to a tenth of that.
+    """
+
+    strength: float = 0.5
+    _filter: OneEuro = field(
+        default_factory=lambda: OneEuro(MIN_CUTOFF_HZ, CUTOFF_PER_SPEED), init=False
+    )
+
+    def reset(self) -> None:
+        """Forget the past: the next landmarks belong to another shot or another place."""
+        self._filter.reset()
 
     def apply(self, landmarks: Landmarks, time_s: float) -> Landmarks:
         """Return the landmarks of the frame at `time_s`, steadied; times must not run backwards."""
-        if self._position is None or self._velocity is None:
-            self._position, self._velocity = landmarks.astype(np.float64), np.zeros(landmarks.shape)
-            self._time_s = time_s
-            return landmarks
         if self.strength <= 0:
             return landmarks
-        elapsed = max(1e-3, time_s - self._time_s)
-        self._time_s = time_s
-        step = landmarks - self._position
-        self._velocity += _smoothing(SPEED_CUTOFF_HZ, elapsed) * (step / elapsed - self._velocity)
-        speed = np.linalg.norm(self._velocity, axis=1, keepdims=True) / max(
-            1.0, eye_distance(landmarks)
+        steady = self._filter.apply(
+            landmarks,
+            time_s,
+            unit=max(1.0, eye_distance(landmarks)),
+            lenience=max(0.1, 1 / self.strength - 1),
         )
-        cutoff = (MIN_CUTOFF_HZ + CUTOFF_PER_SPEED * speed) * max(0.1, 1 / self.strength - 1)
-        self._position = self._position + _smoothing(cutoff, elapsed) * step
-        return self._position.astype(np.float32)
+        return steady.astype(np.float32)
 
 
 def _smoothing(cutoff_hz: NDArray[np.float64] | float, elapsed_s: float) -> NDArray[np.float64]:

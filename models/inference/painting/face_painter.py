@@ -14,14 +14,17 @@ import numpy as np
 from models.inference.arrays import Affine, Landmarks, Mask, RgbImage
 from models.inference.counters import Counters
 from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
+from models.inference.finding.eye_motion import MovingEyes
 from models.inference.frames.affine import transform
 from models.inference.frames.frame import Frame
-from models.inference.identity import IdentityCode
+from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.options import SwapOptions
 from models.inference.painting.blending import match_colour, shape_mask
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.occlusion import OcclusionMemory
+from models.inference.texture.blank_eyes import without_irises
 from models.inference.texture.face_texture import CanonicalFace, Placed
+from models.inference.texture.living_eyes import FaceEyes
 from models.inference.texture.texture_outline import texture_mesh, without_shade
 
 TURNS_FROM_DEG, TURNED_AT_DEG = 12.0, 25.0
@@ -31,24 +34,55 @@ MIDDLE = np.s_[
 
 
 @dataclass(frozen=True)
+class TurningTexture:
+    """A texture for every turn of the head; `mesh` is the canonical one in its pixels."""
+
+    frontal: RgbImage
+    mesh: Landmarks | None
+
+    @cached_property
+    def turned(self) -> RgbImage:
+        """The texture for turned heads; made when the first one is seen."""
+        return self.frontal if self.mesh is None else without_shade(self.frontal, self.mesh)
+
+    def at(self, yaw_deg: float) -> RgbImage:
+        """Return the texture for a head turned by `yaw_deg`."""
+        if abs(yaw_deg) <= TURNS_FROM_DEG:
+            return self.frontal
+        share = min(1.0, (abs(yaw_deg) - TURNS_FROM_DEG) / (TURNED_AT_DEG - TURNS_FROM_DEG))
+        mixed = cv2.addWeighted(self.turned, share, self.frontal, 1 - share, 0)
+        return np.asarray(mixed, np.uint8)
+
+
+@dataclass(frozen=True)
 class Identity:
     """An identity that is ready to swap: get one from `FaceSwapEngine.identity`, under the `key` it
     is cached by.
 
-    `texture_mesh` is the canonical mesh in the texture's pixels.
+    `texture_mesh` is the canonical mesh in the texture's pixels; `eyes` are the irises that are
+    drawn where a target looks, None where nothing can see that.
     """
 
     key: str
     code: IdentityCode
     swapper: FaceSwapper
     texture_mesh: Landmarks | None = None
+    eyes: SourceEyes | None = None
 
     @cached_property
-    def turned_texture(self) -> RgbImage | None:
-        """The texture for turned heads; made when the first one is seen."""
-        if self.code.texture is None or self.texture_mesh is None:
-            return self.code.texture
-        return without_shade(self.code.texture, self.texture_mesh)
+    def texture(self) -> TurningTexture | None:
+        """The texture as the photos show it, None for packs without textures."""
+        if self.code.texture is None:
+            return None
+        return TurningTexture(self.code.texture, self.texture_mesh)
+
+    @cached_property
+    def texture_without_irises(self) -> TurningTexture | None:
+        """The texture for eyes whose irises are drawn apart, None where they are not."""
+        if self.code.texture is None or self.texture_mesh is None or self.eyes is None:
+            return None
+        white = without_irises(self.code.texture, self.texture_mesh, self.eyes)
+        return TurningTexture(white, self.texture_mesh)
 
 
 @dataclass(frozen=True)
@@ -78,11 +112,13 @@ class FacePainter:
         options: SwapOptions,
         opacity: float = 1.0,
         memory: OcclusionMemory | None = None,
+        eyes: MovingEyes | None = None,
     ) -> PaintedFace:
         """Return the swapped face for landmarks in frame pixels, showing by `opacity` 0..1.
 
         With a `memory` of the face in earlier frames, what now passes in front of it stays
-        uncovered.
+        uncovered. `eyes` are the target's, in frame pixels; without them the face stares as its
+        photo does.
         """
         to_crop = self.swap_crop(landmarks)
         # Black past the frame's edge would count as the target's colour.
@@ -93,7 +129,8 @@ class FacePainter:
         cover = memory.cover(target, in_crop) if memory else None
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
-        placed = self._place(identity, lit, in_crop)
+        in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
+        placed = self._place(identity, lit, in_crop, in_place)
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
         mask = shape_mask(soft if placed is None else placed.shaped(soft), in_crop, options)
         mask = mask if cover is None else mask * (1 - cover)
@@ -112,24 +149,21 @@ class FacePainter:
             to_crop[:, 2] += self.canonical.crop_shift
         return to_crop
 
-    def _place(self, identity: Identity, target: RgbImage, landmarks: Landmarks) -> Placed | None:
-        code = identity.code
-        if self.canonical is None or code.texture is None or code.landmarks is None:
+    def _place(
+        self,
+        identity: Identity,
+        target: RgbImage,
+        landmarks: Landmarks,
+        moving: MovingEyes | None,
+    ) -> Placed | None:
+        code, eyes = identity.code, None
+        texture = identity.texture
+        if moving is not None and identity.eyes is not None:
+            eyes, texture = FaceEyes(moving, identity.eyes), identity.texture_without_irises
+        if self.canonical is None or texture is None or code.landmarks is None:
             return None
-        texture = _for_turn(identity, self.canonical.yaw_deg(landmarks))
-        return self.canonical.place(texture, code.landmarks, target, landmarks)
-
-
-def _for_turn(identity: Identity, yaw_deg: float) -> RgbImage:
-    texture, turned = (
-        identity.code.texture,
-        identity.turned_texture if abs(yaw_deg) > TURNS_FROM_DEG else None,
-    )
-    assert texture is not None  # noqa: S101  the caller has looked
-    if turned is None:
-        return texture
-    share = min(1.0, (abs(yaw_deg) - TURNS_FROM_DEG) / (TURNED_AT_DEG - TURNS_FROM_DEG))
-    return np.asarray(cv2.addWeighted(turned, share, texture, 1 - share, 0), np.uint8)
+        drawn = texture.at(self.canonical.yaw_deg(landmarks))
+        return self.canonical.place(drawn, code.landmarks, target, landmarks, eyes)
 
 
 def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:

@@ -20,8 +20,12 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, Mask, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE
+from models.inference.finding.eye_axes import INNER, OUTER
+from models.inference.finding.iris_network import LIDS
 from models.inference.mesh_points import INNER_LIPS
+from models.inference.texture.eye_window import Lids
 from models.inference.texture.harmonisation import harmonised, mean_colour
+from models.inference.texture.living_eyes import FaceEyes, LivingEye
 from models.inference.texture.triangle_raster import Raster, facing_ratio, rasterise
 
 SIZE = TEMPLATE_SIZE
@@ -33,6 +37,7 @@ FINE_TRUST = 50.0  # of the best photo over the others
 SHAPE_SHIFT = 1.0
 BORDER_PX = 10
 LIPS_MARGIN_PX = 6  # what dilating and feathering reach
+EYE_REACH, EYE_FADE = 1.25, 0.35  # of the eye's width: where the mesh moves with the lids
 DOUBT, TRUST = 0.05, 0.35  # of the network's mask: not shown at all, and wholly shown
 
 Array = NDArray[Any]
@@ -168,7 +173,12 @@ class CanonicalFace:
         return Texture(_mirror_hidden(np.clip(pixels, 0, 255), weight), weight)
 
     def place(
-        self, texture: RgbImage, identity_mesh: Landmarks, target: RgbImage, target_mesh: Landmarks
+        self,
+        texture: RgbImage,
+        identity_mesh: Landmarks,
+        target: RgbImage,
+        target_mesh: Landmarks,
+        eyes: FaceEyes | None = None,
     ) -> Placed:
         """Return an identity's texture on the target's geometry, in the target's light.
 
@@ -177,14 +187,23 @@ class CanonicalFace:
             identity_mesh: [468, 2], the identity's own mesh in a swap crop: its proportions.
             target: uint8 [224, 224, 3] RGB swap crop.
             target_mesh: [468, 2] in the crop's pixels.
+            eyes: the target's eyes in the crop's pixels and the identity's irises, which the
+            texture then lacks; without them the texture's eyes stay as they are.
         """
-        where = self._canonical_map(target_mesh, self._shape_shift(identity_mesh, target_mesh))
+        mesh = target_mesh if eyes is None else eyes.at_rest(target_mesh)
+        shift = self._shape_shift(identity_mesh, mesh)
+        living = [] if eyes is None else self._living_eyes(eyes, identity_mesh, mesh, shift)
+        where = self._canonical_map(mesh, shift, living)
         drawn = np.asarray(cv2.remap(texture, where, _NO_MAP, cv2.INTER_LINEAR), np.uint8)
+        for eye in living:
+            eye.draw(drawn, texture, where)
         levels = cv2.remap(self.mask, where, _NO_MAP, cv2.INTER_LINEAR)
         hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
         lit = harmonised(drawn, target, skin)
+        for eye in living:
+            eye.finish(lit, target)
         shown = np.minimum(
             skin * 4, 1
         )  # whole wherever the mask shows anything: the mask alone blends
@@ -221,11 +240,43 @@ class CanonicalFace:
         shift: Array = self._smoothing @ (difference * self._shift_weights[:, None])
         return shift * SHAPE_SHIFT
 
-    def _canonical_map(self, mesh: Landmarks, shift: Array) -> Array:
-        """Return float32 [224, 224, 2]: the canonical position each pixel of the crop shows."""
-        positions = self._canonical_positions - shift * self.scale
+    def _living_eyes(
+        self, eyes: FaceEyes, identity_mesh: Landmarks, mesh: Landmarks, shift: Array
+    ) -> list[LivingEye]:
+        """Return both eyes as the identity's are shaped, on the target at rest."""
+        camera = (self._camera_fit @ mesh)[:2]
+        shapes = (self._front + self.proportions(identity_mesh)) @ camera
+        corners = mesh + shift @ camera
+        vergence = float(eyes.source.gaze[:, 0].mean())
+        living = []
+        for side, lids in enumerate(LIDS):
+            points = list(lids)
+            own = Lids(shapes[points], side).axes.own(shapes[points])
+            rest = Lids(Lids(corners[points], side).axes.image(own), side)
+            # The iris is a circle in the canonical plane, of the width that the eye has there.
+            across = self._front[points[INNER]] - self._front[points[OUTER]]
+            ratio = eyes.source.radius * rest.axes.width / np.linalg.norm(across @ camera)
+            iris_axes = camera * (np.linalg.norm(across) * ratio)
+            disc = eyes.source.discs[side]
+            living.append(LivingEye(rest, eyes.moving[side], disc, iris_axes, vergence, SIZE))
+        return living
+
+    def _canonical_map(
+        self, mesh: Landmarks, shift: Array, eyes: Sequence[LivingEye] = ()
+    ) -> Array:
+        """Return float32 [224, 224, 2]: the canonical position each pixel of the crop shows.
+
+        Around `eyes` the mesh itself is moved, so that their lids lie exactly where they belong.
+        """
+        moved = self._near_eyes[:, None] if eyes else 0.0
+        positions = self._canonical_positions - shift * self.scale * (1 - moved)
+        at: Array = mesh
+        if eyes:
+            at = mesh + shift @ (self._camera_fit @ mesh)[:2] * moved
+            for eye, lids in zip(eyes, LIDS, strict=True):
+                at[list(lids)] = eye.rest.points
         ratio = COARSE / SIZE
-        at = (_with_rim(mesh, self._hull) + 0.5) * ratio - 0.5
+        at = (_with_rim(at, self._hull) + 0.5) * ratio - 0.5
         coarse = rasterise(at, self._triangles_and_rim, _with_rim(positions, self._hull), COARSE)
         return np.asarray(cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR))
 
@@ -236,6 +287,17 @@ class CanonicalFace:
     @cached_property
     def _canonical_positions(self) -> Array:
         return np.asarray(self._front * self.scale + self.offset, np.float32)
+
+    @cached_property
+    def _near_eyes(self) -> Array:
+        """Per point: 1 up to the brows, 0 where the eyes are further than their own width."""
+        near = np.zeros(len(self._front), np.float32)
+        for lids in LIDS:
+            eye = self._front[list(lids)]
+            width = float(np.linalg.norm(eye[INNER] - eye[OUTER]))
+            far = np.linalg.norm(self._front - eye.mean(0), axis=1) / width
+            near = np.maximum(near, np.clip((EYE_REACH - far) / EYE_FADE, 0, 1))
+        return near
 
     @cached_property
     def _raster(self) -> Raster:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import LUMA, Landmarks, RgbImage
-from models.inference.mesh_points import INNER_LIPS
+from models.inference.arrays import LUMA, Landmarks, Mask, RgbImage
+from models.inference.mesh_points import EYES, INNER_LIPS
 from models.inference.texture.face_texture import CanonicalFace
 
 RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
@@ -34,6 +34,14 @@ Pixels = NDArray[Any]
 def texture_mesh(canonical: CanonicalFace) -> Landmarks:
     """Return where the canonical mesh lies in its textures, float32 [468, 2] in pixels."""
     return np.asarray(canonical.mesh[:, :2] * canonical.scale + canonical.offset, np.float32)
+
+
+def eye_zone(canonical: CanonicalFace) -> Mask:
+    """Return 0 on the eyes of a canonical texture and 1 elsewhere, float32 [224, 224]."""
+    mesh, zone = texture_mesh(canonical), np.ones(canonical.mask.shape, np.float32)
+    for lids in EYES:
+        cv2.fillConvexPoly(zone, cv2.convexHull(np.rint(mesh[list(lids)]).astype(np.int32)), 0.0)
+    return np.asarray(cv2.erode(zone, np.ones((7, 7), np.uint8)))
 
 
 def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:

@@ -1,0 +1,179 @@
+"""Eyes that look where the target looks and shut when it shuts them, with the source's irises.
+
+The placed texture brings the source's lids and, without its iris, the white of the eye. Lids are
+moved as far as the target's are, the iris is drawn where the target's stands; once the face is in
+the target's light, the eye takes the target's brightness and catch light, and a shut eye is the
+target's own in the placed face's colours: lids have hardly an identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.arrays import LUMA, Landmarks, RgbImage
+from models.inference.finding.eye_axes import LOWER, UPPER
+from models.inference.finding.eye_motion import MovingEye, MovingEyes
+from models.inference.finding.iris_network import LIDS
+from models.inference.identity import SourceEyes
+from models.inference.texture.drawn_iris import DrawnIris
+from models.inference.texture.eye_window import EyeWindow, Lids
+
+Array = NDArray[Any]
+
+LEAST_PX = 4  # of the crop: of an eye at its edge less is not drawn
+# Lids are read as moving half as far as they do: shut ones as .45 to .6 of the usual opening.
+LID_GAIN, WIDE_GAIN = 2.0, 1.15
+WIDEST = 1.25  # times the opening at rest
+LOWER_LID = 0.18  # of the closing gap is the lower lid's; the upper one comes down the rest
+UNMOVED = 0.02  # of the opening: less is not seen
+# A drawn iris is read as looking less far aside than it does, the more so the smaller the eyes are
+# in the frame: this many times further, by the eye's width in pixels.
+GAZE_GAIN, GAZE_GAIN_SMALL = 1.1, 1.4
+GAZE_PX, GAZE_PX_SMALL = 31.0, 13.0
+FAR_ASIDE = 0.26  # of the eye's width: further, half of the iris would be behind the corner
+OWN_WHITE = 70  # percentile of the placed white's levels, beside the mean of the target's bright
+WHITE_COUNT = 12  # pixels: fewer say nothing
+WHITE_SHARE = 0.85  # of the difference to the target's white is taken over
+LIGHT_RANGE = (0.6, 1.6)  # of the iris,
+IRIS_LIGHT_SHARE = 0.5  # whose brightness is the source's own by half
+LIGHT_PX = 18.0  # the eye's width in the frame: a smaller one shows no catch light of its own
+SHUT_FROM, SHUT_AT = 0.72, 0.5  # of the person's opening: where the target's lids come in
+LID_ELLIPSE = (0.72, 0.42)  # of the eye's width: lids and what moves with them
+COLOUR_SIGMA = 0.35  # of the eye's width: how smoothly colours around a shut eye are compared
+TINY = 1e-3
+
+
+@dataclass(frozen=True)
+class FaceEyes:
+    """The eyes of one frame: the target's as they move, in crop pixels, and the source's irises."""
+
+    moving: MovingEyes
+    source: SourceEyes
+
+    def at_rest(self, mesh: Landmarks) -> Landmarks:
+        """Return the target's mesh with the lids that the iris network sees on it, open."""
+        rested = mesh.copy()
+        for eye, lids in zip(self.moving, LIDS, strict=True):
+            rested[list(lids)] = eye.rest
+        return rested
+
+
+@dataclass(frozen=True)
+class LivingEye:
+    """One eye of one frame; all positions in pixels of the swap crop.
+
+    `rest` are the source's lids on the target at rest, `moving` is the target's eye. `disc` is the
+    source's iris, which `iris_axes` [2, 2] take to the crop: crop = disc radii @ axes + centre.
+    `vergence` is how far the source's irises stand towards the nose while they look ahead.
+    """
+
+    rest: Lids
+    moving: MovingEye
+    disc: NDArray[np.uint8]
+    iris_axes: Array
+    vergence: float
+    size: int
+
+    def draw(self, drawn: RgbImage, texture: RgbImage, where: Array) -> None:
+        """Move the lids of the placed texture and draw the iris between them, in place.
+
+        `where` is float32 [size, size, 2], the texture's pixel that each pixel shows.
+        """
+        if not self._is_in_crop:
+            return
+        if abs(self._opened - 1) > UNMOVED:
+            at_rest = self.window.in_eye(self.rest)
+            moved = cv2.remap(where, at_rest, _NO_MAP, cv2.INTER_LINEAR)
+            lids = cv2.remap(texture, moved, _NO_MAP, cv2.INTER_LINEAR)
+            drawn[self.window.box.slices] = lids
+        self.iris.draw(drawn)
+
+    def finish(self, lit: RgbImage, target: RgbImage) -> None:
+        """Give the drawn eye the target's light, and its lids while it is shut, in place."""
+        if not self._is_in_crop:
+            return
+        eye = lit[self.window.box.slices].astype(np.float32)
+        self._light(eye, target)
+        shut = float(np.clip((SHUT_FROM - self.moving.openness) / (SHUT_FROM - SHUT_AT), 0, 1))
+        if shut > 0:
+            self._shut(eye, target, shut)
+        lit[self.window.box.slices] = np.clip(eye + 0.5, 0, 255)
+
+    @cached_property
+    def window(self) -> EyeWindow:
+        """Where the eye is drawn, with its lids opened as far as the target's."""
+        own = self.rest.axes.own(self.rest.points)
+        gap = own[LOWER, 1] - own[UPPER, 1]
+        own[LOWER, 1] -= LOWER_LID * max(0.0, 1 - self._opened) * gap
+        own[UPPER, 1] = own[LOWER, 1] - gap * self._opened
+        return EyeWindow(Lids(self.rest.axes.image(own), self.rest.side), self.size)
+
+    @cached_property
+    def iris(self) -> DrawnIris:
+        """The iris where the target looks."""
+        span = (GAZE_PX_SMALL, GAZE_PX), (GAZE_GAIN_SMALL, GAZE_GAIN)
+        aside, down = self.moving.glance
+        aside = aside * float(np.interp(self.moving.width_px, *span)) + self.vergence
+        gaze = np.array([np.clip(aside, -FAR_ASIDE, FAR_ASIDE), down])
+        centre = self.rest.axes.image(gaze)
+        return DrawnIris(self.disc, self.iris_axes, centre, self.window.lids, self.size)
+
+    @property
+    def _is_in_crop(self) -> bool:
+        return min(*self.window.box.size, *self.iris.box.size) >= LEAST_PX
+
+    @cached_property
+    def _opened(self) -> float:
+        change = self.moving.openness - 1
+        return float(np.clip(1 + (LID_GAIN if change < 0 else WIDE_GAIN) * change, 0, WIDEST))
+
+    def _light(self, eye: Array, target: RgbImage) -> None:
+        """Bring the white of the eye to the target's, the iris's brightness along, and add the
+        catch light, in place.
+        """
+        box, outer = self.iris.box, self.window.box
+        rows = slice(box.top - outer.top, box.bottom - outer.top)
+        columns = slice(box.left - outer.left, box.right - outer.left)
+        white = self.window.lids.opening(outer)
+        share = self.iris.share
+        if white[rows, columns].shape != share.shape:
+            return  # an iris that stands out of its window is hidden anyhow
+        white[rows, columns] *= 1 - share
+        iris = eye[rows, columns]
+
+        wanted, seen = self.moving.white, eye[white > 0.5]
+        if wanted is not None and len(seen) >= WHITE_COUNT:
+            own = np.percentile(seen, OWN_WHITE, axis=0)
+            ratio = (float(wanted @ LUMA) + 5) / (float(own @ LUMA) + 5)
+            gain = float(np.clip(ratio, *LIGHT_RANGE)) ** IRIS_LIGHT_SHARE
+            iris *= 1 + (gain - 1) * share[..., None]
+            eye += cv2.merge([white * float(level) for level in WHITE_SHARE * (wanted - own)])
+
+        seen_eye = self.moving.seen
+        shown = target if self.moving.width_px >= LIGHT_PX else None
+        iris += self.iris.lights(shown, seen_eye.iris[0], seen_eye.iris_radius)[..., None]
+
+    def _shut(self, eye: Array, target: RgbImage, shut: float) -> None:
+        """Mix the target's own lids in by `shut` 0..1, in the placed face's colours, in place."""
+        at = self.window.in_eye(Lids(self.moving.seen.lids, self.rest.side))
+        seen = cv2.remap(target, at, _NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
+        own = self.window.own
+        far = cv2.magnitude(own[..., 0] / LID_ELLIPSE[0], own[..., 1] / LID_ELLIPSE[1])
+        # Colours are compared on the skin around the lids.
+        ring = np.clip((far - 0.75) / 0.25, 0, 1) * np.clip((1.4 - far) / 0.3, 0, 1)
+        sigma = COLOUR_SIGMA * self.rest.axes.width
+        change = cv2.log((eye + 6) / (seen + 6)) * ring[..., None]
+        weight = cv2.GaussianBlur(ring, (0, 0), sigma)[..., None] + TINY
+        change = np.clip(cv2.GaussianBlur(change, (0, 0), sigma) / weight, -1, 1)
+        soft = np.clip((1.15 - far) / 0.45, 0, 1)
+        around = soft * soft * (3 - 2 * soft) * shut
+        eye += ((seen + 6) * np.exp(change) - 6 - eye) * around[..., None]
+
+
+_NO_MAP = np.empty(0, np.float32)
