@@ -24,8 +24,10 @@ from models.inference.finding.eye_axes import INNER, OUTER
 from models.inference.finding.iris_network import LIDS
 from models.inference.mesh_points import INNER_LIPS
 from models.inference.texture.eye_window import Lids
-from models.inference.texture.harmonisation import harmonised, mean_colour
+from models.inference.texture.hair import targets_own
+from models.inference.texture.harmonisation import harmonised
 from models.inference.texture.living_eyes import FaceEyes, LivingEye
+from models.inference.texture.relighting import mean_colour
 from models.inference.texture.triangle_raster import Raster, facing_ratio, rasterise
 
 SIZE = TEMPLATE_SIZE
@@ -201,14 +203,15 @@ class CanonicalFace:
         hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
-        lit = harmonised(drawn, target, skin)
+        lit = harmonised(drawn, target, skin, target_mesh)
         for eye in living:
             eye.finish(lit, target)
         shown = np.minimum(
             skin * 4, 1
         )  # whole wherever the mask shows anything: the mask alone blends
         mixed = cv2.blendLinear(lit, target, shown, 1 - shown)
-        return Placed(np.asarray(mixed, np.uint8), hull * _BORDER, mouth)
+        mask = hull * _BORDER * (1 - targets_own(target, target_mesh))
+        return Placed(np.asarray(mixed, np.uint8), mask, mouth)
 
     def hull(self, mesh: Landmarks) -> Mask:
         """Return the soft mask of a face with this mesh in a swap crop, float32 [224, 224]."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import LUMA, Landmarks, Mask, RgbImage
 from models.inference.mesh_points import EYES, INNER_LIPS
 from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.hair import depth_inside, hair_score, hanging_in, upper_face
 
 RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
 DOUBTFUL_PX = 26.0  # how far in from the outline a stranger's colour is looked for
@@ -27,6 +28,9 @@ LIP_SEAM_SIGMA = 0.8
 GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
 BRIGHTER_LEVELS = 35.0
 DARKER_LEVELS = 25.0
+HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
+NEAR_BROWS = (2, 2)  # canonical brows are where they are: a fringe may reach down to them
+NOSE_BASE = 2  # mesh point: below it, what is grey is a beard
 
 Pixels = NDArray[Any]
 
@@ -53,11 +57,12 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     colour of what is good nearby. Between the lips an open mouth is always the target's; on a
     closed one the texture's teeth would show as a line.
     """
-    depth = _depth(texture, mesh)
-    sure = depth > DOUBTFUL_PX
+    depth = depth_inside(mesh, len(texture))
+    hair = _hair(texture, mesh, depth)
+    sure = (depth > DOUBTFUL_PX) & ~hair
     skin = _carried(texture, sure.astype(np.float32), SKIN_SIGMA)
-    strange = (_is_behind(texture - skin) & ~sure).astype(np.uint8)
-    bad = cv2.dilate(strange, np.ones((5, 5), np.uint8)).astype(bool) & ~sure
+    strange = (_is_behind(texture - skin, mesh) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
+    bad = (cv2.dilate(strange, np.ones((5, 5), np.uint8)).astype(bool) & ~sure) | hair
     good = ((depth > RIM_PX) & ~bad).astype(np.float32)
     near = cv2.GaussianBlur(good, (0, 0), FILL_SIGMA)[..., None]
     reach = np.clip(near * 20, 0, 1)  # where nothing good is near, the carried skin has to do
@@ -84,7 +89,7 @@ def without_shade(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     Seen from the front it makes a face as slim as it is; on a turned face, where the rim comes into
     view, it would be a smudge. The detail stays.
     """
-    depth = _depth(texture, mesh)
+    depth = depth_inside(mesh, len(texture))
     skin = _carried(texture, (depth > DOUBTFUL_PX).astype(np.float32), SKIN_SIGMA)
     shade = skin - cv2.GaussianBlur(texture.astype(np.float32), (0, 0), SHADE_SIGMA)
     return np.asarray(
@@ -92,11 +97,13 @@ def without_shade(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     )
 
 
-def _depth(texture: RgbImage, mesh: Landmarks) -> Pixels:
-    """How far inside the mesh's outline each texel lies, in pixels."""
-    inside = np.zeros(texture.shape[:2], np.uint8)
-    cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(mesh).astype(np.int32)), 1)
-    return np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5))
+def _hair(texture: RgbImage, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
+    """Return where the photo's own hair hangs over the forehead, with its soft edge."""
+    upper = upper_face(mesh, len(texture), NEAR_BROWS)
+    found = (hair_score(texture, mesh) > 1) & upper
+    solid = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    hanging = hanging_in(solid > 0, depth, HAIR_RIM_PX).astype(np.uint8)
+    return np.asarray((cv2.dilate(hanging, np.ones((9, 9), np.uint8)) > 0) & upper)
 
 
 def _at_the_cheeks(depth: Pixels, mesh: Landmarks) -> Pixels:
@@ -107,11 +114,17 @@ def _at_the_cheeks(depth: Pixels, mesh: Landmarks) -> Pixels:
     return np.asarray(np.clip(1 - depth / DOUBTFUL_PX, 0, 1) * lower)
 
 
-def _is_behind(change: Pixels) -> NDArray[np.bool_]:
-    luma, red = change @ LUMA, change[..., 0] - change[..., 1]
-    return np.asarray(
-        (luma > BRIGHTER_LEVELS) | ((red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS)), bool
-    )
+def _is_behind(change: Pixels, mesh: Landmarks) -> NDArray[np.bool_]:
+    """Return where texels are not of the face: brighter than its skin or, above the mouth, greyer.
+
+    A beard is greyer than skin, too, and belongs to the face.
+    """
+    luma = change @ LUMA
+    red = change[..., 0] - change[..., 1]
+    rows = np.arange(len(change))[:, None]
+    bare = rows < float(mesh[NOSE_BASE, 1])
+    greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare
+    return np.asarray((luma > BRIGHTER_LEVELS) | greyer, bool)
 
 
 def _carried(texture: RgbImage, weight: Pixels, sigma: float) -> Pixels:
