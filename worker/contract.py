@@ -117,7 +117,7 @@ class SwapOptions(Strict):
     blend: Fraction = 1.0
     mask: MaskOptions = MaskOptions()
     preserve: frozenset[Literal["mouth", "eyes"]] = frozenset()
-    colour_match: Fraction = 0.5
+    colour_match: Fraction = 1.0
     smoothing: Fraction = 0.5
     output: OutputOptions = OutputOptions()
     audio: Literal["copy", "drop"] = "copy"

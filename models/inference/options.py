@@ -32,9 +32,10 @@ class SwapOptions:
     """How a swap looks; every default is the recommended value.
 
     `blend` 0..1 is the opacity of the swap; `mask_feather` and `mask_erode` 0..1 how soft and how
-    far drawn in its edge is. `colour_match` 0..1 pulls mean and spread of the face's colour to the
-    target's. `smoothing` 0..1 steadies landmarks in time: 0 is off, 0.5 the tuned filter. Faces
-    with eyes closer than `min_face_px` or turned more than `max_yaw_deg` fade out.
+    far drawn in its edge is. `colour_match` 0..1 is how far the face takes the target's light
+    and skin colour instead of its photo's. `smoothing` 0..1 steadies landmarks in time: 0 is off,
+    0.5 the tuned filter. Faces with eyes closer than `min_face_px` or turned more than
+    `max_yaw_deg` fade out.
     `measure_similarity` runs the identity encoder on samples of the output for the report.
     """
 
@@ -42,7 +43,7 @@ class SwapOptions:
     mask_feather: float = 0.5
     mask_erode: float = 0.0
     preserve: frozenset[Preserved] = frozenset()
-    colour_match: float = 0.5
+    colour_match: float = 1.0
     smoothing: float = 0.5
     min_face_px: float = 16.0
     max_yaw_deg: float = 62.0

@@ -19,12 +19,13 @@ from models.inference.frames.affine import transform
 from models.inference.frames.frame import Frame
 from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.options import SwapOptions
-from models.inference.painting.blending import match_colour, shape_mask
+from models.inference.painting.blending import shape_mask
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.occlusion import OcclusionMemory
 from models.inference.texture.blank_eyes import without_irises
 from models.inference.texture.face_texture import CanonicalFace, Placed
 from models.inference.texture.living_eyes import FaceEyes
+from models.inference.texture.relighting import relit
 from models.inference.texture.texture_outline import texture_mesh, without_shade
 
 TURNS_FROM_DEG, TURNED_AT_DEG = 12.0, 25.0
@@ -130,11 +131,12 @@ class FacePainter:
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
         in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
-        placed = self._place(identity, lit, in_crop, in_place)
+        placed = self._place(identity, lit, in_crop, in_place, options.colour_match)
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
         mask = shape_mask(soft if placed is None else placed.shaped(soft), in_crop, options)
         mask = mask if cover is None else mask * (1 - cover)
-        face = match_colour(face, target, mask, options.colour_match)
+        if placed is None:  # a texture is lit before the network sees it
+            face = relit(face, target, mask, in_crop, options.colour_match)
         return PaintedFace(face, np.multiply(mask, np.float32(opacity * options.blend)), to_crop)
 
     @property
@@ -155,6 +157,7 @@ class FacePainter:
         target: RgbImage,
         landmarks: Landmarks,
         moving: MovingEyes | None,
+        colour_match: float,
     ) -> Placed | None:
         code, eyes = identity.code, None
         texture = identity.texture
@@ -163,7 +166,7 @@ class FacePainter:
         if self.canonical is None or texture is None or code.landmarks is None:
             return None
         drawn = texture.at(self.canonical.yaw_deg(landmarks))
-        return self.canonical.place(drawn, code.landmarks, target, landmarks, eyes)
+        return self.canonical.place(drawn, code.landmarks, target, landmarks, eyes, colour_match)
 
 
 def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:

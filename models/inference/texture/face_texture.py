@@ -181,6 +181,7 @@ class CanonicalFace:
         target: RgbImage,
         target_mesh: Landmarks,
         eyes: FaceEyes | None = None,
+        colour_match: float = 1.0,
     ) -> Placed:
         """Return an identity's texture on the target's geometry, in the target's light.
 
@@ -191,6 +192,7 @@ class CanonicalFace:
             target_mesh: [468, 2] in the crop's pixels.
             eyes: the target's eyes in the crop's pixels and the identity's irises, which the
             texture then lacks; without them the texture's eyes stay as they are.
+            colour_match: 0 keeps the photo's own light and colours, 1 takes the target's.
         """
         mesh = target_mesh if eyes is None else eyes.at_rest(target_mesh)
         shift = self._shape_shift(identity_mesh, mesh)
@@ -203,7 +205,7 @@ class CanonicalFace:
         hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
-        lit = harmonised(drawn, target, skin, target_mesh)
+        lit = harmonised(drawn, target, skin, target_mesh, colour_match)
         for eye in living:
             eye.finish(lit, target)
         shown = np.minimum(

@@ -113,6 +113,8 @@ def relit(
         mesh: float32 [468, 2], the target's, in the crop's pixels.
         strength: 0 leaves the face as it is, 1 is the target's light.
     """
+    if strength <= 0:
+        return drawn
     scene = _Scene.of(drawn, target, where, mesh)
     hues = _hue_share(scene)
     colours = _colour_matrix(scene, 1 + strength * (hues - 1))
