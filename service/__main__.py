@@ -72,6 +72,7 @@ def serve(settings: Settings, descriptor: int | None) -> int:
     from service.app import (
         create_app,
     )  # here, because the supervisor and the key commands do without FastAPI
+    from service.protocol.connections import bounded_http
     from service.protocol.observability import log_json
 
     log_json()
@@ -79,6 +80,7 @@ def serve(settings: Settings, descriptor: int | None) -> int:
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        http=bounded_http(settings.max_connections, settings.header_timeout_s),  # type: ignore[arg-type]
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,

@@ -15,10 +15,12 @@ from service.identities.refinement import Refinement
 from service.identities.registration import Registration
 from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
 from service.intake.uploads import UploadReceiver
+from service.intake.url_inputs import UrlInputs
 from service.jobs.admission import JobAdmission
 from service.jobs.input_receiver import InputReceiver
 from service.jobs.job_answers import JobAnswers
 from service.jobs.job_events import JobEvents
+from service.jobs.overdue import Overdue
 from service.jobs.submission import JobSubmission
 from service.jobs.webhooks import WebhookSender
 from service.protocol.bodies import BodyReader
@@ -67,6 +69,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
 
     backend = GuardedBackend(AddressGuard(settings.trusted_networks))
     fetcher = GuardedClient(backend, settings.fetch_timeout_s)
+    urls = UrlInputs(fetcher, settings.fetch_timeout_s)
+    poster = GuardedClient(backend, settings.webhook_timeout_s)
     prober = SandboxedChild(
         "service.sandbox.probe_child",
         [str(settings.probe_memory_bytes)],
@@ -81,14 +85,15 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
 
     job_remover = JobRemover(jobs, media)
     photo_remover = PhotoRemover(jobs, media, job_remover)
-    photos = PhotoOpener(media, fetcher, photo_remover, settings.max_photo_bytes)
+    photos = PhotoOpener(media, urls, photo_remover, settings.max_photo_bytes)
     refinement = Refinement(jobs, queue, identities)
     registration = Registration(settings, identities, photos, enrolment, refinement, audit)
     eraser = IdentityEraser(identities, jobs, job_remover, photo_remover, audit)
 
     admission = JobAdmission(settings, jobs, queue, media, identities, audit)
-    submission = JobSubmission(events, InputReceiver(settings, fetcher), admission)
-    sender = WebhookSender(outbox, jobs, fetcher, metrics, settings.public_url)
+    submission = JobSubmission(events, InputReceiver(settings, urls), admission)
+    overdue = Overdue(jobs, queue, media, identities)
+    sender = WebhookSender(outbox, jobs, poster, metrics, settings.public_url)
 
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
@@ -124,8 +129,15 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     )
     return Service(
         state=state,
-        background=(enrolment.keep_ready, uploads.warm_up, sender.run),
-        closing=(events.close, fetcher.close, uploads.close, enrolment.stop, verifier.stop),
+        background=(enrolment.keep_ready, uploads.warm_up, sender.run, overdue.run),
+        closing=(
+            events.close,
+            fetcher.close,
+            poster.close,
+            uploads.close,
+            enrolment.stop,
+            verifier.stop,
+        ),
     )
 
 

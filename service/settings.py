@@ -33,9 +33,12 @@ class Settings(InstallationSettings):
     )  # of one tenant; each holds about 100 KiB of the store for good
     max_photos: int = Field(default=8, ge=1, le=8)
 
+    max_connections: int = Field(default=4096, ge=16, le=32_768)
+    header_timeout_s: float = Field(default=10.0, gt=0)
     body_idle_timeout_s: float = Field(default=30.0, gt=0)
     body_timeout_s: float = Field(default=900.0, gt=0)
-    fetch_timeout_s: float = Field(default=30.0, gt=0)  # of an input by URL, and of a webhook
+    fetch_timeout_s: float = Field(default=30.0, gt=0)  # of an input by URL
+    webhook_timeout_s: float = Field(default=15.0, gt=0)  # as Standard Webhooks recommends
     upload_ttl_s: int = Field(default=24 * 3600, ge=60)
     max_waiters: int = Field(default=512, ge=1)  # open long polls and event streams
 

@@ -76,7 +76,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
                 continue
         receiver.close()
         disabled = outbox.endpoint(gone.id).disabled_reason
-        waiting = redis.zcard("lk:outbox")
+        waiting = outbox.waiting()
     expected = {f"msg_{job.removeprefix('job_')}_{good.id.removeprefix('whe_')}" for job in ended}
     tries = [count for path, count in receiver.heard.items() if path.startswith("/hook")]
     to_gone = sum(count for path, count in receiver.heard.items() if path.startswith("/gone"))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from service.fair_queue import FairQueue
 from service.protocol.observability import Metrics
 from service.protocol.problems import CODES, ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
@@ -56,7 +57,13 @@ class Enrolment:
         )
         self._metrics = metrics
         self._timeout_s = settings.enrolment_timeout_s
-        self._places = settings.enrolment_queue + 1
+        self._turns = FairQueue(
+            at_once=1,
+            per_tenant=1,
+            waiting=settings.enrolment_queue,
+            wait_s=settings.enrolment_timeout_s,
+            refusal=lambda: ServiceError("enrolment_busy"),
+        )
 
     @property
     def ready(self) -> bool:
@@ -100,17 +107,15 @@ class Enrolment:
         """Kill the child."""
         await self._child.stop()
 
-    async def encode(self, photos: Sequence[BinaryIO]) -> EncodedFace:
+    async def encode(self, tenant: str, photos: Sequence[BinaryIO]) -> EncodedFace:
         """Return the code and weights that the child computes from one person's `photos`.
 
         Raises the photo problems, busy and unavailable.
         """
-        if self._places == 0:
-            raise ServiceError("enrolment_busy")
-        self._places -= 1
-        started = time.perf_counter()
+        began = time.perf_counter()
         try:
-            reply = await self._child.ask({}, photos, self._timeout_s)
+            async with self._turns.turn(tenant):
+                reply = await self._child.ask({}, photos, self._timeout_s)
         except ChildStartError as error:
             raise ServiceError("enrolment_unavailable") from error
         except ChildError as error:
@@ -118,9 +123,7 @@ class Enrolment:
             raise ServiceError(
                 "undecodable", "A photo could not be processed within its limits"
             ) from error
-        finally:
-            self._places += 1
-        self._metrics.registrations.observe(time.perf_counter() - started)
+        self._metrics.registrations.observe(time.perf_counter() - began)
         if failure := reply.header.get("code"):
             failure = _MEDIA_CODES.get(failure, failure)
             raise ServiceError(failure if failure in CODES else "internal", reply.header["detail"])

@@ -10,8 +10,8 @@ from anyio import CancelScope, to_thread
 
 from service.identities.erasing import PhotoRemover
 from service.identities.registration_request import RegistrationRequest
-from service.intake.fetching import GuardedClient
-from service.intake.incoming import Declared, Incoming
+from service.intake.incoming import Incoming
+from service.intake.url_inputs import UrlInputs
 from service.protocol.problems import CODES, ServiceError
 from worker.stores.media_store import MediaRecord, MediaStore
 
@@ -41,12 +41,12 @@ class PhotoOpener:
     def __init__(
         self,
         media: MediaStore,
-        fetcher: GuardedClient,
+        urls: UrlInputs,
         remover: PhotoRemover,
         max_photo_bytes: int,
     ) -> None:
         self._media = media
-        self._fetcher = fetcher
+        self._urls = urls
         self._remover = remover
         self._max_photo_bytes = max_photo_bytes
 
@@ -61,7 +61,7 @@ class PhotoOpener:
         Raises UploadInUse while a job in flight needs one of them.
         """
         for url in request.urls:
-            await incoming.receive(self._fetcher.fetch(url), Declared(), self._max_photo_bytes)
+            await self._urls.receive(url, incoming, self._max_photo_bytes)
 
         with ExitStack() as stack:
             photos = Photos(stack)

@@ -55,7 +55,7 @@ class Registration:
         await to_thread.run_sync(self._check_room, caller.tenant, request.form)
 
         async with self._photos.opened(caller.tenant, request, incoming) as photos:
-            face = await self._enrolment.encode(photos.files)
+            face = await self._enrolment.encode(caller.tenant, photos.files)
         return await to_thread.run_sync(self._store, caller, request.form, face, photos.digests)
 
     def _check_room(self, tenant: str, form: schemas.RegisterForm) -> None:

@@ -22,6 +22,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
+MAX_CONNECTIONS = 256  # of one client; who may use them is decided before
 _WEB_PORTS = frozenset({80, 443})
 _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -150,7 +151,7 @@ class GuardedClient:
 
     def __init__(self, backend: GuardedBackend, timeout_s: float) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            network_backend=backend, max_connections=64, max_keepalive_connections=0
+            network_backend=backend, max_connections=MAX_CONNECTIONS, max_keepalive_connections=0
         )
         self._timeout_s = timeout_s
 

@@ -57,7 +57,10 @@ class Receiver(Protocol):
     async def receive(
         self, tenant: str, chunks: AsyncIterator[bytes], declared: Declared, max_bytes: int
     ) -> IncomingFile:
-        """Return the accepted file; raises the 413, 415, 422 and 507 problems."""
+        """Return the accepted file; raises the 413, 415, 422, 429 and 507 problems."""
+
+    def discard(self, tenant: str, writer: UploadWriter) -> None:
+        """Delete what was written for a request that has ended, unless it was kept."""
 
 
 class Incoming:
@@ -65,7 +68,7 @@ class Incoming:
 
     def __init__(self, receiver: Receiver, tenant: str) -> None:
         self._receiver = receiver
-        self._tenant = tenant
+        self.tenant = tenant
         self.files: list[IncomingFile] = []
 
     async def __aenter__(self) -> Incoming:
@@ -84,10 +87,10 @@ class Incoming:
         self, chunks: AsyncIterator[bytes], declared: Declared, max_bytes: int
     ) -> IncomingFile:
         """Return one more accepted file; raises the 413, 415, 422 and 507 problems."""
-        file = await self._receiver.receive(self._tenant, chunks, declared, max_bytes)
+        file = await self._receiver.receive(self.tenant, chunks, declared, max_bytes)
         self.files.append(file)
         return file
 
     def _discard(self) -> None:
         for file in self.files:
-            file.writer.abort()  # without effect on a file that was kept
+            self._receiver.discard(self.tenant, file.writer)

@@ -11,14 +11,18 @@ from contextlib import suppress
 
 from anyio import to_thread
 
+from service.fair_queue import FairQueue
 from service.intake.image_headers import HeaderError, TooManyFramesError, read_image_header
 from service.intake.incoming import Declared, Incoming, IncomingFile
 from service.intake.media_types import SUFFIXES, matches, same_kind, sniff
+from service.intake.storage_account import StorageAccount
 from service.protocol.problems import ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.settings import Settings
+from worker.errors import StorageQuotaExceeded
 from worker.stores.media_store import MediaFacts, MediaStore, UploadWriter
 
+_WAITING_PROBES = 64  # a probe takes some 20 ms, a hostile one up to its time-out
 _WRITE_BYTES = 256 * 1024  # a thread hop for each network chunk would cost more than the write
 
 
@@ -29,6 +33,14 @@ class UploadReceiver:
         self._settings = settings
         self._media = media
         self._prober = prober
+        self._probes = FairQueue(
+            at_once=1,
+            per_tenant=1,
+            waiting=_WAITING_PROBES,
+            wait_s=settings.body_idle_timeout_s,
+            refusal=lambda: ServiceError("inspection_unavailable", "Too many videos are waiting"),
+        )
+        self._account = StorageAccount(media)
 
     async def warm_up(self) -> None:
         """Start the child that probes videos, so that the first video need not wait for it."""
@@ -50,28 +62,38 @@ class UploadReceiver:
         buffered = _gathered(chunks)
         head = await anext(buffered, b"")
         media_type = _accepted_type(head, declared)
+        room = await self._account.room(tenant)
 
-        writer = await to_thread.run_sync(_begin, self._media, tenant, head)
+        writer = await to_thread.run_sync(self._media.begin_write, tenant)
         try:
-            _check_bytes(writer.bytes, max_bytes)
-            async for chunk in buffered:
+            chunk = head
+            while chunk:
                 _check_bytes(writer.bytes + len(chunk), max_bytes)
+                if writer.bytes + len(chunk) > room:
+                    raise StorageQuotaExceeded
+                self._account.add(tenant, len(chunk))
                 await to_thread.run_sync(writer.write, chunk)
+                chunk = await anext(buffered, b"")
             if declared.sha256 not in (None, writer.sha256):
                 raise ServiceError("digest_mismatch")
-            return IncomingFile(writer, await self._facts(writer, media_type))
+            return IncomingFile(writer, await self._facts(tenant, writer, media_type))
         except BaseException:
-            await to_thread.run_sync(writer.abort)
+            await to_thread.run_sync(self.discard, tenant, writer)
             raise
 
-    async def _facts(self, writer: UploadWriter, media_type: str) -> MediaFacts:
+    def discard(self, tenant: str, writer: UploadWriter) -> None:
+        """Delete what was written for a request that has ended, unless it was kept."""
+        self._account.release(tenant, writer.bytes)
+        writer.abort()
+
+    async def _facts(self, tenant: str, writer: UploadWriter, media_type: str) -> MediaFacts:
         allowed = self._settings.media
         if media_type.startswith("image/"):
             facts = await to_thread.run_sync(_image_facts, writer, media_type, allowed.image_frames)
             _check_size(facts, allowed.image_pixels, allowed.image_side_px)
             return facts
 
-        facts = await self._video_facts(writer, media_type)
+        facts = await self._video_facts(tenant, writer, media_type)
         _check_size(facts, allowed.video_pixels, allowed.video_side_px)
         too_many_frames = (facts.frames or 0) > allowed.video_frames
         if too_many_frames or (facts.duration_s or 0) > allowed.video_duration_s:
@@ -79,17 +101,16 @@ class UploadReceiver:
             raise ServiceError("media_too_large", f"The video is longer than {longest}")
         return facts
 
-    async def _video_facts(self, writer: UploadWriter, media_type: str) -> MediaFacts:
+    async def _video_facts(self, tenant: str, writer: UploadWriter, media_type: str) -> MediaFacts:
         await to_thread.run_sync(writer.flush)
         with await to_thread.run_sync(writer.path.open, "rb") as video:
             try:
-                reply = await self._prober.ask(
-                    {"media_type": media_type}, [video], self._settings.probe_timeout_s
-                )
+                async with self._probes.turn(tenant):
+                    reply = await self._prober.ask(
+                        {"media_type": media_type}, [video], self._settings.probe_timeout_s
+                    )
             except ChildStartError as error:
-                raise ServiceError(
-                    "enrolment_unavailable", "Videos cannot be inspected right now"
-                ) from error
+                raise ServiceError("inspection_unavailable") from error
             except ChildError as error:
                 raise ServiceError(
                     "undecodable", "The video could not be read within its limits"
@@ -148,16 +169,6 @@ def _accepted_type(head: bytes, declared: Declared) -> str:
             "unsupported_media_type", f"The file is {sniffed}, but was declared as {said}"
         )
     return sniffed
-
-
-def _begin(media: MediaStore, tenant: str, head: bytes) -> UploadWriter:
-    writer = media.begin_write(tenant)
-    try:
-        writer.write(head)
-    except BaseException:
-        writer.abort()
-        raise
-    return writer
 
 
 def _check_bytes(size: int, max_bytes: int) -> None:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from service import schemas
-from service.intake.fetching import GuardedClient
 from service.intake.incoming import Declared, Incoming
 from service.intake.uploads import inline
+from service.intake.url_inputs import UrlInputs
 from service.settings import Settings
 
 
 class InputReceiver:
     """Receives inputs that are not in the request as a file."""
 
-    def __init__(self, settings: Settings, fetcher: GuardedClient) -> None:
+    def __init__(self, settings: Settings, urls: UrlInputs) -> None:
         self._max_upload_bytes = settings.max_upload_bytes
         self._max_inline_bytes = settings.max_inline_bytes
-        self._fetcher = fetcher
+        self._urls = urls
 
     async def receive(self, source: schemas.SwapInput, incoming: Incoming) -> None:
         """Receive the input into `incoming`; nothing is to be done for an upload.
 
-        Raises fetch_refused, fetch_failed, and what receiving a file raises.
+        Raises quota_exceeded, fetch_refused, fetch_failed, and what receiving a file raises.
         """
         if source.url is not None:
-            chunks = self._fetcher.fetch(source.url)
-            await incoming.receive(chunks, Declared(), self._max_upload_bytes)
+            await self._urls.receive(source.url, incoming, self._max_upload_bytes)
         elif source.base64 is not None:
             chunks = inline(source.base64, self._max_inline_bytes)
             await incoming.receive(chunks, Declared(), self._max_inline_bytes)

@@ -122,7 +122,7 @@ class Metrics:
         )
         self.registrations = Histogram(
             "likeness_registration_seconds",
-            "Time a registration spent in the enrolment child.",
+            "Time a registration spent in the enrolment queue and child.",
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )

@@ -26,6 +26,7 @@ MEDIA = (
     "quota_exceeded",
     "storage_quota",
     "media_unavailable",
+    "inspection_unavailable",
     "disk_full",
 )
 FETCH = ("fetch_refused", "fetch_failed")

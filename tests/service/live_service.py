@@ -15,6 +15,7 @@ import uvicorn
 from redis import Redis
 
 from service.app import create_app
+from service.protocol.connections import bounded_http
 from service.settings import Settings
 from worker.contract import JobResult, Problem, Task
 from worker.stores.connection import connect
@@ -50,7 +51,12 @@ class LiveService:
         self.app = create_app(self.settings)
         self.redis = connect(self.settings.store_url)
         config = uvicorn.Config(
-            self.app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=3
+            self.app,
+            host="127.0.0.1",
+            port=0,
+            http=bounded_http(self.settings.max_connections, self.settings.header_timeout_s),  # type: ignore[arg-type]
+            log_level="warning",
+            timeout_graceful_shutdown=3,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

@@ -1,5 +1,9 @@
 """Webhook endpoints and the outbox of messages for them; sending is the service's.
 
+lk:outbox:due:{tenant}   zset   the tenant's messages, by when they are to be sent
+lk:outbox:tenants        zset   tenants that have messages, by when they were last served
+lk:outbox:{message}      hash   whose and which job's message it is, where to, and the attempt
+
 A message enters the outbox in the same step that ends its job, keeps its id over all tries, and
 leaves it when it was delivered, given up, or its endpoint is gone.
 """
@@ -126,20 +130,39 @@ class Outbox:
             self._redis.hsetnx(f"lk:tenant:{tenant}", "webhook_secret", new_secret())
             return texts(self._redis.hmget(f"lk:tenant:{tenant}", ["webhook_secret"]))[0]
 
-    def claim(self, limit: int = 20, lease_s: float = 60.0) -> Sequence[Delivery]:
+    def claim(
+        self,
+        limit: int = 20,
+        lease_s: float = 60.0,
+        share: int = 20,
+        sending: Mapping[str, int] | None = None,
+    ) -> Sequence[Delivery]:
         """Messages that are due, each leased to the caller: settle them with `delivered`, `retry`
         or `drop`.
+
+        A tenant gets at most `share`, together with those of its messages that the caller is
+        `sending` already.
         """
-        arguments = {"now": self._clock(), "limit": limit, "lease_s": lease_s}
-        claimed = [
-            self._delivery(message)
-            for message in texts(self._scripts.run("claim_outbox", arguments))
-        ]
+        arguments = {
+            "now": self._clock(),
+            "limit": limit,
+            "lease_s": lease_s,
+            "share": share,
+            "sending": dict(sending or {}),
+        }
+        names = texts(self._scripts.run("claim_outbox", arguments))
+        claimed = map(self._delivery, names[::2], names[1::2])
         return [delivery for delivery in claimed if delivery is not None]
+
+    def waiting(self) -> int:
+        """How many messages of all tenants wait for their time or for a sender."""
+        with reaching():
+            tenants = texts(self._redis.zrange("lk:outbox:tenants", 0, -1))
+            return sum(self._redis.zcard(_due(tenant)) for tenant in tenants)
 
     def delivered(self, delivery: Delivery) -> None:
         """The receiver has the message."""
-        self.drop(delivery.id)
+        self.drop(delivery)
 
     def retry(self, delivery: Delivery) -> float | None:
         """Try again later.
@@ -148,34 +171,38 @@ class Outbox:
         """
         following = delivery.attempt + 1
         if following >= len(SCHEDULE_S):
-            self.drop(delivery.id)
+            self.drop(delivery)
             return None
         due = self._clock() + SCHEDULE_S[following]
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hset(f"lk:outbox:{delivery.id}", "attempt", following)
-            pipeline.zadd("lk:outbox", {delivery.id: due})
+            pipeline.zadd(_due(delivery.tenant), {delivery.id: due})
+            pipeline.zadd("lk:outbox:tenants", {delivery.tenant: 0}, nx=True)
             pipeline.execute()
         return due
 
-    def drop(self, message: str) -> None:
+    def drop(self, delivery: Delivery) -> None:
         """Take a message out of the outbox."""
+        self._drop(delivery.tenant, delivery.id)
+
+    def _drop(self, tenant: str, message: str) -> None:
         with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.zrem("lk:outbox", message)
+            pipeline.zrem(_due(tenant), message)
             pipeline.delete(f"lk:outbox:{message}")
             pipeline.execute()
 
-    def _delivery(self, message: str) -> Delivery | None:
+    def _delivery(self, tenant: str, message: str) -> Delivery | None:
         with reaching():
             fields = text_fields(self._redis.hgetall(f"lk:outbox:{message}"))
         try:
             endpoint = self.endpoint(fields["endpoint"]) if fields["endpoint"] else None
         except (KeyError, UnknownEndpoint):  # the message or its endpoint is gone
-            self.drop(message)
+            self._drop(tenant, message)
             return None
         if endpoint is not None and endpoint.disabled_reason is not None:
-            self.drop(message)
+            self._drop(tenant, message)
             return None
-        return Delivery(message, fields["tenant"], fields["job"], endpoint, int(fields["attempt"]))
+        return Delivery(message, tenant, fields["job"], endpoint, int(fields["attempt"]))
 
     def _read(self, endpoint_id: str, fields: Mapping[str, str]) -> Endpoint:
         valid = [
@@ -191,6 +218,10 @@ class Outbox:
             fields.get("disabled_reason"),
             valid,
         )
+
+
+def _due(tenant: str) -> str:
+    return f"lk:outbox:due:{tenant}"
 
 
 def new_secret() -> str:

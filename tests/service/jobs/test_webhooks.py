@@ -205,7 +205,7 @@ def test_a_message_that_cannot_be_read_does_not_end_the_sending(
     async def sending() -> None:
         running = asyncio.create_task(post.sender.run())
         while (
-            store.zcount("lk:outbox", post.clock.now + 1, "+inf") == 0
+            store.zcount("lk:outbox:due:acme", post.clock.now + 1, "+inf") == 0
         ):  # until the broken one was tried
             await asyncio.sleep(0.05)
         ended_job(JobStore(store, clock=post.clock), post.clock)

@@ -57,7 +57,8 @@ for name, count in pairs(a.counters) do redis.call('HINCRBY', 'lk:stats', 'engin
 local function post(message, endpoint)
   redis.call('HSET', 'lk:outbox:' .. message, 'job', a.job, 'tenant', tenant, 'endpoint', endpoint, 'attempt', 0)
   redis.call('EXPIRE', 'lk:outbox:' .. message, a.record_ttl_s)
-  redis.call('ZADD', 'lk:outbox', a.now, message)
+  redis.call('ZADD', 'lk:outbox:due:' .. tenant, a.now, message)
+  redis.call('ZADD', 'lk:outbox:tenants', 'NX', 0, tenant)
 end
 local suffix = string.sub(a.job, 5)
 if redis.call('HEXISTS', job, 'webhook') == 1 then post('msg_' .. suffix, '') end

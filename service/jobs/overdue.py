@@ -1,0 +1,80 @@
+"""Deadlines, expiry and erasure while no worker is there to see to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from anyio import to_thread
+
+from worker.errors import StoreError
+from worker.process.expiry import ExpirySweep
+from worker.stores.connection import reaching, texts
+from worker.stores.erasure import LogRewriter
+from worker.stores.identity_store import IdentityStore
+from worker.stores.job_queue import JobQueue
+from worker.stores.job_store import JobStore
+from worker.stores.media_store import MediaStore
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 5.0  # what is due must be gone within a minute
+_LOST_AFTER_S = 60.0  # of a cancellation that no worker has carried out
+
+
+class Overdue:
+    """Ends jobs past their deadline and deletes what has expired, unless a worker leads.
+
+    Several processes may do so at once: each step is harmless when repeated.
+    """
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        queue: JobQueue,
+        media: MediaStore,
+        identities: IdentityStore,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._redis = jobs.redis
+        self._jobs = jobs
+        self._queue = queue
+        self._media = media
+        self._clock = clock
+        self._expiry = ExpirySweep(media, identities, clock)
+        self._rewriter = LogRewriter(self._redis, clock)
+
+    async def run(self) -> None:
+        """See to what is due, for ever; the store may go away and come back."""
+        while True:
+            try:
+                await to_thread.run_sync(self.tick)
+            except StoreError as error:
+                log.warning("store out of reach", extra={"code": error.code})
+            except Exception:  # the outermost loop: nobody else would go on
+                log.exception("deadlines and expiry failed")
+            await asyncio.sleep(_EVERY_S)
+
+    def tick(self) -> bool:
+        """See to what is due now; False when a worker does. Raises StoreError."""
+        with reaching():
+            if self._redis.exists("lk:leader"):
+                return False
+        for job_id in self._jobs.due_deadlines():
+            self._jobs.request_cancel(job_id, "deadline_exceeded")
+        self._end_lost_cancellations()
+        self._expiry.run()
+        self._rewriter.run()
+        return True
+
+    def _end_lost_cancellations(self) -> None:
+        if self._queue.workers():
+            return  # one of them may still work on the job
+        with reaching():
+            until = self._clock() - _LOST_AFTER_S
+            lost = texts(self._redis.zrangebyscore("lk:canceling", 0, until))
+        for job_id in lost:
+            self._jobs.settle_cancel(job_id)
+            self._media.delete_job(job_id)
