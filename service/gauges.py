@@ -1,4 +1,4 @@
-"""Figures that the store keeps for all processes: backlog of the queues, ends of jobs, hits of the
+"""Metrics that the store keeps for all processes: backlog of the queues, ends of jobs, hits of the
 weight cache.
 """
 

@@ -1,6 +1,4 @@
-"""What an operator may set: every value is read once from the environment (prefix LIKENESS_) and
-checked at start.
-"""
+"""Settings of the service, read from the environment (prefix LIKENESS_) and checked at start."""
 
 from __future__ import annotations
 

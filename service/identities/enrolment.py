@@ -19,7 +19,7 @@ from worker.sandbox.limits import device_environment
 
 log = logging.getLogger(__name__)
 
-_LOOK_AGAIN_S = 2.0
+_LOOK_AGAIN_S = 2.0  # at a healthy child; longer after each failure to start one
 _MEDIA_CODES = {
     "unsupported_media": "unsupported_media_type",
     "input_unreadable": "undecodable",
@@ -98,7 +98,7 @@ class Enrolment:
             except ChildStartError:
                 failures += 1
                 log.error("enrolment child does not start", extra={"failures": failures})
-            except Exception:  # the outermost loop: nobody else would start the child again
+            except Exception:  # the outermost loop: no caller could go on
                 failures += 1
                 log.exception("enrolment child cannot be started")
             await asyncio.sleep(min(60.0, _LOOK_AGAIN_S * 2 ** min(failures, 5)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from service.caller import Caller
 from worker.contract import JobRecord
@@ -33,6 +33,14 @@ class JobRemover:
             self._media.delete_unless_held(job.payload.input_id, unused=True)
 
 
+@dataclass
+class ClaimedPhotos:
+    """Uploads that are about to be removed, and those of which a job in flight is still in need."""
+
+    free: list[MediaRecord] = field(default_factory=list)
+    in_use: list[str] = field(default_factory=list)
+
+
 class PhotoRemover:
     """Removes photos of a face: every upload of the tenant with their bytes, and its jobs."""
 
@@ -41,48 +49,49 @@ class PhotoRemover:
         self._media = media
         self._remover = remover
 
-    def claim(self, tenant: str, digests: Collection[str]) -> list[MediaRecord]:
+    def claim(
+        self, tenant: str, digests: Collection[str], named: Collection[str] = ()
+    ) -> ClaimedPhotos:
         """Reserve all uploads that are one of the photos, so that they can be removed.
 
-        Raises UploadInUse, with nothing reserved, while a job in flight needs one of them.
+        Raises UploadInUse, with nothing reserved, while a job in flight needs one of the `named`.
         """
-        claimed: list[MediaRecord] = []
-        try:
-            for upload_id in self._uploads(tenant, digests):
-                with suppress(UnknownMedia):  # expired meanwhile
-                    record = self._media.stat(upload_id, tenant)
-                    self._media.claim(upload_id, tenant)
-                    claimed.append(record)
-        except UploadInUse:
-            self.release(claimed)
-            raise
-        return claimed
-
-    def release(self, claimed: Iterable[MediaRecord]) -> None:
-        """Leave claimed uploads as they were."""
-        for record in claimed:
-            self._media.release(record)
-
-    def remove(self, claimed: Iterable[MediaRecord]) -> None:
-        """Remove claimed uploads, and the jobs whose results were made from them."""
-        for record in claimed:
-            for job_id in self._media.jobs_with(record.id):
-                with suppress(UnknownJob, JobNotFinal):  # a claim lets no new job begin
-                    self._remover.remove(self._jobs.get(job_id))
-            self._media.delete(record.id)
-
-    def remove_all(self, tenant: str, digests: Collection[str]) -> None:
-        """Remove the photos now; one that a job in flight needs is removed when it has ended."""
+        claimed = ClaimedPhotos()
         for upload_id in self._uploads(tenant, digests):
             try:
                 record = self._media.stat(upload_id, tenant)
                 self._media.claim(upload_id, tenant)
+                claimed.free.append(record)
             except UnknownMedia:
-                continue
+                continue  # expired meanwhile
             except UploadInUse:
-                self._media.expire_now(upload_id)
-                continue
-            self.remove([record])
+                if upload_id in named:
+                    self.release(claimed)
+                    raise
+                claimed.in_use.append(upload_id)
+        return claimed
+
+    def release(self, claimed: ClaimedPhotos) -> None:
+        """Leave claimed uploads as they were."""
+        for record in claimed.free:
+            self._media.release(record)
+
+    def remove(self, claimed: ClaimedPhotos) -> None:
+        """Remove claimed uploads, and the jobs whose results were made from them.
+
+        Those in use go as soon as their jobs have ended, with what these make.
+        """
+        for upload_id in claimed.in_use:
+            self._media.delete_when_free(upload_id)
+            self._remove_jobs(upload_id)
+        for record in claimed.free:
+            self._remove_jobs(record.id)
+            self._media.delete(record.id)
+
+    def _remove_jobs(self, upload_id: str) -> None:
+        for job_id in self._media.jobs_with(upload_id):
+            with suppress(UnknownJob, JobNotFinal):
+                self._remover.remove(self._jobs.get(job_id))
 
     def _uploads(self, tenant: str, digests: Collection[str]) -> list[str]:
         return [
@@ -127,7 +136,8 @@ class IdentityEraser:
                 elif with_results and job.result is not None:
                     self._job_remover.remove(job)
                     deleted += 1
-        self._photo_remover.remove_all(caller.tenant, receipt.photo_sha256)
+        photos = self._photo_remover.claim(caller.tenant, receipt.photo_sha256)
+        self._photo_remover.remove(photos)
 
         self._identities.note_erasure(identity_id, canceled, deleted)
         event = "consent.withdrawn" if with_results else "identity.erased"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from typing import BinaryIO
 
 from anyio import CancelScope, to_thread
 
-from service.identities.erasing import PhotoRemover
+from service.identities.erasing import ClaimedPhotos, PhotoRemover
 from service.identities.registration_request import RegistrationRequest
 from service.intake.incoming import Incoming
 from service.intake.url_inputs import UrlInputs
 from service.protocol.problems import CODES, ServiceError
-from worker.stores.media_store import MediaRecord, MediaStore
+from worker.stores.media_store import MediaStore
 
 
 class Photos:
@@ -58,7 +58,8 @@ class PhotoOpener:
 
         So are other uploads of the tenant with the same bytes, and the jobs whose results were
         made from them. Only a failure that asks for a retry, such as a busy encoder, leaves them.
-        Raises UploadInUse while a job in flight needs one of them.
+        What a job in flight needs goes when it has ended. Raises UploadInUse when that is an
+        upload that the request names.
         """
         for url in request.urls:
             await self._urls.receive(url, incoming, self._max_photo_bytes)
@@ -66,7 +67,9 @@ class PhotoOpener:
         with ExitStack() as stack:
             photos = Photos(stack)
             await to_thread.run_sync(self._open, tenant, request, incoming, photos)
-            claimed = await to_thread.run_sync(self._remover.claim, tenant, photos.digests)
+            claimed = await to_thread.run_sync(
+                self._remover.claim, tenant, photos.digests, request.upload_ids
+            )
             try:
                 yield photos
             except BaseException as error:
@@ -85,7 +88,7 @@ class PhotoOpener:
             photos.add(file.open(), file.sha256, file.facts.media_type)
 
     async def _finish(
-        self, action: Callable[[Iterable[MediaRecord]], None], claimed: list[MediaRecord]
+        self, action: Callable[[ClaimedPhotos], None], claimed: ClaimedPhotos
     ) -> None:
         with CancelScope(shield=True):  # also when the request is being cancelled
             await to_thread.run_sync(action, claimed)

@@ -1,5 +1,5 @@
-"""Outgoing HTTP, inputs by URL and webhooks alike: only to public addresses, checked where the
-socket is opened.
+"""Outgoing HTTP for inputs and webhooks: only to public addresses, checked where the socket is
+opened.
 
 FetchError               nothing was fetched
 ├── AddressRefusedError       the URL or an address it leads to is not allowed (`fetch_refused`)
@@ -54,7 +54,7 @@ class AddressRefusedError(FetchError):
 
 
 class FetchFailedError(FetchError):
-    """The other side did not deliver."""
+    """The server did not deliver the file."""
 
     def __init__(self, detail: str = "The URL could not be fetched") -> None:
         super().__init__("fetch_failed", detail)
@@ -244,7 +244,7 @@ def _location(response: httpcore.Response) -> str:
     for name, value in response.headers:
         if name.lower() == b"location":
             return value.decode("latin-1")
-    raise FetchFailedError("The URL redirects to nowhere")
+    raise FetchFailedError("The URL redirects without a Location")
 
 
 def _check_answer(response: httpcore.Response) -> None:

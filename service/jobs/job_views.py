@@ -12,7 +12,7 @@ _FAILURE_TITLE = "The job failed"
 
 
 def job_view(job: JobRecord, base: str, queue_position: int | None = None) -> schemas.Job:
-    """Return the body that describes `job`; `base` is put before the paths of its links."""
+    """Return the body that describes `job`; `base` is the origin of its links, or ""."""
     here = f"{base}/v1/jobs/{job.id}"
     return schemas.Job(
         id=job.id,

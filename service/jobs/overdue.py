@@ -53,7 +53,7 @@ class Overdue:
                 await to_thread.run_sync(self.tick)
             except StoreError as error:
                 log.warning("store out of reach", extra={"code": error.code})
-            except Exception:  # the outermost loop: nobody else would go on
+            except Exception:  # the outermost loop: no caller could go on
                 log.exception("deadlines and expiry failed")
             await asyncio.sleep(_EVERY_S)
 

@@ -84,7 +84,7 @@ class WebhookSender:
             return len(await self._start_due())
         except StoreError as error:
             log.warning("outbox out of reach", extra={"code": error.code})
-        except Exception:  # the outermost loop: nobody else would go on sending
+        except Exception:  # the outermost loop: no caller could go on
             log.exception("sending failed")
         return 0
 

@@ -1,5 +1,4 @@
-"""Failures as RFC 9457 problems: the only module that knows which failure code is which HTTP
-status.
+"""Failures as RFC 9457 problems: the only module that maps failure codes to HTTP statuses.
 
 ServiceError                  a request that cannot be served; has a stable `code` and a message
 safe to show └── any `code` of worker.contract and models.inference travels the same way, through

@@ -70,13 +70,13 @@ class RequestScope:
                 answer.setdefault("X-Content-Type-Options", "nosniff")
                 answer.setdefault("Cache-Control", "no-store")
                 if body_left:
-                    # Else the server would read to the end of a body that nobody wants.
+                    # Else the server would read the rest of a body that is not wanted.
                     answer["Connection"] = "close"
             await send(message)
 
         try:
             await self.app(scope, receive_noting_end, send_with_ids)
-        except Exception as error:  # noqa: BLE001 - logged by `failure`; nobody is left to raise to
+        except Exception as error:  # noqa: BLE001 - `failure` logs it; this is the last place to answer
             response = self._failure(error)
             if status is None:
                 await response(scope, receive_noting_end, send_with_ids)

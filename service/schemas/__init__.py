@@ -1,4 +1,4 @@
-"""Bodies of requests and answers, with examples.
+"""Bodies of requests and responses, with examples.
 
 What is stored and queued is `worker.contract`'s.
 """
@@ -12,7 +12,7 @@ from service.schemas.identities import (
     Refinement,
     RegisterForm,
     RegisterRequest,
-    Standing,
+    SwapQuality,
 )
 from service.schemas.jobs import (
     Job,
@@ -72,9 +72,9 @@ __all__ = [
     "RegisterForm",
     "RegisterRequest",
     "RequestedOptions",
-    "Standing",
     "SwapForm",
     "SwapInput",
+    "SwapQuality",
     "SwapRequest",
     "TenantUse",
     "Upload",

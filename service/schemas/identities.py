@@ -78,7 +78,7 @@ class Consent(Strict):
 
 
 class RegisterRequest(Strict):
-    """Photos of one person that are already uploaded, or lie behind URLs."""
+    """Photos of one person that are uploaded already, or are fetched from URLs."""
 
     model_config = example(
         one_of=("upload_ids", "urls"),
@@ -114,9 +114,7 @@ class RegisterForm(Strict):
 
 
 class PhotoQuality(Strict):
-    """How good one photo is: eye distance in pixels, sharpness, turn of the head, brightness
-    0..255.
-    """
+    """Quality of a photo: eye distance in pixels, sharpness, yaw in degrees, brightness 0..255."""
 
     face_px: float
     sharpness: float
@@ -126,9 +124,9 @@ class PhotoQuality(Strict):
     reason: str | None = None
 
 
-class Standing(Strict):
-    """How good swaps are: mean cosine with the identity's embedding, and the share of its photos'
-    detail that shows.
+class SwapQuality(Strict):
+    """Quality of swaps: mean cosine with the identity's embedding, and the share of the photos'
+    detail that is visible.
     """
 
     similarity: float
@@ -136,16 +134,13 @@ class Standing(Strict):
 
 
 class Refinement(Strict):
-    """How the polishing of an identity's weights stands.
-
-    `before` and `after` once it has succeeded.
-    """
+    """The state of an identity's refinement; `before` and `after` are set once it has succeeded."""
 
     job_id: str
     status: Status
     progress: dict[Literal["done", "total"], int] | None = None
-    before: Standing | None = None
-    after: Standing | None = None
+    before: SwapQuality | None = None
+    after: SwapQuality | None = None
     steps: int | None = None
     seconds: float | None = None
     code: str | None = Field(default=None, description="Why it failed.")
@@ -187,7 +182,7 @@ class Identity(Strict):
         description="False where the operator runs a single-user installation."
     )
     cached: bool = Field(
-        description="Whether the specialised weights are at hand; else the next job rebuilds them."
+        description="Whether the specialised weights are cached; else the next job rebuilds them."
     )
     uses: int
     created_at: datetime
@@ -201,7 +196,7 @@ class IdentityList(Strict):
 
 
 class ErasureReceipt(Strict):
-    """Proof that an identity was erased, and what went with it."""
+    """Proof that an identity was erased, and what was deleted with it."""
 
     model_config = example(
         identity_id=EXAMPLE_IDENTITY,
@@ -214,12 +209,12 @@ class ErasureReceipt(Strict):
 
     identity_id: str
     erased_at: datetime
-    keys: int = Field(description="Entries of the store that held the face.")
+    keys: int = Field(description="Store keys that held data of the face.")
     jobs_canceled: int | None = Field(default=None, description="Jobs in flight that used it.")
     results_deleted: int | None = Field(
         default=None, description="Results deleted, when consent was withdrawn."
     )
     log_rewritten_at: datetime | None = Field(
         default=None,
-        description="When the store's append-only file held no trace any more; within 60 s.",
+        description="When the store's append-only file no longer held a trace; within 60 s.",
     )

@@ -1,4 +1,4 @@
-"""Bodies of uploads and of what is asked for: swaps and analyses."""
+"""Bodies of uploads, swaps and analyses."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Upload(Strict):
 
 
 class SwapInput(Strict):
-    """Where the picture or film is: exactly one of the three."""
+    """Where the image or video is: exactly one of the three."""
 
     model_config = example(one_of=("upload_id", "url", "base64"), upload_id=EXAMPLE_UPLOAD)
 
@@ -70,7 +70,7 @@ class SwapInput(Strict):
 
 
 class RequestedOptions(SwapOptions):
-    """How to swap, and with `identity_id` alone also whom."""
+    """How to swap, and with `identity_id` alone also which faces."""
 
     faces: FaceSelector = "largest"
 
@@ -80,7 +80,7 @@ class RequestedOptions(SwapOptions):
 
 
 class SwapForm(Strict):
-    """Everything of a swap but its input: the fields beside the file of a multipart request."""
+    """A swap without its input: the fields beside the file of a multipart request."""
 
     identity_id: IdentityId | None = None
     assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=16)] | None = None
@@ -90,19 +90,19 @@ class SwapForm(Strict):
     priority: Priority = "normal"
 
     @model_validator(mode="after")
-    def _somebody_to_wear(self) -> SwapForm:
+    def _has_identity(self) -> SwapForm:
         only_one(self, "identity_id", "assignments")
         return self
 
     def assigned(self) -> tuple[Assignment, ...]:
-        """Return who wears which face, whichever way it was said."""
+        """Return which identity goes onto which face, in either form of the request."""
         if self.identity_id is not None:
             return (Assignment(face=self.options.faces, identity_id=self.identity_id),)
         return self.assignments or ()
 
 
 class SwapRequest(SwapForm):
-    """A picture or film, and who is swapped into it."""
+    """An image or video, and whose face is swapped into it."""
 
     model_config = example(
         one_of=("identity_id", "assignments"),

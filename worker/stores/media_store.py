@@ -239,10 +239,12 @@ class MediaStore:
             pipeline.zadd("lk:expiry", {record.id: record.expires_at}, xx=True)
             pipeline.execute()
 
-    def expire_now(self, media_id: str) -> None:
-        """Have the expiry sweep remove an upload as soon as no job in flight needs it."""
-        with reaching():
-            self.redis.zadd("lk:expiry", {media_id: self.clock()}, xx=True)
+    def delete_when_free(self, media_id: str) -> None:
+        """Have an upload deleted as soon as no job in flight needs it.
+
+        The results of those jobs expire when they end.
+        """
+        self._scripts.run("doom_upload", {"upload": media_id, "now": repr(self.clock())})
 
     def delete(self, media_id: str) -> None:
         """Remove an upload: its bytes, then its record."""

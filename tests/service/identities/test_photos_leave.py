@@ -128,17 +128,27 @@ def test_analyses_and_results_made_from_the_photo_are_gone(
 
 
 def test_a_photo_that_a_job_in_flight_needs_is_not_registered(
-    enrolling: LiveService, client: httpx.Client
+    enrolling: LiveService, client: httpx.Client, no_photo_stays: None
 ) -> None:
     upload_id = upload(client, MARKED)
-    twin = upload(client, MARKED)
     job = client.post("/v1/analyses", json={"input": {"upload_id": upload_id}}).json()
-    for named in (upload_id, twin):
-        problem_of(register(client, named), 409, "upload_in_use")
+    problem_of(register(client, upload_id), 409, "upload_in_use")
     assert client.get("/v1/identities").json()["data"] == []
     client.post(job["urls"]["cancel"])
-    assert register(client, twin).status_code == 201
-    assert files_with(enrolling, MARKER) == []
+    assert register(client, upload_id).status_code == 201
+
+
+def test_a_twin_that_a_job_in_flight_needs_goes_with_the_job(
+    enrolling: LiveService, client: httpx.Client, no_photo_stays: None
+) -> None:
+    twin = upload(client, MARKED)
+    job = client.post("/v1/analyses", json={"input": {"upload_id": twin}}).json()
+    assert register(client, upload(client, MARKED)).status_code == 201
+    assert files_with(enrolling, MARKER) != []  # an accepted job keeps its input
+    enrolling.finish(job["id"], MARKER)
+    problem_of(client.get(job["urls"]["result"]), 410, "result_expired")
+    enrolling.redis.zadd("lk:expiry", {twin: 0.0})  # the sweep looks again after 30 s
+    ExpirySweep(enrolling.media, enrolling.identities).run()
 
 
 def test_a_refused_photo_is_gone_as_well(enrolling: LiveService, client: httpx.Client) -> None:

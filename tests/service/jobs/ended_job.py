@@ -9,9 +9,9 @@ from worker.stores.job_attempts import JobAttempts
 from worker.stores.job_store import JobStore
 
 
-def ended_job(jobs: JobStore, clock: Callable[[], float]) -> str:
+def ended_job(jobs: JobStore, clock: Callable[[], float], tenant: str = "acme") -> str:
     """Admit a job without an input, take it up and fail it."""
-    job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job
+    job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant=tenant))).job
     attempts = JobAttempts(jobs, clock)
     attempts.begin(Task(job.id, 1), "by hand")
     attempts.fail(Task(job.id, 1), Problem("internal_error", "It broke."))

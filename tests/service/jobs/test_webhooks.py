@@ -6,7 +6,9 @@ Checked by an independent library.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -223,3 +225,32 @@ def test_410_disables_the_endpoint(post: Post, receiver: Receiver) -> None:
     assert post.outbox.endpoint(post.endpoint_id).disabled_reason
     post.clock.now += 10**6
     assert post.send() == 0
+
+
+def test_receivers_that_do_not_answer_hold_up_their_own_tenant_alone(
+    store: Redis, receiver: Receiver
+) -> None:
+    clock = Clock()
+    jobs, outbox = JobStore(store, clock=clock), Outbox(store, clock)
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as tar_pit:
+        outbox.add_endpoint("flood", f"http://127.0.0.1:{tar_pit.getsockname()[1]}/")
+        outbox.add_endpoint("acme", receiver.url)
+        for _ in range(200):
+            ended_job(jobs, clock, "flood")
+
+        async def sending() -> float:
+            client = GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 30)
+            sender = WebhookSender(outbox, jobs, client, Metrics(), clock=clock)
+            running = asyncio.create_task(sender.run())
+            await asyncio.sleep(1)
+            ended_job(jobs, clock, "acme")
+            began = time.monotonic()
+            while not receiver.received:
+                await asyncio.sleep(0.05)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await client.close()
+            return time.monotonic() - began
+
+        assert asyncio.run(asyncio.wait_for(sending(), 20)) < 5
+    assert outbox.waiting() == 200  # leased and not lost

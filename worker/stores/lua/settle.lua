@@ -19,6 +19,9 @@ if ending == 'canceled' and reason == 'deadline_exceeded' then
   fields.error = '{"code":"deadline_exceeded","detail":"The job was not done by its deadline."}'
 end
 fields.status = ending
+for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
+  if redis.call('HEXISTS', 'lk:media:' .. upload, 'doomed') == 1 then fields.expires_at = a.now end
+end
 for name, value in pairs(fields) do redis.call('HSET', job, name, value) end
 redis.call('HINCRBY', job, 'version', 1)
 
