@@ -31,7 +31,7 @@ class Settings(InstallationSettings):
     )  # of one tenant; each holds about 100 KiB of the store for good
     max_photos: int = Field(default=8, ge=1, le=8)
 
-    max_connections: int = Field(default=4096, ge=16, le=32_768)
+    max_connections: int = Field(default=8192, ge=16, le=32_768)
     header_timeout_s: float = Field(default=10.0, gt=0)
     body_idle_timeout_s: float = Field(default=30.0, gt=0)
     body_timeout_s: float = Field(default=900.0, gt=0)

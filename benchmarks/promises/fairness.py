@@ -148,7 +148,8 @@ def hasty_swap(client: httpx.Client, identity_id: str) -> httpx.Response:
 
 @contextmanager
 def idle_connections(here: Town) -> Iterator[None]:
-    """Keep 5,000 connections open that send nothing; those that are closed are opened again."""
+    """Keep 5,000 connections open that send nothing; those that are closed are opened again
+    a second later."""
     over = threading.Event()
     address = httpx.URL(here.url)
 
@@ -161,8 +162,9 @@ def idle_connections(here: Town) -> Iterator[None]:
                 await reader.read(1)
                 writer.close()
             except OSError:
-                await asyncio.sleep(0.1)
+                pass
             finally:
+                await asyncio.sleep(1)
                 held.release()
 
         tasks: set[asyncio.Task[None]] = set()

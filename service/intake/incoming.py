@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Protocol
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope
 
 from worker.stores.media_store import MediaFacts, MediaRecord, UploadWriter
 
@@ -59,8 +59,8 @@ class Receiver(Protocol):
     ) -> IncomingFile:
         """Return the accepted file; raises the 413, 415, 422, 429 and 507 problems."""
 
-    def discard(self, tenant: str, writer: UploadWriter) -> None:
-        """Delete what was written for a request that has ended, unless it was kept."""
+    async def discard(self, tenant: str, file: IncomingFile) -> None:
+        """Delete the file of a request that has ended, unless it was kept."""
 
 
 class Incoming:
@@ -81,7 +81,8 @@ class Incoming:
         trace: TracebackType | None,
     ) -> None:
         with CancelScope(shield=True):  # a client that leaves must not leave its files behind
-            await to_thread.run_sync(self._discard)
+            for file in self.files:
+                await self._receiver.discard(self.tenant, file)
 
     async def receive(
         self, chunks: AsyncIterator[bytes], declared: Declared, max_bytes: int
@@ -90,7 +91,3 @@ class Incoming:
         file = await self._receiver.receive(self.tenant, chunks, declared, max_bytes)
         self.files.append(file)
         return file
-
-    def _discard(self) -> None:
-        for file in self.files:
-            self._receiver.discard(self.tenant, file.writer)

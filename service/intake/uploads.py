@@ -65,6 +65,7 @@ class UploadReceiver:
         room = await self._account.room(tenant)
 
         writer = await to_thread.run_sync(self._media.begin_write, tenant)
+        counted = 0
         try:
             chunk = head
             while chunk:
@@ -72,19 +73,21 @@ class UploadReceiver:
                 if writer.bytes + len(chunk) > room:
                     raise StorageQuotaExceeded
                 self._account.add(tenant, len(chunk))
+                counted += len(chunk)
                 await to_thread.run_sync(writer.write, chunk)
                 chunk = await anext(buffered, b"")
             if declared.sha256 not in (None, writer.sha256):
                 raise ServiceError("digest_mismatch")
             return IncomingFile(writer, await self._facts(tenant, writer, media_type))
         except BaseException:
-            await to_thread.run_sync(self.discard, tenant, writer)
+            self._account.release(tenant, counted)
+            await to_thread.run_sync(writer.abort)
             raise
 
-    def discard(self, tenant: str, writer: UploadWriter) -> None:
-        """Delete what was written for a request that has ended, unless it was kept."""
-        self._account.release(tenant, writer.bytes)
-        writer.abort()
+    async def discard(self, tenant: str, file: IncomingFile) -> None:
+        """Delete the file of a request that has ended, unless it was kept."""
+        self._account.release(tenant, file.bytes)
+        await to_thread.run_sync(file.writer.abort)
 
     async def _facts(self, tenant: str, writer: UploadWriter, media_type: str) -> MediaFacts:
         allowed = self._settings.media
