@@ -49,9 +49,10 @@ class Sitting:
 
 @dataclass(frozen=True)
 class _Portrait:
-    """One photo's face: a crop, the texture and eyes in it, and its mesh in the template."""
+    """One photo's face: a crop; mesh, texture and eyes in it; and its mesh in the template."""
 
     crop: RgbImage
+    mesh: Landmarks
     texture: Texture
     template_mesh: Landmarks
     eyes: EyePair | None
@@ -106,7 +107,15 @@ class Registrar:
         ]
         texture = cleaned(fuse(textures), texture_mesh(self.canonical))
         landmarks = np.mean([portrait.template_mesh for portrait in portraits], axis=0)
-        return IdentityCode(self.pack, embedding, feature_map, texture, landmarks, best.irises())
+        return IdentityCode(
+            pack=self.pack,
+            embedding=embedding,
+            feature_map=feature_map,
+            texture=texture,
+            landmarks=landmarks,
+            eyes=best.irises(),
+            detail=self.canonical.detail(best.crop, best.mesh, best.texture.pixels, texture),
+        )
 
     def _portrait(self, sitting: Sitting) -> _Portrait:
         """Take the texture from the photo's own pixels, not from the smaller swap crop."""
@@ -123,6 +132,7 @@ class Registrar:
         )
         return _Portrait(
             crop=crop,
+            mesh=transform(mesh, to_crop),
             texture=self.canonical.texture(crop, transform(mesh, to_crop)),
             template_mesh=transform(mesh, align(sitting.face.landmarks, self.fit)),
             eyes=None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop)),

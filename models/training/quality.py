@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ def _colour_cast(placed: Placed, texture: RgbImage, target: RgbImage) -> Array:
 
 def _tinted(placed: Placed, cast: Array) -> Placed:
     tinted = placed.texture + cast * (1 - placed.mouth)[..., None]
-    return Placed(np.clip(tinted, 0, 255).astype(np.uint8), placed.mask, placed.mouth)
+    return replace(placed, texture=np.clip(tinted, 0, 255).astype(np.uint8))
 
 
 def graded_batches(teacher: GradedTeacher, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -11,11 +11,11 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from models.inference.arrays import Affine, Landmarks, Mask, RgbImage
+from models.inference.arrays import Affine, Landmarks, Mask, Plane, RgbImage
 from models.inference.counters import Counters
 from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
 from models.inference.finding.eye_motion import MovingEyes
-from models.inference.frames.affine import transform
+from models.inference.frames.affine import compose, scale_of, transform
 from models.inference.frames.frame import Frame
 from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.options import SwapOptions
@@ -24,6 +24,7 @@ from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.occlusion import OcclusionMemory
 from models.inference.texture.blank_eyes import without_irises
 from models.inference.texture.face_texture import CanonicalFace, Placed
+from models.inference.texture.fine_detail import crop_factor, with_detail
 from models.inference.texture.living_eyes import FaceEyes
 from models.inference.texture.relighting import relit
 from models.inference.texture.texture_outline import texture_mesh, without_shade
@@ -137,7 +138,12 @@ class FacePainter:
         mask = mask if cover is None else mask * (1 - cover)
         if placed is None:  # a texture is lit before the network sees it
             face = relit(face, target, mask, in_crop, options.colour_match)
-        return PaintedFace(face, np.multiply(mask, np.float32(opacity * options.blend)), to_crop)
+        mask = np.multiply(mask, np.float32(opacity * options.blend))
+        painted = PaintedFace(face, mask, to_crop)
+        detail = identity.code.detail
+        if placed is None or detail is None:
+            return painted
+        return _detailed(frame, painted, placed, detail)
 
     @property
     def texture_mesh(self) -> Landmarks | None:
@@ -167,6 +173,20 @@ class FacePainter:
             return None
         drawn = texture.at(self.canonical.yaw_deg(landmarks))
         return self.canonical.place(drawn, code.landmarks, target, landmarks, eyes, colour_match)
+
+
+def _detailed(frame: Frame, painted: PaintedFace, placed: Placed, detail: Plane) -> PaintedFace:
+    """Return a face that is larger in the frame than 224 px at that size, with its fine detail."""
+    factor = crop_factor(1 / scale_of(painted.to_crop))
+    if factor == 1:
+        return painted
+    larger = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]], np.float64)
+    to_crop = compose(larger, painted.to_crop)
+    size = factor * TEMPLATE_SIZE
+    target = frame.rgb_crop(to_crop, size, extend=True)
+    face = with_detail(painted.face, detail, placed.where, target, placed.mouth)
+    mask = cv2.resize(painted.mask, (size, size), interpolation=cv2.INTER_LINEAR)
+    return PaintedFace(face, np.asarray(mask, np.float32), to_crop)
 
 
 def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:

@@ -18,12 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Landmarks, Mask, RgbImage
+from models.inference.arrays import Landmarks, Mask, Plane, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.finding.eye_axes import INNER, OUTER
 from models.inference.finding.iris_network import LIDS
-from models.inference.mesh_points import INNER_LIPS
+from models.inference.mesh_points import EYES, INNER_LIPS
 from models.inference.texture.eye_window import Lids
+from models.inference.texture.fine_detail import band_of, unchanged
 from models.inference.texture.hair import targets_own
 from models.inference.texture.harmonisation import harmonised
 from models.inference.texture.living_eyes import FaceEyes, LivingEye
@@ -37,6 +38,7 @@ SHARPEN = 0.9  # makes up for the two resamplings a texel goes through
 FINE_PX = 3.0  # what is smaller than this is detail
 FINE_TRUST = 50.0  # of the best photo over the others
 SHAPE_SHIFT = 1.0
+MAX_DETAIL = 3  # times 224 px: finer than that no frame shows a face through a 224 px network
 BORDER_PX = 10
 LIPS_MARGIN_PX = 6  # what dilating and feathering reach
 EYE_REACH, EYE_FADE = 1.25, 0.35  # of the eye's width: where the mesh moves with the lids
@@ -63,12 +65,14 @@ class Placed:
     """A texture on a target's geometry and in its light.
 
     `texture` is the target itself outside the face and inside the mouth; `mask` (0..1) is where the
-    face is to show, `mouth` (0..1) the opening between the lips, which the mask includes.
+    face is to show, `mouth` (0..1) the opening between the lips, which the mask includes. `where`
+    [224, 224, 2] is the texel that each pixel shows.
     """
 
     texture: RgbImage
     mask: Mask
     mouth: Mask
+    where: NDArray[np.float32]
 
     def shaped(self, soft: Mask) -> Mask:
         """Return the network's soft mask [224, 224] given the mesh's outline, which is sharper than
@@ -174,6 +178,34 @@ class CanonicalFace:
         pixels += sharpen * (pixels - cv2.GaussianBlur(pixels, (0, 0), 1))
         return Texture(_mirror_hidden(np.clip(pixels, 0, 255), weight), weight)
 
+    def detail(
+        self, image: RgbImage, mesh: Landmarks, pixels: RgbImage, texture: RgbImage
+    ) -> Plane | None:
+        """Return what a photo shows finer than its texture, None where it is no larger than it.
+
+        Args:
+            image, mesh: the photo and the face's mesh in its pixels.
+            pixels: the texture that was taken from it.
+            texture: the same as it is kept, cleaned and fused.
+        """
+        across = np.std(mesh, axis=0).mean() / np.std(self._front * self.scale, axis=0).mean()
+        factor = min(MAX_DETAIL, int(across + 0.5))
+        if factor < 2:
+            return None
+        where = self._raster.interpolate(mesh, self.triangles).astype(np.float32)
+        at = cv2.resize(where, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+        large = cv2.remap(image, at, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        trusted = unchanged(pixels, texture) * (self.mask > 0) * (1 - self._eye_hulls())
+        return band_of(np.asarray(large, np.uint8), np.asarray(trusted, np.float32))
+
+    def _eye_hulls(self) -> Mask:
+        """Return where the texture's eyes are, whose irises are drawn apart: [224, 224] in 0..1."""
+        eyes = np.zeros((SIZE, SIZE), np.float32)
+        for outline in EYES:
+            points = np.rint(self._canonical_positions[list(outline)]).astype(np.int32)
+            cv2.fillConvexPoly(eyes, cv2.convexHull(points), 1.0)
+        return np.asarray(cv2.GaussianBlur(eyes, (0, 0), 1.0), np.float32)
+
     def place(
         self,
         texture: RgbImage,
@@ -213,7 +245,7 @@ class CanonicalFace:
         )  # whole wherever the mask shows anything: the mask alone blends
         mixed = cv2.blendLinear(lit, target, shown, 1 - shown)
         mask = hull * _BORDER * (1 - targets_own(target, target_mesh))
-        return Placed(np.asarray(mixed, np.uint8), mask, mouth)
+        return Placed(np.asarray(mixed, np.uint8), mask, mouth, where)
 
     def hull(self, mesh: Landmarks) -> Mask:
         """Return the soft mask of a face with this mesh in a swap crop, float32 [224, 224]."""
