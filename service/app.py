@@ -126,7 +126,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 def _on_sigterm(drain: Callable[[], None]) -> Callable[[], None]:
-    """Drain at once when the server is told to stop; returns what undoes it.
+    """Drain as soon as SIGTERM arrives; return what restores the previous handler.
 
     Only the main thread may listen.
     """

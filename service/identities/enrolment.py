@@ -72,7 +72,7 @@ class Enrolment:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """The pack and provider that the child said it runs; empty until it is up."""
+        """The pack and provider that the child reported; empty until it is up."""
         return self._child.hello
 
     @property
@@ -89,7 +89,7 @@ class Enrolment:
         self._metrics.provider.labels(self.about["provider"]).set(1)
 
     async def keep_ready(self) -> None:
-        """Start the child, and again whenever it is found dead, until cancelled."""
+        """Start the child, and restart it whenever it has died, until cancelled."""
         failures = 0
         while True:
             try:

@@ -54,12 +54,12 @@ class PhotoOpener:
     async def opened(
         self, tenant: str, request: RegistrationRequest, incoming: Incoming
     ) -> AsyncIterator[Photos]:
-        """Yield the open photos; when the block ends they are gone from the media store.
+        """Yield the open photos; at the end of the block they are deleted.
 
         So are other uploads of the tenant with the same bytes, and the jobs whose results were
         made from them. Only a failure that asks for a retry, such as a busy encoder, leaves them.
-        What a job in flight needs goes when it has ended. Raises UploadInUse when that is an
-        upload that the request names.
+        An upload that a job in flight needs is deleted when the job ends; if the request names
+        it, UploadInUse is raised instead.
         """
         for url in request.urls:
             await self._urls.receive(url, incoming, self._max_photo_bytes)

@@ -106,7 +106,7 @@ class JobAdmission:
         return self._media.stat(upload_id or "", caller.tenant)
 
     def _deliver(self, caller: Caller, job: JobRecord) -> None:
-        """Deliver the job and audit whom it uses.
+        """Deliver the job and write the use of its identities to the audit log.
 
         The job is accepted already, so a failure here must not look like a refusal: the
         reconciler delivers it.

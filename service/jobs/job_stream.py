@@ -22,8 +22,8 @@ async def server_sent_events(
 ) -> AsyncIterator[str]:
     """Yield the job's events after the one with id `after`, the last one with the whole job.
 
-    The stream also ends when the service drains or the caller's key ends: a client that connects
-    again is then told why.
+    The stream also ends when the service drains or the caller's key ends; a client that reconnects
+    gets the reason as a problem.
     """
     yield ": following\n\n"
     clock = asyncio.get_running_loop().time

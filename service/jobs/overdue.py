@@ -20,7 +20,7 @@ from worker.stores.media_store import MediaStore
 
 log = logging.getLogger(__name__)
 
-_EVERY_S = 5.0  # what is due must be gone within a minute
+_EVERY_S = 5.0  # what is due must be deleted within a minute
 _LOST_AFTER_S = 60.0  # of a cancellation that no worker has carried out
 
 

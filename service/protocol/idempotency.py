@@ -1,7 +1,7 @@
 """Idempotency-Key for creations that are not jobs.
 
-A job's key is decided in the same atomic step as its admission. What is kept of a creation is the
-id of the resource, never the response: a retry shows the resource as it is now, or that it is gone.
+A job's key is decided in the same atomic step as its admission. Of a creation only the id of
+the resource is stored, never the response: a retry reads the resource again, or answers 410.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Idempotency:
     ) -> Response:
         """Return what `create` makes, or on a retry what `read` finds under the first one's id.
 
-        Raises idempotency_mismatch, idempotency_in_progress, and a 410 when it is gone by now.
+        Raises idempotency_mismatch, idempotency_in_progress, and a 410 when it was deleted.
         """
         if key is None:
             return (await create()).response()

@@ -69,8 +69,8 @@ def child_traceparent(received: str | None) -> str:
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
         return f"00-{span.trace_id:032x}-{span.span_id:016x}-{int(span.trace_flags):02x}"
-    found = _TRACEPARENT.fullmatch(received or "")
-    trace_id, flags = (found[1], found[3]) if found else (secrets.token_hex(16), "01")
+    match = _TRACEPARENT.fullmatch(received or "")
+    trace_id, flags = (match[1], match[3]) if match else (secrets.token_hex(16), "01")
     return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"
 
 

@@ -1,8 +1,7 @@
 """Failures as RFC 9457 problems: the only module that maps failure codes to HTTP statuses.
 
-ServiceError                  a request that cannot be served; has a stable `code` and a message
-safe to show └── any `code` of worker.contract and models.inference travels the same way, through
-`answer`
+ServiceError: a request that cannot be served; it has a stable `code` and a message that is safe to
+show. Errors of the worker and of inference have a `code` too, and are answered in the same way.
 """
 
 from __future__ import annotations
@@ -81,7 +80,8 @@ _BY_STATUS = {
     404: "not_found",
     405: "method_not_allowed",
 }
-_RETRY_AFTER_S = {429: 5, 503: 2}
+_RETRY_AFTER_S = {429: 5, 503: 2}  # a quota frees up when a job ends; a restart takes seconds
+MAX_FINDINGS = 20  # of a body with many mistakes
 
 
 class ServiceError(Exception):
@@ -152,10 +152,7 @@ def install(app: FastAPI, *trees: type[Exception]) -> None:
 
 
 async def answer(request: Request, error: Exception) -> JSONResponse:
-    """Return the problem that tells a client about `error`.
-
-    The unexpected is logged and told as 500 without detail.
-    """
+    """Return the problem for `error`; an unexpected one is logged and becomes a bare 500."""
     match error:
         case ServiceError():
             return problem_response(error.code, error.detail, headers=error.headers, **error.extra)
@@ -180,17 +177,17 @@ def validation_problem(errors: Sequence[Any]) -> JSONResponse:
     """Return the problem for pydantic's findings: 400 for query and headers, 404 for a path id, 422
     for the body.
     """
-    places = {str(found["loc"][0]) for found in errors if found.get("loc")}
+    places = {str(finding["loc"][0]) for finding in errors if finding.get("loc")}
     if "path" in places:
         return problem_response("not_found")
-    if any(found["type"] == "json_invalid" for found in errors):
+    if any(finding["type"] == "json_invalid" for finding in errors):
         return problem_response("invalid_json")
-    if any(tuple(found["loc"]) == ("query", "cursor") for found in errors):
+    if any(tuple(finding["loc"]) == ("query", "cursor") for finding in errors):
         return problem_response("invalid_cursor")
     code = "invalid_parameter" if places & {"query", "header"} else "invalid_request"
     fields = [
-        {"field": ".".join(map(str, found["loc"])), "message": found["msg"]}
-        for found in errors[:20]
+        {"field": ".".join(map(str, finding["loc"])), "message": finding["msg"]}
+        for finding in errors[:MAX_FINDINGS]
     ]
     return problem_response(
         code, "; ".join(f"{f['field']}: {f['message']}" for f in fields[:3]), errors=fields

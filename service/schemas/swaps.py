@@ -115,7 +115,7 @@ class SwapRequest(SwapForm):
 
 
 class AnalysisRequest(Strict):
-    """An upload whose people are to be found."""
+    """An input in which people are to be found."""
 
     model_config = example(input={"upload_id": EXAMPLE_UPLOAD})
 
