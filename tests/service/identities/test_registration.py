@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -190,3 +192,15 @@ def test_withdrawn_consent_takes_the_results_with_it(
     receipt = client.delete(f"{place}/consent").json()
     assert receipt["results_deleted"] == 1
     problem_of(client.get(job["urls"]["result"]), 404, "not_found")
+
+
+def test_a_flood_of_registrations_lets_another_tenant_pass(
+    enrolling: LiveService, client: httpx.Client
+) -> None:
+    with enrolling.client("flood") as flood, ThreadPoolExecutor(16) as pool:
+        waiting = [pool.submit(register, flood, ADA) for _ in range(16)]
+        while not any(future.done() for future in waiting):
+            time.sleep(0.01)
+        assert register(client, ADA).status_code == 201
+        assert sum(not future.done() for future in waiting) >= 8
+        assert {future.result().status_code for future in waiting} <= {201, 503}
