@@ -1,4 +1,5 @@
 # Needs Python 3.11 or newer, make and a C library; everything else is fetched into .venv and var.
+# `make help` lists what there is.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -10,45 +11,60 @@ TRAINING := $(DATA)/training
 RUN ?= main
 IMAGES ?= 16000
 
-.PHONY: setup demo up check test image-test bar bench train train-stop train-status clean
+# Without torch the rooms that need it cannot be type-checked; these can.
+WITHOUT_TORCH := service worker models/inference models/packs benchmarks/api benchmarks/jobs \
+	benchmarks/scale tests/architecture tests/image tests/service tests/worker tests/models/inference
 
-setup: $(VENV)/cpu.stamp $(PACK)
+.PHONY: help setup demo up check test coverage image-test bar bench train train-stop train-status clean
 
-demo: setup
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+setup: $(VENV)/cpu.stamp $(PACK) ## make the environment and fetch the open pack
+
+demo: setup ## swap a face into a portrait and a clip over HTTP; results in var/demo
 	@$(PY) -m service.stack.demo
 
-up: setup
+up: setup ## run the service on this machine and stay
 	@$(PY) -m service up
 
-check: $(VENV)/test.stamp
+check: $(VENV)/check.stamp ## lint, types, import directions; needs no torch
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	@if $(PY) -c 'import torch' 2>/dev/null; then \
+		echo $(VENV)/bin/mypy; $(VENV)/bin/mypy; \
+	else \
+		echo "torch is not installed: rooms that need it are not type-checked"; \
+		$(VENV)/bin/mypy --follow-imports=silent $(WITHOUT_TORCH); \
+	fi
 	PYTHONPATH=. $(VENV)/bin/lint-imports
 
-test: $(VENV)/test.stamp $(PACK)
-	$(PY) -m pytest -q
+test: $(VENV)/test.stamp $(PACK) ## all tests but those of the image, with coverage of branches
+	$(PY) -m pytest -q --cov
 
-image-test: $(VENV)/test.stamp
+coverage: $(VENV)/test.stamp ## show the coverage of the last `make test`
+	@$(PY) -m coverage report --format=markdown
+
+image-test: $(VENV)/check.stamp ## build the container image and run it; needs buildah and podman
 	$(PY) -m pytest -q -m image tests/image
 
-bar: $(VENV)/test.stamp $(PACK)
+bar: $(VENV)/test.stamp $(PACK) ## measure a bar of docs/bars.md: make bar BAR=P-1
 	@$(PY) -m benchmarks $(BAR)
 
-bench: $(VENV)/test.stamp $(PACK)
+bench: $(VENV)/test.stamp $(PACK) ## the table of frame rates in the README
 	@$(PY) -m benchmarks bench
 
-train: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz
+train: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz ## train weights of your own in the background
 	@if kill -0 $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "already training"; else \
 		nohup nice -n 19 $(PY) -m models.training.train --run $(RUN) --images $(IMAGES) --folder $(TRAINING) \
 			--graphs $(DATA)/packs/open >> $(TRAINING)/train.log 2>&1 & \
 		echo $$! > $(TRAINING)/train.pid; echo "training $(RUN): make train-status"; fi
 
-train-stop:
+train-stop: ## end the training; it goes on where it was
 	@if kill $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "state is being written"; \
 		else echo "no training is running"; fi
 
-train-status:
+train-status: ## how far the training is
 	@if kill -0 $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "training"; else echo "stopped"; fi
 	@tail -n 3 $(TRAINING)/train.log
 	@tail -n 3 $(TRAINING)/evaluations.csv
@@ -57,7 +73,7 @@ $(TRAINING)/faces/labels.npz: | $(VENV)/train.stamp $(PACK)
 	@echo "preparing the training faces (two minutes)"
 	@$(PY) -m models.training.dataset --graphs $(DATA)/packs/open --out $(TRAINING)/faces
 
-clean:
+clean: ## remove the environment and what was built; var/ stays
 	rm -rf $(VENV) build likeness.egg-info
 
 $(PY):
@@ -70,10 +86,15 @@ $(VENV)/cpu.stamp: pyproject.toml requirements.lock | $(PY)
 	@$(INSTALL) '.[cpu]'
 	@touch $@
 
+$(VENV)/check.stamp: pyproject.toml requirements.lock | $(PY)
+	@echo "installing the service's packages and what checks it"
+	@$(INSTALL) '.[cpu,check]'
+	@touch $@ $(VENV)/cpu.stamp
+
 $(VENV)/test.stamp: pyproject.toml requirements.lock | $(PY)
 	@echo "installing the service's packages and what tests it"
 	@$(INSTALL) '.[cpu,test]'
-	@touch $@ $(VENV)/cpu.stamp
+	@touch $@ $(VENV)/cpu.stamp $(VENV)/check.stamp
 
 $(VENV)/train.stamp: pyproject.toml requirements.lock | $(PY)
 	@echo "installing what training needs"

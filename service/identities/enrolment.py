@@ -14,6 +14,7 @@ from service.protocol.observability import Metrics
 from service.protocol.problems import CODES, ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.settings import Settings
+from worker.process.memory import fitting
 from worker.sandbox.confinement import Protection
 from worker.sandbox.limits import device_environment
 
@@ -45,7 +46,7 @@ class Enrolment:
             settings.pack,
             str(settings.packs_root.resolve()),
             settings.device,
-            str(settings.enrolment_memory_bytes),
+            str(fitting(settings.enrolment_memory_bytes, beside_bytes=settings.probe_memory_bytes)),
             settings.media.model_dump_json(),
         ]
         self._child = SandboxedChild(

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from service.settings import Settings
+from worker.process.memory import LEAST_BYTES, RESERVE_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -25,6 +27,24 @@ WORKLOADS = [m for m in MANIFESTS if m["kind"] in ("Deployment", "StatefulSet")]
 SECRET = re.compile(
     r"lk_[a-z0-9]+_[A-Za-z0-9_-]{20,}|whsec_|password|BEGIN [A-Z ]*PRIVATE KEY", re.IGNORECASE
 )
+
+
+def store_options() -> list[dict[str, str]]:
+    """The store's options in docker-compose.yml and in the manifests."""
+    (container,) = _containers(next(m for m in WORKLOADS if m["metadata"]["name"] == "valkey"))
+    commands = [COMPOSE["services"]["valkey"]["command"][1:], container["args"]]
+    return [dict(zip(command[::2], command[1::2], strict=True)) for command in commands]
+
+
+def in_bytes(size: str) -> int:
+    """An amount of memory as compose, Kubernetes and Valkey write it; all mean powers of 1024."""
+    number, unit = re.fullmatch(r"(\d+)([KMG])(?:i|b)?", size, re.IGNORECASE).groups()  # type: ignore[union-attr]
+    return int(number) << {"K": 10, "M": 20, "G": 30}[unit.upper()]
+
+
+def _containers(workload: dict[str, Any]) -> list[dict[str, Any]]:
+    containers: list[dict[str, Any]] = workload["spec"]["template"]["spec"]["containers"]
+    return containers
 
 
 def test_image_runs_as_nobody_with_a_health_check() -> None:
@@ -88,13 +108,41 @@ def test_compose_publishes_to_this_machine_only() -> None:
     assert all(port.startswith("127.0.0.1:") for port in COMPOSE["services"]["api"]["ports"])
 
 
-def test_stores_neither_evict_nor_forget() -> None:
-    commands = [COMPOSE["services"]["valkey"]["command"]]
-    commands += [_containers(m)[0]["args"] for m in WORKLOADS if m["metadata"]["name"] == "valkey"]
-    for command in commands:
-        options = dict(pairwise(command))
-        assert options["--maxmemory-policy"] == "noeviction"
-        assert options["--appendonly"] == "yes"
+@pytest.mark.parametrize("options", store_options(), ids=["compose", "kubernetes"])
+def test_stores_neither_evict_nor_forget(options: dict[str, str]) -> None:
+    assert options["--maxmemory-policy"] == "noeviction"
+    assert options["--appendonly"] == "yes"
+
+
+def test_stores_are_full_before_they_are_killed() -> None:
+    compose, kubernetes = store_options()
+    (container,) = _containers(next(m for m in WORKLOADS if m["metadata"]["name"] == "valkey"))
+    resources = container["resources"]
+    assert kubernetes["--maxmemory"] == "$(STORE_BYTES)"
+    assert container["env"][0]["valueFrom"]["resourceFieldRef"]["resource"] == "requests.memory"
+
+    full = [in_bytes(compose["--maxmemory"]), in_bytes(resources["requests"]["memory"])]
+    killed = [
+        in_bytes(COMPOSE["services"]["valkey"]["mem_limit"]),
+        in_bytes(resources["limits"]["memory"]),
+    ]
+    assert set(full) == {Settings.model_fields["store_memory_bytes"].default}
+    # A rewrite of the log copies the pages that change meanwhile.
+    assert all(2 * limit >= 3 * bound for bound, limit in zip(full, killed, strict=True))
+
+
+def test_compose_and_kubernetes_allow_the_same_memory() -> None:
+    compose = {name: s["mem_limit"] for name, s in COMPOSE["services"].items()}
+    kubernetes = {
+        m["metadata"]["name"].removeprefix("likeness-"): c["resources"]["limits"]["memory"]
+        for m in WORKLOADS
+        for c in _containers(m)
+    }
+    assert {name: in_bytes(compose[name]) for name in kubernetes} == {
+        name: in_bytes(limit) for name, limit in kubernetes.items()
+    }
+    # What a child needs to load its models, beside what its container keeps for itself.
+    assert min(map(in_bytes, compose.values())) >= LEAST_BYTES + RESERVE_BYTES
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda m: m["metadata"]["name"])
@@ -157,7 +205,3 @@ def test_dashboard_and_rules_use_metrics_that_exist() -> None:
     stems = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in named}
     assert stems
     assert [stem for stem in stems if stem not in sources] == []
-
-
-def _containers(workload: dict[str, Any]) -> list[dict[str, Any]]:
-    return workload["spec"]["template"]["spec"]["containers"]

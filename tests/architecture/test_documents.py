@@ -19,7 +19,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 DOCUMENT = re.compile(r"[\w./-]+\.md\b")
 BAR = re.compile(r"BAR=([A-Z]-\d+)")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
-SETTING = re.compile(r"LIKENESS_[A-Z][A-Z_]*[A-Z]")
+SETTING = re.compile(r"LIKENESS_[A-Z][A-Z_]*[A-Z]\b")
 FOR_TESTS = {
     "LIKENESS_SHARED",
     "LIKENESS_IMAGE_BASE",

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -39,6 +40,7 @@ class Composition:
 
     image: str
     prefix: str
+    services: Mapping[str, Mapping[str, Any]]
 
     def execute(self, service: str, *command: str) -> str:
         """Return what a command in a service's container prints."""
@@ -55,7 +57,7 @@ class Composition:
 
     def start(self, service: str) -> None:
         """Start a service as docker-compose.yml describes it."""
-        described = COMPOSE["services"][service]
+        described = self.services[service]
         command = described.get("command", [])
         if service == "valkey":
             command = [*STORE_COMMAND, *command[1:]]
@@ -64,7 +66,11 @@ class Composition:
         arguments += _restrictions(described) + _surroundings(described, self.prefix)
         podman("run", *arguments, *self._network, self.image, *command)
         if service == "valkey":  # the others wait for it, as depends_on says
-            self._await_success(service, PING)
+            self.await_store()
+
+    def await_store(self) -> None:
+        """Wait until the store answers and has loaded its log."""
+        self._await_success("valkey", PING)
 
     def await_ready(self) -> None:
         """Wait until the API says that it can serve. Raises `RuntimeError` with its log."""
@@ -72,16 +78,23 @@ class Composition:
 
     def tour(self) -> dict[str, Any]:
         """Register a face and swap it; return what `tour.py` says of that."""
+        return self.ask(TOUR, key=self.create_key())
+
+    def create_key(self) -> str:
+        """Return a new API key, made as the README says."""
         said = self.execute("api", "python3", "-m", "service", "keys", "create", "--tenant", "me")
         key = re.search(r"lk_\S+", said)
         if key is None:
             raise RuntimeError(f"no key in: {said}")
-        environment = {"API": "http://api:8000", "KEY": key[0]}
-        given = [part for name in environment for part in ("--env", f"{name}={environment[name]}")]
-        mounts = ["--volume", f"{TOUR}:/tour.py:ro", "--volume", f"{SAMPLES}:/samples:ro"]
+        return key[0]
+
+    def ask(self, script: Path, key: str) -> dict[str, Any]:
+        """Return the JSON object that a script prints which runs in a container beside these."""
+        given = ["--env=API=http://api:8000", f"--env=KEY={key}"]
+        mounts = [f"--volume={script}:/ask.py:ro", f"--volume={SAMPLES}:/samples:ro"]
         arguments = [*_runtime(), "--no-healthcheck", "--rm", *given, *mounts, *self._network]
-        told = podman("run", *arguments, self.image, "python3", "/tour.py", timeout_s=600)
-        return dict(json.loads(told))
+        told = podman("run", *arguments, self.image, "python3", "/ask.py", timeout_s=600)
+        return dict(json.loads(told.splitlines()[-1]))
 
     def _await_success(self, service: str, check: str) -> None:
         deadline = time.monotonic() + TIMEOUT_S
@@ -102,17 +115,25 @@ class Composition:
 
 
 @contextmanager
-def composition(image: str, services: tuple[str, ...] = SERVICES) -> Iterator[Composition]:
-    """Start these services in order; whatever was made for them is removed afterwards."""
-    here = Composition(image, prefix=f"lk{secrets.token_hex(4)}")
+def composition(
+    image: str,
+    names: tuple[str, ...] = SERVICES,
+    changed: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> Iterator[Composition]:
+    """Start the named services in order; whatever was made for them is removed afterwards.
+
+    `changed` services are described otherwise than in docker-compose.yml.
+    """
+    services = {**COMPOSE["services"], **changed}
+    here = Composition(image, prefix=f"lk{secrets.token_hex(4)}", services=services)
     volumes = [f"{here.prefix}-{name}" for name in COMPOSE["volumes"]]
     podman("network", "create", "--internal", here.prefix)
     try:
-        for service in services:
+        for service in names:
             here.start(service)
         yield here
     finally:
-        for service in services:
+        for service in names:
             podman("rm", "--force", "--ignore", "--time", "2", f"{here.prefix}-{service}")
         podman("volume", "rm", "--force", *volumes, check=False)
         podman("network", "rm", "--force", here.prefix)

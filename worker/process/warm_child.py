@@ -18,6 +18,7 @@ from threading import Thread
 from worker.job_context import UseCases
 from worker.process.child_context import JOB_ORDER, Parent, perform
 from worker.process.logs import log_as_json
+from worker.process.memory import fitting
 from worker.process.requests import ChildOrder, Hello
 from worker.sandbox.confinement import Protection, confine, memory_bound, rules_for
 from worker.sandbox.limits import Limits, allow_cpu, die_with
@@ -83,7 +84,7 @@ def _confine(order: ChildOrder) -> Protection:
     rules = rules_for(settings.device)
     return confine(
         Limits(
-            memory_bytes=memory_bound(settings.child_memory_bytes, rules),
+            memory_bytes=memory_bound(fitting(settings.child_memory_bytes), rules),
             file_bytes=settings.child_file_bytes,
         ),
         readable=[
