@@ -38,7 +38,7 @@ def store_options() -> list[dict[str, str]]:
 
 def in_bytes(size: str) -> int:
     """An amount of memory as compose, Kubernetes and Valkey write it; all mean powers of 1024."""
-    number, unit = re.fullmatch(r"(\d+)([KMG])(?:i|b)?", size, re.IGNORECASE).groups()  # type: ignore[union-attr]
+    number, unit = re.fullmatch(r"(\d+)([KMG])(?:i|b)?", size, re.IGNORECASE).groups()
     return int(number) << {"K": 10, "M": 20, "G": 30}[unit.upper()]
 
 

@@ -92,7 +92,7 @@ def test_the_teacher_leaves_the_surroundings_alone(
 
 def test_half_way_between_two_people_lies_their_mean(faces: FaceSet) -> None:
     sources = [Source(faces.textures[row], faces.meshes[row]) for row in (0, 4)]
-    middle = morph(*sources, 0.5)
+    middle = morph(sources[0], sources[1], 0.5)
     assert np.allclose(middle.mesh, (sources[0].mesh + sources[1].mesh) / 2, atol=1e-3)
 
 

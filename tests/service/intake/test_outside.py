@@ -45,7 +45,7 @@ def web() -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] - readers that hang up are part of the test
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # readers hang up
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
