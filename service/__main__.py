@@ -1,4 +1,4 @@
-"""`python -m service up | serve | keys | audit`: the composition root of everything that is not a
+"""`python -m service up | serve | keys | audit | acl`: the composition root of everything that is not a
 worker.
 """
 
@@ -17,6 +17,7 @@ from service.stack.api_keys import add_key_commands, create_first_key, run_key_c
 from service.stack.audit_commands import add_audit_commands, run_audit_command
 from service.stack.embedded_store import EmbeddedStoreError
 from service.stack.stack import Stack, StackStartError, running
+from service.stack.store_users import ROLES, acl
 from worker.errors import WorkerError
 
 GRACEFUL_SHUTDOWN_S = 20
@@ -101,6 +102,7 @@ def main() -> int:
     commands.add_parser("serve", help="the API alone").add_argument(
         "--fd", type=int, help="an open listening socket"
     )
+    commands.add_parser("acl", help="print the users that a store of your own should have")
     add_key_commands(commands.add_parser("keys", help="make, list, rotate and revoke API keys"))
     add_audit_commands(commands.add_parser("audit", help="verify or export the audit trail"))
     arguments = parser.parse_args()
@@ -122,6 +124,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
             return serve(settings, arguments.fd)
         case "keys":
             run_key_command(arguments, settings.store_url)
+        case "acl":
+            print(acl({role: f">PASSWORD_OF_{role.upper()}" for role in ROLES}), end="")
         case "up":
             logging.basicConfig(level=logging.WARNING, format="%(message)s")
             asyncio.run(up(settings))

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.stores.credentials import embedded_store_url
 from worker.stores.job_limits import JobLimits
 
 MIB = 1 << 20
@@ -72,6 +73,7 @@ class InstallationSettings(BaseSettings):
 
     data_dir: Path = Path("var")
     redis_url: str = ""  # empty: the embedded store's socket in the data directory
+    store_credentials_fd: int | None = None  # set by the supervisor for what it starts
     pack: str = "open"
     packs_dir: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -114,7 +116,7 @@ class InstallationSettings(BaseSettings):
     @property
     def store_url(self) -> str:
         """Where the store listens: the configured URL, else the embedded one's socket."""
-        return self.redis_url or f"unix://{(self.data_dir / 'run' / 'valkey.sock').resolve()}"
+        return self.redis_url or embedded_store_url(self.data_dir, self.store_credentials_fd)
 
 
 class WorkerSettings(InstallationSettings):

@@ -1,4 +1,6 @@
-"""Runs every graph of a pack once, as production opens it, and says what is wrong."""
+"""Compares a pack's files with what was installed, runs every graph once as production opens it,
+and says what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from models.inference.arrays import Tensor
 from models.inference.session import Network, SessionFactory
+from models.packs.integrity import corrupt_files
 from models.packs.store import Pack
 
 
@@ -24,10 +27,13 @@ class Finding:
 
 
 def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
-    """Yield a finding for each graph of the pack.
+    """Yield a finding for each damaged file, then for each graph of the pack.
 
     The IDN runs with the weights that the IIM gives.
     """
+    for name in corrupt_files(pack):
+        yield Finding(name, problem=f"is damaged; run: python -m models pull {pack.name}")
+
     weights: dict[str, Tensor] = {}
     for file in pack.manifest.files:
         if not file.file.endswith(".onnx"):

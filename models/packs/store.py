@@ -20,6 +20,7 @@ from models.packs.errors import (
     PackMissingError,
     PackUnreadableError,
 )
+from models.packs.integrity import write_sums
 from models.packs.manifest import Manifest, ManifestError, Role
 
 MANIFEST = "pack.toml"
@@ -132,6 +133,7 @@ def new_installation(manifest_text: str, root: Path) -> Iterator[Path]:
     try:
         yield staging
         (staging / MANIFEST).write_text(manifest_text)
+        write_sums(staging, Manifest.parse(manifest_text))
         _open_to_all(staging)
         final = root / f"{name}@{digest[:12]}"
         if final.exists():

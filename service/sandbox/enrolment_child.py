@@ -39,10 +39,11 @@ def load(
 ) -> tuple[Handle, Mapping[str, Any]]:
     """Return the handler of registrations on this pack, and what the child says of itself."""
     from models.inference.engine import FaceSwapEngine
+    from models.packs.integrity import require_intact
     from models.packs.store import load_pack
     from worker.settings import MediaLimits
 
-    pack = load_pack(pack_name, packs_root)
+    pack = require_intact(load_pack(pack_name, packs_root))
     engine = FaceSwapEngine.load(pack, device=device)  # type: ignore[arg-type]
     limits = MediaLimits.model_validate_json(limits_json)
     hello = {"pack": pack.id, "name": pack.name, "digest": pack.digest, "provider": engine.provider}

@@ -23,7 +23,9 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service.stack.store_users import StoreUsers
 from service.stack.supervisor import Program
+from worker.stores.credentials import SOCKET
 
 LONGEST_SOCKET_PATH_BYTES = 100  # sun_path holds 108 on Linux, 104 on macOS
 
@@ -70,15 +72,15 @@ def find_store_server() -> Path:
     )
 
 
-def store_program(data_dir: Path, lock_fd: int, memory_bytes: int) -> Program:
-    """Return the command that serves `data_dir/store` on `data_dir/run/valkey.sock` to this user
-    alone.
+def store_program(data_dir: Path, lock_fd: int, memory_bytes: int, users: StoreUsers) -> Program:
+    """Return the command that serves `data_dir/store` on `data_dir/run/valkey.sock` to `users`.
 
+    It reads its configuration from standard input, for who may log in is nobody else's business.
     Beyond `memory_bytes` it refuses writes, which the API tells as 503, instead of being killed by
     the system. It keeps `lock_fd`, so that the data directory stays locked as long as the server
     lives.
     """
-    socket = (data_dir / "run" / "valkey.sock").resolve()
+    socket = (data_dir / SOCKET).resolve()
     if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH_BYTES:
         raise SocketPathTooLongError(
             f"a socket's path may have {LONGEST_SOCKET_PATH_BYTES} bytes: shorten {data_dir}"
@@ -96,8 +98,19 @@ def store_program(data_dir: Path, lock_fd: int, memory_bytes: int) -> Program:
         "save": "",
         "daemonize": "no",
     }
-    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return Program("store", (str(find_store_server()), *arguments), keep_fds=(lock_fd,))
+    lines = "".join(f"{name} {_quoted(value)}\n" for name, value in options.items())
+    return Program(
+        "store",
+        (str(find_store_server()), "-"),
+        keep_fds=(lock_fd,),
+        stdin=(lines + users.acl()).encode(),
+    )
+
+
+def _quoted(value: str) -> str:
+    """Write a value as the server's configuration has it: paths may hold spaces and quotes."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import httpx
 
 from service.settings import Settings
 from service.stack.embedded_store import locked, store_program, wait_until_ready
+from service.stack.store_users import Role, StoreUsers
 from service.stack.supervisor import Program, Supervisor
 
 # Together under 30 s, after which an init system or container runtime would kill us halfway.
@@ -59,10 +60,14 @@ async def running(settings: Settings) -> AsyncIterator[Stack]:
     supervisor = Supervisor(data_dir / "logs")
     with locked(data_dir) as lock_fd, closing(_listen(settings.host, settings.port)) as listener:
         try:
+            users: StoreUsers | None = None
             if not settings.redis_url:
-                supervisor.start(store_program(data_dir, lock_fd, settings.store_memory_bytes))
+                users = StoreUsers(data_dir)
+                supervisor.start(
+                    store_program(data_dir, lock_fd, settings.store_memory_bytes, users)
+                )
             await wait_until_ready(settings.store_url, STARTUP_TIMEOUT_S)
-            for program in _programs(settings, data_dir, listener):
+            for program in _programs(settings, data_dir, listener, users):
                 supervisor.start(program)
             url = _url(listener)
             await _until_api_ready(url, supervisor)
@@ -94,18 +99,32 @@ def _url(listener: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def _programs(settings: Settings, data_dir: Path, listener: socket.socket) -> list[Program]:
+def _programs(
+    settings: Settings, data_dir: Path, listener: socket.socket, users: StoreUsers | None
+) -> list[Program]:
+    """Return API and workers, each with the store's address, or who it is to the embedded one."""
     environment = {
         "LIKENESS_DATA_DIR": str(data_dir),
         "LIKENESS_PACKS_DIR": str(settings.packs_root.resolve()),
-        "LIKENESS_REDIS_URL": settings.store_url,
     }
-    serve = (sys.executable, "-m", "service", "serve", "--fd", str(listener.fileno()))
+
+    def program(name: str, role: Role, *command: str, keep_fds: tuple[int, ...] = ()) -> Program:
+        store = {"LIKENESS_REDIS_URL": settings.redis_url}
+        if users is not None:
+            credentials = users.descriptor(role)
+            store = {"LIKENESS_STORE_CREDENTIALS_FD": str(credentials)}
+            keep_fds = (*keep_fds, credentials)
+        return Program(
+            name, (sys.executable, "-m", *command), {**environment, **store}, keep_fds=keep_fds
+        )
+
+    listening = listener.fileno()
     workers = [
-        Program(f"worker-{queue}", (sys.executable, "-m", "worker", "--queue", queue), environment)
+        program(f"worker-{queue}", "worker", "worker", "--queue", queue)
         for queue in worker_queues()
     ]
-    return [Program("api", serve, environment, keep_fds=(listener.fileno(),)), *workers]
+    serve = ("service", "serve", "--fd", str(listening))
+    return [program("api", "api", *serve, keep_fds=(listening,)), *workers]
 
 
 async def _until_api_ready(url: str, supervisor: Supervisor) -> None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
@@ -29,13 +30,15 @@ PR_SET_PDEATHSIG = 1
 class Program:
     """A command to keep running.
 
-    `environment` is added to our own, `keep_fds` stay open in the child.
+    `environment` is added to our own, `keep_fds` stay open in the child, `stdin` is what it reads
+    from its standard input at each start.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     keep_fds: tuple[int, ...] = ()
+    stdin: bytes = field(default=b"", repr=False)
 
 
 def restart_pause_s(deaths: int) -> float:
@@ -101,10 +104,12 @@ class SupervisedProgram:
 
     async def _spawn(self) -> Process:
         _bound_log(self._log_path)
-        with self._log_path.open("ab") as output:
+        with self._log_path.open("ab") as output, tempfile.TemporaryFile() as given:
+            given.write(self._program.stdin)
+            given.seek(0)
             return await asyncio.create_subprocess_exec(
                 *self._program.command,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=given,
                 stdout=output,
                 stderr=output,
                 env={**os.environ, **self._program.environment},

@@ -42,7 +42,11 @@ class Bench:
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start_worker(
-        self, queue: str = "video", wait: bool = True, **environment: str
+        self,
+        queue: str = "video",
+        wait: bool = True,
+        use_cases: str = "tests.worker.small_use_cases",
+        **environment: str,
     ) -> subprocess.Popen[bytes]:
         command = [
             sys.executable,
@@ -58,7 +62,7 @@ class Bench:
         with (self.data_dir / "workers.log").open("ab") as log:
             started = log.tell()
             process = subprocess.Popen(
-                [*command, "--use-cases", "tests.worker.small_use_cases"],
+                [*command, "--use-cases", use_cases],
                 cwd=ROOT,
                 env=os.environ
                 | {f"LIKENESS_{name.upper()}": value for name, value in environment.items()},

@@ -87,7 +87,7 @@ class WarmChild:
                 command,
                 stdin=theirs.fileno(),
                 cwd=ROOT,
-                env=child_environment(),
+                env=child_environment(self._order.outward),
                 start_new_session=True,
             )
         self._channel = Channel(ours)
@@ -190,11 +190,17 @@ class WarmChild:
         self.lost = False
 
 
-def child_environment() -> dict[str, str]:
-    """As little as the interpreter and the GPU libraries need.
+def child_environment(temporary: Path) -> dict[str, str]:
+    """Return as little as the interpreter, torch and the GPU libraries need.
 
-    No credentials, no user's settings.
+    No credentials, no user's settings. Torch asks for a user's name and a directory to write to.
     """
     zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
-    fixed = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    fixed = {
+        "LANG": "C.UTF-8",
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+        "TMPDIR": str(temporary),
+        "USER": "likeness",
+    }
     return device_environment() | zone | fixed | ALLOCATOR

@@ -74,7 +74,7 @@ class Channel:
         if not line:
             return None
         header, sizes = parse_line(line)
-        blobs = [self._reader.read(size) for size in sizes]
+        blobs = tuple(self._reader.read(size) for size in sizes)
         if [len(blob) for blob in blobs] != sizes:
             return None
         return Message(header, blobs)

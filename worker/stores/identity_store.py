@@ -9,11 +9,13 @@ went, nothing of the face
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 LOOKED_AT = 2000  # records that one page of a filtered listing may cost
 LOCK_TTL_S = 30.0
 LOCK_POLL_S = 0.02
+DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,17 @@ class ErasureReceipt:
     photo_sha256: Sequence[str] = ()
     jobs_canceled: int | None = None
     results_deleted: int | None = None
+
+
+def sealed(weights: bytes) -> bytes:
+    """Return weights as they are kept: behind their SHA-256, for a flipped bit shows in a face."""
+    return hashlib.sha256(weights).digest() + weights
+
+
+def unsealed(kept: bytes) -> bytes | None:
+    """Return the weights that were sealed, or None when they are not what they were."""
+    digest, weights = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
+    return weights if hashlib.sha256(weights).digest() == digest else None
 
 
 class IdentityStore:
@@ -172,12 +186,30 @@ class IdentityStore:
         return bytes(code)
 
     def weights(self, identity_id: str, pack: str) -> bytes | None:
-        """The weights for this pack, polished or cached, or None when they must be rebuilt from the
-        code.
+        """Return the weights for this pack, refined or cached, or None when they must be rebuilt
+        from the code: there are none, or they are no longer what was put.
         """
         arguments = {"identity": identity_id, "pack": pack, "now_ms": int(self._clock() * 1000)}
         found: bytes | None = self._scripts.run("get_weights", arguments)
-        return found
+        if found is None:
+            return None
+        if (weights := unsealed(found)) is not None:
+            return weights
+
+        log.error("kept weights are corrupt", extra={"identity": identity_id, "pack": pack})
+        with reaching():
+            self.redis.hincrby("lk:stats", "weights:corrupt", 1)
+        # Cached ones are replaced by what is rebuilt; refined ones would come first for ever.
+        return self.weights(identity_id, pack) if self._drop_refined(identity_id, pack) else None
+
+    def _drop_refined(self, identity_id: str, pack: str) -> bool:
+        """Remove refined weights; False when there are none. The identity is instant again."""
+        with reaching():
+            dropped = bool(self.redis.delete(f"lk:refined:{identity_id}:{pack}"))
+        if dropped:
+            with suppress(UnknownIdentity):  # erased meanwhile
+                self.annotate(identity_id, quality="instant", refinement={"status": "lost"})
+        return dropped
 
     def put_weights(self, identity_id: str, pack: str, weights: bytes) -> bool:
         """Cache weights, evicting the least recently used.
@@ -190,7 +222,7 @@ class IdentityStore:
             "bound": self._limits.weights_bytes,
             "now_ms": int(self._clock() * 1000),
         }
-        return bool(self._scripts.run("put_weights", arguments, blob=weights) == b"stored")
+        return bool(self._scripts.run("put_weights", arguments, blob=sealed(weights)) == b"stored")
 
     def weights_or_build(
         self, identity_id: str, pack: str, build: Callable[[bytes], bytes]
@@ -231,7 +263,7 @@ class IdentityStore:
             "pack": pack,
             "refinement": json.dumps(dict(refinement)),
         }
-        if self._scripts.run("put_refined", arguments, blob=weights) != b"stored":
+        if self._scripts.run("put_refined", arguments, blob=sealed(weights)) != b"stored":
             raise IdentityErased
 
     def annotate(self, identity_id: str, **fields: Any) -> None:  # noqa: ANN401 - goes straight into JSON

@@ -10,6 +10,7 @@ import cv2
 
 from models.inference.engine import FaceSwapEngine
 from models.inference.warm_up import warm_up
+from models.packs.integrity import require_intact
 from models.packs.store import load_pack
 from worker.contract import JobKind, QueueName
 from worker.job_context import UseCase, UseCases
@@ -57,7 +58,7 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     Raises:
         PackMissingError, PackUnreadableError, PackBrokenError, DeviceUnavailableError
     """
-    pack = load_pack(settings.pack, settings.packs_root)
+    pack = require_intact(load_pack(settings.pack, settings.packs_root))
     if queue == "refine":
         os.nice(REFINE_NICE)
         os.environ.setdefault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from models.packs.errors import FetchError
+from models.packs.errors import FetchError, PackBrokenError
+from models.packs.integrity import corrupt_files, require_intact
 from models.packs.manifest import Manifest
 from models.packs.pull import manifest_text, pip_download, pull
-from models.packs.store import Pack, load_pack
+from models.packs.store import MANIFEST, Pack, load_pack, new_installation
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -126,6 +128,26 @@ def test_commands_list_and_examine_the_installed_packs(open_pack: Pack) -> None:
     examined = run("--root", root, "doctor")
     assert examined.returncode == 0, examined.stdout + examined.stderr
     assert "idn" in examined.stdout
+
+
+def test_a_flipped_bit_is_found(open_pack: Pack, tmp_path: Path) -> None:
+    text = (open_pack.root / MANIFEST).read_text()
+    with new_installation(text, tmp_path) as folder:
+        for file in open_pack.manifest.files:
+            shutil.copyfile(open_pack.root / file.file, folder / file.file)
+    pack = load_pack("open", tmp_path)
+    assert require_intact(pack) is pack
+    for damaged in (pack.graph("idn"), pack.graph("face_mesh")):  # committed; made at install
+        content = bytearray(damaged.read_bytes())
+        content[len(content) // 2] ^= 1
+        damaged.write_bytes(content)
+        assert corrupt_files(pack) == [damaged.name]
+        with pytest.raises(PackBrokenError, match="models pull open"):
+            require_intact(pack)
+        examined = run("--root", str(tmp_path), "doctor")
+        assert examined.returncode == 1
+        assert f"{damaged.name}" in examined.stdout
+        shutil.copyfile(open_pack.root / damaged.name, damaged)
 
 
 def test_commands_fail_with_one_sentence(tmp_path: Path) -> None:

@@ -16,6 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.promises.deeds import DEEDS
+from benchmarks.promises.targets import targets_on
+from tests.conftest import StoreServer
+from tests.service.live_service import PACKS
 from tests.worker.workers import ROOT, Bench, child_pid, eventually, kill_tree
 from worker.contract import JobPayload, JobRequest, Task
 from worker.errors import QuotaExceeded
@@ -64,6 +68,8 @@ def test_the_child_is_confined_and_knows_little(bench: Bench) -> None:
         "LANG",
         "PATH",
         "PYTHONPATH",
+        "TMPDIR",
+        "USER",
         "LC_CTYPE",
         *ALLOCATOR,
         *(*DEVICE_VARIABLES, "TZ"),
@@ -73,6 +79,35 @@ def test_the_child_is_confined_and_knows_little(bench: Bench) -> None:
     assert "unlimited" not in next(
         line for line in limits.splitlines() if line.startswith("Max address space")
     )
+
+
+def test_a_child_that_was_taken_over_can_do_none_of_twelve_deeds(
+    bench: Bench, store_server: StoreServer
+) -> None:
+    deeds = "benchmarks.promises.deed_use_cases"
+    bench.start_worker(use_cases=deeds, packs_dir=str(PACKS))
+    with targets_on(store_server, PACKS / "open") as targets:
+        jobs = {name: bench.submit(deed=name, targets=targets.model_dump()) for name in DEEDS}
+        said = {name: bench.wait_for(job).report["outcome"] for name, job in jobs.items()}
+    assert {name: outcome for name, outcome in said.items() if "Error" not in outcome} == {}
+    [worker] = bench.shop.queue.workers()
+    assert worker.protection.missing == ()
+
+
+def test_a_worker_that_requires_a_sandbox_does_not_start_without(bench: Bench) -> None:
+    old_kernel = [sys.executable, "-m", "tests.worker.sandbox.old_kernel", "seccomp"]
+    worker = [sys.executable, "-m", "worker", "--queue", "video", "--store", bench.url]
+    small = ["--data", str(bench.data_dir), "--use-cases", "tests.worker.small_use_cases"]
+    ended = subprocess.run(
+        [*old_kernel, *worker, *small],
+        cwd=ROOT,
+        env=os.environ | {"LIKENESS_REQUIRE_SANDBOX": "true"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert "sandbox_unavailable: This kernel lacks seccomp" in ended.stderr
 
 
 def test_a_job_whose_child_is_killed_is_done_by_a_new_child(bench: Bench) -> None:

@@ -19,8 +19,8 @@ def ends() -> Iterator[tuple[Channel, socket.socket]]:
 
 def test_a_message_arrives_as_it_was_sent(ends: tuple[Channel, socket.socket]) -> None:
     channel, theirs = ends
-    Channel(theirs).send(Message({"ask": "x"}, [b"one\n", b"", b"\0two"]))
-    assert channel.receive(1.0) == Message({"ask": "x"}, [b"one\n", b"", b"\0two"])
+    Channel(theirs).send(Message({"ask": "x"}, (b"one\n", b"", b"\0two")))
+    assert channel.receive(1.0) == Message({"ask": "x"}, (b"one\n", b"", b"\0two"))
 
 
 def test_a_closed_end_is_no_message(ends: tuple[Channel, socket.socket]) -> None:

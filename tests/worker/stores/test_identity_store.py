@@ -13,7 +13,7 @@ from tests.conftest import StoreServer
 from worker.contract import Assignment, JobPayload, JobRequest
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.stores.erasure import LogRewriter
-from worker.stores.identity_store import IdentityLimits, IdentityRecord, IdentityStore
+from worker.stores.identity_store import DIGEST_BYTES, IdentityLimits, IdentityRecord, IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.job_store import JobStore
 
@@ -62,7 +62,9 @@ def test_identities_are_listed_newest_first_in_pages(store: Redis) -> None:
 
 def test_the_cache_makes_room_by_dropping_what_was_used_longest_ago(store: Redis) -> None:
     now = 1_800_000_000.0
-    identities = IdentityStore(store, IdentityLimits(weights_bytes=350), clock=lambda: now)
+    identities = IdentityStore(
+        store, IdentityLimits(weights_bytes=3 * (100 + DIGEST_BYTES) + 50), clock=lambda: now
+    )
     first = put(identities)
     now += 1
     second = put(identities)
@@ -78,14 +80,14 @@ def test_the_cache_makes_room_by_dropping_what_was_used_longest_ago(store: Redis
         if identities.weights(identity, PACK)
     ]
     assert kept == [first, third, fourth]
-    assert store.get("lk:weights:bytes") == b"300"
-    assert not identities.put_weights(first, PACK, b"w" * 400)
+    assert store.get("lk:weights:bytes") == b"396"
+    assert not identities.put_weights(first, PACK, b"w" * 500)
 
 
 def test_the_cache_stays_within_its_bound_for_thousands_of_identities(store: Redis) -> None:
     identities = IdentityStore(store, IdentityLimits(weights_bytes=100_000))
     for _ in range(300):
-        put(identities, weights=b"w" * 1000)
+        put(identities, weights=b"w" * (1000 - DIGEST_BYTES))
     stored = sum(
         store.strlen(key) for key in store.scan_iter("lk:weights:idn_*") if b":lock" not in key
     )
@@ -111,6 +113,33 @@ def test_lost_weights_are_built_once_by_one_of_many(store: Redis) -> None:
         )
     assert found == [b"rebuilt"] * 8
     assert builds == [b"code"]
+
+
+def flip_a_bit(store: Redis, key: str) -> None:
+    kept = store.get(key)
+    assert isinstance(kept, bytes)
+    store.set(key, kept[:-1] + bytes([kept[-1] ^ 1]))
+
+
+def test_corrupt_weights_are_rebuilt_from_the_code(store: Redis) -> None:
+    identities = IdentityStore(store)
+    identity = put(identities)
+    flip_a_bit(store, f"lk:weights:{identity}:{PACK}")
+    assert identities.weights(identity, PACK) is None
+    assert identities.weights_or_build(identity, PACK, lambda code: b"from " + code) == b"from code"
+    assert identities.weights(identity, PACK) == b"from code"
+    assert store.hget("lk:stats", "weights:corrupt") == b"2"
+
+
+def test_corrupt_refined_weights_give_way_to_derived_ones(store: Redis) -> None:
+    identities = IdentityStore(store)
+    identity = put(identities, weights=b"derived")
+    identities.put_refined(identity, PACK, b"refined", {"status": "succeeded"})
+    assert identities.weights(identity, PACK) == b"refined"
+    flip_a_bit(store, f"lk:refined:{identity}:{PACK}")
+    assert identities.weights(identity, PACK) == b"derived"
+    record = identities.get(identity)
+    assert (record.quality, record.refinement) == ("instant", {"status": "lost"})
 
 
 def test_an_erased_identity_is_gone_and_its_jobs_are_named(store: Redis) -> None:

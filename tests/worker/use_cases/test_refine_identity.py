@@ -15,7 +15,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.packs.store import Pack, load_pack
 from tests.service.live_service import PACKS, SAMPLES
-from tests.worker.workers import performer
+from tests.worker.workers import Bench, performer
 from worker.composition import Stores, open_stores
 from worker.contract import Assignment, JobPayload, JobRecord, JobRequest, Task
 from worker.errors import IdentityErased, UnknownIdentity
@@ -169,3 +169,25 @@ def test_an_identity_erased_meanwhile_comes_back_in_no_form(
     with pytest.raises(UnknownIdentity):
         shop.identities.annotate(identity, quality="refined")
     assert not store.exists(f"lk:identity:{identity}", f"lk:refined:{identity}:{pack.id}")
+
+
+def test_a_confined_child_refines(
+    store_url: str, tmp_path: Path, engine: FaceSwapEngine, code: IdentityCode
+) -> None:
+    bench = Bench(store_url, tmp_path)
+    try:
+        record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
+        weights = poor(engine.specialise(code)).to_bytes()
+        bench.shop.identities.put(record, code.to_bytes(), weights)
+        packs = str(engine.pack.root.parent)
+        real = "worker.use_cases.load"
+        bench.start_worker("refine", use_cases=real, packs_dir=packs, refine_s="1")
+        payload = JobPayload(
+            kind="refine", tenant="acme", assignments=(Assignment(identity_id=record.id),)
+        )
+        job = bench.shop.store.admit(JobRequest(payload)).job
+        bench.shop.queue.deliver("refine")
+        assert bench.wait_for(job, timeout_s=120).status == "succeeded"
+        assert bench.shop.identities.get(record.id).refinement is not None
+    finally:
+        bench.close()
