@@ -1,4 +1,4 @@
-"""`python -m service up | serve | keys | audit | acl`: the composition root of everything that is not a
+"""`python -m service up | serve | keys | audit | acl`: the composition root of everything but the
 worker.
 """
 

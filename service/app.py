@@ -113,10 +113,11 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
 
 
 async def _require_sandbox(state: AppState) -> None:
-    """Start both children; raises SandboxUnavailable where the kernel does not confine them."""
-    await asyncio.gather(state.enrolment.start(), state.prober.start())
-    for protection in (state.enrolment.protection, state.prober.protection):
-        require_complete(protection)
+    """Start what decodes; raises SandboxUnavailable where the kernel does not confine it."""
+    children = (state.enrolment, state.prober, state.verifier)
+    await asyncio.gather(*(child.start() for child in children))
+    for child in children:
+        require_complete(child.protection)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

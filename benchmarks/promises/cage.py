@@ -16,9 +16,10 @@ from worker.settings import MediaLimits
 
 Outcomes = dict[str, str]
 
-# As `service.intake.uploads` and `service.identities.enrolment` start them.
+# As `service.composition` starts them.
 API_CHILDREN: Mapping[str, list[str]] = {
-    "probe": [str(1 << 30)],
+    "probe": [str(1 << 30), "probe"],
+    "verify": [str(1 << 30), "verify"],
     "enrolment": ["open", str(PACKS), "cpu", str(6 << 30), MediaLimits().model_dump_json()],
 }
 KIND_ON: Mapping[QueueName, JobKind] = {queue: kind for kind, queue in QUEUE_OF.items()}

@@ -1,4 +1,8 @@
-"""The API's probe child or enrolment child, taken over: confined as they are, it does deeds."""
+"""One of the API's decoding children, taken over: confined as they are, it does deeds.
+
+The last argument says whether it is the probe or the verification child, else it is the enrolment
+child.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from benchmarks.promises.deeds import Targets, attempt
-from service.sandbox import enrolment_child, probe_child
+from service.sandbox import enrolment_child, probe_child, verify_child
 from service.sandbox.serving import Handle, Reply
-
-PROBE_ARGUMENTS = 3  # its own name, the socket, the bound of its memory
 
 
 def do(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
@@ -27,7 +29,10 @@ def taken_over(
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == PROBE_ARGUMENTS:
-        probe_child.main(do)
-    else:
-        enrolment_child.main(taken_over)
+    match sys.argv[-1]:
+        case "probe":
+            probe_child.main(do)
+        case "verify":
+            verify_child.main(do)
+        case _:
+            enrolment_child.main(taken_over)

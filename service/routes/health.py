@@ -94,7 +94,11 @@ def _sandbox(state: AppState) -> dict[str, JsonValue]:
 
 
 def _children(state: AppState) -> dict[str, Protection]:
-    known = {"probe": state.prober.protection, "enrolment": state.enrolment.protection}
+    known = {
+        "probe": state.prober.protection,
+        "enrolment": state.enrolment.protection,
+        "verify": state.verifier.protection,  # from its first use on
+    }
     return {name: protection for name, protection in known.items() if protection is not None}
 
 

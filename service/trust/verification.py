@@ -14,6 +14,7 @@ from service.protocol.problems import ServiceError
 from service.sandbox.child import ChildError, SandboxedChild
 from service.schemas.trust import Verification
 from service.trust.verdict import NOTHING_SEEN, judge, seen_by_child
+from worker.sandbox.confinement import Protection
 from worker.stores.provenance_store import ProvenanceStore
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,15 @@ class Verifier:
         if found is None:
             raise ServiceError("not_found")
         return found
+
+    @property
+    def protection(self) -> Protection | None:
+        """What the kernel enforces on the child; None until its first use."""
+        return self._child.protection
+
+    async def start(self) -> None:
+        """Start the child; raises ChildStartError."""
+        await self._child.start()
 
     async def stop(self) -> None:
         """End the child."""

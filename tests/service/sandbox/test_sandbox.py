@@ -27,7 +27,8 @@ from worker.settings import MediaLimits
 
 DEED_CHILD = "benchmarks.promises.deed_child"
 ARGUMENTS = {
-    "probe": [str(1 << 30)],
+    "probe": [str(1 << 30), "probe"],
+    "verify": [str(1 << 30), "verify"],
     "enrolment": ["open", str(PACKS), "cpu", str(6 << 30), MediaLimits().model_dump_json()],
 }
 PROBER = "tests.service.sandbox.prying_child"
@@ -80,7 +81,7 @@ def test_a_child_writes_nothing_connects_nowhere_and_has_no_environment(tmp_path
     assert not any("LIKENESS" in name or "KEY" in name for name in names)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("child", ["probe", "enrolment"])
+@pytest.mark.parametrize("child", ["probe", "verify", "enrolment"])
 def test_a_child_that_was_taken_over_can_do_none_of_twelve_deeds(
     child: str, store_server: StoreServer
 ) -> None:
