@@ -7,8 +7,9 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from redis import Redis
@@ -22,8 +23,9 @@ START_TIMEOUT_S = 10.0
 class StoreServer:
     """A Valkey of our own in a directory; may be killed and started again on what it left there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: Mapping[str, str] = MappingProxyType({})) -> None:
         self.directory = directory
+        self._options = options
         self.socket = directory / "store.sock"
         self.url = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,6 +37,7 @@ class StoreServer:
             "dir": str(self.directory),
             "save": "",
             "appendonly": "yes",
+            **self._options,
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.directory / "store.log").open("ab") as log:

@@ -46,15 +46,24 @@ def connect(url: str, timeout_s: float = 5.0) -> Redis:
 
 
 def require_suitable(redis: Redis) -> None:
-    """Refuse a store that would drop what it was given.
+    """Refuse a store that would drop what it was given, or could not do what is asked of it.
 
     Raises:
-        StoreUnsuitable: its eviction policy reaches keys without a TTL, or it is older than 6.2.
+        StoreUnsuitable: its eviction policy reaches keys without a TTL, it is older than 6.2, or it
+            is a cluster.
         StoreUnavailable: it does not answer.
     """
     with reaching():
         memory = redis.info("memory")
         server = redis.info("server")
+        cluster = redis.info("cluster")
+    # A script changes a job, its queue and its tenant in one step. A cluster spreads these over
+    # servers and refuses the script (CROSSSLOT), but not before it is called.
+    if cluster.get("cluster_enabled") or server.get("redis_mode") == "cluster":
+        raise StoreUnsuitable(
+            "The store runs in cluster mode, where one step cannot change several keys; use a"
+            " server, or a primary with replicas, with cluster mode disabled."
+        )
     policy = str(memory.get("maxmemory_policy", "noeviction"))
     if policy.startswith("allkeys"):
         raise StoreUnsuitable(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -18,6 +21,12 @@ from worker.stores.job_store import JobStore
 ANALYSIS = JobRequest(JobPayload(kind="analysis", tenant="acme"))
 
 
+def free_port() -> int:
+    """A port that nobody listens on; a cluster also takes the one 10,000 above."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return 20_000 + int(server.getsockname()[1]) % 20_000
+
+
 @pytest.fixture
 def own(own_store_server: StoreServer) -> Iterator[Redis]:
     with connect(own_store_server.url) as redis:
@@ -31,6 +40,23 @@ def test_a_store_that_evicts_any_key_is_refused(own: Redis) -> None:
     own.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(StoreUnsuitable, match="noeviction"):
         require_suitable(own)
+
+
+def test_a_cluster_is_refused_at_start() -> None:
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        server = StoreServer(
+            Path(directory),
+            {"cluster-enabled": "yes", "bind": "127.0.0.1", "port": str(free_port())},
+        )
+        server.start()
+        try:
+            with (
+                connect(server.url) as redis,
+                pytest.raises(StoreUnsuitable, match="cluster mode disabled"),
+            ):
+                require_suitable(redis)
+        finally:
+            server.kill()
 
 
 def test_an_address_of_another_kind_is_refused() -> None:
