@@ -13,7 +13,7 @@ import numpy as np
 from models.inference.arrays import BgrImage, Embedding
 from models.inference.counters import Counters
 from models.inference.errors import FaceNotFoundError
-from models.inference.finding.eye_motion import EyeMotion, MovingEyes
+from models.inference.finding.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
 from models.inference.finding.face_detector import BlazeFace, FaceDetector
 from models.inference.finding.face_finder import FaceFinder
 from models.inference.finding.face_mesh import FaceMesh, MeshedFace
@@ -322,7 +322,7 @@ class FaceSwapEngine:
         if self.iris is None:
             return None
         mesh = face.landmarks
-        return EyeMotion().see(self.iris.look(still, mesh), mesh, mesh, time_s=0.0)
+        return EyeMotion(IN_IMAGES).see(self.iris.look(still, mesh), mesh, mesh, time_s=0.0)
 
     def _swap_face(
         self,

@@ -20,10 +20,15 @@ from models.inference.frames.affine import transform
 Array = NDArray[Any]
 
 HISTORY = 150  # frames: five seconds hold several blinks and far more of open eyes
-# At first sight a person is taken to open the eyes a little further usually, within what people
-# do, in widths of the eye; as if so many frames had shown it.
-FIRST_SHARE, TYPICAL, FIRST_COUNT = 1.15, (0.24, 0.28), 3
-LEAST_OPENING = 0.14  # eyes that are never seen open are not opened by twice
+# At first sight a person is taken to open the eyes a little further usually, within these bounds
+# in widths of the eye, as if so many frames had shown it. A video soon knows better, and must not
+# begin with narrow eyes shut; a single image is judged by what people do.
+FIRST_SHARE, FIRST_COUNT = 1.05, 3
+IN_VIDEOS, IN_IMAGES = (0.13, 0.28), (0.24, 0.28)
+LEAST_OPENING = 0.12  # eyes that are never seen open are not opened by twice
+# Of narrower eyes the reading is as uncertain as of others, and a larger part of their opening:
+# it is trusted less, or they would blink at random.
+TRUSTED_OPENING = 0.22
 OPEN_SHARE = 0.7  # of the person's median: lids lower than this are not at rest
 REST_RATE = 0.08  # per frame: the shape at rest follows a turning head within half a second
 WHITE_RATE = 0.15  # per frame: it is read from a few pixels, and light changes slowly
@@ -64,10 +69,14 @@ MovingEyes: TypeAlias = tuple[MovingEye, MovingEye]
 class EyeMotion:
     """What is kept about one person's eyes between frames.
 
-    One that has seen nothing yet judges a single image.
+    `first_bounds` are those of a person's usual opening at first sight.
     """
 
-    _sides: tuple[_Side, _Side] = field(default_factory=lambda: (_Side(), _Side()), init=False)
+    first_bounds: tuple[float, float] = IN_VIDEOS
+    _sides: tuple[_Side, _Side] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sides = _Side(self.first_bounds), _Side(self.first_bounds)
 
     def reset(self) -> None:
         """Forget where lids and gaze were, not how far this person opens the eyes."""
@@ -100,6 +109,7 @@ class EyeMotion:
 
 @dataclass
 class _Side:
+    first_bounds: tuple[float, float]
     openings: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
     rest: Array | None = None
     seen_open: bool = False
@@ -114,7 +124,7 @@ class _Side:
 
     def see(self, eye: Eye, corners: Array, steady: Array, time_s: float) -> MovingEye:
         if not self.openings:
-            first = float(np.clip(FIRST_SHARE * eye.opening, *TYPICAL))
+            first = float(np.clip(FIRST_SHARE * eye.opening, *self.first_bounds))
             self.openings.extend([first] * FIRST_COUNT)
         usual = max(float(np.median(self.openings)), LEAST_OPENING)
         self.openings.append(eye.opening)
@@ -137,7 +147,7 @@ class _Side:
             seen=eye,
             rest=rest,
             glance=gaze,
-            openness=eye.opening / usual,
+            openness=1 + (eye.opening / usual - 1) * min(1.0, usual / TRUSTED_OPENING),
             width_px=axes.width,
             white=self.white,
         )

@@ -27,9 +27,13 @@ from models.inference.texture.eye_window import EyeWindow, Lids
 Array = NDArray[Any]
 
 LEAST_PX = 4  # of the crop: of an eye at its edge less is not drawn
-# Lids are read as moving half as far as they do: shut ones as .45 to .6 of the usual opening.
-LID_GAIN, WIDE_GAIN = 2.0, 1.15
-WIDEST = 1.25  # times the opening at rest
+# How far lids are drawn open, by how far they are read: small openings are read as too large, shut
+# eyes of real videos as .45 to .62 of the usual one, none that is open below .66.
+READ_OPEN = (0.6, 0.75, 1.0, 1.2)
+DRAWN_OPEN = (0.05, 0.5, 1.0, 1.25)
+# A source who squints in the photo does not do so all the time: the opening at rest, in widths of
+# the eye, and how many times wider than in the photo it may get.
+LEAST_OPENING, MOST_WIDENED = 0.2, 1.35
 LOWER_LID = 0.18  # of the closing gap is the lower lid's; the upper one comes down the rest
 UNMOVED = 0.02  # of the opening: less is not seen
 # A drawn iris is read as looking less far aside than it does, the more so the smaller the eyes are
@@ -43,7 +47,7 @@ WHITE_SHARE = 0.85  # of the difference to the target's white is taken over
 LIGHT_RANGE = (0.6, 1.6)  # of the iris,
 IRIS_LIGHT_SHARE = 0.5  # whose brightness is the source's own by half
 LIGHT_PX = 18.0  # the eye's width in the frame: a smaller one shows no catch light of its own
-SHUT_FROM, SHUT_AT = 0.72, 0.5  # of the person's opening: where the target's lids come in
+SHUT_FROM, SHUT_AT = 0.76, 0.63  # of the person's opening: where the target's lids come in
 LID_ELLIPSE = (0.72, 0.42)  # of the eye's width: lids and what moves with them
 COLOUR_SIGMA = 0.35  # of the eye's width: how smoothly colours around a shut eye are compared
 TINY = 1e-3
@@ -130,8 +134,10 @@ class LivingEye:
 
     @cached_property
     def _opened(self) -> float:
-        change = self.moving.openness - 1
-        return float(np.clip(1 + (LID_GAIN if change < 0 else WIDE_GAIN) * change, 0, WIDEST))
+        opened = float(np.interp(self.moving.openness, READ_OPEN, DRAWN_OPEN))
+        own = self.rest.axes.own(self.rest.points)
+        opening = float((own[LOWER, 1] - own[UPPER, 1])[1:-1].mean())
+        return opened * float(np.clip(LEAST_OPENING / max(opening, 1e-3), 1, MOST_WIDENED))
 
     def _light(self, eye: Array, target: RgbImage) -> None:
         """Bring the white of the eye to the target's, the iris's brightness along, and add the

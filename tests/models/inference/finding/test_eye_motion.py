@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.inference.finding.eye_axes import EyeAxes
-from models.inference.finding.eye_motion import EyeMotion, MovingEyes
+from models.inference.finding.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
 from models.inference.finding.iris_network import LIDS, Eye, EyePair, with_lids
 
 # An open eye in its own axes: outer corner, lower lid, inner corner, upper lid.
@@ -42,14 +42,24 @@ def test_opening_is_measured_by_what_the_person_usually_does() -> None:
     for frame in range(60):
         usual = see(motion, pair(0.19), frame)
     assert usual[0].openness == pytest.approx(1, abs=0.01)
-    blinking = see(motion, pair(0.07), 60)
-    assert blinking[0].openness == pytest.approx(0.07 / 0.19, abs=0.02)
+    assert see(motion, pair(0.07), 60)[0].openness < 0.5
     assert see(motion, pair(0.19), 61)[0].openness == pytest.approx(1, abs=0.02)
 
 
-def test_eyes_shut_in_the_first_frame_are_shut() -> None:
-    assert see(EyeMotion(), pair(0.08), 0)[0].openness < 0.5
-    assert see(EyeMotion(), pair(0.27), 0)[0].openness > 0.9
+def test_a_single_image_is_judged_by_what_people_do() -> None:
+    assert see(EyeMotion(IN_IMAGES), pair(0.08), 0)[0].openness < 0.5
+    assert see(EyeMotion(IN_IMAGES), pair(0.27), 0)[0].openness > 0.9
+
+
+def test_a_video_of_narrow_eyes_does_not_begin_with_shut_ones() -> None:
+    motion = EyeMotion()
+    assert all(see(motion, pair(0.15), frame)[0].openness > 0.9 for frame in range(10))
+
+
+def test_readings_of_narrow_eyes_that_tremble_are_no_blinks() -> None:
+    motion, rng = EyeMotion(), np.random.default_rng(1)
+    openings = 0.15 + rng.normal(0, 0.01, 90)
+    assert all(see(motion, pair(op), i)[0].openness > 0.8 for i, op in enumerate(openings))
 
 
 def test_both_eyes_close_alike_unless_one_of_them_winks() -> None:
@@ -58,7 +68,7 @@ def test_both_eyes_close_alike_unless_one_of_them_winks() -> None:
     left, right = see(motion, pair(0.24, 0.28), 1)
     assert left.openness == right.openness
     left, right = see(motion, pair(0.08, 0.27), 2)
-    assert left.openness < 0.4
+    assert left.openness < 0.5
     assert right.openness > 0.9
 
 
