@@ -28,6 +28,7 @@ FailureCode = Literal[
     "input_unreadable",
     "low_quality_result",
     "no_face",
+    "nobody_swapped",
     "out_of_memory",
     "refinement_unavailable",
     "timed_out",
@@ -42,6 +43,9 @@ QUEUE_OF: Mapping[JobKind, QueueName] = {
     "refine": "refine",
 }
 FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+JobOutcome = Literal["succeeded", "partial", "failed"]
+AssignmentStatus = Literal["swapped", "partly", "left_alone", "not_found"]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 IdentityId = Annotated[str, Field(pattern=r"^idn_[0-9a-z]{26}$")]
@@ -72,8 +76,8 @@ class BoxSelector(Strict):
         tuple[float, float, float, float],
         Field(
             description=(
-                "x, y, width, height in pixels of the upright picture; the face that overlaps it"
-                " most."
+                "x, y, width, height in pixels of the upright image, as every box in this API; the"
+                " face that overlaps it most at first sight."
             )
         ),
     ]
@@ -124,6 +128,15 @@ class SwapOptions(Strict):
     min_face_px: Annotated[int, Field(ge=8, le=1024)] = 16
     max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = 62.0
     min_quality: Fraction | None = None
+    allow_unswapped: Annotated[
+        bool,
+        Field(
+            description=(
+                "Deliver the result also when nobody in it was swapped; without, such a job fails"
+                " with `nobody_swapped`, `face_not_found` or `no_face`."
+            )
+        ),
+    ] = False
 
 
 class JobPayload(Strict):
@@ -146,6 +159,25 @@ class JobPayload(Strict):
             worn
             | {a.face.reference for a in self.assignments if isinstance(a.face, ReferenceSelector)}
         )
+
+
+class AssignmentOutcome(Strict):
+    """What became of one assignment: `swapped` in every frame its people are in, `partly` in some,
+    `left_alone` in none though they were found, `not_found` when nobody matches.
+
+    `reason` says why it is not `swapped`: a reason of `frames_left_alone`, the most frequent one,
+    or `nobody_matches`, `already_assigned` (an earlier assignment has the same person),
+    `not_a_face` (a drawing or an animal, which only a selector that names it means) or `no_face`.
+    """
+
+    index: int
+    face: FaceSelector
+    identity_id: IdentityId
+    status: AssignmentStatus
+    reason: str | None = None
+    person_ids: tuple[str, ...] = ()
+    frames_swapped: int = 0
+    frames_left_alone: dict[str, int] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ WorkerError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 
 class WorkerError(Exception):
     code = "worker_error"
@@ -163,11 +167,15 @@ class JobFailure(WorkerError):
     """A final failure of a job: trying again would give the same.
 
     `code` is one of `contract.FailureCode`; `detail` is shown to the user and names no path.
+    `report` is what the job has to tell nevertheless, as of a job that succeeds.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(
+        self, code: str, detail: str, report: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         super().__init__(detail)
         self.code = code
+        self.report = report
 
 
 class AttemptTimedOut(WorkerError):

@@ -53,11 +53,11 @@ class Untouched:
     transcode.
     """
 
-    def swap(self, frame: I420Frame, time_s: float) -> FrameReport:
-        return FrameReport((), 0.0, 0.0, 0.0)
+    def take(self, frame: I420Frame, time_s: float, *, is_shown: bool = True) -> list[FrameReport]:
+        return [FrameReport((), 0.0, 0.0, 0.0)] if is_shown else []
 
-    def warm_up(self, frame: I420Frame, time_s: float) -> None:
-        pass
+    def finish(self) -> list[FrameReport]:
+        return []
 
     def report(self) -> SequenceReport:
         return SequenceReport((), 0, 0, 0)

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.inference.arrays import BgrImage, Embedding
+from models.inference.arrays import BgrImage
 from models.inference.counters import Counters
 from models.inference.errors import FaceNotFoundError
 from models.inference.finding.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
 from models.inference.finding.face_detector import BlazeFace, FaceDetector
 from models.inference.finding.face_finder import FaceFinder
 from models.inference.finding.face_mesh import FaceMesh, MeshedFace
+from models.inference.finding.face_parts import FaceParts
 from models.inference.finding.face_tracker import HUNT_S, SURVEY_SWEEP_S, SWEEP_S, FaceTracker
 from models.inference.finding.identity_encoder import IdentityEncoder, likeness
 from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.people import PeopleGallery
-from models.inference.finding.people_survey import PeopleSurvey
+from models.inference.finding.people_survey import PeopleSurvey, Surveyed
 from models.inference.finding.tracks import TrackedFace
 from models.inference.finding.visibility import skip_reason
 from models.inference.frames.i420 import I420Frame
@@ -44,6 +45,7 @@ from models.inference.options import (
 from models.inference.painting.face_painter import FacePainter, Identity
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.weight_generator import WeightGenerator
+from models.inference.photo_check import PhotoCheck
 from models.inference.registration import Registrar, sit
 from models.inference.runtime import Device
 from models.inference.selection import Assignment, Candidate, Selection, Unmatched
@@ -160,7 +162,8 @@ class FaceSwapEngine:
         Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough,
         and `PhotosDisagreeError` when they show different people.
         """
-        sittings = [sit(photo, self.detect(photo)) for photo in photos]
+        check = PhotoCheck(FaceParts.load())
+        sittings = [sit(photo, self.detect(photo), check) for photo in photos]
         registrar = Registrar(
             self.pack.id, self.painter.fit, self.encoder, self.painter.canonical, self.iris
         )
@@ -260,29 +263,34 @@ class FaceSwapEngine:
         assignments: Sequence[Assignment],
         options: SwapOptions | None = None,
         *,
-        people: Mapping[str, Embedding] | None = None,
+        surveyed: Surveyed | None = None,
         prefix: str = "p",
-        hard_to_find: bool = False,
     ) -> SequenceSwapper:
-        """Begin a video.
+        """Begin a video, or a segment of one.
 
-        `people` are persons known before, from a survey, so that segments of one video agree about
-        ids; who is not among them gets a name that begins with `prefix`. `hard_to_find` says that
-        the survey saw small or turned faces.
+        Who was `surveyed` keeps their id in all segments, and becomes what an assignment that names
+        them says; who was not gets a name that begins with `prefix`.
         """
-        gallery = PeopleGallery(self.encoder, people or {}, prefix)
-        sweep_s = HUNT_S if hard_to_find else SWEEP_S
+        people = surveyed.people if surveyed else ()
+        settled = frozenset(person.person_id for person in people)
         return SequenceSwapper(
-            FaceTracker(self.finder, gallery, sweep_s=sweep_s),
+            self.tracker(surveyed, prefix),
             self.painter,
-            Selection(assignments),
+            Selection(assignments, settled),
             options or SwapOptions(),
             self.iris,
         )
 
-    def tracker(self, *, people: Mapping[str, Embedding] | None = None) -> FaceTracker:
-        """Begin following people through a video without swapping them."""
-        return FaceTracker(self.finder, PeopleGallery(self.encoder, people or {}))
+    def tracker(self, surveyed: Surveyed | None = None, prefix: str = "p") -> FaceTracker:
+        """Begin following people through a video without swapping them; see `sequence`."""
+        known = surveyed or Surveyed()
+        gallery = PeopleGallery(
+            self.encoder,
+            known={one.person_id: one.embedding for one in known.people},
+            prefix=prefix,
+            resembling={one.person_id: one.resembles for one in known.people if one.resembles},
+        )
+        return FaceTracker(self.finder, gallery, HUNT_S if known.hard_to_find else SWEEP_S)
 
     def survey(self) -> PeopleSurvey:
         """Begin to find out who is in a video from samples of it."""

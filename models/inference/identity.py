@@ -129,12 +129,20 @@ class SpecialisedWeights:
 
 
 @dataclass(frozen=True)
+class PhotoWarning:
+    """Something about a photo that may make swaps worse: a word for it, and a sentence."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class PhotoReport:
     """How good one registration photo is.
 
     `face_px` is the distance between the eyes in pixels, `sharpness` the variance of the Laplacian
     on the aligned face (a good portrait has 100 and more), `brightness` its mean luma in 0..255.
-    `reason` says why a photo was left out.
+    `reason` is a word for why a photo was left out, and `detail` says it with the figure measured.
     """
 
     face_px: float
@@ -143,6 +151,8 @@ class PhotoReport:
     brightness: float
     accepted: bool
     reason: str | None = None
+    detail: str | None = None
+    warnings: tuple[PhotoWarning, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from models.inference.arrays import BgrImage, Landmarks, RgbImage
@@ -24,14 +23,11 @@ from models.inference.finding.iris_network import EyePair, IrisNetwork, with_lid
 from models.inference.frames.affine import scale_of, transform
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode, PhotoReport, Registration, SourceEyes
+from models.inference.photo_check import PhotoCheck
 from models.inference.texture.face_texture import CanonicalFace, Texture, fuse
 from models.inference.texture.iris import cut_out
 from models.inference.texture.texture_outline import cleaned, eye_zone, texture_mesh
 
-MIN_FACE_PX = 28.0  # between the eyes: below, the texture is enlarged more than twice
-MIN_SHARPNESS = 12.0
-MAX_YAW_DEG = 35.0
-BRIGHTNESS_RANGE = (35.0, 235.0)
 BYSTANDER_SIZE = 0.4  # of the largest face: smaller ones are taken for background
 SAME_PERSON = 0.3  # cosine between photos that may be years apart
 TEXTURE_MARGIN_PX = 32  # around the template: cheeks and chin reach past it
@@ -83,8 +79,11 @@ class Registrar:
         """
         usable = [sitting for sitting in sittings if sitting.report.accepted]
         if not usable:
-            reasons = sorted({str(sitting.report.reason) for sitting in sittings})
-            raise LowQualityError(f"no photo is good enough to register: {', '.join(reasons)}")
+            reasons = "; ".join(
+                f"photo {number} ({sitting.report.reason}): {sitting.report.detail}"
+                for number, sitting in enumerate(sittings, 1)
+            )
+            raise LowQualityError(f"no photo is good enough to register: {reasons}")
         encoded = [self.encoder.register(s.photo, s.face.landmarks) for s in usable]
         agreeing = _agreeing(encoded)
         code = self._code([usable[i] for i in agreeing], [encoded[i] for i in agreeing])
@@ -139,7 +138,7 @@ class Registrar:
         )
 
 
-def sit(photo: BgrImage, faces: Sequence[MeshedFace]) -> Sitting:
+def sit(photo: BgrImage, faces: Sequence[MeshedFace], check: PhotoCheck) -> Sitting:
     """Return a photo with its one face, judged. Raises `NoFaceError` or `SeveralFacesError`."""
     if not faces:
         raise NoFaceError("no face was found in a photo")
@@ -149,22 +148,7 @@ def sit(photo: BgrImage, faces: Sequence[MeshedFace]) -> Sitting:
             "a photo shows more than one face; crop it to the person to register"
         )
     frame = StillFrame(photo)
-    return Sitting(frame, largest, _judge(frame, largest))
-
-
-def _judge(photo: StillFrame, face: MeshedFace) -> PhotoReport:
-    crop = photo.rgb_crop(align(face.landmarks, "similarity"), TEMPLATE_SIZE)
-    luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[48:-16, 40:-40]
-    sharpness, brightness = float(cv2.Laplacian(luma, cv2.CV_32F).var()), float(luma.mean())
-    faults = {
-        "too_small": face.eye_px < MIN_FACE_PX,
-        "too_turned": abs(face.yaw_deg) > MAX_YAW_DEG,
-        "too_dark": brightness < BRIGHTNESS_RANGE[0],
-        "too_bright": brightness > BRIGHTNESS_RANGE[1],
-        "blurred": sharpness < MIN_SHARPNESS,
-    }
-    reason = next((name for name, present in faults.items() if present), None)
-    return PhotoReport(face.eye_px, sharpness, face.yaw_deg, brightness, reason is None, reason)
+    return Sitting(frame, largest, check.judge(frame, largest))
 
 
 def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
@@ -182,8 +166,7 @@ def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
 
 
 def _final_report(sitting: Sitting, strangers: Sequence[Sitting]) -> PhotoReport:
-    report = sitting.report
     if not any(sitting is stranger for stranger in strangers):
-        return report
-    measured = (report.face_px, report.sharpness, report.yaw_deg, report.brightness)
-    return PhotoReport(*measured, accepted=False, reason="someone_else")
+        return sitting.report
+    detail = "the photo shows someone else than most of the others"
+    return replace(sitting.report, accepted=False, reason="someone_else", detail=detail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,7 +10,7 @@ from models.inference.arrays import Box, Embedding
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_finder import MIN_HUMAN
 from models.inference.finding.identity_encoder import likeness
-from models.inference.finding.people import SAME_MOMENT
+from models.inference.finding.people import SAME_MOMENT, SAME_PERSON
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 
@@ -51,12 +51,14 @@ class Selection:
     """Remembers who was chosen: a selector that means one person means the same person to the
     end.
 
+    Of the `settled` people it is known who they become: only selectors that name them count.
     By the numbers of assignments: `contested` chose someone whom an earlier one has already,
     `unsure` have a reference that is like somebody, but not surely, and `not_human` met only what
     is no human face.
     """
 
     assignments: Sequence[Assignment]
+    settled: frozenset[str] = frozenset()
     contested: set[int] = field(default_factory=set, init=False)
     unsure: set[int] = field(default_factory=set, init=False)
     not_human: set[int] = field(default_factory=set, init=False)
@@ -69,6 +71,7 @@ class Selection:
         The first assignment that fits wins.
         """
         chosen: dict[str, Assignment] = {}
+        in_view = [one for one in in_view if one.person_id not in self.settled]
         for index, assignment in enumerate(self.assignments):
             mine = self._selected(index, assignment, in_view)
             for person_id in mine:
@@ -139,13 +142,24 @@ class Selection:
         alike = {name: likeness(view, reference) for name, view in views.items()}
 
         self._refused |= {(index, name) for name in views}
-        best = max(alike, key=lambda name: alike[name], default=None)
-        if best is not None and alike[best] >= LIKE_REFERENCE and not chosen:
-            chosen |= {
-                name
-                for name, view in views.items()
-                if name == best or likeness(view, views[best]) >= SAME_MOMENT
-            }
-        elif best is not None and alike[best] >= MAYBE_REFERENCE and not chosen:
-            self.unsure.add(assignment.number)
+        if not chosen:
+            found = like_reference(views, reference)
+            chosen |= found
+            if not found and max(alike.values(), default=-1.0) >= MAYBE_REFERENCE:
+                self.unsure.add(assignment.number)
         return list(chosen)
+
+
+def like_reference(views: Mapping[str, Embedding], reference: Embedding) -> set[str]:
+    """Return the people who are surely like a reference, by the mean of their views: the one most
+    like it, their mirror images, and whoever is like it without any doubt.
+    """
+    alike = {name: likeness(view, reference) for name, view in views.items()}
+    best = max(alike, key=lambda name: alike[name], default=None)
+    if best is None or alike[best] < LIKE_REFERENCE:
+        return set()
+    return {
+        name
+        for name, view in views.items()
+        if alike[name] >= SAME_PERSON or likeness(view, views[best]) >= SAME_MOMENT
+    } | {best}

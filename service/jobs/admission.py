@@ -123,9 +123,16 @@ class JobAdmission:
 
 def _check_kind(kind: JobKind, record: MediaRecord) -> None:
     is_image = record.facts.media_type.startswith("image/")
-    is_animated = not is_image or (record.facts.frames or 1) > 1
+    frames = record.facts.frames or 1
+    is_animated = not is_image or frames > 1
     if kind == "swap_image" and not is_image:
         raise ServiceError("unsupported_media_type", "The input is a video; use /v1/swaps/video")
+    # The pages of a TIFF are not frames of one scene: the first is the image.
+    if kind == "swap_image" and is_animated and record.facts.media_type != "image/tiff":
+        raise ServiceError(
+            "unsupported_media_type",
+            f"The input is animated ({frames} frames); /v1/swaps/video keeps all of them",
+        )
     if kind == "swap_video" and not is_animated:
         raise ServiceError(
             "unsupported_media_type", "The input is a still image; use /v1/swaps/image"

@@ -28,6 +28,7 @@ def job_view(job: JobRecord, base: str, queue_position: int | None = None) -> sc
         input=schemas.JobInput(upload_id=job.payload.input_id),
         assignments=job.payload.assignments,
         pack=job.report.get("pack"),
+        outcome="failed" if job.status == "failed" else job.report.get("outcome"),
         result=_result(job, f"{here}/result"),
         report=dict(job.report),
         error=_error(job),

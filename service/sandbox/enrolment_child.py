@@ -82,6 +82,8 @@ def _report(photo: PhotoReport) -> Mapping[str, Any]:
         "brightness": round(float(photo.brightness), 1),
         "accepted": bool(photo.accepted),
         "reason": photo.reason,
+        "detail": photo.detail,
+        "warnings": [{"code": one.code, "detail": one.detail} for one in photo.warnings],
     }
 
 

@@ -113,8 +113,19 @@ class RegisterForm(Strict):
     quality: Literal["instant", "refined"] = "instant"
 
 
+class PhotoWarning(Strict):
+    """Something about a photo that may make swaps worse: a stable code, and a sentence with the
+    figure measured.
+    """
+
+    code: str
+    detail: str
+
+
 class PhotoQuality(Strict):
-    """Quality of a photo: eye distance in pixels, sharpness, yaw in degrees, brightness 0..255."""
+    """Quality of a photo: eye distance in pixels, sharpness, yaw in degrees, brightness 0..255; why
+    it was left out, as a stable code and in words; and warnings.
+    """
 
     face_px: float
     sharpness: float
@@ -122,6 +133,8 @@ class PhotoQuality(Strict):
     brightness: float
     accepted: bool
     reason: str | None = None
+    detail: str | None = None
+    warnings: tuple[PhotoWarning, ...] = ()
 
 
 class SwapQuality(Strict):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from service.schemas.fields import (
     EARLY,
     EXAMPLE_IDENTITY,
@@ -18,6 +20,7 @@ from service.schemas.problem import Problem
 from worker.contract import (
     Assignment,
     JobKind,
+    JobOutcome,
     Status,
     Strict,
 )
@@ -78,7 +81,24 @@ class Job(Strict):
             "height": 720,
             "frames": 1,
         },
-        report={"faces": [{"person_id": "p1", "frames_swapped": 1, "frames_skipped": {}}]},
+        outcome="succeeded",
+        report={
+            "outcome": "succeeded",
+            "assignments": [
+                {
+                    "index": 0,
+                    "face": "largest",
+                    "identity_id": EXAMPLE_IDENTITY,
+                    "status": "swapped",
+                    "reason": None,
+                    "person_ids": ["p1"],
+                    "frames_swapped": 1,
+                    "frames_left_alone": {},
+                }
+            ],
+            "faces": [{"person_id": "p1", "frames_swapped": 1, "frames_skipped": {}}],
+            "quality": 0.93,
+        },
         error=None,
         timings={"queue_ms": 3.0, "swap_ms": 21.0, "total_ms": 48.0},
         metadata={},
@@ -103,6 +123,13 @@ class Job(Strict):
     input: JobInput
     assignments: tuple[Assignment, ...]
     pack: str | None = None
+    outcome: JobOutcome | None = Field(
+        default=None,
+        description=(
+            "`partial` when the job succeeded and an assignment is not `swapped` in every frame of"
+            " its people: see `report.assignments`. `failed` says why in `error`."
+        ),
+    )
     result: JobResultLink | None = None
     report: dict[str, Any]
     error: Problem | None = None

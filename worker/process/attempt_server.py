@@ -156,7 +156,8 @@ class AttemptServer:
         """Return the error to raise here; a child can invent failures of its job, nothing else."""
         if raised.final:
             known = raised.code in get_args(FailureCode)
-            return JobFailure(raised.code if known else "internal_error", raised.message)
+            code = raised.code if known else "internal_error"
+            return JobFailure(code, raised.message, raised.report)
         if self._answered is not None and raised.code == type(self._answered).__name__:
             return self._answered
         return DiskFull() if raised.code == DiskFull.__name__ else UseCaseFailed()

@@ -213,7 +213,14 @@ def perform(
         context = RemoteContext(order, directories, parent, spent)
         outcome = use_cases.find(order.job.kind)(context)
     except JobFailure as failure:
-        parent.say(requests.Raised(final=True, code=failure.code, message=failure.message[:2000]))
+        parent.say(
+            requests.Raised(
+                final=True,
+                code=failure.code,
+                message=failure.message[:2000],
+                report=dict(failure.report),
+            )
+        )
     except MemoryError:
         message = "The job needs more memory than it may have."
         parent.say(requests.Raised(final=True, code="out_of_memory", message=message))

@@ -143,12 +143,16 @@ class Ended(Strict):
 
 
 class Raised(Strict):
-    """The use case raised; `final` when trying again would give the same."""
+    """The use case raised; `final` when trying again would give the same.
+
+    `report` is what the job has to tell nevertheless, as of an outcome.
+    """
 
     ask: Literal["raised"] = "raised"
     final: bool
     code: Annotated[str, Field(max_length=64)]
     message: Annotated[str, Field(max_length=2000)]
+    report: dict[str, Any] = Field(default_factory=dict)
 
 
 Request = (

@@ -72,7 +72,8 @@ class TaskRunner:
             self._fail(task, Problem(late.code, late.message))
         except JobFailure as failure:
             log.info("job failed", extra=_names(task, job) | {"code": failure.code})
-            self._fail(task, Problem(failure.code, failure.message))
+            report = JobReport(failure.report, {}) if failure.report else None
+            self._fail(task, Problem(failure.code, failure.message), report)
         except Exception:
             log.exception("attempt failed", extra=_names(task, job))
             self._try_again(task)
@@ -139,8 +140,8 @@ class TaskRunner:
             self._stores.store.settle_cancel(task.job_id)
             self._stores.media.delete_job(task.job_id)
 
-    def _fail(self, task: Task, problem: Problem) -> None:
-        if self._stores.attempts.fail(task, problem):
+    def _fail(self, task: Task, problem: Problem, report: JobReport | None = None) -> None:
+        if self._stores.attempts.fail(task, problem, report=report):
             self._stores.media.delete_job(task.job_id)
 
     def _try_again(self, task: Task) -> None:

@@ -33,7 +33,10 @@ class Casting:
             pack.
         """
         try:
-            return [self._assignment(assignment, identities) for assignment in payload.assignments]
+            return [
+                self._assignment(number, assignment, identities)
+                for number, assignment in enumerate(payload.assignments)
+            ]
         except (IdentityErased, UnknownIdentity) as error:
             raise JobFailure("identity_erased", "An identity of this job was erased.") from error
         except BadIdentityError as error:
@@ -45,10 +48,11 @@ class Casting:
             self._engine.forget(_key(identity_id, quality))
 
     def _assignment(
-        self, assignment: contract.Assignment, identities: Identities
+        self, number: int, assignment: contract.Assignment, identities: Identities
     ) -> inference.Assignment:
         selector = self._selector(assignment.face, identities)
-        return inference.Assignment(selector, self._identity(assignment.identity_id, identities))
+        identity = self._identity(assignment.identity_id, identities)
+        return inference.Assignment(selector, identity, number)
 
     def _identity(self, identity_id: str, identities: Identities) -> Identity:
         key = _key(identity_id, identities.quality(identity_id))

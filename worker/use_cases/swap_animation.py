@@ -4,19 +4,19 @@ in one go.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import partial
+from itertools import count, pairwise
 from typing import Final
 
 import numpy as np
 from av.video.frame import VideoFrame
 
-from models.inference.engine import FaceSwapEngine, SequenceSwapper
+from models.inference.engine import FaceSwapEngine, FrameReport, SequenceSwapper
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
-from worker.errors import JobFailure
 from worker.job_context import JobContext, Outcome
 from worker.media.animation import (
     MEDIA_TYPES,
@@ -31,12 +31,16 @@ from worker.media.images import fit_within
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits
 from worker.use_cases.casting import Casting, swap_options
-from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
+from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
+from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, scaled
 from worker.video.reader import SourceFrame, Span, VideoReader
 from worker.video.report import PersonRow, person_rows, require_quality, video_quality
+from worker.video.segments import is_smaller
+from worker.video.survey import Sample, Survey, survey_samples, video_samples
 from worker.video.video import Video
 
 DEFAULT_QUALITY: Final = 80
+NEWCOMER: Final = "n"  # begins the names of people whom the survey has missed
 
 
 @dataclass
@@ -57,41 +61,53 @@ class SwapAnimation:
         if info is None:
             raise UnsupportedMedia("a still picture is not a video; send it to the image swap")
         format = _require_format(output.format or info.format)
-        work = _FrameByFrame(self._swapper(context), context.progress)
-        frames = [
-            work.swap_picture(frame, output.max_side)
+        samples = (
+            Sample(StillFrame(frame.bgr), frame.time_s)
             for frame in read_animation(context.input, self.limits)
-        ]
-        return self._outcome(context, work, frames, format, info.loop)
+        )
+        work = self._begin(context, samples)
+        for frame in read_animation(context.input, self.limits):
+            work.add(StillFrame(frame.bgr), frame.time_s, partial(_fitted, frame, output.max_side))
+        return self._outcome(context, work, work.finish(), format, info.loop)
 
     def of_video(self, context: JobContext, video: Video, format: AnimationFormat) -> Outcome:
         """Return the video as an animation that plays for ever; raises as `of_animation` does."""
         info = video.info
+        whole = PictureFormat.of(info, None)
         picture = PictureFormat.of(info, context.job.payload.options.output.max_side)
-        preparer = FramePreparer(info, picture, context.work)
+        work = self._begin(context, video_samples(video, context.work))
+
+        preparer = FramePreparer(info, whole, context.work)
         reader = VideoReader(video, preparer)
         most = most_frames(picture.width, picture.height, self.limits)
-        work = _FrameByFrame(self._swapper(context), context.progress)
-        frames: list[AnimatedFrame] = []
-        for frame in reader.frames(Span()):
-            if len(frames) >= most:
+        for index, frame in enumerate(reader.frames(Span())):
+            if index >= most:
                 raise MediaTooLarge(
                     f"an animation of this size may have {most} frames; ask for a smaller max_side"
                 )
-            frames.append(work.swap_frame(frame, picture))
+            view = i420_view(frame.picture, whole.colour)
+            work.add(view, frame.time_s, partial(_as_animated, frame, picture, view.matrix))
+
+        changes = preparer.notes | ({"scaled_down"} if is_smaller(picture, whole) else set())
         notes = [
-            *sorted(preparer.notes),
+            *sorted(changes),
             *reader.damage.notes(),
             *(["audio_left_out"] * (info.audio_tracks > 0)),
         ]
-        return self._outcome(
-            context, work, _until_next(frames, 1e3 / float(info.fps)), format, 0, notes
-        )
+        frames = _until_next(work.finish(), 1e3 / float(info.fps))
+        return self._outcome(context, work, frames, format, 0, notes)
 
-    def _swapper(self, context: JobContext) -> SequenceSwapper:
+    def _begin(self, context: JobContext, samples: Iterable[Sample]) -> _FrameByFrame:
+        def watch(count: int) -> None:
+            context.progress(0)
+
         assignments = self.casting.assignments(context.job.payload, context.identities)
+        survey = survey_samples(self.engine, samples, assignments, watch)
         options = swap_options(context.job.payload.options, measure_similarity=True)
-        return self.engine.sequence(assignments, options)
+        swapper = self.engine.sequence(
+            survey.resolve(assignments), options, surveyed=survey.surveyed, prefix=NEWCOMER
+        )
+        return _FrameByFrame(swapper, survey, context.progress)
 
     def _outcome(
         self,
@@ -104,64 +120,81 @@ class SwapAnimation:
     ) -> Outcome:
         if not frames:
             raise DamagedMedia("no frame of the input can be decoded")
-        options, people = context.job.payload.options, person_rows(work.swapper.report())
-        require_somebody(people)
-        require_quality(people, options.min_quality)
-        file = context.work / f"film.{format}"
-        write_animation(
-            file, format, frames, loop=loop, quality=options.output.quality or DEFAULT_QUALITY
-        )
-        height, width = frames[0].bgr.shape[:2]
+        payload = context.job.payload
+        people = work.people()
+        outcomes = assignment_outcomes(payload, people, work.survey.unmatched)
         report = {
             "faces": people,
             "quality": video_quality(people),
             "frames": len(frames),
             "notes": list(notes),
+            **outcome_report(outcomes),
         }
-        size = width, height, len(frames)
-        return Outcome(file, MEDIA_TYPES[format], f".{format}", *size, report, dict(work.timings))
+        require_somebody(payload, outcomes, report)
+        require_quality(people, payload.options.min_quality)
+
+        file = context.work / f"animation.{format}"
+        quality = payload.options.output.quality or DEFAULT_QUALITY
+        write_animation(file, format, frames, loop=loop, quality=quality)
+        context.progress(len(frames), len(frames), last=True)
+        height, width = frames[0].bgr.shape[:2]
+        return Outcome(
+            file=file,
+            media_type=MEDIA_TYPES[format],
+            suffix=f".{format}",
+            width=width,
+            height=height,
+            frames=len(frames),
+            report=report,
+            timings=dict(work.timings),
+        )
 
 
 class _FrameByFrame:
-    """Swaps frames in order; `timings` are milliseconds by stage."""
+    """Swaps frames in order; `timings` are milliseconds by stage.
 
-    def __init__(self, swapper: SequenceSwapper, watch: Callable[[int], None]) -> None:
-        self.swapper, self._watch = swapper, watch
-        self.timings: Counter[str] = Counter()
-        self._done = 0
-
-    def swap_picture(self, frame: AnimatedFrame, max_side: int | None) -> AnimatedFrame:
-        """A frame of an animation, swapped and then scaled."""
-        self._swap(StillFrame(frame.bgr), frame.time_s)
-        alpha = None if frame.alpha is None else fit_within(frame.alpha, max_side)
-        return replace(frame, bgr=fit_within(frame.bgr, max_side), alpha=alpha)
-
-    def swap_frame(self, frame: SourceFrame, picture: PictureFormat) -> AnimatedFrame:
-        """A frame of a film, swapped, as a picture that has no duration yet."""
-        view = i420_view(frame.picture, picture.colour)
-        self._swap(view, frame.time_s)
-        return AnimatedFrame(_to_bgr(frame.picture, view.matrix), None, frame.time_s, 0.0)
-
-    def _swap(self, frame: Frame, time_s: float) -> None:
-        self._watch(self._done)
-        report = self.swapper.swap(frame, time_s)
-        spent = {
-            "detect_ms": report.detect_ms,
-            "swap_ms": report.swap_ms,
-            "blend_ms": report.blend_ms,
-        }
-        self.timings.update(spent)
-        self._done += 1
-
-
-def require_somebody(people: Sequence[PersonRow]) -> None:
-    """Raise JobFailure `no_face` or `face_not_found` for a film in which nobody was to be
-    swapped.
+    The swapper holds frames back for a moment, so that what is made of a frame is made later.
     """
-    if not people:
-        raise JobFailure("no_face", "No face was found in the video.")
-    if not any(row["identity_id"] for row in people):
-        raise JobFailure("face_not_found", "No person in the video matches the selection.")
+
+    def __init__(
+        self, swapper: SequenceSwapper, survey: Survey, watch: Callable[[int], None]
+    ) -> None:
+        self.survey = survey
+        self.timings: Counter[str] = Counter()
+        self._swapper = swapper
+        self._watch = watch
+        self._held: deque[Callable[[], AnimatedFrame]] = deque()
+        self._frames: list[AnimatedFrame] = []
+
+    def add(self, frame: Frame, time_s: float, make: Callable[[], AnimatedFrame]) -> None:
+        """Take the next frame; `make` returns it for the animation once it is swapped."""
+        self._watch(len(self._frames))
+        self._held.append(make)
+        self._write(self._swapper.take(frame, time_s))
+
+    def finish(self) -> list[AnimatedFrame]:
+        """Return all frames, swapped."""
+        self._write(self._swapper.finish())
+        return self._frames
+
+    def people(self) -> list[PersonRow]:
+        """Return the report's rows; whoever the survey has missed gets the next `person_id`."""
+        rows = person_rows(self._swapper.report())
+        free = count(len(self.survey.surveyed.people) + 1)
+        for row in rows:
+            if row["person_id"].startswith(NEWCOMER):
+                row["person_id"] = f"p{next(free)}"
+        return rows
+
+    def _write(self, reports: Sequence[FrameReport]) -> None:
+        for report in reports:
+            spent = {
+                "detect_ms": report.detect_ms,
+                "swap_ms": report.swap_ms,
+                "blend_ms": report.blend_ms,
+            }
+            self.timings.update(spent)
+            self._frames.append(self._held.popleft()())
 
 
 def as_animation_format(format: str | None) -> AnimationFormat | None:
@@ -185,6 +218,17 @@ def _until_next(frames: Sequence[AnimatedFrame], last_ms: float) -> list[Animate
         replace(frame, duration_ms=gap)
         for frame, gap in zip(frames, [*gaps, last_ms], strict=False)
     ]
+
+
+def _fitted(frame: AnimatedFrame, max_side: int | None) -> AnimatedFrame:
+    alpha = None if frame.alpha is None else fit_within(frame.alpha, max_side)
+    return replace(frame, bgr=fit_within(frame.bgr, max_side), alpha=alpha)
+
+
+def _as_animated(frame: SourceFrame, picture: PictureFormat, matrix: str) -> AnimatedFrame:
+    """Return a frame of a video at the size of `picture`, as one that has no duration yet."""
+    bgr = _to_bgr(scaled(frame.picture, picture), matrix)
+    return AnimatedFrame(bgr, None, frame.time_s, 0.0)
 
 
 def _to_bgr(frame: VideoFrame, matrix: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

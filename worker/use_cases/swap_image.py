@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from models.inference.engine import FaceReport, FaceSwapEngine
-from models.inference.errors import FaceNotFoundError
-from worker.errors import JobFailure
+from models.inference.engine import FaceReport, FaceSwapEngine, SwapOutcome
+from worker.contract import JobPayload
 from worker.job_context import JobContext, Outcome
 from worker.media.images import ENCODED, decode_image, encode_image, fit_within
 from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
+from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
+from worker.video.report import require_quality, video_quality
 
 DEFAULT_QUALITY = 92
 
@@ -40,13 +41,13 @@ class SwapImage:
         context.progress(0, 1, "image")
         with timed(timings, "cast_ms"):
             assignments = self._casting.assignments(payload, context.identities)
+        with timed(timings, "detect_ms"):
+            found = self._engine.detect(picture.bgr)
         with timed(timings, "swap_ms"):
-            try:
-                swapped = self._engine.swap_frame(
-                    picture.bgr, assignments, swap_options(payload.options)
-                )
-            except FaceNotFoundError as error:
-                raise JobFailure("face_not_found", error.message) from error
+            options = swap_options(payload.options, measure_similarity=True)
+            swapped = self._engine.swap_found(picture.bgr, found, assignments, options)
+        report = self._report(payload, swapped, picture.notes)
+
         output = payload.options.output
         format = output.format or (picture.format if picture.format in ENCODED else "png")
         with timed(timings, "encode_ms"):
@@ -61,23 +62,45 @@ class SwapImage:
         with noticing_full_disk():
             file.write_bytes(body)
         height, width = shown.shape[:2]
-        report = {"faces": faces_report(swapped.faces), "notes": list(picture.notes)}
         return Outcome(file, f"image/{format}", f".{format}", width, height, 1, report, timings)
 
-
-def faces_report(faces: Sequence[FaceReport]) -> list[dict[str, Any]]:
-    """What the job's report says of each face; boxes in pixels of the upright picture."""
-    return [
-        {
-            "person_id": face.person_id,
-            "box": [round(value, 1) for value in face.box],
-            "yaw_deg": round(face.yaw_deg, 1),
-            "eye_px": round(face.eye_px, 1),
-            "frames_swapped": int(face.swapped),
-            "frames_skipped": {face.reason: 1} if face.reason else {},
+    def _report(
+        self, payload: JobPayload, swapped: SwapOutcome, notes: Sequence[str]
+    ) -> dict[str, Any]:
+        """Return the job's report. Raises JobFailure when nobody was swapped, or not well enough
+        for the job.
+        """
+        faces = [face_row(face) for face in swapped.faces]
+        outcomes = assignment_outcomes(payload, faces, swapped.unmatched)
+        report = {
+            "faces": faces,
+            "quality": video_quality(faces),
+            "notes": list(notes),
+            **outcome_report(outcomes),
         }
-        for face in faces
-    ]
+        require_somebody(payload, outcomes, report)
+        require_quality(faces, payload.options.min_quality)
+        return report
+
+
+def face_row(face: FaceReport) -> dict[str, Any]:
+    """Return what the job's report says of a face: as of a person in a video of one frame, and its
+    box (x, y, width, height in pixels of the upright image), turn and eye distance.
+    """
+    left, top, right, bottom = face.box
+    return {
+        "person_id": face.person_id,
+        "identity_id": face.identity_key.partition(":")[0] if face.identity_key else None,
+        "assignment": face.assignment,
+        "box": [round(value, 1) for value in (left, top, right - left, bottom - top)],
+        "yaw_deg": round(face.yaw_deg, 1),
+        "eye_px": round(face.eye_px, 1),
+        "frames_seen": 1,
+        "frames_swapped": int(face.swapped),
+        "frames_skipped": {face.reason: 1} if face.reason else {},
+        "identity_similarity": face.identity_similarity,
+        "jitter_px": 0.0,
+    }
 
 
 @contextmanager

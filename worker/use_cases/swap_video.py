@@ -15,16 +15,17 @@ from worker.job_context import JobContext, Outcome
 from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
-from worker.use_cases.swap_animation import SwapAnimation, as_animation_format, require_somebody
+from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
+from worker.use_cases.swap_animation import SwapAnimation, as_animation_format
 from worker.video.frames.planes import PictureFormat
 from worker.video.mux import MEDIA_TYPES, MuxReport
 from worker.video.output import output_settings
 from worker.video.plan import PlannedSegment, VideoPlan, plan_video
 from worker.video.probe import is_video
-from worker.video.records import PartRecord, PlanRecord, add_timings
-from worker.video.report import PersonRow, merge_rows, require_quality, video_quality
+from worker.video.records import PartRecord, PlanRecord, add_timings, people_of
+from worker.video.report import require_quality, video_quality
 from worker.video.segments import OutputSettings, join_segments, swap_segment
-from worker.video.survey import Survey, key_frame_samples, survey_video
+from worker.video.survey import Survey, survey_samples, video_samples
 from worker.video.video import Video
 
 MUX_STEP: Final = "mux"
@@ -73,25 +74,26 @@ class SwapVideo:
 
     def _begin(self, context: JobContext, video: Video, settings: OutputSettings) -> Outcome | None:
         plan = plan_video(video)
+        survey = self._survey(context, video, plan)
         if len(plan.segments) > 1:
-            self._fan_out(context, video, plan)
+            record = PlanRecord(plan=plan, survey=survey.to_record())
+            steps = [f"s{segment.index:04d}" for segment in plan.segments]
+            context.fan_out(steps, record.model_dump_json(), plan.frames, in_flight=PARTS_IN_FLIGHT)
             return None
         path = context.work / f"frames{PART_SUFFIX}"
         part = self._swap(
-            context, video, plan.segments[0], path, settings, Survey(), total=plan.frames
+            context, video, plan.segments[0], path, settings, survey, total=plan.frames
         )
-        return self._join(context, video, plan, [path], [part], settings, counted=part.frames)
+        return self._join(
+            context, video, plan, survey, [path], [part], settings, counted=part.frames
+        )
 
-    def _fan_out(self, context: JobContext, video: Video, plan: VideoPlan) -> None:
+    def _survey(self, context: JobContext, video: Video, plan: VideoPlan) -> Survey:
         def watch(count: int) -> None:
             context.progress(0, plan.frames)
 
         assignments = self.casting.assignments(context.job.payload, context.identities)
-        samples = key_frame_samples(video, self.engine, context.work)
-        survey = survey_video(samples, assignments, watch)
-        record = PlanRecord(plan=plan, survey=survey.to_record())
-        steps = [f"s{segment.index:04d}" for segment in plan.segments]
-        context.fan_out(steps, record.model_dump_json(), plan.frames, in_flight=PARTS_IN_FLIGHT)
+        return survey_samples(self.engine, video_samples(video, context.work), assignments, watch)
 
     def _do_part(
         self, context: JobContext, video: Video, settings: OutputSettings, index: int
@@ -105,13 +107,15 @@ class SwapVideo:
 
     def _finish(self, context: JobContext, video: Video, settings: OutputSettings) -> Outcome:
         plan_json, outcomes = context.plan()
-        plan = PlanRecord.model_validate_json(plan_json).plan
+        record = PlanRecord.model_validate_json(plan_json)
+        plan = record.plan
         parts = [
             PartRecord.model_validate_json(outcomes[f"s{segment.index:04d}"])
             for segment in plan.segments
         ]
         paths = [context.part(part.sha256, PART_SUFFIX) for part in parts]
-        return self._join(context, video, plan, paths, parts, settings)
+        survey = Survey.from_record(record.survey)
+        return self._join(context, video, plan, survey, paths, parts, settings)
 
     def _swap(
         self,
@@ -127,7 +131,10 @@ class SwapVideo:
             self.casting.assignments(context.job.payload, context.identities)
         )
         options = swap_options(context.job.payload.options, measure_similarity=True)
-        swapper = self.engine.sequence(assignments, options, people=survey.people)
+        prefix = f"s{segment.index:04d}."
+        swapper = self.engine.sequence(
+            assignments, options, surveyed=survey.surveyed, prefix=prefix
+        )
 
         def watch(done: int) -> None:
             context.progress(done, total)
@@ -135,13 +142,18 @@ class SwapVideo:
         with noticing_full_disk():
             outcome = swap_segment(video, segment, path, swapper, settings, watch)
         context.progress(outcome.frames, total, last=True)
-        return PartRecord.of(outcome)
+        newcomers = {
+            name: view for name, view in swapper.people().items() if name.startswith(prefix)
+        }
+        seen = {person.person_id for person in outcome.report.people}
+        return PartRecord.of(outcome, {name: newcomers[name] for name in newcomers if name in seen})
 
     def _join(
         self,
         context: JobContext,
         video: Video,
         plan: VideoPlan,
+        survey: Survey,
         paths: Sequence[Path],
         parts: Sequence[PartRecord],
         settings: OutputSettings,
@@ -151,9 +163,12 @@ class SwapVideo:
 
         Reporting them is how a cancellation is heard.
         """
-        people = merge_rows([part.people for part in parts])
-        require_somebody(people)
-        require_quality(people, context.job.payload.options.min_quality)
+        payload = context.job.payload
+        people = people_of(survey, parts)
+        outcomes = assignment_outcomes(payload, people, survey.unmatched)
+        report = {"faces": people, "quality": video_quality(people), **outcome_report(outcomes)}
+        require_somebody(payload, outcomes, report)
+        require_quality(people, payload.options.min_quality)
 
         output = context.work / f"video.{settings.format}"
         with noticing_full_disk():
@@ -168,22 +183,21 @@ class SwapVideo:
             width=picture.width,
             height=picture.height,
             frames=mux.frames,
-            report=_report(people, plan, parts, mux),
+            report={**report, **_facts(plan, parts, mux), "notes": _notes(plan, parts, mux)},
             timings=add_timings(parts),
         )
 
 
-def _report(
-    people: Sequence[PersonRow], plan: VideoPlan, parts: Sequence[PartRecord], mux: MuxReport
-) -> dict[str, Any]:
-    notes = {note for part in parts for note in part.notes} | set(mux.notes)
+def _facts(plan: VideoPlan, parts: Sequence[PartRecord], mux: MuxReport) -> dict[str, Any]:
     return {
-        "faces": list(people),
-        "quality": video_quality(people),
         "frames": mux.frames,
         "cuts": sum(part.cuts for part in parts),
         "detections": sum(part.detections for part in parts),
         "segments": len(plan.segments),
         "tracks_copied": list(mux.copied),
-        "notes": sorted(notes | ({"truncated"} if plan.truncated else set())),
     }
+
+
+def _notes(plan: VideoPlan, parts: Sequence[PartRecord], mux: MuxReport) -> list[str]:
+    notes = {note for part in parts for note in part.notes} | set(mux.notes)
+    return sorted(notes | ({"truncated"} if plan.truncated else set()))

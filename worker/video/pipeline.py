@@ -5,9 +5,10 @@ stop them all.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Generic, TypeVar
 
@@ -33,20 +34,27 @@ class StageTimes:
 class Pipeline(Generic[T, U]):
     """Moves items from `source` through `work` to `sink`, each in its own thread.
 
-    `work` runs in the caller's thread; where it returns None, nothing goes on to the sink. `watch`
-    is called there after every item and at least every quarter second; what it raises (a
-    cancellation, a deadline) ends all three threads, as does an error in any of them.
+    `work` runs in the caller's thread; it may hold items back and return several later, `rest`
+    those it still holds at the end. `watch` is called there after every item and at least every
+    quarter second; what it raises (a cancellation, a deadline) ends all three threads, as does an
+    error in any of them.
     """
 
     def __init__(
         self,
         source: Generator[T, None, None],
-        work: Callable[[T], U | None],
+        work: Callable[[T], Sequence[U]],
         sink: Callable[[U], None],
         watch: Callable[[int], None],
+        *,
+        rest: Callable[[], Sequence[U]] = tuple,
         join_s: float = JOIN_S,
     ) -> None:
-        self._source, self._work, self._sink, self._watch = source, work, sink, watch
+        self._source = source
+        self._work = work
+        self._rest = rest
+        self._sink = sink
+        self._watch = watch
         self._join_s = join_s
         self._decoded: Channel[T] = Channel(QUEUED_FRAMES)
         self._worked: Channel[U] = Channel(QUEUED_FRAMES)
@@ -82,14 +90,18 @@ class Pipeline(Generic[T, U]):
             except TimeoutError:
                 continue
             except EndOfChannel:
+                self._hand_over_all(self._rest)
                 self._worked.close()
                 return
-            started = perf_counter()
-            result = self._work(item)
-            self.times.swap_s += perf_counter() - started
-            if result is not None:
-                self._hand_over(result)
-                self._done += 1
+            self._hand_over_all(partial(self._work, item))
+
+    def _hand_over_all(self, work: Callable[[], Sequence[U]]) -> None:
+        started = perf_counter()
+        results = work()
+        self.times.swap_s += perf_counter() - started
+        for result in results:
+            self._hand_over(result)
+            self._done += 1
 
     def _hand_over(self, result: U) -> None:
         while True:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import av
 from av.packet import Packet
@@ -71,12 +71,14 @@ class Damage:
 class VideoReader:
     """Reads spans of one video. `damage` is complete when the frames have been read to the end.
 
-    With `key_frames_only` the others are not decoded, and do not come out.
+    `decoded` "referenced" leaves out the frames on which no other depends; of the decoded ones only
+    those that are `chosen` are prepared and come out.
     """
 
     video: Video
     preparer: FramePreparer
-    key_frames_only: bool = False
+    decoded: Literal["all", "referenced"] = "all"
+    chosen: Callable[[VideoFrame], bool] = lambda frame: True
     damage: Damage = field(default_factory=Damage)
 
     def frames(self, span: Span) -> Generator[SourceFrame, None, None]:
@@ -92,6 +94,8 @@ class VideoReader:
                     return
                 if span.first_seen is None or pts >= span.first_seen:
                     any_frame = True
+                    if not self.chosen(frame):
+                        continue
                     yield SourceFrame(
                         picture=self.preparer.prepare(frame),
                         time_s=float(pts * (frame.time_base or 0)),
@@ -115,9 +119,9 @@ class VideoReader:
         """Yield all frames that come out, broken packets skipped: a damaged stretch costs itself
         and no more.
         """
-        # By key frames only, or by all: the decoder is that of the pass before.
+        # The decoder is that of the pass before.
         context = self.video.stream.codec_context
-        context.skip_frame = "NONKEY" if self.key_frames_only else "DEFAULT"
+        context.skip_frame = "NONREF" if self.decoded == "referenced" else "DEFAULT"
         while self.damage.broken_packets < MAX_BROKEN_PACKETS:
             try:
                 packet = next(packets)

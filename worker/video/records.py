@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models.inference.arrays import Embedding
+from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.people import SAME_PERSON
 from worker.contract import Strict
 from worker.video.plan import VideoPlan
-from worker.video.report import person_rows
+from worker.video.report import PersonRow, merge_rows, person_rows
 from worker.video.segments import SegmentOutcome
-from worker.video.survey import SurveyRecord
+from worker.video.survey import Survey, SurveyRecord, decode, encode
 
 
 class PlanRecord(Strict):
@@ -22,11 +25,13 @@ class PlanRecord(Strict):
 class PartRecord(Strict):
     """What became of one segment; `sha256` names its file among the job's parts.
 
-    `people` are the report's rows; `timings` are milliseconds by stage.
+    `people` are the report's rows; `newcomers` the embeddings (see `survey.encode`) of those among
+    them whom the survey had missed; `timings` are milliseconds by stage.
     """
 
     frames: int
     people: tuple[dict[str, Any], ...]
+    newcomers: dict[str, str]
     cuts: int
     detections: int
     notes: tuple[str, ...]
@@ -34,7 +39,7 @@ class PartRecord(Strict):
     sha256: str = ""
 
     @classmethod
-    def of(cls, outcome: SegmentOutcome) -> PartRecord:
+    def of(cls, outcome: SegmentOutcome, newcomers: Mapping[str, Embedding]) -> PartRecord:
         """Return the record of a swapped segment that is not published yet."""
         stages = {
             "decode_ms": outcome.times.decode_s * 1e3,
@@ -43,11 +48,42 @@ class PartRecord(Strict):
         return cls(
             frames=outcome.frames,
             people=tuple(person_rows(outcome.report)),
+            newcomers={name: encode(view) for name, view in newcomers.items()},
             cuts=outcome.report.cuts,
             detections=outcome.report.detections,
             notes=tuple(outcome.notes),
             timings={**stages, **outcome.engine_ms},
         )
+
+
+def people_of(survey: Survey, parts: Sequence[PartRecord]) -> list[PersonRow]:
+    """Return the report's rows of the whole video.
+
+    Somebody whom the survey had missed is the same person in two segments only where their views
+    surely agree; whoever is nobody known gets the next free `person_id`.
+    """
+    known = {one.person_id: one.embedding for one in survey.surveyed.people}
+    merged = []
+    for part in parts:
+        names: dict[str, str] = {}
+        for name, text in part.newcomers.items():
+            view = decode(text)
+            free = {one: other for one, other in known.items() if one not in names.values()}
+            best = max(free, key=lambda one: likeness(view, free[one]), default=None)
+            is_known = best is not None and likeness(view, free[best]) >= SAME_PERSON
+            names[name] = best if is_known and best is not None else f"p{len(known) + 1}"
+            known.setdefault(names[name], view)
+        merged.append(
+            [
+                {**row, "person_id": names.get(row["person_id"], row["person_id"])}
+                for row in part.people
+            ]
+        )
+    return merge_rows(merged)
+
+
+def _renamed(row: PersonRow, names: Mapping[str, str]) -> PersonRow:
+    return {**row, "person_id": names.get(row["person_id"], row["person_id"])}
 
 
 def add_timings(parts: Sequence[PartRecord]) -> dict[str, float]:

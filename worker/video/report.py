@@ -62,6 +62,7 @@ def _row(person: PersonReport) -> PersonRow:
     return {
         "person_id": person.person_id,
         "identity_id": person.identity_key.partition(":")[0] if person.identity_key else None,
+        "assignment": person.assignment,
         "frames_seen": person.frames_seen,
         "frames_swapped": person.frames_swapped,
         "frames_skipped": dict(person.frames_skipped),
@@ -82,6 +83,7 @@ def _added(a: PersonRow, b: PersonRow) -> PersonRow:
     return {
         "person_id": a["person_id"],
         "identity_id": a["identity_id"] or b["identity_id"],
+        "assignment": a["assignment"] if a["assignment"] is not None else b["assignment"],
         "frames_seen": a["frames_seen"] + b["frames_seen"],
         "frames_swapped": a["frames_swapped"] + b["frames_swapped"],
         "frames_skipped": skipped,

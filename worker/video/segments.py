@@ -5,7 +5,7 @@ encoding again.
 from __future__ import annotations
 
 import ctypes
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
 from worker.video.encoder import EncoderSettings, SegmentEncoder
-from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
+from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, scaled
 from worker.video.mux import MuxReport, Segment, VideoFormat, mux_video
 from worker.video.pipeline import Pipeline, StageTimes
 from worker.video.plan import PlannedSegment, VideoPlan
@@ -32,8 +32,10 @@ class Swapper(Protocol):
     a test.
     """
 
-    def swap(self, frame: I420Frame, time_s: float) -> FrameReport: ...
-    def warm_up(self, frame: I420Frame, time_s: float) -> None: ...
+    def take(
+        self, frame: I420Frame, time_s: float, *, is_shown: bool = True
+    ) -> Sequence[FrameReport]: ...
+    def finish(self) -> Sequence[FrameReport]: ...
     def report(self) -> SequenceReport: ...
 
 
@@ -73,16 +75,19 @@ def swap_segment(
     `watch` gets the number of frames done, at least four times a second; what it raises ends the
     work.
     """
+    # People are found and swapped at full size: scaled first, small faces would be lost.
+    whole = PictureFormat.of(video.info, None)
     picture = PictureFormat.of(video.info, settings.max_side)
-    preparer = FramePreparer(video.info, picture, output.parent)
+    preparer = FramePreparer(video.info, whole, output.parent)
     reader = VideoReader(video, preparer)
-    work = _FrameWork(swapper, picture)
+    work = _FrameWork(swapper, whole, picture)
     with SegmentEncoder(output, settings.encoder, picture, segment.start) as encoder:
         frames = reader.frames(_span(segment, video.info))
-        pipeline = Pipeline(frames, work, encoder.encode, watch)
+        pipeline = Pipeline(frames, work, encoder.encode, watch, rest=work.rest)
         pipeline.run()
     give_memory_back()
-    notes = (*sorted(preparer.notes), *reader.damage.notes())
+    changes = preparer.notes | ({"scaled_down"} if is_smaller(picture, whole) else set())
+    notes = (*sorted(changes), *reader.damage.notes())
     return SegmentOutcome(
         frames=encoder.frames,
         report=swapper.report(),
@@ -117,6 +122,11 @@ def join_segments(
     )
 
 
+def is_smaller(picture: PictureFormat, whole: PictureFormat) -> bool:
+    """Whether the output is scaled down."""
+    return max(picture.width, picture.height) < max(whole.width, whole.height)
+
+
 def give_memory_back() -> None:
     """Have the C library return what is free: kept buffers are quick within a segment, but creep
     over many.
@@ -127,28 +137,37 @@ def give_memory_back() -> None:
 
 
 class _FrameWork:
-    """The middle of the pipeline: a frame comes out swapped.
+    """The middle of the pipeline: frames come out swapped, and scaled only then.
 
-    A frame of the warm-up does not come out.
+    The swapper holds frames back for a moment; a frame of the warm-up does not come out.
     """
 
-    def __init__(self, swapper: Swapper, picture: PictureFormat) -> None:
-        self._swapper, self._colour = swapper, picture.colour
+    def __init__(self, swapper: Swapper, whole: PictureFormat, picture: PictureFormat) -> None:
+        self._swapper = swapper
+        self._colour = whole.colour
+        self._picture = picture
+        self._held: deque[VideoFrame] = deque()
         self.engine_ms: Counter[str] = Counter()
 
-    def __call__(self, frame: SourceFrame) -> VideoFrame | None:
+    def __call__(self, frame: SourceFrame) -> list[VideoFrame]:
         view = i420_view(frame.picture, self._colour)
-        if not frame.shown:
-            self._swapper.warm_up(view, frame.time_s)
-            return None
-        report = self._swapper.swap(view, frame.time_s)
-        spent = {
-            "detect_ms": report.detect_ms,
-            "swap_ms": report.swap_ms,
-            "blend_ms": report.blend_ms,
-        }
-        self.engine_ms.update(spent)
-        return frame.picture
+        if frame.shown:
+            self._held.append(frame.picture)
+        return self._written(self._swapper.take(view, frame.time_s, is_shown=frame.shown))
+
+    def rest(self) -> list[VideoFrame]:
+        """Return the frames that were still held back."""
+        return self._written(self._swapper.finish())
+
+    def _written(self, reports: Sequence[FrameReport]) -> list[VideoFrame]:
+        for report in reports:
+            spent = {
+                "detect_ms": report.detect_ms,
+                "swap_ms": report.swap_ms,
+                "blend_ms": report.blend_ms,
+            }
+            self.engine_ms.update(spent)
+        return [scaled(self._held.popleft(), self._picture) for _ in reports]
 
 
 def _span(segment: PlannedSegment, info: VideoInfo) -> Span:

@@ -1,131 +1,229 @@
-"""Who is in a long film: looked up at its key frames before it is cut, so that all segments agree
-about people.
+"""Who is in a video: looked up in samples of all of it before anything is swapped, so that all
+segments agree about people and "largest" means the one who is largest in the whole video.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from av.video.frame import VideoFrame
 
-from models.inference.arrays import Embedding
-from models.inference.engine import Assignment, FaceSwapEngine, Identity, TrackedFace
-from models.inference.frames.i420 import I420Frame
-from models.inference.options import FaceSelector
-from models.inference.selection import Candidate, Selection
+from models.inference.arrays import Embedding, Plane
+from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
+from models.inference.finding.face_detector import overlap
+from models.inference.finding.face_finder import MIN_HUMAN
+from models.inference.finding.face_tracker import is_cut
+from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.people_survey import Sighting, Surveyed, SurveyedPerson
+from models.inference.frames.frame import Frame
+from models.inference.selection import MAYBE_REFERENCE, MIN_BOX_OVERLAP, Unmatched, like_reference
 from worker.contract import Strict
-from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
+from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, luma_samples
 from worker.video.reader import Span, VideoReader
 from worker.video.video import Video
 
-EVERY_S: Final = 1.0
-MOST_SAMPLES: Final = 600
+EVERY_S: Final = 0.25  # whoever is in view for half a second is seen, in two samples as a rule
+MOST_SAMPLES: Final = 14_400  # an hour of them; a longer video is sampled less often
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One key frame, upright, the faces found in it, and everyone found so far."""
+    """A frame to look at, upright and at full size, and when it is shown."""
 
-    view: I420Frame
+    frame: Frame
     time_s: float
-    faces: Sequence[TrackedFace]
-    people: Mapping[str, Embedding]
+
+
+class PersonRecord(Strict):
+    """A person in a job's record; the embedding is base64 of little-endian float32."""
+
+    embedding: str
+    resembles: str | None = None
+    share: float = 0.0
+    human: float = 1.0
 
 
 class SurveyRecord(Strict):
-    """A survey in a job's record: embeddings in base64 by `person_id`, and the choices."""
+    """A survey in a job's record: people and choices by `person_id`, in order of appearance."""
 
-    people: dict[str, str]
+    people: dict[str, PersonRecord]
     choices: dict[str, int]
+    unmatched: dict[int, Unmatched]
+    hard_to_find: bool
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Everyone found, by `person_id`, and for each chosen person the place of their assignment in
-    the job's list.
+    """Everyone found, and who becomes whom: `choices` has the index of the assignment that chose a
+    `person_id`, `unmatched` why an assignment chose nobody of its own.
     """
 
-    people: Mapping[str, Embedding] = field(default_factory=dict)
+    surveyed: Surveyed = field(default_factory=Surveyed)
     choices: Mapping[str, int] = field(default_factory=dict)
+    unmatched: Mapping[int, Unmatched] = field(default_factory=dict)
 
     def resolve(self, assignments: Sequence[Assignment]) -> list[Assignment]:
-        """The assignments by person: "largest" must not mean someone else in every segment."""
+        """Return the assignments by person, and those that may mean someone whom the survey, which
+        sees whoever is in view for half a second, has missed.
+        """
         chosen = [
-            Assignment(FaceSelector("person", person_id=person), assignments[index].identity)
+            replace(assignments[index], selector=FaceSelector("person", person_id=person))
             for person, index in self.choices.items()
         ]
-        decided = set(self.choices.values())
-        return chosen + [
-            assignment
-            for index, assignment in enumerate(assignments)
-            if assignment.selector.kind in {"all", "person"} or index not in decided
-        ]
+        return chosen + [one for one in assignments if one.selector.kind in {"all", "reference"}]
 
     def to_record(self) -> SurveyRecord:
-        """Return the survey for the job's record, embeddings as base64 of little-endian float32."""
+        """Return the survey for the job's record; what was seen where is not kept."""
         people = {
-            name: base64.b64encode(code.astype("<f4").tobytes()).decode()
-            for name, code in self.people.items()
+            one.person_id: PersonRecord(
+                embedding=encode(one.embedding),
+                resembles=one.resembles,
+                share=one.share,
+                human=one.human,
+            )
+            for one in self.surveyed.people
         }
-        return SurveyRecord(people=people, choices=dict(self.choices))
+        return SurveyRecord(
+            people=people,
+            choices=dict(self.choices),
+            unmatched=dict(self.unmatched),
+            hard_to_find=self.surveyed.hard_to_find,
+        )
 
     @classmethod
     def from_record(cls, record: SurveyRecord) -> Survey:
         """Return the survey that `to_record` wrote."""
-        people = {
-            name: np.frombuffer(base64.b64decode(code), "<f4")
-            for name, code in record.people.items()
-        }
-        return cls(people=people, choices=record.choices)
+        people = tuple(
+            SurveyedPerson(name, decode(one.embedding), one.resembles, one.share, one.human)
+            for name, one in record.people.items()
+        )
+        surveyed = Surveyed(people, hard_to_find=record.hard_to_find)
+        return cls(surveyed, record.choices, record.unmatched)
 
 
-def survey_video(
-    samples: Iterable[Sample], assignments: Sequence[Assignment], watch: Callable[[int], None]
+def survey_samples(
+    engine: FaceSwapEngine,
+    samples: Iterable[Sample],
+    assignments: Sequence[Assignment],
+    watch: Callable[[int], None],
 ) -> Survey:
-    """Who is in the film's samples; `watch` gets their count and may end the work by raising."""
-    selection = Selection(assignments)
-    choices: dict[str, int] = {}
-    people: Mapping[str, Embedding] = {}
+    """Return who is in the samples and who of them becomes whom; `watch` gets their count and may
+    end the work by raising.
+    """
+    survey = engine.survey()
     for count, sample in enumerate(samples):
         watch(count)
-        people = sample.people
-        chosen = selection.choose([_candidate(face, people) for face in sample.faces])
-        for person in chosen.keys() & {face.person_id for face in sample.faces}:
-            choices.setdefault(person, _place(assignments, chosen[person].identity))
-    return Survey(people, choices)
+        survey.add(sample.frame, sample.time_s)
+    return choose(survey.result(), assignments)
 
 
-def key_frame_samples(video: Video, engine: FaceSwapEngine, scratch: Path) -> Iterator[Sample]:
-    """Key frames with their people, spread over the film, each looked at afresh: much may happen
-    between two.
+def choose(surveyed: Surveyed, assignments: Sequence[Assignment]) -> Survey:
+    """Return who becomes whom; where two assignments mean one person, the first one wins."""
+    choices: dict[str, int] = {}
+    unmatched: dict[int, Unmatched] = {}
+    for index, assignment in enumerate(assignments):
+        meant = _meant(assignment.selector, surveyed)
+        free = [person for person in meant if person not in choices]
+        choices |= dict.fromkeys(free, index)
+        if meant and not free:
+            unmatched[index] = "already_assigned"
+        elif not meant:
+            unmatched[index] = _why_nobody(assignment.selector, surveyed)
+    return Survey(surveyed, choices, unmatched)
+
+
+def video_samples(video: Video, scratch: Path) -> Iterator[Sample]:
+    """Return frames spread over the video, and the first one of every scene.
+
+    Frames on which no other depends are not even decoded.
     """
     picture = PictureFormat.of(video.info, None)
-    preparer = FramePreparer(video.info, picture, scratch)
-    reader = VideoReader(video, preparer, key_frames_only=True)
     gap_s = max(EVERY_S, (video.info.duration_s or 0.0) / MOST_SAMPLES)
-    people: Mapping[str, Embedding] = {}
-    due_s = float("-inf")
+    chooser = _SampleChooser(gap_s)
+    reader = VideoReader(
+        video, FramePreparer(video.info, picture, scratch), decoded="referenced", chosen=chooser
+    )
     for frame in reader.frames(Span()):
-        if frame.time_s >= due_s:
-            due_s = frame.time_s + gap_s
-            view = i420_view(frame.picture, picture.colour)
-            tracker = engine.tracker(people=people)
-            faces = tracker.update(view, frame.time_s)
-            people = {person.person_id: person.embedding for person in tracker.gallery.people()}
-            yield Sample(view, frame.time_s, faces, people)
+        yield Sample(i420_view(frame.picture, picture.colour), frame.time_s)
 
 
-def _place(assignments: Sequence[Assignment], identity: Identity) -> int:
-    return next(
-        index for index, assignment in enumerate(assignments) if assignment.identity is identity
-    )
+def encode(embedding: Embedding) -> str:
+    """Return an embedding as base64 of little-endian float32."""
+    return base64.b64encode(embedding.astype("<f4").tobytes()).decode()
 
 
-def _candidate(tracked: TrackedFace, people: Mapping[str, Embedding]) -> Candidate:
-    return Candidate(
-        tracked.person_id, tracked.face.box, tracked.face.eye_px, lambda: people[tracked.person_id]
-    )
+def decode(text: str) -> Embedding:
+    """Return the embedding that `encode` wrote."""
+    return np.frombuffer(base64.b64decode(text), "<f4")
+
+
+class _SampleChooser:
+    """Whether a decoded frame is looked at: when it is due, or begins a scene."""
+
+    def __init__(self, gap_s: float) -> None:
+        self._gap_s = gap_s
+        self._due_s = float("-inf")
+        self._before: Plane | None = None
+
+    def __call__(self, frame: VideoFrame) -> bool:
+        samples = luma_samples(frame)
+        before = self._before
+        begins_scene = before is None or before.shape != samples.shape or is_cut(before, samples)
+        self._before = samples
+
+        time_s = float((frame.pts or 0) * (frame.time_base or 0))
+        if not begins_scene and time_s < self._due_s:
+            return False
+        self._due_s = time_s + self._gap_s
+        return True
+
+
+def _meant(selector: FaceSelector, surveyed: Surveyed) -> list[str]:
+    """Return the people whom a selector means."""
+    humans = [one for one in surveyed.people if one.human >= MIN_HUMAN]
+    match selector.kind:
+        case "all":
+            return [one.person_id for one in humans]
+        case "largest":
+            largest = max(humans, key=lambda one: one.share, default=None)
+            return [largest.person_id] if largest else []
+        case "person":
+            ids = {one.person_id for one in surveyed.people}
+            return [selector.person_id] if selector.person_id in ids else []
+        case "reference":
+            assert selector.reference is not None  # noqa: S101  the edge validates it
+            return sorted(like_reference(_views(surveyed), selector.reference))
+        case "index":
+            rows = (row for row in surveyed.samples if len(row) > selector.index)
+            first = next(rows, None)
+            return [first[selector.index].person_id] if first else []
+        case "box":
+            return _in_box(selector, surveyed.samples)
+
+
+def _in_box(selector: FaceSelector, samples: Sequence[Sequence[Sighting]]) -> list[str]:
+    """Return who overlaps the box most at first sight."""
+    for sample in samples:
+        best = max(sample, key=lambda one: overlap(one.box, selector.box), default=None)
+        if best is not None and overlap(best.box, selector.box) >= MIN_BOX_OVERLAP:
+            return [best.person_id]
+    return []
+
+
+def _why_nobody(selector: FaceSelector, surveyed: Surveyed) -> Unmatched:
+    if selector.kind == "reference" and selector.reference is not None:
+        alike = [likeness(view, selector.reference) for view in _views(surveyed).values()]
+        if max(alike, default=-1.0) >= MAYBE_REFERENCE:
+            return "not_sure"
+    if selector.kind in {"all", "largest"} and surveyed.people:
+        return "not_a_face"
+    return "nobody_matches"
+
+
+def _views(surveyed: Surveyed) -> dict[str, Embedding]:
+    return {one.person_id: one.embedding for one in surveyed.people}

@@ -24,6 +24,7 @@ MIN_SCORE = 0.5
 # Tiles magnify noise as well as faces; a face mesh confirms each find afterwards.
 MIN_TILE_SCORE = 0.6
 SAME_FACE_OVERLAP = 0.3
+SAME_TURN = np.pi / 6  # between eye lines: scales and tiles differ by a few degrees
 # between this and twice this, a face with 20 px between the eyes fills 15 to 30 px of the input
 MIN_TILE_PX = 320
 MAX_SWEPT_TILE_PX = 640  # a face with 20 px between its eyes fills 15 px of the input
@@ -211,13 +212,22 @@ def merge(found: list[Detection]) -> list[Detection]:
         best = rest[0]
         group = [face for face in rest if overlap(face.box, best.box) > SAME_FACE_OVERLAP]
         rest = [face for face in rest if not any(face is member for member in group)]
-        weights = np.array([face.score for face in group])
-        box = np.average([face.box for face in group], axis=0, weights=weights)
-        points = np.average([face.points for face in group], axis=0, weights=weights).astype(
+        # Seen from another side of the frame, a face may be found lying: its points differ.
+        alike = [face for face in group if _turn_between(face, best) < SAME_TURN]
+        weights = np.array([face.score for face in alike])
+        box = np.average([face.box for face in alike], axis=0, weights=weights)
+        points = np.average([face.points for face in alike], axis=0, weights=weights).astype(
             np.float32
         )
         merged.append(Detection(_as_box(box[:2], box[2:]), best.score, points))
     return merged
+
+
+def _turn_between(a: Detection, b: Detection) -> float:
+    """Return the angle between two faces' eye lines in radians, 0..pi."""
+    lines = [face.points[1] - face.points[0] for face in (a, b)]
+    turn = np.arctan2(lines[0][1], lines[0][0]) - np.arctan2(lines[1][1], lines[1][0])
+    return float(abs((turn + np.pi) % (2 * np.pi) - np.pi))
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -6,6 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
+import numpy as np
+
+from models.inference.finding.alignment import TEMPLATE_SIZE, align
 from models.inference.finding.face_detector import (
     Detection,
     FaceDetector,
@@ -30,6 +34,16 @@ DIRECTIONS = 8  # angles tried when a face is not clearly upright: the model see
 # 99.8 % of the photographs and every frame of the films measured have more than .70.
 HUMAN_SQUARE = 1.3
 MIN_HUMAN = 0.68
+
+# Drawn in flat colours, a face scores as high as a person. Skin is never flat: of blocks of 3 px
+# between eyes 35 px apart, less than 10 % vary by under 2 levels in 99.9 % of the photographs, 21 %
+# in the worst; in drawings 16 to 71 %. In the dark there is nothing to vary.
+FLAT_CROP = 96
+FLAT_BLOCK = 6
+FLAT_LEVELS = 2
+MAX_FLAT = 0.25
+MIN_CONTRAST = 8.0
+FACE_MIDDLE = np.s_[48:208, 44:180]  # of the 224 template: brows to chin
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,8 @@ class FaceFinder:
             if found and best.angle != square.angle:
                 face = self.mesh.settle(frame, max(found, key=lambda one: one.score))
 
+        if _is_flat(frame, face):
+            return replace(face, human=0.0)
         close = _square_around(face, HUMAN_SQUARE)
         return replace(face, human=detector.best_score(frame, close))
 
@@ -89,6 +105,19 @@ class FaceFinder:
             if face.score >= least and not is_double:
                 faces.append(face)
         return sorted(faces, key=lambda face: face.box[0])
+
+
+def _is_flat(frame: Frame, face: MeshedFace) -> bool:
+    """Whether a face consists of flat colours, as a drawing does."""
+    if float(np.std(face.look)) < MIN_CONTRAST:
+        return False
+    crop = frame.rgb_crop(align(face.landmarks, "similarity"), TEMPLATE_SIZE)
+    luma = cv2.cvtColor(np.ascontiguousarray(crop[FACE_MIDDLE]), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(luma, (FLAT_CROP, FLAT_CROP), interpolation=cv2.INTER_AREA)
+    side = FLAT_CROP // FLAT_BLOCK
+    blocks = small.reshape(side, FLAT_BLOCK, side, FLAT_BLOCK).astype(np.int16)
+    varies = blocks.max(axis=(1, 3)) - blocks.min(axis=(1, 3))
+    return float(np.mean(varies < FLAT_LEVELS)) > MAX_FLAT
 
 
 def _square_around(face: MeshedFace, sides: float) -> TurnedSquare:

@@ -73,18 +73,23 @@ class Match:
 class PeopleGallery:
     """Everyone seen so far.
 
-    `known` people, with the mean of their views, come from a survey of the whole video; `prefix`
-    begins the names of the others, so that two segments never give one name to two people.
+    `known` people, with the mean of their views, come from a survey of the whole video, which also
+    says whom some of them may be as well (`resembling`); `prefix` begins the names of the others,
+    so that two segments never give one name to two people.
     """
 
     recogniser: Recogniser
     known: Mapping[str, Embedding] = field(default_factory=dict)
     prefix: str = "p"
+    resembling: Mapping[str, str] = field(default_factory=dict)
     recognition_passes: int = field(default=0, init=False)
     _people: dict[str, Person] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self._people = {name: Person(name, embedding) for name, embedding in self.known.items()}
+        self._people = {
+            name: Person(name, embedding, self.resembling.get(name))
+            for name, embedding in self.known.items()
+        }
 
     def people(self) -> list[Person]:
         """Return everyone in order of appearance."""

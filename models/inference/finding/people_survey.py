@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from models.inference.finding.people import (
     SAME_PERSON,
     mean_view,
 )
-from models.inference.finding.tracks import TrackedFace
+from models.inference.finding.tracks import Track, TrackedFace
 from models.inference.frames.frame import Frame
 
 # A view counts fully from this many pixels between the eyes and this contrast (standard deviation
@@ -36,16 +37,13 @@ TURNED_DEG = 50.0  # from upright: as much as the detector sees without turning 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A face of one sample: whose it is, where, and how large. Boxes are left, top, right, bottom
-    in pixels of the upright frame.
+    """A face of one sample: whose it is, where (left, top, right, bottom in pixels of the upright
+    frame), and how far its eyes are apart.
     """
 
     person_id: str
-    time_s: float
     box: Box
     eye_px: float
-    human: float
-    face: MeshedFace
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class SurveyedPerson:
 
 @dataclass(frozen=True)
 class Surveyed:
-    """Everyone of a video in order of appearance, and the samples they were found in.
+    """Everyone of a video in order of appearance, and the faces of each sample, left to right.
 
     `hard_to_find` says that some are small or turned: a swap has to look for them more often.
     """
@@ -75,12 +73,19 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A face of one sample, before it is known whose it is."""
+    """A face of one sample, before it is known whose it is; no mesh, of which there are many."""
 
-    tracked: TrackedFace
+    track: Track
+    time_s: float
     view: Embedding
     weight: float
-    lasts_s: float
+    box: Box
+    eye_px: float
+
+    @property
+    def is_sure(self) -> bool:
+        doubted_from_s = self.track.doubted_from_s
+        return doubted_from_s is None or self.time_s < doubted_from_s
 
 
 @dataclass
@@ -108,15 +113,15 @@ class PeopleSurvey:
     """Gathers the faces of one video's samples; the tracker must recognise in every one."""
 
     tracker: FaceTracker
+    _times_s: list[float] = field(default_factory=list, init=False)
     _samples: list[list[_Seen]] = field(default_factory=list, init=False)
     _hard_to_find: bool = field(default=False, init=False)
 
-    def add(self, frame: Frame, time_s: float, lasts_s: float) -> list[TrackedFace]:
-        """Look at the sample that stands for the next `lasts_s` seconds."""
+    def add(self, frame: Frame, time_s: float) -> list[TrackedFace]:
+        """Look at the next sample, which stands for the time until the one after it."""
         tracked = self.tracker.update(frame, time_s)
-        self._samples.append(
-            [_Seen(one, one.track.view, _weight(one.face), lasts_s) for one in tracked]
-        )
+        self._times_s.append(time_s)
+        self._samples.append([_seen(one) for one in tracked])
         side = max(frame.width, frame.height)
         self._hard_to_find |= any(_is_hard_to_find(one.face, side) for one in tracked)
         return tracked
@@ -124,17 +129,20 @@ class PeopleSurvey:
     def result(self) -> Surveyed:
         """Return everyone seen so far."""
         groups = self._groups()
-        names = {
-            track: f"p{number}" for number, group in enumerate(groups, 1) for track in group.tracks
-        }
+        names = self._names(groups)
         samples = tuple(
-            tuple(_sighting(seen, names[id(seen.tracked.track)]) for seen in sample)
+            tuple(Sighting(names[id(seen.track)], seen.box, seen.eye_px) for seen in sample)
             for sample in self._samples
         )
-        people = tuple(
-            self._person(f"p{number}", group, groups) for number, group in enumerate(groups, 1)
-        )
+        people = tuple(self._person(group, groups) for group in groups)
         return Surveyed(people, samples, self._hard_to_find)
+
+    def names(self) -> dict[int, str]:
+        """Return the `person_id` of every track seen, by the track's `id`."""
+        return self._names(self._groups())
+
+    def _names(self, groups: Sequence[_Group]) -> dict[int, str]:
+        return {track: _name(groups, group) for group in groups for track in group.tracks}
 
     def _groups(self) -> list[_Group]:
         """Return the people's tracks, in order of appearance."""
@@ -154,28 +162,50 @@ class PeopleSurvey:
         """Return one group for each track, of the views in which nothing was in doubt."""
         tracks: dict[int, list[_Seen]] = {}
         for seen in (seen for sample in self._samples for seen in sample):
-            tracks.setdefault(id(seen.tracked.track), []).append(seen)
+            tracks.setdefault(id(seen.track), []).append(seen)
         groups = []
         for track, every in tracks.items():
-            sure = [seen for seen in every if seen.tracked.is_sure] or every
+            sure = [seen for seen in every if seen.is_sure] or every
             views = [seen.view for seen in sure]
             weights = [seen.weight for seen in sure]
-            groups.append(_Group([track], views, weights, {seen.tracked.time_s for seen in every}))
+            groups.append(_Group([track], views, weights, {seen.time_s for seen in every}))
         return groups
 
     def _order(self) -> list[int]:
         """Return tracks in order of appearance, left to right."""
-        seen = [id(seen.tracked.track) for sample in self._samples for seen in sample]
-        return list(dict.fromkeys(seen))
+        return list(dict.fromkeys(id(seen.track) for sample in self._samples for seen in sample))
 
-    def _person(self, name: str, group: _Group, groups: Sequence[_Group]) -> SurveyedPerson:
+    def _person(self, group: _Group, groups: Sequence[_Group]) -> SurveyedPerson:
         mine = set(group.tracks)
-        seen = [
-            seen for sample in self._samples for seen in sample if id(seen.tracked.track) in mine
-        ]
-        share = sum(one.tracked.face.eye_px**2 * one.lasts_s for one in seen)
-        human = max(one.tracked.face.human for one in seen)
-        return SurveyedPerson(name, group.mean, _resembles(group, groups), share, human)
+        seen = [one for sample in self._samples for one in sample if id(one.track) in mine]
+        lasting_s = dict(zip(self._times_s, self._durations_s(), strict=True))
+        return SurveyedPerson(
+            person_id=_name(groups, group),
+            embedding=group.mean,
+            resembles=_resembles(group, groups),
+            share=sum(one.eye_px**2 * lasting_s[one.time_s] for one in seen),
+            human=max(one.track.human for one in seen),
+        )
+
+    def _durations_s(self) -> list[float]:
+        gaps = [after - before for before, after in pairwise(self._times_s)]
+        return [*gaps, gaps[-1] if gaps else 1.0]
+
+
+def _name(groups: Sequence[_Group], group: _Group) -> str:
+    return f"p{1 + next(place for place, one in enumerate(groups) if one is group)}"
+
+
+def _seen(tracked: TrackedFace) -> _Seen:
+    face = tracked.face
+    return _Seen(
+        track=tracked.track,
+        time_s=tracked.time_s,
+        view=tracked.track.view,
+        weight=_weight(face),
+        box=face.box,
+        eye_px=face.eye_px,
+    )
 
 
 def _least(a: _Group, b: _Group) -> float:
@@ -190,19 +220,14 @@ def _resembles(group: _Group, groups: Sequence[_Group]) -> str | None:
     """
     mean = group.mean
     scores = {
-        f"p{number}": likeness(mean, other.mean)
-        for number, other in enumerate(groups, 1)
+        _name(groups, other): likeness(mean, other.mean)
+        for other in groups
         if other is not group
         and not other.times & group.times
         and sum(other.weights) >= sum(group.weights)
     }
     best = max(scores, key=lambda name: scores[name], default=None)
     return best if best is not None and scores[best] >= OTHER_PERSON else None
-
-
-def _sighting(seen: _Seen, person_id: str) -> Sighting:
-    face = seen.tracked.face
-    return Sighting(person_id, seen.tracked.time_s, face.box, face.eye_px, face.human, face)
 
 
 def _weight(face: MeshedFace) -> float:

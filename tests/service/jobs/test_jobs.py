@@ -14,8 +14,10 @@ from service.jobs.job_events import JobEvents
 from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
 from service.protocol.problems import ServiceError
+from tests.service import files
 from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
 from worker.contract import Problem
+from worker.stores.job_records import JobReport
 from worker.stores.key_store import KeyStore
 
 
@@ -268,6 +270,36 @@ def test_consent_is_looked_at_for_every_job(
 def test_a_still_is_not_a_film(live: LiveService, client: httpx.Client, tenant: str) -> None:
     body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
     problem_of(client.post("/v1/swaps/video", json=body), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(("format", "media_type"), [("GIF", "image/gif"), ("WEBP", "image/webp")])
+def test_an_animation_does_not_lose_its_frames_on_the_image_route(
+    live: LiveService, client: httpx.Client, tenant: str, format: str, media_type: str
+) -> None:
+    animated = files.saved(format, frames=4)
+    fields = {"identity_id": live.identity(tenant)}
+    answer = client.post(
+        "/v1/swaps/image", files={"image": ("wave", animated, media_type)}, data=fields
+    )
+    problem = problem_of(answer, 415, "unsupported_media_type")
+    assert "4 frames" in problem["detail"]
+    assert "/v1/swaps/video" in problem["detail"]
+
+
+def test_a_failed_job_has_its_outcome_and_what_became_of_each_assignment(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
+    job_id = client.post("/v1/swaps/image", json=body).json()["id"]
+    fate = {"index": 0, "status": "left_alone", "reason": "too_small"}
+    report = JobReport({"outcome": "failed", "assignments": [fate]}, {})
+    live.jobs.settle(
+        job_id, None, "failed", error=Problem("nobody_swapped", "too_small"), report=report
+    )
+    job = client.get(f"/v1/jobs/{job_id}").json()
+    assert (job["status"], job["outcome"]) == ("failed", "failed")
+    assert job["error"]["code"] == "nobody_swapped"
+    assert job["report"]["assignments"] == [fate]
 
 
 def test_a_refused_swap_leaves_no_upload_behind(

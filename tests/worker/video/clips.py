@@ -45,16 +45,19 @@ class CornerFilter:
         self.warm: list[float] = []
         self.sizes: set[tuple[int, int]] = set()
 
-    def swap(self, frame: I420Frame, time_s: float) -> FrameReport:
+    def take(self, frame: I420Frame, time_s: float, *, is_shown: bool = True) -> list[FrameReport]:
+        if not is_shown:
+            self.warm.append(time_s)
+            return []
         self.times.append(time_s)
         self.sizes.add((frame.width, frame.height))
         frame.y[:16, :16] = 16
         frame.u[:8, :8] = 128
         frame.v[:8, :8] = 128
-        return FrameReport((), 0.1, 0.2, 0.3)
+        return [FrameReport((), 0.1, 0.2, 0.3)]
 
-    def warm_up(self, frame: I420Frame, time_s: float) -> None:
-        self.warm.append(time_s)
+    def finish(self) -> list[FrameReport]:
+        return []
 
     def report(self) -> SequenceReport:
         return SequenceReport((), len(self.times), 0, 0)

@@ -18,11 +18,13 @@ from tests.worker.video.clips import SAMPLES
 from tests.worker.workers import performer
 from worker.composition import Stores, open_stores
 from worker.contract import (
+    QUEUE_OF,
     Assignment,
     JobKind,
     JobPayload,
     JobRecord,
     JobRequest,
+    QueueName,
     SwapOptions,
     Task,
 )
@@ -36,6 +38,7 @@ from worker.stores.job_queue import rq_queue, task_of
 from worker.stores.media_store import MediaFacts
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
+from worker.use_cases.swap_image import SwapImage
 from worker.use_cases.swap_video import SwapVideo
 
 CHECKOUT = Path(__file__).parents[3]
@@ -78,6 +81,7 @@ class FilmBench:
             self.identities[name] = record.id
         casting = Casting(engine)
         self.use_cases: dict[JobKind, UseCase] = {
+            "swap_image": SwapImage(engine, casting, MediaLimits()),
             "swap_video": SwapVideo(engine, casting, MediaLimits()),
             "analysis": Analyse(engine, MediaLimits()),
         }
@@ -121,21 +125,21 @@ class FilmBench:
             kind=kind,
             tenant=TENANT,
             input_id=upload.id,
-            assignments=assignments if kind == "swap_video" else (),
+            assignments=() if kind == "analysis" else assignments,
             options=SwapOptions.model_validate(options),
         )
         return self.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
 
-    def next_task(self) -> Task | None:
-        """Take the next delivered task out of the queue, as a worker does."""
-        self.shop.queue.deliver("video")
-        queue = rq_queue("video", self.shop.store.redis)
+    def next_task(self, name: QueueName = "video") -> Task | None:
+        """Take the next delivered task out of a queue, as a worker does."""
+        self.shop.queue.deliver(name)
+        queue = rq_queue(name, self.shop.store.redis)
         return task_of(queue.pop_job_id()) if queue.count else None
 
     def work(self, job: JobRecord, most: int = 100) -> JobRecord:
         """Do tasks as they are delivered, at most `most` of them; returns the job's record."""
         for _ in range(most):
-            if (task := self.next_task()) is None:
+            if (task := self.next_task(QUEUE_OF[job.kind])) is None:
                 break
             self.runner.run_task(task.id, task.attempt)
         return self.shop.store.get(job.id)

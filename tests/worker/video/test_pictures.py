@@ -223,6 +223,6 @@ def test_max_side_scales_the_picture_and_keeps_its_shape(tmp_path: Path) -> None
     film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out", max_side=160)
     written = probed(film.path)
     assert (written.width, written.height) == (160, 90)
-    assert film.swapper.sizes == {(160, 90)}
+    assert film.swapper.sizes == {(320, 180)}  # swapped at full size, scaled last
     assert "scaled_down" in film.notes
     assert fitted_size(1920, 1080, 1280) == (1280, 720)

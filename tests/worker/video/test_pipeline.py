@@ -22,15 +22,28 @@ def numbers(count: int, closed: list[bool] | None = None) -> Generator[int, None
 
 def test_items_come_out_in_order_and_none_is_lost() -> None:
     out: list[int] = []
-    done = Pipeline(numbers(500), lambda item: item * 2, out.append, lambda _: None).run()
+    done = Pipeline(numbers(500), lambda item: [item * 2], out.append, lambda _: None).run()
     assert done == 500
     assert out == list(range(0, 1000, 2))
 
 
 def test_items_for_which_work_returns_nothing_are_left_out() -> None:
     out: list[int] = []
-    Pipeline(numbers(10), lambda item: item if item % 3 else None, out.append, lambda _: None).run()
+    Pipeline(numbers(10), lambda item: [item] if item % 3 else [], out.append, lambda _: None).run()
     assert out == [1, 2, 4, 5, 7, 8]
+
+
+def test_items_that_work_holds_back_come_out_later_and_the_last_ones_at_the_end() -> None:
+    held: list[int] = []
+    out: list[int] = []
+
+    def hold_two(item: int) -> list[int]:
+        held.append(item)
+        return [held.pop(0)] if len(held) > 2 else []
+
+    done = Pipeline(numbers(10), hold_two, out.append, lambda _: None, rest=lambda: held).run()
+    assert done == 10
+    assert out == list(range(10))
 
 
 def test_the_stages_overlap() -> None:
@@ -43,7 +56,7 @@ def test_the_stages_overlap() -> None:
             yield slow(item)
 
     started = time.monotonic()
-    Pipeline(source(), slow, slow, lambda _: None).run()
+    Pipeline(source(), lambda item: [slow(item)], slow, lambda _: None).run()
     assert time.monotonic() - started < 0.45  # one after the other would take 0.6 s
 
 
@@ -60,7 +73,7 @@ def test_a_slow_sink_bounds_what_is_read_ahead() -> None:
         time.sleep(0.002)
         lead.append(len(read) - item)
 
-    Pipeline(source(), lambda item: item, sink, lambda _: None).run()
+    Pipeline(source(), lambda item: [item], sink, lambda _: None).run()
     assert max(lead) <= 2 * QUEUED_FRAMES + 4
 
 
@@ -85,7 +98,7 @@ def test_an_error_in_any_stage_ends_all_and_is_raised_once(stage: str) -> None:
 
     before = threading.active_count()
     with pytest.raises(ValueError, match=stage):
-        Pipeline(source(), lambda item: fail_at("work", item), sink, watch).run()
+        Pipeline(source(), lambda item: [fail_at("work", item)], sink, watch).run()
     deadline = time.monotonic() + 2
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -107,7 +120,7 @@ def test_a_stage_that_hangs_does_not_keep_the_watcher_from_ending_the_job() -> N
             raise TimeoutError("the job took too long")
 
     with pytest.raises(TimeoutError, match="too long"):
-        Pipeline(source(), lambda item: item, lambda _: None, watch, join_s=0.2).run()
+        Pipeline(source(), lambda item: [item], lambda _: None, watch, join_s=0.2).run()
     assert time.monotonic() - started < 3
     release.set()
 
@@ -122,7 +135,7 @@ def test_a_sink_that_hangs_does_not_either() -> None:
 
     with pytest.raises(TimeoutError, match="too long"):
         Pipeline(
-            numbers(100), lambda item: item, lambda _: release.wait(8), watch, join_s=0.2
+            numbers(100), lambda item: [item], lambda _: release.wait(8), watch, join_s=0.2
         ).run()
     assert time.monotonic() - started < 3
     release.set()

@@ -136,11 +136,32 @@ def test_a_selection_that_nobody_matches_fails_by_name(bench: FilmBench, solo: P
 
 
 def test_a_film_below_the_asked_quality_is_not_delivered(bench: FilmBench, solo: Path) -> None:
-    job = bench.work(bench.submit(solo, min_face_px=1000, min_quality=0.5))
+    job = bench.work(bench.submit(solo, blend=0.3, min_quality=0.99))
     assert job.status == "failed"
     assert job.error is not None
     assert job.error.code == "low_quality_result"
     assert job.result is None
+
+
+def test_a_film_in_which_every_chosen_face_was_left_alone_fails_and_says_why(
+    bench: FilmBench, solo: Path
+) -> None:
+    job = bench.work(bench.submit(solo, min_face_px=1000))
+    assert job.error is not None
+    assert job.error.code == "nobody_swapped"
+    assert "too_small" in job.error.detail
+    (fate,) = job.report["assignments"]
+    assert (fate["status"], fate["reason"]) == ("left_alone", "too_small")
+    assert fate["frames_left_alone"] == {"too_small": 20}
+
+
+def test_a_film_in_which_nobody_was_swapped_is_delivered_when_that_is_allowed(
+    bench: FilmBench, solo: Path
+) -> None:
+    job = bench.work(bench.submit(solo, min_face_px=1000, allow_unswapped=True))
+    assert job.status == "succeeded", job.error
+    assert job.report["outcome"] == "partial"
+    assert job.report["quality"] == 0.0
 
 
 def test_output_options_are_followed(bench: FilmBench, solo: Path) -> None:

@@ -21,6 +21,7 @@ from worker.video.probe import UNSPECIFIED, ColourTags, VideoInfo
 
 _CONVERTED_MATRICES = {0, 8, 9, 10}  # RGB, YCgCo, BT.2020: encoded as BT.709
 _BT601_MATRICES = {5, 6}
+_EIGHT_BIT_LUMA = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,28 @@ def plane_array(plane: VideoPlane) -> NDArray[np.uint8]:
         -1, plane.line_size
     )
     return rows[: plane.height, : plane.width]
+
+
+def scaled(frame: VideoFrame, picture: PictureFormat) -> VideoFrame:
+    """Return a prepared frame at the size of `picture`, with its time; itself where it has it."""
+    if (frame.width, frame.height) == (picture.width, picture.height):
+        return frame
+    smaller = frame.reformat(picture.width, picture.height, "yuv420p", interpolation="AREA")
+    smaller.pts = frame.pts
+    smaller.time_base = frame.time_base
+    smaller.duration = frame.duration
+    return smaller
+
+
+def luma_samples(frame: VideoFrame) -> NDArray[np.uint8]:
+    """Return about 64 x 36 luma values from all over a decoded frame: enough to notice a cut."""
+    if frame.format.name not in _EIGHT_BIT_LUMA:
+        small = frame.reformat(64, 36, "gray", interpolation="FAST_BILINEAR")
+        return np.asarray(small.to_ndarray(), np.uint8)
+    luma = plane_array(frame.planes[0])
+    step_x = max(1, frame.width // 64)
+    step_y = max(1, frame.height // 36)
+    return np.ascontiguousarray(luma[::step_y, ::step_x])
 
 
 def i420_view(frame: VideoFrame, colour: ColourTags) -> I420Frame:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from models.inference.engine import FaceSwapEngine, FaceTracker, I420Frame
+from models.inference.finding.people_survey import Surveyed, SurveyedPerson
 from tests.models.clips import DUET, SOLO, crossing, frames_of, from_packed, portrait, sides_swapped
 
 FPS = 30.0
@@ -83,8 +84,13 @@ def test_a_tracker_that_is_told_who_is_known_goes_on_with_their_ids(
 ) -> None:
     first = engine.tracker()
     people_of(first, [sides_swapped(duet[0])])  # here the right one is met first
-    known = {person.person_id: person.embedding for person in first.gallery.people()}
-    assert people_of(engine.tracker(people=known), duet[100:103]) == [["p2", "p1"]] * 3
+    known = Surveyed(
+        tuple(
+            SurveyedPerson(one.person_id, one.embedding, resembles=None, share=1.0, human=1.0)
+            for one in first.gallery.people()
+        )
+    )
+    assert people_of(engine.tracker(known), duet[100:103]) == [["p2", "p1"]] * 3
 
 
 def test_a_small_face_is_there_from_the_first_frame(engine: FaceSwapEngine) -> None:
