@@ -266,3 +266,4 @@ def web_server() -> Iterator[Web]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield web
     server.shutdown()
+    server.server_close()

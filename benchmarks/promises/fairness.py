@@ -229,3 +229,4 @@ def receiver() -> Iterator[Heard]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield heard
     server.shutdown()
+    server.server_close()

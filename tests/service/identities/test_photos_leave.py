@@ -63,6 +63,7 @@ def web() -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/ada.jpg"
     server.shutdown()
+    server.server_close()
 
 
 def test_an_upload_is_gone_once_it_was_registered(

@@ -61,6 +61,7 @@ def receiver() -> Iterator[Receiver]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield state
     server.shutdown()
+    server.server_close()
 
 
 def test_a_finished_job_is_announced_and_verified(

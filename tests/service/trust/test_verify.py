@@ -165,6 +165,7 @@ def test_a_remote_manifest_is_never_fetched(
         assert visitor.post("/v1/verify", content=data).status_code == 200
     finally:
         server.shutdown()
+        server.server_close()
     assert asked == []
 
 
