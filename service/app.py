@@ -93,7 +93,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
     """Compose the service, run its background tasks, and take everything down in reverse."""
     to_thread.current_default_thread_limiter().total_tokens = THREADS
     async with AsyncExitStack() as stack:
-        redis = connect(settings.store_url)
+        redis = connect(settings.store_url, replicas=settings.store_replicas)
         stack.callback(redis.close)
         await to_thread.run_sync(require_suitable, redis)
         service = compose(settings, redis, metrics)

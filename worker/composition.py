@@ -26,7 +26,7 @@ class Stores:
 
 def open_stores(settings: WorkerSettings) -> Stores:
     """Return the stores at the addresses in the settings; nothing is contacted yet."""
-    redis = connect(settings.store_url, timeout_s=15.0)
+    redis = connect(settings.store_url, timeout_s=15.0, replicas=settings.store_replicas)
     store = JobStore(redis, settings.jobs.limits())
     attempts = JobAttempts(store)
     identities = IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes))

@@ -73,6 +73,7 @@ class InstallationSettings(BaseSettings):
 
     data_dir: Path = Path("var")
     redis_url: str = ""  # empty: the embedded store's socket in the data directory
+    store_replicas: int = Field(default=0, ge=0)  # that must have a job before it is acknowledged
     store_credentials_fd: int | None = None  # set by the supervisor for what it starts
     pack: str = "open"
     packs_dir: Path | None = None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from redis import Redis
 from redis.commands.core import Script
@@ -25,23 +25,35 @@ DURABILITY_TIMEOUT_MS = 2000
 NOT_NOW = ("MISCONF", "NOREPLICAS")
 
 
-def connect(url: str, timeout_s: float = 5.0) -> Redis:
+class StoreClient(Redis):
+    """A client that knows how many replicas must have a job before it is acknowledged."""
+
+    replicas: int = 0
+
+
+def connect(url: str, timeout_s: float = 5.0, replicas: int = 0) -> StoreClient:
     """A client for `redis://`, `rediss://` or `unix://`; connects when first used.
+
+    What is written durably waits for so many `replicas` to have it.
 
     Raises:
         StoreUnsuitable: the address cannot be read.
     """
     try:
-        client = Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            health_check_interval=30,
+        client = cast(
+            StoreClient,
+            StoreClient.from_url(
+                url,
+                socket_timeout=timeout_s,
+                socket_connect_timeout=timeout_s,
+                health_check_interval=30,
+            ),
         )
     except ValueError as error:
         raise StoreUnsuitable(
             "The store's address must start with redis://, rediss:// or unix://."
         ) from error
+    client.replicas = replicas
     return client
 
 
@@ -134,13 +146,13 @@ class Scripts:
             return self._script(name)(args=parts, client=client)
 
     def run_durably(self, name: str, arguments: Mapping[str, Any]) -> Reply:
-        """The script's answer, once what it wrote is on the store's disk where the store can say
-        so.
+        """The script's answer, once what it wrote is on the store's disk, where the store can say
+        so, and in the memory of as many replicas as the client asks for.
 
         Raises:
             StoreFull
-            StoreUnavailable: also when the disk took too long; what the script wrote may still
-            hold.
+            StoreUnavailable: also when the disk or the replicas took too long; what the script
+            wrote may still hold.
         """
         with (
             reaching(),
@@ -156,6 +168,16 @@ class Scripts:
                 if not local:
                     raise StoreUnavailable(
                         "The job store's disk does not keep up; try again shortly."
+                    )
+            # Replicas follow by themselves, but a primary that dies takes with it what it has told
+            # nobody: without this, a failover loses jobs that were acknowledged.
+            replicas = getattr(self._redis, "replicas", 0)
+            if replicas:
+                reached = connection.execute_command("WAIT", replicas, DURABILITY_TIMEOUT_MS)
+                if reached < replicas:
+                    raise StoreUnavailable(
+                        f"Only {reached} of {replicas} replicas of the job store have what was"
+                        " written; try again shortly."
                     )
             return answer
 

@@ -25,7 +25,7 @@ from worker.stores.ids import new_id
 from worker.stores.media_store import MediaFacts
 
 PACK = "open@0123456789ab"
-ENDED = {"ask": "ended", "outcome": None, "spent": {}}
+ENDED: dict[str, object] = {"ask": "ended", "outcome": None, "spent": {}}
 Child = Callable[[Channel], None]
 
 

@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from tests.conftest import StoreServer
+from tests.worker.workers import eventually
 from worker.contract import JobPayload, JobRequest, JobResult
 from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
 from worker.stores.connection import connect, require_suitable
@@ -27,6 +28,15 @@ def free_port() -> int:
         return 20_000 + int(server.getsockname()[1]) % 20_000
 
 
+def own_url(client: Redis) -> str:
+    return f"unix://{client.connection_pool.connection_kwargs['path']}"
+
+
+def _follows(primary: Redis) -> bool:
+    replica = primary.info("replication").get("slave0", {})
+    return bool(replica.get("state") == "online")
+
+
 @pytest.fixture
 def own(own_store_server: StoreServer) -> Iterator[Redis]:
     with connect(own_store_server.url) as redis:
@@ -40,6 +50,22 @@ def test_a_store_that_evicts_any_key_is_refused(own: Redis) -> None:
     own.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(StoreUnsuitable, match="noeviction"):
         require_suitable(own)
+
+
+def test_nothing_is_acknowledged_before_the_replicas_have_it(own: Redis) -> None:
+    own.config_set("bind", "127.0.0.1")
+    own.config_set("port", str(port := free_port()))
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        replica = StoreServer(Path(directory), {"replicaof": f"127.0.0.1 {port}"})
+        replica.start()
+        with connect(own_url(own), replicas=1) as redis:
+            eventually(lambda: _follows(own), 30, "the replica's first copy")
+            job = JobStore(redis).admit(ANALYSIS).job
+            with Redis.from_url(replica.url) as copy:
+                assert copy.keys(f"*{job.id}*")
+            replica.kill()
+            with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+                JobStore(redis).admit(ANALYSIS)
 
 
 def test_a_cluster_is_refused_at_start() -> None:
