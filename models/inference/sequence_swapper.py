@@ -35,6 +35,7 @@ from models.inference.painting.face_painter import FacePainter, PaintedFace
 from models.inference.painting.occlusion import OcclusionMemory
 from models.inference.selection import Assignment, Candidate, Selection
 from models.inference.sequence_report import PersonRecord
+from models.inference.texture.resting_face import RestingFace
 
 SIMILARITY_EVERY_S = 1.0
 LOOK_BACK_S = 0.6  # more than a sweep for small faces takes, and five looks at a doubtful face
@@ -49,6 +50,7 @@ class _Followed:
     fade: Fade = field(default_factory=Fade)
     memory: OcclusionMemory = field(default_factory=OcclusionMemory)
     eyes: EyeMotion = field(default_factory=EyeMotion)
+    resting: RestingFace = field(default_factory=RestingFace)
     shot: int = -1
 
 
@@ -213,6 +215,7 @@ class SequenceSwapper:
         if tracked.is_new:
             followed.steady.reset()
             followed.eyes.reset()
+            followed.resting.reset()
         if followed.shot != held.shot:
             followed.memory.reset()
             followed.fade.reset()
@@ -282,6 +285,7 @@ class SequenceSwapper:
             subject.report.opacity,
             subject.followed.memory,
             subject.eyes,
+            subject.followed.resting,
         )
 
     def _measure_similarity(self, frame: Frame, subject: _Subject, time_s: float) -> None:

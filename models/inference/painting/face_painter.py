@@ -27,6 +27,7 @@ from models.inference.texture.face_texture import CanonicalFace, Placed
 from models.inference.texture.fine_detail import crop_factor, with_detail
 from models.inference.texture.living_eyes import FaceEyes
 from models.inference.texture.relighting import relit
+from models.inference.texture.resting_face import RestingFace
 from models.inference.texture.texture_outline import texture_mesh, without_shade
 
 TURNS_FROM_DEG, TURNED_AT_DEG = 12.0, 25.0
@@ -115,12 +116,14 @@ class FacePainter:
         opacity: float = 1.0,
         memory: OcclusionMemory | None = None,
         eyes: MovingEyes | None = None,
+        resting: RestingFace | None = None,
     ) -> PaintedFace:
         """Return the swapped face for landmarks in frame pixels, showing by `opacity` 0..1.
 
         With a `memory` of the face in earlier frames, what now passes in front of it stays
         uncovered. `eyes` are the target's, in frame pixels; without them the face stares as its
-        photo does.
+        photo does. `resting` is what is known of the target's face in a video: its expression is
+        what differs from that.
         """
         to_crop = self.swap_crop(landmarks)
         # Black past the frame's edge would count as the target's colour.
@@ -132,7 +135,7 @@ class FacePainter:
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
         in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
-        placed = self._place(identity, lit, in_crop, in_place, options.colour_match)
+        placed = self._place(identity, lit, in_crop, in_place, options.colour_match, resting)
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
         mask = shape_mask(soft if placed is None else placed.shaped(soft), in_crop, options)
         mask = mask if cover is None else mask * (1 - cover)
@@ -164,6 +167,7 @@ class FacePainter:
         landmarks: Landmarks,
         moving: MovingEyes | None,
         colour_match: float,
+        resting: RestingFace | None,
     ) -> Placed | None:
         code, eyes = identity.code, None
         texture = identity.texture
@@ -172,7 +176,9 @@ class FacePainter:
         if self.canonical is None or texture is None or code.landmarks is None:
             return None
         drawn = texture.at(self.canonical.yaw_deg(landmarks))
-        return self.canonical.place(drawn, code.landmarks, target, landmarks, eyes, colour_match)
+        return self.canonical.place(
+            drawn, code.landmarks, target, landmarks, eyes, colour_match, resting
+        )
 
 
 def _detailed(frame: Frame, painted: PaintedFace, placed: Placed, detail: Plane) -> PaintedFace:

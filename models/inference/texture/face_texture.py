@@ -29,6 +29,7 @@ from models.inference.texture.hair import targets_own
 from models.inference.texture.harmonisation import harmonised
 from models.inference.texture.living_eyes import FaceEyes, LivingEye
 from models.inference.texture.relighting import mean_colour
+from models.inference.texture.resting_face import RestingFace
 from models.inference.texture.triangle_raster import Raster, facing_ratio, rasterise
 
 SIZE = TEMPLATE_SIZE
@@ -214,6 +215,7 @@ class CanonicalFace:
         target_mesh: Landmarks,
         eyes: FaceEyes | None = None,
         colour_match: float = 1.0,
+        resting: RestingFace | None = None,
     ) -> Placed:
         """Return an identity's texture on the target's geometry, in the target's light.
 
@@ -225,9 +227,12 @@ class CanonicalFace:
             eyes: the target's eyes in the crop's pixels and the identity's irises, which the
             texture then lacks; without them the texture's eyes stay as they are.
             colour_match: 0 keeps the photo's own light and colours, 1 takes the target's.
+            resting: what is known of the target's face in a video, which learns from this frame;
+            without it this frame's expression counts as the shape of the head.
         """
         mesh = target_mesh if eyes is None else eyes.at_rest(target_mesh)
-        shift = self._shape_shift(identity_mesh, mesh)
+        own = self.proportions(mesh)
+        shift = self._shape_shift(identity_mesh, own if resting is None else resting.see(own))
         living = [] if eyes is None else self._living_eyes(eyes, identity_mesh, mesh, shift)
         where = self._canonical_map(mesh, shift, living)
         drawn = np.asarray(cv2.remap(texture, where, _NO_MAP, cv2.INTER_LINEAR), np.uint8)
@@ -272,8 +277,8 @@ class CanonicalFace:
         camera = self._camera_fit @ mesh
         return float(np.degrees(np.arctan2(camera[2, 0], camera[0, 0])))
 
-    def _shape_shift(self, identity_mesh: Landmarks, target_mesh: Landmarks) -> Array:
-        difference = self.proportions(identity_mesh) - self.proportions(target_mesh)
+    def _shape_shift(self, identity_mesh: Landmarks, target_proportions: Array) -> Array:
+        difference = self.proportions(identity_mesh) - target_proportions
         shift: Array = self._smoothing @ (difference * self._shift_weights[:, None])
         return shift * SHAPE_SHIFT
 

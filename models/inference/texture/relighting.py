@@ -34,7 +34,7 @@ SHEEN_POWER, SHEEN_RANGE = -1.5, (0.3, 1.4)
 SHADOW_POWER, SHADOW_RANGE = 0.3, (0.8, 1.8)
 TONE_RANGE = (-1.2, 0.5)
 COLOUR_RANGE = (0.0, 1.15)  # of the spread of hues: a grey target takes the red out of lips, too
-LIGHT_SIGMA = 5.0  # of the grid, 20 px of the crop: finer differences are the face's own
+LIGHT_SIGMA = 4.5  # of the grid, 18 px of the crop: finer differences are the face's own
 LIGHT_RANGE = 0.8  # log gain beside the mean one: more is an occluder, or a blown highlight
 SURE_NEARBY = 0.1  # share of skin around a cell from which on its light is believed
 # Where skin gets lighter, its own contrast of 4 to 20 px is cut to this much of the target's: the

@@ -29,7 +29,7 @@ GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
 BRIGHTER_LEVELS = 35.0
 DARKER_LEVELS = 25.0
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
-NEAR_BROWS = (2, 2)  # canonical brows are where they are: a fringe may reach down to them
+NEAR_BROWS = (4, 4)  # canonical brows are where they are: a fringe may reach down to them
 NOSE_BASE = 2  # mesh point: below it, what is grey is a beard
 
 Pixels = NDArray[Any]

@@ -1,0 +1,37 @@
+"""What a person's face is like at rest, learned while it is followed through a video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+MEMORY_FRAMES = 90  # three seconds: longer than a smile that begins a shot, shorter than a shot
+
+
+@dataclass
+class RestingFace:
+    """The running mean of one face's proportions.
+
+    An identity's proportions are to stand against those of the target's face at rest. Against
+    those of the frame at hand, a raised brow or a wide mouth would count as the shape of the head
+    and be taken back.
+    """
+
+    _mean: NDArray[np.float32] | None = field(default=None, init=False)
+    _frames: int = field(default=0, init=False)
+
+    def reset(self) -> None:
+        """Forget: the track now follows someone else."""
+        self._mean = None
+        self._frames = 0
+
+    def see(self, proportions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean of what was seen, float32 [468, 2], with this frame's added to it."""
+        self._frames = min(self._frames + 1, MEMORY_FRAMES)
+        if self._mean is None:
+            self._mean = proportions.copy()
+        else:
+            self._mean += (proportions - self._mean) / self._frames
+        return self._mean

@@ -1,0 +1,49 @@
+"""What counts as the shape of a head, and what as expression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.inference.arrays import RgbImage
+from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.resting_face import MEMORY_FRAMES, RestingFace
+from models.inference.texture.texture_outline import texture_mesh
+from models.training.dataset import CANONICAL
+
+
+@pytest.fixture(scope="module")
+def canonical() -> CanonicalFace:
+    return CanonicalFace.load(CANONICAL)
+
+
+def test_the_mean_follows_slowly_and_starts_at_the_first_frame() -> None:
+    resting = RestingFace()
+    still, smiling = np.zeros((468, 2), np.float32), np.ones((468, 2), np.float32)
+
+    assert resting.see(still)[0, 0] == 0
+    for _ in range(MEMORY_FRAMES):
+        resting.see(still)
+    assert resting.see(smiling)[0, 0] == pytest.approx(1 / MEMORY_FRAMES, rel=0.01)
+    resting.reset()
+    assert resting.see(smiling)[0, 0] == 1
+
+
+def test_a_raised_brow_stays_raised_in_a_video(canonical: CanonicalFace) -> None:
+    """The texel shown at the raised brow is nearer to the brow when the face at rest is known."""
+    rest = np.ascontiguousarray(canonical.mesh[:, :2])
+    raised = rest.copy()
+    brow = [63, 105, 66, 107, 65, 52]
+    raised[brow, 1] -= 6
+    target: RgbImage = np.full((224, 224, 3), 150, np.uint8)
+    texture = target.copy()
+    known = RestingFace()
+    for _ in range(60):
+        known.see(canonical.proportions(rest))
+
+    x, y = np.rint(raised[brow].mean(0)).astype(int)
+    own = texture_mesh(canonical)[brow].mean(0)
+    alone = canonical.place(texture, rest, target, raised).where[y, x]
+    informed = canonical.place(texture, rest, target, raised, resting=known).where[y, x]
+
+    assert abs(informed - own).max() < abs(alone - own).max()
