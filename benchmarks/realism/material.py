@@ -148,6 +148,8 @@ def kept(name: str, version: str) -> Path:
 
 def pooled_slope(output: list[NDArray[np.float64]], target: list[NDArray[np.float64]]) -> float:
     """Return the slope of output on target over time, each video about its own mean."""
+    if not target:
+        return float("nan")  # nothing moved enough to be measured
     x = np.concatenate([series - series.mean() for series in target])
     y = np.concatenate([series - series.mean() for series in output])
     return float((x * y).sum() / max((x * x).sum(), 1e-12))
@@ -155,6 +157,8 @@ def pooled_slope(output: list[NDArray[np.float64]], target: list[NDArray[np.floa
 
 def pooled_correlation(a: list[NDArray[np.float64]], b: list[NDArray[np.float64]]) -> float:
     """Return the correlation of two series over time, each video about its own mean."""
+    if not a:
+        return float("nan")
     x = np.concatenate([series - series.mean() for series in a])
     y = np.concatenate([series - series.mean() for series in b])
     return float((x * y).sum() / max(np.sqrt((x * x).sum() * (y * y).sum()), 1e-12))
