@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +14,8 @@ from dataclasses import dataclass
 
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from pythonjsonlogger.json import JsonFormatter
+
+from worker.process.logs import log_as_json
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
@@ -83,20 +83,7 @@ class _ContextFilter(logging.Filter):
 
 def log_json(level: int = logging.INFO) -> None:
     """Write the process's log to standard error, one JSON object a line."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_ContextFilter())
-    handler.setFormatter(
-        JsonFormatter(
-            "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s %(tenant)s",
-            rename_fields={
-                "asctime": "time",
-                "levelname": "level",
-                "name": "logger",
-                "message": "event",
-            },
-        )
-    )
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    log_as_json(level, _ContextFilter())
     logging.getLogger("uvicorn.access").disabled = True  # RequestScope logs without the query
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name the URLs of inputs
 

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard error, with the time, the level, the event and its fields."""
+"""The one form of our logs: JSON lines on standard error, the same in every process."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
+NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "message": "event"}
 QUIET = ("rq.worker", "rq.job", "rq.queue")  # RQ tells in prose what our own events say
 
 
-def log_as_json(level: int = logging.INFO) -> None:
-    """Send all logging of this process to standard error, one JSON object per line."""
+def log_as_json(level: int = logging.INFO, context: logging.Filter | None = None) -> None:
+    """Send all logging of this process to standard error, one JSON object per line.
+
+    Each has the time, the level, the logger, the event and the event's fields; `context` may add
+    the fields `request_id` and `tenant` to each record.
+    """
+    fields = [*NAMES, *(["request_id", "tenant"] if context else [])]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        JsonFormatter(
-            "%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields={"message": "event"}
-        )
+        JsonFormatter(" ".join(f"%({name})s" for name in fields), rename_fields=NAMES)
     )
+    if context is not None:
+        handler.addFilter(context)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
