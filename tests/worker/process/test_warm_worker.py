@@ -380,7 +380,7 @@ def test_a_foreign_function_or_a_pickle_in_the_queue_is_refused(bench: Bench) ->
 def test_status_shows_queues_workers_jobs_and_dead_letters(bench: Bench) -> None:
     worker = bench.start_worker()
     dead = bench.wait_for(bench.submit(poison="raise"))
-    running = bench.submit(sleep_s=5, steps=50)
+    running = bench.submit(sleep_s=20, steps=50)  # two commands fit in
     bench.wait_for(running, "running")
     command = [
         sys.executable,
