@@ -56,15 +56,16 @@ class Desk:
         return record.id
 
     def serve(self, child: Child, timeout_s: float = 10.0) -> Performed:
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            thread = Thread(target=child, args=(Channel(theirs),))
-            thread.start()
-            try:
-                return AttemptServer(self.attempt, Channel(ours), PACK, timeout_s).run()
-            finally:
-                ours.shutdown(socket.SHUT_RDWR)
-                thread.join()
+        parents, childs = (Channel(end) for end in socket.socketpair())
+        thread = Thread(target=child, args=(childs,))
+        thread.start()
+        try:
+            return AttemptServer(self.attempt, parents, PACK, timeout_s).run()
+        finally:
+            parents.end()
+            thread.join()
+            parents.close()
+            childs.close()
 
 
 @pytest.fixture
@@ -73,6 +74,7 @@ def desk(store_url: str, tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(stores)
     yield desk
     desk.staging.close()
+    stores.store.redis.close()
 
 
 def says(*messages: Mapping[str, Any], blobs: tuple[bytes, ...] = ()) -> Child:
