@@ -71,13 +71,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     fetcher = GuardedClient(backend, settings.fetch_timeout_s)
     urls = UrlInputs(fetcher, settings.fetch_timeout_s)
     poster = GuardedClient(backend, settings.webhook_timeout_s)
-    prober = SandboxedChild(
-        "service.sandbox.probe_child",
-        [str(settings.probe_memory_bytes)],
-        settings.enrolment_start_timeout_s,
-        metrics.child_restarts.labels("probe").inc,
-    )
-    uploads = UploadReceiver(settings, media, prober)
+    probers = {kind: _prober(settings, metrics) for kind in ("image", "video")}
+    uploads = UploadReceiver(settings, media, probers)
     enrolment = Enrolment(settings, metrics)
     keys = KeyStore(redis)
     key_watch = KeyWatch(keys)
@@ -114,7 +109,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         outbox=outbox,
         audit=audit,
         uploads=uploads,
-        prober=prober,
+        prober=probers["video"],
         enrolment=enrolment,
         registration=registration,
         refinement=refinement,
@@ -155,3 +150,12 @@ def _verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Verifi
     )
     records = ProvenanceStore(settings.provenance_dir)
     return Verifier(child, records, anchors, settings.public_url)
+
+
+def _prober(settings: Settings, metrics: Metrics) -> SandboxedChild:
+    return SandboxedChild(
+        "service.sandbox.probe_child",
+        [str(settings.probe_memory_bytes), settings.media.model_dump_json()],
+        settings.enrolment_start_timeout_s,
+        metrics.child_restarts.labels("probe").inc,
+    )

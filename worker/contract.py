@@ -13,28 +13,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.failures import FailureCode
+from worker.formats import Codec, OutputFormat
+
 JobKind = Literal["swap_image", "swap_video", "analysis", "refine"]
 QueueName = Literal["image", "video", "refine"]
 Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled", "expired"]
 Priority = Literal["high", "normal", "low"]
-FailureCode = Literal[
-    "attempts_exhausted",
-    "bad_identity",
-    "deadline_exceeded",
-    "face_not_found",
-    "identity_erased",
-    "internal_error",
-    "input_missing",
-    "input_unreadable",
-    "low_quality_result",
-    "no_face",
-    "nobody_swapped",
-    "out_of_memory",
-    "refinement_unavailable",
-    "timed_out",
-    "too_large",
-    "unsupported_media",
-]
 
 QUEUE_OF: Mapping[JobKind, QueueName] = {
     "swap_image": "image",
@@ -107,10 +92,10 @@ class MaskOptions(Strict):
 class OutputOptions(Strict):
     """How the result is written; what is left out follows the input."""
 
-    format: Literal["png", "jpeg", "webp", "gif", "apng", "mp4", "mov", "mkv", "webm"] | None = None
+    format: OutputFormat | None = None
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     crf: Annotated[int, Field(ge=0, le=51)] | None = None
-    codec: Literal["h264", "hevc", "vp9", "av1"] | None = None
+    codec: Codec | None = None
     max_side: (
         Annotated[int, Field(ge=16, le=8192, description="Pixels; larger results are scaled down.")]
         | None
@@ -206,9 +191,9 @@ class IdempotencyKey:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a job failed: a `FailureCode` and a sentence that is safe to show."""
+    """Why a job failed: a code and a sentence that is safe to show."""
 
-    code: str
+    code: FailureCode
     detail: str
 
 

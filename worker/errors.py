@@ -38,6 +38,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from worker.failures import FailureCode
+
 
 class WorkerError(Exception):
     code = "worker_error"
@@ -166,15 +168,16 @@ class KeyRefused(WorkerError):
 class JobFailure(WorkerError):
     """A final failure of a job: trying again would give the same.
 
-    `code` is one of `contract.FailureCode`; `detail` is shown to the user and names no path.
-    `report` is what the job has to tell nevertheless, as of a job that succeeds.
+    `detail` is shown to the user and names no path; `report` is what the job has to tell
+    nevertheless, as of a job that succeeds.
     """
 
     def __init__(
-        self, code: str, detail: str, report: Mapping[str, Any] = MappingProxyType({})
+        self, code: FailureCode, detail: str, report: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
         super().__init__(detail)
-        self.code = code
+        self.code: str = code
+        self.failure = code
         self.report = report
 
 

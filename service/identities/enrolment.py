@@ -21,11 +21,6 @@ from worker.sandbox.limits import device_environment
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_S = 2.0  # at a healthy child; longer after each failure to start one
-_MEDIA_CODES = {
-    "unsupported_media": "unsupported_media_type",
-    "input_unreadable": "undecodable",
-    "too_large": "media_too_large",
-}
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,6 @@ class Enrolment:
             ) from error
         self._metrics.registrations.observe(time.perf_counter() - began)
         if failure := reply.header.get("code"):
-            failure = _MEDIA_CODES.get(failure, failure)
             raise ServiceError(failure if failure in CODES else "internal", reply.header["detail"])
 
         code, weights = reply.blobs

@@ -14,13 +14,9 @@ from worker.stores.media_store import MediaFacts, MediaRecord, UploadWriter
 
 @dataclass(frozen=True)
 class Declared:
-    """What a client says about a file: its media type and the SHA-256 of its bytes.
-
-    A `strict` media type must name the file's own format, not only its kind.
-    """
+    """What a client says about a file: its media type and the SHA-256 of its bytes."""
 
     media_type: str = ""
-    strict: bool = False
     sha256: str | None = None
 
 

@@ -6,20 +6,19 @@ No file is decoded here. What is refused leaves nothing behind.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
 from anyio import to_thread
 
 from service.fair_queue import FairQueue
-from service.intake.image_headers import HeaderError, TooManyFramesError, read_image_header
 from service.intake.incoming import Declared, Incoming, IncomingFile
-from service.intake.media_types import SUFFIXES, matches, same_kind, sniff
 from service.intake.storage_account import StorageAccount
 from service.protocol.problems import ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.settings import Settings
 from worker.errors import StorageQuotaExceeded
+from worker.media.media_types import INPUT_TYPES, declares, refusal, sniff
 from worker.stores.media_store import MediaFacts, MediaStore, UploadWriter
 
 _WAITING_PROBES = 64  # a probe takes some 20 ms, a hostile one up to its time-out
@@ -29,27 +28,29 @@ _WRITE_BYTES = 256 * 1024  # a thread hop for each network chunk would cost more
 class UploadReceiver:
     """Writes files to the media store and inspects their headers."""
 
-    def __init__(self, settings: Settings, media: MediaStore, prober: SandboxedChild) -> None:
+    def __init__(
+        self, settings: Settings, media: MediaStore, probers: Mapping[str, SandboxedChild]
+    ) -> None:
+        """Take the child that inspects each kind of file, `image` and `video`.
+
+        One each, so that a hostile video does not hold up anybody's images.
+        """
         self._settings = settings
         self._media = media
-        self._prober = prober
-        self._probes = FairQueue(
-            at_once=1,
-            per_tenant=1,
-            waiting=_WAITING_PROBES,
-            wait_s=settings.body_idle_timeout_s,
-            refusal=lambda: ServiceError("inspection_unavailable", "Too many videos are waiting"),
-        )
+        self._probers = probers
+        self._turns = {kind: _turns(settings) for kind in probers}
         self._account = StorageAccount(media)
 
     async def warm_up(self) -> None:
-        """Start the child that probes videos, so that the first video need not wait for it."""
-        with suppress(ChildStartError):  # each video then tries again, and reports the failure
-            await self._prober.start()
+        """Start the children that probe files, so that the first file need not wait for them."""
+        for prober in self._probers.values():
+            with suppress(ChildStartError):  # each file then tries again, and reports the failure
+                await prober.start()
 
     async def close(self) -> None:
-        """Kill the child that probes videos."""
-        await self._prober.stop()
+        """Kill the children that probe files."""
+        for prober in self._probers.values():
+            await prober.stop()
 
     def incoming(self, tenant: str) -> Incoming:
         """Return the place for the files of one request; use it in an `async with`."""
@@ -90,39 +91,35 @@ class UploadReceiver:
         await to_thread.run_sync(file.writer.abort)
 
     async def _facts(self, tenant: str, writer: UploadWriter, media_type: str) -> MediaFacts:
-        allowed = self._settings.media
-        if media_type.startswith("image/"):
-            facts = await to_thread.run_sync(_image_facts, writer, media_type, allowed.image_frames)
-            _check_size(facts, allowed.image_pixels, allowed.image_side_px)
-            return facts
-
-        facts = await self._video_facts(tenant, writer, media_type)
-        _check_size(facts, allowed.video_pixels, allowed.video_side_px)
-        too_many_frames = (facts.frames or 0) > allowed.video_frames
-        if too_many_frames or (facts.duration_s or 0) > allowed.video_duration_s:
-            longest = f"{allowed.video_frames} frames or {allowed.video_duration_s:.0f} s"
-            raise ServiceError("media_too_large", f"The video is longer than {longest}")
-        return facts
-
-    async def _video_facts(self, tenant: str, writer: UploadWriter, media_type: str) -> MediaFacts:
         await to_thread.run_sync(writer.flush)
-        with await to_thread.run_sync(writer.path.open, "rb") as video:
+        kind = media_type.partition("/")[0]
+        with await to_thread.run_sync(writer.path.open, "rb") as file:
             try:
-                async with self._probes.turn(tenant):
-                    reply = await self._prober.ask(
-                        {"media_type": media_type}, [video], self._settings.probe_timeout_s
+                async with self._turns[kind].turn(tenant):
+                    reply = await self._probers[kind].ask(
+                        {"media_type": media_type}, [file], self._settings.probe_timeout_s
                     )
             except ChildStartError as error:
                 raise ServiceError("inspection_unavailable") from error
             except ChildError as error:
                 raise ServiceError(
-                    "undecodable", "The video could not be read within its limits"
+                    "undecodable", "The file could not be read within its limits"
                 ) from error
 
         measured = reply.header
         if "code" in measured:
             raise ServiceError(measured["code"], measured["detail"])
-        return MediaFacts(media_type, SUFFIXES[media_type], **measured)
+        return MediaFacts(media_type, INPUT_TYPES[media_type].suffix, **measured)
+
+
+def _turns(settings: Settings) -> FairQueue:
+    return FairQueue(
+        at_once=1,
+        per_tenant=1,
+        waiting=_WAITING_PROBES,
+        wait_s=settings.body_idle_timeout_s,
+        refusal=lambda: ServiceError("inspection_unavailable", "Too many files are waiting"),
+    )
 
 
 async def inline(text: str, max_bytes: int) -> AsyncIterator[bytes]:
@@ -160,13 +157,8 @@ def _accepted_type(head: bytes, declared: Declared) -> str:
         raise ServiceError("invalid_request", "The file is empty")
     sniffed = sniff(head)
     if sniffed is None:
-        raise ServiceError(
-            "unsupported_media_type", "The file is not an image or video of a supported format"
-        )
-    if not (
-        matches(declared.media_type, sniffed)
-        or (not declared.strict and same_kind(declared.media_type, sniffed))
-    ):
+        raise ServiceError("unsupported_media_type", refusal(head))
+    if not declares(declared.media_type, sniffed):
         said = declared.media_type[:60]
         raise ServiceError(
             "unsupported_media_type", f"The file is {sniffed}, but was declared as {said}"
@@ -177,27 +169,3 @@ def _accepted_type(head: bytes, declared: Declared) -> str:
 def _check_bytes(size: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise ServiceError("body_too_large", f"The file may have at most {max_bytes} bytes")
-
-
-def _image_facts(writer: UploadWriter, media_type: str, max_frames: int) -> MediaFacts:
-    writer.flush()
-    try:
-        with writer.path.open("rb") as file:
-            header = read_image_header(file, media_type, max_frames)
-    except TooManyFramesError as error:
-        raise ServiceError(
-            "media_too_large", f"The animation has more than {max_frames} frames"
-        ) from error
-    except HeaderError as error:
-        raise ServiceError("undecodable", f"The image cannot be read: {error}") from error
-    return MediaFacts(media_type, SUFFIXES[media_type], header.width, header.height, header.frames)
-
-
-def _check_size(facts: MediaFacts, max_pixels: int, max_side: int) -> None:
-    width = facts.width or 0
-    height = facts.height or 0
-    if width * height > max_pixels or max(width, height) > max_side:
-        raise ServiceError(
-            "media_too_large",
-            f"{width}x{height} is more than {max_pixels} pixels or {max_side} pixels a side",
-        )

@@ -14,6 +14,7 @@ from service.protocol.problems import ServiceError
 from service.settings import Settings
 from worker.contract import QUEUE_OF, JobKind, JobRecord, JobRequest
 from worker.errors import StoreError
+from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
 from worker.stores.job_queue import JobQueue
@@ -22,9 +23,10 @@ from worker.stores.media_store import MediaRecord, MediaStore
 
 log = logging.getLogger(__name__)
 
-VIDEO_FORMATS = frozenset({"mp4", "mov", "mkv", "webm"})
-STILL_FORMATS = frozenset({"png", "jpeg"})
-_IMPOSSIBLE_FORMATS = {"swap_image": VIDEO_FORMATS, "swap_video": STILL_FORMATS}
+_IMPOSSIBLE_FORMATS = {
+    "swap_image": frozenset(VIDEO_FORMATS),
+    "swap_video": frozenset(IMAGE_FORMATS) - frozenset(ANIMATION_FORMATS),
+}
 
 
 class JobAdmission:

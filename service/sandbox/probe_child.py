@@ -1,6 +1,7 @@
-"""The probe child: a film's open file in, what its headers say out.
+"""The probe child: an untrusted file's open descriptor in, what its headers say out.
 
-Run by `service.intake.uploads`.
+It opens files as the workers do, by the same code within the same limits: what it lets in they can
+read. Run by `service.intake.uploads`.
 """
 
 from __future__ import annotations
@@ -9,65 +10,62 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-import av
-
 from service.sandbox.serving import Handle, Reply, child_limits, serve
+from worker.settings import MediaLimits
 
-# By demuxer; none of them opens a second file, as playlists (hls, concat, dash) would.
-_DEMUXERS = {
-    "video/mp4": "mov",
-    "video/quicktime": "mov",
-    "video/webm": "matroska",
-    "video/x-matroska": "matroska",
-    "video/x-msvideo": "avi",
-    "video/mp2t": "mpegts",
-}
-
-_ALIASES = {"mov": "mov,mp4,m4a,3gp,3g2,mj2", "matroska": "matroska,webm"}
+CPU_S = 10  # for one file; its headers take a hundredth of that
 
 
 def main(handle: Handle | None = None) -> None:
     """Answer probes until the parent closes the socket; with another `handle`, whatever it does."""
+    memory_bytes, limits_json = sys.argv[2:4]
+    limits = MediaLimits.model_validate_json(limits_json)
+    serve(
+        lambda: (handle or load(limits), {"child": "probe"}),
+        child_limits(int(memory_bytes), cpu_s=CPU_S),
+    )
+
+
+def load(limits: MediaLimits) -> Handle:
+    """Return what answers a probe: width, height, frames and seconds, or the code of a failure.
+
+    The libraries are loaded here, confined: they start threads, which must not be before.
+    """
+    import av
+
+    from worker.media.media_errors import MediaError
+
     av.logging.set_level(None)
-    serve(lambda: (handle or probe, {"child": "probe"}), child_limits(int(sys.argv[2]), cpu_s=10))
+
+    def probe(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
+        measure = _image if request["media_type"].startswith("image/") else _video
+        try:
+            return Reply(measure(files[0], request["media_type"], limits))
+        except MediaError as error:
+            return Reply({"code": error.code, "detail": error.message})
+
+    return probe
 
 
-def probe(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
-    """Return width, height, frames and seconds of the film, or `undecodable`."""
-    try:
-        demuxer = _DEMUXERS[request["media_type"]]
-        options = {
-            "protocol_whitelist": "",
-            "format_whitelist": demuxer if demuxer != "mov" else "mov,mp4,m4a,3gp,3g2,mj2",
-        }
-        with av.open(files[0], mode="r", format=demuxer, options=options) as film:
-            if not film.streams.video:
-                return Reply({"code": "undecodable", "detail": "The film has no picture"})
-            return Reply(_measure(film))
-    except (av.FFmpegError, ValueError, IndexError):
-        return Reply({"code": "undecodable", "detail": "The film's headers cannot be read"})
+def _image(file: BinaryIO, media_type: str, limits: MediaLimits) -> Mapping[str, Any]:
+    from worker.media.image_files import probe_image
+
+    header = probe_image(file, limits)
+    return {"width": header.width, "height": header.height, "frames": header.frames}
 
 
-def _measure(film: av.container.InputContainer) -> Mapping[str, Any]:
-    stream = film.streams.video[0]
-    duration_s = _duration_s(film, stream)
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-    frames = stream.frames or round((duration_s or 0) * rate)
-    context = stream.codec_context
+def _video(file: BinaryIO, media_type: str, limits: MediaLimits) -> Mapping[str, Any]:
+    from worker.video.probe import declared, open_container
+
+    container, stream = open_container(file, media_type, limits)
+    with container:
+        size = declared(container, stream)
     return {
-        "width": context.width,
-        "height": context.height,
-        "frames": frames,
-        "duration_s": duration_s,
+        "width": size.width,
+        "height": size.height,
+        "frames": size.frames,
+        "duration_s": size.duration_s,
     }
-
-
-def _duration_s(
-    film: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> float | None:
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return film.duration / av.time_base if film.duration else None
 
 
 if __name__ == "__main__":

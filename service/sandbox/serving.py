@@ -61,7 +61,7 @@ def _answer(handle: Handle, body: Mapping[str, Any], files: Sequence[BinaryIO]) 
     try:
         return handle(body, files)
     except MemoryError:
-        return Reply({"code": "too_large", "detail": "The file needs more memory than it may"})
+        return Reply({"code": "media_too_large", "detail": "The file needs too much memory"})
 
 
 def _receive(line: socket.socket) -> tuple[Mapping[str, Any], list[int]] | None:

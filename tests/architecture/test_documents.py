@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from worker.settings import JobSettings, WorkerSettings
+from worker.settings import JobSettings, MediaLimits, WorkerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -108,7 +108,8 @@ def test_every_make_target_named_in_the_documents_exists() -> None:
 
 
 def test_every_setting_named_in_the_documents_exists() -> None:
-    fields = {*Settings.model_fields, *WorkerSettings.model_fields}
+    limits = {f"max_{name}" for name in MediaLimits.model_fields}
+    fields = {*Settings.model_fields, *WorkerSettings.model_fields, *limits}
     of_jobs = {f"LIKENESS_JOBS_{name.upper()}" for name in JobSettings.model_fields}
     known = {f"LIKENESS_{name.upper()}" for name in fields} | of_jobs | FOR_TESTS
     named = {name for document in DOCUMENTS for name in SETTING.findall(document.read_text())}

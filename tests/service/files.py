@@ -64,10 +64,13 @@ def gif_bomb(frames: int) -> bytes:
 
 
 def apng_bomb(frames: int) -> bytes:
-    """A PNG with `frames` frame headers."""
+    """A PNG that says it has `frames` frames, and has their headers."""
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
     frame = png_chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 1, 1, 0, 0, 1, 25, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + frame * frames + png_chunk(b"IEND", b"")
+    control = png_chunk(b"acTL", struct.pack(">II", frames, 0))
+    data = png_chunk(b"IDAT", zlib.compress(b"\0\0"))
+    start = b"\x89PNG\r\n\x1a\n" + header + control
+    return start + frame + data + frame * (frames - 1) + png_chunk(b"IEND", b"")
 
 
 def box(kind: bytes, content: bytes) -> bytes:

@@ -18,6 +18,7 @@ from service.app import create_app
 from service.protocol.connections import bounded_http
 from service.settings import Settings
 from worker.contract import JobResult, Problem, Task
+from worker.failures import FailureCode
 from worker.stores.connection import connect
 from worker.stores.identity_store import IdentityRecord, IdentityStore
 from worker.stores.ids import new_id
@@ -124,7 +125,7 @@ class LiveService:
 
     def fail(self, job_id: str, code: str = "no_face") -> None:
         """End a job as failed, as a worker would."""
-        self.attempts.fail(self.begin(job_id), Problem(code, "No face was found."))
+        self.attempts.fail(self.begin(job_id), Problem(FailureCode(code), "No face was found."))
 
 
 def until(holds: Any, timeout_s: float = 15.0) -> None:  # noqa: ANN401 - any callable without arguments

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from worker.contract import JobKind, QueueName
 from worker.errors import JobFailure
+from worker.failures import FailureCode
 from worker.job_context import JobContext, Outcome, UseCase
 from worker.settings import WorkerSettings
 
@@ -92,7 +93,7 @@ class SmallUseCases:
             case "raise":
                 raise ValueError("a bug")
             case "refuse":
-                raise JobFailure("no_face", "There is no face in the picture.")
+                raise JobFailure(FailureCode.NO_FACE, "There is no face in the picture.")
 
 
 def load(queue: QueueName, settings: WorkerSettings) -> SmallUseCases:

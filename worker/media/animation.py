@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from PIL import Image
 
-from worker.media.images import (
-    Alpha,
-    Bgr,
-    open_image,
-    probe_image,
-    to_arrays,
-    to_picture,
-)
+from worker.formats import AnimationFormat
+from worker.media.image_files import check_size, open_image, probe_image
+from worker.media.images import Alpha, Bgr, to_arrays, to_picture
 from worker.media.media_errors import MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits
 
-AnimationFormat = Literal["gif", "webp", "apng"]
-
-MEDIA_TYPES: Final[dict[AnimationFormat, str]] = {
-    "gif": "image/gif",
-    "webp": "image/webp",
-    "apng": "image/apng",
-}
-_SHOWN_AS_MS: Final = 100  # what browsers make of a duration of 10 ms or less
+# Browsers show a frame of 10 ms or less for 100 ms, and keep all that are longer.
+SHOWN_TOO_LONG_MS: Final = 10
+_SHOWN_AS_MS: Final = 100.0
+MIN_FRAME_MS: Final = 20  # the shortest that every browser keeps and that GIF's 10 ms can say
+_UNIT_MS: Final[dict[AnimationFormat, int]] = {"gif": 10, "webp": 1, "apng": 1}
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,8 @@ class AnimationInfo:
 
 def probe_animation(path: Path, limits: MediaLimits) -> AnimationInfo | None:
     """What the animation's header says; None for a still. Raises as `decode_image` does."""
-    header = probe_image(path, limits)
+    with path.open("rb") as file:
+        header = probe_image(file, limits)
     if not header.animated:
         return None
     with open_image(path, limits) as image:
@@ -74,18 +68,19 @@ def read_animation(path: Path, limits: MediaLimits) -> Generator[AnimatedFrame, 
         width, height = image.size
         most = most_frames(width, height, limits)
         if image.format != "GIF":
-            _check_count(
-                int(getattr(image, "n_frames", 1)), most
-            )  # a GIF would be read to its end to count
-        index, time_s = 0, 0.0
+            # A GIF would be read to its end to count.
+            _check_count(int(getattr(image, "n_frames", 1)), most)
+        index = 0
+        time_s = 0.0
         while _seek(image, index):
             _check_count(index + 1, most)
+            check_size(image, limits)  # a frame of a GIF may reach beyond its canvas
             bgr, alpha = to_arrays(image.convert("RGBA"))
-            duration_ms = float(
-                image.info.get("duration") or 0.0
-            )  # WebP knows it only once the frame is decoded
-            yield AnimatedFrame(bgr, alpha, time_s, duration_ms)
-            time_s += (duration_ms if duration_ms > 10 else _SHOWN_AS_MS) / 1e3
+            # After the conversion: WebP knows it only once the frame is decoded.
+            declared_ms = float(image.info.get("duration") or 0.0)
+            duration_ms = declared_ms if declared_ms > SHOWN_TOO_LONG_MS else _SHOWN_AS_MS
+            yield AnimatedFrame(bgr=bgr, alpha=alpha, time_s=time_s, duration_ms=duration_ms)
+            time_s += duration_ms / 1e3
             index += 1
 
 
@@ -97,13 +92,14 @@ def write_animation(
     loop: int | None = 0,
     quality: int = 80,
 ) -> None:
-    """Write the frames; GIF keeps durations to 10 ms without drifting, the others to 1 ms."""
+    """Write the frames; GIF keeps durations to 10 ms without drifting, the others to 1 ms.
+
+    Frames must be `paced`, or browsers play them slower.
+    """
     opaque = all(frame.alpha is None or frame.alpha.min() == 255 for frame in frames)
     pictures = [to_picture(frame.bgr, None if opaque else frame.alpha) for frame in frames]
-    unit_ms = 10 if format == "gif" else 1
-    options: dict[str, object] = {
-        "duration": whole_durations([frame.duration_ms for frame in frames], unit_ms)
-    }
+    durations = whole_durations([frame.duration_ms for frame in frames], _UNIT_MS[format])
+    options: dict[str, object] = {"duration": durations}
     if loop is not None:
         options["loop"] = loop
     if format == "webp":
@@ -122,6 +118,28 @@ def write_animation(
 def most_frames(width: int, height: int, limits: MediaLimits) -> int:
     """Return how many frames an animation of this size may have."""
     return min(limits.image_frames, limits.animation_pixels // max(1, width * height))
+
+
+def paced(frames: Sequence[AnimatedFrame], format: AnimationFormat) -> list[AnimatedFrame]:
+    """Return the frames at a rate that browsers keep: none is shown for less than 20 ms.
+
+    A frame that follows too soon is left out, and the one before it shown for longer, so that the
+    whole lasts as long as before.
+    """
+    unit_ms = _UNIT_MS[format]
+    starts = list(accumulate((frame.duration_ms for frame in frames), initial=0.0))
+    grid = [round(start / unit_ms) * unit_ms for start in starts]
+    kept: list[int] = []
+    for index in range(len(frames)):
+        if not kept or grid[index] - grid[kept[-1]] >= MIN_FRAME_MS:
+            kept.append(index)
+    if len(kept) > 1 and grid[-1] - grid[kept[-1]] < MIN_FRAME_MS:
+        kept.pop()
+    ends = [*kept[1:], len(frames)]
+    return [
+        replace(frames[index], duration_ms=max(MIN_FRAME_MS, starts[end] - starts[index]))
+        for index, end in zip(kept, ends, strict=True)
+    ]
 
 
 def whole_durations(durations_ms: Sequence[float], unit_ms: int) -> list[int]:

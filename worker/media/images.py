@@ -1,69 +1,32 @@
-"""Stills: bytes or files to upright BGR arrays and back.
+"""Images: bytes or files to upright BGR arrays and back.
 
-Every decode reads the header first and refuses what is too large before a pixel is unpacked. EXIF
-orientation is applied and EXIF then dropped (it names places and devices); colour profiles are
-kept, except CMYK's, which is applied.
+EXIF orientation is applied and EXIF then dropped (it names places and devices); colour profiles are
+kept, except CMYK's, which is applied. Transparency is kept where the output's format has it.
 """
 
 from __future__ import annotations
 
 import io
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
-from worker.media.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
+from worker.formats import IMAGE_FORMATS
+from worker.media.image_files import Source, format_name, is_animated, open_image
+from worker.media.media_errors import DamagedMedia, UnsupportedMedia
 from worker.settings import MediaLimits
 
 Bgr = NDArray[np.uint8]  # [H, W, 3], 0..255, blue first
 Alpha = NDArray[np.uint8]  # [H, W], 255 opaque
 
-# A whitelist: Pillow opens far more, among them formats that run programs (EPS) or other decoders.
-DECODED: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
-ENCODED: Final = {
-    "jpeg": "JPEG",
-    "png": "PNG",
-    "webp": "WEBP",
-    "avif": "AVIF",
-    "gif": "GIF",
-    "tiff": "TIFF",
-    "bmp": "BMP",
-}
-# Pillow's decoders raise all of these on broken files
-_BROKEN: Final = (
-    OSError, SyntaxError, ValueError, EOFError,
-    LookupError, TypeError, AttributeError, ArithmeticError,
-    RuntimeError, MemoryError, struct.error, zlib.error,
-)  # fmt: skip
-_MAGIC: Final = (
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF87a",
-    b"GIF89a",
-    b"BM",
-    b"II*\0",
-    b"MM\0*",
-)
-_HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """What the header says: format in lower case, size as shown (upright), and whether it moves."""
-
-    format: str
-    width: int
-    height: int
-    animated: bool
+# Of its rows a truncated JPEG may lack; with more, somebody would get a half grey image.
+MAX_MISSING_ROWS: Final = 0.1
+_LEFT_BEHIND: Final = frozenset({"CMYK", "L", "LA", "I", "I;16", "I;16B", "LAB"})  # for RGB
 
 
 @dataclass(frozen=True)
@@ -72,7 +35,7 @@ class DecodedImage:
     to change.
 
     `notes` holds stable words for the job's report: `cmyk_converted`, `reduced_to_8_bit`,
-    `first_frame_of_animation`.
+    `first_frame_of_animation`, `exif_dropped`, `truncated`.
     """
 
     bgr: Bgr
@@ -82,33 +45,61 @@ class DecodedImage:
     notes: tuple[str, ...] = ()
 
 
-def probe_image(source: bytes | Path, limits: MediaLimits) -> ImageHeader:
-    """What the file's header says, without decoding; raises as `decode_image` does."""
-    with open_image(source, limits) as image:
-        turned = image.getexif().get(0x0112, 1) >= 5
-        width, height = image.size[::-1] if turned else image.size
-        return ImageHeader(_name(image), width, height, bool(getattr(image, "is_animated", False)))
+def decode_image(source: Source, limits: MediaLimits) -> DecodedImage:
+    """Return the still in `source`, upright, in 8 bits; of an animation, its first frame.
 
-
-def decode_image(source: bytes | Path, limits: MediaLimits) -> DecodedImage:
-    """The still in `source`, upright, in 8 bits; of an animation, its first frame.
+    A JPEG that lacks its last bytes is decoded as browsers do, up to a tenth of its rows.
 
     Raises UnsupportedMedia, DamagedMedia or MediaTooLarge.
     """
+    try:
+        return _decode(source, limits)
+    except DamagedMedia:
+        completed = _completed_jpeg(source)
+        if completed is None:
+            raise
+        decoded = _decode(completed, limits)
+        if _flat_rows(decoded.bgr) > MAX_MISSING_ROWS * decoded.bgr.shape[0]:
+            raise
+        return replace(decoded, notes=(*decoded.notes, "truncated"))
+
+
+def _decode(source: Source, limits: MediaLimits) -> DecodedImage:
     with open_image(source, limits) as image:
-        notes = ["first_frame_of_animation"] if getattr(image, "is_animated", False) else []
-        if image.mode.startswith("I") or any(
-            ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
-        ):
+        notes = ["first_frame_of_animation"] if is_animated(image) else []
+        deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+        if image.mode.startswith("I") or deep:
             notes.append("reduced_to_8_bit")
         if image.mode == "CMYK":
             notes.append("cmyk_converted")
-        name, profile = _name(image), image.info.get("icc_profile")
+        if image.getexif():
+            notes.append("exif_dropped")
+        name = format_name(image)
+        profile = image.info.get("icc_profile")
         upright = _to_rgb(ImageOps.exif_transpose(image))
-        if image.mode in {"CMYK", "L", "LA", "I", "I;16", "I;16B", "LAB"}:
+        if image.mode in _LEFT_BEHIND:
             profile = None  # it describes the colour space that was just left
     bgr, alpha = to_arrays(upright)
-    return DecodedImage(bgr, alpha, name, profile, tuple(notes))
+    return DecodedImage(bgr=bgr, alpha=alpha, format=name, icc_profile=profile, notes=tuple(notes))
+
+
+def _completed_jpeg(source: Source) -> bytes | None:
+    """Return a JPEG with an end mark behind it: what its decoder then lacks it paints flat."""
+    if isinstance(source, bytes):
+        data = source
+    elif isinstance(source, Path):
+        data = source.read_bytes()
+    else:
+        source.seek(0)
+        data = source.read()
+    return data + b"\xff\xd9" if data.startswith(b"\xff\xd8\xff") else None
+
+
+def _flat_rows(bgr: Bgr) -> int:
+    """Return how many rows at the bottom show nothing: what a decoder paints for missing data."""
+    textured = np.flatnonzero(np.ptp(bgr[:, :, 1], axis=1) > 2)  # grey levels; sensors add more
+    last = int(textured[-1]) if len(textured) else -1
+    return int(bgr.shape[0]) - 1 - last
 
 
 def encode_image(
@@ -125,9 +116,9 @@ def encode_image(
     A format without transparency shows the picture on white. Raises UnsupportedMedia for an unknown
     format.
     """
-    if format not in ENCODED:
+    if format not in IMAGE_FORMATS:
         raise UnsupportedMedia(
-            f"images are written as {', '.join(sorted(ENCODED))}; not as {format[:16]}"
+            f"images are written as {', '.join(IMAGE_FORMATS)}; not as {format[:16]}"
         )
     image = to_picture(bgr, alpha)
     if image.mode == "RGBA" and format in {"jpeg", "bmp"}:
@@ -138,7 +129,7 @@ def encode_image(
     if format == "jpeg":
         options["subsampling"] = 0  # 4:2:0 would blur colour at the edge of the swapped region
     buffer = io.BytesIO()
-    image.save(buffer, ENCODED[format], **options)
+    image.save(buffer, format.upper(), **options)
     return buffer.getvalue()
 
 
@@ -163,54 +154,6 @@ def to_picture(bgr: Bgr, alpha: Alpha | None) -> Image.Image:
     """The Pillow image (RGB, or RGBA with `alpha`) that `to_arrays` would take apart again."""
     rgb = bgr[:, :, ::-1]
     return Image.fromarray(rgb if alpha is None else np.dstack((rgb, alpha)))
-
-
-@contextmanager
-def open_image(source: bytes | Path, limits: MediaLimits) -> Iterator[Image.Image]:
-    """The opened, size-checked image.
-
-    Pillow's exceptions, here and in the block, come out as MediaErrors.
-    """
-    try:
-        with Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source, formats=DECODED
-        ) as image:
-            _check_size(image, limits)
-            yield image
-    except UnidentifiedImageError as error:
-        raise _unreadable(source) from error
-    except Image.DecompressionBombError as error:
-        raise MediaTooLarge(f"an image may have at most {limits.image_pixels} pixels") from error
-    except _BROKEN as error:
-        raise DamagedMedia("the image is truncated or damaged") from error
-
-
-def _check_size(image: Image.Image, limits: MediaLimits) -> None:
-    width, height = image.size
-    if width * height > limits.image_pixels or max(width, height) > limits.image_side_px:
-        raise MediaTooLarge(
-            f"the image is {width}x{height}; accepted are {limits.image_pixels} pixels and"
-            f" {limits.image_side_px} a side"
-        )
-
-
-def _unreadable(source: bytes | Path) -> MediaError:
-    if isinstance(source, bytes):
-        start = source[:16]
-    else:
-        with source.open("rb") as file:
-            start = file.read(16)
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
-        return UnsupportedMedia(
-            "HEIC needs a decoder that is not installed here; send JPEG, PNG, WebP or AVIF"
-        )
-    if start.startswith(_MAGIC) or start[8:12] in {b"WEBP", b"avif", b"avis"}:
-        return DamagedMedia("the image is truncated or damaged")
-    return UnsupportedMedia(f"not an image of a supported format ({', '.join(sorted(ENCODED))})")
-
-
-def _name(image: Image.Image) -> str:
-    return "jpeg" if image.format in {"JPEG", "MPO"} else str(image.format).lower()
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

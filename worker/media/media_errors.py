@@ -1,42 +1,41 @@
-"""What can be wrong with media: failures of a job that trying again would not mend.
+"""What can be wrong with media: failures of a job that are certain.
 
 JobFailure (worker.errors)
 └── MediaError
-    ├── UnsupportedMedia   unsupported_media    a container, codec or pixel layout that is not
-    accepted ├── DamagedMedia       input_unreadable     truncated or broken before the first usable
-    picture ├── MediaTooLarge      too_large            more pixels, frames or seconds than the
-    limits allow └── QualityTooLow      low_quality_result   the film was made, but is worse than
-    the job accepts
+    ├── UnsupportedMedia   unsupported_media_type   a container, codec or layout not accepted
+    ├── DamagedMedia       undecodable              broken before the first usable image or frame
+    ├── MediaTooLarge      media_too_large          more pixels, frames or seconds than are allowed
+    └── QualityTooLow      low_quality_result       the video is worse than the job accepts
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from worker.contract import FailureCode
 from worker.errors import JobFailure
+from worker.failures import FailureCode
 
 
 class MediaError(JobFailure):
     """A failure caused by the media itself; the message names no path and no user's file."""
 
-    failure: ClassVar[FailureCode] = "input_unreadable"
+    reason: ClassVar[FailureCode] = FailureCode.UNDECODABLE
 
     def __init__(self, message: str) -> None:
-        super().__init__(self.failure, message)
+        super().__init__(self.reason, message)
 
 
 class UnsupportedMedia(MediaError):
-    failure = "unsupported_media"
+    reason = FailureCode.UNSUPPORTED_MEDIA_TYPE
 
 
 class DamagedMedia(MediaError):
-    failure = "input_unreadable"
+    reason = FailureCode.UNDECODABLE
 
 
 class MediaTooLarge(MediaError):
-    failure = "too_large"
+    reason = FailureCode.MEDIA_TOO_LARGE
 
 
 class QualityTooLow(MediaError):
-    failure = "low_quality_result"
+    reason = FailureCode.LOW_QUALITY_RESULT

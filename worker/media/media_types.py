@@ -97,6 +97,15 @@ def sniff_file(file: BinaryIO) -> tuple[str | None, bytes]:
     return sniff(head), head
 
 
+def declares(declared: str, sniffed: str) -> bool:
+    """Return whether a client's `declared` media type allows for the one found in the bytes.
+
+    The bytes decide: a declared type must only not contradict them about image or video.
+    """
+    kind, _, _ = declared.strip().lower().partition("/")
+    return kind in {"", "application", "binary"} or kind == sniffed.partition("/")[0]
+
+
 def refusal(head: bytes) -> str:
     """Return a sentence that names the format of a refused file, and what is accepted instead."""
     accepted = f"accepted are the images {ACCEPTED_IMAGES} and the videos {ACCEPTED_VIDEOS}"

@@ -9,6 +9,7 @@ from typing import Any
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, Task
 from worker.errors import JobFailure, Missing, UnknownIdentity, UnknownMedia
+from worker.failures import FailureCode
 from worker.job_context import Spent
 from worker.process.staging import Staging
 from worker.stores.identity_store import IdentityStore
@@ -72,7 +73,7 @@ class Attempt:
             record = self._media.stat(payload.input_id or "", self.job.tenant)
             return self._staging.bring_in(self._media.path(record))
         except (Missing, FileNotFoundError) as error:
-            raise JobFailure("input_missing", "The job's input is gone.") from error
+            raise JobFailure(FailureCode.INPUT_MISSING, "The job's input is gone.") from error
 
     def progress(
         self, done: int, total: int | None = None, unit: str = "frame", *, last: bool = False

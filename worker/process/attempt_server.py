@@ -6,10 +6,10 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from worker.contract import FailureCode
 from worker.errors import AttemptTimedOut, DiskFull, JobFailure, WorkerError
+from worker.failures import FailureCode
 from worker.job_context import Outcome, Performed
 from worker.process import requests
 from worker.process.attempt import Attempt
@@ -155,9 +155,7 @@ class AttemptServer:
     def _error_of(self, raised: requests.Raised) -> WorkerError:
         """Return the error to raise here; a child can invent failures of its job, nothing else."""
         if raised.final:
-            known = raised.code in get_args(FailureCode)
-            code = raised.code if known else "internal_error"
-            return JobFailure(code, raised.message, raised.report)
+            return JobFailure(FailureCode(raised.code), raised.message, raised.report)
         if self._answered is not None and raised.code == type(self._answered).__name__:
             return self._answered
         return DiskFull() if raised.code == DiskFull.__name__ else UseCaseFailed()

@@ -25,6 +25,7 @@ from worker.errors import (
     UnknownMedia,
     WorkerError,
 )
+from worker.failures import FailureCode
 from worker.job_context import Outcome, Spent, UseCases
 from worker.process import requests
 from worker.sandbox.messages import Channel, Message
@@ -148,7 +149,7 @@ class RemoteContext:
     def input(self) -> Path:
         """The file the job works on; raises JobFailure `input_missing`."""
         if self._input is None:
-            raise JobFailure("input_missing", "The job has no input.")
+            raise JobFailure(FailureCode.INPUT_MISSING, "The job has no input.")
         return self._inward / self._input
 
     def progress(

@@ -19,6 +19,7 @@ from worker.errors import (
     JobFailure,
     StoreError,
 )
+from worker.failures import FailureCode
 from worker.job_context import Outcome, Performed
 from worker.process.attempt import Attempt
 from worker.process.attempt_server import ChildLost
@@ -69,11 +70,11 @@ class TaskRunner:
             raise
         except AttemptTimedOut as late:
             log.warning("attempt timed out", extra=_names(task, job))
-            self._fail(task, Problem(late.code, late.message))
+            self._fail(task, Problem(FailureCode.TIMED_OUT, late.message))
         except JobFailure as failure:
             log.info("job failed", extra=_names(task, job) | {"code": failure.code})
             report = JobReport(failure.report, {}) if failure.report else None
-            self._fail(task, Problem(failure.code, failure.message), report)
+            self._fail(task, Problem(failure.failure, failure.message), report)
         except Exception:
             log.exception("attempt failed", extra=_names(task, job))
             self._try_again(task)

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from worker.contract import JobRecord, JobResult, Problem, QueueName, Task
 from worker.errors import Canceled, Superseded, UnknownJob
+from worker.failures import FailureCode
 from worker.stores.connection import reaching, text_fields, texts
 from worker.stores.job_records import JobReport
 from worker.stores.job_store import JobStore, task_names
@@ -94,7 +95,7 @@ class JobAttempts:
         outcome = cast(Redelivery, answer.decode())
         if outcome == "exhausted":
             problem = Problem(
-                "attempts_exhausted",
+                FailureCode.ATTEMPTS_EXHAUSTED,
                 f"The job was tried {self._limits.max_begun} times and never ended.",
             )
             self.fail(task, problem, dead=True)

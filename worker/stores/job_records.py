@@ -18,6 +18,7 @@ from worker.contract import (
     Progress,
     Status,
 )
+from worker.failures import FailureCode
 
 CLASS_OF: Mapping[Priority, int] = {"high": 0, "normal": 1, "low": 2}
 
@@ -101,7 +102,7 @@ def read_record(text: Mapping[str, str]) -> JobRecord:
         result=JobResult(**json.loads(text["result"])) if "result" in text else None,
         report=json.loads(text.get("report", "{}")),
         timings=json.loads(text.get("timings", "{}")),
-        error=Problem(**json.loads(text["error"])) if "error" in text else None,
+        error=_problem(json.loads(text["error"])) if "error" in text else None,
         metadata=json.loads(text["metadata"]),
         webhook=text.get("webhook"),
         requeued_from=text.get("requeued_from"),
@@ -125,3 +126,7 @@ def _progress(text: Mapping[str, str]) -> Progress:
 
 def _time(text: Mapping[str, str], name: str) -> float | None:
     return float(text[name]) if name in text else None
+
+
+def _problem(stored: Mapping[str, str]) -> Problem:
+    return Problem(code=FailureCode(stored["code"]), detail=stored["detail"])

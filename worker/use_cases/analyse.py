@@ -21,6 +21,7 @@ from models.inference.finding.tracks import Track, TrackedFace
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
 from worker.errors import JobFailure
+from worker.failures import FailureCode
 from worker.job_context import JobContext, Outcome
 from worker.media.animation import AnimationInfo, probe_animation, read_animation
 from worker.media.images import decode_image, encode_image
@@ -158,7 +159,7 @@ class Analyse:
         """
         found = self._look(context)
         if not found.frames:
-            raise JobFailure("input_unreadable", "The upload has no image that can be read.")
+            raise JobFailure(FailureCode.UNDECODABLE, "The upload has no image that can be read.")
         people = [person.to_json(name) for name, person in sorted_by_id(found.people).items()]
         looked_at = {"frames_looked_at": found.frames}
         file = context.work / "analysis.json"

@@ -12,6 +12,7 @@ from models.inference.options import FaceSelector
 from worker import contract
 from worker.contract import BoxSelector, IndexSelector, JobPayload, PersonSelector
 from worker.errors import IdentityErased, JobFailure, UnknownIdentity
+from worker.failures import FailureCode
 from worker.job_context import Identities
 
 
@@ -38,9 +39,11 @@ class Casting:
                 for number, assignment in enumerate(payload.assignments)
             ]
         except (IdentityErased, UnknownIdentity) as error:
-            raise JobFailure("identity_erased", "An identity of this job was erased.") from error
+            raise JobFailure(
+                FailureCode.IDENTITY_ERASED, "An identity of this job was erased."
+            ) from error
         except BadIdentityError as error:
-            raise JobFailure("bad_identity", error.message) from error
+            raise JobFailure(FailureCode.BAD_IDENTITY, error.message) from error
 
     def forget(self, identity_id: str) -> None:
         """Drop what the engine holds of an identity."""

@@ -17,6 +17,7 @@ from worker.job_context import UseCase, UseCases
 from worker.settings import WorkerSettings
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
+from worker.use_cases.certain_failures import failing_once
 from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
 from worker.use_cases.swap_image import SwapImage
 from worker.use_cases.swap_video import SwapVideo
@@ -41,7 +42,7 @@ class EngineUseCases:
 
     def find(self, kind: JobKind) -> UseCase:
         """The use case for this kind of job."""
-        return self._by_kind[kind]
+        return failing_once(self._by_kind[kind])
 
     def counters(self) -> Mapping[str, int]:
         """What the engine has done since it was loaded."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from worker.contract import Assignment, AssignmentOutcome, AssignmentStatus, JobPayload
 from worker.errors import JobFailure
+from worker.failures import FailureCode
 
 PersonRow = Mapping[str, Any]
 
@@ -49,14 +50,14 @@ def require_somebody(
     """
     if payload.options.allow_unswapped or any(one.frames_swapped for one in outcomes):
         return
-    code = "no_face"
+    code = FailureCode.NO_FACE
     detail = NOBODY[code]
     if any(one.status == "left_alone" for one in outcomes):
-        code = "nobody_swapped"
+        code = FailureCode.NOBODY_SWAPPED
         reasons = sorted({one.reason for one in outcomes if one.reason})
         detail = f"{NOBODY[code]}: {', '.join(reasons)}."
     elif report["faces"]:
-        code = "face_not_found"
+        code = FailureCode.FACE_NOT_FOUND
         detail = NOBODY[code]
     raise JobFailure(code, detail, {**report, "outcome": "failed"})
 

@@ -16,6 +16,7 @@ from models.inference.session import SessionFactory
 from models.packs.store import Pack
 from worker.contract import JobKind
 from worker.errors import IdentityErased, JobFailure, UnknownIdentity
+from worker.failures import FailureCode
 from worker.job_context import JobContext, Outcome, UseCase
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class RefineIdentity:
                 identity_id, self.pack.id, refined.weights.to_bytes(), told
             )
         except (IdentityErased, UnknownIdentity) as error:
-            raise JobFailure("identity_erased", "The identity was erased.") from error
+            raise JobFailure(FailureCode.IDENTITY_ERASED, "The identity was erased.") from error
         log.info("identity refined", extra={"identity": identity_id, "steps": refined.steps})
         return Outcome(None, report={"refinement": told})
 
@@ -86,11 +87,12 @@ class RefineIdentity:
             from models.refinement.refine import Refiner
         except ModuleNotFoundError as error:
             raise JobFailure(
-                "refinement_unavailable", "This worker has no torch, which refinement needs."
+                FailureCode.REFINEMENT_UNAVAILABLE,
+                "This worker has no torch, which refinement needs.",
             ) from error
         if self.pack.manifest.swapper.inputs != 6:
             raise JobFailure(
-                "refinement_unavailable",
+                FailureCode.REFINEMENT_UNAVAILABLE,
                 f"Identities of the pack {self.pack.name} cannot be refined.",
             )
         return Refiner.load(self.pack)

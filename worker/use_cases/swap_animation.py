@@ -17,12 +17,12 @@ from av.video.frame import VideoFrame
 from models.inference.engine import FaceSwapEngine, FrameReport, SequenceSwapper
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
+from worker.formats import ANIMATION_FORMATS, MEDIA_TYPES, AnimationFormat
 from worker.job_context import JobContext, Outcome
 from worker.media.animation import (
-    MEDIA_TYPES,
     AnimatedFrame,
-    AnimationFormat,
     most_frames,
+    paced,
     probe_animation,
     read_animation,
     write_animation,
@@ -123,10 +123,14 @@ class SwapAnimation:
         payload = context.job.payload
         people = work.people()
         outcomes = assignment_outcomes(payload, people, work.survey.unmatched)
+        shown = paced(frames, format)
+        left_out = len(frames) - len(shown)
+        if left_out:
+            notes = [*notes, f"frames_left_out_that_browsers_would_slow_down:{left_out}"]
         report = {
             "faces": people,
             "quality": video_quality(people),
-            "frames": len(frames),
+            "frames": len(shown),
             "notes": list(notes),
             **outcome_report(outcomes),
         }
@@ -135,7 +139,7 @@ class SwapAnimation:
 
         file = context.work / f"animation.{format}"
         quality = payload.options.output.quality or DEFAULT_QUALITY
-        write_animation(file, format, frames, loop=loop, quality=quality)
+        write_animation(file, format, shown, loop=loop, quality=quality)
         context.progress(len(frames), len(frames), last=True)
         height, width = frames[0].bgr.shape[:2]
         return Outcome(
@@ -144,7 +148,7 @@ class SwapAnimation:
             suffix=f".{format}",
             width=width,
             height=height,
-            frames=len(frames),
+            frames=len(shown),
             report=report,
             timings=dict(work.timings),
         )
@@ -199,14 +203,14 @@ class _FrameByFrame:
 
 def as_animation_format(format: str | None) -> AnimationFormat | None:
     """The format, if it is one of an animation's."""
-    return next((name for name in MEDIA_TYPES if name == format), None)
+    return next((name for name in ANIMATION_FORMATS if name == format), None)
 
 
 def _require_format(format: str) -> AnimationFormat:
     known = as_animation_format(format)
     if known is None:
         raise UnsupportedMedia(
-            f"an animation is written as {', '.join(MEDIA_TYPES)}, not as {format}"
+            f"an animation is written as {', '.join(ANIMATION_FORMATS)}, not as {format}"
         )
     return known
 

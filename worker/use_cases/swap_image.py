@@ -9,8 +9,9 @@ from typing import Any
 
 from models.inference.engine import FaceReport, FaceSwapEngine, SwapOutcome
 from worker.contract import JobPayload
+from worker.formats import IMAGE_FORMATS, MEDIA_TYPES
 from worker.job_context import JobContext, Outcome
-from worker.media.images import ENCODED, decode_image, encode_image, fit_within
+from worker.media.images import decode_image, encode_image, fit_within
 from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
@@ -32,8 +33,8 @@ class SwapImage:
         """The swapped picture, in the input's format unless the options name one.
 
         Raises:
-            JobFailure: `input_unreadable`, `unsupported_media`, `too_large`, `face_not_found`,
-            `identity_erased`. Canceled, Superseded
+            JobFailure: `undecodable`, `unsupported_media_type`, `media_too_large`,
+            `face_not_found`, `identity_erased`. Canceled, Superseded
         """
         payload, timings = context.job.payload, dict[str, float]()
         with timed(timings, "decode_ms"):
@@ -49,7 +50,7 @@ class SwapImage:
         report = self._report(payload, swapped, picture.notes)
 
         output = payload.options.output
-        format = output.format or (picture.format if picture.format in ENCODED else "png")
+        format = output.format or (picture.format if picture.format in IMAGE_FORMATS else "png")
         with timed(timings, "encode_ms"):
             alpha = None if picture.alpha is None else fit_within(picture.alpha, output.max_side)
             shown = fit_within(swapped.frame, output.max_side)
@@ -62,7 +63,7 @@ class SwapImage:
         with noticing_full_disk():
             file.write_bytes(body)
         height, width = shown.shape[:2]
-        return Outcome(file, f"image/{format}", f".{format}", width, height, 1, report, timings)
+        return Outcome(file, MEDIA_TYPES[format], f".{format}", width, height, 1, report, timings)
 
     def _report(
         self, payload: JobPayload, swapped: SwapOutcome, notes: Sequence[str]

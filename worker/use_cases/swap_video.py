@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.inference.engine import FaceSwapEngine
+from worker.formats import MEDIA_TYPES
 from worker.job_context import JobContext, Outcome
 from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
@@ -18,7 +19,7 @@ from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.swap_animation import SwapAnimation, as_animation_format
 from worker.video.frames.planes import PictureFormat
-from worker.video.mux import MEDIA_TYPES, MuxReport
+from worker.video.mux import MuxReport
 from worker.video.output import output_settings
 from worker.video.plan import PlannedSegment, VideoPlan, plan_video
 from worker.video.probe import is_video

@@ -17,8 +17,11 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from worker.video.audio import ConvertedSound
+from worker.video.audio import ConvertedSound, is_convertible
 from worker.video.video import Video
+
+# Which tracks go into the output: copied where they can be, sound encoded again, or none.
+Tracks = Literal["copy", "sound", "none"]
 
 # Containers that count time from wherever the broadcast happened to be; the others mean what they
 # say.
@@ -60,27 +63,44 @@ class CopiedTracks:
         """The source's time, in the main stream's units, that the film shows as 0."""
         return round(self.origin_s / (self._main.time_base or 1))
 
-    def prepare(self, film: OutputContainer, *, audio: Literal["copy", "drop"]) -> None:
+    def prepare(
+        self,
+        film: OutputContainer,
+        *,
+        audio: Literal["copy", "drop"],
+        tracks: Tracks,
+    ) -> None:
         """Add to `film` a track for each of the source's that its format can hold, its chapters and
-        its metadata.
+        its metadata. With `tracks` "sound" all sound is encoded again and the rest left out.
         """
         film.metadata.update(
             {k: v for k, v in self._source.metadata.items() if k not in _WRITTEN_BY_MUXERS}
         )
+        self._drop_location(film)
         film.set_chapters(self._source.chapters())
         for stream in self._source.streams:
             if stream.index == self._main.index:
                 continue
             if stream.type == "audio" and audio == "drop":
                 self.notes.append("audio_dropped_as_asked")
-            elif self._holds(film, stream):
+            elif tracks == "none":
+                self.notes.append(_left_out(stream))
+            elif tracks == "copy" and self._holds(film, stream):
                 self._add(film, stream)
-            elif isinstance(stream, AudioStream):
+            elif isinstance(stream, AudioStream) and is_convertible(film.format.name, stream):
                 self._convert(film, stream)
             elif not self._is_chapter_track(stream):
-                self.notes.append(f"{stream.type}_track_left_out:{_codec(stream)}")
+                self.notes.append(_left_out(stream))
         if not (self._targets or self._converted):
             self._packets = iter(())
+
+    def _drop_location(self, film: OutputContainer) -> None:
+        """Where a video was taken is no business of whoever gets the result, as in images."""
+        places = [name for name in film.metadata if "location" in name.lower()]
+        for name in places:
+            del film.metadata[name]
+        if places:
+            self.notes.append("location_dropped")
 
     def mux_until(self, film: OutputContainer, time_s: float) -> None:
         """Copy all packets that are due up to `time_s` of the film.
@@ -164,11 +184,16 @@ class CopiedTracks:
         )
 
 
+def _left_out(stream: Stream) -> str:
+    return f"{stream.type}_track_left_out:{_codec(stream)}"
+
+
 def _is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _codec(stream: Stream) -> str:
-    return (
-        stream.codec_context.name if stream.codec_context is not None else (stream.name or "none")
-    )
+    """Return the codec's name; "unknown" for one that FFmpeg does not know, as Apple's APAC."""
+    if stream.codec_context is not None:
+        return stream.codec_context.name
+    return getattr(stream, "name", None) or "unknown"

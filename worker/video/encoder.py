@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 import av
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from worker.formats import Codec
 from worker.media.media_errors import UnsupportedMedia
 from worker.video.frames.planes import PictureFormat
-
-Codec = Literal["h264", "hevc", "vp9", "av1"]
 
 # NUT keeps every timestamp exactly in any time base; MP4 and Matroska round some of them.
 SEGMENT_FORMAT: Final = "nut"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,19 +15,15 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from worker.video.copied import CopiedTracks
+from worker.formats import CONTAINERS, VideoFormat
+from worker.video.copied import CopiedTracks, Tracks
 from worker.video.encoder import SEGMENT_FORMAT
 from worker.video.frames.planes import PictureFormat
 from worker.video.video import Video
 
-VideoFormat = Literal["mp4", "mov", "mkv", "webm"]
-_MUXERS: Final = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
-MEDIA_TYPES: Final = {
-    "mp4": "video/mp4",
-    "mov": "video/quicktime",
-    "mkv": "video/matroska",
-    "webm": "video/webm",
-}
+log = logging.getLogger(__name__)
+
+_WAYS: Final[tuple[Tracks, ...]] = ("copy", "sound", "none")
 
 
 @dataclass(frozen=True)
@@ -57,73 +55,117 @@ def mux_video(
     format: VideoFormat,
     picture: PictureFormat,
     audio: Literal["copy", "drop"],
+    last_duration: int,
     watch: Callable[[int], None],
 ) -> MuxReport:
     """Write the output: the segments' frames, and every track of `video` that `format` can hold.
 
-    `watch` gets the number of frames written, often; what it raises ends the work.
+    `last_duration` is that of the last frame, in the video's time base. `watch` gets the number of
+    frames written, often; what it raises ends the work.
+
+    Where a muxer refuses a copied track, all sound is encoded again; where it refuses that too, the
+    other tracks are left out, and the notes say so. The frames are never swapped anew for that.
     """
-    segments = _filled(segments)
-    frames = 0
-    copied = CopiedTracks(video)
-    with (
-        av.open(
-            str(output), "w", format=_MUXERS[format], container_options=_options(format, picture)
-        ) as film,
-        av.open(str(segments[0].path), format=SEGMENT_FORMAT) as first,
-    ):
-        stream = _add_pictures(film, first.streams.video[0], picture)
-        copied.prepare(film, audio=audio)
-        for packet in timed_packets(segments, picture.time_base, copied.origin):
-            copied.mux_until(
-                film, float(packet.dts * picture.time_base) if packet.dts is not None else 0.0
+    work = _Muxing(_filled(segments), format, picture, last_duration, watch)
+    for tracks in _WAYS:
+        try:
+            return work.write(output, CopiedTracks(video), audio=audio, tracks=tracks)
+        except (av.FFmpegError, ValueError) as error:
+            if tracks == _WAYS[-1] or _is_full_disk(error):
+                raise
+            log.warning(
+                "tracks refused by the muxer",
+                extra={"tracks": tracks, "reason": type(error).__name__},
             )
-            packet.stream = stream
-            film.mux(packet)
-            frames += 1
-            watch(frames)
-        copied.finish(film)
-    notes = (*copied.notes, *_rounding(format, picture))
-    return MuxReport(frames, tuple(copied.copied), notes)
+    raise AssertionError("the last way returns or raises")
+
+
+@dataclass(frozen=True)
+class _Muxing:
+    """One output, written in the way that its muxer accepts."""
+
+    segments: Sequence[Segment]
+    format: VideoFormat
+    picture: PictureFormat
+    last_duration: int
+    watch: Callable[[int], None]
+
+    def write(
+        self, output: Path, copied: CopiedTracks, *, audio: Literal["copy", "drop"], tracks: Tracks
+    ) -> MuxReport:
+        base = self.picture.time_base
+        with (
+            av.open(
+                str(output),
+                "w",
+                format=CONTAINERS[self.format].muxer,
+                container_options=_options(self.format, self.picture),
+            ) as film,
+            av.open(str(self.segments[0].path), format=SEGMENT_FORMAT) as first,
+        ):
+            stream = _add_frames(film, first.streams.video[0], self.picture)
+            copied.prepare(film, audio=audio, tracks=tracks)
+            frames = 0
+            for packet in timed_packets(
+                self.segments, base, origin=copied.origin, last_duration=self.last_duration
+            ):
+                copied.mux_until(film, float((packet.dts or 0) * base))
+                packet.stream = stream
+                film.mux(packet)
+                frames += 1
+                self.watch(frames)
+            copied.finish(film)
+        notes = (*copied.notes, *_rounding(self.format, self.picture))
+        return MuxReport(frames=frames, copied=tuple(copied.copied), notes=notes)
 
 
 def timed_packets(
-    segments: Sequence[Segment], time_base: Fraction, origin: int
+    segments: Sequence[Segment], time_base: Fraction, *, origin: int, last_duration: int
 ) -> Iterator[Packet[VideoStream]]:
-    """The segments' packets in decoding order on the film's clock, which shows `origin` where the
-    output's starts.
+    """Yield the segments' packets in decoding order on the video's clock, which shows `origin`
+    where the output's starts.
 
-    Decoding times are made anew over the whole film: packet i is due when the picture `delay`
-    places before i in showing order is, so they rise across the seams, also where the frame rate
-    varies.
+    Decoding times are made anew over the whole video: packet i is due when the frame `delay` places
+    before i in showing order is, so they rise across the seams, also where the frame rate varies.
     """
     times = shown_times(segments, time_base)
     shown = [pts - origin for segment in times for pts in sorted(segment)]
     delay = max(
         (place - rank for segment in times for place, rank in enumerate(ranks(segment))), default=0
     )
-    step = shown[1] - shown[0] if len(shown) > 1 else 1
+    ends = [*shown[1:], shown[-1] + last_duration] if shown else []
+    durations = {start: end - start for start, end in zip(shown, ends, strict=True)}
+    # The shortest gap: with a longer one the first packets would be due seconds before the start.
+    step = min(durations.values(), default=1)
     due = [shown[0] - (delay - index) * step for index in range(delay)] + shown
+
     place = 0
     for segment in segments:
         for packet, pts in _packets(segment, time_base):
             packet.time_base = time_base
-            packet.pts, packet.dts, packet.duration = pts - origin, due[place], 0
+            packet.pts = pts - origin
+            packet.dts = due[place]
+            packet.duration = durations[packet.pts]
             if place == len(shown) - 1:
-                packet.duration = step
+                # MP4 lets a track end with the packet that is decoded last, whenever it is shown.
+                packet.duration = shown[-1] + last_duration - due[place] - delay * step
             place += 1
             yield packet
 
 
 def shown_times(segments: Sequence[Segment], time_base: Fraction) -> list[list[int]]:
-    """For each segment the pts of its pictures on the film's clock, in decoding order."""
+    """Return for each segment the pts of its frames on the video's clock, in decoding order."""
     return [[pts for _, pts in _packets(segment, time_base)] for segment in segments]
 
 
 def ranks(times: Sequence[int]) -> list[int]:
-    """For each time its place in rising order."""
+    """Return for each time its place in rising order."""
     place = {pts: rank for rank, pts in enumerate(sorted(times))}
     return [place[pts] for pts in times]
+
+
+def _is_full_disk(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def _filled(segments: Sequence[Segment]) -> list[Segment]:
@@ -137,12 +179,11 @@ def _packets(segment: Segment, time_base: Fraction) -> Iterator[tuple[Packet[Vid
                 yield packet, segment.start + round(packet.pts * packet.time_base / time_base)
 
 
-def _add_pictures(
+def _add_frames(
     film: OutputContainer, template: VideoStream, picture: PictureFormat
 ) -> VideoStream:
-    stream = film.add_stream_from_template(
-        template, opaque=True
-    )  # by its decoder: not every one has an encoder
+    # By its decoder: not every one has an encoder.
+    stream = film.add_stream_from_template(template, opaque=True)
     stream.time_base = picture.time_base
     stream.rate = picture.fps
     if picture.pixel_aspect != 1:

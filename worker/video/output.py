@@ -7,18 +7,12 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from worker.contract import OutputOptions
+from worker.formats import CONTAINERS, VIDEO_FORMATS, Codec, VideoFormat
 from worker.media.media_errors import UnsupportedMedia
-from worker.video.encoder import Codec, EncoderSettings
-from worker.video.mux import VideoFormat
+from worker.video.encoder import EncoderSettings
 from worker.video.probe import VideoInfo
 from worker.video.segments import OutputSettings
 
-CODECS: Final[dict[VideoFormat, tuple[Codec, ...]]] = {
-    "mp4": ("h264", "hevc", "av1", "vp9"),
-    "mov": ("h264", "hevc"),
-    "mkv": ("h264", "hevc", "vp9", "av1"),
-    "webm": ("vp9", "av1"),
-}
 # What a source becomes where the job does not say; MP4 for containers that are not written here.
 _OUTPUT_OF: Final[dict[str, VideoFormat]] = {
     "video/quicktime": "mov",
@@ -38,19 +32,21 @@ def output_settings(
     film's.
     """
     format = _format(output, info)
-    codec = output.codec or CODECS[format][0]
-    if codec not in CODECS[format]:
-        raise UnsupportedMedia(f"{format} holds {' or '.join(CODECS[format])}, not {codec}")
+    codecs = CONTAINERS[format].codecs
+    codec = output.codec or codecs[0]
+    if codec not in codecs:
+        raise UnsupportedMedia(f"{format} holds {' or '.join(codecs)}, not {codec}")
     encoder = EncoderSettings(codec=codec, crf=_crf(output, codec))
     return OutputSettings(encoder=encoder, format=format, audio=audio, max_side=output.max_side)
 
 
 def _format(output: OutputOptions, info: VideoInfo) -> VideoFormat:
-    if output.format in CODECS:
-        return output.format
+    for format in VIDEO_FORMATS:
+        if output.format == format:
+            return format
     if output.format is not None:
         raise UnsupportedMedia(
-            f"a video is written as {', '.join(CODECS)} or gif, not as {output.format}"
+            f"a video is written as {', '.join(VIDEO_FORMATS)} or gif, not as {output.format}"
         )
     return _OUTPUT_OF.get(info.media_type, "mp4")
 

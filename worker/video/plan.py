@@ -38,10 +38,12 @@ class VideoPlan:
     """How a video is cut; equal for equal files, so that whoever plans again cuts at the same
     places.
 
-    `truncated` says that the container promises more than the file holds.
+    `truncated` says that the container promises more than the file holds; `last_duration` is that
+    of the frame shown last, in the source's time base.
     """
 
     segments: tuple[PlannedSegment, ...]
+    last_duration: int
     truncated: bool = False
 
     @property
@@ -66,6 +68,7 @@ def plan_video(
     missing = (info.frames or 0) - account.packets
     return VideoPlan(
         segments=_segments(starts, account.times),
+        last_duration=account.last_duration or max(1, round(1 / info.fps / info.time_base)),
         truncated=missing > MISCOUNTED or _ends_early(info, seconds),
     )
 
@@ -79,6 +82,7 @@ class _Account:
     times: list[int]
     keys: list[int]
     packets: int
+    last_duration: int
 
     @property
     def last(self) -> int:
@@ -86,18 +90,24 @@ class _Account:
 
 
 def _read_account(video: Video) -> _Account:
+    """Read the packets; where they carry no showing times nothing is cut, as no seek is exact."""
+    by_showing_times = video.info.has_showing_times
     times: list[int] = []
     keys: list[int] = []
     packets = 0
+    last: tuple[int, int] = (-(1 << 62), 0)
     with suppress(av.FFmpegError):
         for packet in video.packets():
             packets += packet.size > 0
-            if packet.size and packet.pts is not None and not packet.is_discard:
-                times.append(packet.pts)
-                if packet.is_keyframe:
-                    keys.append(packet.pts)
             check_frames(packets, video.limits)
-    return _Account(sorted(times), sorted(keys), packets)
+            time = packet.pts if by_showing_times else packet.dts
+            if not packet.size or time is None or packet.is_discard:
+                continue
+            times.append(time)
+            last = max(last, (time, packet.duration or 0))
+            if packet.is_keyframe and by_showing_times:
+                keys.append(time)
+    return _Account(sorted(times), sorted(keys), packets, last_duration=last[1])
 
 
 def _segments(starts: Sequence[int], times: Sequence[int]) -> tuple[PlannedSegment, ...]:

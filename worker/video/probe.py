@@ -48,7 +48,7 @@ class VideoInfo:
     wide.
 
     `frames` and `duration_s` are the container's claims, None where it makes none. Times are in
-    units of `time_base`.
+    units of `time_base`. Without `has_showing_times` the packets say only when they are decoded.
     """
 
     media_type: str
@@ -62,6 +62,7 @@ class VideoInfo:
     frames: int | None
     duration_s: float | None
     time_base: Fraction
+    has_showing_times: bool
     start_pts: int
     bit_depth: int
     colour: ColourTags
@@ -69,7 +70,7 @@ class VideoInfo:
 
 
 @dataclass(frozen=True)
-class DeclaredSize:
+class Declared:
     """What the container says of its video stream before a frame is decoded."""
 
     width: int
@@ -110,7 +111,7 @@ def open_container(
         container = open_input(file, demuxer)
     try:
         stream = main_stream(container)
-        check_limits(declared_size(container, stream), limits)
+        check_limits(declared(container, stream), limits)
     except BaseException:
         container.close()
         raise
@@ -140,27 +141,29 @@ def main_stream(container: InputContainer) -> VideoStream:
     raise UnsupportedMedia("the file has no video stream")
 
 
-def declared_size(container: InputContainer, stream: VideoStream) -> DeclaredSize:
+def declared(container: InputContainer, stream: VideoStream) -> Declared:
     """Return what the opened file declares about `stream`."""
     context = stream.codec_context
-    return DeclaredSize(
+    duration_s = _duration(container, stream)
+    rate = stream.average_rate or stream.guessed_rate
+    return Declared(
         width=context.width,
         height=context.height,
-        frames=stream.frames or None,
-        duration_s=_duration(container, stream),
+        frames=stream.frames or round((duration_s or 0.0) * float(rate or 0)) or None,
+        duration_s=duration_s,
     )
 
 
-def check_limits(declared: DeclaredSize, limits: MediaLimits) -> None:
+def check_limits(size: Declared, limits: MediaLimits) -> None:
     """Raise MediaTooLarge for a video that declares more than `limits` allow."""
-    width, height = declared.width, declared.height
+    width, height = size.width, size.height
     if width * height > limits.video_pixels or max(width, height) > limits.video_side_px:
         raise MediaTooLarge(
             f"the video is {width}x{height}; accepted are {limits.video_pixels} pixels and"
             f" {limits.video_side_px} a side"
         )
-    check_frames(declared.frames or 0, limits)
-    if (declared.duration_s or 0.0) > limits.video_duration_s:
+    check_frames(size.frames or 0, limits)
+    if (size.duration_s or 0.0) > limits.video_duration_s:
         raise MediaTooLarge(f"the video is longer than {limits.video_duration_s:.0f} s")
 
 
@@ -173,11 +176,17 @@ def check_frames(count: int, limits: MediaLimits) -> None:
 
 
 def describe(
-    media_type: str, container: InputContainer, stream: VideoStream, frame: VideoFrame
+    media_type: str,
+    container: InputContainer,
+    stream: VideoStream,
+    frame: VideoFrame,
+    first_dts: int | None,
 ) -> VideoInfo:
     """Return `VideoInfo` of the opened stream and its first frame, whose tags beat the
-    container's.
+    container's. `first_dts` is the decoding time of the stream's first packet.
     """
+    # AVI says when a frame is decoded; with B-frames FFmpeg's guess of when it is shown is wrong.
+    shows_times = container.format.name != "avi" or not stream.codec_context.has_b_frames
     orientation = Orientation.of(frame)
     width, height = orientation.size(frame.width, frame.height)
     aspect = stream.sample_aspect_ratio or Fraction(1)  # FFmpeg's 0 means unknown
@@ -193,7 +202,8 @@ def describe(
         frames=stream.frames or None,
         duration_s=_duration(container, stream),
         time_base=stream.time_base or Fraction(1, 1000),
-        start_pts=frame.pts or 0,
+        has_showing_times=shows_times,
+        start_pts=(frame.pts if shows_times else first_dts) or 0,
         bit_depth=max(component.bits for component in frame.format.components),
         colour=_colour(frame),
         audio_tracks=len(container.streams.audio),

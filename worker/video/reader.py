@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -80,6 +81,8 @@ class VideoReader:
     decoded: Literal["all", "referenced"] = "all"
     chosen: Callable[[VideoFrame], bool] = lambda frame: True
     damage: Damage = field(default_factory=Damage)
+    _decoding_times: deque[int] = field(default_factory=deque, init=False)
+    _first_time: int | None = field(default=None, init=False)
 
     def frames(self, span: Span) -> Generator[SourceFrame, None, None]:
         """The span's frames, prepared.
@@ -87,6 +90,8 @@ class VideoReader:
         Raises DamagedMedia when not one can be decoded at the film's start.
         """
         any_frame = False
+        self._decoding_times.clear()
+        self._first_time = None
         with closing(self.video.packets(since=span.first_seen)) as packets:
             for frame in self._timed(packets):
                 pts = frame.pts or 0
@@ -105,13 +110,25 @@ class VideoReader:
             raise DamagedMedia("no frame of the video can be decoded")
 
     def _timed(self, packets: Iterator[Packet[Any]]) -> Iterator[VideoFrame]:
-        """Yield decoded frames whose pts strictly rises."""
+        """Yield decoded frames whose pts strictly rises.
+
+        A frame without a time is shown one frame after the one before. In a stream without showing
+        times the frames, which come out in showing order, take the decoding times in their order.
+        """
+        info = self.video.info
+        step = max(1, round(1 / info.fps / info.time_base))
         last: int | None = None
         for frame in self._decoded(packets):
-            if frame.pts is None or (last is not None and frame.pts <= last):
+            if not info.has_showing_times:
+                frame.pts = self._decoding_times.popleft() if self._decoding_times else None
+            pts = frame.pts
+            if pts is None:
                 self.damage.repaired_times += 1
-                frame.pts = 0 if last is None else last + 1
-            last = frame.pts
+                pts = (self._first_time or 0) if last is None else last + step
+            if last is not None and pts <= last:
+                self.damage.repaired_times += 1
+                pts = last + 1
+            frame.pts = last = pts
             self.damage.patched_frames += frame.is_corrupt
             yield frame
 
@@ -125,6 +142,7 @@ class VideoReader:
         while self.damage.broken_packets < MAX_BROKEN_PACKETS:
             try:
                 packet = next(packets)
+                self._note_time(packet)
                 yield from packet.decode()
             except StopIteration:
                 return
@@ -132,3 +150,13 @@ class VideoReader:
                 return
             except av.FFmpegError:
                 self.damage.broken_packets += 1
+                if self._decoding_times:
+                    self._decoding_times.pop()  # no frame comes of this packet
+
+    def _note_time(self, packet: Packet[Any]) -> None:
+        """Keep what frames without a time of their own are timed by."""
+        if packet.size and packet.dts is not None:
+            if self._first_time is None:
+                self._first_time = packet.pts if packet.pts is not None else packet.dts
+            if not self.video.info.has_showing_times:
+                self._decoding_times.append(packet.dts)

@@ -15,9 +15,16 @@ from av.video.frame import VideoFrame
 
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
+from worker.formats import VideoFormat
 from worker.video.encoder import EncoderSettings, SegmentEncoder
-from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, scaled
-from worker.video.mux import MuxReport, Segment, VideoFormat, mux_video
+from worker.video.frames.planes import (
+    FramePreparer,
+    PictureFormat,
+    i420_view,
+    scaled,
+    source_matrix,
+)
+from worker.video.mux import MuxReport, Segment, mux_video
 from worker.video.pipeline import Pipeline, StageTimes
 from worker.video.plan import PlannedSegment, VideoPlan
 from worker.video.probe import VideoInfo
@@ -87,6 +94,8 @@ def swap_segment(
         pipeline.run()
     give_memory_back()
     changes = preparer.notes | ({"scaled_down"} if is_smaller(picture, whole) else set())
+    if picture.colour != whole.colour:
+        changes |= {f"tagged_as_{source_matrix(video.info)}"}
     notes = (*sorted(changes), *reader.damage.notes())
     return SegmentOutcome(
         frames=encoder.frames,
@@ -118,6 +127,7 @@ def join_segments(
         format=settings.format,
         picture=PictureFormat.of(video.info, settings.max_side),
         audio=settings.audio,
+        last_duration=plan.last_duration,
         watch=watch,
     )
 

@@ -52,9 +52,9 @@ class Video:
         self._container, self._main = self._open()
         try:
             with translating_damage():
-                frame = self._first_frame()
+                frame, first_dts = self._first_frame()
                 self.info: VideoInfo = describe(
-                    self._media_type, self._container, self.stream, frame
+                    self._media_type, self._container, self.stream, frame, first_dts
                 )
         except BaseException:
             self._container.close()
@@ -123,16 +123,18 @@ class Video:
         stream.codec_context.thread_count = 1
         return container, container.streams.video.index(stream)
 
-    def _first_frame(self) -> VideoFrame:
+    def _first_frame(self) -> tuple[VideoFrame, int | None]:
         error: Exception | None = None
+        first_dts: int | None = None
         tried = 0  # of the main stream; it may lie among many of others
         for packet in self._container.demux():
             self._probed.append(_place(packet))
             if packet.stream.index != self.stream.index:
                 continue
+            first_dts = packet.dts if first_dts is None else first_dts
             try:
                 for frame in packet.decode():
-                    return cast("VideoFrame", frame)
+                    return cast("VideoFrame", frame), first_dts
             except av.FFmpegError as failure:
                 error = failure
             tried += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from PIL import Image
 
 from tests.service import files
 from tests.service.live_service import JPEG, SAMPLES, LiveService, problem_of
@@ -142,15 +144,63 @@ def test_what_is_no_picture_or_film_is_refused_whatever_it_says(
     ("content", "media_type"),
     [
         (JPEG, "video/mp4"),
-        (JPEG, "image/png"),
-        (files.saved("GIF"), "image/jpeg"),
         (JPEG, "text/plain"),
+        ((SAMPLES / "solo_720p30.mp4").read_bytes(), "image/png"),
     ],
 )
-def test_a_wrong_type_is_refused(
+def test_a_declared_type_of_another_kind_is_refused(
     client: httpx.Client, kept_nothing: None, content: bytes, media_type: str
 ) -> None:
     problem_of(send(client, content, media_type), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("content", "declared", "actual"),
+    [
+        (JPEG, "image/png", "image/jpeg"),
+        (JPEG, "application/octet-stream", "image/jpeg"),
+        (files.saved("WEBP"), "image/jpeg", "image/webp"),
+        ((SAMPLES / "solo_720p30.mp4").read_bytes(), "video/3gpp", "video/mp4"),
+        ((SAMPLES / "solo_720p30.mp4").read_bytes(), "application/octet-stream", "video/mp4"),
+        ((SAMPLES / "solo_720p30.mp4").read_bytes(), "video/x-m4v", "video/mp4"),
+    ],
+)
+def test_the_bytes_decide_what_a_file_is(
+    client: httpx.Client, content: bytes, declared: str, actual: str
+) -> None:
+    upload = send(client, content, declared)
+    assert upload.status_code == 201, upload.text
+    assert upload.json()["media_type"] == actual
+
+
+@pytest.mark.parametrize("kind", [b"heic", b"mif1"])
+def test_a_refusal_names_the_format_and_what_is_accepted(
+    client: httpx.Client, kept_nothing: None, kind: bytes
+) -> None:
+    problem = problem_of(
+        send(client, b"\0\0\0\x18ftyp" + kind + bytes(64), "image/heic"),
+        415,
+        "unsupported_media_type",
+    )
+    assert "HEIC" in problem["detail"]
+    assert "JPEG" in problem["detail"]
+
+
+def scan_bomb() -> bytes:
+    """A progressive JPEG whose last scan comes again and again."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((1000, 1000)).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    start = data.rindex(b"\xff\xda")
+    return data[:-2] + data[start:-2] * 60 + b"\xff\xd9"
+
+
+def test_a_jpeg_of_endless_scans_is_refused_at_once(
+    client: httpx.Client, kept_nothing: None
+) -> None:
+    began = time.monotonic()
+    problem_of(send(client, scan_bomb(), "image/jpeg"), 422, "undecodable")
+    assert time.monotonic() - began < 1.0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.contract import JobPayload, JobRequest, Problem, Task
+from worker.failures import FailureCode
 from worker.stores.job_attempts import JobAttempts
 from worker.stores.job_store import JobStore
 
@@ -14,5 +15,5 @@ def ended_job(jobs: JobStore, clock: Callable[[], float], tenant: str = "acme") 
     job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant=tenant))).job
     attempts = JobAttempts(jobs, clock)
     attempts.begin(Task(job.id, 1), "by hand")
-    attempts.fail(Task(job.id, 1), Problem("internal_error", "It broke."))
+    attempts.fail(Task(job.id, 1), Problem(FailureCode.INTERNAL_ERROR, "It broke."))
     return job.id

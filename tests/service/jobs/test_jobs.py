@@ -17,6 +17,7 @@ from service.protocol.problems import ServiceError
 from tests.service import files
 from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
 from worker.contract import Problem
+from worker.failures import FailureCode
 from worker.stores.job_records import JobReport
 from worker.stores.key_store import KeyStore
 
@@ -319,7 +320,7 @@ def test_a_dead_letter_can_be_done_again(
 ) -> None:
     job = live.job(client, tenant)
     problem_of(client.post(f"{job['urls']['self']}/requeue"), 404, "not_found")
-    problem = Problem("attempts_exhausted", "The job was tried 3 times and never ended.")
+    problem = Problem(FailureCode.ATTEMPTS_EXHAUSTED, "The job was tried 3 times and never ended.")
     live.attempts.fail(live.begin(job["id"]), problem, dead=True)
     answer = client.post(f"{job['urls']['self']}/requeue")
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")

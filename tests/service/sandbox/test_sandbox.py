@@ -27,7 +27,7 @@ from worker.settings import MediaLimits
 
 DEED_CHILD = "benchmarks.promises.deed_child"
 ARGUMENTS = {
-    "probe": [str(1 << 30), "probe"],
+    "probe": [str(1 << 30), MediaLimits().model_dump_json(), "probe"],
     "verify": [str(1 << 30), "verify"],
     "enrolment": ["open", str(PACKS), "cpu", str(6 << 30), MediaLimits().model_dump_json()],
 }
@@ -109,8 +109,8 @@ def _order(name: str, targets: Targets) -> dict[str, object]:
 
 def test_a_child_that_eats_memory_or_time_is_lost_alone() -> None:
     assert ask({"allocate": str(2 << 30)}) == {
-        "code": "too_large",
-        "detail": "The file needs more memory than it may",
+        "code": "media_too_large",
+        "detail": "The file needs too much memory",
     }
     with pytest.raises(ChildLateError):
         ask({"sleep": "30"}, timeout_s=0.5)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.media.images import decode_image, encode_image, fit_within, probe_image
+from worker.media.image_files import probe_image
+from worker.media.images import decode_image, encode_image, fit_within
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits
 
@@ -50,7 +51,7 @@ def test_exif_orientation_is_applied_and_exif_is_dropped(orientation: int) -> No
     exif[0x010F] = "a camera"
     data = saved(picture(), "PNG", exif=exif)
     decoded = decode_image(data, LIMITS)
-    header = probe_image(data, LIMITS)
+    header = probe_image(io.BytesIO(data), LIMITS)
     assert (
         decoded.bgr.shape[:2]
         == (header.height, header.width)

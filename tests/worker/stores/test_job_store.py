@@ -30,6 +30,7 @@ from worker.errors import (
     UnknownJob,
     UnknownMedia,
 )
+from worker.failures import FailureCode
 from worker.stores.ids import new_id
 from worker.stores.job_attempts import JobAttempts
 from worker.stores.job_limits import JobLimits
@@ -186,7 +187,7 @@ def test_a_late_twin_changes_nothing(store: Redis, jobs: JobStore, attempts: Job
     attempts.commit(second, RESULT, REPORT)
     with pytest.raises(Superseded):
         attempts.commit(second, RESULT, REPORT)
-    assert not attempts.fail(second, Problem("internal_error", "late"))
+    assert not attempts.fail(second, Problem(FailureCode.INTERNAL_ERROR, "late"))
     assert jobs.get(job.id).attempt == 2
 
 

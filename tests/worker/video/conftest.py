@@ -57,6 +57,11 @@ def engine() -> FaceSwapEngine:
 @pytest.fixture(scope="session")
 def registered(engine: FaceSwapEngine) -> Mapping[str, tuple[bytes, bytes]]:
     """Code and weights of two people, by name."""
+    return people_of(engine)
+
+
+def people_of(engine: FaceSwapEngine) -> Mapping[str, tuple[bytes, bytes]]:
+    """Code and weights of two people, by name."""
     people = {}
     for name in ("ada", "ben"):
         photo = np.asarray(cv2.imread(str(SAMPLES / f"{name}_neutral.jpg")), np.uint8)

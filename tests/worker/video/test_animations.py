@@ -1,4 +1,6 @@
-"""Row five of the video contract for pictures that move: GIF, WebP and APNG, in and out."""
+"""Row five of the video contract (docs/video.md) for pictures that move: GIF, WebP and APNG, in
+and out.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from PIL import Image
 
 from tests.worker.video.clips import SOLO, Clip, Sound, frames_of, steady, write
 from tests.worker.video.conftest import FilmBench
+from worker.formats import AnimationFormat
 from worker.media.animation import (
     AnimatedFrame,
-    AnimationFormat,
     probe_animation,
     read_animation,
     whole_durations,
@@ -160,5 +162,5 @@ def test_a_film_becomes_an_animation_when_asked(
 def test_a_still_sent_as_a_video_is_refused_with_the_reason(bench: FilmBench) -> None:
     job = bench.work(bench.submit(SOLO.parent / "ada_neutral.jpg"))
     assert job.error is not None
-    assert job.error.code == "unsupported_media"
+    assert job.error.code == "unsupported_media_type"
     assert "still" in job.error.detail

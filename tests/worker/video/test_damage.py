@@ -1,5 +1,5 @@
-"""Row six of the video contract, and hostile files: swapped up to the damage or refused with a
-reason, never a hang.
+"""Row six of the video contract (docs/video.md), and hostile files: swapped up to the damage or
+refused with a reason, never a hang.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def test_a_truncated_film_is_swapped_up_to_the_damage_with_a_warning(
 def test_an_mp4_without_its_index_is_refused_as_damaged(tmp_path: Path) -> None:
     with pytest.raises(DamagedMedia) as caught:
         planned(cut(clip_file(tmp_path / "in.mp4"), 0.6))
-    assert caught.value.code == "input_unreadable"
+    assert caught.value.code == "undecodable"
 
 
 def test_damage_in_the_middle_costs_frames_but_no_time(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_limits_are_checked_before_frames_are_decoded(tmp_path: Path) -> None:
     ):
         with pytest.raises(MediaTooLarge) as caught:
             Video.open(source, limits)
-        assert caught.value.code == "too_large"
+        assert caught.value.code == "media_too_large"
 
 
 def claiming(path: Path, frames: int) -> Path:

@@ -1,5 +1,5 @@
-"""Rows three to five of the video contract: orientation, pixel shape, colours, bit depth, odd
-sizes, B-frames.
+"""Rows three to five of the video contract (docs/video.md): orientation, pixel shape, colours, bit
+depth, odd sizes, B-frames.
 """
 
 from __future__ import annotations

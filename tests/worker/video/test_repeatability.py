@@ -22,7 +22,8 @@ from tests.worker.video.clips import (
     write,
 )
 from tests.worker.video.test_damage import BASE
-from worker.video.encoder import Codec, EncoderSettings
+from worker.formats import Codec
+from worker.video.encoder import EncoderSettings
 from worker.video.plan import plan_video
 from worker.video.segments import OutputSettings, swap_segment
 from worker.video.video import Video

@@ -181,7 +181,7 @@ def test_output_options_are_followed(bench: FilmBench, solo: Path) -> None:
 def test_a_codec_that_the_format_cannot_hold_is_refused(bench: FilmBench, solo: Path) -> None:
     job = bench.work(bench.submit(solo, output={"format": "webm", "codec": "h264"}))
     assert job.error is not None
-    assert job.error.code == "unsupported_media"
+    assert job.error.code == "unsupported_media_type"
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
-"""Row one of the video contract: every frame keeps its time, at any rate, and the sound stays with
-it.
+"""Row one of the video contract (docs/video.md): every frame keeps its time, at any rate, and the
+sound stays with it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Row two of the video contract: sound, subtitles, chapters and metadata are copied, or their loss
-is stated.
+"""Row two of the video contract (docs/video.md): sound, subtitles, chapters and metadata are
+copied, or their loss is stated.
 """
 
 from __future__ import annotations

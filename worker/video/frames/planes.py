@@ -5,23 +5,27 @@ And their planes as arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
-from models.inference.frames.i420 import I420Frame
-from worker.video.frames.tone_map import SDR, ToneMapper
+from models.inference.frames.i420 import I420Frame, Matrix
+from worker.video.frames.interlacing import deinterlace
+from worker.video.frames.tone_map import SDR, ToneMapper, is_wide
 from worker.video.probe import UNSPECIFIED, ColourTags, VideoInfo
 
 _CONVERTED_MATRICES = {0, 8, 9, 10}  # RGB, YCgCo, BT.2020: encoded as BT.709
 _BT601_MATRICES = {5, 6}
 _EIGHT_BIT_LUMA = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
+_TAGS: dict[Matrix, ColourTags] = {
+    "bt709": SDR,
+    "bt601": ColourTags(matrix=6, primaries=6, transfer=6),
+}
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,13 @@ class PictureFormat:
 
         RGB and BT.2020 colours become BT.709.
         """
-        converted = info.colour.is_hdr or info.colour.matrix in _CONVERTED_MATRICES
         width, height = fitted_size(info.width, info.height, max_side)
-        colour = SDR if converted else info.colour
+        colour = info.colour
+        if is_wide(colour) or colour.matrix in _CONVERTED_MATRICES:
+            colour = SDR
+        elif assumed_matrix(colour, width, height) != source_matrix(info):
+            # Players would take the untagged output for another matrix than the source.
+            colour = replace(_TAGS[source_matrix(info)], full_range=colour.full_range)
         return cls(width, height, info.fps, info.time_base, info.pixel_aspect, colour)
 
 
@@ -64,7 +72,7 @@ class FramePreparer:
         self._orientation = info.orientation
         self._source_size = info.orientation.size(info.width, info.height)
         self._tone_mapper = (
-            ToneMapper(info.colour, scratch / "hdr.cube") if info.colour.is_hdr else None
+            ToneMapper(info.colour, scratch / "colours.cube") if is_wide(info.colour) else None
         )
         self._note_changes(info)
 
@@ -85,15 +93,24 @@ class FramePreparer:
             self.notes.add("padded_to_even_size")
         if info.colour.is_hdr:
             self.notes.add("hdr_tone_mapped_to_bt709")
-        elif info.bit_depth > 8:
+        elif is_wide(info.colour):
+            self.notes.add("wide_colours_converted_to_bt709")
+        elif info.colour.matrix == UNSPECIFIED != self.picture.colour.matrix:
+            self.notes.add(f"tagged_as_{source_matrix(info)}")
+        if info.bit_depth > 8 and not info.colour.is_hdr:
             self.notes.add("reduced_to_8_bit")
 
     def _eight_bit(self, frame: VideoFrame) -> VideoFrame:
         """8-bit 4:2:0 in the output's matrix and range, at the size the output has before it is
         turned.
         """
+        if frame.format.name.startswith("yuva") or "rgba" in frame.format.name:
+            self.notes.add("alpha_dropped")
+        interlaced = frame.interlaced_frame
         if self._tone_mapper is not None:
             frame = self._tone_mapper.map(frame)
+        if interlaced:
+            frame = self._whole_frame(frame)
         width, height = self._orientation.size(self.picture.width, self.picture.height)
         scaled = "scaled_down" in self.notes
         if (frame.width, frame.height) != self._source_size:
@@ -118,6 +135,15 @@ class FramePreparer:
             dst_colorspace=SDR.matrix if self.picture.colour == SDR else None,
             dst_color_range=2 if self.picture.colour.full_range else 1,
         )
+
+    def _whole_frame(self, frame: VideoFrame) -> VideoFrame:
+        """The interlaced frame as 8-bit 4:2:0 without combs."""
+        self.notes.add("deinterlaced")
+        if frame.format.name not in {"yuv420p", "yuvj420p"}:
+            frame = frame.reformat(format="yuv420p")
+        frame.make_writable()
+        deinterlace(frame)
+        return frame
 
     def _oriented(self, frame: VideoFrame) -> VideoFrame:
         """Turned upright, and padded by repeating the last row or column where a side is odd."""
@@ -177,10 +203,17 @@ def luma_samples(frame: VideoFrame) -> NDArray[np.uint8]:
 def i420_view(frame: VideoFrame, colour: ColourTags) -> I420Frame:
     """The frame's planes for the engine; what is written there is what gets encoded."""
     y, u, v = (plane_array(plane) for plane in frame.planes)
-    return I420Frame(y, u, v, _matrix(colour, frame.height), colour.full_range)
+    return I420Frame(y, u, v, assumed_matrix(colour, frame.width, frame.height), colour.full_range)
 
 
-def _matrix(colour: ColourTags, height: int) -> Literal["bt601", "bt709"]:
+def source_matrix(info: VideoInfo) -> Matrix:
+    """Return the matrix of the source's colours, by its tags or else as players assume it."""
+    width, height = info.orientation.size(info.width, info.height)  # as it is coded
+    return assumed_matrix(info.colour, width, height)
+
+
+def assumed_matrix(colour: ColourTags, width: int, height: int) -> Matrix:
+    """Return the matrix that players use for a video of these tags and pixels."""
     if colour.matrix == UNSPECIFIED:
-        return "bt709" if height > 576 else "bt601"  # what players assume
+        return "bt709" if height > 576 or width >= 1280 else "bt601"  # HD is BT.709, as in mpv
     return "bt601" if colour.matrix in _BT601_MATRICES else "bt709"

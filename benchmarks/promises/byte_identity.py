@@ -1,0 +1,147 @@
+"""G-7: a video that was broken off and resumed equals an unbroken one, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from benchmarks.bar import Figure, bar
+from models.inference.engine import FaceSwapEngine
+from models.packs.store import load_pack
+from tests.conftest import StoreServer
+from tests.worker.video.clips import DUET, Clip, frames_of, write
+from tests.worker.video.conftest import FilmBench, people_of
+from worker.composition import open_stores
+from worker.contract import JobRecord
+from worker.settings import WorkerSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
+BASE = Fraction(1, 30_000)
+REPEATS = 100
+OTHER_REPEATS = 10  # with other instruction sets, where only equality within each is asked
+WASTE = "while True: sum(range(10_000))"  # one such process for each core, beside the swaps
+
+# Each setting leaves OpenCV and numpy other instructions; the first leaves them all.
+SETTINGS = {
+    "all": {},
+    "no AVX-512": {
+        "OPENCV_CPU_DISABLE": "AVX512_SKX,AVX512_ICL,AVX512_COMMON,AVX512F",
+        "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL",
+    },
+    "no AVX2": {
+        "OPENCV_CPU_DISABLE": "AVX2,FMA3,AVX512_SKX,AVX512_ICL,AVX512_COMMON,AVX512F",
+        "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL"
+        " AVX512_ICL",
+    },
+}
+
+
+@bar("G-7")
+def a_resumed_video_equals_an_unbroken_one() -> Figure:
+    """Repeats of swapping, breaking off and resuming in one long process under CPU stress, that did
+    not give the bytes of the unbroken swap; with each set of vector instructions.
+    """
+    different = 0
+    outcomes = {}
+    for name, environment in SETTINGS.items():
+        repeats = REPEATS if not environment else OTHER_REPEATS
+        with stress():
+            done = subprocess.run(
+                [sys.executable, "-m", __name__, str(repeats)],
+                env=os.environ | environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        found = json.loads(done.stdout.splitlines()[-1])
+        outcomes[name] = found["whole"]
+        different += found["different"]
+        print(f"{name}: {repeats} repeats, {found['different']} differ from {found['whole'][:12]}")
+    for name, digest in outcomes.items():
+        same = digest == outcomes["all"]
+        print(
+            f"{name} gives {'the bytes' if same else 'other bytes than those'} of all instructions"
+        )
+    return Figure(different, "repeats that differ", "= 0", different == 0)
+
+
+@contextmanager
+def stress() -> Iterator[None]:
+    """Keep every core busy beside the block."""
+    wasters = [subprocess.Popen([sys.executable, "-c", WASTE]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for waster in wasters:
+            waster.kill()
+            waster.wait()
+
+
+def repeat(count: int) -> dict[str, object]:
+    """Swap a video of several segments once, then `count` times with breaks; how many differ."""
+    dice = random.Random(7)
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        folder = Path(directory)
+        store = StoreServer(folder)
+        store.start()
+        try:
+            engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
+            stores = open_stores(WorkerSettings(redis_url=store.url, data_dir=folder / "data"))
+            bench = FilmBench(engine, stores, people_of(engine))
+            source = two_shots(folder / "long.mp4")
+            whole = digest(bench, bench.work(bench.submit(source)))
+            broken = [digest(bench, break_and_resume(bench, source, dice)) for _ in range(count)]
+        finally:
+            store.kill()
+    return {"whole": whole, "different": sum(one != whole for one in broken)}
+
+
+def break_and_resume(bench: FilmBench, source: Path, dice: random.Random) -> JobRecord:
+    """Do some of a job's tasks, lose the next one in its middle, and let another attempt go on."""
+    job = bench.submit(source)
+    bench.work(job, most=dice.randint(2, 4))
+    task = bench.next_task()
+    if task is not None:
+        loser = threading.Thread(target=bench.runner.run_task, args=(task.id, task.attempt))
+        loser.start()
+        loser.join(dice.random())  # somewhere in its work it is taken for dead
+        bench.shop.attempts.redeliver(task)
+        loser.join()
+    return bench.work(job)
+
+
+def digest(bench: FilmBench, job: JobRecord) -> str:
+    """The hash of a job's result."""
+    if job.status != "succeeded":
+        raise AssertionError(job.error)
+    return sha256(bench.result(job).read_bytes()).hexdigest()
+
+
+def two_shots(path: Path) -> Path:
+    """The duet as a slide show with a cut half way: long enough for several segments."""
+    frames = [
+        np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+        for frame in frames_of(DUET, count=48, size=(480, 270))
+    ]
+    frames[24:] = [np.ascontiguousarray(image[:, ::-1]) for image in frames[24:]]
+    pictures = [VideoFrame.from_ndarray(image, "rgb24") for image in frames]
+    options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
+    return write(path, Clip(pictures, [i * 10_000 for i in range(48)], BASE, options=options))
+
+
+if __name__ == "__main__":
+    print(json.dumps(repeat(int(sys.argv[1]))))

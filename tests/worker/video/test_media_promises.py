@@ -1,0 +1,235 @@
+"""Files as people's devices write them: no track, frame, duration or colour is lost in silence."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+
+from tests.worker.video.clips import (
+    FAST,
+    SOLO,
+    Clip,
+    Sound,
+    frames_of,
+    packets_of,
+    planned,
+    probed,
+    rgb,
+    run_film,
+    steady,
+    times_of,
+    write,
+)
+from worker.media.media_errors import UnsupportedMedia
+from worker.video.encoder import EncoderSettings
+
+BASE = Fraction(1, 15_360)
+SIZE = (320, 180)
+
+
+def clip(path: Path, count: int = 24, rate: int = 24, **properties: object) -> Path:
+    frames = frames_of(SOLO, count=count, size=SIZE)
+    return write(path, Clip(frames, steady(count, Fraction(rate), BASE), BASE, **properties))
+
+
+def recoded(path: Path, old: bytes, new: bytes, *, last: bool = True) -> Path:
+    """The file with the code of one of its tracks replaced by one that nobody knows."""
+    data = bytearray(path.read_bytes())
+    start = data.rindex(old) if last else data.index(old)
+    data[start : start + len(old)] = new
+    path.write_bytes(bytes(data))
+    return path
+
+
+def duration_s(path: Path) -> float:
+    """How long the video track says it is shown."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return float((stream.duration or 0) * (stream.time_base or 0))
+
+
+@pytest.mark.parametrize("code", [b"apac", b"xyz9"])
+def test_a_sound_track_of_unknown_coding_is_left_out_and_said(tmp_path: Path, code: bytes) -> None:
+    source = clip(tmp_path / "in.mov", sounds=[Sound(), Sound(codec="pcm_s16le")])
+    film = run_film(recoded(source, b"sowt", code), tmp_path / "out", format="mov")
+    assert "audio_track_left_out:unknown" in film.notes
+    assert len(packets_of(film.path, "audio")) == 1
+    assert film.outcomes[0].frames == 24
+
+
+def test_a_second_video_track_as_of_depth_is_left_out_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "in.mov"
+    frames = frames_of(SOLO, count=12, size=SIZE)
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(codec, 24) for codec in ("libx264", "mjpeg")]
+        for stream in streams:
+            stream.width, stream.height = SIZE
+        streams[1].pix_fmt = "yuvj420p"
+        for index, frame in enumerate(frames):
+            for stream in streams:
+                shown = frame.reformat(format=stream.pix_fmt)
+                shown.pts, shown.time_base, shown.pict_type = index, Fraction(1, 24), 0
+                container.mux(stream.encode(shown))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    film = run_film(recoded(path, b"jpeg", b"dpth"), tmp_path / "out", format="mov")
+    assert any(note.startswith("video_track_left_out") for note in film.notes)
+    assert film.outcomes[0].frames == 12
+
+
+@pytest.mark.parametrize(
+    ("codec", "hertz", "layout"),
+    [("pcm_u8", 192_000, "mono"), ("pcm_s16le", 37_000, "stereo"), ("pcm_f64le", 48_000, "3.0")],
+)
+def test_sound_that_the_format_or_an_encoder_refuses_is_made_to_fit_and_said(
+    tmp_path: Path, codec: str, hertz: int, layout: str
+) -> None:
+    source = tmp_path / "in.mkv"
+    frames = frames_of(SOLO, count=24, size=SIZE)
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("libx264", 24)
+        video.width, video.height = SIZE
+        sound = container.add_stream(codec, hertz, layout=layout)
+        for index, frame in enumerate(frames):
+            frame.pts, frame.time_base, frame.pict_type = index, Fraction(1, 24), 0
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        samples = np.zeros((1, hertz * sound.layout.nb_channels), np.int16)
+        tone = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+        tone.sample_rate, tone.pts = hertz, 0
+        container.mux(sound.encode(tone))
+        container.mux(sound.encode(None))
+    film = run_film(source, tmp_path / "out", format="mp4")
+    assert any(note.startswith("audio_") for note in film.notes)
+    assert film.mux.frames == 24
+
+
+@pytest.mark.parametrize("encoder", [FAST, EncoderSettings()], ids=["none", "B-frames"])
+@pytest.mark.parametrize(
+    "gaps",
+    [[15_360, *[512] * 9], [*[512] * 9, 15_360], [512], [512, 4096, 512, 512, 2048, 512, 9000]],
+    ids=["a long first frame", "a held last frame", "one frame", "any gaps"],
+)
+def test_every_frame_is_shown_as_long_as_before_the_last_one_too(
+    tmp_path: Path, gaps: list[int], encoder: EncoderSettings
+) -> None:
+    starts = [sum(gaps[:index]) for index in range(len(gaps))]
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w", container_options={"video_track_timescale": "15360"}) as film:
+        stream = film.add_stream("libx264", 30, options={"bf": "0"})
+        stream.width, stream.height = SIZE
+        stream.codec_context.time_base = stream.time_base = BASE
+        packets = []
+        for frame, start in zip(frames_of(SOLO, count=len(gaps), size=SIZE), starts, strict=True):
+            frame.pts, frame.time_base, frame.pict_type = start, BASE, 0
+            packets += stream.encode(frame)
+        for packet, gap in zip([*packets, *stream.encode(None)], gaps, strict=True):
+            packet.duration = gap
+            film.mux(packet)
+    made = run_film(source, tmp_path / "out", encoder=encoder)
+    assert times_of(made.path) == times_of(source)
+    assert duration_s(source) == pytest.approx(sum(gaps) / 15_360)
+    assert duration_s(made.path) == pytest.approx(sum(gaps) / 15_360, abs=0.001)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+@pytest.mark.parametrize("count", [30, 400])
+def test_an_avi_with_b_frames_keeps_every_frame_at_its_time(
+    tmp_path: Path, codec: str, count: int
+) -> None:
+    images = frames_of(SOLO, count=30, size=SIZE)
+    frames = [images[index % 30].reformat(format="yuv420p") for index in range(count)]
+    options = {"bf": "2", "g": "12"} | ({"preset": "veryfast"} if codec == "libx264" else {})
+    source = write(
+        tmp_path / "in.avi",
+        Clip(frames, range(count), Fraction(1, 25), codec=codec, options=options),
+    )
+    film = run_film(source, tmp_path / "out")
+    assert times_of(film.path) == [Fraction(index, 25) for index in range(count)]
+    assert len(planned(source).segments) == 1  # a seek would be inexact
+    for index in (1, 7, count - 1):
+        shown, expected = rgb(film.path, index), frames[index].to_ndarray(format="rgb24")
+        assert np.abs(shown[24:] - expected[24:]).mean() < 6
+
+
+def bars(width: int, height: int, pix_fmt: str) -> VideoFrame:
+    levels = np.zeros((height, width, 3), np.uint8)
+    colours = [(180, 180, 180), (180, 60, 60), (60, 180, 60), (60, 60, 180)]
+    for index, colour in enumerate(colours):
+        levels[:, index * width // 4 : (index + 1) * width // 4] = colour
+    return VideoFrame.from_ndarray(levels, "rgb24").reformat(
+        format=pix_fmt, dst_colorspace=1, dst_color_range=1
+    )
+
+
+def test_untagged_hd_scaled_down_is_tagged_and_said(tmp_path: Path) -> None:
+    frames = [bars(1280, 720, "yuv420p") for _ in range(4)]
+    source = write(tmp_path / "in.mp4", Clip(frames, steady(4, Fraction(24), BASE), BASE))
+    film = run_film(source, tmp_path / "out", max_side=640)
+    colour = probed(film.path).colour
+    assert (colour.matrix, colour.primaries, colour.transfer) == (1, 1, 1)
+    assert "tagged_as_bt709" in film.notes
+
+
+@pytest.mark.parametrize("primaries", [9, 12], ids=["BT.2020", "Display P3"])
+def test_wide_sdr_colours_are_converted_and_said(tmp_path: Path, primaries: int) -> None:
+    matrix = 9 if primaries == 9 else 1
+    frames = [bars(320, 180, "yuv420p") for _ in range(3)]
+    tags = {"colorspace": matrix, "color_primaries": primaries, "color_trc": 1}
+    clip_ = Clip(frames, steady(3, Fraction(24), BASE), BASE, attributes=tags)
+    film = run_film(write(tmp_path / "in.mp4", clip_), tmp_path / "out")
+    colour = probed(film.path).colour
+    assert (colour.matrix, colour.primaries, colour.transfer) == (1, 1, 1)
+    assert "wide_colours_converted_to_bt709" in film.notes
+    grey, red = rgb(film.path)[90, 40], rgb(film.path)[90, 120]
+    assert np.ptp(grey) < 6  # white is white in all of them
+    assert red[0] - red[1] > 125  # a red of wider primaries is a stronger red of BT.709
+
+
+def test_interlaced_frames_lose_their_combs_and_that_is_said(tmp_path: Path) -> None:
+    frames = []
+    for index in range(6):
+        image = np.full((180, 320, 3), 60, np.uint8)
+        image[0::2, 40 + 16 * index : 100 + 16 * index] = 200
+        image[1::2, 48 + 16 * index : 108 + 16 * index] = 200
+        frames.append(VideoFrame.from_ndarray(image, "rgb24"))
+    options = {"preset": "ultrafast", "crf": "8", "flags": "+ildct+ilme", "x264-params": "tff=1"}
+    source = write(
+        tmp_path / "in.mp4", Clip(frames, steady(6, Fraction(24), BASE), BASE, options=options)
+    )
+    film = run_film(source, tmp_path / "out")
+    assert "deinterlaced" in film.notes
+
+    def combs(path: Path) -> float:
+        luma = rgb(path, 3).mean(axis=2)[40:-2]
+        return float(np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean())
+
+    assert combs(film.path) < 0.3 * combs(source)
+
+
+def test_the_place_of_recording_is_not_passed_on(tmp_path: Path) -> None:
+    source = clip(tmp_path / "in.mp4", metadata={"location": "+52.52+013.40/", "title": "A clip"})
+    film = run_film(source, tmp_path / "out")
+    with av.open(str(film.path)) as container:
+        assert container.metadata.get("title") == "A clip"
+        assert not [name for name in container.metadata if "location" in name]
+    assert "location_dropped" in film.notes
+
+
+@pytest.mark.parametrize("codec", ["magicyuv", "utvideo", "huffyv", "rawvideo", "png", "flv"])
+def test_codecs_outside_the_list_are_not_decoded(tmp_path: Path, codec: str) -> None:
+    codec = {"huffyv": "huffyuv"}.get(codec, codec)
+    pix_fmt = {"png": "rgb24", "magicyuv": "yuv444p", "huffyuv": "yuv422p"}.get(codec, "yuv420p")
+    frames = [frame.reformat(format=pix_fmt) for frame in frames_of(SOLO, count=3, size=SIZE)]
+    name = "in.flv" if codec == "flv" else "in.avi"
+    source = write(
+        tmp_path / name,
+        Clip(frames, range(3), Fraction(1, 25), codec=codec, pix_fmt=pix_fmt, options={}),
+    )
+    with pytest.raises(UnsupportedMedia, match="is not supported"):
+        probed(source)

@@ -1,0 +1,34 @@
+"""Why a job can fail: one name each, the same in an upload's problem and in a job's error."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FailureCode(StrEnum):
+    """The stable code of a failed job, or of a file that is refused when it is uploaded.
+
+    All but `ATTEMPTS_EXHAUSTED` and `OUT_OF_MEMORY` are certain: trying again would give the same.
+    """
+
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    BAD_IDENTITY = "bad_identity"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    FACE_NOT_FOUND = "face_not_found"
+    IDENTITY_ERASED = "identity_erased"
+    INPUT_MISSING = "input_missing"
+    INTERNAL_ERROR = "internal_error"
+    LOW_QUALITY_RESULT = "low_quality_result"
+    MEDIA_TOO_LARGE = "media_too_large"
+    NO_FACE = "no_face"
+    NOBODY_SWAPPED = "nobody_swapped"
+    OUT_OF_MEMORY = "out_of_memory"
+    REFINEMENT_UNAVAILABLE = "refinement_unavailable"
+    TIMED_OUT = "timed_out"
+    UNDECODABLE = "undecodable"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+
+    @classmethod
+    def _missing_(cls, value: object) -> FailureCode:
+        # A record of an earlier version may hold a name that is no longer used.
+        return cls.INTERNAL_ERROR

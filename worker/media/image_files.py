@@ -1,0 +1,183 @@
+"""Untrusted image files: opened by Pillow within limits, and what their headers say.
+
+Every open reads the header first and refuses what is too large, or takes too long, before a pixel
+is unpacked.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from PIL import Image, UnidentifiedImageError
+
+from worker.media.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
+from worker.media.media_types import refusal, sniff_file
+from worker.settings import MediaLimits
+
+Source = bytes | Path | BinaryIO
+
+# A whitelist: Pillow opens far more, among them formats that run programs (EPS) or other decoders.
+DECODED: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
+# Each scan of a progressive JPEG costs a pass over all pixels, and may have few bytes. Cameras and
+# editors write ten; a file with a preview or two inside has thirty.
+MAX_SCANS: Final = 50
+_SCAN: Final = b"\xff\xda"  # inside coded data a 0xFF is followed by a zero, so that none is missed
+_READ_BYTES: Final = 1 << 20
+_COUNTED: Final = frozenset({"PNG", "WEBP"})  # by their headers, at no cost
+_ANIMATED: Final = frozenset({"GIF", "PNG", "WEBP"})  # MPO and TIFF hold several images, not frames
+_GIF_SCREEN_BYTES: Final = 13  # signature and screen descriptor
+_MAX_GIF_BLOCKS: Final = 1_000_000  # some 0.3 s; a frame has two at most, and a comment is one
+_ORIENTATION: Final = 0x0112  # EXIF; 5 and above swap the sides
+# Pillow's decoders raise all of these on broken files
+_BROKEN: Final = (
+    OSError, SyntaxError, ValueError, EOFError,
+    LookupError, TypeError, AttributeError, ArithmeticError,
+    RuntimeError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own bound would undercut a raised limit of ours
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the header says: format in lower case, size as shown (upright), frames (1 for a still).
+
+    `frames` may be a header's claim; a reader stops where they end.
+    """
+
+    format: str
+    width: int
+    height: int
+    frames: int
+
+    @property
+    def animated(self) -> bool:
+        return self.frames > 1
+
+
+def probe_image(file: BinaryIO, limits: MediaLimits) -> ImageHeader:
+    """Return what the open file's header says, without decoding.
+
+    Raises UnsupportedMedia, DamagedMedia or MediaTooLarge; the latter also for an animation of more
+    frames than are allowed.
+    """
+    with open_image(file, limits) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) >= 5
+        width, height = image.size[::-1] if turned else image.size
+        name = format_name(image)
+        frames = int(getattr(image, "n_frames", 1)) if image.format in _COUNTED else 1
+    if name == "gif":
+        frames = _count_gif_frames(file, limits.image_frames)
+    if frames > limits.image_frames:
+        raise MediaTooLarge(f"the animation has more than {limits.image_frames} frames")
+    return ImageHeader(format=name, width=width, height=height, frames=frames)
+
+
+@contextmanager
+def open_image(source: Source, limits: MediaLimits) -> Iterator[Image.Image]:
+    """Yield the opened, size-checked image.
+
+    Pillow's exceptions, here and in the block, come out as MediaErrors.
+    """
+    try:
+        with _opened(source) as file:
+            media_type, head = sniff_file(file)
+            if media_type is None:
+                raise UnsupportedMedia(refusal(head))
+            if media_type == "image/jpeg":
+                _check_scans(file)
+            with Image.open(file, formats=DECODED) as image:
+                check_size(image, limits)
+                yield image
+    except UnidentifiedImageError as error:
+        raise _unreadable(media_type) from error
+    except _BROKEN as error:
+        raise DamagedMedia("the image is truncated or damaged") from error
+
+
+def check_size(image: Image.Image, limits: MediaLimits) -> None:
+    """Raise MediaTooLarge for an image, or a frame, of more pixels than are allowed."""
+    width, height = image.size
+    if width * height > limits.image_pixels or max(width, height) > limits.image_side_px:
+        raise MediaTooLarge(
+            f"the image is {width}x{height}; accepted are {limits.image_pixels} pixels and"
+            f" {limits.image_side_px} a side"
+        )
+
+
+def is_animated(image: Image.Image) -> bool:
+    """Return whether the opened image has frames that follow each other in time."""
+    return image.format in _ANIMATED and bool(getattr(image, "is_animated", False))
+
+
+def format_name(image: Image.Image) -> str:
+    """Return the image's format in lower case, as the API names it."""
+    return "jpeg" if image.format in {"JPEG", "MPO"} else str(image.format).lower()
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[BinaryIO]:
+    """Yield `source` as an open file at its start; one that was handed in stays open."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            yield file
+    elif isinstance(source, bytes):
+        yield io.BytesIO(source)
+    else:
+        source.seek(0)
+        yield source
+
+
+def _check_scans(file: BinaryIO) -> None:
+    scans = 0
+    carried = b""
+    while block := file.read(_READ_BYTES):
+        scans += (carried + block).count(_SCAN)
+        carried = block[-1:] if block[-1:] == b"\xff" else b""
+        if scans > MAX_SCANS:
+            raise DamagedMedia(f"the JPEG has more than {MAX_SCANS} scans; save it anew")
+    file.seek(0)
+
+
+def _count_gif_frames(file: BinaryIO, most: int) -> int:
+    """Return the number of frames, at most one more than `most`, by a walk over the GIF's blocks.
+
+    Pillow would take seconds to step over a million of them.
+    """
+    file.seek(_GIF_SCREEN_BYTES - 3)
+    flags = file.read(3)[:1]
+    _skip_colours(file, flags)
+    frames = 0
+    for _ in range(_MAX_GIF_BLOCKS):
+        mark = file.read(1)
+        if mark == b",":
+            frames += 1
+            _skip_colours(file, file.read(9)[8:])
+            file.read(1)
+        elif mark == b"!":
+            file.read(1)
+        else:  # the end, or what decoders would make of the rest is theirs to say
+            break
+        while (size := file.read(1)) not in (b"", b"\0"):
+            file.seek(size[0], 1)
+        if frames > most:
+            break
+    return max(1, frames)
+
+
+def _skip_colours(file: BinaryIO, flags: bytes) -> None:
+    if flags and flags[0] & 0x80:
+        file.seek(3 << ((flags[0] & 7) + 1), 1)
+
+
+def _unreadable(media_type: str | None) -> MediaError:
+    if media_type is not None and media_type.startswith("video/"):
+        return UnsupportedMedia("the file is a video, not an image")
+    return DamagedMedia("the image is truncated or damaged")
