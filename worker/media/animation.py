@@ -137,7 +137,7 @@ def paced(frames: Sequence[AnimatedFrame], format: AnimationFormat) -> list[Anim
         kept.pop()
     ends = [*kept[1:], len(frames)]
     return [
-        replace(frames[index], duration_ms=max(MIN_FRAME_MS, starts[end] - starts[index]))
+        replace(frames[index], duration_ms=float(max(MIN_FRAME_MS, grid[end] - grid[index])))
         for index, end in zip(kept, ends, strict=True)
     ]
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.settings import Settings
 from worker.media.image_files import probe_image
 from worker.media.images import decode_image, encode_image, fit_within
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
-from worker.settings import MediaLimits
+from worker.settings import MediaLimits, WorkerSettings
 
 LIMITS = MediaLimits()
 
@@ -198,3 +199,31 @@ def test_fit_within_keeps_the_shape_and_never_enlarges() -> None:
     assert fit_within(gradient(), 32).shape == (24, 32, 3)
     assert fit_within(gradient(), 500) is not None
     assert fit_within(gradient(), 500).shape == (48, 64, 3)
+
+
+def test_a_raised_limit_holds_in_the_worker_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (7_000, 6_000), 128).save(buffer, "PNG")
+    with pytest.raises(MediaTooLarge):
+        decode_image(buffer.getvalue(), MediaLimits())
+    monkeypatch.setenv("LIKENESS_MAX_IMAGE_PIXELS", "80000000")
+    limits = WorkerSettings().media
+    assert Settings().media == limits
+    assert decode_image(buffer.getvalue(), limits).bgr.shape == (6_000, 7_000, 3)
+
+
+@pytest.mark.parametrize("missing", [2, 40])
+def test_a_jpeg_without_its_last_bytes_is_decoded_and_said(missing: int) -> None:
+    data = saved(Image.effect_noise((256, 256), 90).convert("RGB"), "JPEG")
+    decoded = decode_image(data[:-missing], LIMITS)
+    assert "truncated" in decoded.notes
+    assert decoded.bgr.shape == (256, 256, 3)
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded() -> None:
+    data = saved(Image.linear_gradient("L").resize((2000, 2000)), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    start = time.perf_counter()
+    with pytest.raises(DamagedMedia, match="scans"):
+        decode_image(data[:-2] + scan * 60 + b"\xff\xd9", LIMITS)
+    assert time.perf_counter() - start < 1

@@ -19,6 +19,7 @@ from tests.worker.video.conftest import FilmBench
 from worker.formats import AnimationFormat
 from worker.media.animation import (
     AnimatedFrame,
+    paced,
     probe_animation,
     read_animation,
     whole_durations,
@@ -77,6 +78,20 @@ def test_gif_durations_do_not_drift() -> None:
     durations = whole_durations([1000 / 30] * 90, 10)
     assert set(durations) == {30, 40}
     assert abs(sum(durations) - 3000) <= 5
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("rate", [24, 30, 50, 60, 90, 120, 240])
+def test_animations_play_at_their_speed_in_browsers(format: AnimationFormat, rate: int) -> None:
+    blank = np.zeros((2, 2, 3), np.uint8)
+    source = [AnimatedFrame(blank, None, i / rate, 1000 / rate) for i in range(rate)]
+    shown = paced(source, format)
+    unit_ms = 10 if format == "gif" else 1
+    durations = whole_durations([frame.duration_ms for frame in shown], unit_ms)
+    assert min(durations) >= 20  # a frame of 10 ms or less is shown for 100
+    assert abs(sum(durations) - 1000) <= 20
+    assert len(shown) >= min(rate, 30)
+    assert [frame.time_s for frame in shown] == sorted(frame.time_s for frame in shown)
 
 
 def test_a_still_is_not_an_animation() -> None:

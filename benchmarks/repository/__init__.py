@@ -1,0 +1,1 @@
+"""Bars of the repository itself: limits, openings, size, style."""
