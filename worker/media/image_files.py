@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,7 +88,8 @@ def open_image(source: Source, limits: MediaLimits) -> Iterator[Image.Image]:
     Pillow's exceptions, here and in the block, come out as MediaErrors.
     """
     try:
-        with _opened(source) as file:
+        with _opened(source) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of tags that a broken file has
             media_type, head = sniff_file(file)
             if media_type is None:
                 raise UnsupportedMedia(refusal(head))
