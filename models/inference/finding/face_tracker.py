@@ -123,6 +123,8 @@ class FaceTracker:
                 track.doubt(time_s)
             track.face = replace(face, human=track.human)
             track.is_new = False
+            if track.doubted_from_s is None:
+                track.note_look(time_s)
             followed.append(track)
         self._tracks = followed
 
@@ -231,7 +233,7 @@ class FaceTracker:
                 self.gallery.learn(track.person, view)
             return track
 
-        track.doubt(track.confirmed_s)
+        track.doubt(track.surely_until_s)
         was_other = likeness(track.view, track.person.embedding) < OTHER_PERSON
         track.view = view
         mixed = self.gallery.match(view, track.mixed_with)

@@ -15,12 +15,15 @@ from models.inference.finding.identity_encoder import likeness
 from models.inference.finding.people import CLEARLY_BETTER, OTHER_PERSON, SAME_PERSON, Person
 
 # Mean levels between two looks at one face: below 2 from frame to frame, 47 for another face.
-LOOK_CHANGED = 12.0
+# Two composites under one light differ by 11.
+LOOK_CHANGED = 8.0
+LOOK_KEPT = 5.0  # up to here a face still looks as it did when the encoder confirmed it
 ASK_EVERY_S = 1.0  # who it is, although nothing seems to have changed
 ASK_CHANGED_S = 0.2  # the same when the face looks different from when it was last asked about
 ASK_DOUBT_S = 0.1
 # A face turned further than this from every view it was confirmed in looks less like itself.
 NEW_POSE_DEG = 20.0
+JUST_AFTER_S = 1e-4  # less than any frame lasts
 TOUCHING = 0.1  # overlap of two faces that the mesh may confuse
 MAX_STEP = 0.6  # of its size: a face that moved further was not followed but confused
 MAX_GROWTH = 1.6
@@ -42,6 +45,7 @@ class Track:
     doubted_from_s: float | None = None
     confirmed_s: float = 0.0
     asked_s: float = 0.0
+    kept_s: float = 0.0
     asked_look: RgbImage | None = None
     poses_deg: list[float] = field(default_factory=list)
     mixed_with: list[Person] = field(default_factory=list)
@@ -52,6 +56,16 @@ class Track:
         """Note that from `time_s` on it may be someone else."""
         if self.doubted_from_s is None:
             self.doubted_from_s = time_s
+
+    def note_look(self, time_s: float) -> None:
+        """Remember until when the face looks as it did when it was last asked about."""
+        if self.asked_look is not None and difference(self.asked_look, self.face.look) < LOOK_KEPT:
+            self.kept_s = time_s
+
+    @property
+    def surely_until_s(self) -> float:
+        """Until when it was the person it was last confirmed to be, should it not be any more."""
+        return max(self.confirmed_s, self.kept_s) + JUST_AFTER_S
 
     def confirm(self, time_s: float) -> None:
         """Note that it is the person it was taken for, also while that was in doubt."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,10 @@ from models.inference.errors import (
     PhotosDisagreeError,
     SeveralFacesError,
 )
+from models.inference.finding.face_parts import FaceParts
 from models.inference.finding.identity_encoder import likeness, normalised
+from models.inference.photo_check import PhotoCheck
+from models.inference.registration import sit
 from tests.models.clips import portrait
 
 
@@ -98,3 +102,68 @@ def test_one_good_photo_carries_a_bad_one(engine: FaceSwapEngine) -> None:
     blurred = cv2.GaussianBlur(portrait("ben_smile"), (0, 0), 9)
     registration = engine.register([portrait("ben_neutral"), np.asarray(blurred, np.uint8)])
     assert [photo.reason for photo in registration.photos] == [None, "blurred"]
+
+
+def covered(photo: BgrImage, outline: Sequence[tuple[int, int]], colour: Sequence[int]) -> BgrImage:
+    """Return the photo with something flat in front of the face."""
+    image = photo.copy()
+    cv2.fillPoly(image, [np.array(outline, np.int32)], tuple(colour))
+    return image
+
+
+MASK = ((255, 365), (520, 365), (500, 520), (385, 580), (275, 520))
+PALM = ((300, 425), (470, 425), (470, 690), (300, 690))
+LENSES = ((250, 270), (350, 270), (385, 290), (420, 270), (525, 270), (515, 355), (430, 355))
+
+
+@pytest.mark.parametrize("who", ["ben", "cleo", "dev"])
+@pytest.mark.parametrize(
+    ("outline", "colour", "code"),
+    [
+        (MASK, (215, 190, 150), "mouth_covered"),
+        (MASK, (250, 250, 250), "mouth_covered"),
+        (PALM, (115, 140, 190), "mouth_covered"),
+        ((*LENSES, (345, 355), (260, 355)), (20, 18, 16), "eyes_covered"),
+    ],
+)
+def test_a_mask_a_hand_and_dark_glasses_are_told_with_the_figure(
+    engine: FaceSwapEngine,
+    who: str,
+    outline: Sequence[tuple[int, int]],
+    colour: Sequence[int],
+    code: str,
+) -> None:
+    photo = covered(portrait(f"{who}_neutral"), outline, colour)
+    told = told_about(engine, photo)
+    assert code in told
+    assert any(character.isdigit() for character in told[code])
+
+
+def test_a_photo_on_its_head_is_used_the_right_way_up_and_said(engine: FaceSwapEngine) -> None:
+    upright = engine.register([portrait("ada_neutral")])
+    turned = engine.register([np.ascontiguousarray(portrait("ada_neutral")[::-1, ::-1])])
+    (photo,) = turned.photos
+    assert photo.accepted
+    assert [warning.code for warning in photo.warnings] == ["not_upright"]
+    assert likeness(upright.code.embedding, turned.code.embedding) > 0.95
+
+
+def test_half_a_face_is_refused_with_the_share_that_is_there(engine: FaceSwapEngine) -> None:
+    told = told_about(engine, portrait("ben_neutral")[:, 400:].copy())
+    assert "%" in told["cut_off"]
+
+
+@pytest.mark.parametrize("who", ["ada", "ben", "cleo", "dev"])
+@pytest.mark.parametrize("look", ["neutral", "smile"])
+def test_an_honest_portrait_is_taken_without_a_word(
+    engine: FaceSwapEngine, who: str, look: str
+) -> None:
+    assert told_about(engine, portrait(f"{who}_{look}")) == {}
+
+
+def told_about(engine: FaceSwapEngine, photo: BgrImage) -> dict[str, str]:
+    """Return what registration says about a photo, by code, whether it takes it or not."""
+    check = PhotoCheck(FaceParts.load())
+    report = sit(photo, engine.detect(photo), check).report
+    told = {warning.code: warning.detail for warning in report.warnings}
+    return told | ({str(report.reason): str(report.detail)} if report.reason else {})
