@@ -185,6 +185,7 @@ class SequenceSwapper:
         blended = perf_counter()
         self._count(subjects, held.time_s)
         for subject, _ in painted:
+            self._check_eyes(frame, subject)
             self._measure_similarity(frame, subject, held.time_s)
         return FrameReport(
             faces=tuple(subject.report for subject in subjects),
@@ -252,6 +253,12 @@ class SequenceSwapper:
         own = tracked.face.landmarks
         seen = self.iris.look(held.frame, own)
         return self._followed(tracked).eyes.see(seen, own, landmarks, held.time_s)
+
+    def _check_eyes(self, frame: Frame, subject: _Subject) -> None:
+        """Look at the eyes that were painted, now and then, for later frames to be truer."""
+        motion = subject.followed.eyes
+        if self.iris is not None and subject.eyes is not None and motion.is_check_due:
+            motion.check(self.iris.look(frame, subject.landmarks))
 
     def _decide(
         self, frame: Frame, tracked: TrackedFace, chosen: dict[str, Assignment]

@@ -33,6 +33,11 @@ OPEN_SHARE = 0.7  # of the person's median: lids lower than this are not at rest
 REST_RATE = 0.08  # per frame: the shape at rest follows a turning head within half a second
 WHITE_RATE = 0.15  # per frame: it is read from a few pixels, and light changes slowly
 WINK = 0.4  # of the median: eyes that differ by less are meant to be equal, their reading is not
+# Painted eyes are checked in the first frames and every half a second.
+FIRST_CHECKS, CHECK_EVERY = 5, 15
+CHECK_RATE = 0.15
+CHECKED_OPENING = 0.16  # of the eye's width: of narrower ones the gaze is not read well
+MOST_CORRECTION = 0.06  # of the eye's width: a third of the iris's radius
 # Gaze and lids, in eye widths: a glance takes 40 ms and must not be smeared, noise is .01.
 MIN_CUTOFF_HZ = 3.0
 CUTOFF_PER_SPEED = 60.0
@@ -74,6 +79,10 @@ class EyeMotion:
 
     first_bounds: tuple[float, float] = IN_VIDEOS
     _sides: tuple[_Side, _Side] = field(init=False)
+    _aside: float = field(default=0.0, init=False)
+    _correction: float = field(default=0.0, init=False)
+    _checks: int = field(default=0, init=False)
+    _frames: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._sides = _Side(self.first_bounds), _Side(self.first_bounds)
@@ -99,12 +108,32 @@ class EyeMotion:
         # for one is towards the nose for the other.
         aside = (left.glance[0] - right.glance[0]) / 2
         down = (left.glance[1] + right.glance[1]) / 2
+        self._aside = float(aside)
+        self._frames += 1
+        aside += self._correction
         left = replace(left, glance=np.array([aside, down]))
         right = replace(right, glance=np.array([-aside, down]))
         if abs(left.openness - right.openness) >= WINK:
             return left, right
         both = (left.openness + right.openness) / 2
         return replace(left, openness=both), replace(right, openness=both)
+
+    @property
+    def is_check_due(self) -> bool:
+        """Whether the eyes painted in this frame are to be looked at."""
+        return self._checks < FIRST_CHECKS or self._frames % CHECK_EVERY == 0
+
+    def check(self, painted: EyePair) -> None:
+        """Learn from the eyes as they were painted: lids of another shape are read as looking a
+        little elsewhere, always to the same side, and later frames make up for it.
+        """
+        if min(painted[0].opening, painted[1].opening) < CHECKED_OPENING:
+            return
+        self._checks += 1
+        missing = self._aside - float(painted[0].gaze[0] - painted[1].gaze[0]) / 2
+        rate = max(1 / (1 + self._checks), CHECK_RATE)
+        corrected = self._correction + rate * missing
+        self._correction = float(np.clip(corrected, -MOST_CORRECTION, MOST_CORRECTION))
 
 
 @dataclass

@@ -80,6 +80,24 @@ def test_both_eyes_glance_together() -> None:
     assert right.glance == pytest.approx([-0.1, 0], abs=0.005)
 
 
+def test_eyes_that_are_read_as_looking_elsewhere_are_put_right() -> None:
+    """Painted eyes are read .04 further to the right than they were meant to look."""
+    motion = EyeMotion()
+    for frame in range(60):
+        left, _ = see(motion, pair(aside=0.1), frame)
+        if motion.is_check_due:
+            motion.check(pair(aside=left.glance[0] + 0.04))
+    assert left.glance[0] == pytest.approx(0.06, abs=0.005)
+
+
+def test_what_is_put_right_has_a_bound() -> None:
+    motion = EyeMotion()
+    for frame in range(200):
+        left, _ = see(motion, pair(), frame)
+        motion.check(pair(aside=0.3))
+    assert left.glance[0] > -0.07
+
+
 def test_a_fast_glance_is_not_left_behind_and_noise_is_stilled() -> None:
     motion, rng = EyeMotion(), np.random.default_rng(0)
     noisy = [see(motion, pair(aside=rng.normal(0, 0.01)), i)[0].glance[0] for i in range(90)]
