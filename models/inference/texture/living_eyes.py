@@ -171,9 +171,8 @@ class LivingEye:
         seen = cv2.remap(target, at, _NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
         own = self.window.own
         far = cv2.magnitude(own[..., 0] / LID_ELLIPSE[0], own[..., 1] / LID_ELLIPSE[1])
-        # Colours are compared on the skin beside and below the lids: above them are brows.
+        # Colours are compared on the skin around the lids.
         ring = np.clip((far - 0.75) / 0.25, 0, 1) * np.clip((1.4 - far) / 0.3, 0, 1)
-        ring *= np.clip((own[..., 1] + 0.25) / 0.15, 0, 1)
         sigma = COLOUR_SIGMA * self.rest.axes.width
         change = cv2.log((eye + 6) / (seen + 6)) * ring[..., None]
         weight = cv2.GaussianBlur(ring, (0, 0), sigma)[..., None] + TINY
