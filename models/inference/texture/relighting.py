@@ -32,6 +32,8 @@ from models.inference.texture.skin import (
 SHEEN_FROM, SHADOW_FROM = 0.06, -0.35
 SHEEN_POWER, SHEEN_RANGE = -1.5, (0.3, 1.4)
 SHADOW_POWER, SHADOW_RANGE = 0.3, (0.8, 1.8)
+# In a softer light than the photo's the dark of brows and lines is not as deep: share of it.
+SOFTER_RANGE = (0.8, 1.0)
 TONE_RANGE = (-1.2, 0.5)
 COLOUR_RANGE = (0.0, 1.15)  # of the spread of hues: a grey target takes the red out of lips, too
 LIGHT_SIGMA = 4.5  # of the grid, 18 px of the crop: finer differences are the face's own
@@ -137,10 +139,23 @@ def _tone_curve(scene: _Scene) -> Array:
     level = float(scene.own_colour @ LUMA)
     apart = np.log((np.arange(256) + 2.0) / (level + 2.0))
     sheen = float(np.clip(scene.exposure**SHEEN_POWER, *SHEEN_RANGE)) - 1
-    shadow = float(np.clip(scene.exposure**SHADOW_POWER, *SHADOW_RANGE)) - 1
+    shadow = float(np.clip(scene.exposure**SHADOW_POWER, *SHADOW_RANGE)) * _softness(scene) - 1
     change = np.where(apart > SHEEN_FROM, (apart - SHEEN_FROM) * sheen, 0)
     change += np.where(apart < SHADOW_FROM, (apart - SHADOW_FROM) * shadow, 0)
     return np.asarray(np.exp(np.clip(change, *TONE_RANGE)), np.float32)
+
+
+def _softness(scene: _Scene) -> float:
+    """Return how deep the target's tones are against the face's own, at most 1."""
+
+    def depth(image: Array, colour: Array) -> float:
+        apart = cv2.log(luma(image) + FLOOR) - np.log(float(colour @ LUMA) + FLOOR)
+        dark = np.minimum(apart, 0)
+        return float(np.sqrt((dark * dark * scene.where).sum() / (scene.where.sum() + 1e-6)))
+
+    own = depth(scene.own, scene.own_colour)
+    wanted = depth(scene.target, scene.target_colour)
+    return float(np.clip(wanted / max(own, 1e-3), *SOFTER_RANGE))
 
 
 def _colour_matrix(scene: _Scene, share: float) -> Array:

@@ -115,3 +115,13 @@ def test_a_smooth_face_takes_the_targets_grain(where: Mask) -> None:
 def detail(image: RgbImage, where: Mask) -> float:
     grey = luma(image.astype(np.float32))
     return float(np.abs(grey - cv2.blur(grey, (3, 3)))[inside(where)].mean())
+
+
+def test_brows_of_a_harsh_photo_are_less_deep_in_a_soft_light(mesh: Landmarks, where: Mask) -> None:
+    harsh = face(SKIN * 0.7)
+    harsh[80:92, 60:160] = (20, 14, 12)
+
+    soft = relit(harsh, face(), where, mesh)
+    same = relit(harsh, np.asarray(np.clip(harsh * 1.4, 0, 255), np.uint8), where, mesh)
+
+    assert soft[86, 112].mean() > same[86, 112].mean()
