@@ -15,7 +15,7 @@ IMAGES ?= 16000
 WITHOUT_TORCH := service worker models/inference models/packs benchmarks/api benchmarks/jobs \
 	benchmarks/scale tests/architecture tests/image tests/service tests/worker tests/models/inference
 
-.PHONY: help setup demo up check test coverage image-test bar bench train train-stop train-status clean
+.PHONY: help setup demo up check test coverage image-test bar bench train train-cover train-stop train-status clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -59,6 +59,10 @@ train: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz ## train weights
 		nohup nice -n 19 $(PY) -m models.training.train --run $(RUN) --images $(IMAGES) --folder $(TRAINING) \
 			--graphs $(DATA)/packs/open >> $(TRAINING)/train.log 2>&1 & \
 		echo $$! > $(TRAINING)/train.pid; echo "training $(RUN): make train-status"; fi
+
+train-cover: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz ## train the cover network in the foreground
+	@nice -n 19 $(PY) -m models.training.cover.material --packs $(DATA)/packs --folder $(TRAINING)
+	@nice -n 19 $(PY) -m models.training.cover.train --folder $(TRAINING)/cover
 
 train-stop: ## end the training; it goes on where it was
 	@if kill $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "state is being written"; \

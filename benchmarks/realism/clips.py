@@ -193,11 +193,11 @@ def _read(before: I420Frame, after: RecordingFrame, mesh: Landmarks, yaw: float)
         "irises": eyes.irises,
         "new_irises": new_eyes.irises,
         "yaws": yaw,
-        "covers": _uncovered_share(*after.masks[0], mesh),
+        "covers": uncovered_share(*after.masks[0], mesh),
     }
 
 
-def _uncovered_share(mask: Mask, to_crop: Affine, mesh: Landmarks) -> float:
+def uncovered_share(mask: Mask, to_crop: Affine, mesh: Landmarks) -> float:
     """Return the share of the inner face below the brows where the swap shows by less than half."""
     in_crop = transform(mesh, to_crop)
     hull = readings.hull_mask(in_crop, mask.shape).astype(np.uint8)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.stack import PACKS, ROOT
-from models.inference.arrays import Mask, RgbImage
+from models.inference.arrays import RgbImage
 from models.inference.engine import FaceSwapEngine, I420Frame, Identity
 from models.inference.errors import InferenceError
 from models.inference.painting.face_swapper import FaceSwapper
@@ -62,9 +62,9 @@ WITH_FRINGE = (1, 5, 10, 27, 56, 80)
 class Bypass(FaceSwapper):
     """Shows the placed texture as it is, in the mesh's own mask: what the network has to beat."""
 
-    def swap(self, target: RgbImage, texture: RgbImage | None) -> tuple[RgbImage, Mask]:
+    def swap(self, target: RgbImage, texture: RgbImage | None) -> tuple[RgbImage, None]:
         assert texture is not None
-        return texture, np.ones(texture.shape[:2], np.float32)
+        return texture, None
 
 
 @cache

@@ -16,12 +16,14 @@ BLOCK = 8  # channels that ONNX Runtime's CPU kernels take at a time
 
 
 def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
-    """Return the graph: "target" (and "texture" where the network takes one) -> "face" and "mask".
+    """Return the graph: "target" (and "texture" where the network takes one) -> "face", and "mask"
+    where the network has one.
 
     Images are RGB float32 [1, 3, size, size] in 0..1, the mask [1, 1, size, size] in 0..1. The 18
     specialised tensors are external initializers named and shaped as `specialised_shapes` says.
     """
-    graph, images = NetworkGraph(), ["target"]
+    graph = NetworkGraph()
+    images = ["target"]
     channels = network.layers[0].channels_in
     for name, shape in specialised_shapes(channels).items():
         graph.external_constant(name, shape)
@@ -32,19 +34,19 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
         _blend_head(graph, features, network.final, size)
     else:
         _paper_head(graph, features, _sequence(network.final))
-    _mask_head(graph, deepest, network.mask)
+
     shape = (1, 3, size, size)
-    return graph.build(
-        "idn", dict.fromkeys(images, shape), {"face": shape, "mask": (1, 1, size, size)}
-    )
+    outputs = {"face": shape}
+    if network.mask is not None:
+        _mask_head(graph, deepest, network.mask)
+        outputs["mask"] = (1, 1, size, size)
+    return graph.build("idn", dict.fromkeys(images, shape), outputs)
 
 
 def _body(graph: NetworkGraph, images: list[str], layers: tuple[BodyLayer, ...]) -> tuple[str, str]:
     x = _first_layer(graph, images, layers[0])
-    skips, deepest = (
-        [x],
-        "",
-    )  # the last encoder output, enlarged: decoder and mask head both begin there
+    skips = [x]
+    deepest = ""  # the last encoder output, enlarged: decoder and mask head both begin there
     for layer in layers[1:5]:
         x = _specialised(graph, x, layer)
         skips.append(x)
@@ -92,8 +94,10 @@ def _filled(graph: NetworkGraph, weight: str, axis: int, empty: tuple[int, ...])
 
 
 def _specialised(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
-    depthwise, pointwise = f"{layer.name}.depthwise", f"{layer.name}.pointwise"
-    strides, pads = [layer.stride] * 2, [1] * 4
+    depthwise = f"{layer.name}.depthwise"
+    pointwise = f"{layer.name}.pointwise"
+    strides = [layer.stride] * 2
+    pads = [1] * 4
     x = graph.node(
         "Conv",
         [x, depthwise],

@@ -14,8 +14,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from models.export.comparison import compare
+from models.export.cover_to_onnx import GUIDE, export_cover
 from models.export.idn_to_onnx import export_idn
 from models.export.iim_to_onnx import export_open_iim
+from models.networks.cover_net import SIZE as COVER_SIZE
+from models.networks.cover_net import CoverNet
 from models.networks.idn import IDN, BlendHead
 from models.networks.iim import OpenIIM, one_identity
 
@@ -48,6 +51,26 @@ def write_open_pack(
 
 
 @torch.no_grad()
+def write_cover(network: CoverNet, *, packs: Path = PACKS) -> None:
+    """Writes cover.onnx into `packs`/open and its SHA-256 into the manifests of both packs: the
+    official one takes it from the open one.
+
+    Raises ExportMismatchError when the graph does not agree with torch.
+    """
+    graph = export_cover(network.eval())
+    random = torch.Generator().manual_seed(0)
+    image = torch.rand(1, 3, COVER_SIZE, COVER_SIZE, generator=random)
+    guide = torch.rand(1, GUIDE, COVER_SIZE, COVER_SIZE, generator=random)
+    likely = torch.sigmoid(network(torch.cat([2 * image - 1, guide], 1)))
+    compare(graph, {"image": image, "guide": guide}, {"cover": likely})
+
+    path = packs / "open" / "cover.onnx"
+    onnx.save(graph, path)
+    for manifest in (packs / "open.toml", packs / "official.toml"):
+        manifest.write_text(_pinned(manifest.read_text(), path))
+
+
+@torch.no_grad()
 def check_open_graphs(
     idn: IDN, iim: OpenIIM, idn_graph: onnx.ModelProto, iim_graph: onnx.ModelProto, size: int
 ) -> None:
@@ -61,8 +84,9 @@ def check_open_graphs(
     compare(iim_graph, {"embedding": embedding}, weights)
     images = torch.rand(2, 1, 3, size, size, generator=random)
     face, mask = idn(images[0], weights, images[1])
+    expected = {"face": face} | ({} if mask is None else {"mask": mask})
     inputs = {"target": images[0], "texture": images[1]}
-    compare(idn_graph, inputs, {"face": face, "mask": mask}, external=weights)
+    compare(idn_graph, inputs, expected, external=weights)
 
 
 def pin(manifest: Path, folder: Path, *, size: int, head: str) -> None:
@@ -75,9 +99,14 @@ def pin(manifest: Path, folder: Path, *, size: int, head: str) -> None:
         manifest.read_text(),
     )
     for path in sorted(folder.iterdir()):
-        entry = re.compile(rf'(file = "{re.escape(path.name)}"[^\[]*?sha256 = )"\w*"')
-        text = entry.sub(rf'\g<1>"{hashlib.sha256(path.read_bytes()).hexdigest()}"', text)
+        text = _pinned(text, path)
     manifest.write_text(text)
+
+
+def _pinned(manifest: str, path: Path) -> str:
+    """Return the manifest's text with a committed file's SHA-256."""
+    entry = re.compile(rf'(file = "{re.escape(path.name)}"[^\[]*?sha256 = )"\w*"')
+    return entry.sub(rf'\g<1>"{hashlib.sha256(path.read_bytes()).hexdigest()}"', manifest)
 
 
 def _rounded(network: OpenIIM) -> OpenIIM:

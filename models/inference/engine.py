@@ -44,6 +44,7 @@ from models.inference.options import (
 )
 from models.inference.painting.face_painter import FacePainter, Identity
 from models.inference.painting.face_swapper import FaceSwapper
+from models.inference.painting.occlusion import CoverFinder
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.photo_check import PhotoCheck
 from models.inference.registration import Registrar, sit
@@ -124,6 +125,7 @@ class FaceSwapEngine:
         """
         sessions, counters, manifest = SessionFactory(device, threads), Counters(), pack.manifest
         canonical = CanonicalFace.load(pack.canonical) if manifest.swapper.inputs == 6 else None
+        cover = CoverFinder(sessions.open(pack.graph("cover"))) if pack.has("cover") else None
         engine = cls(
             pack=pack,
             sessions=sessions,
@@ -144,11 +146,11 @@ class FaceSwapEngine:
                 counters=counters,
             ),
             generator=WeightGenerator(sessions.open(pack.graph("iim"))),
-            painter=FacePainter(manifest.alignment, canonical, counters),
+            painter=FacePainter(manifest.alignment, canonical, counters, cover),
             max_sessions=max_sessions,
             counters=counters,
         )
-        counters.models_loaded += 5 + pack.has("iris")
+        counters.models_loaded += 5 + pack.has("iris") + pack.has("cover")
         return engine
 
     @property

@@ -2,7 +2,9 @@
 parameters.
 
 The paper's network sees the target alone; the open pack's also sees the identity's placed texture
-and blends the two at full resolution, because a 112 px body cannot carry detail of its own.
+and blends the two at full resolution, because a 112 px body cannot carry detail of its own. The
+paper's mask head goes with the paper's image head; where the open pack's face shows is said by the
+cover network (`models/networks/cover_net.py`).
 """
 
 from __future__ import annotations
@@ -123,13 +125,14 @@ class BlendHead(nn.Module):
 
     def forward(self, features: Tensor, target: Tensor, texture: Tensor) -> Tensor:
         maps = F.pixel_shuffle(self.conv(features), 2)
-        weight, residual = torch.sigmoid(maps[:, :1]), torch.tanh(maps[:, 1:])
+        weight = torch.sigmoid(maps[:, :1])
+        residual = torch.tanh(maps[:, 1:])
         return (target + weight * (texture - target) + residual).clamp(0, 1)
 
 
 class IDN(nn.Module):
-    """Injective identity network: target crop -> swapped face and soft mask, in the identity its
-    tensors carry.
+    """Injective identity network: target crop -> swapped face in the identity its tensors carry,
+    and with the paper's head a soft mask.
 
     Args:
         inputs: 3, or 6 where the pack is texture-guided.
@@ -142,13 +145,13 @@ class IDN(nn.Module):
             raise ValueError("the blend head mixes target and texture: it needs 6 inputs")
         self.layers = body_layers(inputs)
         self.final: nn.Module = BlendHead() if head == "blend" else paper_final()
-        self.mask = mask_head()
+        self.mask = None if head == "blend" else mask_head()
 
     def forward(
         self, target: Tensor, weights: SpecialisedTensors, texture: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return the face [n, 3, h, w] and the mask [n, 1, h, w], both in 0..1; the caller
-        composes them.
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the face [n, 3, h, w] and the mask [n, 1, h, w] (None with the blend head), both
+        in 0..1; the caller composes them.
 
         Args:
             target: RGB crops [n, 3, h, w] in 0..1, sides divisible by 32.
@@ -159,18 +162,20 @@ class IDN(nn.Module):
         features, deepest = self.body(
             target if texture is None else torch.cat([target, texture], 1), weights
         )
-        # The mask must not shape the body (docs/method.md 4): its gradient ends here.
-        mask = self.mask(deepest.detach())
         if isinstance(self.final, BlendHead):
             assert texture is not None  # noqa: S101  six inputs were concatenated above
-            return self.final(features, target, texture), mask
-        return (1 + self.final(features)) / 2, mask
+            return self.final(features, target, texture), None
+
+        assert self.mask is not None  # noqa: S101  the paper's two heads go together
+        # The mask must not shape the body (docs/method.md 4): its gradient ends here.
+        return (1 + self.final(features)) / 2, self.mask(deepest.detach())
 
     def body(self, images: Tensor, weights: SpecialisedTensors) -> tuple[Tensor, Tensor]:
         """Return the features at half resolution, for the image head, and the deepest ones, for
         the mask head.
         """
-        x, skips = (images - 0.5) / 0.5, []
+        x = (images - 0.5) / 0.5
+        skips = []
         for layer in self.layers[:5]:
             x = _specialised(x, layer, weights)
             skips.append(x)
@@ -181,7 +186,8 @@ class IDN(nn.Module):
 
 
 def _specialised(x: Tensor, layer: BodyLayer, weights: SpecialisedTensors) -> Tensor:
-    depthwise, pointwise = weights[f"{layer.name}.depthwise"], weights[f"{layer.name}.pointwise"]
+    depthwise = weights[f"{layer.name}.depthwise"]
+    pointwise = weights[f"{layer.name}.pointwise"]
     x = F.conv2d(x, depthwise, stride=layer.stride, padding=1, groups=layer.channels_in)
     return F.leaky_relu(F.conv2d(x, pointwise), SLOPE)
 
@@ -190,12 +196,16 @@ def count_multiply_adds(inputs: int = 3, head: Head = "paper", size: int = 224) 
     """Return the multiply-adds of one frame, counted by layer from shapes (interpolation and norms
     left out).
     """
-    side, total = size, 0
+    side = size
+    total = 0
     for layer in body_layers(inputs):
         side = side // 2 if layer.stride == 2 else side * 2
         total += side * side * (layer.depthwise_numbers + layer.pointwise_numbers)
-    half, full = (size // 2) ** 2, size**2
-    total += half * 9 * 32 * 16 if head == "blend" else full * (32 * 8 + 9 * 8 * 3 + 9 * 3 * 3)
+    if head == "blend":
+        return total + (size // 2) ** 2 * 9 * 32 * 16
+
+    full = size**2
+    total += full * (32 * 8 + 9 * 8 * 3 + 9 * 3 * 3)
     for level, (a, b) in enumerate(itertools.pairwise(MASK_WIDTHS)):
         total += (size // 32 * 2 ** (level + 1)) ** 2 * (9 * a + a * b)
     return total + full * 9 * 2

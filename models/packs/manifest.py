@@ -14,6 +14,7 @@ Role = Literal[
     "detector_full",
     "face_mesh",
     "iris",
+    "cover",
     "encoder",
     "iim",
     "idn",

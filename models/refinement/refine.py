@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
-from onnx import numpy_helper
 from torch import Tensor
 
 from models.inference.errors import BadIdentityError
@@ -31,6 +27,8 @@ from models.networks.mesh_network import load_mesh_network
 from models.packs.store import Pack
 from models.refinement.target_bank import Target, TargetBank
 from models.training import losses
+from models.training.committed import load_shared_heads
+from models.training.loop import prefetched
 from models.training.pairs import as_tensor
 from models.training.teacher import Source, teach
 
@@ -187,7 +185,7 @@ class Refiner:
     def _loss(
         self, lesson: Lesson, tensors: dict[str, Tensor], wanted: Tensor, config: RefineConfig
     ) -> Tensor:
-        face, shown, mask = self._swap(lesson, tensors)
+        face, shown = self._swap(lesson, tensors)
         # Who it is may change light and shade, not hues: an encoder is easily pleased with stains
         # of colour.
         embedding, features = self.encoder(lesson.truth + _luma(shown) - _luma(lesson.truth))
@@ -202,31 +200,26 @@ class Refiner:
             + weights.identity * (1 - embedding @ wanted).mean()
             + config.away * F.relu((embedding * theirs).sum(1)).mean()
             + weights.expression * (self.expression(shown) - open_by).abs().mean()
-            + weights.mask * losses.mask_entropy(mask, lesson.mask)
             + config.detail
             * losses.reconstruction(_detail(face), _detail(lesson.truth), lesson.mask).mean()
         )
         return loss
 
-    def _swap(self, lesson: Lesson, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return face, composite and mask.
-
-        The mask's gradient reaches the body, as its own head is fixed.
-        """
-        features, deepest = self.idn.body(torch.cat([lesson.target, lesson.texture], 1), tensors)
-        face: Tensor = self.idn.final(features, lesson.target, lesson.texture)
-        return face, lesson.target + (face - lesson.target) * lesson.mask, self.idn.mask(deepest)
+    def _swap(self, lesson: Lesson, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return face and composite."""
+        face, _ = self.idn(lesson.target, tensors, lesson.texture)
+        return face, lesson.target + (face - lesson.target) * lesson.mask
 
     @torch.no_grad()
     def _standing(self, lesson: Lesson, tensors: dict[str, Tensor], wanted: Tensor) -> Standing:
-        _, shown, _ = self._swap(lesson, tensors)
+        _, shown = self._swap(lesson, tensors)
         embedding, _ = self.encoder(shown)
         inside = (lesson.mask > 0.9).float()
         ours, given = ((_detail(image).abs() * inside).sum() for image in (shown, lesson.texture))
         return Standing(float((embedding @ wanted).mean()), float(ours / given))
 
     def _lessons(self, source: Source, config: RefineConfig) -> Iterator[Lesson]:
-        """Yields lessons without end, each prepared while the one before is learnt."""
+        """Return lessons without end, each prepared while the one before is learnt."""
 
         def prepare(step: int) -> Lesson:
             rng = np.random.default_rng((config.seed, step))
@@ -234,12 +227,7 @@ class Refiner:
                 source, [self.bank.draw(rng, HELD_BACK) for _ in range(config.batch)]
             )
 
-        with ThreadPoolExecutor(1) as pool:
-            ahead, step = pool.submit(prepare, 0), 0
-            while True:
-                step += 1
-                ready, ahead = ahead, pool.submit(prepare, step)
-                yield ready.result()
+        return prefetched(prepare)
 
     def _lesson(self, source: Source, targets: list[Target]) -> Lesson:
         taught = [teach(self.canonical, source, target.crop, target.mesh) for target in targets]
@@ -265,25 +253,3 @@ def _luma(image: Tensor) -> Tensor:
 
 def _detail(image: Tensor) -> Tensor:
     return image - F.avg_pool2d(image, 3, 1, 1)
-
-
-def load_shared_heads(graph: Path) -> IDN:
-    """Return the texture-guided IDN with the heads of a pack's `idn.onnx`, fixed.
-
-    Its norms are folded in there.
-    """
-    network = IDN(6, "blend")
-    stored = {
-        tensor.name: tensor
-        for tensor in onnx.load(graph, load_external_data=False).graph.initializer
-    }
-    in_graph = {name: name.replace("final.conv", "final") for name in network.state_dict()}
-    heads = {
-        name: numpy_helper.to_array(stored[place])
-        for name, place in in_graph.items()
-        if place in stored
-    }
-    network.load_state_dict(
-        {name: torch.from_numpy(head.copy()) for name, head in heads.items()}, strict=False
-    )
-    return network.eval().requires_grad_(False)

@@ -51,7 +51,8 @@ def build(network: FaceMesh, crops: list[RgbImage]) -> dict[str, Array]:
         for image in (crop, np.ascontiguousarray(crop[:, ::-1]))
     ]
     mesh = _symmetric(np.median(meshes, axis=0))
-    low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
+    low = mesh[:, :2].min(0)
+    high = mesh[:, :2].max(0)
     scale = TEXTURE_PX / float((high - low).max())
     offset = (SIZE - 1) / 2 - (low + high) / 2 * scale
     return {

@@ -85,6 +85,15 @@ def portraits(shared: Path, bank: Path = BANK) -> list[Portrait]:
     ]
 
 
+def portraits_of_clips(folder: Path) -> list[Portrait]:
+    """Return the frames that `models.training.clips` wrote, or nothing where it has not been run.
+
+    Those of one clip are photos of one person.
+    """
+    files = sorted(folder.glob("*.png"))
+    return [Portrait(path, f"clip_{path.stem[:-4]}", "clips", "train") for path in files]
+
+
 def swap_crop_matrix(mesh: Landmarks) -> Affine:
     """Return the matrix from an image to the open pack's 224 px swap crop of the face with this
     mesh.
@@ -279,9 +288,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("var/training/faces"))
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s %(done)s/%(total)s")
-    prepare(
-        portraits(shared_folder()), arguments.graphs, CanonicalFace.load(CANONICAL), arguments.out
-    )
+    found = portraits(shared_folder()) + portraits_of_clips(arguments.out.parent / "clips")
+    prepare(found, arguments.graphs, CanonicalFace.load(CANONICAL), arguments.out)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +17,9 @@ from models.inference.arrays import Affine, Landmarks, RgbImage
 from models.inference.frames.affine import transform
 from models.inference.texture.face_texture import SIZE, CanonicalFace
 from models.training.dataset import FaceSet, centred
+from models.training.loop import prefetched
 from models.training.quality import Faults, spoilt
+from models.training.relight import Relighting
 from models.training.teacher import Source, morph, teach
 
 Kind = Literal["self", "same", "cross"]
@@ -32,7 +33,7 @@ MESH_NOISE_PX = 0.35  # the mesh network's own jitter on video
 @dataclass(frozen=True)
 class PairMix:
     """How a batch is mixed: `same` and `self_` are shares of targets, `morphs` and `blurred` of
-    identities.
+    identities, `relit` of the targets whose truth is a photograph.
     """
 
     identities: int = 2
@@ -41,6 +42,9 @@ class PairMix:
     self_: float = 0.1
     morphs: float = 0.3
     blurred: float = 0.15
+    relit: float = (
+        0.6  # of the photographs' textures: light is what a stranger's texture gets wrong
+    )
     spoilt: float = 0.0  # of the teacher's samples, to show what the reweighting is for
 
 
@@ -100,12 +104,8 @@ class PairMaker:
         )
 
     def batches(self, first: int) -> Iterator[Batch]:
-        """Yield batches from a step on, each prepared while the one before is trained on."""
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.batch, first)
-            for step in range(first + 1, 1 << 40):
-                ready, ahead = ahead, pool.submit(self.batch, step)
-                yield ready.result()
+        """Return the batches from a step on, each prepared while the one before is trained on."""
+        return prefetched(self.batch, first)
 
     def _identity(self, rng: Generator) -> tuple[Array, RgbImage, list[Sample]]:
         row = int(rng.choice(self._several if rng.random() < 0.7 else self._rows))
@@ -128,13 +128,9 @@ class PairMaker:
 
     def _kind(self, rng: Generator) -> Kind:
         draw = float(rng.random())
-        return (
-            "same"
-            if draw < self.mix.same
-            else "self"
-            if draw < self.mix.same + self.mix.self_
-            else "cross"
-        )
+        if draw < self.mix.same:
+            return "same"
+        return "self" if draw < self.mix.same + self.mix.self_ else "cross"
 
     def _sample(self, row: int, source: Source, kind: Kind, rng: Generator) -> Sample:
         target_row = self._target(row, kind, rng)
@@ -147,6 +143,8 @@ class PairMaker:
         mesh += rng.normal(0, MESH_NOISE_PX, mesh.shape).astype(np.float32)
         real = (target_row != row and kind == "same") or kind == "self"
         shown = self._someone_else(target_row, target, mesh, rng) if real else target
+        if real and rng.random() < self.mix.relit:
+            source = Source(self._relighting.relit(source.texture, rng), source.mesh)
         swap, placed = teach(self.canonical, source, shown, mesh)
         if not real and rng.random() < self.mix.spoilt:
             swap, _ = spoilt(self.canonical, source, target, mesh, Faults.drawn(rng))
@@ -191,6 +189,10 @@ class PairMaker:
         return self._rows[near] if near.any() else self._rows
 
     @cached_property
+    def _relighting(self) -> Relighting:
+        return Relighting(self.canonical)
+
+    @cached_property
     def _rows(self) -> Array:
         return self.faces.training_rows
 
@@ -206,7 +208,8 @@ class PairMaker:
 
 def random_change(rng: Generator) -> Affine:
     """Return a small turn, zoom and shift of a swap crop (crop to crop)."""
-    angle, zoom = np.radians(rng.uniform(-TURN_DEG, TURN_DEG)), 1 + rng.uniform(-ZOOM, ZOOM)
+    angle = np.radians(rng.uniform(-TURN_DEG, TURN_DEG))
+    zoom = 1 + rng.uniform(-ZOOM, ZOOM)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = np.full(2, (SIZE - 1) / 2)
     return np.column_stack([linear, centre - linear @ centre + rng.uniform(-MOVE_PX, MOVE_PX, 2)])

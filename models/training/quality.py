@@ -13,7 +13,6 @@ import argparse
 import logging
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from models.inference.arrays import Landmarks, RgbImage
 from models.inference.texture.face_texture import CanonicalFace, Placed
 from models.networks.quality_scorer import QualityScorer, save_quality_scorer
 from models.training.dataset import CANONICAL, FaceSet
+from models.training.loop import prefetched
 from models.training.teacher import Source, composite
 
 log = logging.getLogger(__name__)
@@ -150,8 +150,8 @@ def _tinted(placed: Placed, cast: Array) -> Placed:
 
 
 def graded_batches(teacher: GradedTeacher, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield images [32, 3, 224, 224] in 0..1 and grades [32], each batch made while the one before
-    is learnt from.
+    """Return batches without end: images [32, 3, 224, 224] in 0..1 and grades [32], each made while
+    the one before is learnt from.
     """
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
@@ -162,12 +162,7 @@ def graded_batches(teacher: GradedTeacher, seed: int) -> Iterator[tuple[Tensor, 
             grades, dtype=torch.float32
         )
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead, step = pool.submit(batch, 0), 0
-        while True:
-            step += 1
-            ready, ahead = ahead, pool.submit(batch, step)
-            yield ready.result()
+    return prefetched(batch)
 
 
 def train(
@@ -230,7 +225,8 @@ def main() -> None:
     )
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(1)
-    faces, canonical = FaceSet.load(arguments.faces), CanonicalFace.load(CANONICAL)
+    faces = FaceSet.load(arguments.faces)
+    canonical = CanonicalFace.load(CANONICAL)
     network = train(GradedTeacher(faces, canonical, faces.training_rows), arguments.minutes)
     found = agreement(network, GradedTeacher(faces, canonical, faces.evaluation_rows))
     print(

@@ -16,7 +16,8 @@ from models.training import losses
 from models.training.pairs import Batch, PairMix
 
 EMBEDDING = 128
-PARTS = ("texture", "iim", "same", "adversarial", "reweighting", "expression")
+# "encoder" are the identity and perceptual terms and the reweighting, which need its features.
+PARTS = ("texture", "iim", "same", "adversarial", "reweighting", "expression", "relit", "encoder")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class TrainConfig:
     log_every: int = 50
     without: tuple[str, ...] = ()
     appearance: bool = False
+    start: bool = False  # with the committed weights
     weights: losses.Weights = field(default_factory=losses.Weights)
     mix: PairMix = field(default_factory=PairMix)
 
@@ -77,9 +79,9 @@ class Student(nn.Module):
         weights: Weights = self.iim(codes)
         return weights
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return face and mask of a batch: each identity's images go through ordinary convolutions
-        together.
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return face and mask (None without a mask head) of a batch: each identity's images go
+        through ordinary convolutions together.
         """
         weights = self.specialise(batch.embeddings, batch.canonical)
         count = len(batch.embeddings)
@@ -89,7 +91,8 @@ class Student(nn.Module):
                 zip(batch.target.chunk(count), batch.texture.chunk(count), strict=True)
             )
         ]
-        return torch.cat([face for face, _ in outputs]), torch.cat([mask for _, mask in outputs])
+        masks = [mask for _, mask in outputs if mask is not None]
+        return torch.cat([face for face, _ in outputs]), torch.cat(masks) if masks else None
 
 
 def parameter_groups(student: Student, config: TrainConfig) -> list[dict[str, object]]:
@@ -102,9 +105,12 @@ def parameter_groups(student: Student, config: TrainConfig) -> list[dict[str, ob
         (bases if name.startswith(("pointwise", "kernel_base")) else linears).append(parameter)
     if student.appearance is not None:
         bases += student.appearance.parameters()
-    return [
+    groups: list[dict[str, object]] = [
         {"params": bases, "factor": config.base_factor},
         {"params": linears, "factor": config.linear_factor},
         {"params": list(student.idn.final.parameters()), "factor": config.head_factor},
-        {"params": list(student.idn.mask.parameters()), "factor": config.mask_factor},
     ]
+    if student.idn.mask is not None:
+        mask = list(student.idn.mask.parameters())
+        groups.append({"params": mask, "factor": config.mask_factor})
+    return groups

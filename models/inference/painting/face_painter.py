@@ -21,7 +21,7 @@ from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.options import SwapOptions
 from models.inference.painting.blending import shape_mask
 from models.inference.painting.face_swapper import FaceSwapper
-from models.inference.painting.occlusion import OcclusionMemory
+from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
 from models.inference.texture.blank_eyes import without_irises
 from models.inference.texture.face_texture import CanonicalFace, Placed
 from models.inference.texture.fine_detail import crop_factor, with_detail
@@ -106,6 +106,7 @@ class FacePainter:
     fit: Fit
     canonical: CanonicalFace | None
     counters: Counters
+    cover: CoverFinder | None = None
 
     def paint(
         self,
@@ -120,10 +121,10 @@ class FacePainter:
     ) -> PaintedFace:
         """Return the swapped face for landmarks in frame pixels, showing by `opacity` 0..1.
 
-        With a `memory` of the face in earlier frames, what now passes in front of it stays
-        uncovered. `eyes` are the target's, in frame pixels; without them the face stares as its
-        photo does. `resting` is what is known of the target's face in a video: its expression is
-        what differs from that.
+        What is in front of the face stays the target's; a `memory` of the frame before steadies
+        what is taken for that. `eyes` are the target's, in frame pixels; without them the face
+        stares as its photo does. `resting` is what is known of the target's face in a video: its
+        expression is what differs from that.
         """
         to_crop = self.swap_crop(landmarks)
         # Black past the frame's edge would count as the target's colour.
@@ -131,13 +132,13 @@ class FacePainter:
             frame.rgb_crop(to_crop, TEMPLATE_SIZE, extend=True),
             transform(landmarks, to_crop),
         )
-        cover = memory.cover(target, in_crop) if memory else None
+        cover = None if self.cover is None else self.cover.find(target, in_crop, memory)
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
         in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
         placed = self._place(identity, lit, in_crop, in_place, options.colour_match, resting)
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
-        mask = shape_mask(soft if placed is None else placed.shaped(soft), in_crop, options)
+        mask = shape_mask(_shown(placed, soft), in_crop, options)
         mask = mask if cover is None else mask * (1 - cover)
         if placed is None:  # a texture is lit before the network sees it
             face = relit(face, target, mask, in_crop, options.colour_match)
@@ -193,6 +194,14 @@ def _detailed(frame: Frame, painted: PaintedFace, placed: Placed, detail: Plane)
     face = with_detail(painted.face, detail, placed.where, target, placed.mouth)
     mask = cv2.resize(painted.mask, (size, size), interpolation=cv2.INTER_LINEAR)
     return PaintedFace(face, np.asarray(mask, np.float32), to_crop)
+
+
+def _shown(placed: Placed | None, soft: Mask | None) -> Mask:
+    """Return where the face is to show: the mesh says it, the network's own mask, or both."""
+    if placed is None:
+        assert soft is not None  # noqa: S101  a network without a texture has a mask head
+        return soft
+    return placed.mask if soft is None else placed.shaped(soft)
 
 
 def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:

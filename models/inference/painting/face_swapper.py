@@ -1,4 +1,6 @@
-"""The IDN, specialised to one identity: target crop in, swapped face and soft mask out."""
+"""The IDN, specialised to one identity: target crop in, swapped face out, and a soft mask where the
+pack's network has one.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,16 @@ class FaceSwapper:
     network: Network
     size: int
 
-    def swap(self, target: RgbImage, texture: RgbImage | None) -> tuple[RgbImage, Mask]:
+    def swap(self, target: RgbImage, texture: RgbImage | None) -> tuple[RgbImage, Mask | None]:
         """Return the face (uint8 [224, 224, 3]) and how much of it is to show (float32 [224, 224]
-        in 0..1).
+        in 0..1), or None where the network leaves that to the mesh.
 
         `texture` is the identity's texture placed on the target, for packs whose network takes it.
         """
         crops = [target] if texture is None else [target, texture]
         outputs = self.network(*(to_network(self._to_size(crop)) for crop in crops))
-        return self._to_template(from_network(outputs["face"])), self._mask(outputs["mask"])
+        mask = outputs.get("mask")
+        return self._to_template(from_network(outputs["face"])), self._mask(mask)
 
     def _to_size(self, crop: RgbImage) -> RgbImage:
         if self.size == TEMPLATE_SIZE:
@@ -41,7 +44,9 @@ class FaceSwapper:
             cv2.resize(face, (TEMPLATE_SIZE, TEMPLATE_SIZE), interpolation=cv2.INTER_CUBIC)
         )
 
-    def _mask(self, mask: Tensor) -> Mask:
+    def _mask(self, mask: Tensor | None) -> Mask | None:
+        if mask is None:
+            return None
         plane: Mask = mask[0, 0]
         if self.size == TEMPLATE_SIZE:
             return plane

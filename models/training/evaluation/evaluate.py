@@ -212,7 +212,7 @@ def student_render(student: Student, faces: FaceSet) -> Render:
         weights = one_identity(student.specialise(embedding, _tensor(faces.textures[source])), 0)
         image, texture = _tensor(target), _tensor(placed.texture)
         face, mask = student.idn(image, weights, texture if student.guided else None)
-        shown = placed.shaped(mask[0, 0].numpy())
+        shown = placed.mask if mask is None else placed.shaped(mask[0, 0].numpy())
         mixed = image + (face - image) * torch.from_numpy(shown)
         return _image(mixed), shown
 
@@ -246,6 +246,8 @@ def settle_norms(student: Student, faces: FaceSet, batches: int = 30) -> Student
     averaged weights under them give masks with holes.
     """
     norms = [module for module in student.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return student.eval()
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over all batches

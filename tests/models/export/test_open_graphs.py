@@ -4,6 +4,7 @@ numbers.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import torch
 from torch.nn.functional import normalize
 
 from models.export.comparison import TOLERANCE, ExportMismatchError, compare
+from models.export.cover_to_onnx import GUIDE, export_cover
 from models.export.idn_to_onnx import export_idn
 from models.export.iim_to_onnx import export_conditioner, export_open_iim
-from models.export.open_pack import write_open_pack
+from models.export.open_pack import write_cover, write_open_pack
+from models.networks.cover_net import SIZE, CoverNet
 from models.networks.idn import IDN, Head, specialised_shapes
 from models.networks.iim import Conditioner, OpenIIM, one_identity
 from models.packs.manifest import Manifest
@@ -52,8 +55,29 @@ def test_specialised_idn_graph_agrees_with_torch(inputs: int, head: Head, size: 
     target, texture = torch.rand(2, 1, 3, size, size)
     images = {"target": target} | ({"texture": texture} if inputs == 6 else {})
     face, mask = network(target, weights, images.get("texture"))
-    expected = {"face": face, "mask": mask}
+    expected = {"face": face} | ({} if mask is None else {"mask": mask})
     assert compare(export_idn(network, size), images, expected, external=weights) <= TOLERANCE
+
+
+def test_cover_graph_agrees_with_torch() -> None:
+    torch.manual_seed(0)
+    network = lively(CoverNet())
+    image = torch.rand(1, 3, SIZE, SIZE)
+    guide = torch.rand(1, GUIDE, SIZE, SIZE)
+    likely = torch.sigmoid(network(torch.cat([2 * image - 1, guide], 1)))
+    compared = compare(export_cover(network), {"image": image, "guide": guide}, {"cover": likely})
+    assert compared <= TOLERANCE
+
+
+def test_a_cover_network_is_pinned_in_both_packs(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    for name in ("open.toml", "official.toml"):
+        (tmp_path / name).write_text((MANIFESTS / name).read_text())
+    write_cover(lively(CoverNet()), packs=tmp_path)
+    digest = hashlib.sha256((tmp_path / "open" / "cover.onnx").read_bytes()).hexdigest()
+    for name in ("open.toml", "official.toml"):
+        files = Manifest.parse((tmp_path / name).read_text()).files
+        assert [file.sha256 for file in files if file.role == "cover"] == [digest]
 
 
 def test_idn_graph_carries_no_identity() -> None:
@@ -88,6 +112,7 @@ def test_comparison_notices_a_wrong_graph() -> None:
     network, weights = lively(IDN(3, "paper")), weights_for(3)
     target = torch.rand(1, 3, 224, 224)
     face, mask = network(target, weights)
+    assert mask is not None
     with pytest.raises(ExportMismatchError, match="mask"):
         compare(
             export_idn(network),
@@ -130,7 +155,8 @@ def test_open_pack_is_written_pinned_and_described(tmp_path: Path) -> None:
     manifest = Manifest.parse((tmp_path / "open.toml").read_text())
     assert (manifest.swapper.size, manifest.swapper.head) == (128, "paper")
     pinned = {file.file: file.sha256 for file in manifest.files if not file.archive}
-    assert set(pinned) == {"iim.onnx", "idn.onnx", "canonical_face.npz", "embedding_mean.npy"}
+    committed = {"iim.onnx", "idn.onnx", "cover.onnx", "canonical_face.npz", "embedding_mean.npy"}
+    assert set(pinned) == committed
     before = Manifest.parse((MANIFESTS / "open.toml").read_text())
     fetched = [file for file in manifest.files if file.archive]
     assert fetched == [file for file in before.files if file.archive]

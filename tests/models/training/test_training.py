@@ -21,7 +21,8 @@ from models.training.evaluation.evaluate import settle_norms  # noqa: E402
 from models.training.pairs import PairMaker, PairMix  # noqa: E402
 from models.training.student import Student, TrainConfig  # noqa: E402
 from models.training.teacher import Source, morph, teach  # noqa: E402
-from models.training.train import Trainer, train  # noqa: E402
+from models.training.train import train  # noqa: E402
+from models.training.trainer import Trainer  # noqa: E402
 
 PHOTOS = 6  # three of each person
 

@@ -1,0 +1,1 @@
+"""Training the cover network: composites of faces and occluders whose masks are exact."""

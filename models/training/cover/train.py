@@ -1,0 +1,169 @@
+"""Trains the cover network: `python -m models.training.cover.train`, or `make train-cover`.
+
+Resumable: state is written to `var/training/cover/<run>.pt` every few minutes and on SIGTERM, and
+batch k of a seed is always the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.networks.cover_net import CoverNet
+from models.training.cover import material
+from models.training.cover.samples import Batch, SampleMaker
+from models.training.loop import prefetched, termination
+
+BATCH = 32
+RATE = 4e-3
+LAST_RATE = 2e-5
+WARM_UP_STEPS = 100
+DECAY = 1e-3
+OFF_FACE = 0.02  # weight beside the face, where nothing is shown but features must not run wild
+OVERLAP = 0.3  # of the overlap term: thin fingers count as much as a whole sheet of paper
+OVERLAP_FLOOR_PX = 30.0  # below this many pixels the overlap term does not judge
+SAVE_EVERY_S = 240.0
+LOG_EVERY = 100
+
+
+@dataclass(frozen=True)
+class CoverConfig:
+    """One run of `images` images; `start` is the run whose weights it begins with."""
+
+    run: str = "cover"
+    images: int = 240_000
+    seed: int = 1
+    start: str = ""
+
+    @property
+    def steps(self) -> int:
+        return self.images // BATCH
+
+
+class CoverTrainer:
+    """Network, optimiser and schedule of a run; `step` does one update."""
+
+    def __init__(self, config: CoverConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.network = CoverNet()
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), RATE, weight_decay=DECAY)
+        self.steps = 0
+
+    def step(self, batch: Batch) -> float:
+        """Do one update and return the loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate()
+
+        loss = cover_loss(self.network(batch.x), batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.steps += 1
+        return float(loss.detach())
+
+    def _rate(self) -> float:
+        """A short warm-up, then half a cosine."""
+        done = min(1.0, self.steps / self.config.steps)
+        warm = min(1.0, (self.steps + 1) / WARM_UP_STEPS)
+        return float(RATE * warm * (0.5 + 0.5 * np.cos(np.pi * done)) + LAST_RATE)
+
+    def state(self) -> dict[str, object]:
+        return {
+            "steps": self.steps,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def resume(self, state: dict[str, object]) -> None:
+        self.network.load_state_dict(state["network"])  # type: ignore[arg-type]
+        self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+        self.steps = int(str(state["steps"]))
+
+
+def cover_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Return cross entropy plus a soft overlap term, each over the pixels whose truth is known."""
+    weight = batch.weight + OFF_FACE
+    entropy = F.binary_cross_entropy_with_logits(logits, batch.truth, reduction="none")
+    shown = torch.sigmoid(logits)
+
+    both = (shown * batch.truth * batch.weight).sum((2, 3))
+    either = ((shown + batch.truth) * batch.weight).sum((2, 3))
+    overlap = (2 * both + OVERLAP_FLOOR_PX) / (either + OVERLAP_FLOOR_PX)
+    return (entropy * weight).sum() / weight.sum() + OVERLAP * (1 - overlap).mean()
+
+
+def train(config: CoverConfig, folder: Path) -> None:
+    """Train until the schedule ends or SIGTERM comes; print a line of progress as it goes."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    faces, hands = material.load(folder)
+    trainer = CoverTrainer(config)
+    path = folder / f"{config.run}.pt"
+    if path.exists():
+        trainer.resume(torch.load(path, weights_only=True))
+    elif config.start:
+        begun = torch.load(folder / f"{config.start}.pt", weights_only=True)
+        trainer.network.load_state_dict(begun["network"])
+
+    maker = SampleMaker(faces, hands, BATCH, config.seed)
+    with termination() as stopped:
+        _run(trainer, maker, path, stopped)
+
+
+def _run(trainer: CoverTrainer, maker: SampleMaker, path: Path, stopped: list[int]) -> None:
+    saved = time.monotonic()
+    logged = time.monotonic()
+    recent: list[float] = []
+    for batch in prefetched(maker.batch, trainer.steps):
+        recent.append(trainer.step(batch))
+        finished = trainer.steps >= trainer.config.steps or bool(stopped)
+        if len(recent) == LOG_EVERY:
+            _report(trainer, recent, time.monotonic() - logged)
+            logged = time.monotonic()
+            recent = []
+
+        if finished or time.monotonic() - saved > SAVE_EVERY_S:
+            partial = path.with_suffix(".partial")
+            torch.save(trainer.state(), partial)
+            partial.replace(path)
+            saved = time.monotonic()
+        if finished:
+            return
+
+
+def _report(trainer: CoverTrainer, recent: list[float], seconds: float) -> None:
+    rate = len(recent) * BATCH / seconds
+    left_min = (trainer.config.steps - trainer.steps) * BATCH / rate / 60
+    sys.stdout.write(
+        f"{trainer.steps * BATCH} images, {rate:.0f}/s, {left_min:.0f} min left:"
+        f" loss {np.mean(recent):.4f}\n"
+    )
+    sys.stdout.flush()
+
+
+def parse() -> tuple[CoverConfig, Path]:
+    """Return the run and the folder of its material from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", default=CoverConfig.run)
+    parser.add_argument("--images", type=int, default=CoverConfig.images)
+    parser.add_argument("--seed", type=int, default=CoverConfig.seed)
+    parser.add_argument("--start", default="", help="a run whose weights to begin with")
+    parser.add_argument("--folder", type=Path, default=Path("var/training/cover"))
+    chosen = parser.parse_args()
+    config = CoverConfig(chosen.run, chosen.images, chosen.seed, chosen.start)
+    return config, chosen.folder
+
+
+if __name__ == "__main__":
+    train(*parse())
