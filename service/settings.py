@@ -16,7 +16,6 @@ class Settings(InstallationSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    public_url: str = ""  # put before the paths in `urls`; empty keeps them relative
 
     require_consent: bool = True
     cross_origins: tuple[str, ...] = ()

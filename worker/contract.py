@@ -133,6 +133,10 @@ class JobPayload(Strict):
     input_id: UploadId | None = None
     assignments: tuple[Assignment, ...] = Field(default=(), max_length=16)
     options: SwapOptions = SwapOptions()
+    mark_id: Annotated[
+        int | None,
+        Field(ge=0, lt=1 << 32, description="The invisible mark of the result; None: not marked."),
+    ] = None
     trace: dict[str, str] = Field(
         default_factory=dict, description="W3C trace context, carried through the queue."
     )

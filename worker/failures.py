@@ -24,6 +24,7 @@ class FailureCode(StrEnum):
     NOBODY_SWAPPED = "nobody_swapped"
     OUT_OF_MEMORY = "out_of_memory"
     REFINEMENT_UNAVAILABLE = "refinement_unavailable"
+    SIGNING_FAILED = "signing_failed"
     TIMED_OUT = "timed_out"
     UNDECODABLE = "undecodable"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"

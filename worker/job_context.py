@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from worker.contract import JobKind, JobRecord, Task
+
+if TYPE_CHECKING:
+    from worker.provenance.marking import Marking
+    from worker.provenance.order import ProvenanceOrder
 
 Spent: TypeAlias = Mapping[str, int]  # work of the engine by name, as its counters have it
 
@@ -20,7 +24,8 @@ Spent: TypeAlias = Mapping[str, int]  # work of the engine by name, as its count
 class Outcome:
     """What a job made: a file in the attempt's work directory (or none), and its report.
 
-    `timings` are milliseconds by stage; sizes are pixels.
+    `timings` are milliseconds by stage; sizes are pixels; `manifest` is a file beside `file`;
+    `hashes` are fingerprints of what was marked.
     """
 
     file: Path | None
@@ -31,6 +36,8 @@ class Outcome:
     frames: int | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    manifest: Path | None = None
+    hashes: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,17 @@ class JobContext(Protocol):
     @property
     def identities(self) -> Identities:
         """The identities that the job names."""
+
+    @property
+    def provenance(self) -> ProvenanceOrder | None:
+        """What the result's manifest is to say; None where results are not marked."""
+
+    @property
+    def marking(self) -> Marking | None:
+        """Draws this task's mark; None where results are not marked."""
+
+    def sign(self, claim: bytes) -> bytes:
+        """Return the installation's signature of a C2PA claim."""
 
     def progress(
         self, done: int, total: int | None = None, unit: str = "frame", *, last: bool = False

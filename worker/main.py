@@ -24,6 +24,7 @@ from worker.process.audit_keeper import AuditKeeper
 from worker.process.child_process import WarmChild
 from worker.process.housekeeping import Housekeeping
 from worker.process.logs import log_as_json
+from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.process.status import as_json, as_text, take_stock
 from worker.process.task_runner import TaskRunner
@@ -82,6 +83,9 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     require_suitable(shop.store.redis)
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     staging = Staging(shop.media.root)
+    issuer = ProvenanceIssuer.open(settings, shop.identities, AuditLog(shop.store.redis))
+    if issuer is None:
+        log.warning("results are neither marked nor signed: LIKENESS_PROVENANCE is off")
     child = WarmChild(queue, settings, staging)
     worker = WarmWorker(
         name,
@@ -89,7 +93,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         shop.store.redis,
         settings,
         child=child,
-        run_task=TaskRunner(name, shop, staging, child.perform).run_task,
+        run_task=TaskRunner(name, shop, staging, child.perform, issuer).run_task,
         on_lost=lambda task, handed_back: _lost(shop, queue, task, handed_back),
     )
     child.start()

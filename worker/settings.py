@@ -76,6 +76,7 @@ class InstallationSettings(BaseSettings):
     store_replicas: int = Field(default=0, ge=0)  # that must have a job before it is acknowledged
     store_credentials_fd: int | None = None  # set by the supervisor for what it starts
     pack: str = "open"
+    public_url: str = ""  # put before the paths in `urls`; empty keeps them relative
     packs_dir: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # Refuse to start where the kernel cannot confine the processes that decode untrusted bytes.

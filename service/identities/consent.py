@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -13,6 +15,8 @@ from worker.contract import JobKind
 from worker.stores.identity_store import IdentityRecord
 
 _USE: dict[JobKind, Literal["image", "video"]] = {"swap_image": "image", "swap_video": "video"}
+
+SALT_BYTES = 16
 
 
 def check_registration(
@@ -43,3 +47,19 @@ def check_use(
     use = _USE.get(kind)
     if consent is not None and use is not None and use not in consent.scope:
         raise ServiceError("consent_scope", f"The person's consent does not cover {use} swaps")
+
+
+def consent_receipt(consent: Consent, identity_id: str, registered_at: float, salt: str) -> str:
+    """Return the hash that outputs carry as proof of a consent, in hex.
+
+    The salt lies with the identity and goes with it: without it a subject could be guessed from
+    the hash, and after an erasure the hash says nothing about anybody.
+    """
+    facts = {
+        "consent": consent.model_dump(mode="json"),
+        "identity": identity_id,
+        "registered_at": registered_at,
+        "salt": salt,
+    }
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

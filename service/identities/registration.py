@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 
 from anyio import to_thread
@@ -9,7 +10,7 @@ from anyio import to_thread
 from service import schemas
 from service.caller import Caller
 from service.gauges import count_identities
-from service.identities.consent import check_registration
+from service.identities.consent import SALT_BYTES, check_registration, consent_receipt
 from service.identities.enrolment import EncodedFace, Enrolment
 from service.identities.photos import PhotoOpener
 from service.identities.refinement import Refinement
@@ -71,21 +72,31 @@ class Registration:
     ) -> IdentityRecord:
         consent = form.consent
         expires_at = consent.expires_at if consent else None
+        identity_id = new_id("idn")
+        now = time.time()
+        salt = secrets.token_hex(SALT_BYTES)
         record = IdentityRecord(
-            id=new_id("idn"),
+            id=identity_id,
             tenant=caller.tenant,
             pack=face.pack,
-            created_at=time.time(),
+            created_at=now,
             name=form.name,
             expires_at=expires_at.timestamp() if expires_at else None,
             photos=face.photos,
             photo_sha256=digests,
             consent=consent.model_dump(mode="json") if consent else None,
+            consent_receipt=consent_receipt(consent, identity_id, now, salt) if consent else "",
+            receipt_salt=salt,
         )
         self._identities.put(record, face.code, face.weights)
         if form.quality == "refined":
             self._refinement.start(record)
         self._audit.append(
-            "identity.registered", caller.tenant, caller.key_id, record.id, pack=record.pack
+            "identity.registered",
+            caller.tenant,
+            caller.key_id,
+            record.id,
+            pack=record.pack,
+            consent_receipt=record.consent_receipt,
         )
         return self._refinement.identity(record.id, caller.tenant)

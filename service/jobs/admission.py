@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 
 from service.caller import Caller
 from service.identities.consent import check_use
@@ -42,6 +43,7 @@ class JobAdmission:
         audit: AuditLog,
     ) -> None:
         self._consent_required = settings.require_consent
+        self._is_marking = settings.provenance == "on"
         self._upload_ttl_s = float(settings.upload_ttl_s)
         self._jobs = jobs
         self._queue = queue
@@ -77,8 +79,11 @@ class JobAdmission:
         Raises unsupported_media_type, UnknownMedia, and what `JobStore.admit` raises.
         """
         record = self._input(caller, submission, received)
+        payload = submission.payload(caller.tenant, record.id, current_traceparent())
+        # Drawn here, once, so that every attempt at the job makes the same bytes.
+        mark_id = secrets.randbits(32) if self._is_marking else None
         request = JobRequest(
-            payload=submission.payload(caller.tenant, record.id, current_traceparent()),
+            payload=payload.model_copy(update={"mark_id": mark_id}),
             priority=submission.priority,
             deadline_s=submission.deadline_s,
             input_bytes=record.bytes,

@@ -8,10 +8,12 @@ from typing import Any
 
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, Task
-from worker.errors import JobFailure, Missing, UnknownIdentity, UnknownMedia
+from worker.errors import JobFailure, Missing, SigningFailed, UnknownIdentity, UnknownMedia
 from worker.failures import FailureCode
 from worker.job_context import Spent
+from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
+from worker.provenance.marking import Marking
 from worker.stores.identity_store import IdentityStore
 
 
@@ -55,12 +57,22 @@ class Attempt:
     Whoever performs the attempt sets `spent`, which tells what the engine has done for it so far.
     """
 
-    def __init__(self, job: JobRecord, task: Task, staging: Staging, stores: Stores) -> None:
+    def __init__(
+        self,
+        job: JobRecord,
+        task: Task,
+        staging: Staging,
+        stores: Stores,
+        issuer: ProvenanceIssuer | None = None,
+    ) -> None:
         self.job = job
         self.task = task
         self.work = staging.outward
         self.identities = JobIdentities(stores.identities, job.payload)
         self.spent: Callable[[], Spent] = dict
+        self.provenance = issuer.order(job, task) if issuer else None
+        self.marking = Marking.of(self.provenance) if self.provenance else None
+        self._issuer = issuer
         self._staging = staging
         self._media = stores.media
         self._attempts = stores.attempts
@@ -106,6 +118,12 @@ class Attempt:
     def finish_part(self, outcome: str) -> None:
         """Record this part's outcome; raises Canceled, Superseded."""
         self._attempts.finish_part(self.task, outcome, self.spent())
+
+    def sign(self, claim: bytes) -> bytes:
+        """Return the signature of a claim; raises SigningFailed."""
+        if self._issuer is None:
+            raise SigningFailed("Results are not signed here.")
+        return self._issuer.sign(claim)
 
     def result(self, file: Path) -> Path:
         """Return the file of the outcome; raises UnknownMedia."""

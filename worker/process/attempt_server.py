@@ -80,6 +80,7 @@ class AttemptServer:
             job=replace(attempt.job, webhook=None),  # its business is the API's
             task=attempt.task,
             input=attempt.input.name if has_input else None,
+            provenance=attempt.provenance,
         )
         self._send({"job": JOB_ORDER.dump_python(order, mode="json")})
 
@@ -106,6 +107,8 @@ class AttemptServer:
                 self._send({"sha256": attempt.publish_part(Path(request.file), request.suffix)})
             case requests.FetchPart():
                 self._send({"file": attempt.part(request.sha256, request.suffix).name})
+            case requests.SignClaim() if len(blobs) == 1:
+                self._send({}, attempt.sign(blobs[0]))
             case _:
                 self._answer_about_identities(request, blobs)
 
@@ -148,9 +151,12 @@ class AttemptServer:
         made = ended.outcome
         if made is None:
             return Performed(None, self._pack, ended.spent)
-        fields = made.model_dump(exclude={"file"})
-        file = self._attempt.work / made.file if made.file else None
-        return Performed(Outcome(file=file, **fields), self._pack, ended.spent)
+        fields = made.model_dump(exclude={"file", "manifest"})
+        work = self._attempt.work
+        file = work / made.file if made.file else None
+        manifest = work / made.manifest if made.manifest else None
+        outcome = Outcome(file=file, manifest=manifest, **fields)
+        return Performed(outcome, self._pack, ended.spent)
 
     def _error_of(self, raised: requests.Raised) -> WorkerError:
         """Return the error to raise here; a child can invent failures of its job, nothing else."""

@@ -6,9 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -28,7 +29,11 @@ from worker.errors import (
 from worker.failures import FailureCode
 from worker.job_context import Outcome, Spent, UseCases
 from worker.process import requests
+from worker.provenance.order import ProvenanceOrder
 from worker.sandbox.messages import Channel, Message
+
+if TYPE_CHECKING:
+    from worker.provenance.marking import Marking
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +60,7 @@ class JobOrder:
     job: JobRecord
     task: Task
     input: str | None
+    provenance: ProvenanceOrder | None = None
 
 
 JOB_ORDER: TypeAdapter[JobOrder] = TypeAdapter(JobOrder)
@@ -141,9 +147,18 @@ class RemoteContext:
         self.identities = RemoteIdentities(parent)
         self._inward = directories.inward
         self._input = order.input
+        self.provenance = order.provenance
         self._parent = parent
         self._spent = spent
         self._reported = -REPORT_EVERY_S
+
+    @cached_property
+    def marking(self) -> Marking | None:
+        """Draws this task's mark."""
+        # Imported late: this process must be confined before numpy starts its threads.
+        from worker.provenance.marking import Marking
+
+        return Marking.of(self.provenance) if self.provenance else None
 
     @property
     def input(self) -> Path:
@@ -191,6 +206,10 @@ class RemoteContext:
         """Return a part that was published."""
         request = requests.FetchPart(sha256=sha256, suffix=suffix)
         return self._inward / str(self._parent.ask(request).header["file"])
+
+    def sign(self, claim: bytes) -> bytes:
+        """Return the installation's signature of a C2PA claim."""
+        return self._parent.ask(requests.SignClaim(), [claim]).blobs[0]
 
     def finish_part(self, outcome: str) -> None:
         """Record this part's outcome; raises Canceled, Superseded."""
@@ -244,6 +263,8 @@ def _as_message(outcome: Outcome | None) -> requests.OutcomeMade | None:
         width=outcome.width,
         height=outcome.height,
         frames=outcome.frames,
+        manifest=outcome.manifest.name if outcome.manifest else None,
+        hashes=tuple(outcome.hashes),
         report=dict(outcome.report),
         timings=dict(outcome.timings),
     )

@@ -16,6 +16,7 @@ from worker.sandbox.confinement import Protection
 from worker.settings import WorkerSettings
 
 Count = Annotated[int, Field(ge=0, lt=1 << 48)]
+Fingerprint = Annotated[int, Field(ge=0, lt=1 << 64)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Step = Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
 Suffix = Annotated[str, Field(pattern=r"^(\.[a-z0-9]{1,8})?$")]
@@ -121,6 +122,12 @@ class PutRefined(Strict):
     refinement: dict[str, Any]
 
 
+class SignClaim(Strict):
+    """Comes with a claim as a blob, answered with its signature as a blob."""
+
+    ask: Literal["sign"] = "sign"
+
+
 class OutcomeMade(Strict):
     """An `Outcome`; its file is a name in the work directory."""
 
@@ -130,6 +137,8 @@ class OutcomeMade(Strict):
     width: Count | None
     height: Count | None
     frames: Count | None
+    manifest: Name | None
+    hashes: Annotated[tuple[Fingerprint, ...], Field(max_length=256)]
     report: dict[str, Any]
     timings: dict[str, float]
 
@@ -167,6 +176,7 @@ Request = (
     | ReadWeights
     | Built
     | PutRefined
+    | SignClaim
     | Ended
     | Raised
 )

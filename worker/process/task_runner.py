@@ -23,7 +23,9 @@ from worker.failures import FailureCode
 from worker.job_context import Outcome, Performed
 from worker.process.attempt import Attempt
 from worker.process.attempt_server import ChildLost
+from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
+from worker.provenance.names import DETACHED
 from worker.stores.job_records import JobReport
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,20 @@ Perform: TypeAlias = Callable[[Attempt], Performed]
 class TaskRunner:
     """Runs tasks, one at a time, in the parent. Every way a task can end is here."""
 
-    def __init__(self, worker: str, stores: Stores, staging: Staging, perform: Perform) -> None:
+    def __init__(
+        self,
+        worker: str,
+        stores: Stores,
+        staging: Staging,
+        perform: Perform,
+        issuer: ProvenanceIssuer | None = None,
+    ) -> None:
+        """Run tasks as `worker`; without an `issuer`, results are neither marked nor signed."""
         self._worker = worker
         self._stores = stores
         self._staging = staging
         self._perform = perform
+        self._issuer = issuer
 
     def run_task(self, task_id: str, attempt: int) -> None:
         """Do one attempt at a task.
@@ -60,7 +71,7 @@ class TaskRunner:
 
     def _attempt(self, task: Task, job: JobRecord) -> None:
         try:
-            self._run(Attempt(job, task, self._staging, self._stores))
+            self._run(Attempt(job, task, self._staging, self._stores, self._issuer))
         except AttemptEnded as ending:
             self._end(task, ending)
         except DiskFull:
@@ -124,6 +135,7 @@ class TaskRunner:
                 height=outcome.height,
                 frames=outcome.frames,
             )
+            self._record(attempt, outcome, result)
         try:
             self._stores.attempts.commit(attempt.task, result, report)
         except AttemptEnded:
@@ -132,6 +144,15 @@ class TaskRunner:
             if result is not None and job.final and job.result != result:
                 media.discard_result(job.id, result)
             raise
+        if self._issuer is not None and result is not None and outcome.manifest is not None:
+            embedded = result.media_type not in DETACHED
+            self._issuer.announce(attempt.job, result, embedded)
+
+    def _record(self, attempt: Attempt, outcome: Outcome, result: JobResult) -> None:
+        if self._issuer is None or outcome.manifest is None:
+            return
+        manifest = attempt.result(outcome.manifest).read_bytes()
+        self._issuer.record(attempt.job, result, outcome, manifest)
 
     def _end(self, task: Task, ending: AttemptEnded) -> None:
         log.info(

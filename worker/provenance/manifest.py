@@ -11,11 +11,9 @@ from typing import Any
 import c2pa
 
 from worker.errors import SigningFailed
-from worker.provenance.names import mark_name
+from worker.provenance.names import DETACHED, mark_name
 
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-# Containers that c2pa-rs cannot write into ("type is unsupported"): their manifest is detached.
-DETACHED = frozenset({"image/bmp", "video/webm", "video/x-matroska", "video/matroska"})
 
 # A whole-file hash is what independent readers understand, but it is held in memory; above this
 # size chunks are hashed instead (Merkle), which c2pa-rs trusts and other readers call invalid.

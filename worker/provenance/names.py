@@ -7,6 +7,10 @@ KEY_BYTES = 32
 """Bytes of a mark key, and of the key that chains the audit trail."""
 
 
+# Containers that c2pa-rs cannot write into ("type is unsupported"): their manifest is detached.
+DETACHED = frozenset({"image/bmp", "video/webm", "video/x-matroska", "video/matroska"})
+
+
 def mark_name(mark_id: int) -> str:
     """Return a mark id as it is written everywhere: eight hex digits."""
     return f"{mark_id:08x}"

@@ -53,6 +53,8 @@ class IdentityRecord:
     photos: Sequence[Mapping[str, Any]] = ()
     photo_sha256: Sequence[str] = ()  # so that erasure also finds later uploads of these photos
     consent: Mapping[str, Any] | None = None
+    consent_receipt: str = ""  # hash of consent, identity and `receipt_salt`; in outputs
+    receipt_salt: str = ""
     refinement: Mapping[str, Any] | None = None
     uses: int = 0
     cached: bool = False
@@ -361,6 +363,8 @@ def _to_fields(record: IdentityRecord) -> dict[str, str | int]:
         "photos": json.dumps([dict(photo) for photo in record.photos]),
         "photo_sha256": json.dumps(list(record.photo_sha256)),
         "consent": json.dumps(dict(record.consent) if record.consent else None),
+        "consent_receipt": record.consent_receipt,
+        "receipt_salt": record.receipt_salt,
         "refinement": json.dumps(dict(record.refinement) if record.refinement else None),
         "uses": record.uses,
         "version": record.version,
@@ -379,6 +383,8 @@ def _from_fields(fields: Mapping[str, str], cached: bool) -> IdentityRecord:
         photos=json.loads(fields["photos"]),
         photo_sha256=json.loads(fields.get("photo_sha256", "[]")),
         consent=json.loads(fields["consent"]),
+        consent_receipt=fields.get("consent_receipt", ""),
+        receipt_salt=fields.get("receipt_salt", ""),
         refinement=json.loads(fields["refinement"]),
         uses=int(fields["uses"]),
         cached=cached,

@@ -19,6 +19,7 @@ from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
 from worker.use_cases.certain_failures import failing_once
 from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
+from worker.use_cases.sealing import Sealing
 from worker.use_cases.swap_image import SwapImage
 from worker.use_cases.swap_video import SwapVideo
 
@@ -75,8 +76,8 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     warm_up(engine)
     casting = Casting(engine)
     by_kind: dict[JobKind, UseCase] = {
-        "swap_image": SwapImage(engine, casting, settings.media),
-        "swap_video": SwapVideo(engine, casting, settings.media),
+        "swap_image": Sealing(SwapImage(engine, casting, settings.media), pack.id),
+        "swap_video": Sealing(SwapVideo(engine, casting, settings.media), pack.id),
         "analysis": Analyse(engine, settings.media),
     }
     return EngineUseCases(engine, casting, by_kind)

@@ -137,6 +137,9 @@ class SwapAnimation:
         require_somebody(payload, outcomes, report)
         require_quality(people, payload.options.min_quality)
 
+        if context.marking is not None:
+            for frame in frames:
+                context.marking.mark_image(frame.bgr, frame.time_s)
         file = context.work / f"animation.{format}"
         quality = payload.options.output.quality or DEFAULT_QUALITY
         write_animation(file, format, shown, loop=loop, quality=quality)

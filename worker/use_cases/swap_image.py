@@ -54,6 +54,8 @@ class SwapImage:
         with timed(timings, "encode_ms"):
             alpha = None if picture.alpha is None else fit_within(picture.alpha, output.max_side)
             shown = fit_within(swapped.frame, output.max_side)
+            if context.marking is not None:
+                context.marking.mark_image(shown)
             quality = output.quality or DEFAULT_QUALITY
             body = encode_image(
                 shown, alpha, format=format, quality=quality, icc_profile=picture.icc_profile

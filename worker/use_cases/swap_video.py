@@ -13,6 +13,7 @@ from typing import Any, Final
 from models.inference.engine import FaceSwapEngine
 from worker.formats import MEDIA_TYPES
 from worker.job_context import JobContext, Outcome
+from worker.provenance.resemblance import thinned
 from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
@@ -141,13 +142,15 @@ class SwapVideo:
             context.progress(done, total)
 
         with noticing_full_disk():
-            outcome = swap_segment(video, segment, path, swapper, settings, watch)
+            outcome = swap_segment(video, segment, path, swapper, settings, watch, context.marking)
         context.progress(outcome.frames, total, last=True)
         newcomers = {
             name: view for name, view in swapper.people().items() if name.startswith(prefix)
         }
         seen = {person.person_id for person in outcome.report.people}
-        return PartRecord.of(outcome, {name: newcomers[name] for name in newcomers if name in seen})
+        part = PartRecord.of(outcome, {name: newcomers[name] for name in newcomers if name in seen})
+        hashes = tuple(context.marking.hashes) if context.marking else ()
+        return part.model_copy(update={"hashes": hashes})
 
     def _join(
         self,
@@ -184,6 +187,7 @@ class SwapVideo:
             width=picture.width,
             height=picture.height,
             frames=mux.frames,
+            hashes=thinned([word for part in parts for word in part.hashes]),
             report={**report, **_facts(plan, parts, mux), "notes": _notes(plan, parts, mux)},
             timings=add_timings(parts),
         )

@@ -17,7 +17,8 @@ from av.video.stream import VideoStream
 
 from worker.formats import Codec
 from worker.media.media_errors import UnsupportedMedia
-from worker.video.frames.planes import PictureFormat
+from worker.provenance.marking import Marking
+from worker.video.frames.planes import PictureFormat, plane_array
 
 # NUT keeps every timestamp exactly in any time base; MP4 and Matroska round some of them.
 SEGMENT_FORMAT: Final = "nut"
@@ -90,10 +91,18 @@ class SegmentEncoder:
     """
 
     def __init__(
-        self, path: Path, settings: EncoderSettings, picture: PictureFormat, origin: int
+        self,
+        path: Path,
+        settings: EncoderSettings,
+        picture: PictureFormat,
+        origin: int,
+        marking: Marking | None = None,
     ) -> None:
         self.frames = 0
-        self._path, self._origin = path, origin
+        self._path = path
+        self._origin = origin
+        self._marking = marking
+        self._time_base = picture.time_base
         # B-frames are decoded from before time 0 on, which must not move the pictures
         options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
         self._container: OutputContainer = av.open(
@@ -112,7 +121,10 @@ class SegmentEncoder:
             self._path.write_bytes(b"")
 
     def encode(self, frame: VideoFrame) -> None:
-        """Append a frame; its pts must be at least `origin` and greater than the one before."""
+        """Mark and append a frame; its pts must be at least `origin` and rise."""
+        if self._marking is not None:
+            luma = plane_array(frame.planes[0])
+            self._marking.mark_frame(luma, float((frame.pts or 0) * self._time_base))
         frame.pts = (frame.pts or 0) - self._origin
         frame.pict_type = 0  # the source's picture types are not ours
         self._container.mux(self._stream.encode(frame))

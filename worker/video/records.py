@@ -23,7 +23,8 @@ class PlanRecord(Strict):
 
 
 class PartRecord(Strict):
-    """What became of one segment; `sha256` names its file among the job's parts.
+    """What became of one segment; `sha256` names its file among the job's parts,
+    `hashes` are fingerprints of its marked frames.
 
     `people` are the report's rows; `newcomers` the embeddings (see `survey.encode`) of those among
     them whom the survey had missed; `timings` are milliseconds by stage.
@@ -37,6 +38,7 @@ class PartRecord(Strict):
     notes: tuple[str, ...]
     timings: dict[str, float]
     sha256: str = ""
+    hashes: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, outcome: SegmentOutcome, newcomers: Mapping[str, Embedding]) -> PartRecord:

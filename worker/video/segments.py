@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
 from worker.formats import VideoFormat
+from worker.provenance.marking import Marking
 from worker.video.encoder import EncoderSettings, SegmentEncoder
 from worker.video.frames.planes import (
     FramePreparer,
@@ -76,6 +77,7 @@ def swap_segment(
     swapper: Swapper,
     settings: OutputSettings,
     watch: Callable[[int], None],
+    marking: Marking | None = None,
 ) -> SegmentOutcome:
     """Swap one segment into the file `output`, whose bytes depend on nothing but the arguments.
 
@@ -88,7 +90,7 @@ def swap_segment(
     preparer = FramePreparer(video.info, whole, output.parent)
     reader = VideoReader(video, preparer)
     work = _FrameWork(swapper, whole, picture)
-    with SegmentEncoder(output, settings.encoder, picture, segment.start) as encoder:
+    with SegmentEncoder(output, settings.encoder, picture, segment.start, marking) as encoder:
         frames = reader.frames(_span(segment, video.info))
         pipeline = Pipeline(frames, work, encoder.encode, watch, rest=work.rest)
         pipeline.run()

@@ -1,0 +1,138 @@
+"""The parent's side of provenance: orders for the child, signatures, and records."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from worker.contract import JobRecord, JobResult, Task
+from worker.errors import SigningFailed
+from worker.job_context import Outcome
+from worker.provenance.mark_code import MarkCode
+from worker.provenance.marking import tile_in_hex
+from worker.provenance.names import mark_name
+from worker.provenance.order import ProvenanceOrder
+from worker.provenance.trust_store import Signer, TrustStore
+from worker.settings import WorkerSettings
+from worker.stores.audit_log import AuditLog
+from worker.stores.identity_store import IdentityStore
+from worker.stores.provenance_store import ProvenanceRecord, ProvenanceStore
+
+MARKED_KINDS = frozenset({"swap_image", "swap_video"})
+# A claim's bytes to be signed are about 2 KB; a compromised child could ask for more.
+MAX_CLAIM_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class ProvenanceIssuer:
+    """Holds the keys, which no child ever sees."""
+
+    code: MarkCode
+    signer: Signer
+    records: ProvenanceStore
+    identities: IdentityStore
+    audit: AuditLog
+    strength: int
+    verify_url: str
+
+    @classmethod
+    def open(
+        cls, settings: WorkerSettings, identities: IdentityStore, audit: AuditLog
+    ) -> ProvenanceIssuer | None:
+        """Return the installation's issuer, or None where an operator has turned it off.
+
+        Raises TrustKeyBroken.
+        """
+        if settings.provenance == "off":
+            return None
+        trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
+        trust.prepare()
+        return cls(
+            code=MarkCode(trust.mark_keys()[0], public_sync=settings.mark_sync == "public"),
+            signer=trust.signer(),
+            records=ProvenanceStore(settings.provenance_dir),
+            identities=identities,
+            audit=audit,
+            strength=settings.mark_strength,
+            verify_url=f"{settings.public_url}/verify" if settings.public_url else "",
+        )
+
+    def order(self, job: JobRecord, task: Task) -> ProvenanceOrder | None:
+        """Return what the child needs for a task; None for jobs whose results are not marked.
+
+        Raises UnknownIdentity, IdentityErased.
+        """
+        mark_id = job.payload.mark_id
+        if mark_id is None or job.kind not in MARKED_KINDS:
+            return None
+        tile = self.code.tile(mark_id, _segment(task))
+        return ProvenanceOrder(
+            version=installed_version(),
+            chain=self.signer.chain,
+            key_id=self.signer.key_id,
+            mark_id=mark_id,
+            tile=tile_in_hex(tile),
+            shift=tile.shift,
+            strength=self.strength,
+            consent_receipts=self._receipts(job),
+            verify_url=self.verify_url,
+        )
+
+    def sign(self, claim: bytes) -> bytes:
+        """Return the signature of a claim; raises SigningFailed for what cannot be one."""
+        if len(claim) > MAX_CLAIM_BYTES:
+            raise SigningFailed("A claim is not that long.")
+        return self.signer.sign(claim)
+
+    def record(self, job: JobRecord, result: JobResult, outcome: Outcome, manifest: bytes) -> None:
+        """Keep what was made, before it can be fetched; raises DiskFull."""
+        if job.payload.mark_id is None:
+            return
+        record = ProvenanceRecord(
+            mark_id=mark_name(job.payload.mark_id),
+            job=job.id,
+            tenant=job.tenant,
+            made_at=job.created_at,
+            kind="image" if result.media_type.startswith("image/") else "video",
+            sha256=result.sha256,
+            hashes=tuple(outcome.hashes),
+            manifest_sha256=hashlib.sha256(manifest).hexdigest() if manifest else "",
+            consent_receipts=self._receipts(job),
+        )
+        self.records.put(record, manifest)
+
+    def announce(self, job: JobRecord, result: JobResult, embedded: bool) -> None:
+        """Note the committed output in the audit trail."""
+        if job.payload.mark_id is None:
+            return
+        self.audit.append(
+            "output.marked",
+            job.tenant,
+            "worker",
+            job.id,
+            sha256=result.sha256,
+            mark_id=mark_name(job.payload.mark_id),
+            c2pa="embedded" if embedded else "detached",
+            key_id=self.signer.key_id,
+        )
+
+    def _receipts(self, job: JobRecord) -> tuple[str, ...]:
+        records = [
+            self.identities.get(name, job.tenant) for name in sorted(job.payload.identities())
+        ]
+        return tuple(record.consent_receipt for record in records if record.consent_receipt)
+
+
+def installed_version() -> str:
+    """Return the program's version, "0" in a checkout that is not installed."""
+    try:
+        return version("likeness")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _segment(task: Task) -> int:
+    """Return the segment that a task makes: 0 for a whole job."""
+    step = task.step or ""
+    return int(step[1:]) if step[1:].isdigit() else 0

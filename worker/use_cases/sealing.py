@@ -1,0 +1,102 @@
+"""Signs what a use case made: the last thing that happens to a result's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from worker.errors import JobFailure, SigningFailed
+from worker.failures import FailureCode
+from worker.job_context import JobContext, Outcome, UseCase
+from worker.media.media_types import sniff_file
+from worker.provenance.manifest import Claim, SignedFile, sign
+from worker.provenance.mark import is_too_small
+from worker.provenance.marking import Marking
+from worker.provenance.names import mark_name
+from worker.provenance.order import ProvenanceOrder
+from worker.provenance.resemblance import thinned
+from worker.stores.durable_files import noticing_full_disk
+
+MANIFEST_FILE = "manifest.c2pa"
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """A use case whose results carry credentials, and whose reports say which."""
+
+    use_case: UseCase
+    pack: str
+
+    def __call__(self, context: JobContext) -> Outcome | None:
+        """Return the signed outcome; raises what the use case raises, and JobFailure."""
+        outcome = self.use_case(context)
+        if outcome is None or outcome.file is None:
+            return outcome
+        if context.provenance is None or context.marking is None:
+            return replace(outcome, report={**outcome.report, "provenance": _OFF})
+        return self._sealed(context, outcome, context.provenance, context.marking)
+
+    def _sealed(
+        self, context: JobContext, outcome: Outcome, order: ProvenanceOrder, marking: Marking
+    ) -> Outcome:
+        assert outcome.file is not None  # noqa: S101 - the caller has looked
+        is_marked = not is_too_small(outcome.height or 0, outcome.width or 0)
+        destination = context.work / f"signed{outcome.suffix}"
+        claim = Claim(
+            job=context.job.id,
+            pack=self.pack,
+            version=order.version,
+            consent_receipts=order.consent_receipts,
+            mark_id=order.mark_id if is_marked else None,
+            verify_url=order.verify_url,
+            faces=_rectangles(context, outcome),
+        )
+        with context.input.open("rb") as file:
+            media_type, _ = sniff_file(file)
+        try:
+            with noticing_full_disk():
+                signed = sign(
+                    outcome.file,
+                    destination,
+                    outcome.media_type,
+                    claim,
+                    chain=order.chain,
+                    sign_claim=context.sign,
+                    original=(context.input, media_type or ""),
+                )
+        except SigningFailed as error:
+            raise JobFailure(FailureCode.SIGNING_FAILED, error.message) from error
+
+        manifest = context.work / MANIFEST_FILE
+        manifest.write_bytes(signed.manifest)
+        report = {**outcome.report, "provenance": _report(order, signed, is_marked)}
+        hashes = outcome.hashes or thinned(marking.hashes)
+        return replace(
+            outcome, file=destination, report=report, manifest=manifest, hashes=tuple(hashes)
+        )
+
+
+_OFF: Mapping[str, Any] = {"c2pa": "off", "mark": "off"}
+
+
+def _report(order: ProvenanceOrder, signed: SignedFile, is_marked: bool) -> dict[str, Any]:
+    return {
+        "c2pa": "embedded" if signed.embedded else "detached",
+        "binding": signed.binding,
+        "mark": "lk1" if is_marked else "too_small",
+        "mark_id": mark_name(order.mark_id),
+        "key": order.key_id,
+        "timestamp": "missing",
+    }
+
+
+def _rectangles(context: JobContext, outcome: Outcome) -> tuple[tuple[int, int, int, int], ...]:
+    """Return the swapped faces' boxes of an image that was not scaled after they were found."""
+    if context.job.kind != "swap_image" or context.job.payload.options.output.max_side:
+        return ()
+    swapped = [row["box"] for row in outcome.report.get("faces", ()) if row.get("frames_swapped")]
+    return tuple(
+        (max(0, round(x)), max(0, round(y)), round(width), round(height))
+        for x, y, width, height in swapped
+    )
