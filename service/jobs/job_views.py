@@ -35,7 +35,11 @@ def job_view(job: JobRecord, base: str, queue_position: int | None = None) -> sc
         timings=dict(job.timings),
         metadata=dict(job.metadata),
         urls=schemas.JobUrls(
-            self=here, cancel=f"{here}/cancel", events=f"{here}/events", result=f"{here}/result"
+            self=here,
+            cancel=f"{here}/cancel",
+            events=f"{here}/events",
+            result=f"{here}/result",
+            manifest=f"{here}/manifest",
         ),
     )
 

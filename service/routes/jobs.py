@@ -20,6 +20,7 @@ from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
 from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
+from worker.provenance.names import MANIFEST_TYPE, mark_name
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -219,6 +220,30 @@ async def job_result(job_id: str, request: Request, caller: Reader, state: State
         filename=f"{job.id}{job.result.suffix}",
     )
     return deliver(request, content, state.key_watch.of(caller.key_id))
+
+
+@router.get(
+    "/{job_id}/manifest",
+    response_class=Response,
+    responses={
+        200: success(
+            "The signed C2PA manifest; also of results that carry it themselves.",
+            content={MANIFEST_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        ),
+        **problems("not_found", "job_not_final", "no_result"),
+    },
+)
+async def job_manifest(job_id: str, caller: Reader, state: State) -> Response:
+    """Return the content credentials of the job's result, as a file of their own."""
+    job = await _find(state, job_id, caller)
+    if not job.final:
+        raise ServiceError("job_not_final", headers={"Retry-After": "1"})
+    if job.result is None or job.payload.mark_id is None:
+        raise ServiceError("no_result", "The job has no result with credentials")
+
+    name = mark_name(job.payload.mark_id)
+    manifest = await to_thread.run_sync(state.verifier.manifest, name)
+    return Response(manifest, media_type=MANIFEST_TYPE)
 
 
 @router.delete(

@@ -49,6 +49,7 @@ class JobUrls(Strict):
     cancel: str
     events: str
     result: str
+    manifest: str
 
 
 class JobInput(Strict):
@@ -107,6 +108,7 @@ class Job(Strict):
             "cancel": f"/v1/jobs/{EXAMPLE_JOB}/cancel",
             "events": f"/v1/jobs/{EXAMPLE_JOB}/events",
             "result": f"/v1/jobs/{EXAMPLE_JOB}/result",
+            "manifest": f"/v1/jobs/{EXAMPLE_JOB}/manifest",
         },
     )
 

@@ -137,8 +137,8 @@ class OutcomeMade(Strict):
     width: Count | None
     height: Count | None
     frames: Count | None
-    manifest: Name | None
-    hashes: Annotated[tuple[Fingerprint, ...], Field(max_length=256)]
+    manifest: Name | None = None
+    hashes: Annotated[tuple[Fingerprint, ...], Field(max_length=256)] = ()
     report: dict[str, Any]
     timings: dict[str, float]
 
