@@ -11,6 +11,7 @@ class FailureCode(StrEnum):
     All but `ATTEMPTS_EXHAUSTED` and `OUT_OF_MEMORY` are certain: trying again would give the same.
     """
 
+    APPARENT_MINOR = "apparent_minor"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     BAD_IDENTITY = "bad_identity"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -24,6 +25,7 @@ class FailureCode(StrEnum):
     NOBODY_SWAPPED = "nobody_swapped"
     OUT_OF_MEMORY = "out_of_memory"
     REFINEMENT_UNAVAILABLE = "refinement_unavailable"
+    SEXUAL_CONTENT = "sexual_content"
     SIGNING_FAILED = "signing_failed"
     TIMED_OUT = "timed_out"
     UNDECODABLE = "undecodable"

@@ -91,6 +91,9 @@ class InstallationSettings(BaseSettings):
     def media_dir(self) -> Path:
         return self.data_dir / "media"
 
+    # Refusals; turning one off is said at start and in /readyz.
+    nudity_check: Literal["on", "off"] = "on"
+    age_check: Literal["on", "off"] = "on"
     # Both marks on every result, or neither; off is said at start, in /readyz and in each report.
     provenance: Literal["on", "off"] = "on"
     provenance_keep_days: int = Field(default=1095, ge=1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.inference.arrays import BgrImage
+from models.inference.arrays import BgrImage, RgbImage
 from models.inference.counters import Counters
 from models.inference.errors import FaceNotFoundError
 from models.inference.finding.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
@@ -47,8 +47,9 @@ from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.occlusion import CoverFinder
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.photo_check import PhotoCheck
-from models.inference.registration import Registrar, sit
+from models.inference.registration import Registrar, Sitting, sit
 from models.inference.runtime import Device
+from models.inference.safety.checks import SafetyChecks
 from models.inference.selection import Assignment, Candidate, Selection, Unmatched
 from models.inference.sequence_swapper import SequenceSwapper
 from models.inference.session import SessionFactory
@@ -111,12 +112,20 @@ class FaceSwapEngine:
     painter: FacePainter
     max_sessions: int
     counters: Counters
+    safety: SafetyChecks | None = None
     _identities: OrderedDict[str, Identity] = field(default_factory=OrderedDict, init=False)
     _holding: Lock = field(default_factory=Lock, init=False)
 
     @classmethod
     def load(
-        cls, pack: Pack, *, device: Device = "auto", threads: int = 1, max_sessions: int = 16
+        cls,
+        pack: Pack,
+        *,
+        device: Device = "auto",
+        threads: int = 1,
+        max_sessions: int = 16,
+        nudity_check: bool = False,
+        age_check: bool = False,
     ) -> FaceSwapEngine:
         """Load a pack's models; at most `max_sessions` identities are kept ready.
 
@@ -149,6 +158,7 @@ class FaceSwapEngine:
             painter=FacePainter(manifest.alignment, canonical, counters, cover),
             max_sessions=max_sessions,
             counters=counters,
+            safety=SafetyChecks.load(pack, sessions, nudity=nudity_check, age=age_check),
         )
         counters.models_loaded += 5 + pack.has("iris") + pack.has("cover")
         return engine
@@ -169,7 +179,21 @@ class FaceSwapEngine:
         registrar = Registrar(
             self.pack.id, self.painter.fit, self.encoder, self.painter.canonical, self.iris
         )
-        return registrar.register(sittings)
+        registration = registrar.register(sittings)
+        return registration if self.safety is None else self._examined(registration, sittings)
+
+    def _examined(self, registration: Registration, sittings: Sequence[Sitting]) -> Registration:
+        """Add what the checks see: nudity in every photo, and the age of those that were used."""
+        assert self.safety is not None  # noqa: S101 - the caller has looked
+        scores: list[float] = []
+        chips: list[RgbImage] = []
+        for sitting, report in zip(sittings, registration.photos, strict=True):
+            scores += self.safety.nudity_scores(sitting.photo, [sitting.face.box])
+            if report.accepted:
+                chips.append(self.encoder.chip(sitting.photo, sitting.face.landmarks))
+
+        age = self.safety.apparent_age(chips)
+        return replace(registration, nudity=tuple(scores), age=age)
 
     def specialise(self, code: IdentityCode) -> SpecialisedWeights:
         """Run the IIM once: the code becomes the 18 tensors of its swapper.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Embedding, Landmarks, Plane, RgbImage, Tensor
 from models.inference.errors import BadIdentityError
+from models.inference.safety.age import ApparentAge
 
 CODE_FORMAT = "likeness-code-1"
 DETAIL_QUALITY = 85  # of JPEG: a band of pores loses .02 of its strength
@@ -157,10 +158,16 @@ class PhotoReport:
 
 @dataclass(frozen=True)
 class Registration:
-    """An identity code and a report for each photo, in the order of the photos."""
+    """An identity code and a report for each photo, in the order of the photos.
+
+    `nudity` holds the scores 0..1 of the photos, `age` what the accepted ones show; both are empty
+    where these checks are off.
+    """
 
     code: IdentityCode
     photos: tuple[PhotoReport, ...]
+    nudity: tuple[float, ...] = ()
+    age: ApparentAge | None = None
 
 
 def _packed(plane: Plane) -> NDArray[np.uint8]:

@@ -17,6 +17,8 @@ from worker.stores.identity_store import IdentityRecord
 _USE: dict[JobKind, Literal["image", "video"]] = {"swap_image": "image", "swap_video": "video"}
 
 SALT_BYTES = 16
+REFUSALS = frozenset({"sexual_content", "apparent_minor", "age_unsure"})
+"""Codes of registrations that are refused for what the photos show; each is audited."""
 
 
 def check_registration(
@@ -63,3 +65,16 @@ def consent_receipt(consent: Consent, identity_id: str, registered_at: float, sa
     }
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_age(band: str | None, consent: Consent | None) -> None:
+    """Raise apparent_minor or age_unsure for somebody who may not be registered.
+
+    An adult who looks younger than 25 can be registered with a consent that says `adult` and
+    names the evidence. Nothing overrides an apparent minor.
+    """
+    if band == "under 18":
+        raise ServiceError("apparent_minor")
+    is_attested = consent is not None and consent.adult and consent.evidence_sha256 is not None
+    if band == "18 to 25" and not is_attested:
+        raise ServiceError("age_unsure")

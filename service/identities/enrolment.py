@@ -31,6 +31,7 @@ class EncodedFace:
     code: bytes
     weights: bytes
     photos: Sequence[Mapping[str, Any]]
+    age_band: str | None = None
 
 
 class Enrolment:
@@ -52,6 +53,8 @@ class Enrolment:
             device_environment(),
         )
         self._metrics = metrics
+        switches = {"nudity": settings.nudity_check, "age": settings.age_check}
+        self._checks = [name for name, switch in switches.items() if switch == "on"]
         self._timeout_s = settings.enrolment_timeout_s
         self._turns = FairQueue(
             at_once=1,
@@ -111,7 +114,7 @@ class Enrolment:
         began = time.perf_counter()
         try:
             async with self._turns.turn(tenant):
-                reply = await self._child.ask({}, photos, self._timeout_s)
+                reply = await self._child.ask({"checks": self._checks}, photos, self._timeout_s)
         except ChildStartError as error:
             raise ServiceError("enrolment_unavailable") from error
         except ChildError as error:
@@ -125,5 +128,9 @@ class Enrolment:
 
         code, weights = reply.blobs
         return EncodedFace(
-            pack=reply.header["pack"], code=code, weights=weights, photos=reply.header["photos"]
+            pack=reply.header["pack"],
+            code=code,
+            weights=weights,
+            photos=reply.header["photos"],
+            age_band=reply.header.get("age"),
         )

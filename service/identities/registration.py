@@ -10,7 +10,13 @@ from anyio import to_thread
 from service import schemas
 from service.caller import Caller
 from service.gauges import count_identities
-from service.identities.consent import SALT_BYTES, check_registration, consent_receipt
+from service.identities.consent import (
+    REFUSALS,
+    SALT_BYTES,
+    check_age,
+    check_registration,
+    consent_receipt,
+)
 from service.identities.enrolment import EncodedFace, Enrolment
 from service.identities.photos import PhotoOpener
 from service.identities.refinement import Refinement
@@ -56,8 +62,17 @@ class Registration:
         await to_thread.run_sync(self._check_room, caller.tenant, request.form)
 
         async with self._photos.opened(caller.tenant, request, incoming) as photos:
-            face = await self._enrolment.encode(caller.tenant, photos.files)
+            try:
+                face = await self._enrolment.encode(caller.tenant, photos.files)
+                check_age(face.age_band, request.form.consent)
+            except ServiceError as error:
+                if error.code in REFUSALS:
+                    await to_thread.run_sync(self._note_refusal, caller, error.code)
+                raise
         return await to_thread.run_sync(self._store, caller, request.form, face, photos.digests)
+
+    def _note_refusal(self, caller: Caller, code: str) -> None:
+        self._audit.append("request.refused", caller.tenant, caller.key_id, code=code)
 
     def _check_room(self, tenant: str, form: schemas.RegisterForm) -> None:
         if form.quality == "refined":
@@ -98,5 +113,6 @@ class Registration:
             record.id,
             pack=record.pack,
             consent_receipt=record.consent_receipt,
+            age_band=face.age_band or "not checked",
         )
         return self._refinement.identity(record.id, caller.tenant)

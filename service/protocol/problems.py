@@ -50,6 +50,12 @@ CODES: dict[str, tuple[int, str]] = {
     "no_face": (422, "No face was found"),
     "several_faces": (422, "More than one face was found"),
     "photos_disagree": (422, "The photos seem to show different people"),
+    "sexual_content": (422, "The file seems to show sexual content"),
+    "apparent_minor": (422, "The person seems to be under 18"),
+    "age_unsure": (
+        422,
+        "The person looks younger than 25; send a consent with adult and evidence_sha256",
+    ),
     "low_quality": (422, "The photos are not good enough"),
     "consent_missing": (422, "A consent record is needed to register a face"),
     "digest_mismatch": (422, "The body does not match its Content-Digest"),

@@ -60,6 +60,9 @@ async def readyz(response: Response, state: State) -> schemas.Health:
         "draining": state.events.draining,
         "pack": about.get("pack"),
         "provider": about.get("provider"),
+        "provenance": state.settings.provenance,
+        "nudity_check": state.settings.nudity_check,
+        "age_check": state.settings.age_check,
         "sandbox": await to_thread.run_sync(_sandbox, state),
     }
     response.status_code = 200 if ready else 503

@@ -48,7 +48,16 @@ _FORM = {
         "quality": {"type": "string", "enum": ["instant", "refined"]},
     },
 }
-_PHOTO_FAILURES = ("no_face", "several_faces", "photos_disagree", "low_quality", "upload_in_use")
+_PHOTO_FAILURES = (
+    "no_face",
+    "several_faces",
+    "photos_disagree",
+    "low_quality",
+    "upload_in_use",
+    "sexual_content",
+    "apparent_minor",
+    "age_unsure",
+)
 _ENROLMENT_FAILURES = ("enrolment_busy", "enrolment_unavailable", "refinement_unavailable")
 _REGISTRATION_FAILURES = (
     *("not_found", "consent_missing", "consent_expired"),

@@ -44,24 +44,34 @@ def load(
     from worker.settings import MediaLimits
 
     pack = require_intact(load_pack(pack_name, packs_root))
-    engine = FaceSwapEngine.load(pack, device=device)  # type: ignore[arg-type]
+    engine = FaceSwapEngine.load(pack, device=device, nudity_check=True, age_check=True)  # type: ignore[arg-type]
     limits = MediaLimits.model_validate_json(limits_json)
     hello = {"pack": pack.id, "name": pack.name, "digest": pack.digest, "provider": engine.provider}
-    return lambda _, files: register(engine, files, limits), hello
+    return lambda request, files: register(engine, files, limits, request), hello
 
 
-def register(engine: FaceSwapEngine, files: Sequence[BinaryIO], limits: MediaLimits) -> Reply:
+def register(
+    engine: FaceSwapEngine,
+    files: Sequence[BinaryIO],
+    limits: MediaLimits,
+    request: Mapping[str, Any],
+) -> Reply:
     """Return the code, the weights and a report for each photo.
 
-    Or the code of the error that kept them from it.
+    Or the code of the error that kept them from it. `request["checks"]` names the refusals that
+    are on.
     """
     from models.inference.errors import InferenceError
+    from models.inference.safety.nudity import is_sexual
     from worker.media.images import decode_image
     from worker.media.media_errors import MediaError
 
+    checks = request.get("checks", ())
     try:
         photos = [decode_image(file.read(), limits).bgr for file in files]
         registration = engine.register(photos)
+        if "nudity" in checks and is_sexual(registration.nudity):
+            return Reply({"code": "sexual_content", "detail": "A photo seems to be sexual."})
         weights = engine.specialise(registration.code)
     except (InferenceError, MediaError) as error:
         return Reply({"code": error.code, "detail": str(error)})
@@ -69,6 +79,7 @@ def register(engine: FaceSwapEngine, files: Sequence[BinaryIO], limits: MediaLim
         {
             "photos": [_report(photo) for photo in registration.photos],
             "pack": registration.code.pack,
+            "age": registration.age.band if registration.age and "age" in checks else None,
         },
         [registration.code.to_bytes(), weights.to_bytes()],
     )

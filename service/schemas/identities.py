@@ -69,6 +69,11 @@ class Consent(Strict):
     granted_at: PastMoment = Field(description="When consent was given; not in the future.")
     expires_at: Moment | None = None
     evidence_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    adult: bool = Field(
+        default=False,
+        description="Whether the evidence shows that the person is of age; asked for where the"
+        " face looks younger than 25.",
+    )
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Consent:

@@ -72,7 +72,13 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     cv2.setNumThreads(
         settings.inference_threads
     )  # its own pool would fight decoder and encoder for the cores
-    engine = FaceSwapEngine.load(pack, device=settings.device, threads=settings.inference_threads)
+    engine = FaceSwapEngine.load(
+        pack,
+        device=settings.device,
+        threads=settings.inference_threads,
+        nudity_check=settings.nudity_check == "on",
+        age_check=settings.age_check == "on",
+    )
     warm_up(engine)
     casting = Casting(engine)
     by_kind: dict[JobKind, UseCase] = {

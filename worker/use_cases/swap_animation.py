@@ -32,6 +32,7 @@ from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMe
 from worker.settings import MediaLimits
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
+from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, scaled
 from worker.video.reader import SourceFrame, Span, VideoReader
 from worker.video.report import PersonRow, person_rows, require_quality, video_quality
@@ -102,7 +103,9 @@ class SwapAnimation:
             context.progress(0)
 
         assignments = self.casting.assignments(context.job.payload, context.identities)
-        survey = survey_samples(self.engine, samples, assignments, watch)
+        examiner = TargetExaminer(self.engine)
+        survey = survey_samples(self.engine, samples, assignments, watch, examiner.look)
+        examiner.require_allowed()
         options = swap_options(context.job.payload.options, measure_similarity=True)
         swapper = self.engine.sequence(
             survey.resolve(assignments), options, surveyed=survey.surveyed, prefix=NEWCOMER

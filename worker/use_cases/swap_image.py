@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from models.inference.engine import FaceReport, FaceSwapEngine, SwapOutcome
+from models.inference.frames.still_frame import StillFrame
 from worker.contract import JobPayload
 from worker.formats import IMAGE_FORMATS, MEDIA_TYPES
 from worker.job_context import JobContext, Outcome
@@ -16,6 +17,7 @@ from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
+from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.report import require_quality, video_quality
 
 DEFAULT_QUALITY = 92
@@ -44,6 +46,9 @@ class SwapImage:
             assignments = self._casting.assignments(payload, context.identities)
         with timed(timings, "detect_ms"):
             found = self._engine.detect(picture.bgr)
+            examiner = TargetExaminer(self._engine)
+            examiner.look(StillFrame(picture.bgr), list(enumerate(found)))
+            examiner.require_allowed()
         with timed(timings, "swap_ms"):
             options = swap_options(payload.options, measure_similarity=True)
             swapped = self._engine.swap_found(picture.bgr, found, assignments, options)

@@ -19,6 +19,7 @@ from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.swap_animation import SwapAnimation, as_animation_format
+from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.frames.planes import PictureFormat
 from worker.video.mux import MuxReport
 from worker.video.output import output_settings
@@ -95,7 +96,11 @@ class SwapVideo:
             context.progress(0, plan.frames)
 
         assignments = self.casting.assignments(context.job.payload, context.identities)
-        return survey_samples(self.engine, video_samples(video, context.work), assignments, watch)
+        examiner = TargetExaminer(self.engine)
+        samples = video_samples(video, context.work)
+        survey = survey_samples(self.engine, samples, assignments, watch, examiner.look)
+        examiner.require_allowed()
+        return survey
 
     def _do_part(
         self, context: JobContext, video: Video, settings: OutputSettings, index: int

@@ -17,6 +17,7 @@ from models.inference.arrays import Embedding, Plane
 from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_finder import MIN_HUMAN
+from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.face_tracker import is_cut
 from models.inference.finding.identity_encoder import likeness
 from models.inference.finding.people_survey import Sighting, Surveyed, SurveyedPerson
@@ -26,6 +27,8 @@ from worker.contract import Strict
 from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, luma_samples
 from worker.video.reader import Span, VideoReader
 from worker.video.video import Video
+
+Examine = Callable[[Frame, Sequence[tuple[int, MeshedFace]], float], None]
 
 EVERY_S: Final = 0.25  # whoever is in view for half a second is seen, in two samples as a rule
 MOST_SAMPLES: Final = 14_400  # an hour of them; a longer video is sampled less often
@@ -111,14 +114,18 @@ def survey_samples(
     samples: Iterable[Sample],
     assignments: Sequence[Assignment],
     watch: Callable[[int], None],
+    examine: Examine | None = None,
 ) -> Survey:
     """Return who is in the samples and who of them becomes whom; `watch` gets their count and may
-    end the work by raising.
+    end the work by raising. `examine` gets each sample and the faces in it, by track.
     """
     survey = engine.survey()
     for count, sample in enumerate(samples):
         watch(count)
-        survey.add(sample.frame, sample.time_s)
+        tracked = survey.add(sample.frame, sample.time_s)
+        if examine is not None:
+            faces = [(id(one.track), one.face) for one in tracked]
+            examine(sample.frame, faces, sample.time_s)
     return choose(survey.result(), assignments)
 
 
