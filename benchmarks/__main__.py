@@ -20,15 +20,18 @@ def main(names: list[str]) -> int:
                 importlib.import_module(room.name).__path__, f"{room.name}."
             ):
                 importlib.import_module(module.name)
+
     unknown = [name for name in names if name not in BARS]
     if not names or unknown:
         print(f"unknown bars: {unknown}; there are: {', '.join(sorted(BARS))}", file=sys.stderr)
         return 2
+
     figures = {}
     for name in names:
         print(f"== {name}: {(BARS[name].__doc__ or BARS[name].__name__).strip()}", flush=True)
         figures[name] = BARS[name]()
         print(figures[name].line(name), flush=True)
+
     return 0 if all(figure.holds for figure in figures.values()) else 1
 
 

@@ -35,6 +35,7 @@ def bar(name: str) -> Callable[[Measure], Measure]:
     def register(measure: Measure) -> Measure:
         if name in BARS:
             raise ValueError(f"bar {name} is defined twice")
+
         BARS[name] = measure
         return measure
 

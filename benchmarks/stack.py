@@ -139,6 +139,7 @@ def town(limits: JobLimits | None = None) -> Iterator[Town]:
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
         (Path(directory) / "data").mkdir()
         here = Town(Path(directory), limits)
+
         try:
             yield here
         finally:

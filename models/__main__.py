@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="checkpoints.tar, or its unpacked folder",
     )
+
     bring.set_defaults(run=_import)
 
     commands.add_parser("list", help="show packs, hashes, licences and providers").set_defaults(
@@ -78,6 +79,7 @@ def _import(arguments: argparse.Namespace) -> int:
         raise PackError(
             f"importing checkpoints needs torch: pip install '.[refine]' ({error.name} is missing)"
         ) from error
+
     import_official(arguments.source, arguments.root)
     return 0
 
@@ -86,10 +88,12 @@ def _list(arguments: argparse.Namespace) -> int:
     packs = installed_packs(arguments.root)
     for pack in packs:
         _describe(pack)
+
     for name in sorted(
         {path.stem for path in MANIFESTS.glob("*.toml")} - {pack.name for pack in packs}
     ):
         print(f"{name}: not installed")
+
     print(f"providers: {', '.join(ort.get_available_providers())}")
     return 0
 
@@ -107,6 +111,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     if not packs:
         print("no pack is installed: run python -m models pull open", file=sys.stderr)
         return 1
+
     healthy = True
     for pack in packs:
         print(f"{pack.id} in {pack.root}")
@@ -114,6 +119,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
             cost = f"opens in {finding.open_ms:.0f} ms, runs in {finding.run_ms:.1f} ms"
             print(f"  {finding.role:16} {finding.problem or cost}")
             healthy = healthy and not finding.problem
+
     return 0 if healthy else 1
 
 

@@ -31,13 +31,18 @@ async def up(settings: Settings) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    serving, stopping = asyncio.create_task(_stay_up(settings)), asyncio.create_task(stop.wait())
+
+    serving = asyncio.create_task(_stay_up(settings))
+    stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+
     if stopping.done():
         print("stopping ...", flush=True)
         serving.cancel()
+
     stopping.cancel()
     await asyncio.wait({serving})
+
     if not serving.cancelled():
         serving.result()
 
@@ -86,6 +91,7 @@ def serve(settings: Settings, descriptor: int | None) -> int:
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
+
     server = uvicorn.Server(config)
     server.run(sockets=None if descriptor is None else [socket.socket(fileno=descriptor)])
     return 0 if server.started else 1
@@ -108,6 +114,7 @@ def main() -> int:
     arguments = parser.parse_args()
     os.umask(0o077)  # whatever is written holds people's faces
     settings = Settings()
+
     try:
         return _run(arguments, settings)
     except (EmbeddedStoreError, StackStartError, WorkerError) as error:
@@ -129,6 +136,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         case "up":
             logging.basicConfig(level=logging.WARNING, format="%(message)s")
             asyncio.run(up(settings))
+
     return 0
 
 

@@ -64,8 +64,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     problems.install(app, WorkerError)
     resources = (uploads, identities, swaps, jobs, webhook_endpoints, keys, audit, verify)
+
     for module in (*resources, capacity, health):
         app.include_router(module.router)
+
     openapi.describe(
         app,
         (
@@ -77,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
             schemas.VerifyRequest,
         ),
     )
+
     if settings.cross_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -84,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_methods=["*"],
             allow_headers=["*"],
         )
+
     app.add_middleware(RequestScope, metrics=metrics, failure=problems.internal_error)
     return app
 
@@ -98,16 +102,19 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
         await to_thread.run_sync(require_suitable, redis)
         service = compose(settings, redis, metrics)
         state = service.state
+
         for close in service.closing:
             stack.push_async_callback(close)
 
         if settings.device == "cuda":
             # A GPU that is not there must stop the service, not slow it down.
             await state.enrolment.start()
+
         if settings.require_sandbox:
             await _require_sandbox(state)
         for run in service.background:
             stack.push_async_callback(_ended, asyncio.create_task(run()))
+
         stack.callback(_on_sigterm(state.events.drain))
         yield state
 
@@ -143,5 +150,6 @@ def _on_sigterm(drain: Callable[[], None]) -> Callable[[], None]:
 
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
+
     signal.signal(signal.SIGTERM, stop)
     return restore

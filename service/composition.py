@@ -143,11 +143,13 @@ def _verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Verifi
         settings.enrolment_start_timeout_s,
         metrics.child_restarts.labels("verify").inc,
     )
+
     anchors = TrustAnchors(
         mark_keys=trust.mark_keys(),
         roots=trust.anchors(),
         public_sync=settings.mark_sync == "public",
     )
+
     records = ProvenanceStore(settings.provenance_dir)
     return Verifier(child, records, anchors, settings.public_url)
 

@@ -55,6 +55,7 @@ class FairQueue:
         self._make_place(tenant)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant, deque()).append(turn)
+
         try:
             async with asyncio.timeout(self._wait_s):
                 await turn
@@ -62,6 +63,7 @@ class FairQueue:
             self._leave(tenant, turn)
             if isinstance(error, TimeoutError):
                 raise self._refusal() from error
+
             raise
 
     def _has_room(self, tenant: str) -> bool:
@@ -71,10 +73,13 @@ class FairQueue:
     def _make_place(self, tenant: str) -> None:
         if sum(map(len, self._waiting.values())) < self._max_waiting:
             return
+
         greediest = max(self._waiting, key=lambda name: len(self._waiting[name]), default=tenant)
         own = len(self._waiting.get(tenant, ()))
+
         if len(self._waiting.get(greediest, ())) <= own + 1:
             raise self._refusal()
+
         displaced = self._waiting[greediest].pop()
         if not displaced.done():
             displaced.set_exception(self._refusal())
@@ -82,9 +87,11 @@ class FairQueue:
     def _leave(self, tenant: str, turn: asyncio.Future[None]) -> None:
         if turn.done() and not turn.cancelled() and turn.exception() is None:
             self._running[tenant] -= 1  # the turn came while the request was given up
+
         queue = self._waiting.get(tenant)
         if queue is not None and turn in queue:
             queue.remove(turn)
+
         self._forget_if_empty(tenant)
         self._grant()
 
@@ -92,6 +99,7 @@ class FairQueue:
         while (tenant := self._next_tenant()) is not None:
             queue = self._waiting.pop(tenant)
             turn = queue.popleft()
+
             if queue:
                 self._waiting[tenant] = queue  # at the end: the others come first
             if not turn.done():

@@ -42,8 +42,10 @@ def read_backlog(redis: Redis, now_s: float | None = None) -> dict[str, Backlog]
             for name, _ in active:
                 pipeline.hmget(f"lk:task:{name.decode()}", "queue", "state")
             tasks: Reply = pipeline.execute()
+
     queued: dict[str, list[float]] = {name: [] for name in QUEUES}
     running = dict.fromkeys(QUEUES, 0)
+
     for (_, since_ms), (queue, state) in zip(active, tasks, strict=True):
         if queue is None:
             continue  # ended between the two reads
@@ -51,6 +53,7 @@ def read_backlog(redis: Redis, now_s: float | None = None) -> dict[str, Backlog]
             running[queue.decode()] += 1
         else:
             queued[queue.decode()].append(now - since_ms / 1000)
+
     return {
         name: Backlog(len(queued[name]), running[name], max(queued[name], default=None))
         for name in QUEUES
@@ -78,8 +81,10 @@ def protections_of(workers: Sequence[WorkerState]) -> dict[str, Protection]:
     """
     ordered = sorted(workers, key=lambda worker: len(worker.protection.missing), reverse=True)
     found: dict[str, Protection] = {}
+
     for worker in ordered:
         found.setdefault(f"worker-{worker.queue}", worker.protection)
+
     return found
 
 
@@ -112,14 +117,18 @@ class StoreCollector:
         age = GaugeMetricFamily(
             "likeness_queue_oldest_seconds", "Age of the oldest waiting task.", labels=("queue",)
         )
+
         for name, backlog in read_backlog(self._redis).items():
             depth.add_metric((name, "queued"), backlog.queued)
             depth.add_metric((name, "running"), backlog.running)
             age.add_metric((name,), backlog.oldest_age_s or 0.0)
+
         workers = GaugeMetricFamily("likeness_workers", "Workers alive.", labels=("queue",))
         alive = self._queue.workers()
+
         for name in QUEUES:
             workers.add_metric((name,), sum(worker.queue == name for worker in alive))
+
         sandbox = _sandbox({**self._children, **protections_of(alive)})
         yield from (depth, age, workers, sandbox, *self._counted())
 
@@ -128,18 +137,21 @@ class StoreCollector:
             stats = text_fields(self._redis.hgetall("lk:stats"))
             stages = text_fields(self._redis.hgetall("lk:stages"))
             held_bytes: Reply = self._redis.get("lk:weights:bytes")
+
         ends = CounterMetricFamily(
             "likeness_jobs_ended", "Jobs by how they ended.", labels=("status", "kind")
         )
         others = CounterMetricFamily(
             "likeness_store_events", "Events counted by the store.", labels=("event",)
         )
+
         for name, count in sorted(stats.items()):
             status, _, kind = name.partition(":")
             if status in ("succeeded", "failed", "canceled", "expired"):
                 ends.add_metric((status, kind), float(count))
             else:
                 others.add_metric((name,), float(count))
+
         held = GaugeMetricFamily(
             "likeness_weight_cache_bytes", "Bytes of specialised weights in the store."
         )
@@ -153,9 +165,11 @@ def _sandbox(protections: Mapping[str, Protection]) -> Metric:
         "Whether the kernel enforces a protection on a process that decodes: 1 or 0.",
         labels=("process", "protection"),
     )
+
     for process, protection in sorted(protections.items()):
         for name in PROTECTIONS:
             sandbox.add_metric((process, name), float(name not in protection.missing))
+
     return sandbox
 
 
@@ -168,4 +182,5 @@ def _stage_times(stages: Mapping[str, str]) -> Metric:
         if member == "count":
             total_ms = float(stages[f"{kind}:{stage}:sum"])
             times.add_metric((kind, stage.removesuffix("_ms")), int(stages[name]), total_ms / 1000)
+
     return times

@@ -39,11 +39,13 @@ class StoreServer:
             "appendonly": "yes",
             **self._options,
         }
+
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.directory / "store.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(find_store_server()), *arguments], stdout=log, stderr=log
             )
+
         self._wait_until_it_answers()
 
     def kill(self) -> None:
@@ -60,6 +62,7 @@ class StoreServer:
                 return
             except RedisError:
                 time.sleep(0.02)
+
         raise TimeoutError(f"no store on {self.socket} within {START_TIMEOUT_S} s")
 
 

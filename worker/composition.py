@@ -30,6 +30,7 @@ def open_stores(settings: WorkerSettings) -> Stores:
     store = JobStore(redis, settings.jobs.limits())
     attempts = JobAttempts(store)
     identities = IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes))
+
     return Stores(
         store,
         attempts,

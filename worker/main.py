@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = _absolute(
         WorkerSettings(**{name: value for name, value in given.items() if value is not None})
     )
+
     try:
         if options.command == "status":
             stock = take_stock(open_stores(settings))
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     except WorkerError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return 1
+
     return 0
 
 
@@ -84,8 +86,10 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     staging = Staging(shop.media.root)
     issuer = ProvenanceIssuer.open(settings, shop.identities, AuditLog(shop.store.redis))
+
     if issuer is None:
         log.warning("results are neither marked nor signed: LIKENESS_PROVENANCE is off")
+
     child = WarmChild(queue, settings, staging)
     worker = WarmWorker(
         name,
@@ -96,18 +100,23 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         run_task=TaskRunner(name, shop, staging, child.perform, issuer).run_task,
         on_lost=lambda task, handed_back: _lost(shop, queue, task, handed_back),
     )
+
     child.start()
     child.await_ready()  # before RQ hears of this worker: a job must not wait for models
+
     if settings.require_sandbox:
         require_complete(child.protection)
+
     housekeeping = Housekeeping(worker, shop, [_audit_keeper(settings, shop).run])
     housekeeping.start()
     log.info("worker ready", extra={"worker": name, "queue": queue})
+
     try:
         worker.work(logging_level="ERROR")
     finally:
         housekeeping.stop()
         staging.close()
+
     log.info("worker ended", extra={"worker": name, "queue": queue})
 
 
@@ -174,8 +183,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     requeue.add_argument("jobs", nargs="+", metavar="JOB_ID")
     bounds = commands.add_parser("bounds", parents=[shared], help="give a tenant bounds of its own")
     bounds.add_argument("tenant")
+
     for bound in BOUNDS:
         bounds.add_argument(f"--{bound.replace('_', '-')}", type=int, metavar="N")
+
     with_command = (
         arguments if not arguments or not arguments[0].startswith("--q") else ["work", *arguments]
     )

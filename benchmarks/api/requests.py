@@ -40,9 +40,11 @@ def http_adds_little_to_the_work_itself() -> Figure:
         with here.client(timeout_s=70) as client:
             identity_id = register(client)
             ratio = _http_over_in_process(partial(swap, client, identity_id))
+
         here.add_worker("second", "image", small=False)
         here.await_workers(2)
         rates = {count: _under_clients(here, count, identity_id) for count in (1, 2, 4, 8)}
+
     gain = rates[2] / rates[1]
     print(f"two clients on two workers get {gain:.2f}x the swaps of one client")
     return Figure(ratio, "x in process", "<= 1.1", ratio <= 1.1)
@@ -54,13 +56,16 @@ def register(client: httpx.Client) -> str:
         answer = client.post(
             "/v1/identities", files={"image": photo}, data={"consent": json.dumps(CONSENT)}
         )
+
     return str(answer.raise_for_status().json()["id"])
 
 
 def swap(client: httpx.Client, identity_id: str) -> None:
     """Swap ada into ben's portrait and wait for the end."""
-    files, data = {"image": ("ben.jpg", JPEG, "image/jpeg")}, {"identity_id": identity_id}
+    files = {"image": ("ben.jpg", JPEG, "image/jpeg")}
+    data = {"identity_id": identity_id}
     answer = client.post("/v1/swaps/image", files=files, data=data, headers={"Prefer": "wait=60"})
+
     if answer.raise_for_status().json()["status"] != "succeeded":
         raise RuntimeError(answer.text)
 
@@ -71,6 +76,7 @@ def _open_for_business(here: Town) -> None:
     here.await_api()
     here.await_workers(1)
     deadline = time.monotonic() + 60
+
     while httpx.get(f"{here.url}/readyz").status_code != 200 and time.monotonic() < deadline:
         time.sleep(0.1)
 
@@ -79,11 +85,14 @@ def _http_over_in_process(over_http: Callable[[], None]) -> float:
     engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
     code = engine.register([decode_image(ADA, MediaLimits()).bgr]).code
     identity = engine.identity("ada", code, engine.specialise(code))
+
     with tempfile.TemporaryDirectory() as directory:
         in_process = partial(_work, engine, identity, Path(directory))
         for warm_up in (over_http, in_process):
             warm_up()
+
         pairs = [(_timed(over_http), _timed(in_process)) for _ in range(ROUNDS)]
+
     http_ms, own_ms = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
     print(f"image swap, p50 of {ROUNDS}: {http_ms:.1f} ms over HTTP, {own_ms:.1f} ms in process")
     return float(http_ms / own_ms)
@@ -107,6 +116,7 @@ def _under_clients(here: Town, count: int, identity_id: str) -> float:
         for name, times in (("register", registered), ("swap", swapped))
     )
     print(f"{count} clients: {shown}, {rate:.1f} swaps/s", flush=True)
+
     return rate
 
 
@@ -118,6 +128,7 @@ def _at_once(calls: list[Callable[[], object]], rounds: int) -> tuple[list[float
             for line in pool.map(lambda call: [_timed(call) for _ in range(rounds)], calls)
             for time in line
         ]
+
     return times, len(times) / (time.perf_counter() - began)
 
 
@@ -141,10 +152,12 @@ def ten_thousand_people_fit() -> Figure:
         ids = _populate(here, people)
         held = int(here.bench.shop.store.redis.get("lk:weights:bytes") or 0)
         _open_for_business(here)
+
         with here.client(timeout_s=70) as client:
             swap(client, ids[-1])
             warm = [_timed(partial(swap, client, ids[-1])) for _ in range(8)]
             cold = [_timed(partial(swap, client, identity_id)) for identity_id in ids[:8]]
+
     print(
         f"first swap: cold {statistics.median(cold) * 1e3:.0f} ms, warm"
         f" {statistics.median(warm) * 1e3:.0f} ms"
@@ -156,16 +169,21 @@ def ten_thousand_people_fit() -> Figure:
 def _populate(here: Town, people: int) -> list[str]:
     engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
     code = engine.register([decode_image(ADA, MediaLimits()).bgr]).code
-    code_bytes, weights_bytes = code.to_bytes(), engine.specialise(code).to_bytes()
+    code_bytes = code.to_bytes()
+    weights_bytes = engine.specialise(code).to_bytes()
     print(f"each: code {len(code_bytes) >> 10} KiB, weights {len(weights_bytes) >> 10} KiB")
-    redis, ids = here.bench.shop.store.redis, [new_id("idn") for _ in range(people)]
+    redis = here.bench.shop.store.redis
+    ids = [new_id("idn") for _ in range(people)]
+
     for number, identity_id in enumerate(ids, 1):
         record = IdentityRecord(identity_id, "acme", code.pack, time.time(), consent=CONSENT)
         here.bench.shop.identities.put(record, code_bytes, weights_bytes)
+
         if number in (10, people // 10, people):
             print(
                 f"{number} identities: the store uses"
                 f" {redis.info('memory')['used_memory'] >> 20} MiB",
                 flush=True,
             )
+
     return ids

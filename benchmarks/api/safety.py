@@ -40,6 +40,7 @@ def passed(*selection: str) -> Figure:
     words = summary.replace(",", "").split()
     counts = {name: int(number) for number, name in itertools.pairwise(words) if number.isdigit()}
     bad = sum(counts.get(name, 0) for name in ("failed", "error", "errors", "skipped"))
+
     return Figure(
         counts.get("passed", 0), "tests passed", "all of them", done.returncode == 0 and bad == 0
     )
@@ -52,9 +53,11 @@ def live_service() -> Iterator[LiveService]:
         store = StoreServer(Path(directory))
         store.start()
         settings = Settings(data_dir=Path(directory) / "data", packs_dir=PACKS, redis_url=store.url)
+
         with LiveService(settings) as live:
             until(lambda: httpx.get(f"{live.url}/readyz").status_code == 200, timeout_s=90)
             yield live
+
         store.kill()
 
 
@@ -70,6 +73,7 @@ def cuda_that_is_not_there_ends_the_process() -> Figure:
             "DATA_DIR": f"{directory}/data",
             "PACKS_DIR": str(PACKS),
         }
+
         environment = os.environ | {
             f"LIKENESS_{name}": value for name, value in (told | {"PORT": "0"}).items()
         }
@@ -84,6 +88,7 @@ def cuda_that_is_not_there_ends_the_process() -> Figure:
             for command in (["service", "serve"], ["worker", "--queue", "image"])
         ]
         store.kill()
+
     print(f"exit status: service {codes[0]}, worker {codes[1]}")
     return Figure(codes.count(0), "silent fallbacks", "0", all(codes))
 
@@ -154,6 +159,7 @@ def an_erased_face_is_nowhere() -> Figure:
         here.add_worker("image", "image", small=False)
         here.await_api()
         here.await_workers(1)
+
         with here.client(timeout_s=70) as client:
             identity_id, marker = _used_identity(here, client)
             found = _files_with(here.directory, marker)
@@ -164,11 +170,14 @@ def an_erased_face_is_nowhere() -> Figure:
                 lambda: client.get(f"{place}/erasure").json()["log_rewritten_at"] is not None,
                 timeout_s=60,
             )
-            took_s, left = time.monotonic() - began, _files_with(here.directory, marker)
+            took_s = time.monotonic() - began
+            left = _files_with(here.directory, marker)
             later = client.get(place).status_code
+
         redis = here.bench.shop.store.redis
         keys = [key for key in redis.scan_iter(count=1000) if marker in (redis.dump(key) or b"")]
         events = [entry.body["event"] for entry in AuditLog(redis).pending()]
+
     print(
         f"before: {len(found)} files; after: {len(left)} files, {len(keys)} keys; later use"
         f" {later}; audit {events}"
@@ -197,6 +206,7 @@ def _used_identity(here: Town, client: httpx.Client) -> tuple[str, bytes]:
         64
     )
     middle = len(weights) // 2
+
     return made["id"], weights[middle : middle + 64]
 
 
@@ -231,6 +241,7 @@ def what_expires_is_gone_also_after_a_restart() -> Figure:
         until(lambda: not path.exists(), timeout_s=70)
         late_s = time.time() - record.expires_at
         keys = here.bench.shop.store.redis.exists(f"lk:media:{record.id}")
+
     return Figure(
         late_s, "s past its time", "<= 60 s, no record left", 0 <= late_s <= 60 and not keys
     )
@@ -262,5 +273,6 @@ def generated_requests_find_nothing() -> Figure:
         run = run_schemathesis(
             live, int(os.environ.get("EXAMPLES", "40")), int(os.environ.get("SEED", "1"))
         )
+
     print(run.report if run.failures else f"{run.requests} requests")
     return Figure(run.failures, "failures", "0", run.failures == 0)

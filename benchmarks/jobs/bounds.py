@@ -39,6 +39,7 @@ def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
             path for path in (here.bench.data_dir / "media" / "jobs").rglob("*") if path.is_file()
         ]
         following = here.bench.wait_for(here.bench.submit()).status
+
     print(
         f"queued {max(queued) * 1e3:.0f} ms, running {max(running):.2f} s, deaf {max(deaf):.2f} s"
     )
@@ -46,6 +47,7 @@ def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
     holds = (
         max(queued) <= 0.5 and max(running + deaf) <= 3 and not left and following == "succeeded"
     )
+
     return Figure(
         max(running + deaf),
         "s, the slowest running job",
@@ -77,9 +79,11 @@ def at_the_bound_the_next_request_is_refused_at_once() -> Figure:
         here.await_api()
         KeyStore(here.bench.shop.store.redis).set_bounds("acme", {"max_jobs": 20})
         upload = here.bench.upload()
+
         with here.client() as client:
             for _ in range(20):
                 assert client.post("/v1/analyses", json=_body(upload)).status_code == 202
+
             _overload(
                 here, client, upload, seconds=8.0
             )  # fills what is filled once: pools, caches, metrics
@@ -87,12 +91,15 @@ def at_the_bound_the_next_request_is_refused_at_once() -> Figure:
             before = process.memory_info().rss
             times, codes, patient = _overload(here, client, upload, seconds=60.0)
             after = process.memory_info().rss
+
     growth = after / before - 1
-    p50, p95 = statistics.median(times) * 1e3, percentile(times, 0.95) * 1e3
+    p50 = statistics.median(times) * 1e3
+    p95 = percentile(times, 0.95) * 1e3
     print(f"{len(times)} requests refused with {sorted(codes)}, Retry-After on all: {patient}")
     print(f"answered in {p50:.1f} ms (median), {p95:.1f} ms (p95)")
     print(f"memory {before >> 20} -> {after >> 20} MiB ({growth:+.1%})")
     holds = codes <= {429, 503} and patient and p95 <= 50 and abs(growth) <= 0.10
+
     return Figure(
         p95, "ms to the refusal, p95", "429/503 + Retry-After within 50 ms, memory +-10 %", holds
     )
@@ -106,14 +113,18 @@ def _overload(
     here: Town, client: httpx.Client, upload: str, seconds: float
 ) -> tuple[list[float], set[int], bool]:
     """Ten requests for each that would be served: the workers do about 20 jobs a second, so 200."""
-    times, codes, patient = [], set(), True
+    times = []
+    codes = set()
+    patient = True
     deadline = time.monotonic() + seconds
+
     while (now := time.monotonic()) < deadline:
         answer = client.post("/v1/analyses", json=_body(upload))
         times.append(time.monotonic() - now)
         codes.add(answer.status_code)
         patient &= "retry-after" in answer.headers
         time.sleep(max(0.0, 0.005 - (time.monotonic() - now)))
+
     return times, codes, patient
 
 
@@ -126,6 +137,7 @@ def one_idempotency_key_makes_one_job() -> Figure:
         here.add_api()
         here.await_api()
         upload = here.bench.upload()
+
         with here.client(timeout_s=60.0) as client, ThreadPoolExecutor(50) as pool:
             headers = {"Idempotency-Key": "order-7"}
 
@@ -139,10 +151,12 @@ def one_idempotency_key_makes_one_job() -> Figure:
                 lambda: client.get("/v1/jobs").status_code == 200, 20, "API on the new store"
             )
             later = post(51)
+
     jobs = {answer.json()["id"] for answer in (*answers, later) if answer.status_code in (200, 202)}
     codes = sorted({answer.status_code for answer in answers})
     print(f"answers {codes}; after the store's restart {later.status_code}; jobs made: {len(jobs)}")
     holds = len(jobs) == 1 and later.status_code in (200, 202) and set(codes) <= {200, 202, 409}
+
     return Figure(len(jobs), "job(s)", "1", holds)
 
 
@@ -154,6 +168,7 @@ def sigterm_drains() -> Figure:
     with stopwatch(120), town() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name)
+
         here.add_api()
         here.await_api()
         here.await_workers(2)
@@ -162,22 +177,29 @@ def sigterm_drains() -> Figure:
             60,
             "readiness",
         )
+
         long = [here.bench.submit(sleep_s=40, steps=400) for _ in range(2)]
         jobs = long + [here.bench.submit(sleep_s=0.2) for _ in range(38)]
+
         for job in long:
             here.bench.wait_for(job, "running")
+
         unready_s, exits = _terminate_all(here)
         lost = sum(here.bench.get(job).status not in {"queued", "running", *FINAL} for job in jobs)
+
         for job in long:
             here.bench.shop.store.request_cancel(job.id)
+
         here.await_workers(2)
         final = sum(here.bench.wait_for(job, timeout_s=60).status in FINAL for job in jobs)
+
     print(
         f"not ready after {unready_s * 1e3:.0f} ms; exits after"
         f" {', '.join(f'{s:.1f}' for s in exits)} s"
     )
     print(f"jobs final in the end: {final} of {len(jobs)}")
     holds = lost == 0 and final == len(jobs) and max(exits) <= 30 and unready_s <= 1
+
     return Figure(
         max(exits), "s to the last exit", "<= 30 s, nothing lost, readyz 503 at once", holds
     )
@@ -195,13 +217,16 @@ def _terminate_all(here: Town) -> tuple[float, list[float]]:
         time.sleep(0.5)
         client.get("/readyz")  # an open connection, as a load balancer's probe has
         began = time.monotonic()
+
         for process in processes:
             process.send_signal(signal.SIGTERM)
+
         seen: list[str] = []
         unready_s = eventually(lambda: _unready(client, seen), 10, "readyz 503", poll_s=0.005)
         print(f"readyz: {seen[-1]}")
         exits = [_exit_s(process, began) for process in processes]
         waiting.result(timeout=60)
+
     return unready_s, exits
 
 
@@ -231,17 +256,20 @@ def a_poison_input_is_tried_three_times_and_does_not_hold_up_others() -> Figure:
     with stopwatch(240), town() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name)
+
         here.await_workers(2)
         alone, _ = _paced(here, 20, 0.5, poison_at=set())
         pace = min(0.5, max(0.15, 2 * alone))
         calm, _ = _paced(here, 150, pace, poison_at=set())
         hit, dead = _paced(here, 150, pace, poison_at={50})
+
     print(
         f"a job every {pace * 1e3:.0f} ms; others' p95: {calm * 1e3:.0f} ms calm, {hit * 1e3:.0f}"
         " ms with the poison"
     )
     print(f"attempts on the poison: {dead}")
     holds = hit <= 1.2 * calm and max(dead) <= 3
+
     return Figure((hit / calm - 1) * 100, "% slower at p95", "<= 20 %, at most 3 attempts", holds)
 
 
@@ -250,13 +278,17 @@ def _paced(here: Town, count: int, pace: float, poison_at: set[int]) -> tuple[fl
 
     Returns the p95 from accept to end, and the attempts on each poison input.
     """
-    jobs, poison = [], []
+    jobs = []
+    poison = []
     began = time.monotonic()
+
     for number in range(count):
         if number in poison_at:
             poison.append(here.bench.submit(poison="crash"))
+
         jobs.append(here.bench.submit(sleep_s=0.05))
         time.sleep(max(0.0, began + (number + 1) * pace - time.monotonic()))
+
     ended = [here.bench.wait_for(job) for job in jobs]
     dead = [here.bench.wait_for(job).attempt for job in poison]
     return (
@@ -275,14 +307,17 @@ def an_idle_worker_starts_at_once_and_loads_nothing() -> Figure:
         here.await_workers(1)
         ada = register_ada(here)
         jobs = [here.bench.wait_for(submit_swap(here, ada)) for _ in range(60)]
+
     starts = [job.started_at - job.created_at for job in jobs if job.started_at]
     loads = sum(job.report["counters"]["models_loaded"] for job in jobs)
-    p50, p95 = statistics.median(starts) * 1e3, percentile(starts, 0.95) * 1e3
+    p50 = statistics.median(starts) * 1e3
+    p95 = percentile(starts, 0.95) * 1e3
     print(
         f"accept to start {p50:.1f} ms (median), {p95:.1f} ms (p95); models loaded during"
         f" {len(jobs)} jobs: {loads}"
     )
     holds = p95 <= 50 and loads == 0 and all(job.status == "succeeded" for job in jobs)
+
     return Figure(p95, "ms, accept to start, p95", "<= 50 ms, 0 models loaded", holds)
 
 
@@ -294,7 +329,9 @@ def a_full_store_refuses_and_recovers() -> Figure:
     with stopwatch(90), town() as here:
         here.add_api()
         here.await_api()
-        upload, redis = here.bench.upload(), here.bench.shop.store.redis
+        upload = here.bench.upload()
+        redis = here.bench.shop.store.redis
+
         with here.client() as client:
             accepted = [
                 client.post("/v1/analyses", json=_body(upload)).json()["id"] for _ in range(10)
@@ -307,10 +344,12 @@ def a_full_store_refuses_and_recovers() -> Figure:
             redis.config_set("maxmemory", "0")
             again = client.post("/v1/analyses", json=_body(upload)).status_code
             evicted = int(redis.info("stats")["evicted_keys"])
+
         here.add_worker("worker")
         ended = {
             here.bench.wait_for(here.bench.shop.store.get(job_id)).status for job_id in accepted
         }
+
     codes = {answer.status_code for answer in refused}
     print(
         f"writes {sorted(codes)}, reads {sorted(set(reads))}, evicted {evicted}, with room again"
@@ -320,6 +359,7 @@ def a_full_store_refuses_and_recovers() -> Figure:
     patient = all("retry-after" in answer.headers for answer in refused)
     refusing = codes == {503} and patient and set(reads) == {200} and kept and evicted == 0
     holds = refusing and again == 202 and ended == {"succeeded"}
+
     return Figure(
         evicted, "keys evicted", "503 for writes, 200 for reads, 0 evicted, recovers", holds
     )
@@ -346,6 +386,7 @@ def a_full_disk_serves_no_truncated_file() -> Figure:
             here.bench.shop.media.result_path(here.bench.get(job)).stat().st_size == 69
             for job in small
         )
+
     print(
         f"too large: {failed} of 10 failed with a reason; others: {served} of 10 done, {whole}"
         " whole"

@@ -19,7 +19,9 @@ from tests.worker.workers import eventually, kill_tree
 from worker.contract import FINAL
 from worker.stores.job_queue import rq_queue
 
-JOBS, JOB_S, PLAIN_JOBS = 500, 0.05, 150
+JOBS = 500
+JOB_S = 0.05
+PLAIN_JOBS = 150
 
 
 @dataclass
@@ -42,6 +44,7 @@ def no_accepted_job_is_lost_in_chaos() -> Figure:
     with stopwatch(420):
         with town() as here:
             tally, seconds, final, double, redeliveries = _our_chaos(here, bound_s=240)
+
         lost = len(tally.accepted) - final
         rows: list[Sequence[object]] = [
             (
@@ -54,9 +57,11 @@ def no_accepted_job_is_lost_in_chaos() -> Figure:
                 f"{seconds:.0f} s",
             ),
         ]
+
         for queues in (1, 2):
             plain = run_chaos(PLAIN_JOBS, queues, bound_s=60, job_s=JOB_S)
             rows.append((f"plain RQ, {queues} queue(s)", *_plain_row(plain)))
+
         print(
             f"kills: {tally.worker_kills} worker trees, {tally.popped_and_died} between pop and"
             " registration,"
@@ -65,14 +70,19 @@ def no_accepted_job_is_lost_in_chaos() -> Figure:
         _print_table(
             ("", "accepted", "final", "lost", "double commits", "re-deliveries", "time"), rows
         )
+
     holds = len(tally.accepted) == JOBS and lost == 0 and double == 0
     return Figure(lost, "jobs lost", "0 lost, 0 double commits, accepted = final", holds)
 
 
 def _our_chaos(here: Town, bound_s: float) -> tuple[Tally, float, int, int, int]:
-    tally, over, dice = Tally(), threading.Event(), random.Random(7)
+    tally = Tally()
+    over = threading.Event()
+    dice = random.Random(7)
+
     for name in ("worker-a", "worker-b"):
         here.add_worker(name)
+
     here.add_api()
     here.await_api()
     here.await_workers(2)
@@ -96,6 +106,7 @@ def _our_chaos(here: Town, bound_s: float) -> tuple[Tally, float, int, int, int]
         "ended as:"
         f" { {status: sum(job.status == status for job in jobs) for status in sorted(FINAL)} }"
     )
+
     return tally, seconds, final, sum(count > 1 for count in ended), here.bench.redeliveries()
 
 
@@ -113,9 +124,11 @@ def _submit_all(client: httpx.Client, upload: str, tally: Tally, deadline: float
             except httpx.HTTPError:
                 time.sleep(0.1)
                 continue
+
             if answer.status_code == 202:
                 tally.accepted[f"job-{number}"] = answer.json()["id"]
                 break
+
             time.sleep(0.2)
 
 
@@ -130,11 +143,14 @@ def _kill(
             time.sleep(0.5)
             here.store.start()
             tally.store_kills += 1
+
         if beat in (6, 12, 18):
             kill_tree(here.keeper.running["api"].pid)
             tally.api_kills += 1
+
         pick_victim(here.keeper, dice, "worker")
         tally.worker_kills += 1
+
         if dice.random() < 0.5:
             queue = rq_queue("video", here.bench.shop.store.redis)
             doomed_worker(here.bench.shop.store.redis, [queue.name])
@@ -166,14 +182,17 @@ def lost_jobs_are_soon_delivered_again() -> Figure:
     with stopwatch(180), town() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name)
+
         here.await_workers(2)
         again = [_redelivery_s(here) for _ in range(5)]
         back = [_first_done_s(here) for _ in range(3)]
+
     print(f"re-delivered after {', '.join(f'{s:.1f}' for s in again)} s (bar 15)")
     print(
         f"first job done {', '.join(f'{s:.1f}' for s in back)} s after the store's return (bar 10)"
     )
     holds = max(again) <= 15 and max(back) <= 10
+
     return Figure(
         max(again), "s to re-delivery", "<= 15 s, and <= 10 s after the store's return", holds
     )
@@ -190,6 +209,7 @@ def _redelivery_s(here: Town) -> float:
     here.bench.shop.store.request_cancel(job.id)
     here.bench.wait_for(job, "canceled")
     here.await_workers(2)
+
     return took
 
 
@@ -203,8 +223,10 @@ def _first_done_s(here: Town) -> float:
     took = eventually(
         lambda: here.bench.counters().get("succeeded:analysis", 0) > before, 30, "first job"
     )
+
     for job in jobs:
         here.bench.wait_for(job, timeout_s=40)
+
     return took
 
 
@@ -233,7 +255,9 @@ def each_way_to_die_has_its_regression_test() -> Figure:
                 "-k",
                 name,
             ]
+
             ok = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120).returncode == 0
             passed += ok
             print(f"{row}: {'passed' if ok else 'FAILED'}", flush=True)
+
     return Figure(passed, f"of {len(ROWS)} passed", "all", passed == len(ROWS))

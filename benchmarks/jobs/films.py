@@ -31,14 +31,22 @@ def long_film(path: Path) -> Path:
             "keyint_min": str(5 * RATE),
             "sc_threshold": "0",
         }
+
         stream = film.add_stream("libx264", rate=RATE, options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.width = WIDTH
+        stream.height = HEIGHT
+        stream.pix_fmt = "yuv420p"
         frames = [frame.reformat(WIDTH, HEIGHT, "yuv420p") for frame in source.decode(video=0)]
+
         for number in range(LOOPS * len(frames)):
             frame = frames[number % len(frames)]
-            frame.pts, frame.time_base, frame.pict_type = number, Fraction(1, RATE), 0
+            frame.pts = number
+            frame.time_base = Fraction(1, RATE)
+            frame.pict_type = 0
             film.mux(stream.encode(frame))
+
         film.mux(stream.encode(None))
+
     return path
 
 
@@ -50,22 +58,28 @@ def a_film_killed_at_60_percent_computes_only_what_was_in_flight() -> Figure:
     with stopwatch(420), town() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name, small=False)
+
         here.await_workers(2)
-        ada, film = register_ada(here), long_film(here.directory / "film.mp4")
+        ada = register_ada(here)
+        film = long_film(here.directory / "film.mp4")
         unbroken = here.bench.wait_for(submit_swap(here, ada, film, "swap_video"), timeout_s=180)
         broken = submit_swap(here, ada, film, "swap_video")
         eventually(lambda: _share(here.bench.get(broken)) >= 0.6, 180, "60 % of the film")
+
         for process in list(here.keeper.running.values()):
             kill_tree(process.pid)
+
         done = here.bench.wait_for(broken, timeout_s=180)
         segments = len(set(_begun(here, unbroken)))
         again = len(_begun(here, broken)) - segments
+
     equal = done.result is not None and done.result == unbroken.result
     print(
         f"{segments} segments, done {unbroken.status} and {done.status}; computed again {again};"
         f" bytes equal: {equal}"
     )
     holds = segments > 1 and again <= PARTS_IN_FLIGHT and equal
+
     return Figure(
         again, "segments computed again", f"<= {PARTS_IN_FLIGHT} in flight, equal bytes", holds
     )
@@ -86,13 +100,15 @@ def two_workers_finish_a_long_film_faster() -> Figure:
     and media store.
     """
     with stopwatch(420), town() as here:
-        ada, film = register_ada(here), long_film(here.directory / "film.mp4")
+        ada = register_ada(here)
+        film = long_film(here.directory / "film.mp4")
         here.add_worker("worker-a", small=False)
         here.await_workers(1)
         one, first = _seconds(here, ada, film)
         here.add_worker("worker-b", small=False, data_dir=str(_second_data_dir(here)))
         here.await_workers(2)
         two, second = _seconds(here, ada, film)
+
     same = first.result is not None and first.result == second.result
     print(
         f"one worker {one:.1f} s, two workers {two:.1f} s: {one / two:.2f} times as fast; bytes"

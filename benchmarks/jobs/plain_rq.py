@@ -46,14 +46,19 @@ def run_chaos(jobs: int, queues: int, bound_s: float, job_s: float, seed: int = 
         done.mkdir()
         server = StoreServer(Path(directory))
         server.start()
-        keeper, redis = Keeper(), Redis.from_url(server.url)
+        keeper = Keeper()
+        redis = Redis.from_url(server.url)
         names = [f"q{index}" for index in range(queues)]
+
         try:
             for index in range(jobs):
-                queue, name = Queue(names[index % queues], connection=redis), f"j{index}"
+                queue = Queue(names[index % queues], connection=redis)
+                name = f"j{index}"
                 queue.enqueue(work, str(done), name, job_s, job_id=name)
+
             for worker in range(2):
                 keeper.keep(f"worker-{worker}", lambda: _worker(server.url, names, Path(directory)))
+
             seconds = _suffer(keeper, redis, names, done, jobs, bound_s, random.Random(seed))
             return _count(redis, names, done, jobs, seconds)
         finally:
@@ -80,31 +85,38 @@ def _suffer(
 ) -> float:
     began = time.monotonic()
     next_kill = began + 1.5
+
     while time.monotonic() - began < bound_s and len(list(done.iterdir())) < jobs:
         for name, start in keeper.start.items():
             if keeper.running[name].poll() is not None:
                 keeper.running[name] = start()
+
         if time.monotonic() >= next_kill:
             next_kill += 1.5
             pick_victim(keeper, dice, "worker")
             doomed_worker(redis, names)
+
         time.sleep(0.05)
+
     return time.monotonic() - began
 
 
 def _count(redis: Redis, names: list[str], done: Path, jobs: int, seconds: float) -> Losses:
     finished = {path.name for path in done.iterdir()}
     held: set[str] = set()
+
     for queue in (Queue(name, connection=redis) for name in names):
         registries = (
             queue.started_job_registry,
             queue.scheduled_job_registry,
             queue.deferred_job_registry,
         )
+
         held |= set(queue.job_ids) | set(queue.intermediate_queue.get_job_ids())
         held |= {
             job_id for registry in registries for job_id in registry.get_job_ids(cleanup=False)
         }
+
     failed = {f"j{i}" for i in range(jobs) if _status(redis, f"j{i}") == "failed"} - finished
     lost = {f"j{i}" for i in range(jobs)} - finished - held - failed
     return Losses(

@@ -27,7 +27,8 @@ class Receiver:
     def __init__(self) -> None:
         self.heard: Counter[str] = Counter()
         self.accepted: set[str] = set()
-        dice, receiver = random.Random(7), self
+        dice = random.Random(7)
+        receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -35,8 +36,10 @@ class Receiver:
                 message = str(self.headers["webhook-id"])
                 receiver.heard[self.path + message] += 1
                 status = 410 if self.path == "/gone" else dice.choice([204, 204, 500, 302])
+
                 if status == 204:
                     receiver.accepted.add(message)
+
                 self.send_response(status)
                 self.end_headers()
 
@@ -59,24 +62,29 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
     """
     now = 1_800_000_000.0
     with stopwatch(60), town() as here:
-        redis, receiver = here.bench.shop.store.redis, Receiver()
+        redis = here.bench.shop.store.redis
+        receiver = Receiver()
 
         def clock() -> float:
             return now
 
-        jobs, outbox = JobStore(redis, clock=clock), Outbox(redis, clock)
+        jobs = JobStore(redis, clock=clock)
+        outbox = Outbox(redis, clock)
         good, gone = (
             outbox.add_endpoint("acme", f"{receiver.url}/{path}") for path in ("hook", "gone")
         )
         ended = [ended_job(jobs, clock) for _ in range(JOBS)]
         outbox.claim(limit=20, lease_s=60.0)  # a sender that dies with what it claimed
+
         for pause in (*SCHEDULE_S, 10**6):
             now += pause
             while asyncio.run(_send(outbox, jobs, clock)):
                 continue
+
         receiver.close()
         disabled = outbox.endpoint(gone.id).disabled_reason
         waiting = outbox.waiting()
+
     expected = {f"msg_{job.removeprefix('job_')}_{good.id.removeprefix('whe_')}" for job in ended}
     tries = [count for path, count in receiver.heard.items() if path.startswith("/hook")]
     to_gone = sum(count for path, count in receiver.heard.items() if path.startswith("/gone"))
@@ -91,6 +99,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
     )
     missing = len(expected - receiver.accepted)
     holds = missing == 0 and not strangers and bool(disabled) and waiting == 0
+
     return Figure(missing, "ends not told", "0, stable ids, 410 disables", holds)
 
 

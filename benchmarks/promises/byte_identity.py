@@ -57,6 +57,7 @@ def a_resumed_video_equals_an_unbroken_one() -> Figure:
     """
     different = 0
     outcomes = {}
+
     for name, environment in SETTINGS.items():
         repeats = REPEATS if not environment else OTHER_REPEATS
         with stress():
@@ -67,15 +68,18 @@ def a_resumed_video_equals_an_unbroken_one() -> Figure:
                 text=True,
                 check=True,
             )
+
         found = json.loads(done.stdout.splitlines()[-1])
         outcomes[name] = found["whole"]
         different += found["different"]
         print(f"{name}: {repeats} repeats, {found['different']} differ from {found['whole'][:12]}")
+
     for name, digest in outcomes.items():
         same = digest == outcomes["all"]
         print(
             f"{name} gives {'the bytes' if same else 'other bytes than those'} of all instructions"
         )
+
     return Figure(different, "repeats that differ", "= 0", different == 0)
 
 
@@ -98,6 +102,7 @@ def repeat(count: int) -> dict[str, object]:
         folder = Path(directory)
         store = StoreServer(folder)
         store.start()
+
         try:
             engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
             stores = open_stores(WorkerSettings(redis_url=store.url, data_dir=folder / "data"))
@@ -107,6 +112,7 @@ def repeat(count: int) -> dict[str, object]:
             broken = [digest(bench, break_and_resume(bench, source, dice)) for _ in range(count)]
         finally:
             store.kill()
+
     return {"whole": whole, "different": sum(one != whole for one in broken)}
 
 
@@ -115,12 +121,14 @@ def break_and_resume(bench: FilmBench, source: Path, dice: random.Random) -> Job
     job = bench.submit(source)
     bench.work(job, most=dice.randint(2, 4))
     task = bench.next_task()
+
     if task is not None:
         loser = threading.Thread(target=bench.runner.run_task, args=(task.id, task.attempt))
         loser.start()
         loser.join(dice.random())  # somewhere in its work it is taken for dead
         bench.shop.attempts.redeliver(task)
         loser.join()
+
     return bench.work(job)
 
 
@@ -140,6 +148,7 @@ def two_shots(path: Path) -> Path:
     frames[24:] = [np.ascontiguousarray(image[:, ::-1]) for image in frames[24:]]
     pictures = [VideoFrame.from_ndarray(image, "rgb24") for image in frames]
     options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
+
     return write(path, Clip(pictures, [i * 10_000 for i in range(48)], BASE, options=options))
 
 

@@ -32,8 +32,10 @@ def a_taken_over_decoder_reaches_nothing() -> Figure:
         outcomes = {"no cage": {name: unconfined(name, targets) for name in DEEDS}}
         for child, arguments in API_CHILDREN.items():
             outcomes[child] = asyncio.run(_of_api_child(child, arguments, targets))
+
         for queue in KIND_ON:
             outcomes[f"worker-{queue}"] = _of_worker_child(here, queue, targets)
+
         _print(outcomes)
 
     possible = sum(said == DONE for said in outcomes.pop("no cage").values())
@@ -41,6 +43,7 @@ def a_taken_over_decoder_reaches_nothing() -> Figure:
         sum("Error" in said for said in by_deed.values()) for by_deed in outcomes.values()
     )
     holds = refused == possible == len(DEEDS)
+
     return Figure(
         refused, f"of {possible} deeds refused in each child", "12 of 12 in each child", holds
     )
@@ -49,9 +52,11 @@ def a_taken_over_decoder_reaches_nothing() -> Figure:
 async def _of_api_child(name: str, arguments: list[str], targets: Targets) -> Outcomes:
     child = SandboxedChild("benchmarks.promises.deed_child", arguments, 60, lambda: None)
     outcomes: Outcomes = {}
+
     try:
         await child.start()
         _print_protection(name, child.protection)
+
         for deed in DEEDS:
             request = {"deed": deed, "targets": targets.model_dump()}
             try:
@@ -60,6 +65,7 @@ async def _of_api_child(name: str, arguments: list[str], targets: Targets) -> Ou
                 outcomes[deed] = DONE  # it became another program
     finally:
         await child.stop()
+
     return outcomes
 
 
@@ -74,6 +80,7 @@ def _of_worker_child(here: Town, queue: QueueName, targets: Targets) -> Outcomes
     for deed in DEEDS:
         ended = here.bench.wait_for(_submit(here, queue, deed, targets), timeout_s=60)
         outcomes[deed] = str(ended.report.get("outcome", DONE))
+
     return outcomes
 
 

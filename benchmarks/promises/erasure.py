@@ -50,6 +50,7 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
         here.add_worker("video", "video", small=False)
         here.await_api()
         here.await_workers(2)
+
         with here.client("acme", timeout_s=90) as client:
             eventually(lambda: client.get("/readyz").status_code == 200, 90, "a ready API")
             other = register_other(client)
@@ -60,15 +61,20 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
                 for what, marker in person.markers.items()
                 if what != "photo" and not places(here, marker)
             ]
+
             print(f"markers that were not found while consent held: {unseen or 'none'}")
             began = time.monotonic()
+
             for person in people:
                 withdraw(client, person)
+
             left = wait_until_gone(here, people, began)
             replays = [replay(client, web, person) for person in people]
+
     took_s = time.monotonic() - began
     print(f"left after {took_s:.1f} s: {left or 'nothing'}; retries answer {replays}")
     holds = not left and not unseen and set(replays) == {410}
+
     return Figure(len(left), f"markers left ({took_s:.0f} s)", "0 within 60 s", holds)
 
 
@@ -99,20 +105,25 @@ def live_with(here: Town, client: httpx.Client, web: Web, way: str, other: str) 
     before = use_as_input(client, web, person, other)
     answer = WAYS[way](client, web, person)
     identity_id = answer.raise_for_status().json()["id"]
+
     for path in before:
         assert client.get(path).status_code == 404, "a result from a registered photo is served"
+
     assert not places(here, person.markers["photo"]), "the photo outlives its registration"
 
     after = use_as_input(client, web, person, other)
     after += [swap(client, identity_id, SAMPLES / "dev_neutral.jpg")]
+
     for index, path in enumerate(after):
         remember(person, f"result {index}", client.get(path).raise_for_status().content)
+
     identities = here.bench.shop.identities
     record = identities.get(identity_id)
     remember(person, "code", identities.code(identity_id))
     remember(person, "weights", identities.weights(identity_id, record.pack) or b"")
     person.markers["name"] = person.name.encode()
     person.markers["subject"] = f"{person.name}@example.org".encode()
+
     return person
 
 
@@ -122,6 +133,7 @@ def remember(person: Person, what: str, content: bytes) -> None:
         start = int(share * (len(content) - MARK_BYTES))
         if len(set(content[start : start + MARK_BYTES])) > MARK_BYTES // 3:
             person.markers[f"{what} at {share}"] = content[start : start + MARK_BYTES]
+
     for part in content.split(b"data:image/jpeg;base64,")[1:]:
         thumbnail = base64.b64decode(part.partition(b'"')[0])
         Image.open(io.BytesIO(thumbnail)).verify()
@@ -139,6 +151,7 @@ def use_as_input(client: httpx.Client, web: Web, person: Person, other: str) -> 
         ("/v1/swaps/image", {"input": {"url": web.url(person)}, "identity_id": other}),
         ("/v1/swaps/image", {"input": {"upload_id": upload_id}, "identity_id": other}),
     ]
+
     return [finished(client, client.post(path, json=body)) for path, body in inputs]
 
 
@@ -167,6 +180,7 @@ def by_upload(client: httpx.Client, web: Web, person: Person) -> httpx.Response:
     if person.name not in web.uploads:  # a retry names the same upload, which is gone by then
         upload = client.post("/v1/uploads", content=person.photo, headers=headers).json()
         web.uploads[person.name] = upload["id"]
+
     asked = body(person, upload_ids=[web.uploads[person.name]])
     return client.post("/v1/identities", json=asked, headers=key(person))
 
@@ -214,8 +228,10 @@ def wait_until_gone(here: Town, people: list[Person], began: float) -> list[str]
             for what, marker in person.markers.items()
             for where in places(here, marker)
         ]
+
         if not left or time.monotonic() - began > BOUND_S:
             return left
+
         time.sleep(2)
 
 
@@ -224,6 +240,7 @@ def places(here: Town, marker: bytes) -> list[str]:
     files = [path for path in here.directory.rglob("*") if path.is_file()]
     found = [str(path.relative_to(here.directory)) for path in files if marker in read(path)]
     redis = here.bench.shop.store.redis
+
     return found + [
         str(name) for name in redis.scan_iter(count=1000) if marker in (redis.dump(name) or b"")
     ]

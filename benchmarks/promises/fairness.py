@@ -39,6 +39,7 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
     with (
         stopwatch(240),
         town() as here,
@@ -50,15 +51,19 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
         here.add_worker("image", "image", small=False)
         here.await_api()
         here.await_workers(1)
+
         with here.client("acme") as client:
             eventually(lambda: client.get("/readyz").status_code == 200, 90, "a ready API")
+
         stack.enter_context(flood(here, pit))
         stack.enter_context(idle_connections(here))
         took = measure(here, heard)
+
     p95 = {name: percentile(values, 0.95) for name, values in took.items()}
     for name, bound in BOUNDS_S.items():
         median = percentile(took[name], 0.5)
         print(f"{name}: p50 {median:.2f} s, p95 {p95[name]:.2f} s (bound {bound} s)")
+
     worst = max(p95[name] / bound for name, bound in BOUNDS_S.items())
     return Figure(worst, "of the bound, the worst p95", "<= 1", worst <= 1)
 
@@ -68,6 +73,7 @@ def measure(here: Town, heard: Heard) -> dict[str, list[float]]:
     took: dict[str, list[float]] = {name: [] for name in BOUNDS_S}
     shop = here.bench.shop
     Outbox(shop.store.redis).add_endpoint("acme", f"{heard.url}/hook")
+
     with here.client("acme", timeout_s=60) as client:
         identity_id = register(client).json()["id"]
         for index in range(TRIES):
@@ -80,6 +86,7 @@ def measure(here: Town, heard: Heard) -> dict[str, list[float]]:
             began = time.monotonic()
             eventually(lambda job=job_id: heard.has(job), 60, "the webhook")  # type: ignore[misc]
             took["webhook"].append(time.monotonic() - began)
+
     return took
 
 
@@ -112,8 +119,10 @@ def flood(here: Town, pit_url: str) -> Iterator[None]:
     over = threading.Event()
     shop = here.bench.shop
     Outbox(shop.store.redis).add_endpoint("flood", pit_url)
+
     for _ in range(200):
         ended_job(shop.store, time.time, "flood")
+
     with ExitStack() as stack:
         clients = [stack.enter_context(here.client("flood", timeout_s=60)) for _ in range(3)]
         registering, fetching, swapping = clients
@@ -134,6 +143,7 @@ def flood(here: Town, pit_url: str) -> Iterator[None]:
         threads = [threading.Thread(target=repeat, args=(one,), daemon=True) for one in requests]
         for thread in threads:
             thread.start()
+
         time.sleep(3)
         try:
             yield
@@ -172,16 +182,19 @@ def idle_connections(here: Town) -> Iterator[None]:
             if held.locked():
                 await asyncio.sleep(0.02)
                 continue
+
             await held.acquire()
             task = asyncio.create_task(one())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+
             if len(tasks) % 100 == 0:
                 await asyncio.sleep(0)
 
     thread = threading.Thread(target=lambda: asyncio.run(hold()), daemon=True)
     thread.start()
     time.sleep(3)
+
     try:
         yield
     finally:

@@ -60,11 +60,13 @@ def nobody_else_is_swapped_and_the_chosen_one_is_never_open() -> Figure:
     identity = enrolled("ada")
     wrong = 0
     open_for_long = 0
+
     for scene in _scenes():
         others, gap_s = _measure(engine(), identity, scene)
         wrong += others
         open_for_long += gap_s > LONGEST_OPEN_S + 1e-6
         print(f"{scene.name}: {others} frames of others swapped, longest gap {gap_s:.3f} s")
+
     value = f"{wrong} wrong frames, {open_for_long} gaps"
     return Figure(value, "", "0 and 0", wrong == 0 and open_for_long == 0)
 
@@ -84,13 +86,16 @@ def _measure(engine: FaceSwapEngine, identity: Identity, scene: Scene) -> tuple[
     survey = survey_samples(engine, samples, assignments, lambda _: None)
     sequence = engine.sequence(survey.resolve(assignments), surveyed=survey.surveyed, prefix="n")
     after = [image.copy() for image in before]
+
     for index, image in enumerate(after):
         sequence.take(StillFrame(image), index / FPS)
+
     sequence.finish()
 
     wrong = 0
     gap = 0
     longest = 0
+
     for faces, old, new in zip(scene.frames, before, after, strict=True):
         # A half-dissolved face is nobody's: neither is held against the swap.
         whole = [face for face in faces if face.share >= 0.9]
@@ -98,6 +103,7 @@ def _measure(engine: FaceSwapEngine, identity: Identity, scene: Scene) -> tuple[
         mine = [face for face in whole if face.who == scene.chosen]
         gap = gap + 1 if any(not _changed(old, new, face) for face in mine) else 0
         longest = max(longest, gap)
+
     return wrong, longest / FPS
 
 
@@ -115,6 +121,7 @@ def _scenes() -> Iterator[Scene]:
             f"dissolve from {other}", "ben_neutral", [[theirs]] * 25 + mixed[::-1] + [[ben]] * 20
         )
         yield Scene(f"crossing with {other}", "ben_neutral", _crossing("ben_neutral", other))
+
     for side in (100, 200, 300):
         newcomer = Face("ben_neutral", 300, 40, side)
         bystander = Face("dev_neutral", 20, 160, 180)
@@ -123,6 +130,7 @@ def _scenes() -> Iterator[Scene]:
             "ben_neutral",
             [[bystander]] * 17 + [[bystander, newcomer]] * 40,
         )
+
     alike = Face("bank_0150", 170, 30, 288)
     chosen = Face("bank_0021", 170, 30, 288)
     yield Scene("a look-alike after a cut", "bank_0021", [[chosen]] * 20 + [[alike]] * 20)
@@ -148,6 +156,7 @@ def _drawn(faces: Sequence[Face]) -> BgrImage:
         place = image[face.y : face.y + face.side, face.x : face.x + face.side]
         share = face.share if face.share < 1 else 1.0
         place[:] = cv2.addWeighted(small[: place.shape[0]], share, place, 1 - share, 0)
+
     return image
 
 

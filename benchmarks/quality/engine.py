@@ -69,13 +69,16 @@ def shared() -> Path:
 def a_swapped_face_is_the_sources() -> Figure:
     """Cosine of the independent encoder to source and target: ada into ben's portraits and into the
     encoded solo clip; pixels outside the face's region unchanged."""
-    judge, ada = IndependentEncoder.load(shared()), enrolled("ada")
+    judge = IndependentEncoder.load(shared())
+    ada = enrolled("ada")
     source = _embedding(judge, portrait("ada_neutral"))
     images_hold = [
         _portrait_holds(judge, source, ada, name) for name in ("ben_neutral", "ben_smile")
     ]
+
     with tempfile.TemporaryDirectory() as folder:
         swapped = _swapped_clip(Path(folder) / "solo.nut", ada)
+
     cosines = np.array(
         [_cosines(judge, source, *pair) for pair in zip(frames_of(SOLO), swapped, strict=True)]
     )
@@ -84,6 +87,7 @@ def a_swapped_face_is_the_sources() -> Figure:
         f"clip, {len(cosines)} frames: to source {cosines[:, 0].mean():.3f}, to target"
         f" {cosines[:, 1].mean():.3f}"
     )
+
     return Figure(
         share,
         "of the clip's frames nearer to the source",
@@ -106,6 +110,7 @@ def _portrait_holds(
         f"{name}: to source {to_source:.3f}, to target {to_target:.3f}; {changed.sum()} pixels"
         " changed outside"
     )
+
     return to_source > to_target and not changed.any()
 
 
@@ -130,6 +135,7 @@ def _cosines(
 ) -> tuple[float, float]:
     if face is None:
         face = engine().mesh.settle(before, engine().detector.find(before)[0])
+
     old, new = (judge.embed(frame, face.landmarks) for frame in (before, after))
     return float(new @ source), float(new @ old)
 
@@ -139,13 +145,17 @@ def the_detectors_find_what_yunet_finds() -> Figure:
     """Of the faces YuNet finds on the evaluation images and the demo clips' frames, the share ours
     finds too.
     """
-    yunet, found, wanted = YuNet.load(shared()), 0, 0
+    yunet = YuNet.load(shared())
+    found = 0
+    wanted = 0
+
     with (shared() / "data" / "faces.csv").open() as table:
         files = [
             shared() / "data" / "faces" / row["file"]
             for row in csv.DictReader(table)
             if row["split"] == "eval"
         ]
+
     clips = [_as_bgr(frame) for clip in (SOLO, DUET) for frame in frames_of(clip, step=5)]
     for name, images in (("eval images", map(_read, files)), ("clip frames", clips)):
         pairs = [(yunet.find(image), engine().detect(image)) for image in images]
@@ -155,10 +165,13 @@ def the_detectors_find_what_yunet_finds() -> Figure:
             for boxes, faces in pairs
             for box in boxes
         )
+
         print(
             f"{name}: {ours} of {theirs} faces; ours in all {sum(len(faces) for _, faces in pairs)}"
         )
-        found, wanted = found + ours, wanted + theirs
+        found = found + ours
+        wanted = wanted + theirs
+
     return Figure(found / wanted, "recall", ">= 0.98", found / wanted >= 0.98)
 
 
@@ -178,7 +191,8 @@ def still_faces_do_not_tremble_and_moving_ones_are_not_late() -> Figure:
     still = frames_of(SOLO, 1)[0]
     rng = np.random.default_rng(0)
     noisy = _meshes([with_noise(still, NOISE_LEVELS, rng) for _ in range(90)])
-    raw, steady = _trembling(noisy), _trembling(_filtered(noisy))
+    raw = _trembling(noisy)
+    steady = _trembling(_filtered(noisy))
     moving = _meshes(frames_of(SOLO))
     lag = _lag_frames(moving, _filtered(moving))
     print(
@@ -186,15 +200,19 @@ def still_faces_do_not_tremble_and_moving_ones_are_not_late() -> Figure:
         " frames"
     )
     fall = 1 - steady / raw
+
     return Figure(fall, "less trembling", ">= 0.6, lag <= 1 frame", fall >= 0.6 and lag <= 1)
 
 
 def _meshes(frames: Sequence[I420Frame]) -> Landmarks:
-    mesh, tracks = engine().mesh, list[Landmarks]()
+    mesh = engine().mesh
+    tracks = list[Landmarks]()
     face = mesh.settle(frames[0], engine().detector.find(frames[0])[0])
+
     for frame in frames:
         face = mesh.look(frame, RegionOfInterest.of_landmarks(face.landmarks))
         tracks.append(face.landmarks)
+
     return np.stack(tracks)
 
 
@@ -223,7 +241,8 @@ def _lag_frames(raw: Landmarks, late: Landmarks) -> float:
 
 
 def _delayed(track: Landmarks, frames: float) -> NDArray[np.float64]:
-    whole, part = int(frames), frames % 1
+    whole = int(frames)
+    part = frames % 1
     return np.asarray(
         (1 - part) * np.roll(track, whole, axis=0) + part * np.roll(track, whole + 1, axis=0)
     )
@@ -243,19 +262,26 @@ def a_new_identity_is_ready_within_one_generator_pass() -> Figure:
     crowd = FaceSwapEngine.load(engine().pack, device="cpu", max_sessions=rounds)
     _make_ready(crowd, "the first", stored)
     before_kib = _resident_kib()
+
     for index in range(rounds):
         _make_ready(crowd, f"identity {index}", stored)
+
     held_mib = (_resident_kib() - before_kib) / 1024 / rounds
-    ready_ms, pass_ms = list[float](), list[float]()
+    ready_ms = list[float]()
+    pass_ms = list[float]()
+
     for index in range(rounds):  # in turns, so that a busy machine slows both
         ready_ms.append(_ms(partial(_make_ready, crowd, f"newcomer {index}", stored)))
         pass_ms.append(_ms(lambda: ada.swapper.swap(target, texture)))
-    ready, generator = float(np.median(ready_ms)), float(np.median(pass_ms))
+
+    ready = float(np.median(ready_ms))
+    generator = float(np.median(pass_ms))
     print(
         f"ready in {ready:.1f} ms, one pass {generator:.1f} ms; {held_mib:.2f} MiB held for each of"
         f" {rounds} identities"
     )
     ratio = ready / generator
+
     return Figure(ratio, "of a generator pass", "<= 1, <= 5 MB held", ratio <= 1 and held_mib <= 5)
 
 
@@ -280,16 +306,22 @@ def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
     film = of_planes(
         rng.integers(16, 235, shape, np.uint8) for shape in ((1080, 1920), (540, 960), (540, 960))
     )
-    face, mask = rng.integers(0, 255, (224, 224, 3), np.uint8), np.zeros((224, 224), np.float32)
+    face = rng.integers(0, 255, (224, 224, 3), np.uint8)
+    mask = np.zeros((224, 224), np.float32)
     cv2.ellipse(mask, (112, 112), (80, 100), 0, 0, 360, 1.0, -1)
     mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), 4), np.float32)
     to_crop = np.array([[0.36, 0.03, -240.0], [-0.03, 0.36, -60.0]])
-    whole, region = list[float](), list[float]()
+    whole = list[float]()
+    region = list[float]()
+
     for _ in range(15):
         whole.append(_ms(lambda: _paste_whole_frame(still, face, mask, invert(to_crop))))
         region.append(_ms(lambda: film.paste(face, mask, to_crop)))
-    slow, fast = float(np.median(whole)), float(np.median(region))
+
+    slow = float(np.median(whole))
+    fast = float(np.median(region))
     print(f"whole frame in numpy {slow:.1f} ms, region in the planes {fast:.2f} ms")
+
     return Figure(slow / fast, "times faster", ">= 8", slow / fast >= 8)
 
 
@@ -302,6 +334,7 @@ def _paste_whole_frame(
     size = (still.shape[1], still.shape[0])
     placed = cv2.warpAffine(face, to_frame, size).astype(np.float32)
     weight = cv2.warpAffine(mask, to_frame, size)[..., None]
+
     return np.asarray(placed * weight + still.astype(np.float32) * (1 - weight), np.uint8)
 
 

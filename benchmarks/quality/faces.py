@@ -27,6 +27,7 @@ def register_ada(here: Town) -> str:
     code = engine.register([photo]).code
     record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
     here.bench.shop.identities.put(record, code.to_bytes(), engine.specialise(code).to_bytes())
+
     return record.id
 
 
@@ -47,6 +48,7 @@ def submit_swap(
         input_id=upload.id,
         assignments=(Assignment(identity_id=identity),),
     )
+
     job = here.bench.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
     here.bench.shop.queue.deliver_all()
     return job

@@ -40,7 +40,8 @@ Arrays = dict[str, np.ndarray]
 @bar("M-1")
 def networks_have_the_published_sizes() -> Figure:
     """Parameters and multiply-adds of the official pack's networks and the open pack's."""
-    official, open_idn = IDN(3, "paper"), IDN(6, "blend")
+    official = IDN(3, "paper")
+    open_idn = IDN(6, "blend")
     counted = {
         "specialised numbers": _specialised_numbers(3),
         "final head": _parameters(official.final),
@@ -49,8 +50,10 @@ def networks_have_the_published_sizes() -> Figure:
         "identity encoder": _parameters(ArcFace()),
         "multiply-adds of a frame": count_multiply_adds(3, "paper"),
     }
+
     for name, value in counted.items():
         print(f"official  {name:26} {value:>12,}  published {PUBLISHED[name]:>12,}")
+
     open_counts = {
         "specialised numbers": _specialised_numbers(6),
         "blend head": _parameters(open_idn.final),
@@ -58,8 +61,10 @@ def networks_have_the_published_sizes() -> Figure:
         "IIM": _parameters(OpenIIM(6)),
         "multiply-adds of a frame": count_multiply_adds(6, "blend") + count_cover_multiply_adds(),
     }
+
     for name, value in open_counts.items():
         print(f"open      {name:26} {value:>12,}")
+
     equal = sum(counted[name] == PUBLISHED[name] for name in PUBLISHED)
     return Figure(f"{equal} of {len(PUBLISHED)}", "counts equal", "all", equal == len(PUBLISHED))
 
@@ -69,19 +74,24 @@ def specialised_session_costs_no_more_than_a_baked_one() -> Figure:
     """One frame through a session with external initializers, over one whose file carries the
     weights.
     """
-    network, weights = _network(), _weights()
+    network = _network()
+    weights = _weights()
     graph = export_idn(network)
+
     with tempfile.TemporaryDirectory() as folder:
-        shared, baked = Path(folder) / "shared.onnx", Path(folder) / "baked.onnx"
+        shared = Path(folder) / "shared.onnx"
+        baked = Path(folder) / "baked.onnx"
         onnx.save(graph, shared)
         onnx.save(_baked(graph, weights), baked)
         sessions = {"baked": _session(baked), "external": _session(shared, weights)}
         creation = min(_milliseconds(lambda: _session(shared, weights)) for _ in range(9))
+
     outputs = [session.run(None, _images()) for session in sessions.values()]
     same = all(np.array_equal(a, b) for a, b in zip(*outputs, strict=True))
     costs = _costs(sessions)
     print(f"opening a specialised session: {creation:.1f} ms; outputs bit-identical: {same}")
     ratio = costs["external"] / costs["baked"]
+
     return Figure(ratio, "x baked", "<= 1.05", ratio <= 1.05 and same)
 
 
@@ -97,17 +107,22 @@ def graph_surgery_makes_the_generator_cheaper() -> Figure:
     channels, so the product costs more than its parts); first depthwise and pointwise merged
     (1.00x); resizing as matrix products (1.00x at 7 px, 1.04x up to 14 px, 1.49x at all sizes).
     """
-    network, weights = _network(), _weights()
+    network = _network()
+    weights = _weights()
+
     with tempfile.TemporaryDirectory() as folder:
-        plain, shipped = Path(folder) / "plain.onnx", Path(folder) / "shipped.onnx"
+        plain = Path(folder) / "plain.onnx"
+        shipped = Path(folder) / "shipped.onnx"
         _plain_export(network, weights, plain)
         onnx.save(export_idn(network), shipped)
         sessions = {"plain": _session(plain), "shipped": _session(shipped, weights)}
+
     first, second = (session.run(["face"], _images())[0] for session in sessions.values())
     difference = float(np.abs(first - second).max())
     print(f"largest difference between the two: {difference:.1e}")
     costs = _costs(sessions)
     ratio = costs["shipped"] / costs["plain"]
+
     return Figure(ratio, "x plain export", "< 1, equal to 1e-5", ratio < 1 and difference < 1e-5)
 
 
@@ -144,6 +159,7 @@ def _baked(graph: onnx.ModelProto, weights: Arrays) -> onnx.ModelProto:
     baked.graph.initializer.extend(
         kept + [numpy_helper.from_array(value, name) for name, value in weights.items()]
     )
+
     return baked
 
 
@@ -156,6 +172,7 @@ def _plain_export(network: IDN, weights: Arrays, path: Path) -> None:
     tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
     images = tuple(torch.from_numpy(value) for value in _images().values())
     inputs = ["target", "texture"]
+
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
@@ -179,6 +196,7 @@ def _session(path: Path, external: Mapping[str, np.ndarray] | None = None) -> or
         name: ort.OrtValue.ortvalue_from_numpy(value) for name, value in (external or {}).items()
     }
     options.add_external_initializers(list(values), list(values.values()))
+
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
@@ -186,14 +204,17 @@ def _costs(sessions: Mapping[str, ort.InferenceSession]) -> dict[str, float]:
     """Median milliseconds of one thread's CPU time per frame, the sessions taking turns."""
     images = _images()
     samples: dict[str, list[float]] = {name: [] for name in sessions}
+
     for _ in range(ROUNDS):
         for name, session in sessions.items():
             started = time.thread_time()
             session.run(None, images)
             samples[name].append(1e3 * (time.thread_time() - started))
+
     costs = {name: statistics.median(values) for name, values in samples.items()}
     for name, cost in costs.items():
         print(f"{name:10} {cost:6.2f} ms (fastest {min(samples[name]):.2f})")
+
     return costs
 
 

@@ -38,6 +38,7 @@ def refined_sources_are_recognised_in_their_swaps() -> Figure:
             end=" ",
         )
         print(f"to the target {found.cosine_target:.3f} (<= .18)")
+
     holds = (
         refined.retrieved >= 0.98
         and refined.cosine_source >= 0.55
@@ -57,6 +58,7 @@ def refined_swaps_keep_pose_and_expression() -> Figure:
         f" {instant.mouth:.4f}"
     )
     holds = refined.landmarks <= 0.033 and refined.mouth <= 0.028
+
     return Figure(refined.landmarks, "of the eye distance", "<= .033, mouth <= .028", holds)
 
 
@@ -77,6 +79,7 @@ def refined_swaps_leave_the_rest_alone_and_keep_the_light() -> Figure:
         f" {refined.light:.4f} (<= .04)"
     )
     holds = refined.outside <= 0.003 and max(refined.colour, refined.light) <= 0.04
+
     return Figure(refined.outside, "L1 outside the mask", "<= .003, shifts <= .04", holds)
 
 

@@ -24,7 +24,8 @@ def the_open_packs_networks_are_small() -> Figure:
     """Parameters and multiply-adds of IDN and IIM, bytes committed, and the time to place a texture
     on one core.
     """
-    idn, iim = IDN(6, "blend"), OpenIIM(6)
+    idn = IDN(6, "blend")
+    iim = OpenIIM(6)
     specialised = sum(int(np.prod(shape)) for shape in specialised_shapes(6).values())
     shared = sum(p.numel() for network in (idn, CoverNet()) for p in network.parameters())
     parameters = specialised + shared
@@ -42,6 +43,7 @@ def the_open_packs_networks_are_small() -> Figure:
         f" {PLACINGS}"
     )
     small = parameters <= 0.51e6 and multiply_adds <= 0.34e9 and iim_parameters <= 8e6
+
     return Figure(
         placing_ms,
         "ms a placing",
@@ -57,8 +59,10 @@ def _placing_ms() -> float:
     mesh = np.ascontiguousarray(canonical.mesh[:, :2])
     cv2.setNumThreads(1)
     times = []
+
     for _ in range(PLACINGS):
         start = time.thread_time()
         canonical.place(texture, mesh, target, mesh)
         times.append(time.thread_time() - start)
+
     return min(times) * 1e3

@@ -120,14 +120,18 @@ def swapped_clips() -> list[ClipResult]:
     version = version_of([here / "clips.py", here / "readings.py"])
     sources = _sources()
     results = []
+
     for name, path in clips().items():
         for take in range(BLINKING_SOURCES if name in BLINKING else 1):
             label = f"{name}.{take}" if take else name
             file = kept(label, version)
             source = next(sources)
+
             if not file.exists():
                 _swap(label, path, source).save(file)
+
             results.append(ClipResult.load(file))
+
     return results
 
 
@@ -148,6 +152,7 @@ def _swap(name: str, path: Path, source: int) -> ClipResult:
     box = _head_box(columns["meshes"], before[0])
     indices = [int(index) for index in columns["frames"]]
     hulls = [readings.hull_mask(mesh, before[0].y.shape) for mesh in columns["meshes"]]
+
     return ClipResult(
         name=name,
         source=source,
@@ -168,16 +173,20 @@ def _swap_frames(
     sequence = engine().sequence([Assignment(selector, identity)], SwapOptions())
     watcher = engine().tracker()
     found: dict[int, tuple[Landmarks, float]] = {}
+
     for index, frame in enumerate(frames):
         seen = watcher.update(frame, index / rate)  # sees what the swapper is about to see
         report = sequence.swap(frame, index / rate)
         shown = [face for face in report.faces if face.opacity >= 1]
+
         if not shown or not seen:
             continue
+
         left, top, right, bottom = shown[0].box
         centre = np.array([(left + right) / 2, (top + bottom) / 2])
         near = min(seen, key=lambda one: np.linalg.norm(one.face.landmarks.mean(0) - centre))
         found[index] = (near.face.landmarks, near.face.yaw_deg)
+
     return found
 
 
@@ -185,6 +194,7 @@ def _read(before: I420Frame, after: RecordingFrame, mesh: Landmarks, yaw: float)
     new_mesh = readings.mesh_at(after, mesh)
     eyes = readings.eyes_at(before, mesh)
     new_eyes = readings.eyes_at(after, new_mesh)
+
     return {
         "meshes": mesh,
         "new_meshes": new_mesh,
@@ -203,14 +213,17 @@ def uncovered_share(mask: Mask, to_crop: Affine, mesh: Landmarks) -> float:
     hull = readings.hull_mask(in_crop, mask.shape).astype(np.uint8)
     inside = readings.eroded(hull, INSIDE_PX * mask.shape[0] // 224)
     inside[: max(0, int(in_crop[[159, 386], 1].min()) - BROWS_DOWN_PX)] = 0
+
     return float((mask[inside > 0] < 0.5).mean()) if inside.any() else 0.0
 
 
 def _head_box(meshes: Array, frame: I420Frame) -> tuple[int, int, int, int]:
-    low, high = meshes.min((0, 1)), meshes.max((0, 1))
+    low = meshes.min((0, 1))
+    high = meshes.max((0, 1))
     margin = HEAD * float(np.ptp(meshes[..., 1], axis=1).mean())
     left, top = (max(0, int(v) // 2 * 2) for v in low - margin)
     right = min(frame.width, int(high[0] + margin))
+
     return left, top, right, min(frame.height, int(high[1] + margin))
 
 
@@ -227,6 +240,7 @@ def _second_differences(planes: list[Array], hulls: list[Array]) -> Array:
     for i in range(1, len(planes) - 1):
         a, b, c = (planes[j].astype(np.int16) for j in (i - 1, i, i + 1))
         values.append(np.abs(a - 2 * b + c)[hulls[i]].mean())
+
     return np.array(values, np.float32)
 
 

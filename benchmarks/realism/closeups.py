@@ -41,6 +41,7 @@ def large_faces_are_as_detailed_as_their_targets() -> Figure:
     """Detail of swapped portraits with eyes 200 px apart, at native scale and at half of it."""
     natives: list[float] = []
     halves: list[float] = []
+
     for target, source in itertools.permutations(PEOPLE, 2):
         before = close_portrait(target)
         face = engine().detect(before)[0]
@@ -49,11 +50,13 @@ def large_faces_are_as_detailed_as_their_targets() -> Figure:
         halves.append(detail(after, face, shrink=2) / detail(before, face, shrink=2))
         levels = f"{detail(before, face):.2f} and {detail(before, face, shrink=2):.2f} levels"
         print(f"{levels}; {source} onto {target}: native {natives[-1]:.2f}, half {halves[-1]:.2f}")
+
     native = statistics.mean(natives)
     half = statistics.mean(halves)
     more_ms = _cost_ms()
     print(f"half {half:.3f} (.9 to 1.1), {more_ms:.1f} ms more than on a small face (<= 10)")
     holds = 0.6 <= native <= 1.1 and 0.9 <= half <= 1.1 and more_ms <= 10
+
     return Figure(native, "x the target's detail", ".6 to 1.1, half .9 to 1.1", holds)
 
 
@@ -63,10 +66,12 @@ def detail(image: BgrImage, face: MeshedFace, shrink: int = 1) -> float:
     hull = readings.hull_mask(face.landmarks, image.shape).astype(np.uint8)
     inside = readings.eroded(hull, round(INSIDE * height))
     grey: NDArray[Any] = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
     if shrink > 1:
         size = (grey.shape[1] // shrink, grey.shape[0] // shrink)
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
         inside = np.asarray(cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
     fine = grey.astype(np.float32)
     return float(np.abs(fine - cv2.blur(fine, (3, 3)))[inside > 0].mean())
 
@@ -78,10 +83,12 @@ def close_portrait(person: str) -> BgrImage:
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     rng = np.random.default_rng(PEOPLE.index(person))
     pores = np.zeros(large.shape[:2], np.float32)
+
     for sigma, strength in PORES.items():
         noise = np.asarray(rng.standard_normal(pores.shape), np.float32)
         layer = cv2.GaussianBlur(noise, (0, 0), sigma)
         pores += strength * layer / layer.std()
+
     return np.asarray(np.clip(large * np.exp(pores)[..., None], 0, 255), np.uint8)
 
 
@@ -94,8 +101,10 @@ def _identity(person: str) -> Identity:
     key = f"closeup {person}"
     code = engine().register([close_portrait(person)]).code
     made = engine().identity(key, code, engine().specialise(code))
+
     if BYPASS:
         made = replace(made, swapper=Bypass(made.swapper.network, 224))
+
     return made
 
 
@@ -104,10 +113,12 @@ def _cost_ms() -> float:
     image = close_portrait("ben")
     identity = _identity("ada")
     costs = []
+
     for wanted in (1.0, 2.0):
         scale = wanted * scale_of(engine().painter.swap_crop(engine().detect(image)[0].landmarks))
         sized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         costs.append(_painting_ms(np.asarray(sized, np.uint8), identity))
+
     return costs[1] - costs[0]
 
 
@@ -115,11 +126,13 @@ def _painting_ms(image: BgrImage, identity: Identity) -> float:
     frame = as_i420(image)
     face = engine().detect(image)[0]
     times = []
+
     for _ in range(ROUNDS):
         started = time.thread_time()
         painted = engine().painter.paint(frame, face.landmarks, identity, SwapOptions())
         frame.paste(painted.face, painted.mask, painted.to_crop)
         times.append(1e3 * (time.thread_time() - started))
+
     return statistics.median(times)
 
 

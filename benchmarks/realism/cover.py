@@ -28,16 +28,20 @@ def only_what_covers_the_face_stays() -> Figure:
     """
     clear: list[np.ndarray] = []
     covered: list[np.ndarray] = []
+
     for clip in swapped_clips():
         active = clip.covers > ACTIVE
         if clip.clip in CLEAR:
             clear.append(active)
             print(f"{clip.name:28} clear: active in {active.mean():.1%}")
+
         if clip.clip in COVERED:
             first, last = COVERED[clip.clip]
             hand = (clip.frames >= first) & (clip.frames <= last)
+
             if not hand.any():  # the engine left this face alone: nothing is painted over
                 continue
+
             covered.append(active[hand])
             print(f"{clip.name:28} hand: kept in {active[hand].mean():.1%} of {hand.sum()} frames")
 
@@ -49,6 +53,7 @@ def only_what_covers_the_face_stays() -> Figure:
     print(f"clear images, half in shadow: active in {shaded:.1%}")
     holds = max(false, shaded) <= 0.02 and min(kept, alone) >= 0.9
     bounds = "<= .02, half shadows too; hands kept in >= .9, as images too"
+
     return Figure(false, "of the clear frames", bounds, holds)
 
 
@@ -60,22 +65,26 @@ def _kept_in_images() -> float:
     for name, (first, last) in COVERED.items():
         if name not in clips():
             continue
+
         frames = frames_of(clips()[name])[first : last + 1 : EVERY]
         found = [face for frame in frames for face in _crops(frame)]
         active = [_active(crop, landmarks) for crop, landmarks in found]
         print(f"{name:28} as images: kept in {np.mean(active):.1%} of {len(active)}")
         kept += active
+
     return float(np.mean(kept))
 
 
 def _crops(frame: Frame) -> list[tuple[RgbImage, Landmarks]]:
     detections = engine().detector.find(frame)
     found = []
+
     for detection in detections[:1]:
         landmarks = engine().mesh.settle(frame, detection).landmarks
         to_crop = engine().painter.swap_crop(landmarks)
         crop = frame.rgb_crop(to_crop, 224, extend=True)
         found.append((crop, transform(landmarks, to_crop)))
+
     return found
 
 
@@ -86,6 +95,7 @@ def _taken_for_cover_in_shadow() -> float:
     # Hair over a cheek and dark glasses stay in any light: who has them is not clear.
     rows = [r for r in sources if not _active(faces().swap_crop(r), faces().meshes[r])]
     print(f"{len(sources) - len(rows)} of {len(sources)} people are partly covered in plain light")
+
     return float(
         np.mean([_active(_half_dark(faces().swap_crop(r), rng), faces().meshes[r]) for r in rows])
     )
@@ -98,6 +108,7 @@ def _half_dark(crop: RgbImage, rng: np.random.Generator) -> RgbImage:
     soft = cv2.GaussianBlur(side, (0, 0), rng.uniform(*SHADOW_EDGE_PX))
     dark = rng.uniform(*SHADOWS)
     light: NDArray[np.float32] = dark + (1 - dark) * soft
+
     return np.asarray(crop * light[..., None] + 0.5, np.uint8)
 
 
@@ -105,6 +116,8 @@ def _active(crop: RgbImage, landmarks: Landmarks) -> bool:
     """Return whether a crop alone makes the engine leave something of the inner face uncovered."""
     finder = engine().painter.cover
     cover = None if finder is None else finder.find(crop, landmarks)
+
     if cover is None:
         return False
+
     return uncovered_share(1 - cover, np.eye(2, 3), landmarks) > ACTIVE

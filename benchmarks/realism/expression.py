@@ -29,23 +29,29 @@ def expression_follows_the_target() -> Figure:
     """Slope over time of the output's eye opening, brow height, mouth opening and width."""
     slopes = {}
     correlations = {}
+
     for name, least in LEAST.items():
         pairs = [(clip.name, *_series(clip, name)) for clip in swapped_clips()]
         moving = [(label, new, old) for label, new, old in pairs if old.std() > MOVING[name]]
-        new_series, old_series = [new for _, new, _ in moving], [old for _, _, old in moving]
+        new_series = [new for _, new, _ in moving]
+        old_series = [old for _, _, old in moving]
         slopes[name] = pooled_slope(new_series, old_series)
         correlations[name] = pooled_correlation(new_series, old_series)
+
         for label, new, old in moving:
             print(f"  {label:28} {name}: {pooled_slope([new], [old]):.2f}")
+
         print(
             f"{name}: slope {slopes[name]:.3f} (>= {least}), correlation"
             f" {correlations[name]:.3f}, over {len(moving)} of {len(pairs)} videos"
         )
+
     holds = all(slopes[name] >= least for name, least in LEAST.items())
     mouth_follows = min(correlations["mouth opening"], correlations["mouth width"])
     holds &= mouth_follows >= LEAST_CORRELATION
     weakest = min(LEAST, key=lambda name: slopes[name] / LEAST[name])
     bounds = "opening >= .8, brow >= .7, mouth >= .9 with correlation >= .9"
+
     return Figure(slopes[weakest], f"slope of {weakest}, the weakest", bounds, holds)
 
 
@@ -55,11 +61,13 @@ def _series(clip: ClipResult, name: str) -> tuple[Array, Array]:
     if clip.clip in COVERED:
         first, last = COVERED[clip.clip]
         chosen &= (clip.frames < first) | (clip.frames > last)
+
     if name == "eye opening":
         # In target eye widths relative to each person's median: eyes are of different shapes.
         new = clip.new_openings / np.median(clip.new_openings)
         old = clip.openings / np.median(clip.openings)
         return new[chosen] * 0.25, old[chosen] * 0.25
+
     scale = np.array([eye_distance(mesh) for mesh in clip.meshes])
     measure = MEASURES[name]
     return (measure(clip.new_meshes) / scale)[chosen], (measure(clip.meshes) / scale)[chosen]
@@ -81,6 +89,7 @@ def _brow_height(meshes: Array) -> Array:
         to_brow = meshes[:, brow] - meshes[:, outer]
         across = along[:, 0] * to_brow[:, 1] - along[:, 1] * to_brow[:, 0]
         heights.append(np.abs(across) / np.linalg.norm(along, axis=-1))
+
     return np.asarray(np.mean(heights, axis=0))
 
 

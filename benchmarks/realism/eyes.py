@@ -33,10 +33,14 @@ def blinks_of_the_target_are_shown() -> Figure:
         found = blinks(clip)
         seen = sum(is_shown(clip, blink) for blink in found)
         invented = false_blinks(clip)
-        real, shown, false = real + len(found), shown + seen, false + invented
+        real = real + len(found)
+        shown = shown + seen
+        false = false + invented
+
         if found or invented:
             frames = ", ".join(f"{clip.frames[b[0]]}-{clip.frames[b[-1]]}" for b in found)
             print(f"{clip.name:28} {seen} of {len(found)} shown ({frames}), {invented} false")
+
     share = shown / max(real, 1)
     print(f"all: {shown} of {real} shown, {false} false; 20 real ones are wanted")
     return Figure(share, "of the blinks shown", ">= .9, none false", share >= 0.9 and not false)
@@ -78,15 +82,19 @@ def eyes_look_where_the_targets_look() -> Figure:
     """Horizontal gaze: mean error over the eye's width, slope of the output on the target."""
     new: list[Array] = []
     old: list[Array] = []
+
     for clip in swapped_clips():
         open_eyes = clip.openings > CLOSED * np.median(clip.openings)
         chosen = open_eyes & (np.abs(clip.yaws) < MAX_YAW_DEG)
+
         if chosen.sum() < 10:
             continue
+
         new.append(clip.new_gazes[chosen, 0])
         old.append(clip.gazes[chosen, 0])
         error = np.abs(new[-1] - old[-1]).mean()
         print(f"{clip.name:28} error {error:.3f}, slope {pooled_slope(new[-1:], old[-1:]):.2f}")
+
     error = float(np.abs(np.concatenate(new) - np.concatenate(old)).mean())
     lively = [i for i, series in enumerate(old) if series.std() > LIVELY_STD]
     slope = pooled_slope(new, old)
@@ -95,6 +103,7 @@ def eyes_look_where_the_targets_look() -> Figure:
     print(f"correlation over time {pooled_correlation(new, old):.3f}")
     still_error = _still_gazes()
     holds = max(error, still_error) <= 0.020 and slope >= 0.8
+
     return Figure(error, "of the eye's width in videos", "<= .020, slope >= .8", holds)
 
 
@@ -109,6 +118,7 @@ def _still_gazes() -> float:
     (a, b, _), *_ = np.linalg.lstsq(columns, output, rcond=None)
     error = float(np.abs(output - target).mean())
     print(f"images: output = {a:.2f} target + {b:.2f} source, error {error:.4f}")
+
     return error
 
 

@@ -23,15 +23,18 @@ def swaps_flicker_no_more_than_their_videos() -> Figure:
     """Second difference in time, output over input: luma inside the face, and landmarks."""
     flickers: list[float] = []
     jitters: list[float] = []
+
     for clip in swapped_clips():
         flickers.append(float(clip.new_tremble.mean() / clip.tremble.mean()))
         jitters.append(trembling(clip.new_meshes, clip.meshes) / trembling(clip.meshes))
         print(f"{clip.name:28} flicker {flickers[-1]:.2f}, jitter {jitters[-1]:.2f}")
+
     above = sum(ratio > MAX_FLICKER for ratio in flickers)
     shaky = sum(ratio > 1 for ratio in jitters)
     print(f"flicker: mean {np.mean(flickers):.2f}, {above} of {len(flickers)} above {MAX_FLICKER}")
     print(f"jitter: mean {np.mean(jitters):.2f}, {shaky} of {len(jitters)} above the target's")
     worst = max(flickers)
+
     return Figure(worst, "x the video's, worst", "<= 1.25 each, jitter <= 1", not above + shaky)
 
 

@@ -20,7 +20,9 @@ Array = NDArray[Any]
 # Of a forehead's pixels against the face's own skin: as dark, or as far off in hue, as hair is.
 DARKER = 0.4
 OFF_HUE = 0.3
-BARE, FRINGED = 0.05, 0.25  # share of hair over a forehead
+# share of hair over a forehead
+BARE = 0.05
+FRINGED = 0.25
 CHANGED_LEVELS = 20.0  # hair that changes by more was painted over
 
 
@@ -35,11 +37,13 @@ def sources_are_recognised_in_their_swaps() -> Figure:
     found = similar.argmax(1) == persons
     to_source = similar[np.arange(len(stills)), persons]
     to_target = (after * before).sum(1)
+
     for name, rows in (("all", other | True), ("other photo", other)):
         print(
             f"{name}: {rows.sum()} swaps, R1 {found[rows].mean():.3f}, cosine to source"
             f" {to_source[rows].mean():.3f}, to target {to_target[rows].mean():.3f}"
         )
+
     first = float(found[other].mean())
     holds = first >= 0.97 and to_source.mean() >= 0.55 and to_target.mean() <= 0.24
     return Figure(first, "retrieved first", ">= .97, cosines >= .55 and <= .24", bool(holds))
@@ -52,6 +56,7 @@ def beards_hair_and_glasses_stay_where_they_belong() -> Figure:
     persons = np.array([still.person for still in stills])
     found = (embeddings()[0] @ evaluation().gallery_embeddings.T).argmax(1) == persons
     shares = {}
+
     for name, group in (
         ("bearded", BEARDED),
         ("with glasses", WITH_GLASSES),
@@ -60,10 +65,12 @@ def beards_hair_and_glasses_stay_where_they_belong() -> Figure:
         rows = np.isin(persons, group)
         shares[name] = float(found[rows].mean())
         print(f"sources {name}: {rows.sum()} swaps, R1 {shares[name]:.3f}")
+
     brought = _hair_brought(stills)
     kept = _fringe_kept(stills)
     holds = shares["bearded"] >= 0.95 and brought <= 0.02 and kept >= 0.9
     bounds = ">= .95, hair brought in <= 2 % of foreheads, fringe kept >= .9"
+
     return Figure(shares["bearded"], "of bearded sources retrieved first", bounds, holds)
 
 
@@ -81,10 +88,13 @@ def _fringe_kept(stills: list[Still]) -> float:
     for still in stills:
         forehead = forehead_of(still)
         hair = is_hair(still.before, still) & forehead
+
         if hair.sum() < FRINGED * forehead.sum():
             continue
+
         change = np.abs((still.after.astype(np.float32) - still.before) @ LUMA)
         shares.append(float((change[hair] < CHANGED_LEVELS).mean()))
+
     print(f"fringes: {len(shares)}, kept {np.mean(shares):.3f}")
     return float(np.mean(shares))
 
@@ -101,6 +111,7 @@ def is_hair(image: RgbImage, still: Still) -> NDArray[np.bool_]:
     luma = smooth @ LUMA
     level = float(skin @ LUMA)
     hue = np.abs(smooth / (luma[..., None] + 8) - skin / (level + 8)).sum(-1)
+
     return np.asarray((luma < (1 - DARKER) * level) | (hue > OFF_HUE))
 
 

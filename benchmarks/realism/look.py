@@ -36,14 +36,17 @@ def light_is_the_targets_and_the_rim_is_not_seen() -> Figure:
     stills = swapped_stills()
     light = np.array([light_shift(still.after, still.before, still.mask) for still in stills])
     rims = np.array([rim_levels(still) for still in stills])
+
     for name, rows in _by_contrast(stills).items():
         print(f"{name} ({len(rows)}): light {light[rows].mean():.4f}, rim {rims[rows].mean():.1f}")
+
     worst = float(np.quantile(rims, WORST))
     print(
         f"all {len(stills)}: light {light.mean():.4f} (<= .025), rim {rims.mean():.1f} (<= 9),"
         f" worst tenth from {worst:.1f} (<= 13)"
     )
     holds = light.mean() <= 0.025 and rims.mean() <= 9 and worst <= 13
+
     return Figure(float(light.mean()), "light", "<= .025, rim <= 9 and 13", bool(holds))
 
 
@@ -61,6 +64,7 @@ def skin_fits_the_neck_and_stays_skin() -> Figure:
     groups = _by_contrast(swapped_stills())
     ratios = []
     grey = 0
+
     for name in ("dark on light", "light on dark"):
         rows = [found for found in map(_skin, (swapped_stills()[i] for i in groups[name])) if found]
         before, after, outside = (
@@ -73,6 +77,7 @@ def skin_fits_the_neck_and_stays_skin() -> Figure:
             f"{name} ({len(rows)}): {after.mean():.1f} from the neck (target {before.mean():.1f});"
             f" within 1.5 x + 3: {within:.0%}; not of a skin's colour: {int(outside.sum())}"
         )
+
     worst = max(ratios)
     return Figure(
         worst, "x the target's own", "<= 1.5, none out of range", worst <= 1.5 and not grey
@@ -87,6 +92,7 @@ def _by_contrast(stills: list[Still]) -> dict[str, list[int]]:
         for row in {r for still in stills for r in (still.pair.source, still.pair.target)}
     }
     change = np.array([level[s.pair.source] - level[s.pair.target] for s in stills])
+
     return {
         "dark on light": [int(i) for i in np.flatnonzero(change < -CONTRAST_L)],
         "alike": [int(i) for i in np.flatnonzero(np.abs(change) <= CONTRAST_L)],
@@ -101,14 +107,18 @@ def _skin(still: Still) -> tuple[float, float, bool] | None:
     after = _lab(still.after)
     face = skin_of(still.mesh, still.before.shape)
     own = np.median(before[face], axis=0)
+
     if not _is_skin(own):
         return None
+
     distance = np.linalg.norm(before - own, axis=-1)
     hull = readings.hull_mask(still.mesh, before.shape).astype(np.uint8)
     away = cv2.distanceTransform(1 - hull, cv2.DIST_L2, 5)
     around = (away > AROUND_PX[0]) & (away < AROUND_PX[1]) & (distance < LIKE_SKIN)
+
     if around.sum() < 200:
         return None
+
     neck = np.median(before[around], axis=0)
     result = np.median(after[face], axis=0)
     return (
@@ -132,9 +142,11 @@ def skin_of(mesh: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return the inner face without eyes, brows and lips, bool [h, w]."""
     hull = readings.hull_mask(mesh, shape).astype(np.uint8)
     inside = readings.eroded(hull, 12)
+
     for outline in (*EYES, *BROWS, OUTER_LIPS):
         points = cv2.convexHull(np.rint(mesh[list(outline)]).astype(np.int32))
         cv2.fillConvexPoly(inside, points, 0)
+
     return np.asarray(cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0)
 
 

@@ -109,6 +109,7 @@ def identity_of(row: int) -> Identity | None:
     """Return an evaluation person ready to swap, or None where the engine refuses the photo."""
     key = f"{row}:{BYPASS}"
     held = engine().ready(key)
+
     if held is not None:
         return held
 
@@ -120,6 +121,7 @@ def identity_of(row: int) -> Identity | None:
     made = engine().identity(key, code, engine().specialise(code))
     if BYPASS:
         made = replace(made, swapper=Bypass(made.swapper.network, 224))
+
     return made
 
 
@@ -140,9 +142,11 @@ def kept(name: str, version: str) -> Path:
     FOLDER.mkdir(parents=True, exist_ok=True)
     variant = f"{name}{'.bypass' if BYPASS else ''}{'.quick' if QUICK else ''}"
     path = FOLDER / f"{variant}@{version}.npz"
+
     for other in FOLDER.glob(f"{variant}@*.npz"):
         if other != path:
             other.unlink()
+
     return path
 
 
@@ -150,6 +154,7 @@ def pooled_slope(output: list[NDArray[np.float64]], target: list[NDArray[np.floa
     """Return the slope of output on target over time, each video about its own mean."""
     if not target:
         return float("nan")  # nothing moved enough to be measured
+
     x = np.concatenate([series - series.mean() for series in target])
     y = np.concatenate([series - series.mean() for series in output])
     return float((x * y).sum() / max((x * x).sum(), 1e-12))
@@ -159,6 +164,7 @@ def pooled_correlation(a: list[NDArray[np.float64]], b: list[NDArray[np.float64]
     """Return the correlation of two series over time, each video about its own mean."""
     if not a:
         return float("nan")
+
     x = np.concatenate([series - series.mean() for series in a])
     y = np.concatenate([series - series.mean() for series in b])
     return float((x * y).sum() / max(np.sqrt((x * x).sum() * (y * y).sum()), 1e-12))

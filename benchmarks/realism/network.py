@@ -58,6 +58,7 @@ def the_networks_earn_their_place() -> Figure:
         "with both": _measure(painter, _specialised),
         "with both, mean weights": _measure(painter, _averaged),
     }
+
     for name, found in measured.items():
         print(
             f"{name:24} covered {found.covered:5.1f} levels, light {found.light:.4f}, rim"
@@ -75,6 +76,7 @@ def the_networks_earn_their_place() -> Figure:
     print(f"specialised against mean weights, beyond what seeds differ by: {special or 'nothing'}")
     holds = better >= 0.2 and not worse and bool(special)
     bounds = ">= .2 less error on occluders, nothing worse; specialised beyond seeds"
+
     return Figure(better, "less error where covered", bounds, holds)
 
 
@@ -101,9 +103,11 @@ def _mean_swapper() -> FaceSwapper:
     held = [identity_of(pair.source) for pair in _pairs()]
     weights = [engine().specialise(one.code).tensors for one in held if one]
     tensors = {name: np.mean([w[name] for w in weights], axis=0) for name in weights[0]}
+
     for name, tensor in tensors.items():
         if name.endswith("pointwise"):
             tensors[name] = tensor / np.linalg.norm(tensor, axis=1, keepdims=True)
+
     network = engine().sessions.open_specialised(
         engine().pack.graph("idn"), SpecialisedWeights(tensors).tensors
     )
@@ -121,6 +125,7 @@ def _measure(painter: FacePainter, wearer: Wearer) -> Figures:
     rims = []
     swaps = []
     details = []
+
     for index, pair in enumerate(_pairs()):
         identity = wearer(pair.source)
         assert identity is not None
@@ -138,6 +143,7 @@ def _measure(painter: FacePainter, wearer: Wearer) -> Figures:
     found = evaluation().encoder.embed(swaps)
     gallery = evaluation().gallery_embeddings
     own = np.stack([gallery[evaluation().sources.index(pair.source)] for pair in _pairs()])
+
     return Figures(
         covered=float(np.mean(covered)),
         light=float(np.mean(light)),
@@ -153,6 +159,7 @@ def _swap(painter: FacePainter, identity: Identity, crop: RgbImage, pair: Pair) 
     mesh = to_canvas(faces().meshes[pair.target], faces().to_crop[pair.target])
     painted = painter.paint(frame, mesh, identity, SwapOptions())
     frame.paste(painted.face, painted.mask, painted.to_crop)
+
     return np.ascontiguousarray(frame.image[..., ::-1])
 
 
@@ -162,7 +169,8 @@ def _hidden(crop: RgbImage, still: Still, index: int) -> tuple[RgbImage, Array]:
     """
     rng = np.random.default_rng((11, index))
     other = faces().crops[evaluation().sources[int(rng.integers(len(evaluation().sources)))]]
-    low, high = still.mesh.min(0), still.mesh.max(0)
+    low = still.mesh.min(0)
+    high = still.mesh.max(0)
     at = rng.uniform(low + (high - low) * [0.1, 0.35], high)
     radii = rng.uniform(*COVER, 2)
     drawn = np.zeros(crop.shape[:2], np.float32)
@@ -177,6 +185,7 @@ def _hidden(crop: RgbImage, still: Still, index: int) -> tuple[RgbImage, Array]:
     )
     hidden = crop + (piece.astype(np.float32) - crop) * alpha[..., None]
     over = alpha * (still.mask > 0.5)
+
     return np.asarray(hidden + 0.5, np.uint8), np.asarray(over + 1e-9, np.float32)
 
 

@@ -39,14 +39,17 @@ def drawings_are_left_alone_and_turned_faces_are_swapped_as_they_stand() -> Figu
     people = [_padded(path) for path in sorted(BANK.glob("bank_*.jpg"))[::6]]
     missed = 0
     wrong = 0
+
     for image in people:
         upright = engine().swap_found(image, engine().detect(image), everybody)
         missed += not any(face.swapped for face in upright.faces)
+
         for quarters in QUARTERS:
             turned = np.ascontiguousarray(np.rot90(image, quarters))
             outcome = engine().swap_found(turned, engine().detect(turned), everybody)
             back = np.rot90(outcome.frame, -quarters)
             wrong += float(np.abs(back.astype(int) - upright.frame).mean()) > ALIKE
+
     print(
         f"{len(people)} composites: {missed} left alone; {wrong} of turned ones swapped otherwise"
     )
@@ -62,14 +65,17 @@ def _drawing(rng: np.random.Generator) -> BgrImage:
     skin = SKINS[rng.integers(len(SKINS))]
     cv2.ellipse(image, (240, 230), (width, height), 0, 0, 360, skin, -1)
     cv2.ellipse(image, (240, 135), (width + 6, 78), 0, 180, 360, (30, 50, 80), -1)
+
     for side in (-1, 1):
         x = 240 + side * int(rng.integers(40, 50))
         cv2.ellipse(image, (x, 215), (24, int(rng.integers(9, 16))), 0, 0, 360, (255,) * 3, -1)
         cv2.circle(image, (x, 215), int(rng.integers(7, 11)), (80, 50, 20), -1)
         cv2.line(image, (x - 26, 188), (x + 26, 186), (30, 50, 80), 6)
+
     cv2.line(image, (240, 220), (230, 270), (100, 140, 190), 4)
     cv2.line(image, (230, 270), (250, 272), (100, 140, 190), 4)
     cv2.ellipse(image, (240, 305), (42, int(rng.integers(8, 20))), 0, 0, 180, (60, 60, 190), -1)
+
     return image
 
 

@@ -67,6 +67,7 @@ def gazes(lids: NDArray[np.float32], irises: NDArray[np.float32]) -> NDArray[np.
     down = np.stack([-along[..., 1], along[..., 0]], axis=-1)
     offset = (irises[..., 0, :] - (outer + inner) / 2) / width
     both = np.stack([(offset * along).sum(-1), (offset * down).sum(-1)], axis=-1)
+
     return np.asarray(both.mean(axis=-2), np.float64)
 
 

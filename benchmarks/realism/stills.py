@@ -55,6 +55,7 @@ def swapped_stills() -> list[Still]:
         np.savez(path, after=np.stack([_swap(pair) for pair in evaluation().pairs]))
     with np.load(path, allow_pickle=False) as file:
         after = file["after"]
+
     return [_still(pair, image) for pair, image in zip(evaluation().pairs, after, strict=True)]
 
 
@@ -86,6 +87,7 @@ def embeddings() -> tuple[Array, Array]:
     after = encoder.embed([still.after for still in found])
     targets = {still.pair.target: still.before for still in found}
     before = dict(zip(targets, encoder.embed(list(targets.values())), strict=True))
+
     return after, np.stack([before[still.pair.target] for still in found])
 
 

@@ -30,6 +30,7 @@ def strip(name: str, step: int) -> RgbImage:
         np.vstack([_tile(clip.heads[i], str(clip.frames[i])), _tile(clip.new_heads[i])])
         for i in chosen
     ]
+
     return _grid(columns, COLUMNS)
 
 
@@ -47,6 +48,7 @@ def sheet(pairs: int) -> RgbImage:
         )
         for i in chosen
     ]
+
     return _grid(triples, 4)
 
 

@@ -24,11 +24,14 @@ def a_short_video_is_opened_once() -> Figure:
         for name, source in (("solo", SOLO), ("duet", DUET)):
             clip = Path(directory) / f"{name}.mp4"
             clip.write_bytes(source.read_bytes())
+
             with counting_openings(clip) as openings:
                 result = run_film(clip, Path(directory) / name)
                 count = openings()
+
             print(f"{name}: opened {count} times, probed {result.opens} times")
             most = max(most, count, result.opens)
+
     return Figure(most, "openings", "= 1", most == 1)
 
 
@@ -37,6 +40,7 @@ def counting_openings(path: Path) -> Iterator[Callable[[], int]]:
     """Yield what counts the openings of `path` by anybody since the block began. Linux only."""
     libc = ctypes.CDLL(None, use_errno=True)
     watch = libc.inotify_init1(os.O_NONBLOCK)
+
     if watch < 0 or libc.inotify_add_watch(watch, os.fsencode(path), _IN_OPEN) < 0:
         raise OSError(ctypes.get_errno(), "inotify")
 
@@ -47,6 +51,7 @@ def counting_openings(path: Path) -> Iterator[Callable[[], int]]:
                 seen += len(events) // _EVENT_BYTES
         except BlockingIOError:
             pass
+
         return seen
 
     try:

@@ -72,6 +72,7 @@ def gpu_libraries() -> Figure:
     print(f"obstacle: {facts['obstacle'] or 'none'}")
     print(f"auto: {auto.stdout.strip()}; it said: {auto.stderr.strip().splitlines()[-1:]}")
     print(f"cuda: exit {cuda.returncode}: {cuda.stderr.strip().splitlines()[-1:]}")
+
     for name, done in zip(("auto", "cuda"), deceived, strict=True):
         print(f"{name}, broken driver: exit {done.returncode} {done.stderr.splitlines()[-1:]}")
 
@@ -85,6 +86,7 @@ def gpu_libraries() -> Figure:
         and (cuda.returncode == 0) == has_driver
         and all("DeviceUnavailableError" in done.stderr for done in deceived)
     )
+
     return Figure(len(lacking), "libraries missing besides libcuda", "0, no silent fallback", holds)
 
 
@@ -93,12 +95,14 @@ def _environment() -> Path:
     folder = ROOT / "var" / "gpu-venv"
     python = folder / "bin" / "python"
     stamp = folder / "installed"
+
     if not stamp.exists():
         print(f"making an environment with the extra gpu in {folder} (2.6 GB)", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         install = [str(python), "-m", "pip", "install", "-q", "-c", "requirements.lock", ".[gpu]"]
         subprocess.run(install, cwd=ROOT, check=True, timeout=INSTALL_TIMEOUT_S)
         stamp.touch()
+
     return python
 
 

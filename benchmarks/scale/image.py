@@ -29,6 +29,8 @@ def image() -> Figure:
         here.await_ready()
         ready_s = time.monotonic() - began
         told = here.tour()
+
     for step, seconds in told["seconds"].items():
         print(f"{step}: {seconds:.1f} s {told['results'].get(step, '')}")
+
     return Figure(ready_s, "s until ready", f"<= {READY_S:.0f} s", ready_s <= READY_S)

@@ -51,12 +51,14 @@ def telemetry() -> Figure:
         "command line: models doctor": _traces("-m", "models", "doctor"),
         "training, benchmarks, conversion": _traces("-c", MODULES, graph),
     }
+
     for name, traces in found.items():
         print(f"{name:<36} {len(traces):4} traces {sorted(set(traces))[:4]}")
 
     control = found.pop("onnxruntime without us (control)")
     if not control:
         return Figure("the control left no trace", "", "0 traces", False)
+
     ours = sum(len(traces) for traces in found.values())
     return Figure(ours, "traces of telemetry", "0", ours == 0)
 
@@ -77,6 +79,7 @@ def _traces(*arguments: str) -> list[str]:
             "LIKENESS_DATA_DIR": place,
             "LIKENESS_PACKS_DIR": str(PACKS.resolve()),
         }
+
         done = subprocess.run(
             [*watched, sys.executable, *arguments],
             cwd=ROOT,
@@ -86,8 +89,10 @@ def _traces(*arguments: str) -> list[str]:
             text=True,
             timeout=TIMEOUT_S,
         )
+
         if done.returncode:
             raise RuntimeError(f"{arguments} ended with {done.returncode}: {done.stdout[-2000:]}")
+
         return [trace for line in log.open(errors="replace") if (trace := _trace(line))]
 
 

@@ -41,6 +41,7 @@ def marking_costs_little_and_cannot_be_seen() -> Figure:
     print(f"still of 12 MP {still_ms:.1f} ms; video PSNR {psnr:.1f} dB; still SSIM {ssim:.4f}")
     holds = small_ms <= 0.5 and large_ms <= 1.0 and still_ms <= 30
     holds = holds and psnr >= 48 and ssim >= 0.993
+
     return Figure(small_ms, "ms a 720p frame", "<= 0.5 / 1 / 30 ms, 48 dB, .993", holds)
 
 
@@ -49,6 +50,7 @@ def marks_survive_what_files_go_through() -> Figure:
     """Share of 44 stills whose id is read after each change, and videos after re-encoding."""
     images = material.stills()
     shares = {}
+
     for name, change in _CHANGES.items():
         read = [_reads_back(image, change, number) for number, image in enumerate(images)]
         shares[name] = sum(read) / len(read)
@@ -89,6 +91,7 @@ def marks_never_speak_falsely() -> Figure:
     print(f"{accepted} of {tiles} random tiles accepted; {ours} of 8 read with another key")
     print(f"a lifted mark, pasted on another video: {'caught' if lifted else 'not caught'}")
     holds = highest < FOUND_AT and accepted <= 1 and ours == 0 and lifted
+
     return Figure(highest, "highest certainty of an unmarked image", "< 7, <= 1, 0, caught", holds)
 
 
@@ -105,8 +108,10 @@ def marked_videos_stay_small() -> Figure:
                 .st_size
                 for some in (planes, [_marked(plane) for plane in planes])
             ]
+
             growth.append(sizes[1] / sizes[0] - 1)
             print(f"{path.name}: {growth[-1]:+.1%}")
+
     return Figure(max(growth) * 100, "% more bytes", "<= 20", max(growth) <= 0.20)
 
 
@@ -174,10 +179,12 @@ def _videos() -> list[Path]:
 def _video_reads_back(path: Path, strength: int, options: Sequence[str]) -> bool:
     planes = material.lumas(path)[:100]
     marked = [_marked(plane, strength, segment=number // 50) for number, plane in enumerate(planes)]
+
     with tempfile.TemporaryDirectory() as folder:
         delivered = material.encode(marked, Path(folder) / "a.mp4", "-crf", "21")
         again = material.transcode(delivered, Path(folder) / "b.mp4", *options)
         seen = material.lumas(again)
+
     places = [seen[start : start + 6] for start in (0, 25, 50, 75)]
     return MarkReader(CODE).read_frames(places).mark_id == MARK_ID
 
@@ -194,6 +201,7 @@ def _lifted_mark_is_caught() -> bool:
     recorded = [fingerprint(plane) for plane in source[::25]]
     fits = resembles([fingerprint(plane) for plane in pasted[:2]], recorded)
     print(f"lifted mark: certainty {reading.certainty:.1f}, id {reading.mark_id}, resembles {fits}")
+
     return not fits
 
 
@@ -219,6 +227,7 @@ def _ssim(image: Image, other: Image) -> float:
     c1 = (0.01 * 255) ** 2
     c2 = (0.03 * 255) ** 2
     similar = (2 * mean_a * mean_b + c1) * (2 * shared + c2)
+
     return float((similar / ((mean_a**2 + mean_b**2 + c1) * (spread + c2))).mean())
 
 
@@ -236,4 +245,5 @@ def _best_ms(work: Callable[[], object], repeats: int) -> float:
         began = time.process_time()
         work()
         times.append(time.process_time() - began)
+
     return float(np.median(times)) * 1e3

@@ -38,9 +38,11 @@ def stills(count: int = 44) -> list[Image]:
     images = [read(path) for path in sorted(SAMPLES.glob("*.jpg"))]
     for video in sorted(SAMPLES.glob("*.mp4")):
         images += frames(video, every=25)[:8]
+
     for path in sorted(BANK.glob("*.jpg"))[:: max(1, 186 // (count - len(images)))]:
         face = cv2.resize(read(path), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
         images.append(np.asarray(face, np.uint8))
+
     return images[:count]
 
 
@@ -76,6 +78,7 @@ def encode(planes: Sequence[Image], path: Path, *options: str) -> Path:
     command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "gray", "-s", size]
     command += ["-r", "25", "-i", "-", "-pix_fmt", "yuv420p", *options, str(path)]
     subprocess.run(command, input=b"".join(plane.tobytes() for plane in planes), check=True)
+
     return path
 
 

@@ -27,6 +27,7 @@ def portraits_are_not_taken_for_sexual_content() -> Figure:
     assert engine.safety is not None
     scores: list[tuple[float, ...]] = []
     spent: list[float] = []
+
     for path in _faces()[:PORTRAITS]:
         image = material.read(path)
         began = time.process_time()
@@ -39,6 +40,7 @@ def portraits_are_not_taken_for_sexual_content() -> Figure:
     frame_ms = 2 * look_ms / 60
     print(f"{len(scores)} portraits, highest score {max(max(one) for one in scores):.2f}")
     print(f"{look_ms:.1f} ms a look, {frame_ms:.2f} ms a video frame; {material.cpu_name()}")
+
     return Figure(
         refused, "refused of 300", "0, <= 0.5 ms a frame", refused == 0 and frame_ms <= 0.5
     )
@@ -51,11 +53,14 @@ def adults_are_not_taken_for_minors() -> Figure:
     assert engine.safety is not None
     verdicts: list[str] = []
     spent: list[float] = []
+
     for path in _faces("congress", "officials")[:OFFICIAL]:
         image = material.read(path)
         faces = engine.detect(image)
+
         if not faces:
             continue
+
         began = time.process_time()
         chip = engine.encoder.chip(StillFrame(image), faces[0].landmarks)
         age = engine.safety.apparent_age([chip])
@@ -67,6 +72,7 @@ def adults_are_not_taken_for_minors() -> Figure:
     face_ms = float(np.median(spent)) * 1e3
     print(f"{len(verdicts)} portraits: {minors:.2%} minor, {verdicts.count('unsure')} unsure")
     print(f"{face_ms:.1f} ms a face; {material.cpu_name()}")
+
     return Figure(minors * 100, "% refused", "<= 1, <= 10 ms", minors <= 0.01 and face_ms <= 10)
 
 

@@ -75,6 +75,7 @@ def what_swapping_a_film_costs() -> Figure:
                 folder, like_inswapper_128, 128, 6
             ),
         }
+
     print_table(costs)
     transcode_ms, ours = (cost.cpu_ms for cost in list(costs.values())[:2])
     return Figure(ours / transcode_ms, "x the CPU of a transcode", "a table, no bar", True)
@@ -97,6 +98,7 @@ def with_peer(folder: Path, write: Callable[[Path], Path], size: int, frames: in
     )
     network = SessionFactory("cpu", 1).open(write(folder / f"{size}.onnx"))
     identity = replace(enrolled("ada"), key=f"peer{size}", swapper=PeerSwapper(network, size))  # type: ignore[arg-type]
+
     return through_pipeline(
         source,
         lambda: engine().sequence([Assignment(FaceSelector(), identity)], SwapOptions()),
@@ -111,7 +113,9 @@ class Naive:
 
     def swap(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A swapped copy of a BGR frame."""
-        out, still = frame, StillFrame(frame)
+        out = frame
+        still = StillFrame(frame)
+
         for found in engine().detector.find(still):
             face = engine().mesh.settle(still, found)
             painted = engine().painter.paint(still, face.landmarks, enrolled("ada"), SwapOptions())
@@ -123,15 +127,21 @@ class Naive:
             out = (
                 (mask * placed + (1 - mask) * out.astype(np.float32)).clip(0, 255).astype(np.uint8)
             )
+
         return out
 
 
 def naive(folder: Path, frames: int = 45) -> Cost:
     """The naive way, one thing after the other, on the clip's first frames."""
-    way, cpu, clock = Naive(), process_cpu_s(), time.perf_counter()
+    way = Naive()
+    cpu = process_cpu_s()
+    clock = time.perf_counter()
+
     with av.open(str(folder / "naive.mp4"), "w") as output:
         stream = output.add_stream("libx264", 30, options=EncoderSettings().options())
-        stream.width, stream.height = 1280, 720
+        stream.width = 1280
+        stream.height = 720
+
         for frame in decoded(SOLO, frames, (1280, 720)):
             picture = way.swap(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
             output.mux(
@@ -139,7 +149,9 @@ def naive(folder: Path, frames: int = 45) -> Cost:
                     av.VideoFrame.from_ndarray(picture, "bgr24").reformat(format="yuv420p")
                 )
             )
+
         output.mux(stream.encode(None))
+
     return Cost(
         (process_cpu_s() - cpu) / frames * 1e3, (time.perf_counter() - clock) / frames * 1e3
     )
@@ -154,9 +166,11 @@ def print_table(costs: dict[str, Cost]) -> None:
         + " | ".join(STAGES)
         + " |"
     )
+
     print("| --- " * (5 + len(STAGES)) + "|")
     for name, cost in costs.items():
-        share, times = transcode.wall_ms / cost.wall_ms, cost.cpu_ms / transcode.cpu_ms
+        share = transcode.wall_ms / cost.wall_ms
+        times = cost.cpu_ms / transcode.cpu_ms
         figures = f"{1e3 / cost.wall_ms:.1f} | {share:.2f} | {cost.cpu_ms:.1f} | {times:.2f}"
         print(f"| {name} | {figures} | " + " | ".join(stages(cost)) + " |")
 
@@ -165,9 +179,12 @@ def stages(cost: Cost) -> list[str]:
     """Milliseconds a frame by stage, a dash where they were not told apart."""
     if cost.outcome is None:
         return ["-"] * len(STAGES)
-    engine_ms, times = cost.outcome.engine_ms, cost.outcome.times
+
+    engine_ms = cost.outcome.engine_ms
+    times = cost.outcome.times
     sums = {"decode": times.decode_s * 1e3, "encode": times.encode_s * 1e3}
     sums |= {stage: engine_ms.get(f"{stage}_ms", 0.0) for stage in ("detect", "swap", "blend")}
+
     return [f"{sums[stage] / cost.outcome.frames:.1f}" for stage in STAGES]
 
 

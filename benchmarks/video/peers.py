@@ -19,7 +19,8 @@ class GraphOfShapes:
         self._size = size
         self._nodes: list[Any] = []
         self._weights: list[Any] = []
-        self._last, self._channels = "picture", 3
+        self._last = "picture"
+        self._channels = 3
 
     def conv(
         self, channels: int, kernel: int = 3, stride: int = 1, normed: bool = True
@@ -33,6 +34,7 @@ class GraphOfShapes:
         convolution = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads}
         self._add("Conv", [self._last, f"{name}.w"], **convolution)
         self._channels = channels
+
         if normed:
             for suffix, value in (("s", 1.0), ("b", 0.0)):
                 self._weights.append(
@@ -40,8 +42,10 @@ class GraphOfShapes:
                         np.full(channels, value, np.float32), f"{name}.{suffix}"
                     )
                 )
+
             self._add("InstanceNormalization", [self._last, f"{name}.s", f"{name}.b"])
             self._add("Relu", [self._last])
+
         return self
 
     def residual(self) -> GraphOfShapes:
@@ -69,6 +73,7 @@ class GraphOfShapes:
         graph = helper.make_graph(self._nodes, "peer", ends[:1], ends[1:], self._weights)
         opset = [helper.make_opsetid("", 17)]
         onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
+
         return path
 
     def _add(self, kind: str, inputs: list[str], **attributes: Any) -> None:  # noqa: ANN401 - ONNX attributes
@@ -83,8 +88,10 @@ def like_simswap_224(path: Path) -> Path:
     )
     for _ in range(9):
         graph.residual()
+
     for channels in (256, 128, 64):
         graph.enlarge().conv(channels)
+
     return graph.conv(3, 7, normed=False).save(path)
 
 
@@ -93,5 +100,6 @@ def like_inswapper_128(path: Path) -> Path:
     graph = GraphOfShapes(128).conv(128, 7).conv(256).conv(512, stride=2).conv(1024, stride=2)
     for _ in range(6):
         graph.residual()
+
     graph.enlarge().conv(512).enlarge().conv(256).conv(128)
     return graph.conv(3, 7, normed=False).save(path)

@@ -80,6 +80,7 @@ def film_at(height: int, folder: Path, count: int = 150) -> Path:
     """The solo clip, at 720 lines as it is, else scaled up."""
     if height == 720:
         return SOLO
+
     path = folder / f"solo{height}.mp4"
     frames = decoded(SOLO, count, (height * 16 // 9, height))
     return encoded(path, frames, Fraction(30), {"preset": "veryfast", "crf": "18"})
@@ -100,10 +101,16 @@ def encoded(
         stream = container.add_stream("libx264", rate, options=options)
         for index, frame in enumerate(frames):
             if index == 0:
-                stream.width, stream.height = frame.width, frame.height
-            frame.pts, frame.time_base, frame.pict_type = index, 1 / rate, 0
+                stream.width = frame.width
+                stream.height = frame.height
+
+            frame.pts = index
+            frame.time_base = 1 / rate
+            frame.pict_type = 0
             container.mux(stream.encode(frame))
+
         container.mux(stream.encode(None))
+
     return path
 
 
@@ -111,10 +118,13 @@ def through_pipeline(source: Path, make: Callable[[], Swapper], folder: Path) ->
     """The cost of our own path with what `make` gives in its middle."""
     settings = OutputSettings()
     middle = make()
+
     with Video.open(source, LIMITS) as video:
         segment = plan_video(video).segments[0]
-        cpu, clock = process_cpu_s(), time.perf_counter()
+        cpu = process_cpu_s()
+        clock = time.perf_counter()
         outcome = swap_segment(video, segment, folder / "out.nut", middle, settings, lambda _: None)
+
     frames_per_ms = outcome.frames / 1e3
     return Cost(
         (process_cpu_s() - cpu) / frames_per_ms,
@@ -127,18 +137,25 @@ def plain_transcode(source: Path, folder: Path) -> Cost:
     """Decode and encode in one loop with as many threads as FFmpeg and x264 like: nobody's pipeline
     but theirs.
     """
-    cpu, clock, frames = process_cpu_s(), time.perf_counter(), 0
+    cpu = process_cpu_s()
+    clock = time.perf_counter()
+    frames = 0
     options = EncoderSettings().options() | {"threads": "0"}
+
     with av.open(str(source)) as container, av.open(str(folder / "plain.mp4"), "w") as output:
         video = container.streams.video[0]
         video.thread_type = "AUTO"
         stream = output.add_stream("libx264", video.average_rate, options=options)
-        stream.width, stream.height = video.width, video.height
+        stream.width = video.width
+        stream.height = video.height
+
         for frame in container.decode(video):
             frame.pict_type = 0
             output.mux(stream.encode(frame))
             frames += 1
+
         output.mux(stream.encode(None))
+
     return Cost(
         (process_cpu_s() - cpu) / frames * 1e3, (time.perf_counter() - clock) / frames * 1e3
     )
@@ -164,13 +181,16 @@ def measured(height: int, rounds: int = ROUNDS) -> tuple[Cost, Cost]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = film_at(height, folder)
-        transcodes, swaps = [], []
+        transcodes = []
+        swaps = []
+
         for _ in range(rounds):
             transcodes += [
                 through_pipeline(source, Untouched, folder),
                 plain_transcode(source, folder),
             ]
             swaps.append(through_pipeline(source, swapper, folder))
+
     return cheapest(transcodes), cheapest(swaps)
 
 
@@ -200,6 +220,7 @@ def swapping_adds_little_to_a_transcode() -> Figure:
             f"{height}p, CPU ms a frame: transcode {transcode.cpu_ms:.1f}, with swap"
             f" {swap.cpu_ms:.1f}"
         )
+
     holds = added[720] <= 1.0 and added[1080] <= 0.5
     return Figure(
         f"{added[720]:.2f} / {added[1080]:.2f}",
@@ -219,6 +240,7 @@ def frame_rate_is_near_that_of_a_transcode() -> Figure:
     print(
         f"best transcode {1e3 / transcode.wall_ms:.1f} fps, with swap {1e3 / swap.wall_ms:.1f} fps"
     )
+
     return Figure(share, "of the best transcode's fps", ">= 0.50 (goal 0.60)", share >= 0.5)
 
 
@@ -231,6 +253,7 @@ def memory_does_not_grow_with_length() -> Figure:
         folder = Path(name)
         films = [looped_film(folder / f"{seconds}.mp4", seconds) for seconds in (10, 600)]
         short, long = (in_a_child(peak_mib, film) for film in films)
+
     print(f"10 s: {short:.0f} MiB, 10 min: {long:.0f} MiB")
     return Figure(long / short, "x the short film's peak", "<= 1.1", long <= 1.1 * short)
 
@@ -241,6 +264,7 @@ def looped_film(path: Path, seconds: int) -> Path:
     turns = [*range(100), *range(98, 0, -1)]
     order = (frames[turns[index % len(turns)]] for index in range(seconds * 4))
     pictures = (VideoFrame.from_ndarray(frame, "yuv420p") for frame in order)
+
     return encoded(path, pictures, Fraction(4), {"preset": "ultrafast", "crf": "23", "g": "12"})
 
 
@@ -249,12 +273,16 @@ def peak_mib(source: Path) -> float:
     use_two_cores()
     settings = OutputSettings()
     output = source.with_suffix(".out.mp4")
+
     with Video.open(source, LIMITS) as video:
         plan = plan_video(video)
         paths = [source.with_suffix(f".{segment.index}.nut") for segment in plan.segments]
+
         for segment, path in zip(plan.segments, paths, strict=True):
             swap_segment(video, segment, path, swapper(), settings, lambda _: None)
+
         join_segments(video, plan, paths, output, settings, lambda _: None)
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -273,11 +301,13 @@ def nobody_is_taken_for_someone_else() -> Figure:
             [i >= half for i in range(len(duet))],
         ),
     }
+
     total = 0
     for name, (frames, exchanged) in films.items():
         switches, seen = switches_in(engine().tracker(), frames, exchanged)
         total += switches
         print(f"{name}: {len(frames)} frames, {switches} switches, both people seen in {seen}")
+
     return Figure(total, "identity switches", "0", total == 0)
 
 
@@ -293,7 +323,9 @@ def switches_in(
         if len(ids) == 2:
             seen += 1
             switches += ids != (["p2", "p1"] if turned else ["p1", "p2"])
+
         switches += any(person not in {"p1", "p2"} for person in ids)
+
     return switches, seen
 
 
@@ -321,9 +353,11 @@ def flicker(make: Callable[[], Swapper] = swapper) -> tuple[float, int]:
     before = frames_of(SOLO)
     tracker = engine().tracker()
     hulls = [face_mask(frame, tracker, index / 30) for index, frame in enumerate(before)]
+
     with tempfile.TemporaryDirectory() as name:
         through_pipeline(SOLO, make, Path(name))
         after = frames_of(Path(name) / "out.nut")
+
     old, new = (second_differences([frame.y for frame in film], hulls) for film in (before, after))
     return float(new.mean() / old.mean()), int(np.argmax(new - old)) + 1
 

@@ -22,9 +22,11 @@ def export_arcface(network: ArcFace) -> onnx.ModelProto:
         graph, graph.convolution(x, "stem", network.conv1, network.bn1), "stem", network.prelu
     )
     x = graph.node("MaxPool", [x], "stem.pooled", kernel_shape=[2, 2], strides=[2, 2])
+
     for level in range(1, len(LEVELS) + 1):
         for index, block in enumerate(network.get_submodule(f"layer{level}").children()):
             x = _block(graph, x, f"layer{level}.{index}", block)
+
     _scaled(graph, x, "bn2", network.bn2, "feature_map")
     flat = graph.node("Flatten", ["feature_map"], "flat")
     gain, shift = norm_scale(network.bn3)  # folds into the linear before it
@@ -34,6 +36,7 @@ def export_arcface(network: ArcFace) -> onnx.ModelProto:
     length = graph.node("ReduceL2", [raw], "length", axes=[1], keepdims=1)
     graph.node("Div", [raw, length], "embedding")
     outputs = {"feature_map": (1, 512, 7, 7), "embedding": (1, EMBEDDING)}
+
     return graph.build("arcface", {"image": (1, 3, SIZE, SIZE)}, outputs)
 
 
@@ -47,21 +50,26 @@ def _block(graph: NetworkGraph, x: str, name: str, block: nn.Module) -> str:
         f"{name}.first",
         block.prelu,
     )
+
     y = _squeeze_excite(
         graph, graph.convolution(y, f"{name}.conv2", block.conv2, block.bn2), name, block
     )
     if block.downsample is not None:
         x = graph.convolution(x, f"{name}.downsample", block.downsample[0], block.downsample[1])
+
     return _prelu(graph, graph.node("Add", [y, x], f"{name}.sum"), f"{name}.second", block.prelu)
 
 
 def _squeeze_excite(graph: NetworkGraph, x: str, name: str, block: Block) -> str:
-    squeeze, activation, excite = block.se.fc[0], block.se.fc[1], block.se.fc[2]
+    squeeze = block.se.fc[0]
+    activation = block.se.fc[1]
+    excite = block.se.fc[2]
     mean = graph.node(
         "Flatten", [graph.node("GlobalAveragePool", [x], f"{name}.mean")], f"{name}.squeezed"
     )
     hidden = _prelu(graph, graph.linear(mean, f"{name}.se.0", squeeze), f"{name}.se", activation)
     scale = graph.node("Sigmoid", [graph.linear(hidden, f"{name}.se.2", excite)], f"{name}.scale")
+
     return graph.node(
         "Mul", [x, graph.reshape(scale, f"{name}.scale.map", [1, -1, 1, 1])], f"{name}.excited"
     )

@@ -49,10 +49,12 @@ def compare(
         name: _difference(output, want.detach().numpy()) for (name, want), output in pairs
     }
     worst = max(differences, key=differences.__getitem__)
+
     if not differences[worst] <= tolerance:
         raise ExportMismatchError(
             f"{worst} differs by {differences[worst]:.2g}, more than {tolerance:.2g}"
         )
+
     return differences[worst]
 
 

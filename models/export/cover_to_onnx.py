@@ -25,6 +25,7 @@ def export_cover(network: CoverNet) -> onnx.ModelProto:
     for index, block in enumerate(network.encoder):
         x = _block(graph, x, f"encoder.{index}", block)
         levels.append(x)
+
     for index, block in enumerate(network.middle):
         x = _block(graph, x, f"middle.{index}", block)
 
@@ -38,6 +39,7 @@ def export_cover(network: CoverNet) -> onnx.ModelProto:
     x = graph.node("DepthToSpace", [x], "logits", blocksize=2, mode="CRD")
     graph.node("Sigmoid", [x], "cover")
     images = {"image": (1, 3, SIZE, SIZE), "guide": (1, GUIDE, SIZE, SIZE)}
+
     return graph.build("cover", images, {"cover": (1, len(KINDS), SIZE, SIZE)})
 
 

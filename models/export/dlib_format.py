@@ -38,11 +38,13 @@ def read_resnet(data: bytes) -> Weights:
     """
     reader = _Reader(data)
     weights: Weights = {}
+
     for name in _convolution_names():
         kernel, bias = reader.convolution()
         gamma, beta = reader.affine(len(bias))
         weights[f"{name}.weight"] = kernel * gamma[:, None, None, None]
         weights[f"{name}.bias"] = bias * gamma + beta
+
     weights["embed.weight"] = np.ascontiguousarray(reader.linear().T)
     return weights
 
@@ -61,7 +63,9 @@ class _Reader:
         self.seek("con_4")
         numbers = self.tensor()
         filters, rows, columns = (self.integer() for _ in range(3))
-        kernel, bias = numbers[:-filters], numbers[-filters:]
+        kernel = numbers[:-filters]
+        bias = numbers[-filters:]
+
         return kernel.reshape(filters, -1, rows, columns), bias
 
     def affine(self, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -71,15 +75,18 @@ class _Reader:
 
     def linear(self) -> NDArray[np.float32]:
         self.seek("fc_2")
-        outputs, inputs = self.integer(), self.integer()
+        outputs = self.integer()
+        inputs = self.integer()
         return self.tensor().reshape(inputs, outputs)
 
     def seek(self, version: str) -> None:
         """Moves behind the next layer of this version: a string with its length in front."""
         tag = b"\x01" + bytes([len(version)]) + version.encode()
         found = self.data.find(tag, self.position)
+
         if found < 0:
             raise DlibFormatError(f"no {version} layer where one is expected")
+
         self.position = found + len(tag)
 
     def integer(self) -> int:
@@ -87,7 +94,9 @@ class _Reader:
         then those.
         """
         size = self.data[self.position] & 0x0F
-        start, self.position = self.position + 1, self.position + 1 + size
+        start = self.position + 1
+        self.position = self.position + 1 + size
+
         return int.from_bytes(self.data[start : self.position], "little")
 
     def tensor(self) -> NDArray[np.float32]:
@@ -96,6 +105,9 @@ class _Reader:
         """
         if self.integer() != 2:
             raise DlibFormatError("a tensor of an unknown format version")
+
         count = int(np.prod([self.integer() for _ in range(4)]))
-        start, self.position = self.position, self.position + 4 * count
+        start = self.position
+        self.position = self.position + 4 * count
+
         return np.frombuffer(self.data, "<f4", count, start).copy()

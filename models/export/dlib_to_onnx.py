@@ -18,9 +18,12 @@ def convert(data: bytes) -> onnx.ModelProto:
     Initializers keep the names of `read_resnet`, so that torch can load them back. Raises
     DlibFormatError.
     """
-    graph, weights = GraphBuilder(), read_resnet(data)
+    graph = GraphBuilder()
+    weights = read_resnet(data)
+
     for name, value in weights.items():
         graph.constant(name, value)
+
     graph.constant("input_scale", np.float32(255 / 256))
     graph.constant("input_mean", (np.array(MEAN_RGB, np.float32) / 256).reshape(3, 1, 1))
     scaled = graph.node("Mul", ["image", "input_scale"], "scaled")
@@ -30,6 +33,7 @@ def convert(data: bytes) -> onnx.ModelProto:
     x = _levels(graph, x, weights)
     pooled = graph.node("Flatten", [graph.node("GlobalAveragePool", [x], "pooled")], "flat")
     graph.node("Gemm", [pooled, "embed.weight"], "embedding", transB=1)
+
     return graph.build("dlib_resnet", {"image": ("n", 3, 150, 150)}, {"embedding": ("n", 128)})
 
 
@@ -43,6 +47,7 @@ def _levels(graph: GraphBuilder, x: str, weights: Weights) -> str:
             missing = channels - weights[f"{block}.conv1.weight"].shape[1]
             short = int(halve and name in ("level1", "level0"))
             x = _block(graph, x, block, halve=halve, missing_channels=missing, missing_pixels=short)
+
     return x
 
 
@@ -58,8 +63,10 @@ def _block(
     window = {"strides": [2, 2]} if halve else {"pads": [1, 1, 1, 1]}
     y = _relu(graph, _convolution(graph, x, f"{name}.conv1", **window))
     y = _convolution(graph, y, f"{name}.conv2", pads=[1, 1, 1, 1])
+
     if halve:
         x = graph.node("AveragePool", [x], f"{name}.shortcut", kernel_shape=[2, 2], strides=[2, 2])
+
     x = _grown(graph, x, [0, missing_channels, 0, 0])
     y = _grown(graph, y, [0, 0, missing_pixels, missing_pixels])
     return _relu(graph, graph.node("Add", [x, y], f"{name}.sum"))

@@ -56,6 +56,7 @@ class GraphBuilder:
             helper.make_attribute(key, value) for key, value in attributes.items()
         )
         self._nodes.append(node)
+
         return output
 
     def build(
@@ -78,6 +79,7 @@ class GraphBuilder:
         onnx.checker.check_model(model, full_check=True)
         del model.graph.input[len(inputs) :]
         model.graph.initializer.extend(_external_tensor(*item) for item in self._external.items())
+
         return model
 
 

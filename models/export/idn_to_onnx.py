@@ -25,10 +25,13 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
     graph = NetworkGraph()
     images = ["target"]
     channels = network.layers[0].channels_in
+
     for name, shape in specialised_shapes(channels).items():
         graph.external_constant(name, shape)
+
     if channels == 6:
         images.append("texture")
+
     features, deepest = _body(graph, images, network.layers)
     if isinstance(network.final, BlendHead):
         _blend_head(graph, features, network.final, size)
@@ -37,9 +40,11 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
 
     shape = (1, 3, size, size)
     outputs = {"face": shape}
+
     if network.mask is not None:
         _mask_head(graph, deepest, network.mask)
         outputs["mask"] = (1, 1, size, size)
+
     return graph.build("idn", dict.fromkeys(images, shape), outputs)
 
 
@@ -47,14 +52,17 @@ def _body(graph: NetworkGraph, images: list[str], layers: tuple[BodyLayer, ...])
     x = _first_layer(graph, images, layers[0])
     skips = [x]
     deepest = ""  # the last encoder output, enlarged: decoder and mask head both begin there
+
     for layer in layers[1:5]:
         x = _specialised(graph, x, layer)
         skips.append(x)
+
     for layer, skip in zip(layers[5:], (skips[3], skips[2], skips[1], None), strict=True):
         enlarged = _upsample(graph, x)
         deepest = deepest or enlarged
         x = _specialised(graph, enlarged, layer)
         x = x if skip is None else graph.node("Concat", [x, skip], f"{layer.name}.joined", axis=1)
+
     return x, deepest
 
 
@@ -85,6 +93,7 @@ def _first_layer(graph: NetworkGraph, images: list[str], layer: BodyLayer) -> st
     x = graph.node(
         "Conv", [framed, doubled, shift], "first.depthwise", strides=strides, group=BLOCK
     )
+
     return graph.leaky_relu(graph.node("Conv", [x, pointwise], "first.pointwise"))
 
 
@@ -106,6 +115,7 @@ def _specialised(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
         pads=pads,
         group=layer.channels_in,
     )
+
     return graph.leaky_relu(graph.node("Conv", [x, pointwise], f"{pointwise}.out"))
 
 
@@ -133,6 +143,7 @@ def _pixel_shuffle(graph: NetworkGraph, x: str, half: int) -> str:
     x = graph.node("Transpose", [x], "maps.interleaved", perm=[0, 1, 2, 4, 3])
     x = graph.reshape(x, "maps.rows", [1, 4, 2, half, 2 * half])
     x = graph.node("Transpose", [x], "maps.ordered", perm=[0, 1, 3, 2, 4])
+
     return graph.reshape(x, "maps", [1, 4, 2 * half, 2 * half])
 
 
@@ -153,6 +164,7 @@ def _mask_head(graph: NetworkGraph, deepest: str, mask: nn.Sequential) -> None:
         block = _sequence(mask[level])
         x = graph.convolution(x if level == 0 else _upsample(graph, x), f"mask.{level}.1", block[1])
         x = graph.leaky_relu(graph.convolution(x, f"mask.{level}.2", block[2], block[3]))
+
     graph.node("Sigmoid", [graph.convolution(x, "mask.5", mask[5])], "mask")
 
 

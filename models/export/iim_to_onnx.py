@@ -25,9 +25,11 @@ def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
         ["embedding", graph.constant("scale", np.float32(identity_scale(network.dimension)))],
         "scaled",
     )
+
     hidden = scaled
     for index in (0, 2):
         hidden = graph.leaky_relu(graph.linear(hidden, f"trunk.{index}", network.trunk[index]))
+
     styles = graph.linear(hidden, "style", network.style)
     residual = graph.linear(
         graph.linear(hidden, "down", network.down), "kernel_residual", network.kernel_residual
@@ -35,6 +37,7 @@ def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
     base = graph.weight("kernel_base", array(network.kernel_base))
     kernels = graph.node("Add", [residual, base], "kernels")
     style = kernel = 0
+
     for layer, pointwise in zip(network.layers, network.pointwise, strict=True):
         shape = [layer.channels_in, 1, layer.kernel, layer.kernel]
         part = graph.slice(kernels, kernel, kernel + layer.depthwise_numbers)
@@ -42,7 +45,9 @@ def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
         factors = graph.slice(styles, style, style + layer.channels_in)
         weight = graph.weight(f"{layer.name}.base", array(pointwise))
         _modulate(graph, layer, weight, factors, network.EPSILON)
-        style, kernel = style + layer.channels_in, kernel + layer.depthwise_numbers
+        style = style + layer.channels_in
+        kernel = kernel + layer.depthwise_numbers
+
     return graph.build(
         "iim",
         {"embedding": (1, network.dimension)},
@@ -54,7 +59,8 @@ def export_conditioner(network: Conditioner) -> onnx.ModelProto:
     """Return the graph of the released IIM: "feature_map" [1, 512, 7, 7] and "embedding" [1, 512]
     -> 18 tensors.
     """
-    graph, predictor = NetworkGraph(), network.predictor
+    graph = NetworkGraph()
+    predictor = network.predictor
     seed = graph.leaky_relu(
         graph.convolution("feature_map", "first", predictor.first, predictor.norm)
     )
@@ -65,6 +71,7 @@ def export_conditioner(network: Conditioner) -> onnx.ModelProto:
     kernels = _emitted(graph, seed, "encoder", predictor.encoder)[::-1]
     kernels += _emitted(graph, decoder_seed, "decoder", predictor.decoder)
     modulations = [*network.EncoderModulation, *network.DecoderModulation]
+
     for layer, kernel, modulation in zip(network.layers, kernels, modulations, strict=True):
         assert isinstance(modulation, Modulation)  # noqa: S101  narrows the type
         shape = [layer.channels_in, 1, layer.kernel, layer.kernel]
@@ -72,6 +79,7 @@ def export_conditioner(network: Conditioner) -> onnx.ModelProto:
         weight = graph.constant(f"{layer.name}.base", array(modulation.weight)[:, :, 0, 0])
         factors = graph.linear("embedding", f"{layer.name}.style", modulation.style)
         _modulate(graph, layer, weight, factors, modulation.EPSILON)
+
     inputs = {"feature_map": (1, 512, 7, 7), "embedding": (1, 512)}
     return graph.build("conditioner", inputs, specialised_shapes())
 
@@ -82,6 +90,7 @@ def _emitted(graph: NetworkGraph, x: str, name: str, chain: nn.ModuleList) -> li
         assert isinstance(block, EmittingBlock)  # noqa: S101  narrows the type
         x = graph.leaky_relu(graph.convolution(x, f"{name}.{index}.conv", block.conv, block.norm))
         kernels.append(graph.convolution(x, f"{name}.{index}.weight", block.weight))
+
     return kernels
 
 

@@ -28,9 +28,12 @@ class NetworkGraph(GraphBuilder):
         assert isinstance(conv, nn.Conv2d)  # noqa: S101  narrows the type
         weight = array(conv.weight)
         bias = np.zeros(len(weight), np.float32) if conv.bias is None else array(conv.bias)
+
         if norm is not None:
             gain, shift = norm_scale(norm)
-            weight, bias = weight * gain[:, None, None, None], bias * gain + shift
+            weight = weight * gain[:, None, None, None]
+            bias = bias * gain + shift
+
         inputs = [x, self.weight(f"{name}.weight", weight), self.weight(f"{name}.bias", bias)]
         pads = [int(side) for side in conv.padding] * 2
         return self.node(

@@ -45,14 +45,17 @@ def import_official(
     parsed = Manifest.parse(text)
     open_pack = load_pack("open", root)
     report(parsed.notice)
+
     with new_installation(text, root) as folder:
         for role, graph in _graphs(
             source, {archive.name: archive for archive in parsed.archives}, report
         ).items():
             onnx.save(graph, folder / f"{role}.onnx")
+
         for file in parsed.files:
             if not (folder / file.file).exists():
                 shutil.copyfile(open_pack.root / file.file, folder / file.file)
+
     pack = load_pack(parsed.name, root)
     report(f"pack {pack.id} is ready in {root}")
     return pack
@@ -69,6 +72,7 @@ def _graphs(
     graphs["encoder"] = export_arcface(arcface)
     report("comparing the graphs with the networks")
     _compare(arcface, conditioner, idn, graphs)
+
     return graphs
 
 
@@ -76,8 +80,10 @@ def conditioner_and_idn(arrays: Arrays) -> tuple[Conditioner, IDN]:
     """Return both networks of MobileFaceSwap_224.pdparams, which holds the IDN's shared heads
     too.
     """
-    conditioner, idn = Conditioner().eval(), IDN(3, "paper").eval()
+    conditioner = Conditioner().eval()
+    idn = IDN(3, "paper").eval()
     _require_all(arrays, load_into(conditioner, arrays) | load_into(idn, arrays))
+
     return conditioner, idn
 
 
@@ -121,6 +127,7 @@ def _from_tar(source: Path, archive: Archive) -> bytes:
                     return stream.read() if stream else b""
     except tarfile.TarError as error:
         raise CheckpointError(f"{source} is not a tar archive: {error}") from error
+
     raise CheckpointError(f"{source} holds no {archive.file} of {archive.bytes:,} bytes")
 
 

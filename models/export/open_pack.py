@@ -40,8 +40,10 @@ def write_open_pack(
     ExportMismatchError.
     """
     folder = packs / "open"
-    idn, iim = idn.eval(), _rounded(iim)
-    iim_graph, idn_graph = export_open_iim(iim), export_idn(idn, size)
+    idn = idn.eval()
+    iim = _rounded(iim)
+    iim_graph = export_open_iim(iim)
+    idn_graph = export_idn(idn, size)
     check_open_graphs(idn, iim, idn_graph, iim_graph, size)
     onnx.save(iim_graph, folder / "iim.onnx")
     onnx.save(idn_graph, folder / "idn.onnx")
@@ -66,6 +68,7 @@ def write_cover(network: CoverNet, *, packs: Path = PACKS) -> None:
 
     path = packs / "open" / "cover.onnx"
     onnx.save(graph, path)
+
     for manifest in (packs / "open.toml", packs / "official.toml"):
         manifest.write_text(_pinned(manifest.read_text(), path))
 
@@ -98,8 +101,10 @@ def pin(manifest: Path, folder: Path, *, size: int, head: str) -> None:
         rf'\g<1>{size}\g<2>"{head}"',
         manifest.read_text(),
     )
+
     for path in sorted(folder.iterdir()):
         text = _pinned(text, path)
+
     manifest.write_text(text)
 
 

@@ -57,8 +57,10 @@ def read_checkpoint(data: bytes, *, size: int, sha256: str) -> Arrays:
         KeyError,
     ) as error:
         raise CheckpointError(f"the checkpoint cannot be read: {error}") from error
+
     if not isinstance(loaded, dict):
         raise CheckpointError("the checkpoint is not a dictionary of arrays")
+
     return {
         str(name): _array(str(name), value)
         for name, value in loaded.items()
@@ -87,18 +89,24 @@ def load_into(network: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> 
     Paddle stores linear weights [in, out], calls running statistics `_mean` and `_variance` and a
     PReLU's slope `_weight`. Raises CheckpointError when a name is missing or a shape differs.
     """
-    state, used = {}, set()
+    state = {}
+    used = set()
+
     for ours, theirs, transpose in _correspondence(network):
         if theirs not in arrays:
             raise CheckpointError(f"the checkpoint lacks {theirs}")
+
         array = arrays[theirs].T if transpose else arrays[theirs]
         expected = tuple(network.state_dict()[ours].shape)
+
         if array.shape != expected:
             raise CheckpointError(
                 f"{theirs} has shape {list(array.shape)} instead of {list(expected)}"
             )
+
         state[ours] = torch.from_numpy(np.ascontiguousarray(array))
         used.add(theirs)
+
     network.load_state_dict(state | _counters(network))
     return used
 

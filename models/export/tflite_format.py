@@ -17,7 +17,9 @@ import flatbuffers.table
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT32, FLOAT16, INT32 = 0, 1, 2
+FLOAT32 = 0
+FLOAT16 = 1
+INT32 = 2
 NUMPY_TYPES: dict[int, type[np.generic]] = {
     FLOAT32: np.float32,
     FLOAT16: np.float16,
@@ -73,6 +75,7 @@ class Table:
         offset = self._offset(field)
         if not offset:
             return np.zeros(0, dtype)
+
         return np.frombuffer(
             self._table.Bytes, dtype, self._table.VectorLen(offset), self._table.Vector(offset)
         )
@@ -128,11 +131,14 @@ class TfliteModel:
     def _tensor(self, table: Table) -> Tensor:
         shape = tuple(int(size) for size in table.array(0))
         raw = self._buffers[table.integer(2)]
+
         if not raw.size:
             return Tensor(table.text(3), shape, None)
+
         values = raw.view(NUMPY_TYPES[table.integer(1, width=1)])
         sparsity = table.table(6)
         constant = values.reshape(shape) if sparsity is None else _densify(values, shape, sparsity)
+
         return Tensor(table.text(3), shape, constant)
 
 
@@ -142,16 +148,20 @@ def _densify(
     """Expands a constant stored as nested dense and compressed-row dimensions (schema.fbs,
     SparsityParameters).
     """
-    blocks, levels = sparsity.array(1), list(sparsity.tables(2))
+    blocks = sparsity.array(1)
+    levels = list(sparsity.tables(2))
     walk = np.zeros((1, 0), int)  # one row per stored value so far, one column per level
+
     for level in levels:
         walk = _descend(walk, level)
+
     coordinates = np.zeros((len(walk), len(shape)), int)
     for column, dimension in enumerate(sparsity.array(0)):
         # A dimension past the last is a block inside an earlier one, and counts in units of its own
         # size.
         axis = int(dimension) if dimension < len(shape) else int(blocks[dimension - len(shape)])
         coordinates[:, axis] = coordinates[:, axis] * levels[column].integer(1) + walk[:, column]
+
     dense = np.zeros(shape, values.dtype)
     dense[tuple(coordinates.T)] = values
     return dense

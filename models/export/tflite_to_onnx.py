@@ -18,8 +18,10 @@ from models.export.tflite_format import Operator, TfliteModel
 
 DEPTHWISE_CONV_2D = 4
 SAME = 0  # Padding.SAME; 1 is VALID
-FUSED_RELU, FUSED_RELU6 = 1, 3
-TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+FUSED_RELU = 1
+FUSED_RELU6 = 3
+TO_NCHW = (0, 3, 1, 2)
+TO_NHWC = (0, 2, 3, 1)
 NCHW_AXIS = (0, 2, 3, 1)  # where an NHWC axis lies afterwards
 
 
@@ -68,11 +70,14 @@ class _Conversion:
             if operator.code not in _HANDLERS:
                 raise UnsupportedOperatorError(f"tflite operator {operator.code} is not supported")
             _HANDLERS[operator.code](self, operator)
+
         for index, output in zip(self.model.outputs, outputs, strict=True):
             self.nhwc(index, output)
+
         _, height, width, channels = self.tensors[self.model.inputs[0]].shape
         shapes = (self.batched(index) for index in self.model.outputs)
         inputs = {"image": (self.batch, channels, height, width)}
+
         return self.graph.build("tflite", inputs, dict(zip(outputs, shapes, strict=True)))
 
     def nhwc(self, index: int, output: str) -> None:
@@ -107,6 +112,7 @@ class _Conversion:
         linear = self.graph.node(
             kind, inputs, f"{output}.linear" if fused else output, **attributes
         )
+
         if fused == FUSED_RELU:
             self.graph.node("Relu", [linear], output)
         elif fused == FUSED_RELU6:
@@ -126,6 +132,7 @@ class _Conversion:
         strides = (operator.option(2), operator.option(1))
         if operator.option(0, width=1) != SAME:
             return {"kernel_shape": kernel, "strides": strides}
+
         sizes = self.tensors[operator.inputs[0]].shape[1:3]
         pads = [
             max((-(-n // s) - 1) * s + k - n, 0)
@@ -133,6 +140,7 @@ class _Conversion:
         ]
         starts = [pad // 2 for pad in pads]
         ends = [pad - start for pad, start in zip(pads, starts, strict=True)]
+
         return {"kernel_shape": kernel, "strides": strides, "pads": starts + ends}
 
 
@@ -182,11 +190,9 @@ def _prelu(conversion: _Conversion, operator: Operator) -> None:
     ONNX Runtime keeps those in its blocked layout; its own PRelu takes more than half of the face
     mesh's time.
     """
-    graph, x, y = (
-        conversion.graph,
-        conversion.name(operator.inputs[0]),
-        conversion.name(operator.outputs[0]),
-    )
+    graph = conversion.graph
+    x = conversion.name(operator.inputs[0])
+    y = conversion.name(operator.outputs[0])
     slope = conversion.constants[operator.inputs[1]].astype(np.float32).reshape(-1, 1, 1, 1)
     window: dict[str, Attribute] = {"group": len(slope), "kernel_shape": (1, 1)}
     positive = graph.node("Relu", [x], f"{y}.positive")
@@ -211,6 +217,7 @@ def _reshape(conversion: _Conversion, operator: Operator) -> None:
     target = operator.outputs[0]
     if conversion.rank(target) == 4:
         raise UnsupportedOperatorError("a reshape to four dimensions is not supported")
+
     flat = f"t{target}.nhwc"
     conversion.nhwc(operator.inputs[0], flat)
     shape = conversion.graph.constant(
@@ -238,7 +245,8 @@ def _resize_bilinear(conversion: _Conversion, operator: Operator) -> None:
 
 
 def _depth_to_space(conversion: _Conversion, operator: Operator) -> None:
-    data, target = conversion.name(operator.inputs[0]), conversion.name(operator.outputs[0])
+    data = conversion.name(operator.inputs[0])
+    target = conversion.name(operator.outputs[0])
     conversion.graph.node("DepthToSpace", [data], target, blocksize=operator.option(0), mode="DCR")
 
 

@@ -132,7 +132,9 @@ class FaceSwapEngine:
         Raises `DeviceUnavailableError` when CUDA is asked for and cannot be had, and the pack's own
         errors when a file of it is missing.
         """
-        sessions, counters, manifest = SessionFactory(device, threads), Counters(), pack.manifest
+        sessions = SessionFactory(device, threads)
+        counters = Counters()
+        manifest = pack.manifest
         canonical = CanonicalFace.load(pack.canonical) if manifest.swapper.inputs == 6 else None
         cover = CoverFinder(sessions.open(pack.graph("cover"))) if pack.has("cover") else None
         engine = cls(
@@ -160,6 +162,7 @@ class FaceSwapEngine:
             counters=counters,
             safety=SafetyChecks.load(pack, sessions, nudity=nudity_check, age=age_check),
         )
+
         counters.models_loaded += 5 + pack.has("iris") + pack.has("cover")
         return engine
 
@@ -180,6 +183,7 @@ class FaceSwapEngine:
             self.pack.id, self.painter.fit, self.encoder, self.painter.canonical, self.iris
         )
         registration = registrar.register(sittings)
+
         return registration if self.safety is None else self._examined(registration, sittings)
 
     def _examined(self, registration: Registration, sittings: Sequence[Sitting]) -> Registration:
@@ -187,6 +191,7 @@ class FaceSwapEngine:
         assert self.safety is not None  # noqa: S101 - the caller has looked
         scores: list[float] = []
         chips: list[RgbImage] = []
+
         for sitting, report in zip(sittings, registration.photos, strict=True):
             scores += self.safety.nudity_scores(sitting.photo, [sitting.face.box])
             if report.accepted:
@@ -212,13 +217,17 @@ class FaceSwapEngine:
         held = self.ready(key)
         if held is not None:
             return held
-        mesh, eyes = self.painter.texture_mesh, self._source_eyes(code)
+
+        mesh = self.painter.texture_mesh
+        eyes = self._source_eyes(code)
         made = Identity(key, code, self._swapper(weights), mesh, eyes)
         self.counters.sessions_created += 1
+
         with self._holding:
             self._identities[key] = made
             while len(self._identities) > self.max_sessions:
                 self._identities.popitem(last=False)
+
         return made
 
     def ready(self, key: str) -> Identity | None:
@@ -254,6 +263,7 @@ class FaceSwapEngine:
             raise FaceNotFoundError(
                 "no face matches the selection" if outcome.faces else "no face was found"
             )
+
         return outcome
 
     def swap_found(
@@ -339,6 +349,7 @@ class FaceSwapEngine:
         mesh = self.painter.texture_mesh
         if self.iris is None or code.texture is None or mesh is None or code.eyes is not None:
             return code.eyes if self.iris is not None else None
+
         texture = StillFrame(np.ascontiguousarray(code.texture[..., ::-1]))
         return cut_out(code.texture, self.iris.look(texture, mesh))
 
@@ -368,16 +379,19 @@ class FaceSwapEngine:
     ) -> FaceReport:
         reason = skip_reason(face, still, options) if assignment else "not_selected"
         similarity = None
+
         if assignment and reason is None:
             identity = assignment.identity
             eyes = self._eyes(still, face) if identity.eyes else None
             painted = self.painter.paint(still, face.landmarks, identity, options, eyes=eyes)
             still.paste(painted.face, painted.mask, painted.to_crop)
+
             if options.measure_similarity:
                 similarity = likeness(
                     self.encoder.recognise(still, face.landmarks),
                     assignment.identity.code.embedding,
                 )
+
         return FaceReport(
             person_id=person_id,
             box=face.box,

@@ -65,14 +65,18 @@ class IdentityCode:
             "feature_map": self.feature_map,
         }
         arrays |= {"texture": self.texture, "landmarks": self.landmarks}
+
         if self.eyes is not None:
             arrays |= {"irises": self.eyes.discs, "gaze": self.eyes.gaze}
             arrays |= {"iris_radius": np.array(self.eyes.radius, np.float32)}
+
         if self.detail is not None:
             arrays["detail"] = _packed(self.detail)
+
         kept = {name: array for name, array in arrays.items() if array is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, format=np.array(CODE_FORMAT), pack=np.array(self.pack), **kept)  # type: ignore[arg-type]
+
         return buffer.getvalue()
 
     @classmethod
@@ -81,12 +85,17 @@ class IdentityCode:
         arrays = _unpack(data)
         if "pack" not in arrays or "embedding" not in arrays:
             raise BadIdentityError("the identity code is incomplete")
+
         optional = {name: arrays.get(name) for name in ("feature_map", "texture", "landmarks")}
         eyes = None
+
         if "irises" in arrays:
             eyes = SourceEyes(arrays["irises"], float(arrays["iris_radius"]), arrays["gaze"])
-        pack, embedding = str(arrays["pack"]), arrays["embedding"]
+
+        pack = str(arrays["pack"])
+        embedding = arrays["embedding"]
         detail = _unpacked(arrays["detail"]) if "detail" in arrays else None
+
         return cls(pack=pack, embedding=embedding, eyes=eyes, detail=detail, **optional)
 
 
@@ -113,12 +122,14 @@ class SpecialisedWeights:
         start = len(WEIGHTS_MAGIC) + 4
         if data[: len(WEIGHTS_MAGIC)] != WEIGHTS_MAGIC:
             raise BadIdentityError("the stored weights are of another kind or version")
+
         end = start + int.from_bytes(data[start - 4 : start], "little")
         try:
             shapes: dict[str, list[int]] = json.loads(data[start:end])
             flat = np.frombuffer(data, "<f2", offset=end).astype(np.float32)
             bounds = np.cumsum([math.prod(shape) for shape in shapes.values()])
             parts = np.split(flat, bounds[:-1])
+
             return cls(
                 {
                     name: part.reshape(shape)
@@ -189,6 +200,8 @@ def _unpack(data: bytes) -> dict[str, NDArray[Any]]:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise BadIdentityError("the stored identity cannot be read") from error
+
     if str(arrays.get("format")) != CODE_FORMAT:
         raise BadIdentityError("the stored identity is of another kind or version")
+
     return arrays

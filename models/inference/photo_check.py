@@ -65,6 +65,7 @@ class PhotoCheck:
             *_pose_faults(photo, face),
             *self._cover_faults(crop),
         ]
+
         grave = next((fault for fault in faults if fault.is_grave), None)
         return PhotoReport(
             face_px=face.eye_px,
@@ -87,6 +88,7 @@ class PhotoCheck:
                 f" take a photo without a mask or hand (at least {MOUTH_WARNED})"
             )
             yield _Fault("mouth_covered", detail, mouth < MOUTH_REFUSED)
+
         eyes = eye_brightness(crop)
         if eyes < EYES_WARNED:
             detail = (
@@ -105,12 +107,15 @@ def _quality_faults(face: MeshedFace, sharpness: float, brightness: float) -> It
     if face.eye_px < MIN_FACE_PX:
         detail = f"the eyes are {face.eye_px:.0f} px apart; at least {MIN_FACE_PX:.0f} are needed"
         yield _Fault("too_small", detail, is_grave=True)
+
     if brightness < DARKEST:
         detail = f"the face's mean level is {brightness:.0f} of 255; at least {DARKEST:.0f}"
         yield _Fault("too_dark", detail, is_grave=True)
+
     if brightness > BRIGHTEST:
         detail = f"the face's mean level is {brightness:.0f} of 255; at most {BRIGHTEST:.0f}"
         yield _Fault("too_bright", detail, is_grave=True)
+
     if sharpness < MIN_SHARPNESS:
         detail = f"the face's sharpness is {sharpness:.0f}; at least {MIN_SHARPNESS:.0f} is needed"
         yield _Fault("blurred", detail, is_grave=True)
@@ -120,15 +125,19 @@ def _pose_faults(photo: StillFrame, face: MeshedFace) -> Iterator[_Fault]:
     if abs(face.yaw_deg) > MAX_YAW_DEG:
         detail = f"the head is turned by {abs(face.yaw_deg):.0f} degrees; at most {MAX_YAW_DEG:.0f}"
         yield _Fault("too_turned", detail, is_grave=True)
+
     inside = (face.landmarks >= 0) & (face.landmarks < [photo.width, photo.height])
     share = float(np.mean(inside.all(axis=1)))
+
     if share < INSIDE_WARNED:
         detail = f"{100 * share:.0f} % of the face is inside the photo; show all of it"
         yield _Fault("cut_off", detail, share < INSIDE_REFUSED)
+
     roll_deg = math.degrees(face.roll)
     if abs(roll_deg) > MAX_ROLL_DEG:
         detail = f"the face is turned by {roll_deg:.0f} degrees in the photo; it is used upright"
         yield _Fault("not_upright", detail, is_grave=False)
+
     if face.human < HUMAN_WARNED:
         detail = (
             f"this may be a drawing, or a face that cannot be made out: {face.human:.2f} of 1"

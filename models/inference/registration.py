@@ -84,18 +84,22 @@ class Registrar:
                 for number, sitting in enumerate(sittings, 1)
             )
             raise LowQualityError(f"no photo is good enough to register: {reasons}")
+
         encoded = [self.encoder.register(s.photo, s.face.landmarks) for s in usable]
         agreeing = _agreeing(encoded)
         code = self._code([usable[i] for i in agreeing], [encoded[i] for i in agreeing])
         strangers = [usable[i] for i in range(len(usable)) if i not in agreeing]
+
         return Registration(code, tuple(_final_report(sitting, strangers) for sitting in sittings))
 
     def _code(self, sittings: Sequence[Sitting], encoded: Sequence[Encoded]) -> IdentityCode:
         embedding = normalised(np.mean([one.embedding for one in encoded], axis=0))
         maps = [one.feature_map for one in encoded if one.feature_map is not None]
         feature_map = np.mean(maps, axis=0) if maps else None
+
         if self.canonical is None:
             return IdentityCode(self.pack, embedding, feature_map)
+
         portraits = [self._portrait(sitting) for sitting in sittings]
         best = max(portraits, key=lambda portrait: float(portrait.texture.weight.sum()))
         # Of eyes that look elsewhere in each photo, one photo's are taken.
@@ -106,6 +110,7 @@ class Registrar:
         ]
         texture = cleaned(fuse(textures), texture_mesh(self.canonical))
         landmarks = np.mean([portrait.template_mesh for portrait in portraits], axis=0)
+
         return IdentityCode(
             pack=self.pack,
             embedding=embedding,
@@ -129,6 +134,7 @@ class Registrar:
         crop = sitting.photo.rgb_crop(
             to_crop, round((TEMPLATE_SIZE + 2 * TEXTURE_MARGIN_PX) * scale)
         )
+
         return _Portrait(
             crop=crop,
             mesh=transform(mesh, to_crop),
@@ -142,11 +148,13 @@ def sit(photo: BgrImage, faces: Sequence[MeshedFace], check: PhotoCheck) -> Sitt
     """Return a photo with its one face, judged. Raises `NoFaceError` or `SeveralFacesError`."""
     if not faces:
         raise NoFaceError("no face was found in a photo")
+
     largest = max(faces, key=lambda face: face.eye_px)
     if any(face is not largest and face.eye_px > BYSTANDER_SIZE * largest.eye_px for face in faces):
         raise SeveralFacesError(
             "a photo shows more than one face; crop it to the person to register"
         )
+
     frame = StillFrame(photo)
     return Sitting(frame, largest, check.judge(frame, largest))
 
@@ -160,8 +168,10 @@ def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
         > SAME_PERSON
     )
     best = alike[int(alike.sum(axis=1).argmax())]
+
     if best.sum() * 2 <= len(encoded):
         raise PhotosDisagreeError("the photos do not show the same person")
+
     return [int(index) for index in np.flatnonzero(best)]
 
 

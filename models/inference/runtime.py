@@ -64,11 +64,13 @@ def choose_provider(device: Device) -> str:
     if not obstacle:
         log.info("device chosen", extra={"device": device, "provider": CUDA})
         return CUDA
+
     if device == "cuda":
         raise DeviceUnavailableError(
             f"CUDA was asked for and cannot be used: {obstacle}. Mend that, or set LIKENESS_DEVICE"
             " to cpu or auto."
         )
+
     # Who installed the GPU wheel wanted the GPU; who did not is told, not warned.
     level = logging.WARNING if CUDA in ort.get_available_providers() else logging.INFO
     log.log(level, "device chosen", extra={"device": device, "provider": CPU, "because": obstacle})
@@ -83,9 +85,11 @@ def cuda_obstacle() -> str:
     """
     if CUDA not in ort.get_available_providers():
         return "the installed ONNX Runtime is built without it (the extra gpu brings one with it)"
+
     said = io.StringIO()
     with contextlib.redirect_stdout(said):  # it reports failures by printing them
         ort.preload_dlls(directory="")
+
     failures = [line for line in said.getvalue().splitlines() if line.startswith("Failed")]
     return "; ".join(failures) or _driver_obstacle()
 
@@ -100,11 +104,13 @@ def share_cuda_arena() -> bool:
         "Cuda", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
     arena = ort.OrtArenaCfg({"arena_extend_strategy": SAME_AS_REQUESTED})
+
     try:
         ort.create_and_register_allocator_v2(CUDA, memory, {}, arena)
     except Exception as error:  # noqa: BLE001  the binding raises its own and bare RuntimeErrors
         log.warning("each CUDA session has an arena of its own", extra={"because": str(error)})
         return False
+
     return True
 
 
@@ -114,8 +120,11 @@ def _driver_obstacle() -> str:
         driver = ctypes.CDLL(DRIVER)
     except OSError as error:
         return f"NVIDIA's driver is not here ({error})"
+
     devices = ctypes.c_int()
     status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(devices))
+
     if status:
         return f"NVIDIA's driver answers with error {status}"
+
     return "" if devices.value else "NVIDIA's driver shows no device"

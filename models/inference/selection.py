@@ -72,14 +72,17 @@ class Selection:
         """
         chosen: dict[str, Assignment] = {}
         in_view = [one for one in in_view if one.person_id not in self.settled]
+
         for index, assignment in enumerate(self.assignments):
             mine = self._selected(index, assignment, in_view)
             for person_id in mine:
                 chosen.setdefault(person_id, assignment)
+
             if mine and all(chosen[person_id] is not assignment for person_id in mine):
                 self.contested.add(assignment.number)
             elif mine:
                 self.contested.discard(assignment.number)
+
         return chosen
 
     def why_nobody(self, number: int) -> Unmatched:
@@ -88,6 +91,7 @@ class Selection:
             return "already_assigned"
         if number in self.unsure:
             return "not_sure"
+
         return "not_a_face" if number in self.not_human else "nobody_matches"
 
     def _selected(
@@ -104,7 +108,9 @@ class Selection:
             found = self._find(assignment, in_view)
             if found is None:
                 return []
+
             self._chosen[index] = {found.person_id}
+
         return list(self._chosen[index])
 
     def _find(self, assignment: Assignment, in_view: Sequence[Candidate]) -> Candidate | None:
@@ -116,6 +122,7 @@ class Selection:
         if selector.kind == "box":
             best = max(in_view, key=lambda candidate: overlap(candidate.box, selector.box))
             return best if overlap(best.box, selector.box) >= MIN_BOX_OVERLAP else None
+
         humans = self._humans(assignment, in_view)
         return max(humans, key=lambda candidate: candidate.eye_px, default=None)
 
@@ -145,8 +152,10 @@ class Selection:
         if not chosen:
             found = like_reference(views, reference)
             chosen |= found
+
             if not found and max(alike.values(), default=-1.0) >= MAYBE_REFERENCE:
                 self.unsure.add(assignment.number)
+
         return list(chosen)
 
 
@@ -156,8 +165,10 @@ def like_reference(views: Mapping[str, Embedding], reference: Embedding) -> set[
     """
     alike = {name: likeness(view, reference) for name, view in views.items()}
     best = max(alike, key=lambda name: alike[name], default=None)
+
     if best is None or alike[best] < LIKE_REFERENCE:
         return set()
+
     return {
         name
         for name, view in views.items()

@@ -43,10 +43,12 @@ class PersonRecord:
             min(self.yaw_range_deg[0], face.yaw_deg),
             max(self.yaw_range_deg[1], face.yaw_deg),
         )
+
         if face.swapped:
             self.swapped += 1
         elif face.reason is not None and face.identity_key is not None:
             self.skipped[face.reason] += 1
+
         self._add_jitter(landmarks, is_new=is_new)
 
     def report(self) -> PersonReport:
@@ -70,6 +72,7 @@ class PersonRecord:
         """
         if is_new:
             self._aligned.clear()
+
         self._aligned = [*self._aligned[-2:], transform(landmarks, align(landmarks, self.fit))]
         if len(self._aligned) == 3:
             before, now, after = self._aligned

@@ -111,8 +111,10 @@ class SequenceSwapper:
             faces=faces,
             detect_ms=0.0,
         )
+
         if not held.began_shot:
             self._look_back([one for one in faces if one.is_new])
+
         held.detect_ms = (perf_counter() - started) * 1e3
         self._held.append(held)
         return self._write_until(time_s - LOOK_BACK_S, self._most_held(frame))
@@ -152,9 +154,11 @@ class SequenceSwapper:
             for held in reversed(self._held):
                 if held.shot != self.tracker.shot:
                     break
+
                 earlier = self.tracker.look_back(held.frame, held.time_s, later)
                 if earlier is None or _is_known(earlier, held.faces):
                     break
+
                 held.faces.append(earlier)
                 later = earlier
 
@@ -163,8 +167,10 @@ class SequenceSwapper:
         while self._held and (self._held[0].time_s <= time_s or len(self._held) > most_held):
             held = self._held.popleft()
             report = self._write(held)
+
             if held.is_shown:
                 reports.append(report)
+
         return reports
 
     def _most_held(self, frame: Frame) -> int:
@@ -173,20 +179,26 @@ class SequenceSwapper:
     def _write(self, held: _Held) -> FrameReport:
         started = perf_counter()
         subjects = self._subjects(held)
+
         if not held.is_shown:
             return FrameReport((), held.detect_ms, 0.0, 0.0)
+
         frame = held.frame
         painted = [
             (subject, self._paint(frame, subject)) for subject in subjects if subject.report.swapped
         ]
         swapped = perf_counter()
+
         for _, crop in painted:
             frame.paste(crop.face, crop.mask, crop.to_crop)
+
         blended = perf_counter()
         self._count(subjects, held.time_s)
+
         for subject, _ in painted:
             self._check_eyes(frame, subject)
             self._measure_similarity(frame, subject, held.time_s)
+
         return FrameReport(
             faces=tuple(subject.report for subject in subjects),
             detect_ms=held.detect_ms,
@@ -217,15 +229,19 @@ class SequenceSwapper:
             followed.steady.reset()
             followed.eyes.reset()
             followed.resting.reset()
+
         if followed.shot != held.shot:
             followed.memory.reset()
             followed.fade.reset()
+
         followed.shot = held.shot
 
         landmarks = followed.steady.apply(tracked.face.landmarks, held.time_s)
         assignment, reason = self._decide(held.frame, tracked, chosen)
+
         if reason == "not_sure":
             followed.fade.reset()  # nothing of it may show on someone else
+
         shown = assignment is not None and reason is None
         opacity = followed.fade.step(held.time_s, shown=shown) if assignment else 0.0
         face = tracked.face
@@ -241,6 +257,7 @@ class SequenceSwapper:
             assignment=assignment.number if assignment else None,
             human=tracked.track.human,
         )
+
         eyes = self._eyes(held, tracked, landmarks, assignment) if shown else None
         return _Subject(tracked, landmarks, followed, eyes, report, assignment)
 
@@ -250,6 +267,7 @@ class SequenceSwapper:
         """Return a face's eyes for an identity whose irises are drawn, else None."""
         if self.iris is None or assignment is None or assignment.identity.eyes is None:
             return None
+
         own = tracked.face.landmarks
         seen = self.iris.look(held.frame, own)
         return self._followed(tracked).eyes.see(seen, own, landmarks, held.time_s)
@@ -267,13 +285,17 @@ class SequenceSwapper:
         assignment = chosen.get(tracked.person_id)
         other = chosen.get(tracked.resembles or "")
         either = assignment or other
+
         if either is None:
             return None, "not_selected"
+
         # Where everybody becomes the same, it does not matter who somebody is.
         is_anybody = either.selector.kind == "all" and other in (None, assignment)
         is_doubtful = not tracked.is_sure or other is not None
+
         if is_doubtful and not is_anybody:
             return either, "not_sure"
+
         return either, skip_reason(tracked.face, frame, self.options)
 
     def _followed(self, tracked: TrackedFace) -> _Followed:
@@ -298,8 +320,10 @@ class SequenceSwapper:
     def _measure_similarity(self, frame: Frame, subject: _Subject, time_s: float) -> None:
         person_id = subject.report.person_id
         is_due = time_s >= self._similarity_due_s.get(person_id, 0.0)
+
         if not (self.options.measure_similarity and is_due and subject.report.opacity == 1):
             return
+
         assert subject.assignment is not None  # noqa: S101  only swapped faces are measured
         self._similarity_due_s[person_id] = time_s + SIMILARITY_EVERY_S
         now = self.tracker.gallery.look(frame, subject.tracked.face.landmarks)
@@ -310,6 +334,7 @@ class SequenceSwapper:
         """Count the frame once for each person in it, also where a mirror shows them twice."""
         self.frames += 1
         by_person = sorted(subjects, key=lambda subject: subject.report.person_id)
+
         for person_id, faces in groupby(by_person, key=lambda one: one.report.person_id):
             # The face that fared worst speaks for the person.
             worst = min(faces, key=lambda subject: subject.report.opacity)

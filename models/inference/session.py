@@ -66,6 +66,7 @@ class SessionFactory:
             ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(tensor))
             for tensor in weights.values()
         ]
+
         try:
             options.add_external_initializers(list(weights), values)
             return self._open(graph, options)
@@ -78,8 +79,10 @@ class SessionFactory:
         options.inter_op_num_threads = 1
         # Spinning workers burn the core that the decoder and encoder need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+
         if choose_provider(self.device) == CUDA and share_cuda_arena():
             options.add_session_config_entry("session.use_env_allocators", "1")
+
         return options
 
     def _open(self, graph: Path, options: ort.SessionOptions) -> Network:
@@ -90,6 +93,7 @@ class SessionFactory:
             providers=[provider] if provider == CPU else [provider, CPU],
             enable_fallback=0,  # after an error the CPU would take over, told by a print alone
         )
+
         network = Network(
             session=session,
             input_names=tuple(port.name for port in session.get_inputs()),
@@ -104,4 +108,5 @@ class SessionFactory:
                 f" {network.provider}; its own message is on standard error. Set LIKENESS_DEVICE to"
                 " cpu to do without a GPU."
             )
+
         return network

@@ -22,13 +22,17 @@ def warm_up(engine: FaceSwapEngine) -> None:
     picture = np.full((2 * TEMPLATE_SIZE, 2 * TEMPLATE_SIZE, 3), 127, np.uint8)
     engine.detect(picture)
     canonical = engine.painter.canonical
+
     if canonical is None:
         return
-    still, landmarks = StillFrame(picture), canonical.mesh[:, :2] + TEMPLATE_SIZE // 2
+
+    still = StillFrame(picture)
+    landmarks = canonical.mesh[:, :2] + TEMPLATE_SIZE // 2
     engine.mesh.look(still, RegionOfInterest.of_landmarks(landmarks))
     embedding = np.zeros(engine.pack.manifest.encoder.embedding, np.float32)
     texture = np.full((TEMPLATE_SIZE, TEMPLATE_SIZE, 3), 127, np.uint8)
     code = IdentityCode(engine.pack.id, embedding, texture=texture, landmarks=canonical.mesh[:, :2])
+
     try:
         identity = engine.identity(KEY, code, engine.specialise(code))
         painted = engine.painter.paint(still, landmarks, identity, SwapOptions())

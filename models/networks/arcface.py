@@ -73,14 +73,14 @@ class ArcFace(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.prelu = nn.PReLU()
         width = 64
+
         for level, (channels, blocks) in enumerate(LEVELS, start=1):
             stride = 1 if level == 1 else 2
-            first, rest = (
-                Block(width, channels, stride),
-                [Block(channels, channels, 1) for _ in range(blocks - 1)],
-            )
+            first = Block(width, channels, stride)
+            rest = [Block(channels, channels, 1) for _ in range(blocks - 1)]
             self.add_module(f"layer{level}", nn.Sequential(first, *rest))
             width = channels
+
         self.bn2 = nn.BatchNorm2d(512)
         self.fc = nn.Linear(512 * 7 * 7, EMBEDDING)
         self.bn3 = nn.BatchNorm1d(EMBEDDING)
@@ -88,7 +88,9 @@ class ArcFace(nn.Module):
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         x = self.prelu(self.bn1(self.conv1((crops - self.mean) / self.std)))
         x = F.max_pool2d(x, 2)
+
         for level in range(1, len(LEVELS) + 1):
             x = self.get_submodule(f"layer{level}")(x)
+
         feature_map: Tensor = self.bn2(x)
         return feature_map, F.normalize(self.bn3(self.fc(feature_map.flatten(1))))

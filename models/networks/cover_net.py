@@ -58,12 +58,14 @@ def count_cover_multiply_adds() -> int:
     """Return the multiply-adds of one face, counted from shapes."""
     total = 0
     side = SIZE
+
     for a, b in pairwise(ENCODER):
         side //= 2
         total += side * side * 9 * a * b
 
     total += 2 * (side // 2) ** 2 * 9 * ENCODER[3] * MIDDLE
     joined = (2 * ENCODER[3], DECODER[0] + ENCODER[2], DECODER[1] + ENCODER[1])
+
     for index, (a, b) in enumerate(zip(joined, DECODER, strict=True)):
         total += (side << index) ** 2 * 9 * a * b
 

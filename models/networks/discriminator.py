@@ -26,8 +26,11 @@ class PatchDiscriminator(nn.Module):
         """Return the verdicts [n, 1, h/8, w/8] on RGB images in 0..1, and the features they rest
         on.
         """
-        x, features = images * 2 - 1, []
+        x = images * 2 - 1
+        features = []
+
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
             features.append(x)
+
         return self.judge(x), features

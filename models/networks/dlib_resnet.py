@@ -42,6 +42,7 @@ class Block(nn.Module):
         y = self.conv2(F.relu(self.conv1(x)))
         if self.halve:
             x = F.avg_pool2d(x, 2)
+
         # dlib's add_prev pads the smaller of the two with zeros, at the end of every axis.
         shape = [max(a, b) for a, b in zip(x.shape[1:], y.shape[1:], strict=True)]
         return F.relu(_grown(x, shape) + _grown(y, shape))
@@ -64,6 +65,7 @@ class DlibResnet(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN_RGB)[:, None, None], persistent=False)
         self.stem = nn.Conv2d(3, 32, 7, 2)
         width = 32
+
         for name, blocks, channels in LEVELS:
             shapes = [
                 (width if i == 0 else channels, i == 0 and name != "level4") for i in range(blocks)
@@ -72,6 +74,7 @@ class DlibResnet(nn.Module):
                 name, nn.Sequential(*(Block(a, channels, halve=halve) for a, halve in shapes))
             )
             width = channels
+
         self.embed = nn.Linear(256, 128, bias=False)
 
     def features(self, chips: Tensor, depth: int = len(LEVELS)) -> list[Tensor]:
@@ -81,9 +84,11 @@ class DlibResnet(nn.Module):
         x = F.relu(self.stem((chips * 255 - self.mean) / 256))
         found = [x]
         x = F.max_pool2d(x, 3, 2)
+
         for name, _, _ in LEVELS[:depth]:
             x = self.get_submodule(name)(x)
             found.append(x)
+
         return found
 
     def forward(self, chips: Tensor) -> Tensor:
@@ -103,4 +108,5 @@ def load_dlib_resnet(encoder: Path) -> DlibResnet:
             for name in network.state_dict()
         }
     )
+
     return network.eval().requires_grad_(False)

@@ -64,6 +64,7 @@ def specialised_shapes(inputs: int = 3) -> dict[str, tuple[int, ...]]:
     for layer in body_layers(inputs):
         shapes[f"{layer.name}.depthwise"] = (layer.channels_in, 1, layer.kernel, layer.kernel)
         shapes[f"{layer.name}.pointwise"] = (layer.channels_out, layer.channels_in, 1, 1)
+
     return shapes
 
 
@@ -143,6 +144,7 @@ class IDN(nn.Module):
         super().__init__()
         if head == "blend" and inputs != 6:
             raise ValueError("the blend head mixes target and texture: it needs 6 inputs")
+
         self.layers = body_layers(inputs)
         self.final: nn.Module = BlendHead() if head == "blend" else paper_final()
         self.mask = None if head == "blend" else mask_head()
@@ -176,12 +178,15 @@ class IDN(nn.Module):
         """
         x = (images - 0.5) / 0.5
         skips = []
+
         for layer in self.layers[:5]:
             x = _specialised(x, layer, weights)
             skips.append(x)
+
         for layer, skip in zip(self.layers[5:], (skips[3], skips[2], skips[1], None), strict=True):
             x = _specialised(upsample(x), layer, weights)
             x = x if skip is None else torch.cat([x, skip], 1)
+
         return x, skips[4]
 
 
@@ -198,16 +203,20 @@ def count_multiply_adds(inputs: int = 3, head: Head = "paper", size: int = 224) 
     """
     side = size
     total = 0
+
     for layer in body_layers(inputs):
         side = side // 2 if layer.stride == 2 else side * 2
         total += side * side * (layer.depthwise_numbers + layer.pointwise_numbers)
+
     if head == "blend":
         return total + (size // 2) ** 2 * 9 * 32 * 16
 
     full = size**2
     total += full * (32 * 8 + 9 * 8 * 3 + 9 * 3 * 3)
+
     for level, (a, b) in enumerate(itertools.pairwise(MASK_WIDTHS)):
         total += (size // 32 * 2 ** (level + 1)) ** 2 * (9 * a + a * b)
+
     return total + full * 9 * 2
 
 

@@ -51,6 +51,7 @@ class OpenIIM(nn.Module):
             nn.Linear(hidden, hidden),
             nn.LeakyReLU(SLOPE),
         )
+
         self.style = nn.Linear(hidden, sum(layer.channels_in for layer in self.layers))
         self.down = nn.Linear(hidden, rank)
         self.kernel_residual = nn.Linear(rank, kernels, bias=False)
@@ -69,8 +70,10 @@ class OpenIIM(nn.Module):
         for linear in (self.trunk[0], self.trunk[2], self.style, self.down, self.kernel_residual):
             assert isinstance(linear, nn.Linear)  # noqa: S101  narrows the type
             nn.init.normal_(linear.weight, std=math.sqrt(2 / linear.in_features))
+
             if linear.bias is not None:
                 nn.init.zeros_(linear.bias)
+
         nn.init.normal_(
             self.style.weight, std=self.STYLE_SPREAD / math.sqrt(self.style.in_features)
         )
@@ -90,12 +93,14 @@ class OpenIIM(nn.Module):
             [layer.depthwise_numbers for layer in self.layers], 1
         )
         weights: Weights = {}
+
         for layer, base, style, kernel in zip(
             self.layers, self.pointwise, styles, kernels, strict=True
         ):
             shape = (-1, layer.channels_in, 1, layer.kernel, layer.kernel)
             weights[f"{layer.name}.depthwise"] = kernel.reshape(shape)
             weights[f"{layer.name}.pointwise"] = _modulate(base, style, self.EPSILON)
+
         return weights
 
 
@@ -105,6 +110,7 @@ def _starting_kernels(layer: BodyLayer) -> Tensor:
         kernels[:, 4] += 0.8
     else:
         kernels += 0.25
+
     return F.normalize(kernels, dim=1).mul(math.sqrt(2)).flatten()
 
 
@@ -136,9 +142,11 @@ class Conditioner(nn.Module):
         kernels = self.predictor(feature_map)
         modulations = [*self.EncoderModulation, *self.DecoderModulation]
         weights: Weights = {}
+
         for layer, kernel, modulation in zip(self.layers, kernels, modulations, strict=True):
             weights[f"{layer.name}.depthwise"] = kernel.unsqueeze(2)
             weights[f"{layer.name}.pointwise"] = modulation(embedding)
+
         return weights
 
 

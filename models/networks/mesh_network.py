@@ -30,6 +30,7 @@ class MeshNetwork(nn.Module):
         self.names = {
             tensor.name: f"tensor{index}" for index, tensor in enumerate(graph.initializer)
         }
+
         for tensor in graph.initializer:
             self.register_buffer(
                 self.names[tensor.name], torch.from_numpy(numpy_helper.to_array(tensor).copy())
@@ -40,8 +41,10 @@ class MeshNetwork(nn.Module):
             name: self.get_buffer(place) for name, place in self.names.items()
         }
         values["image"] = crops
+
         for node in self.nodes:
             values[node.output] = node.run([values[name] for name in node.inputs])
+
         return values["landmarks"].reshape(-1, POINTS, 3)[..., :2]
 
 
@@ -49,7 +52,9 @@ class _Node:
     """One node of the graph."""
 
     def __init__(self, node: onnx.NodeProto) -> None:
-        self.kind, self.inputs, self.output = node.op_type, list(node.input), node.output[0]
+        self.kind = node.op_type
+        self.inputs = list(node.input)
+        self.output = node.output[0]
         self.options: dict[str, Any] = {
             a.name: onnx.helper.get_attribute_value(a) for a in node.attribute
         }
@@ -61,6 +66,7 @@ class _Node:
                 top, left, bottom, right = options.get("pads", (0, 0, 0, 0))
                 padded = F.pad(x[0], (left, right, top, bottom))
                 bias = x[2] if len(x) > 2 else None
+
                 return F.conv2d(
                     padded,
                     x[1],
@@ -84,6 +90,7 @@ class _Node:
                 return F.pad(x[0], [amount for pair in pairs for amount in pair])
             case "Transpose":
                 return x[0].permute(options["perm"])
+
         raise ValueError(f"the mesh network has no {self.kind}")
 
 

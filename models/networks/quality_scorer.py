@@ -25,6 +25,7 @@ class ResidualBlock(nn.Module):
         self.norm2 = nn.BatchNorm2d(channels_out)
         same = stride == 1 and channels_in == channels_out
         self.shortcut: nn.Module = nn.Identity()
+
         if not same:
             projection = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
             self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(channels_out))
@@ -45,10 +46,12 @@ class QualityScorer(nn.Module):
         self.norm = nn.BatchNorm2d(WIDTHS[0])
         blocks: list[nn.Module] = []
         width = WIDTHS[0]
+
         for level, channels in enumerate(WIDTHS):
             blocks.append(ResidualBlock(width, channels, stride=1 if level == 0 else 2))
             blocks.append(ResidualBlock(channels, channels, stride=1))
             width = channels
+
         self.blocks = nn.Sequential(*blocks)
         self.score = nn.Linear(width, 1)
 
@@ -68,6 +71,7 @@ def load_quality_scorer(path: Path) -> QualityScorer:
         state = {
             name: torch.from_numpy(archive[name].astype(np.float32)) for name in _kept(network)
         }
+
     network.load_state_dict(state, strict=False)
     return network.eval().requires_grad_(False)
 

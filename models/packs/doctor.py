@@ -38,6 +38,7 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
     for file in pack.manifest.files:
         if not file.file.endswith(".onnx"):
             continue
+
         started = time.perf_counter()
         try:
             path = pack.root / file.file
@@ -46,6 +47,7 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
                 if file.role == "idn"
                 else sessions.open(path)
             )
+
             opened = time.perf_counter()
             outputs = network(*_inputs(network))
             finished = time.perf_counter()
@@ -53,8 +55,10 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001  the outermost loop: whatever breaks is the finding
             yield Finding(file.role, problem=f"{type(error).__name__}: {error}")
             continue
+
         if file.role == "iim":
             weights = outputs
+
         yield Finding(file.role, 1e3 * (opened - started), 1e3 * (finished - opened))
 
 

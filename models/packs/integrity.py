@@ -34,6 +34,7 @@ def known_digests(pack: Pack) -> Mapping[str, str]:
     known = {file.file: file.sha256 for file in pack.manifest.files if not file.converter}
     sums = pack.root / SUMS
     noted = sums.read_text().splitlines() if sums.is_file() else []
+
     return {name: digest for digest, name in (line.split("  ", 1) for line in noted)} | known
 
 
@@ -54,6 +55,7 @@ def require_intact(pack: Pack) -> Pack:
             f"pack {pack.name} is damaged ({', '.join(corrupt)}); run: python -m models pull"
             f" {pack.name}"
         )
+
     return pack
 
 

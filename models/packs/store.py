@@ -65,6 +65,7 @@ class Pack:
         """
         if not self.has("embedding_mean"):
             return np.zeros(self.manifest.encoder.embedding, np.float32)
+
         mean: NDArray[np.float32] = np.load(self._file("embedding_mean"), allow_pickle=False)
         return mean
 
@@ -88,6 +89,7 @@ def load_pack(name_or_dir: str, root: Path) -> Pack:
     folder = Path(name_or_dir) if os.sep in name_or_dir else root / name_or_dir
     with _telling_what_keeps_us_from(name_or_dir, root):
         text = (folder / MANIFEST).read_text()
+
     try:
         manifest = Manifest.parse(text)
     except ManifestError as error:
@@ -95,6 +97,7 @@ def load_pack(name_or_dir: str, root: Path) -> Pack:
 
     with _telling_what_keeps_us_from(name_or_dir, root):
         missing = [file.file for file in manifest.files if not _is_readable(folder / file.file)]
+
     if missing:
         raise PackBrokenError(
             f"pack {name_or_dir} lacks {', '.join(missing)}; run: python -m models pull"
@@ -109,6 +112,7 @@ def installed_packs(root: Path) -> list[Pack]:
     """Return the usable packs below `root`, by name. Raises as `load_pack` does."""
     with _telling_what_keeps_us_from("", root):
         names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+
     # `<name>@<digest>` is what a name links to; what begins with a dot is an unfinished download.
     candidates = [name for name in names if "@" not in name and not name.startswith(".")]
     return [load_pack(name, root) for name in candidates if _holds_pack(root / name)]
@@ -128,21 +132,26 @@ def new_installation(manifest_text: str, root: Path) -> Iterator[Path]:
     it stays, since running processes may still open its graphs; older ones are removed. Raises
     `PackError` when nothing can be written below `root`.
     """
-    name, digest = Manifest.parse(manifest_text).name, digest_of(manifest_text)
+    name = Manifest.parse(manifest_text).name
+    digest = digest_of(manifest_text)
     staging = _staging_directory(name, root)
+
     try:
         yield staging
         (staging / MANIFEST).write_text(manifest_text)
         write_sums(staging, Manifest.parse(manifest_text))
         _open_to_all(staging)
         final = root / f"{name}@{digest[:12]}"
+
         if final.exists():
             shutil.rmtree(final)
+
         staging.rename(final)
         before = (root / name).resolve()
         _point(root / name, final)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
     for old in root.glob(f"{name}@*"):
         if old.resolve() not in (final.resolve(), before):
             shutil.rmtree(old)

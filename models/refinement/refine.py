@@ -121,6 +121,7 @@ class Refiner:
         idn = load_shared_heads(pack.graph("idn")).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         encoder = losses.face_encoder(pack.graph("encoder"), pack.embedding_mean())
         expression = losses.Expression(load_mesh_network(pack.graph("face_mesh")))
+
         return cls(
             idn, encoder, expression, CanonicalFace.load(pack.canonical), TargetBank.load(mesh)
         )
@@ -142,7 +143,8 @@ class Refiner:
         config = config or RefineConfig()
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        source, wanted = _source(code), torch.from_numpy(code.embedding)
+        source = _source(code)
+        wanted = torch.from_numpy(code.embedding)
         held_back = self._lesson(source, [self.bank.target(index) for index in range(HELD_BACK)])
         tensors = {
             name: torch.from_numpy(value.copy()).requires_grad_()
@@ -152,8 +154,10 @@ class Refiner:
         started = time.monotonic()
         steps = self._polish(source, wanted, tensors, config, watch)
         after = self._standing(held_back, tensors, wanted)
+
         if after.similarity < before.similarity:
             return Refined(weights, before, before, 0, time.monotonic() - started)
+
         polished = SpecialisedWeights(
             {name: tensor.detach().numpy() for name, tensor in tensors.items()}
         )
@@ -169,17 +173,21 @@ class Refiner:
     ) -> int:
         optimiser = torch.optim.Adam(tensors.values(), config.rate, betas=(0.5, 0.99))
         started = time.monotonic()
+
         for step, lesson in enumerate(self._lessons(source, config)):
             share = max(step / config.steps, (time.monotonic() - started) / config.seconds)
             watch(min(share, 1.0))
+
             if share >= 1:
                 return step
+
             # Flat, then falling to zero: the last steps only settle.
             rate = min(1.0, (step + 1) / config.warm_up_steps, (1 - share) / 0.6)
             optimiser.param_groups[0]["lr"] = config.rate * rate
             optimiser.zero_grad(set_to_none=True)
             self._loss(lesson, tensors, wanted, config).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+
         raise AssertionError("lessons never end")
 
     def _loss(
@@ -189,10 +197,12 @@ class Refiner:
         # Who it is may change light and shade, not hues: an encoder is easily pleased with stains
         # of colour.
         embedding, features = self.encoder(lesson.truth + _luma(shown) - _luma(lesson.truth))
+
         with torch.no_grad():
             _, taught = self.encoder(lesson.truth)
             theirs, _ = self.encoder(lesson.target)
             open_by = self.expression(lesson.target)
+
         weights = config.weights
         loss: Tensor = (
             weights.reconstruction * losses.reconstruction(face, lesson.truth, lesson.mask).mean()

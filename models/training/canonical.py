@@ -50,11 +50,13 @@ def build(network: FaceMesh, crops: list[RgbImage]) -> dict[str, Array]:
         for crop in crops
         for image in (crop, np.ascontiguousarray(crop[:, ::-1]))
     ]
+
     mesh = _symmetric(np.median(meshes, axis=0))
     low = mesh[:, :2].min(0)
     high = mesh[:, :2].max(0)
     scale = TEXTURE_PX / float((high - low).max())
     offset = (SIZE - 1) / 2 - (low + high) / 2 * scale
+
     return {
         "mesh": mesh.astype(np.float32),
         "triangles": _triangles(mesh),
@@ -77,6 +79,7 @@ def _mesh_with_depth(network: FaceMesh, crop: RgbImage) -> Array:
         / scale_of(region.to_crop())
         * scale_of(align(flat, "similarity"))
     )
+
     return np.column_stack([transform(flat, to_crop), depth])
 
 
@@ -87,8 +90,10 @@ def _symmetric(mesh: Array) -> Array:
     centre = (mesh[:, 0].min() + mesh[:, 0].max()) / 2
     mirrored = mesh * [-1, 1, 1] + [2 * centre, 0, 0]
     partner = ((mesh[:, None] - mirrored[None]) ** 2).sum(-1).argmin(1)
+
     if len(set(partner.tolist())) != len(mesh):
         raise ValueError("the median mesh is too lopsided to be mirrored")
+
     return np.asarray((mesh + mirrored[partner]) / 2)
 
 
@@ -110,6 +115,7 @@ def _mask(points: Array) -> NDArray[np.uint8]:
     below = (np.arange(SIZE) - points[FOREHEAD, 1]) / FOREHEAD_FADE_PX
     ramp = np.clip(np.minimum(inwards, below[:, None]), 0, 1)
     smooth = (ramp * ramp * (3 - 2 * ramp) * 255).astype(np.uint8)
+
     return np.asarray(cv2.GaussianBlur(smooth, (0, 0), 1.5), np.uint8)
 
 

@@ -40,6 +40,7 @@ def faces_of(
         for index, frame in enumerate(container.decode(video=0)):
             bgr = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
             found = tracker.update(StillFrame(bgr), index / rate)
+
             if found and index % every == 0:
                 yield np.ascontiguousarray(bgr[..., ::-1]), found[0].face.landmarks
 

@@ -26,6 +26,7 @@ def load_shared_heads(graph: Path) -> IDN:
     network.load_state_dict(
         {name: torch.from_numpy(stored[place].copy()) for name, place in in_graph.items()}
     )
+
     return network.eval().requires_grad_(False)
 
 
@@ -34,6 +35,7 @@ def load_iim(graph: Path) -> OpenIIM:
     stored = _initializers(graph)
     network = OpenIIM(6)
     in_graph = {name: f"{name}.half" for name in network.state_dict()}
+
     for index, layer in enumerate(network.layers):
         in_graph[f"pointwise.{index}"] = f"{layer.name}.base.half"
 

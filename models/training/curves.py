@@ -27,11 +27,14 @@ def draw_curves(table: Path, picture: Path) -> None:
     """
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
+
     images = [int(row["images"]) for row in rows]
     figure = Figure(figsize=(14, 6), layout="constrained")
     FigureCanvasAgg(figure)
+
     for place, term in enumerate(TERMS, start=1):
         axes = figure.add_subplot(2, 4, place, title=term)
         axes.plot(images, [float(row[term] or "nan") for row in rows])
         axes.grid(alpha=0.3)
+
     figure.savefig(picture, dpi=80)

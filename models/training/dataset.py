@@ -76,6 +76,7 @@ def portraits(shared: Path, bank: Path = BANK) -> list[Portrait]:
     """
     with (shared / "data" / "faces.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+
     found = [
         Portrait(shared / "data/faces" / r["file"], r["person"], r["set"], r["split"]) for r in rows
     ]
@@ -139,6 +140,7 @@ class FaceSet:
             name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("crops", "textures")
         }
         arrays |= {name: np.load(folder / f"{name}.npy") for name in _ARRAYS if name not in arrays}
+
         with np.load(folder / "labels.npz", allow_pickle=False) as labels:
             return cls(**arrays, **dict(labels))
 
@@ -187,15 +189,18 @@ def prepare(faces: list[Portrait], graphs: Path, canonical: CanonicalFace, folde
     mesh_network = FaceMesh(factory.open(graphs / "face_mesh.onnx"))
     encoder = factory.open(graphs / "encoder.onnx")
     columns: dict[str, list[Array]] = {name: [] for name in _ARRAYS}
+
     for count, crop in enumerate(_with_mirrors(faces)):
         mesh = mesh_in(mesh_network, crop)
         for name, value in _describe(crop, mesh, canonical).items():
             columns[name].append(value)
+
         columns["embeddings"].append(
             encoder(to_network(warp(crop, chip_matrix(mesh), CHIP_SIZE)))["embedding"][0]
         )
         if count % 400 == 0:
             log.info("preparing faces", extra={"done": count, "total": 2 * len(faces)})
+
     arrays = {name: np.stack(values) for name, values in columns.items()}
     _save(folder, faces, arrays, canonical)
 
@@ -222,8 +227,10 @@ def mesh_in(network: FaceMesh, crop: RgbImage) -> Landmarks:
     """
     frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
     region = FACE_REGION
+
     for _ in range(2):
         region = RegionOfInterest.of_landmarks(network.look(frame, region).landmarks)
+
     return network.look(frame, region).landmarks
 
 
@@ -233,6 +240,7 @@ def _describe(crop: RgbImage, mesh: Landmarks, canonical: CanonicalFace) -> dict
     pixels = cleaned(texture.pixels, canonical.mesh[:, :2] * canonical.scale + canonical.offset)
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2))[canonical.mask > 127].mean()
+
     return {
         "crops": crop,
         "meshes": transform(mesh, to_crop),
@@ -250,8 +258,10 @@ def _save(
     trained_on = splits == "train"
     mean = arrays["embeddings"][trained_on if trained_on.any() else ...].mean(0)
     arrays["embeddings"] = centred(arrays["embeddings"], mean)
+
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
+
     np.savez(
         folder / "labels.npz",
         embedding_mean=mean,

@@ -67,6 +67,7 @@ def _crops(engine: FaceSwapEngine, folder: Path, split: str) -> Iterator[RgbImag
         sides = ((MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX), (0, 0))
         padded = np.pad(image, sides, mode="edge")
         faces = engine.detect(padded)
+
         if faces:
             largest = max(faces, key=lambda face: face.eye_px)
             yield aligned_crop(StillFrame(padded), largest)
@@ -103,10 +104,12 @@ def hand(crop: RgbImage, rng: np.random.Generator) -> RgbImage:
     x = 112 + rng.integers(-14, 15)
     palm = np.array([[x - 48, 168], [x + 48, 164], [x + 50, 223], [x - 50, 223]])
     crop = _drawn(crop, palm, skin, rng)
+
     for finger in range(4):
         left = x - 48 + 25 * finger
         edge = np.array([[left, 223], [left, 160], [left + 22, 158], [left + 22, 223]])
         crop = _drawn(crop, edge, skin * rng.uniform(0.92, 1.05), rng)
+
     return crop
 
 
@@ -119,6 +122,7 @@ def sunglasses(crop: RgbImage, rng: np.random.Generator) -> RgbImage:
         height = rng.integers(20, 30)
         lens = np.stack([x + width * np.cos(angles), 106 + height * np.sin(angles)], axis=1)
         crop = _drawn(crop, lens, colour, rng)
+
     return crop
 
 
@@ -143,6 +147,7 @@ def _drawn(
     alpha = np.asarray(cv2.GaussianBlur(shape, (0, 0), 1.0))[..., None]
     shade = 1 + rng.uniform(-0.15, 0.15) * np.linspace(-1, 1, crop.shape[0])[:, None, None]
     surface = colour * shade + rng.normal(0, 3, crop.shape)
+
     return np.asarray(np.clip(crop * (1 - alpha) + surface * alpha, 0, 255), np.uint8)
 
 

@@ -31,6 +31,7 @@ def termination() -> Iterator[list[int]]:
     """Collect SIGTERM while training lasts, and give the signal back afterwards."""
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+
     try:
         yield received
     finally:

@@ -70,6 +70,7 @@ class FaceEncoder(nn.Module):
         )
         features = self.resnet.features(chips)
         embedding = self.resnet.embed(features[-1].mean((2, 3)))
+
         return F.normalize(embedding - self.mean, dim=1), features[: PERCEPTUAL_DEPTH + 1]
 
 
@@ -87,6 +88,7 @@ class Expression(nn.Module):
             (points[:, a] - points[:, b]).norm(dim=1) for a, b in (*MOUTH, *EYES, OUTER_EYE_CORNERS)
         ]
         shares: Tensor = torch.stack(apart[:-1], 1) / apart[-1][:, None]
+
         return shares
 
 
@@ -97,6 +99,7 @@ def face_encoder(graph: Path, embedding_mean: NDArray[Any]) -> FaceEncoder:
     unshift = np.array([[1, 0, -SWAP_SHIFT[0]], [0, 1, -SWAP_SHIFT[1]]])
     crop_to_chip = torch.from_numpy(compose(CHIP_OF_TEMPLATE, unshift))
     mean = torch.from_numpy(np.asarray(embedding_mean, np.float32))
+
     return FaceEncoder(load_dlib_resnet(graph), mean, crop_to_chip)
 
 
@@ -108,6 +111,7 @@ def _sampling_grid(matrix: Tensor, size: int, source: int) -> Tensor:
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     places = torch.stack([x, y, torch.ones_like(x)], -1).to(matrix.dtype) @ inverse[:2].T
     grid: Tensor = (places + 0.5) / source * 2 - 1
+
     return grid.float()[None]
 
 

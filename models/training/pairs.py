@@ -93,6 +93,7 @@ class PairMaker:
         rng = np.random.default_rng((self.seed, step))
         groups = [self._identity(rng) for _ in range(self.mix.identities)]
         samples = [sample for _, _, group in groups for sample in group]
+
         return Batch(
             target=as_tensor([s.target for s in samples]),
             texture=as_tensor([s.texture for s in samples]),
@@ -111,6 +112,7 @@ class PairMaker:
         row = int(rng.choice(self._several if rng.random() < 0.7 else self._rows))
         source = Source(self.faces.textures[row], self.faces.meshes[row])
         embedding = self.faces.embeddings[self._other_photo(row, rng)]
+
         if rng.random() < self.mix.morphs:
             second = int(rng.choice(self._like(row)))
             share = float(rng.uniform(0.2, 0.5))
@@ -121,9 +123,11 @@ class PairMaker:
             kinds: list[Kind] = ["cross"] * self.mix.targets
         else:
             kinds = [self._kind(rng) for _ in range(self.mix.targets)]
+
         if rng.random() < self.mix.blurred:
             soft = cv2.GaussianBlur(source.texture, (0, 0), float(rng.uniform(0.5, 1.3)))
             source = Source(np.asarray(soft, np.uint8), source.mesh)
+
         return embedding, source.texture, [self._sample(row, source, kind, rng) for kind in kinds]
 
     def _kind(self, rng: Generator) -> Kind:
@@ -143,11 +147,14 @@ class PairMaker:
         mesh += rng.normal(0, MESH_NOISE_PX, mesh.shape).astype(np.float32)
         real = (target_row != row and kind == "same") or kind == "self"
         shown = self._someone_else(target_row, target, mesh, rng) if real else target
+
         if real and rng.random() < self.mix.relit:
             source = Source(self._relighting.relit(source.texture, rng), source.mesh)
+
         swap, placed = teach(self.canonical, source, shown, mesh)
         if not real and rng.random() < self.mix.spoilt:
             swap, _ = spoilt(self.canonical, source, target, mesh, Faults.drawn(rng))
+
         truth = target if real else swap
         return Sample(shown, placed.texture, truth, placed.mask, float(real))
 
@@ -166,9 +173,11 @@ class PairMaker:
             return row
         if kind == "same":
             return self._other_photo(row, rng)
+
         drawn = rng.choice(self._rows, 4)
         others = drawn[self.faces.persons[drawn] != self.faces.persons[row]]
         apart = np.abs(self.faces.yaws[others] - self.faces.yaws[row])
+
         return int(others[apart.argmin()]) if len(others) else row
 
     def _other_photo(self, row: int, rng: Generator) -> int:
@@ -179,6 +188,7 @@ class PairMaker:
         half = len(self.faces.persons) // 2
         rows = self.faces.rows_of[str(self.faces.persons[row])]
         rows = rows[(rows != row) & ((rows < half) == (row < half))]
+
         return int(rng.choice(rows)) if len(rows) else row
 
     def _like(self, row: int) -> Array:
@@ -212,6 +222,7 @@ def random_change(rng: Generator) -> Affine:
     zoom = 1 + rng.uniform(-ZOOM, ZOOM)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = np.full(2, (SIZE - 1) / 2)
+
     return np.column_stack([linear, centre - linear @ centre + rng.uniform(-MOVE_PX, MOVE_PX, 2)])
 
 

@@ -75,6 +75,7 @@ class GradedTeacher:
             rng.random() < 0.5
         ):  # else most pairs would differ in pose, and all good samples were rare
             target = self._near(source, rng)
+
         swap, kept = self.swap(source, target, Faults.drawn(rng))
         return swap, kept * self.worth_of_pose(source, target)
 
@@ -116,11 +117,13 @@ def spoilt(
         texture = np.asarray(
             cv2.GaussianBlur(texture, (0, 0), BLUR_PX * faults.blur + 0.3), np.uint8
         )
+
     moved = (_few_points(canonical, mesh) - mesh) * np.float32(faults.few_points)
     placed = canonical.place(texture, source.mesh, target, mesh + moved)
     cast = _colour_cast(placed, texture, target) * faults.foreign_colour
     points_off = min(1.0, float(np.linalg.norm(moved, axis=1).mean()) / POINTS_PX)
     colour_off = min(1.0, float(np.abs(cast).mean()) / COLOUR_LEVELS)
+
     return composite(_tinted(placed, cast), target), (1 - faults.blur) * (1 - points_off) * (
         1 - colour_off
     )
@@ -158,6 +161,7 @@ def graded_batches(teacher: GradedTeacher, seed: int) -> Iterator[tuple[Tensor, 
         rng = np.random.default_rng((seed, step))
         images, grades = zip(*(teacher.draw(rng) for _ in range(BATCH)), strict=True)
         planes = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(255)
+
         return planes.contiguous(memory_format=torch.channels_last), torch.tensor(
             grades, dtype=torch.float32
         )
@@ -175,17 +179,21 @@ def train(
     network: QualityScorer = QualityScorer().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), learning_rate)
     started = time.monotonic()
+
     for step, (images, grades) in enumerate(graded_batches(teacher, seed)):
         spent = (time.monotonic() - started) / (60 * minutes)
         if spent >= 1:
             break
+
         optimiser.param_groups[0]["lr"] = learning_rate * min(1.0, 1.5 * (1 - spent))
         loss = F.mse_loss(network(images), grades)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+
         if step % 25 == 0:
             log.info("learning to grade", extra={"step": step, "l2": round(loss.item(), 4)})
+
     return network.eval()
 
 
@@ -207,6 +215,7 @@ def agreement(network: QualityScorer, teacher: GradedTeacher, batches: int = 12)
     pairs = [(network(images), grades) for images, grades in (next(drawn) for _ in range(batches))]
     scores, grades = (torch.cat(column) for column in zip(*pairs, strict=True))
     correlation = torch.corrcoef(torch.stack([scores, grades]))[0, 1]
+
     return Agreement(float(F.mse_loss(scores, grades)), float(grades.var()), float(correlation))
 
 

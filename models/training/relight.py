@@ -48,6 +48,7 @@ class Relighting:
         coded = np.clip(linear, 0, 1) ** np.float32(1 / 2.2)
         middle = coded.mean((0, 1))
         coded = middle + (coded - middle) * np.float32(rng.normal(1, CONTRAST))
+
         return np.asarray(np.clip(coded * 255 + 0.5, 0, 255), np.uint8)
 
     @cached_property
@@ -58,6 +59,7 @@ class Relighting:
         faces = np.cross(b - a, c - a)
         faces *= np.sign(faces[:, 2:] + 1e-9)
         points = np.zeros_like(mesh)
+
         for corner in range(3):
             np.add.at(points, self.canonical.triangles[:, corner], faces)
 
@@ -66,4 +68,5 @@ class Relighting:
         drawn = raster.interpolate(points, self.canonical.triangles).astype(np.float32)
         smooth = cv2.GaussianBlur(drawn, (0, 0), SMOOTH_PX)
         length = np.linalg.norm(smooth, axis=-1, keepdims=True)
+
         return np.where(length > 1e-6, smooth / np.maximum(length, 1e-6), [0, 0, 1])

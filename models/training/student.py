@@ -64,7 +64,8 @@ class Student(nn.Module):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         guided = config.uses("texture")
-        self.guided, self.specialised = guided, config.uses("iim")
+        self.guided = guided
+        self.specialised = config.uses("iim")
         self.appearance = AppearanceEncoder() if config.appearance else None
         self.iim = OpenIIM(6 if guided else 3, EMBEDDING + (CODE if config.appearance else 0))
         self.idn = IDN(6, "blend") if guided else IDN(3, "paper")
@@ -76,6 +77,7 @@ class Student(nn.Module):
         codes = embeddings if self.specialised else torch.zeros_like(embeddings)
         if self.appearance is not None:
             codes = torch.cat([codes, self.appearance(canonical)], 1)
+
         weights: Weights = self.iim(codes)
         return weights
 
@@ -91,6 +93,7 @@ class Student(nn.Module):
                 zip(batch.target.chunk(count), batch.texture.chunk(count), strict=True)
             )
         ]
+
         masks = [mask for _, mask in outputs if mask is not None]
         return torch.cat([face for face, _ in outputs]), torch.cat(masks) if masks else None
 
@@ -101,16 +104,21 @@ def parameter_groups(student: Student, config: TrainConfig) -> list[dict[str, ob
     """
     bases: list[nn.Parameter] = []
     linears: list[nn.Parameter] = []
+
     for name, parameter in student.iim.named_parameters():
         (bases if name.startswith(("pointwise", "kernel_base")) else linears).append(parameter)
+
     if student.appearance is not None:
         bases += student.appearance.parameters()
+
     groups: list[dict[str, object]] = [
         {"params": bases, "factor": config.base_factor},
         {"params": linears, "factor": config.linear_factor},
         {"params": list(student.idn.final.parameters()), "factor": config.head_factor},
     ]
+
     if student.idn.mask is not None:
         mask = list(student.idn.mask.parameters())
         groups.append({"params": mask, "factor": config.mask_factor})
+
     return groups

@@ -36,6 +36,7 @@ def train(config: TrainConfig, folder: Path, graphs: Path) -> None:
     run = folder / "runs" / config.run
     run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config, FaceSet.load(folder / "faces"), graphs, device)
+
     if (run / "state.pt").exists():
         trainer.resume(torch.load(run / "state.pt", map_location=device, weights_only=True))
     with termination() as stopped:
@@ -46,16 +47,20 @@ def _run(trainer: Trainer, run: Path, stopped: list[int]) -> None:
     saved = time.monotonic()
     logged = time.monotonic()
     recent: list[dict[str, float]] = []
+
     for batch in trainer.pairs.batches(trainer.steps):
         recent.append(trainer.step(batch.to(trainer.device)))
         finished = trainer.progress >= 1 or bool(stopped)
+
         if len(recent) == trainer.config.log_every:
             _report(run, trainer, recent, time.monotonic() - logged)
             logged = time.monotonic()
             recent = []
+
         if finished or time.monotonic() - saved > trainer.config.save_every_s:
             _save(run / "state.pt", trainer)
             saved = time.monotonic()
+
         if finished:
             return
 
@@ -75,11 +80,14 @@ def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds
     eta_min = (trainer.config.images - images) / rate / 60
     curve = run / "curve.csv"
     new = not curve.exists()
+
     with curve.open("a", newline="") as file:
         writer = csv.writer(file)
         if new:
             writer.writerow(["images", "images_per_s", *TERMS])
+
         writer.writerow([images, f"{rate:.1f}", *(f"{value:.5f}" for value in means.values())])
+
     shown = " ".join(f"{name} {value:.4f}" for name, value in means.items() if value == value)
     sys.stdout.write(f"{images} images, {rate:.1f}/s, {eta_min:.0f} min left: {shown}\n")
     sys.stdout.flush()
@@ -111,6 +119,7 @@ def parse(arguments: Iterable[str] | None = None) -> tuple[TrainConfig, Path, Pa
         appearance=found.appearance,
         start=found.start,
     )
+
     return config, found.folder, found.graphs
 
 

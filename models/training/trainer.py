@@ -68,6 +68,7 @@ class Trainer:
         self._set_rate()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             face, mask = self.student(batch)
+
         # The true hull mask, not the predicted one: through an L1 the net would learn to show half
         # of each.
         shown = batch.target + (face.float() - batch.target) * batch.mask
@@ -78,8 +79,10 @@ class Trainer:
         torch.autograd.backward(total)
         nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
         self.optimiser.step()
+
         if "adversarial" in terms:
             terms["judge"] = self._teach_judge(shown.detach(), batch.target)
+
         self.steps += 1
         self._follow()
         return {name: float(term.detach()) for name, term in terms.items()}
@@ -89,6 +92,7 @@ class Trainer:
     ) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         alpha = torch.where(batch.real > 0, self.config.weights.real, 1.0)
+
         if self.config.uses("encoder"):
             z_shown, features = self.encoder(shown)
             with torch.no_grad():
@@ -97,24 +101,30 @@ class Trainer:
             z_source = batch.embeddings.repeat_interleave(self.config.mix.targets, 0)
             if self.config.uses("reweighting"):
                 alpha = self._alpha(batch, z_source, z_truth)
+
             terms["perceptual"] = (alpha * losses.perceptual(features, wanted)).mean()
             terms["identity"] = (1 - (z_shown * z_source).sum(1)).mean()
 
         error = losses.reconstruction(face, batch.truth, batch.mask, self.config.tolerance)
         terms["reconstruction"] = (alpha * error).mean()
+
         if mask is not None:
             terms["mask"] = losses.mask_entropy(mask.float(), batch.mask)
         if self.config.uses("expression"):
             photograph = torch.where(batch.real[:, None, None, None] > 0, batch.truth, batch.target)
             with torch.no_grad():
                 wanted_openings = self.expression(photograph)
+
             terms["expression"] = (self.expression(shown) - wanted_openings).abs().mean()
+
         if self.config.uses("adversarial") and self.progress >= self.config.adversarial_from:
             verdict, seen = self.judge(_patch(shown, self.steps))
             with torch.no_grad():
                 _, wanted_seen = self.judge(_patch(batch.truth, self.steps))
+
             terms["adversarial"] = -verdict.mean()
             terms["features"] = losses.feature_matching(seen, wanted_seen)
+
         return terms
 
     @torch.no_grad()
@@ -132,6 +142,7 @@ class Trainer:
         self.judge_optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.judge_optimiser.step()
+
         return loss
 
     def _set_rate(self) -> None:
@@ -139,6 +150,7 @@ class Trainer:
         rest = min(
             1.0, max(0.05, (1 - self.progress) / 0.6)
         )  # flat, then falling over the last 60 %
+
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate * group["factor"] * warm * rest
 

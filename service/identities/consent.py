@@ -29,6 +29,7 @@ def check_registration(
         if required:
             raise ServiceError("consent_missing")
         return
+
     if consent.expires_at is not None and consent.expires_at <= (now or datetime.now(UTC)):
         raise ServiceError("consent_expired")
 
@@ -45,8 +46,10 @@ def check_use(
         raise ServiceError(
             "consent_missing", "The identity's consent record cannot be read; register it again"
         ) from error
+
     check_registration(consent, required, now)
     use = _USE.get(kind)
+
     if consent is not None and use is not None and use not in consent.scope:
         raise ServiceError("consent_scope", f"The person's consent does not cover {use} swaps")
 
@@ -63,6 +66,7 @@ def consent_receipt(consent: Consent, identity_id: str, registered_at: float, sa
         "registered_at": registered_at,
         "salt": salt,
     }
+
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -75,6 +79,7 @@ def check_age(band: str | None, consent: Consent | None) -> None:
     """
     if band == "under 18":
         raise ServiceError("apparent_minor")
+
     is_attested = consent is not None and consent.adult and consent.evidence_sha256 is not None
     if band == "18 to 25" and not is_attested:
         raise ServiceError("age_unsure")

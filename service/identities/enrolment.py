@@ -45,6 +45,7 @@ class Enrolment:
             str(fitting(settings.enrolment_memory_bytes, beside_bytes=settings.probe_memory_bytes)),
             settings.media.model_dump_json(),
         ]
+
         self._child = SandboxedChild(
             "service.sandbox.enrolment_child",
             arguments,
@@ -52,6 +53,7 @@ class Enrolment:
             metrics.child_restarts.labels("enrolment").inc,
             device_environment(),
         )
+
         self._metrics = metrics
         switches = {"nudity": settings.nudity_check, "age": settings.age_check}
         self._checks = [name for name, switch in switches.items() if switch == "on"]
@@ -100,6 +102,7 @@ class Enrolment:
             except Exception:  # the outermost loop: no caller could go on
                 failures += 1
                 log.exception("enrolment child cannot be started")
+
             await asyncio.sleep(min(60.0, _LOOK_AGAIN_S * 2 ** min(failures, 5)))
 
     async def stop(self) -> None:
@@ -122,6 +125,7 @@ class Enrolment:
             raise ServiceError(
                 "undecodable", "A photo could not be processed within its limits"
             ) from error
+
         self._metrics.registrations.observe(time.perf_counter() - began)
         if failure := reply.header.get("code"):
             raise ServiceError(failure if failure in CODES else "internal", reply.header["detail"])

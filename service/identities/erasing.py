@@ -29,6 +29,7 @@ class JobRemover:
         """
         self._jobs.delete(job.id)
         self._media.delete_job(job.id)
+
         if job.payload.input_id is not None:
             self._media.delete_unless_held(job.payload.input_id, unused=True)
 
@@ -69,6 +70,7 @@ class PhotoRemover:
                     self.release(claimed)
                     raise
                 claimed.in_use.append(upload_id)
+
         return claimed
 
     def release(self, claimed: ClaimedPhotos) -> None:
@@ -84,6 +86,7 @@ class PhotoRemover:
         for upload_id in claimed.in_use:
             self._media.delete_when_free(upload_id)
             self._remove_jobs(upload_id)
+
         for record in claimed.free:
             self._remove_jobs(record.id)
             self._media.delete(record.id)
@@ -127,6 +130,7 @@ class IdentityEraser:
         receipt = self._identities.erase(identity_id, caller.tenant)
         canceled = 0
         deleted = 0
+
         for job_id in receipt.jobs:
             with suppress(UnknownJob, JobNotFinal):
                 job = self._jobs.get(job_id)
@@ -136,6 +140,7 @@ class IdentityEraser:
                 elif with_results and job.result is not None:
                     self._job_remover.remove(job)
                     deleted += 1
+
         photos = self._photo_remover.claim(caller.tenant, receipt.photo_sha256)
         self._photo_remover.remove(photos)
 
@@ -149,4 +154,5 @@ class IdentityEraser:
             jobs_canceled=str(canceled),
             results_deleted=str(deleted),
         )
+
         return replace(receipt, jobs_canceled=canceled, results_deleted=deleted)

@@ -39,6 +39,7 @@ def identity_view(record: IdentityRecord, consent_required: bool) -> schemas.Ide
         bad = {str(finding["loc"][0]) for finding in error.errors()}
         log.error("identity is shown in part", extra={"identity": record.id, "bad": sorted(bad)})
         replaced = {name: () if name == "photos" else None for name in bad - {"quality"}}
+
         return schemas.Identity.model_validate({**members, **replaced})
 
 

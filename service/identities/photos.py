@@ -31,6 +31,7 @@ class Photos:
             raise ServiceError(
                 "unsupported_media_type", "A face is registered from images, not from videos"
             )
+
         self.files.append(file)
         self.digests.append(sha256)
 
@@ -70,12 +71,14 @@ class PhotoOpener:
             claimed = await to_thread.run_sync(
                 self._remover.claim, tenant, photos.digests, request.upload_ids
             )
+
             try:
                 yield photos
             except BaseException as error:
                 undo = self._remover.release if _asks_for_retry(error) else self._remover.remove
                 await self._finish(undo, claimed)
                 raise
+
             await self._finish(self._remover.remove, claimed)
 
     def _open(

@@ -42,11 +42,13 @@ class Refinement:
         assignment = Assignment(identity_id=record.id)
         payload = JobPayload(kind="refine", tenant=record.tenant, assignments=(assignment,))
         request = JobRequest(payload, priority="low", deadline_s=_DEADLINE_S)
+
         try:
             job = self._jobs.admit(request).job
         except WorkerError:
             self._identities.erase(record.id, record.tenant)
             raise
+
         self._identities.annotate(record.id, refinement={"job_id": job.id})
         self._queue.deliver("refine")
 
@@ -73,5 +75,6 @@ class Refinement:
         }
         if job.error:
             live["code"] = job.error.code
+
         version = record.version + job.version
         return replace(record, refinement={**refinement, **live}, version=version)

@@ -69,6 +69,7 @@ class Registration:
                 if error.code in REFUSALS:
                     await to_thread.run_sync(self._note_refusal, caller, error.code)
                 raise
+
         return await to_thread.run_sync(self._store, caller, request.form, face, photos.digests)
 
     def _note_refusal(self, caller: Caller, code: str) -> None:
@@ -103,9 +104,11 @@ class Registration:
             consent_receipt=consent_receipt(consent, identity_id, now, salt) if consent else "",
             receipt_salt=salt,
         )
+
         self._identities.put(record, face.code, face.weights)
         if form.quality == "refined":
             self._refinement.start(record)
+
         self._audit.append(
             "identity.registered",
             caller.tenant,

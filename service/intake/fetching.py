@@ -84,6 +84,7 @@ def is_public(address: Address) -> bool:
         address.scope_id or address.is_site_local or address.ipv4_mapped
     ):
         return False
+
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
@@ -123,10 +124,12 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             addresses = await self._resolve(host.strip("[]"), port)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the name does not resolve") from error
+
         if not addresses or not all(
             self._guard.allows(ip_address(address), port) for address in addresses
         ):
             raise AddressRefusedError
+
         return await self._inner.connect_tcp(
             addresses[0], port, timeout, local_address, socket_options
         )
@@ -166,14 +169,17 @@ class GuardedClient:
         """
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         chunks = self._follow(checked_url(url), _MAX_REDIRECTS)
+
         try:
             while True:
                 async with asyncio.timeout_at(
                     deadline
                 ):  # around our own wait: it must not interrupt the caller's work
                     chunk = await anext(chunks, None)
+
                 if chunk is None:
                     return
+
                 yield chunk
         except TimeoutError as error:
             raise FetchFailedError("The URL took too long") from error
@@ -193,8 +199,11 @@ class GuardedClient:
                 _check_answer(response)
                 async for chunk in response.aiter_stream():
                     yield chunk
+
                 return
+
             target = _location(response)
+
         if redirects_left == 0:
             raise FetchFailedError("The URL redirects too often")
         async for chunk in self._follow(checked_url(str(url.join(target))), redirects_left - 1):
@@ -214,6 +223,7 @@ class GuardedClient:
                     read += len(chunk)
                     if read > 65_536:
                         break
+
                 return int(answer.status)
 
 
@@ -227,12 +237,14 @@ def checked_url(text: str) -> httpx.URL:
         host = url.host  # decodes international names, and fails on those that are none
     except (httpx.InvalidURL, ValueError) as error:
         raise AddressRefusedError("The URL is malformed") from error
+
     if url.port is not None and not 0 < url.port < 65_536:
         raise AddressRefusedError("The URL is malformed")
     if url.scheme not in ("http", "https") or not host:
         raise AddressRefusedError("Only http and https URLs may be fetched")
     if url.userinfo:
         raise AddressRefusedError("The URL may not carry a user name")
+
     return url
 
 

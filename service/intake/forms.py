@@ -40,6 +40,7 @@ async def read_form(
     """
     fields: dict[str, str] = {}
     max_bytes = rules.max_files * rules.max_file_bytes + _MAX_FIELDS_BYTES
+
     async for part in bodies.form(request, max_bytes).parts():
         if part.filename is None:
             fields[part.name] = await part.text(_MAX_FIELD_BYTES)
@@ -51,4 +52,5 @@ async def read_form(
 
     if not incoming.files:
         raise ServiceError("invalid_request", f"The form has no file. {rules.expected()}")
+
     return fields

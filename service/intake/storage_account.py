@@ -26,8 +26,10 @@ class StorageAccount:
         """Return how many more bytes the tenant may store; raises StorageQuotaExceeded at none."""
         stored, quota = await to_thread.run_sync(self._media.stored_bytes, tenant)
         room = quota - stored - self._arriving[tenant]
+
         if room <= 0:
             raise StorageQuotaExceeded
+
         return room
 
     def add(self, tenant: str, size: int) -> None:

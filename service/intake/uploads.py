@@ -67,18 +67,22 @@ class UploadReceiver:
 
         writer = await to_thread.run_sync(self._media.begin_write, tenant)
         counted = 0
+
         try:
             chunk = head
             while chunk:
                 _check_bytes(writer.bytes + len(chunk), max_bytes)
                 if writer.bytes + len(chunk) > room:
                     raise StorageQuotaExceeded
+
                 self._account.add(tenant, len(chunk))
                 counted += len(chunk)
                 await to_thread.run_sync(writer.write, chunk)
                 chunk = await anext(buffered, b"")
+
             if declared.sha256 not in (None, writer.sha256):
                 raise ServiceError("digest_mismatch")
+
             return IncomingFile(writer, await self._facts(tenant, writer, media_type))
         except BaseException:
             self._account.release(tenant, counted)
@@ -93,6 +97,7 @@ class UploadReceiver:
     async def _facts(self, tenant: str, writer: UploadWriter, media_type: str) -> MediaFacts:
         await to_thread.run_sync(writer.flush)
         kind = media_type.partition("/")[0]
+
         with await to_thread.run_sync(writer.path.open, "rb") as file:
             try:
                 async with self._turns[kind].turn(tenant):
@@ -109,6 +114,7 @@ class UploadReceiver:
         measured = reply.header
         if "code" in measured:
             raise ServiceError(measured["code"], measured["detail"])
+
         return MediaFacts(media_type, INPUT_TYPES[media_type].suffix, **measured)
 
 
@@ -133,10 +139,12 @@ async def inline(text: str, max_bytes: int) -> AsyncIterator[bytes]:
         data = base64.b64decode(text, validate=True)
     except ValueError as error:
         raise ServiceError("invalid_request", "input.base64 is not base64") from error
+
     if len(data) > max_bytes:
         raise ServiceError(
             "body_too_large", f"Inline inputs may have at most {max_bytes} bytes; use an upload"
         )
+
     yield data
 
 
@@ -148,6 +156,7 @@ async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if len(waiting) >= _WRITE_BYTES:
             yield waiting
             waiting = b""
+
     if waiting:
         yield waiting
 
@@ -155,6 +164,7 @@ async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _accepted_type(head: bytes, declared: Declared) -> str:
     if not head:
         raise ServiceError("invalid_request", "The file is empty")
+
     sniffed = sniff(head)
     if sniffed is None:
         raise ServiceError("unsupported_media_type", refusal(head))
@@ -163,6 +173,7 @@ def _accepted_type(head: bytes, declared: Declared) -> str:
         raise ServiceError(
             "unsupported_media_type", f"The file is {sniffed}, but was declared as {said}"
         )
+
     return sniffed
 
 

@@ -67,8 +67,10 @@ class JobAdmission:
         for identity_id in submission.payload(caller.tenant, None, "").identities():
             identity = self._identities.get(identity_id, caller.tenant)
             check_use(identity, submission.kind, self._consent_required)
+
         if submission.idempotency is None:
             return None
+
         return self._jobs.replayed(caller.tenant, submission.idempotency)
 
     def admit(
@@ -90,6 +92,7 @@ class JobAdmission:
             webhook=submission.webhook,
             metadata=submission.metadata,
         )
+
         try:
             _check_kind(submission.kind, record)
             admission = self._jobs.admit(request, submission.idempotency)
@@ -102,6 +105,7 @@ class JobAdmission:
             self._deliver(caller, admission.job)
         elif received:
             self._media.delete(record.id)  # the job uses the upload of the first request
+
         return admission
 
     def _input(
@@ -109,6 +113,7 @@ class JobAdmission:
     ) -> MediaRecord:
         if received is not None:
             return received.keep(self._upload_ttl_s)
+
         upload_id = submission.source.upload_id if submission.source else None
         return self._media.stat(upload_id or "", caller.tenant)
 
@@ -132,6 +137,7 @@ def _check_kind(kind: JobKind, record: MediaRecord) -> None:
     is_image = record.facts.media_type.startswith("image/")
     frames = record.facts.frames or 1
     is_animated = not is_image or frames > 1
+
     if kind == "swap_image" and not is_image:
         raise ServiceError("unsupported_media_type", "The input is a video; use /v1/swaps/video")
     # The pages of a TIFF are not frames of one scene: the first is the image.
@@ -140,6 +146,7 @@ def _check_kind(kind: JobKind, record: MediaRecord) -> None:
             "unsupported_media_type",
             f"The input is animated ({frames} frames); /v1/swaps/video keeps all of them",
         )
+
     if kind == "swap_video" and not is_animated:
         raise ServiceError(
             "unsupported_media_type", "The input is a still image; use /v1/swaps/image"

@@ -37,6 +37,7 @@ class JobAnswers:
         job = admission.job
         wait_s = _wait_asked_s(request)
         headers = {"Location": f"/v1/jobs/{job.id}"}
+
         if admission.replayed:
             headers["Idempotency-Replayed"] = "true"
 
@@ -48,6 +49,7 @@ class JobAnswers:
         except (ServiceError, StoreError) as error:  # it is accepted, so this is no refusal
             log.warning("accepted without the wait", extra={"job": job.id, "code": error.code})
             view = job_view(job, self._public_url)
+
         return answer(view, job, 200 if job.final and wait_s is not None else 202, **headers)
 
     async def current(self, request: Request, caller: Caller, job: JobRecord) -> Response:
@@ -56,11 +58,14 @@ class JobAnswers:
         """
         wait_s = _wait_asked_s(request)
         known = request.headers.get("if-none-match", "")
+
         if wait_s and not job.final:
             is_known = known == job_etag(job)
             job = await self._wait(job, caller, wait_s, for_any_change=is_known)
+
         if known == job_etag(job):
             return Response(status_code=304, headers={"ETag": known})
+
         applied = {"Preference-Applied": f"wait={wait_s}"} if wait_s is not None else {}
         return answer(await self.view(job), job, 200, **applied)
 
@@ -87,11 +92,14 @@ class JobAnswers:
             if for_any_change:
                 after = await self._events.last_id(job.id)
                 now = await to_thread.run_sync(self._jobs.get, job.id)
+
                 if now.version != job.version:
                     return now  # it changed before there was anything to wait for
+
             async for event in self._events.follow(job.id, after, wait_s, caller.key_id):
                 if for_any_change or event.type == "completed":
                     break
+
         return await to_thread.run_sync(self._jobs.get, job.id)
 
 

@@ -45,6 +45,7 @@ class JobEvents:
             socket_timeout=_SLICE_S + 5,
             protocol=2,
         )
+
         self._redis = Redis.from_pool(pool)
         self._max_waiters = max_waiters
         self._waiting = Counter[str]()  # by tenant
@@ -74,8 +75,10 @@ class JobEvents:
         taken = self._waiting.total()
         if taken >= self._max_waiters or 2 * self._waiting[tenant] >= max(2, self._max_waiters):
             raise ServiceError("too_many_waiters")
+
         self._waiting[tenant] += 1
         self._gauge.set(taken + 1)
+
         try:
             yield
         finally:
@@ -97,6 +100,7 @@ class JobEvents:
                 yield event
                 if event.type == "completed":
                     return
+
                 after = event.id
 
     async def last_id(self, job_id: str) -> str:
@@ -105,6 +109,7 @@ class JobEvents:
             newest = cast(Entries, await self._redis.xrevrange(_stream(job_id), count=1))
         except RedisError as error:
             raise ServiceError("store_unavailable") from error
+
         return newest[0][0].decode() if newest else BEGINNING
 
     async def _read(self, job_id: str, after: str, block_s: float) -> list[JobEvent]:
@@ -115,6 +120,7 @@ class JobEvents:
             streams = cast(list[tuple[bytes, Entries]], await read)
         except RedisError as error:
             raise ServiceError("store_unavailable") from error
+
         entries = streams[0][1] if streams else []
         return [
             JobEvent(id.decode(), fields[b"type"].decode(), fields[b"data"].decode())

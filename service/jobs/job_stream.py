@@ -28,6 +28,7 @@ async def server_sent_events(
     yield ": following\n\n"
     clock = asyncio.get_running_loop().time
     ends_at = clock() + LONGEST_STREAM_S
+
     with events.waiter(job.tenant):
         while clock() < ends_at and not events.draining:
             try:
@@ -35,9 +36,11 @@ async def server_sent_events(
                     yield await _formatted(job, event, answers)
                     if event.type == "completed":
                         return
+
                     after = event.id
             except (ServiceError, WorkerError):
                 return  # the headers are sent: it is too late for a problem
+
             yield ": keep-alive\n\n"
 
 

@@ -66,6 +66,7 @@ def _result(job: JobRecord, url: str) -> schemas.JobResultLink | None:
 def _error(job: JobRecord) -> Problem | None:
     if job.error is None:
         return None
+
     members = problem("internal", job.error.detail) | {
         "type": f"urn:likeness:problem:{job.error.code}",
         "title": _FAILURE_TITLE,

@@ -55,6 +55,7 @@ class Overdue:
                 log.warning("store out of reach", extra={"code": error.code})
             except Exception:  # the outermost loop: no caller could go on
                 log.exception("deadlines and expiry failed")
+
             await asyncio.sleep(_EVERY_S)
 
     def tick(self) -> bool:
@@ -62,11 +63,14 @@ class Overdue:
         with reaching():
             if self._redis.exists("lk:leader"):
                 return False
+
         for job_id in self._jobs.due_deadlines():
             self._jobs.request_cancel(job_id, "deadline_exceeded")
+
         self._end_lost_cancellations()
         self._expiry.run()
         self._rewriter.run()
+
         return True
 
     def _end_lost_cancellations(self) -> None:
@@ -75,6 +79,7 @@ class Overdue:
         with reaching():
             until = self._clock() - _LOST_AFTER_S
             lost = texts(self._redis.zrangebyscore("lk:canceling", 0, until))
+
         for job_id in lost:
             self._jobs.settle_cancel(job_id)
             self._media.delete_job(job_id)

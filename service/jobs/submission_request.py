@@ -59,7 +59,9 @@ async def read_swap(
         fields = await read_form(request, bodies, rules, incoming)
         form = parse_fields(fields, schemas.SwapForm, _JSON_FIELDS)
         source_facts = incoming.files[0].sha256
+
         return _submission(request, kind, form, None, source_facts)
+
     body = await bodies.json(request, schemas.SwapRequest)
     return _submission(request, kind, body, body.input, body.input.model_dump_json())
 
@@ -88,6 +90,7 @@ def _submission(
         json.dumps(body.metadata),
         body.priority,
     )
+
     key = key_of(request)
     return Submission(
         kind=kind,
@@ -106,9 +109,11 @@ def _cancel_after_s(request: Request) -> float | None:
     text = request.headers.get("cancel-after")
     if text is None:
         return None
+
     match = _CANCEL_AFTER.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
         raise ServiceError(
             "invalid_parameter", "Cancel-After must be seconds, or a number with s, m or h"
         )
+
     return float(int(match[1]) * _SECONDS[match[2]])

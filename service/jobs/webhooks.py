@@ -86,6 +86,7 @@ class WebhookSender:
             log.warning("outbox out of reach", extra={"code": error.code})
         except Exception:  # the outermost loop: no caller could go on
             log.exception("sending failed")
+
         return 0
 
     async def _start_due(self) -> Sequence[asyncio.Task[None]]:
@@ -97,6 +98,7 @@ class WebhookSender:
             share=PER_TENANT,
             sending=Counter(self._sending.values()),
         )
+
         due = await to_thread.run_sync(claim)
         return [self._start(delivery) for delivery in due]
 
@@ -128,6 +130,7 @@ class WebhookSender:
         if prepared is None:
             await to_thread.run_sync(self._outbox.drop, delivery)
             return
+
         url, headers, body = prepared
         try:
             status = await self._client.post(url, headers, body)
@@ -142,6 +145,7 @@ class WebhookSender:
                 "webhook failed", extra={"message_id": delivery.id, "reason": type(error).__name__}
             )
             status = 0
+
         await to_thread.run_sync(self._settle, delivery, status)
 
     def _prepare(self, delivery: Delivery) -> tuple[str, dict[str, str], bytes] | None:
@@ -149,20 +153,24 @@ class WebhookSender:
             job = self._jobs.get(delivery.job_id)
         except UnknownJob:
             return None  # deleted by its owner
+
         url = delivery.endpoint.url if delivery.endpoint else job.webhook
         if url is None:
             return None
+
         secrets = (
             delivery.endpoint.secrets
             if delivery.endpoint
             else [self._outbox.tenant_secret(delivery.tenant)]
         )
+
         now = self._clock()
         message = {
             "type": f"job.{job.status}",
             "timestamp": datetime.fromtimestamp(job.finished_at or now, UTC).isoformat(),
             "data": job_view(job, self._public_url).model_dump(mode="json"),
         }
+
         body = json.dumps(message, separators=(",", ":")).encode()
         return url, signed_headers(secrets, delivery.id, int(now), body), body
 
@@ -176,6 +184,7 @@ class WebhookSender:
             self._disable(delivery)
         elif self._outbox.retry(delivery) is None:
             outcome = "given_up"
+
         self._metrics.webhooks.labels(outcome).inc()
         log.info(
             "webhook sent", extra={"message_id": delivery.id, "status": status, "outcome": outcome}
@@ -189,6 +198,7 @@ class WebhookSender:
                 log.info(
                     "webhook endpoint was deleted meanwhile", extra={"message_id": delivery.id}
                 )
+
         self._outbox.drop(delivery)
 
 

@@ -59,18 +59,21 @@ class BodyReader:
         chunks = request.stream()
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._total_s
+
         while True:
             try:
                 async with asyncio.timeout(min(self._idle_s, deadline - clock())):
                     chunk = await anext(chunks, None)
             except TimeoutError as error:
                 raise ServiceError("bad_request", "The request body arrived too slowly") from error
+
             if chunk is None:
                 return
 
             received += len(chunk)
             if received > max_bytes:
                 raise too_large
+
             yield chunk
 
 
@@ -100,6 +103,7 @@ def parse_fields(
             values[name] = _from_json(fields[name])
         except ValueError as error:
             raise ServiceError("invalid_json", f"The field {name} is not valid JSON") from error
+
     return parse_json(json.dumps(values), model)
 
 

@@ -88,8 +88,10 @@ def bounded_http(max_connections: int, header_timeout_s: float) -> Callable[...,
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, _MOST_DESCRIPTORS) if hard != resource.RLIM_INFINITY else _MOST_DESCRIPTORS
+
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
     possible = max(1, max(soft, wanted) - _RESERVED_DESCRIPTORS)
     bounds = ConnectionBounds(min(max_connections, possible), header_timeout_s)
     return partial(BoundedHttpProtocol, bounds=bounds)

@@ -21,6 +21,8 @@ def content_digest(header: str | None) -> str | None:
                 digest = base64.b64decode(value.strip().strip(":"), validate=True)
             except ValueError as error:
                 raise ServiceError("invalid_parameter", "Content-Digest is not valid") from error
+
             if len(digest) == 32:
                 return digest.hex()
+
     raise ServiceError("invalid_parameter", "Content-Digest must give a sha-256")

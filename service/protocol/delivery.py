@@ -48,11 +48,13 @@ def deliver(
         "Content-Disposition": f'inline; filename="{content.filename}"',
         "Cache-Control": "private, max-age=3600",
     }
+
     if _names(request.headers.get("if-none-match", ""), etag):
         content.file.close()
         return Response(
             status_code=304, headers={k: v for k, v in headers.items() if k != "Content-Type"}
         )
+
     span = _requested_span(request, content.size, etag)
     if span is None:
         content.file.close()
@@ -62,12 +64,15 @@ def deliver(
 
     start, end = span
     status = 200 if end - start == content.size else 206
+
     if status == 206:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{content.size}"
+
     headers["Content-Length"] = str(end - start)
     if request.method == "HEAD":
         content.file.close()
         return Response(status_code=status, headers=headers)
+
     chunks = _read(content.file, start, end, is_allowed)
     return StreamingResponse(chunks, status_code=status, headers=headers)
 
@@ -85,16 +90,20 @@ def _requested_span(request: Request, size: int, etag: str) -> tuple[int, int] |
     whole = (0, size)
     unchanged = request.headers.get("if-range", etag) == etag
     match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+
     if match is None or not unchanged or match[0] == "bytes=-":
         return whole
 
     first = _position(match[1])
     last = _position(match[2])
+
     if first is None:
         start = max(0, size - (last or 0))
         return (start, size) if start < size else None
+
     if last is not None and last < first:
         return whole  # not a valid range: to be ignored
+
     end = size if last is None else min(size, last + 1)
     return (first, end) if first < end else None
 
@@ -113,12 +122,15 @@ async def _read(
     try:
         await to_thread.run_sync(file.seek, start)
         left = end - start
+
         while left > 0:
             if not await is_allowed():
                 raise ServiceError("unauthorized", "The key was revoked or has expired")
+
             chunk = await to_thread.run_sync(file.read, min(CHUNK_BYTES, left))
             if not chunk:
                 return
+
             left -= len(chunk)
             yield chunk
     finally:

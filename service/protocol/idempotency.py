@@ -53,6 +53,7 @@ def key_of(request: Request) -> str | None:
         raise ServiceError(
             "invalid_parameter", "Idempotency-Key must have 1 to 255 printable characters"
         )
+
     return key
 
 
@@ -92,6 +93,7 @@ class Idempotency:
         except BaseException:
             await to_thread.run_sync(self._release, name)
             raise
+
         await to_thread.run_sync(self._keep, name, created.id)
         return created.response()
 
@@ -101,6 +103,7 @@ class Idempotency:
             pipeline.hmget(name, "fingerprint", "resource")
             pipeline.ttl(name)
             is_new, (first_mark, resource), ttl_s = pipeline.execute()
+
             if is_new or ttl_s < 0:
                 self._redis.expire(name, RUNNING_S)
 
@@ -110,6 +113,7 @@ class Idempotency:
             raise ServiceError("idempotency_mismatch")
         if resource is None:
             raise ServiceError("idempotency_in_progress", headers={"Retry-After": "1"})
+
         return str(resource.decode())
 
     def _keep(self, name: str, resource_id: str) -> None:

@@ -35,8 +35,10 @@ class KeyWatch:
                 return False
         except StoreError:
             return True
+
         if len(self._checked) >= _MAX_KEPT:
             self._checked.clear()
+
         self._checked[key_id] = now
         return True
 

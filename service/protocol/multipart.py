@@ -25,8 +25,10 @@ class Part:
         self._form = form
         _, options = parse_options_header(headers.get("content-disposition", ""))
         name = options.get(b"name")
+
         if name is None:
             raise ServiceError("bad_request", "A part of the form has no name")
+
         self.name = name.decode("utf-8", "replace")
         self.filename = (
             options[b"filename"].decode("utf-8", "replace") if b"filename" in options else None
@@ -48,6 +50,7 @@ class Part:
                     "body_too_large",
                     f"The field {self.name[:40]} may have at most {max_bytes} bytes",
                 )
+
         return data.decode("utf-8", "replace")
 
 
@@ -57,13 +60,16 @@ class MultipartReader:
     def __init__(self, request: Request, chunks: AsyncIterator[bytes]) -> None:
         _, options = parse_options_header(request.headers.get("content-type", ""))
         boundary = options.get(b"boundary")
+
         if not boundary:
             raise ServiceError("bad_request", "The Content-Type names no boundary")
+
         self._chunks = chunks
         self._events: deque[tuple[str, Any]] = deque()
         self._header: list[bytes] = [b"", b""]
         self._headers: dict[str, str] = {}
         self._ended = False
+
         try:
             self._parser = MultipartParser(boundary, self._callbacks())  # type: ignore[arg-type]
         except FormParserError as error:
@@ -74,9 +80,12 @@ class MultipartReader:
         for _ in range(MAX_PARTS):
             while (event := await self._next()) is not None and event[0] != "begin":
                 continue
+
             if event is None:
                 return
+
             yield Part(self, event[1])
+
         raise ServiceError("bad_request", f"A form may have at most {MAX_PARTS} parts")
 
     async def next_data(self) -> bytes | None:
@@ -97,6 +106,7 @@ class MultipartReader:
                     self._parser.write(chunk)
             except FormParserError as error:
                 raise ServiceError("bad_request", "The form is malformed") from error
+
         return self._events.popleft() if self._events else None
 
     def _callbacks(self) -> dict[str, Any]:

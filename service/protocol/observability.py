@@ -69,6 +69,7 @@ def child_traceparent(received: str | None) -> str:
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
         return f"00-{span.trace_id:032x}-{span.span_id:016x}-{int(span.trace_flags):02x}"
+
     match = _TRACEPARENT.fullmatch(received or "")
     trace_id, flags = (match[1], match[3]) if match else (secrets.token_hex(16), "01")
     return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"
@@ -107,18 +108,21 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=self.registry,
         )
+
         self.registrations = Histogram(
             "likeness_registration_seconds",
             "Time a registration spent in the enrolment queue and child.",
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
+
         self.child_restarts = Counter(
             "likeness_child_restarts",
             "Sandboxed children started anew.",
             ("child",),
             registry=self.registry,
         )
+
         self.webhooks = Counter(
             "likeness_webhook_attempts", "Deliveries tried.", ("outcome",), registry=self.registry
         )

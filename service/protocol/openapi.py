@@ -64,6 +64,7 @@ def problems(*codes: str, anonymous: bool = False) -> Responses:
     grouped: dict[int, list[str]] = {}
     for code in dict.fromkeys((*codes, *(("internal",) if anonymous else _EVERYWHERE))):
         grouped.setdefault(CODES[code][0], []).append(code)
+
     return {status: _problem_response(status, names) for status, names in sorted(grouped.items())}
 
 
@@ -73,8 +74,10 @@ def _problem_response(status: int, codes: list[str]) -> dict[str, Any]:
         "description": "; ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
         "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}, "examples": examples}},
     }
+
     if status in (429, 503):
         described["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+
     return described
 
 
@@ -107,6 +110,7 @@ def json_body(model: type[BaseModel], **others: dict[str, Any]) -> dict[str, Any
     content: dict[str, Any] = {"application/json": {"schema": {"$ref": _REF + model.__name__}}}
     if "form" in others:
         content["multipart/form-data"] = {"schema": others["form"]}
+
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -141,13 +145,16 @@ def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
             )
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             models: tuple[type[BaseModel], ...] = (Problem, *bodies)
+
             for model in models:
                 schema = model.model_json_schema(ref_template=_REF + "{model}")
                 schemas.update(schema.pop("$defs", {}))
                 schemas[model.__name__] = schema
+
             _drop_foreign_errors(made)
             _allow_repeats(made)
             app.openapi_schema = made
+
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
@@ -157,6 +164,7 @@ def _drop_foreign_errors(document: dict[str, Any]) -> None:
     """Remove FastAPI's own 422, which no route answers with: failures are problems."""
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+
     for path in document["paths"].values():
         for operation in path.values():
             if "HTTPValidationError" in str(operation["responses"].get("422")):
@@ -168,6 +176,7 @@ def _allow_repeats(part: Any) -> None:  # noqa: ANN401 - any JSON
     if isinstance(part, dict):
         part.pop("uniqueItems", None)
         part = list(part.values())
+
     if isinstance(part, list):
         for item in part:
             _allow_repeats(item)

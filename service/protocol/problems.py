@@ -130,8 +130,10 @@ def problem_response(
     """Return the response for a failure code, with Retry-After where waiting helps."""
     body = problem(code, detail, **extra)
     sent = dict(headers or {})
+
     if (wait_s := _RETRY_AFTER_S.get(body["status"])) and "Retry-After" not in sent:
         sent["Retry-After"] = str(wait_s)
+
     return JSONResponse(body, status_code=body["status"], headers=sent, media_type=MEDIA_TYPE)
 
 
@@ -170,9 +172,11 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
             return problem_response(
                 "bad_request", "The client disconnected before its request body was complete"
             )
+
     code = getattr(error, "code", "internal")
     if code == "internal" or code not in CODES:
         return internal_error(error)
+
     wait_s = getattr(error, "retry_after_s", None)
     return problem_response(
         code, str(error), headers={"Retry-After": str(max(1, round(wait_s)))} if wait_s else None
@@ -190,6 +194,7 @@ def validation_problem(errors: Sequence[Any]) -> JSONResponse:
         return problem_response("invalid_json")
     if any(tuple(finding["loc"]) == ("query", "cursor") for finding in errors):
         return problem_response("invalid_cursor")
+
     code = "invalid_parameter" if places & {"query", "header"} else "invalid_request"
     fields = [
         {"field": ".".join(map(str, finding["loc"])), "message": finding["msg"]}
@@ -208,9 +213,12 @@ def _http_problem(request: Request, error: HTTPException) -> JSONResponse:
         allowed = ", ".join(sorted(method.upper() for method in methods)) or (
             error.headers or {}
         ).get("Allow", "")
+
         return problem_response("method_not_allowed", headers={"Allow": allowed})
+
     if code := _BY_STATUS.get(error.status_code):
         return problem_response(code, headers=error.headers)
+
     phrase = HTTPStatus(error.status_code).phrase
     body = problem("bad_request", phrase) | {
         "type": "about:blank",

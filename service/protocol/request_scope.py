@@ -39,11 +39,13 @@ class RequestScope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+
         headers = Headers(scope=scope)
         context = RequestContext(
             request_id=_request_id(headers),
             traceparent=child_traceparent(headers.get("traceparent")),
         )
+
         with in_request(context):
             await self._answer(scope, receive, send, context, headers)
 
@@ -58,6 +60,7 @@ class RequestScope:
             nonlocal body_left
             message = await receive()
             body_left = body_left and bool(message.get("more_body"))
+
             return message
 
         async def send_with_ids(message: Message) -> None:
@@ -69,9 +72,11 @@ class RequestScope:
                 answer["traceparent"] = context.traceparent
                 answer.setdefault("X-Content-Type-Options", "nosniff")
                 answer.setdefault("Cache-Control", "no-store")
+
                 if body_left:
                     # Else the server would read the rest of a body that is not wanted.
                     answer["Connection"] = "close"
+
             await send(message)
 
         try:
@@ -80,6 +85,7 @@ class RequestScope:
             response = self._failure(error)
             if status is None:
                 await response(scope, receive_noting_end, send_with_ids)
+
             # A response that had begun cannot be taken back: the server closes the connection.
             status = 500
         finally:

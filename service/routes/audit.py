@@ -72,6 +72,7 @@ async def get_head(caller: Auditor, state: State) -> AuditHead:
         last = state.audit_trail.last()
         heads = state.audit_trail.heads()
         archived = last.entry.seq if last else 0
+
         return AuditHead(
             seq=archived,
             mac=last.mac if last else "",
@@ -100,6 +101,7 @@ async def export_events(caller: Auditor, state: State) -> StreamingResponse:
     def lines() -> Iterator[str]:
         for line in state.audit_trail.lines(AuditFilter(tenant=caller.tenant)):
             yield _event(line).model_dump_json() + "\n"
+
         heads = state.audit_trail.heads()
         if heads:
             yield json.dumps({"head": heads[-1].__dict__}) + "\n"

@@ -35,9 +35,11 @@ def caller_with(scope: str) -> Callable[..., Awaitable[Caller]]:
             )
         except KeyRefused as error:
             raise ServiceError("unauthorized", headers=_CHALLENGE) from error
+
         note_tenant(key.tenant)
         if scope not in key.scopes:
             raise ServiceError("forbidden", f"The key lacks the scope {scope}", headers=_CHALLENGE)
+
         return Caller(key.tenant, key.id, frozenset(key.scopes))
 
     return caller

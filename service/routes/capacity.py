@@ -24,12 +24,14 @@ async def list_models(caller: Reader, state: State) -> schemas.ModelList:
     """List the packs in use, with the execution provider that runs them."""
     about = state.enrolment.about
     models: tuple[schemas.Model, ...] = ()
+
     if about:
         models = (
             schemas.Model(
                 id=about["pack"], name=about["name"], default=True, provider=about["provider"]
             ),
         )
+
     return schemas.ModelList(data=models)
 
 
@@ -49,6 +51,7 @@ def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
         )
         for name, load in backlog.items()
     )
+
     total = sum(load.queued + load.running for load in backlog.values())
     return schemas.Capacity(
         queues=queues,

@@ -65,6 +65,7 @@ async def readyz(response: Response, state: State) -> schemas.Health:
         "age_check": state.settings.age_check,
         "sandbox": await to_thread.run_sync(_sandbox, state),
     }
+
     response.status_code = 200 if ready else 503
     return schemas.Health(status="ok" if ready else "unavailable", checks=checks)
 
@@ -90,6 +91,7 @@ def _sandbox(state: AppState) -> dict[str, JsonValue]:
         workers = protections_of(state.queue.workers())
     except StoreError:
         workers = {}
+
     return {
         name: {**protection.model_dump(), "missing": list(protection.missing)}
         for name, protection in (_children(state) | workers).items()

@@ -132,6 +132,7 @@ async def list_identities(
     )
     response.headers.update(next_link(request, following))
     data = tuple(_view(state, record) for record in records)
+
     return schemas.IdentityList(data=data, next_cursor=following)
 
 
@@ -153,8 +154,10 @@ async def get_identity(
     """Return an identity."""
     record = await _current(state, identity_id, caller.tenant)
     etag = identity_etag(record)
+
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
+
     response.headers["ETag"] = etag
     return _view(state, record)
 

@@ -64,6 +64,7 @@ async def list_jobs(
     page = await to_thread.run_sync(state.jobs.list, caller.tenant, status, kind, limit, cursor)
     response.headers.update(next_link(request, page.next_cursor))
     data = tuple(job_view(job, state.settings.public_url) for job in page.jobs)
+
     return schemas.JobList(data=data, next_cursor=page.next_cursor)
 
 
@@ -122,10 +123,12 @@ async def job_events(job_id: str, request: Request, caller: Reader, state: State
     """Follow a job's events until it ends."""
     job = await _find(state, job_id, caller)
     after = checked_event_id(request.headers.get("last-event-id") or BEGINNING)
+
     if job.final and place_of(after) >= place_of(await state.events.last_id(job.id)):
         return Response(status_code=204)
     with state.events.waiter(job.tenant):
         pass  # refuses before the stream begins; the stream takes its place itself
+
     return StreamingResponse(
         server_sent_events(job, caller, after, state.events, state.answers),
         media_type="text/event-stream",
@@ -147,6 +150,7 @@ async def cancel_job(job_id: str, caller: Writer, state: State) -> Response:
     job = await _find(state, job_id, caller)
     if job.final:
         return await state.answers.now(job, 200)
+
     job = await to_thread.run_sync(state.jobs.request_cancel, job.id)
     return await state.answers.now(job, 202)
 
@@ -211,6 +215,7 @@ async def job_result(job_id: str, request: Request, caller: Reader, state: State
         raise ServiceError("job_not_final", headers={"Retry-After": "1"})
     if job.result is None:
         raise ServiceError("no_result", f"The job ended as {job.status}")
+
     path = await to_thread.run_sync(state.media.result_path, job)
     content = Content(
         file=await to_thread.run_sync(path.open, "rb"),

@@ -43,6 +43,7 @@ async def create_key(
     key, token = await to_thread.run_sync(state.keys.create, caller.tenant, body.scopes, body.name)
     await _note(state, caller, "key.created", key.id)
     response.headers["Location"] = f"/v1/keys/{key.id}"
+
     return _view(key, token)
 
 

@@ -118,4 +118,5 @@ async def _swap(
     async with state.uploads.incoming(caller.tenant) as incoming:
         swap = await read_swap(request, kind, state.bodies, rules, incoming)
         admission = await state.submission.submit(caller, swap, incoming)
+
     return await state.answers.accepted(request, caller, admission)

@@ -64,6 +64,7 @@ async def verify(request: Request, response: Response, state: State) -> Verifica
         if media_type(request) == "application/json":
             body = await state.bodies.json(request, VerifyRequest)
             return await to_thread.run_sync(state.verifier.look_up, body.sha256)
+
         return await state.verifier.verify(_file(request, state))
 
 
@@ -82,6 +83,7 @@ async def get_manifest(mark_id: str, state: State) -> Response:
         manifest = await to_thread.run_sync(state.verifier.manifest, mark_id)
     except ValueError as error:
         raise ServiceError("not_found") from error
+
     return Response(manifest, media_type=MANIFEST_TYPE)
 
 
@@ -110,4 +112,5 @@ async def _file(request: Request, state: AppState) -> AsyncIterator[bytes]:
             async for chunk in part.chunks():
                 yield chunk
             return
+
     raise ServiceError("invalid_request", "The form has no file called file")

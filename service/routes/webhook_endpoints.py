@@ -52,6 +52,7 @@ async def create_endpoint(request: Request, caller: Writer, state: State) -> Res
             raise ServiceError(
                 "quota_exceeded", f"A tenant may have {MAX_ENDPOINTS} webhook endpoints"
             )
+
         return _created(
             await to_thread.run_sync(state.outbox.add_endpoint, caller.tenant, body.url)
         )

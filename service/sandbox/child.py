@@ -131,11 +131,14 @@ class SandboxedChild:
     async def _ensure(self) -> None:
         if self.ready:
             return
+
         await self._kill()
         if self._starts:
             self._on_restart()
+
         self._starts += 1
         ours, theirs = socket.socketpair()
+
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -150,6 +153,7 @@ class SandboxedChild:
             )
         finally:
             theirs.close()
+
         self._socket = ours
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
         await self._greet()
@@ -169,6 +173,8 @@ class SandboxedChild:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
             code = await self._process.wait()
             log.info("child ended", extra={"child": self._command[-1], "exit_code": code})
+
         self._process = self._socket = self._reader = self._writer = None

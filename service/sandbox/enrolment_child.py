@@ -47,6 +47,7 @@ def load(
     engine = FaceSwapEngine.load(pack, device=device, nudity_check=True, age_check=True)  # type: ignore[arg-type]
     limits = MediaLimits.model_validate_json(limits_json)
     hello = {"pack": pack.id, "name": pack.name, "digest": pack.digest, "provider": engine.provider}
+
     return lambda request, files: register(engine, files, limits, request), hello
 
 
@@ -70,11 +71,14 @@ def register(
     try:
         photos = [decode_image(file.read(), limits).bgr for file in files]
         registration = engine.register(photos)
+
         if "nudity" in checks and is_sexual(registration.nudity):
             return Reply({"code": "sexual_content", "detail": "A photo seems to be sexual."})
+
         weights = engine.specialise(registration.code)
     except (InferenceError, MediaError) as error:
         return Reply({"code": error.code, "detail": str(error)})
+
     return Reply(
         {
             "photos": [_report(photo) for photo in registration.photos],

@@ -60,6 +60,7 @@ def _video(file: BinaryIO, media_type: str, limits: MediaLimits) -> Mapping[str,
     container, stream = open_container(file, media_type, limits)
     with container:
         size = declared(container, stream)
+
     return {
         "width": size.width,
         "height": size.height,

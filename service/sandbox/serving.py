@@ -37,15 +37,19 @@ def serve(
     die_with(os.getppid())
     protection = confine(limits, readable=readable, device=device)
     handle, hello = load()
+
     with socket.socket(fileno=int(sys.argv[1])) as line:
         line.setblocking(True)
         line.sendall(Reply({**hello, "protection": protection.model_dump()}).encode())
+
         while request := _receive(line):
             allow_cpu(limits.cpu_s)
             body, descriptors = request
+
             with ExitStack() as stack:
                 files = [stack.enter_context(os.fdopen(fd, "rb")) for fd in descriptors]
                 reply = _answer(handle, body, files)
+
             line.sendall(reply.encode())
 
 

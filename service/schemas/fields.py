@@ -12,7 +12,8 @@ EXAMPLE_IDENTITY = "idn_06avht3z9r7gqc2m5w8kxy4n1p"
 EXAMPLE_JOB = "job_06avht5b1h7s4d9f2q6tjw3e8r"
 EXAMPLE_UPLOAD = "upl_06avht2k8c7v5n1b3m9rqx6z0s"
 EXAMPLE_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-EARLY, LATE = "2026-01-05T10:00:00Z", "2027-01-05T10:00:00Z"
+EARLY = "2026-01-05T10:00:00Z"
+LATE = "2027-01-05T10:00:00Z"
 Url = Annotated[
     str,
     Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$"),
@@ -42,6 +43,7 @@ def example(one_of: tuple[str, ...] = (), **members: object) -> ConfigDict:
             schema["properties"][name] = next(
                 choice for choice in choices if choice != {"type": "null"}
             )
+
         if one_of:
             schema["oneOf"] = [{"required": [name]} for name in one_of]
 

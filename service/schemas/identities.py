@@ -34,8 +34,10 @@ def _in_utc(moment: datetime) -> datetime:
         moment = moment.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("the time is out of range") from error
+
     if not _EARLIEST <= moment <= _LATEST:
         raise ValueError("the time is out of range")
+
     return moment
 
 

@@ -47,6 +47,7 @@ def add_key_commands(parser: ArgumentParser) -> None:
         "rotate", help="replace a key; the old one stays valid for an hour"
     )
     revoke = commands.add_parser("revoke", help="end a key at once")
+
     for command in (rotate, revoke):
         command.add_argument("key_id")
 

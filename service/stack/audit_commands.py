@@ -27,15 +27,18 @@ def run_audit_command(arguments: Namespace, settings: Settings) -> None:
     """Do what was asked and print the outcome; raises AuditBroken, TrustKeyBroken."""
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     archive = AuditArchive(settings.audit_dir, trust.audit_key())
+
     if arguments.action == "verify":
         pending, count = _verify(archive, trust, settings)
         heads = archive.heads()
         newest = f"head signed at entry {heads[-1].seq}" if heads else "no head is signed yet"
         print(f"{count} entries are as they were written; {newest}; {pending} not archived yet")
+
         return
 
     for line in archive.lines(AuditFilter(tenant=arguments.tenant)):
         print(json.dumps({"seq": line.entry.seq, **line.entry.body, "mac": line.mac}))
+
     for head in archive.heads():
         print(json.dumps({"head": asdict(head)}))
 
@@ -54,4 +57,5 @@ def _verify(archive: AuditArchive, trust: TrustStore, settings: Settings) -> tup
     except WorkerError:
         print("the store does not answer: checked up to the signed head only", file=sys.stderr)
         return 0, archive.verify(trust.signer().verify)
+
     return len(pending), archive.verify(trust.signer().verify, archived)

@@ -33,22 +33,29 @@ def film_moments(path: Path, moments: Sequence[float]) -> list[Image.Image]:
     """
     with av.open(path) as film:
         frames = list(film.decode(video=0))
+
     chosen = (frames[round(moment * (len(frames) - 1))] for moment in moments)
     return [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in chosen]
 
 
 def contact_sheet(rows: Sequence[Comparison]) -> Image.Image:
     """Draw one row per comparison under the titles before, source and after."""
-    width, height = CELL_PX[0] + GAP_PX, CELL_PX[1] + GAP_PX
+    width = CELL_PX[0] + GAP_PX
+    height = CELL_PX[1] + GAP_PX
     sheet = Image.new("RGB", (GAP_PX + 3 * width, HEADER_PX + len(rows) * height), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=20)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=20)
+
     for column, title in enumerate(TITLES):
         draw.text((GAP_PX + column * width, 6), title, "black", font)
+
     for number, row in enumerate(rows):
         top = HEADER_PX + number * height
         for column, picture in enumerate((row.before, row.source, row.after)):
             sheet.paste(ImageOps.fit(picture, CELL_PX), (GAP_PX + column * width, top))
+
         draw.text(
             (GAP_PX + 8, top + 6), row.label, "white", font, stroke_width=2, stroke_fill="black"
         )
+
     return sheet

@@ -69,24 +69,32 @@ async def demo(folder: Path, settings: Settings) -> None:
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    portrait, clip = folder / "ben_as_ada.jpg", folder / "solo_as_ada.mp4"
+    portrait = folder / "ben_as_ada.jpg"
+    clip = folder / "solo_as_ada.mp4"
     stages = Stages()
+
     async with AsyncExitStack() as stack_until_stopped:
         with stages.stage("start the stack"):
             stack = await stack_until_stopped.enter_async_context(
                 running(_throw_away(settings, folder / "state"))
             )
+
         async with _client(stack) as client:
             with stages.stage("register ada"):
                 identity_id = await _register(client)
+
             with stages.stage("swap ben's portrait"):
                 jobs = [await _swap(client, "image", PORTRAIT, identity_id, portrait)]
+
             with stages.stage("swap the clip"):
                 jobs += [await _swap(client, "video", CLIP, identity_id, clip)]
+
         with stages.stage("stop the stack"):
             await stack_until_stopped.aclose()
+
     with stages.stage("draw the contact sheet"):
         _sheet(portrait, clip).save(folder / "contact_sheet.png")
+
     shutil.rmtree(folder / "state")
     print(f"\n{stages}\n\n{_passes(jobs)}\n\nresults in {folder}:")
     print("\n".join(f"  {path.name}" for path in sorted(folder.iterdir())))
@@ -131,11 +139,13 @@ async def _swap(
             "/v1/uploads", content=target.read_bytes(), headers={"Content-Type": media_type}
         )
     )
+
     body = {"input": {"upload_id": upload.json()["id"]}, "identity_id": identity_id}
     job = await _finished(
         client, _checked(await client.post(f"/v1/swaps/{kind}", json=body)).json()["id"]
     )
     result.write_bytes(_checked(await client.get(f"/v1/jobs/{job['id']}/result")).content)
+
     return job
 
 
@@ -144,11 +154,14 @@ async def _finished(client: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
     while time.monotonic() < deadline:
         job: dict[str, Any] = _checked(await client.get(f"/v1/jobs/{job_id}")).json()
         _show_progress(job)
+
         if job["status"] == "succeeded":
             return job
         if job["status"] in ("failed", "canceled", "expired"):
             raise DemoError(f"the job is {job['status']}: {(job['error'] or {}).get('detail')}")
+
         await asyncio.sleep(0.2)
+
     raise DemoError(f"the job was not done after {JOB_TIMEOUT_S:.0f} s")
 
 
@@ -156,12 +169,14 @@ def _show_progress(job: dict[str, Any]) -> None:
     progress = job["progress"]
     if not progress["total"]:
         return
+
     filled = 30 * progress["done"] // progress["total"]
     fps = f"{progress['fps']:.1f} fps" if progress["fps"] else ""
     line = (
         f"  [{'#' * filled:<30}] {progress['done']}/{progress['total']} {progress['unit']}s {fps}"
     )
     final = job["status"] == "succeeded"
+
     if sys.stdout.isatty() or final:  # a log file gets the last line only
         print(f"\r{line:<78}", end="\n" if final else "", flush=True)
 
@@ -190,12 +205,14 @@ def _passes(jobs: list[dict[str, Any]]) -> str:
 
 def _sheet(portrait: Path, clip: Path) -> Image.Image:
     source = Image.open(SOURCE)
-    before, after = film_moments(CLIP, MOMENTS), film_moments(clip, MOMENTS)
+    before = film_moments(CLIP, MOMENTS)
+    after = film_moments(clip, MOMENTS)
     rows = [Comparison("portrait", Image.open(PORTRAIT), source, Image.open(portrait))]
     rows += [
         Comparison(f"clip, {m:.0%}", b, source, a)
         for m, b, a in zip(MOMENTS, before, after, strict=True)
     ]
+
     return contact_sheet(rows)
 
 
@@ -204,6 +221,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     os.umask(0o077)
     settings = Settings()
+
     try:
         asyncio.run(demo(settings.data_dir / "demo", settings))
     except (DemoError, EmbeddedStoreError, StackStartError) as error:
@@ -212,6 +230,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
+
     return 0
 
 

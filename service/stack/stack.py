@@ -58,6 +58,7 @@ async def running(settings: Settings) -> AsyncIterator[Stack]:
     data_dir = settings.data_dir.resolve()
     _prepare(data_dir)
     supervisor = Supervisor(data_dir / "logs")
+
     with locked(data_dir) as lock_fd, closing(_listen(settings.host, settings.port)) as listener:
         try:
             users: StoreUsers | None = None
@@ -66,9 +67,11 @@ async def running(settings: Settings) -> AsyncIterator[Stack]:
                 supervisor.start(
                     store_program(data_dir, lock_fd, settings.store_memory_bytes, users)
                 )
+
             await wait_until_ready(settings.store_url, STARTUP_TIMEOUT_S)
             for program in _programs(settings, data_dir, listener, users):
                 supervisor.start(program)
+
             url = _url(listener)
             await _until_api_ready(url, supervisor)
             yield Stack(url, settings.store_url, supervisor)
@@ -114,6 +117,7 @@ def _programs(
             credentials = users.descriptor(role)
             store = {"LIKENESS_STORE_CREDENTIALS_FD": str(credentials)}
             keep_fds = (*keep_fds, credentials)
+
         return Program(
             name, (sys.executable, "-m", *command), {**environment, **store}, keep_fds=keep_fds
         )
@@ -124,6 +128,7 @@ def _programs(
         for queue in worker_queues()
     ]
     serve = ("service", "serve", "--fd", str(listening))
+
     return [program("api", "api", *serve, keep_fds=(listening,)), *workers]
 
 
@@ -136,10 +141,12 @@ async def _until_api_ready(url: str, supervisor: Supervisor) -> None:
                     raise StackStartError(
                         f"{name} keeps ending; logs/{name}.log in the data directory says why"
                     )
+
             if time.monotonic() > deadline:
                 raise StackStartError(
                     "the API did not become ready; logs/api.log in the data directory says why"
                 )
+
             await asyncio.sleep(0.1)
 
 

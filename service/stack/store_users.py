@@ -59,6 +59,7 @@ class StoreUsers:
         file.write(self._credentials(role))
         file.flush()
         self._files.append(file)
+
         return file.fileno()
 
     def _credentials(self, role: Role) -> bytes:

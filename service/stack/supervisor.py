@@ -72,10 +72,12 @@ class SupervisedProgram:
         self._stop.set()
         if self._process and self.pid is not None:
             self._process.terminate()
+
         done, _ = await asyncio.wait({self._task}, timeout=timeout_s)
         if not done and self._process and self.pid is not None:
             log.warning("%s did not stop in time and is killed", self.name)
             os.killpg(self._process.pid, signal.SIGKILL)
+
         await self._task
 
     async def _keep_running(self) -> None:
@@ -83,8 +85,10 @@ class SupervisedProgram:
         while not self._stop.is_set():
             started = time.monotonic()
             end = await self._run_once()
+
             if self._stop.is_set():
                 return
+
             deaths = 1 if time.monotonic() - started > STABLE_AFTER_S else deaths + 1
             pause_s = restart_pause_s(deaths)
             log.warning("%s %s, starting it again in %.2g s", self.name, end, pause_s)
@@ -97,9 +101,11 @@ class SupervisedProgram:
             self._process = await self._spawn()
         except OSError as error:
             return f"could not start ({error.strerror})"
+
         ended = asyncio.create_task(self._process.wait())
         while not (await asyncio.wait({ended}, timeout=self._log_look_s))[0]:
             _bound_log(self._log_path)
+
         return f"ended ({ended.result()})"
 
     async def _spawn(self) -> Process:
@@ -155,6 +161,7 @@ def _end_with_parent() -> Callable[[], None] | None:
     """
     if sys.platform != "linux":
         return None
+
     libc = ctypes.CDLL(None)  # loaded here: the child may not allocate between fork and exec
     return lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -72,6 +72,7 @@ def _verdict(seen: Seen, record: ProvenanceRecord | None, *, copied: bool) -> Ve
         return "mark_copied"
     if seen.mark_found or (seen.made_by_likeness and seen.c2pa.state == "valid"):
         return "likeness_elsewhere"
+
     return "signed_by_others" if seen.c2pa.state == "valid" else "no_mark_found"
 
 
@@ -80,6 +81,7 @@ def _report(
 ) -> RecordReport | None:
     if record is None:
         return None
+
     has_manifest = bool(record.manifest_sha256) and records.manifest(record.mark_id) is not None
     url = f"{public_url}/v1/verify/manifests/{record.mark_id}" if has_manifest else None
     return RecordReport(day=record.day, kind=record.kind, exact=exact, manifest_url=url)
@@ -92,6 +94,7 @@ def _notes(verdict: Verdict, seen: Seen) -> list[str]:
         "likeness_elsewhere": EXPIRED if seen.mark_ids else ELSEWHERE,
         "no_mark_found": ABSENCE,
     }
+
     chosen = [notes[verdict]] if verdict in notes else []
     return [*chosen, CHANGED] if seen.c2pa.state == "invalid" else chosen
 
@@ -104,10 +107,12 @@ def seen_by_child(header: dict[str, Any]) -> Seen:
     credentials = header["c2pa"]
     marks = header["mark_ids"]
     hashes = header["hashes"]
+
     if not all(isinstance(mark, str) and len(mark) == 8 for mark in marks):
         raise ValueError("a mark id has eight hex digits")
     if not all(isinstance(word, int) and 0 <= word < 1 << 64 for word in hashes):
         raise ValueError("a fingerprint has 64 bits")
+
     return Seen(
         c2pa=C2paReport.model_validate(credentials),
         mark_found=bool(header["mark_found"]),

@@ -52,8 +52,10 @@ class Verifier:
         with tempfile.TemporaryFile() as file:
             async for chunk in chunks:
                 await to_thread.run_sync(file.write, chunk)
+
             if not file.tell():
                 raise ServiceError("invalid_request", "The body is empty")
+
             file.flush()
             return await self._ask(file)
 
@@ -87,6 +89,7 @@ class Verifier:
             "anchors": list(self._anchors.roots),
             "public_sync": self._anchors.public_sync,
         }
+
         try:
             header = (await self._child.ask(request, [file], ASK_TIMEOUT_S)).header
             seen = seen_by_child(dict(header))
@@ -94,4 +97,5 @@ class Verifier:
         except (ChildError, KeyError, ValueError, TypeError) as error:
             log.warning("verification child failed", extra={"error": type(error).__name__})
             raise ServiceError("undecodable", "The file cannot be examined") from error
+
         return await to_thread.run_sync(judge, seen, sha256, self._records, self._public_url)

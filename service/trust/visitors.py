@@ -45,6 +45,7 @@ class Visitors:
         """Hold a place for one request; raises too_many_requests with Retry-After."""
         visits = self._of(network(address))
         now = self._clock()
+
         while visits.times and visits.times[0] <= now - WINDOW_S:
             visits.times.popleft()
 
@@ -56,6 +57,7 @@ class Visitors:
         visits.times.append(now)
         visits.running += 1
         self._running += 1
+
         try:
             yield
         finally:
@@ -80,6 +82,7 @@ def network(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
+
     prefix = 24 if parsed.version == 4 else 64
     return str(ipaddress.ip_network((parsed, prefix), strict=False))
 

@@ -80,6 +80,7 @@ def test_extras_that_images_are_built_with_exist() -> None:
         for service in overlay["services"].values()
         if "build" in service
     ]
+
     assert chosen
     assert {extra for choice in chosen for extra in choice.split(",")} <= set(extras)
 
@@ -138,6 +139,7 @@ def test_compose_and_kubernetes_allow_the_same_memory() -> None:
         for m in WORKLOADS
         for c in _containers(m)
     }
+
     assert {name: in_bytes(compose[name]) for name in kubernetes} == {
         name: in_bytes(limit) for name, limit in kubernetes.items()
     }
@@ -151,6 +153,7 @@ def test_kubernetes_workload_is_hardened(workload: dict[str, Any]) -> None:
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
     for container in _containers(workload):
         context = container["securityContext"]
         assert context["allowPrivilegeEscalation"] is False
@@ -166,6 +169,7 @@ def test_kubernetes_selectors_meet_their_pods() -> None:
         m["spec"]["podSelector"]["matchLabels"] for m in MANIFESTS if m["kind"] == "NetworkPolicy"
     ]
     assert selectors
+
     for selector in selectors:
         assert any(selector.items() <= pod.items() for pod in labels)
 
@@ -202,6 +206,7 @@ def test_dashboard_and_rules_use_metrics_that_exist() -> None:
         for package in ("service", "worker")
         for path in (ROOT / package).rglob("*.py")
     )
+
     stems = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in named}
     assert stems
     assert [stem for stem in stems if stem not in sources] == []

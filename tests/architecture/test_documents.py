@@ -74,6 +74,7 @@ def test_every_section_named_in_the_code_exists() -> None:
         for source in tracked("*.py")
         for number in re.findall(r"docs/method\.md (\d+)", source.read_text())
     }
+
     assert cited
     assert cited <= headings
 
@@ -102,6 +103,7 @@ def test_every_make_target_named_in_the_documents_exists() -> None:
         for document in DOCUMENTS
         for line in re.findall(r"`make [^`]+`|^make .*$", document.read_text(), re.M)
     ]
+
     named = {TARGET.match(line)[1] for line in code}
     assert named
     assert named <= targets

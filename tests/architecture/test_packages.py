@@ -72,6 +72,7 @@ def test_modules_are_named_by_domain() -> None:
         for package in ("service", "worker", "models")
         for path in (ROOT / package).rglob("*.py")
     ]
+
     assert len(modules) > 50
     assert [str(path) for path in modules if path.stem in VAGUE_NAMES] == []
 
@@ -81,11 +82,13 @@ def test_lock_pins_every_dependency_of_every_extra() -> None:
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+
     for requirement in map(Requirement, declared):
         name = canonicalize_name(requirement.name)
         if name == project["name"]:  # an extra that takes in another
             assert requirement.extras <= set(project["optional-dependencies"])
             continue
+
         assert name in pins, f"{name} is not pinned"
         assert requirement.specifier.contains(pins[name], prereleases=True), (
             f"{name} is pinned outside of its range"

@@ -21,6 +21,7 @@ def eye(width: float, gap: float, gaze: float) -> tuple[np.ndarray, np.ndarray]:
     """Both eyes of a face that looks to the right by `gaze` widths, lids `gap` widths apart."""
     lids = np.zeros((2, 16, 2), np.float32)
     irises = np.zeros((2, 5, 2), np.float32)
+
     for side, outer in ((0, 0.0), (1, 3 * width)):
         inner = outer + (width if side == 0 else -width)
         lids[side, OUTER, 0] = outer
@@ -29,6 +30,7 @@ def eye(width: float, gap: float, gaze: float) -> tuple[np.ndarray, np.ndarray]:
         lids[side, LOWER, 1] = gap * width / 2
         lids[side, UPPER, 1] = -gap * width / 2
         irises[side, :, 0] = (outer + inner) / 2 + gaze * width
+
     return lids, irises
 
 

@@ -36,6 +36,7 @@ def build_image(extra: str = "cpu") -> str:
         arguments += ["--isolation", "chroot", "--format", "docker", "--layers"]
         arguments += ["--secret", f"id=pip,src={configuration}", "--tag", IMAGE, str(ROOT)]
         _run("buildah", "build", *arguments)
+
     return IMAGE
 
 
@@ -50,6 +51,7 @@ def _debian_stand_in() -> str:
         certificates = f"--customize-hook=copy-in {CERTIFICATES} {CERTIFICATES.parent}"
         _run("mmdebstrap", "--variant=minbase", packages, certificates, "bookworm", str(archive))
         _run("podman", "import", str(archive), STAND_IN)
+
     return STAND_IN
 
 
@@ -61,10 +63,12 @@ def _pip_configuration() -> str:
     settings = dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)
     lines = ["[global]", "timeout = 180"]
     index = settings.get("global.index-url", "").strip("'")
+
     if index.startswith("http"):
         lines.append(f"index-url = {index}")
     if any(name.endswith(".cert") for name in settings):
         lines.append(f"cert = {CERTIFICATES}")
+
     return "\n".join([*lines, ""])
 
 

@@ -59,12 +59,15 @@ class Composition:
         """Start a service as docker-compose.yml describes it."""
         described = self.services[service]
         command = described.get("command", [])
+
         if service == "valkey":
             command = [*STORE_COMMAND, *command[1:]]
+
         name = f"{self.prefix}-{service}"
         arguments = ["--detach", "--name", name, "--network-alias", service]
         arguments += _restrictions(described) + _surroundings(described, self.prefix)
         podman("run", *arguments, *self._network, self.image, *command)
+
         if service == "valkey":  # the others wait for it, as depends_on says
             self.await_store()
 
@@ -84,8 +87,10 @@ class Composition:
         """Return a new API key, made as the README says."""
         said = self.execute("api", "python3", "-m", "service", "keys", "create", "--tenant", "me")
         key = re.search(r"lk_\S+", said)
+
         if key is None:
             raise RuntimeError(f"no key in: {said}")
+
         return key[0]
 
     def ask(self, script: Path, key: str) -> dict[str, Any]:
@@ -94,6 +99,7 @@ class Composition:
         mounts = [f"--volume={script}:/ask.py:ro", f"--volume={SAMPLES}:/samples:ro"]
         arguments = [*_runtime(), "--no-healthcheck", "--rm", *given, *mounts, *self._network]
         told = podman("run", *arguments, self.image, "python3", "/ask.py", timeout_s=600)
+
         return dict(json.loads(told.splitlines()[-1]))
 
     def _await_success(self, service: str, check: str) -> None:
@@ -107,6 +113,7 @@ class Composition:
                     raise RuntimeError(
                         f"{service} is not ready: {error}\n{self.logs(service)[-4000:]}"
                     ) from error
+
             time.sleep(0.1)
 
     @property
@@ -128,6 +135,7 @@ def composition(
     here = Composition(image, prefix=f"lk{secrets.token_hex(4)}", services=services)
     volumes = [f"{here.prefix}-{name}" for name in COMPOSE["volumes"]]
     podman("network", "create", "--internal", here.prefix)
+
     try:
         for service in names:
             here.start(service)
@@ -135,6 +143,7 @@ def composition(
     finally:
         for service in names:
             podman("rm", "--force", "--ignore", "--time", "2", f"{here.prefix}-{service}")
+
         podman("volume", "rm", "--force", *volumes, check=False)
         podman("network", "rm", "--force", here.prefix)
 
@@ -146,6 +155,7 @@ def podman(*arguments: str, timeout_s: float = TIMEOUT_S, check: bool = True) ->
     )
     if done.returncode and check:
         raise RuntimeError(f"podman {arguments[0]} failed: {done.stderr.strip()[-4000:]}")
+
     return done.stdout if arguments[0] != "logs" else done.stdout + done.stderr
 
 
@@ -158,8 +168,10 @@ def _restrictions(described: Mapping[str, Any]) -> list[str]:
     arguments += [f"--tmpfs={mount}" for mount in described["tmpfs"]]
     arguments += [f"--restart={described['restart']}"]
     arguments += [f"--pids-limit={described['pids_limit']}"]
+
     if "mem_limit" in described:
         arguments += [f"--memory={described['mem_limit']}"]
+
     return arguments
 
 

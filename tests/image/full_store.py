@@ -29,6 +29,7 @@ def main() -> None:
     """Register, fill, ask again, and have the store rewrite its log while it is full."""
     store = Redis(host="valkey", socket_timeout=60)
     key = {"Authorization": f"Bearer {os.environ['KEY']}"}
+
     with httpx.Client(base_url=os.environ["API"], headers=key, timeout=60.0) as client:
         before = register(client)
         identity = before.json()["id"]
@@ -40,6 +41,7 @@ def main() -> None:
             "identities": code(client.get("/v1/identities")),
             "ready": code(client.get("/readyz")),
         }
+
     rewrite(store)
     used = store.info("memory")
     print(
@@ -75,21 +77,25 @@ def fill(store: Redis) -> int:
     """Write until nothing fits, in ever smaller blocks; return how many were written."""
     written = 0
     size = BLOCK_BYTES
+
     while size:
         try:
             store.set(f"fill:{written}", os.urandom(size))
             written += 1
         except OutOfMemoryError:
             size //= 4
+
     return written
 
 
 def rewrite(store: Redis) -> None:
     store.bgrewriteaof()
     deadline = time.monotonic() + REWRITE_TIMEOUT_S
+
     while time.monotonic() < deadline:
         time.sleep(0.5)
         told = store.info("persistence")
+
         if not (told["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"]):
             return
 

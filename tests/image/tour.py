@@ -29,6 +29,7 @@ def main() -> None:
     key = {"Authorization": f"Bearer {os.environ['KEY']}"}
     seconds: dict[str, float] = {}
     results: dict[str, str] = {}
+
     with httpx.Client(base_url=os.environ["API"], headers=key, timeout=60.0) as client:
         began = time.monotonic()
         photo = (SAMPLES / "ada_neutral.jpg").read_bytes()
@@ -39,6 +40,7 @@ def main() -> None:
                 data={"consent": json.dumps(CONSENT)},
             )
         ).json()["id"]
+
         seconds["registration"] = time.monotonic() - began
 
         for kind, sample, media_type in (
@@ -49,9 +51,12 @@ def main() -> None:
             target = (SAMPLES / sample).read_bytes()
             result = _swap(client, kind, identity, target, media_type)
             seconds[kind] = time.monotonic() - began
+
             if result == target:
                 sys.exit(f"the {kind} came back unchanged")
+
             results[kind] = f"{len(result)} bytes {hashlib.sha256(result).hexdigest()[:12]}"
+
     print(json.dumps({"seconds": seconds, "results": results}))
 
 
@@ -62,13 +67,17 @@ def _swap(client: httpx.Client, kind: str, identity: str, target: bytes, media_t
     body = {"input": {"upload_id": upload}, "identity_id": identity}
     job = _checked(client.post(f"/v1/swaps/{kind}", json=body)).json()
     deadline = time.monotonic() + JOB_TIMEOUT_S
+
     while job["status"] not in ("succeeded", "failed", "canceled", "expired"):
         if time.monotonic() > deadline:
             sys.exit(f"the {kind} job was not done after {JOB_TIMEOUT_S:.0f} s")
+
         time.sleep(0.2)
         job = _checked(client.get(f"/v1/jobs/{job['id']}")).json()
+
     if job["status"] != "succeeded":
         sys.exit(f"the {kind} job is {job['status']}: {job['error']}")
+
     return _checked(client.get(f"/v1/jobs/{job['id']}/result")).content
 
 

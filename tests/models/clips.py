@@ -13,7 +13,8 @@ from models.inference.arrays import BgrImage, Plane
 from models.inference.frames.i420 import I420Frame
 
 SAMPLES = Path(__file__).parents[2] / "service" / "samples"
-SOLO, DUET = SAMPLES / "solo_720p30.mp4", SAMPLES / "duet_720p2997.mp4"
+SOLO = SAMPLES / "solo_720p30.mp4"
+DUET = SAMPLES / "duet_720p2997.mp4"
 
 
 def portrait(name: str) -> BgrImage:
@@ -33,17 +34,20 @@ def frames_of(clip: Path, count: int | None = None, step: int = 1) -> list[I420F
                 frames.append(from_packed(packed, decoded.height))
             if count is not None and len(frames) == count:
                 break
+
     return frames
 
 
 def from_packed(packed: Plane, height: int) -> I420Frame:
     """The three planes of a packed I420 array [H * 3 / 2, W]."""
-    width, chroma = packed.shape[1], height * packed.shape[1] // 4
+    width = packed.shape[1]
+    chroma = height * packed.shape[1] // 4
     flat = packed[height:].ravel()
     u, v = (
         flat[start : start + chroma].reshape(height // 2, width // 2).copy()
         for start in (0, chroma)
     )
+
     return I420Frame(packed[:height].copy(), u, v)
 
 
@@ -87,4 +91,5 @@ def _crossed(frame: I420Frame, share: float) -> I420Frame:
         out[:, half - shift : 2 * half - shift] = plane[:, half:]
         out[:, shift : shift + half] = plane[:, :half]
         crossed.append(out)
+
     return of_planes(crossed)

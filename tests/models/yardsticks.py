@@ -16,7 +16,8 @@ from models.inference.finding.alignment import align
 from models.inference.frames.frame import Frame
 from models.inference.runtime import ort
 
-MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class IndependentEncoder:
         both = np.stack([crop, crop[:, ::-1]]).astype(np.float32) / 255
         batch = np.ascontiguousarray(((both - MEAN) / STD).transpose(0, 3, 1, 2))
         total = self.session.run(None, {"x": batch})[0].sum(axis=0)
+
         return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
@@ -61,8 +63,10 @@ class YuNet:
         )
         outputs = dict(zip(names, values, strict=True))
         found = [_decode(outputs, stride, width // stride, min_score) for stride in (8, 16, 32)]
-        boxes, scores = np.concatenate([b for b, _ in found]), np.concatenate([s for _, s in found])
+        boxes = np.concatenate([b for b, _ in found])
+        scores = np.concatenate([s for _, s in found])
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), min_score, 0.45)
+
         return [(x, y, x + w, y + h) for x, y, w, h in boxes[np.array(kept, int).ravel()].tolist()]
 
 
@@ -77,6 +81,7 @@ def _decode(
     offsets = outputs[f"bbox_{stride}"].reshape(-1, 4)[kept]
     size = np.exp(offsets[:, 2:]) * stride
     corner = (rows_columns + offsets[:, :2]) * stride - size / 2
+
     return np.concatenate([corner, size], axis=1).astype(np.float32), scores[kept]
 
 

@@ -33,8 +33,10 @@ def live() -> Iterator[LiveService]:
             max_upload_bytes=8 * 1024 * 1024,
             media=MediaLimits(image_frames=500),
         )
+
         with LiveService(settings) as service:
             yield service
+
         store.kill()
 
 

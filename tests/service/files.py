@@ -23,15 +23,19 @@ def saved(format: str, width: int = 64, height: int = 48, frames: int = 1) -> by
     buffer = io.BytesIO()
     more = {"save_all": True, "append_images": pictures[1:], "duration": 40} if frames > 1 else {}
     pictures[0].save(buffer, format, **more)
+
     return buffer.getvalue()
 
 
 def png_bomb(side: int = 20_000) -> bytes:
     """A PNG of side x side grey pixels in about a megabyte."""
-    packer, rows = zlib.compressobj(1), []
+    packer = zlib.compressobj(1)
+    rows = []
     row = bytes(1 + side)
+
     for _ in range(side):
         rows.append(packer.compress(row))
+
     rows.append(packer.flush())
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     chunks = (
@@ -39,6 +43,7 @@ def png_bomb(side: int = 20_000) -> bytes:
         png_chunk(b"IDAT", b"".join(rows)),
         png_chunk(b"IEND", b""),
     )
+
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
@@ -70,6 +75,7 @@ def apng_bomb(frames: int) -> bytes:
     control = png_chunk(b"acTL", struct.pack(">II", frames, 0))
     data = png_chunk(b"IDAT", zlib.compress(b"\0\0"))
     start = b"\x89PNG\r\n\x1a\n" + header + control
+
     return start + frame + data + frame * (frames - 1) + png_chunk(b"IEND", b"")
 
 
@@ -90,6 +96,7 @@ def mp4_bomb(frames: int) -> bytes:
         + b"\0\x18\xff\xff"
         + avc,
     )
+
     table = box(
         b"stbl",
         box(b"stsd", struct.pack(">II", 0, 1) + entry)
@@ -98,6 +105,7 @@ def mp4_bomb(frames: int) -> bytes:
         + box(b"stsz", struct.pack(">III", 0, 1, frames))
         + box(b"stco", struct.pack(">III", 0, 1, 40)),
     )
+
     handler = box(b"hdlr", bytes(8) + b"vide" + bytes(13))
     data_ref = box(
         b"dinf", box(b"dref", struct.pack(">II", 0, 1) + box(b"url ", struct.pack(">I", 1)))
@@ -112,6 +120,7 @@ def mp4_bomb(frames: int) -> bytes:
         + matrix
         + struct.pack(">II", 64 << 16, 48 << 16),
     )
+
     head = box(
         b"mvhd",
         struct.pack(">IIIIIIH", 0, 0, 0, 25, frames, 0x10000, 0x100)
@@ -120,6 +129,7 @@ def mp4_bomb(frames: int) -> bytes:
         + bytes(24)
         + struct.pack(">I", 2),
     )
+
     movie = box(b"moov", head + box(b"trak", track + box(b"mdia", media)))
     return box(b"ftyp", b"isom\0\0\2\0isomavc1") + movie + box(b"mdat", bytes(64))
 

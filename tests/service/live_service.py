@@ -59,6 +59,7 @@ class LiveService:
             log_level="warning",
             timeout_graceful_shutdown=3,
         )
+
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -69,6 +70,7 @@ class LiveService:
         self.attempts = JobAttempts(self.jobs)
         self.media = MediaStore(self.settings.media_dir, self.redis)
         self.identities = IdentityStore(self.redis)
+
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,6 +103,7 @@ class LiveService:
             "identity_id": self.identity(tenant),
             **body,
         }
+
         answer = client.post("/v1/swaps/image", json=asked)
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
@@ -121,6 +124,7 @@ class LiveService:
         sha256 = self.media.publish(job_id, file, ".jpg")
         result = JobResult(sha256, len(content), "image/jpeg", ".jpg", 800, 800, 1)
         self.attempts.commit(task, result, JobReport({"faces": []}, {"total_ms": 1.0}))
+
         return result
 
     def fail(self, job_id: str, code: str = "no_face") -> None:
@@ -145,4 +149,5 @@ def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]
     assert {"type", "title", "detail", "instance", "request_id"} <= body.keys()
     assert body["request_id"] == answer.headers["x-request-id"]
     assert "Traceback" not in answer.text
+
     return body

@@ -27,7 +27,8 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def test_tenants_come_in_turn() -> None:
     async def test() -> None:
-        turns, order = queue(), list[str]()
+        turns = queue()
+        order = list[str]()
 
         async def work(tenant: str) -> None:
             async with turns.turn(tenant):
@@ -45,7 +46,9 @@ def test_tenants_come_in_turn() -> None:
 
 def test_no_more_run_than_may_and_of_one_tenant_fewer() -> None:
     async def test() -> None:
-        turns, running, most = queue(at_once=4, per_tenant=2, waiting=100), list[str](), [0, 0]
+        turns = queue(at_once=4, per_tenant=2, waiting=100)
+        running = list[str]()
+        most = [0, 0]
 
         async def work(tenant: str) -> None:
             async with turns.turn(tenant):
@@ -63,7 +66,8 @@ def test_no_more_run_than_may_and_of_one_tenant_fewer() -> None:
 
 def test_a_full_queue_takes_a_place_from_the_greediest() -> None:
     async def test() -> None:
-        turns, release = queue(waiting=4), asyncio.Event()
+        turns = queue(waiting=4)
+        release = asyncio.Event()
 
         async def work(tenant: str) -> str:
             async with turns.turn(tenant):
@@ -72,8 +76,10 @@ def test_a_full_queue_takes_a_place_from_the_greediest() -> None:
 
         greedy = [asyncio.create_task(work("greedy")) for _ in range(5)]
         await asyncio.sleep(0)
+
         with pytest.raises(Busy):
             await work("greedy")
+
         others = [asyncio.create_task(work(name)) for name in ("b", "c")]
         await asyncio.sleep(0.01)
         release.set()
@@ -86,7 +92,8 @@ def test_a_full_queue_takes_a_place_from_the_greediest() -> None:
 
 def test_as_many_tenants_as_places_are_all_kept() -> None:
     async def test() -> None:
-        turns, release = queue(waiting=3), asyncio.Event()
+        turns = queue(waiting=3)
+        release = asyncio.Event()
 
         async def work(tenant: str) -> None:
             async with turns.turn(tenant):
@@ -94,8 +101,10 @@ def test_as_many_tenants_as_places_are_all_kept() -> None:
 
         tasks = [asyncio.create_task(work(tenant)) for tenant in "abcd"]
         await asyncio.sleep(0)
+
         with pytest.raises(Busy):
             await work("e")
+
         release.set()
         await asyncio.gather(*tasks)
 
@@ -109,6 +118,7 @@ def test_a_turn_that_does_not_come_in_time_is_refused() -> None:
             with pytest.raises(Busy):
                 async with turns.turn("b"):
                     pytest.fail("it was not its turn")
+
         async with turns.turn("b"):
             pass
 
@@ -121,9 +131,12 @@ def test_those_who_give_up_leave_no_place_taken() -> None:
         for _ in range(50):
             tasks = [asyncio.create_task(hold(turns, tenant)) for tenant in "aaabbbccc"]
             await asyncio.sleep(0)
+
             for task in tasks[::2]:
                 task.cancel()
+
             await asyncio.gather(*tasks, return_exceptions=True)
+
         async with turns.turn("a"), turns.turn("b"):
             pass
 
@@ -140,6 +153,7 @@ def test_work_that_fails_gives_its_turn_back() -> None:
         with pytest.raises(ValueError, match="broken"):
             async with turns.turn("a"):
                 raise ValueError("broken")
+
         async with turns.turn("b"):
             pass
 

@@ -57,10 +57,13 @@ class RunningService:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
         self.printed = self._read_until("Ctrl-C")
         self.url = re.search(r"http://\S+:\d+", self.printed).group()
+
         if shown := re.search(r"lk_\S+", self.printed):
             self.key = shown.group()
+
         self.client = httpx.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {self.key}"},
@@ -73,10 +76,12 @@ class RunningService:
         self.client.close()
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
+
         try:
             code = self.process.wait(STOP_TIMEOUT_S)
         finally:
             self.process.kill()
+
         assert code == 0, self.process.stdout.read()
         return time.monotonic() - began
 
@@ -88,12 +93,16 @@ class RunningService:
             self.stop()
 
     def _read_until(self, word: str) -> str:
-        text, deadline = "", time.monotonic() + START_TIMEOUT_S
+        text = ""
+        deadline = time.monotonic() + START_TIMEOUT_S
+
         for line in self.process.stdout:
             text += line
             if word in line:
                 return text
+
             assert time.monotonic() < deadline, text
+
         raise AssertionError(f"the stack ended before it was up:\n{text}")
 
     def register(
@@ -125,4 +134,5 @@ class RunningService:
             job = self.client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=20"}).json()
             if job["status"] in ("succeeded", "failed", "canceled", "expired"):
                 return job
+
         raise AssertionError(f"not final after {timeout_s} s: {job}")

@@ -32,6 +32,7 @@ def run(command: list[str], script: str, folder: Path, service: RunningService) 
         text=True,
         timeout=240,
     )
+
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -39,6 +40,7 @@ def run(command: list[str], script: str, folder: Path, service: RunningService) 
 def test_the_tours_commands_do_what_it_says(service: RunningService, tmp_path: Path) -> None:
     for sample in SAMPLES.iterdir():
         shutil.copy(sample, tmp_path)
+
     printed = run(["bash", "-euo", "pipefail"], "\n".join(blocks("bash")), tmp_path, service)
     assert (
         Image.open(tmp_path / "ben_as_ada.jpg").size == Image.open(SAMPLES / "ben_neutral.jpg").size

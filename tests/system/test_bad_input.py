@@ -122,13 +122,17 @@ def _jobs(service: RunningService) -> set[str]:
 
 def _black_png(width: int, height: int) -> bytes:
     """A valid grey PNG that is some 200 kB long: zlib packs equal rows a thousandfold."""
-    packer, body = zlib.compressobj(9), BytesIO()
+    packer = zlib.compressobj(9)
+    body = BytesIO()
     row = bytes(1 + width)
+
     for _ in range(height):
         body.write(packer.compress(row))
+
     body.write(packer.flush())
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", body.getvalue()), (b"IEND", b""))
+
     return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, content) for kind, content in chunks)
 
 

@@ -24,11 +24,13 @@ def swapped(
         data={"identity_id": identity},
         headers={"Prefer": "wait=50"},
     ).json()
+
     deadline = time.monotonic() + 200
     while job["status"] not in ("succeeded", "failed"):
         assert time.monotonic() < deadline
         time.sleep(0.5)
         job = service.client.get(job["urls"]["self"]).json()
+
     assert job["status"] == "succeeded", job["error"]
     return job, service.client.get(job["urls"]["result"]).content
 

@@ -92,6 +92,7 @@ def test_a_device_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:
         "LIKENESS_PACKS_DIR": str(PACKS),
         "LIKENESS_DEVICE": "cuda",
     }
+
     refused = up(environment)
     assert refused.returncode == 1
     assert "keeps ending" in refused.stderr
@@ -116,6 +117,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
         assert len(parts) >= 4
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(30.0) == 0
+
     assert psutil.wait_procs(parts, timeout=5.0)[1] == []
 
 
@@ -134,6 +136,7 @@ def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
         "LIKENESS_DATA_DIR": str(tmp_path),
         "LIKENESS_PACKS_DIR": str(PACKS),
     }
+
     demo = subprocess.run(
         [sys.executable, "-m", "service.stack.demo"],
         cwd=ROOT,
@@ -142,6 +145,7 @@ def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
         text=True,
         timeout=240,
     )
+
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "encoder ran 0 times" in demo.stdout
     assert "(IIM) 0 times" in demo.stdout
@@ -151,6 +155,7 @@ def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
         "solo_as_ada.mp4",
         "contact_sheet.png",
     }
+
     assert (
         Image.open(folder / "ben_as_ada.jpg").size == Image.open(SAMPLES / "ben_neutral.jpg").size
     )
@@ -176,6 +181,7 @@ def _part(service: RunningService, *words: str) -> psutil.Process:
             if " ".join(words) in " ".join(process.cmdline()):
                 return process
         time.sleep(0.05)
+
     raise AssertionError(f"no process {words}")
 
 

@@ -45,15 +45,18 @@ class SmallUseCases:
         wishes = context.job.metadata
         self._misbehave(wishes)
         steps = int(wishes.get("steps", 1))
+
         for step in range(steps):
             time.sleep(float(wishes.get("sleep_s", 0.0)) / steps)
             if not wishes.get("deaf"):
                 context.progress(step + 1, steps)
+
         body = context.input.read_bytes()
         output = context.work / "output"
         output.write_bytes(
             hashlib.sha256(body).hexdigest().encode() + body * int(wishes.get("times", 1))
         )
+
         return Outcome(
             output, "text/plain", ".txt", report={"pid": os.getpid(), "forgotten": self._forgotten}
         )
@@ -64,24 +67,30 @@ class SmallUseCases:
                 [f"s{index:03d}" for index in range(PARTS)], '{"parts":6}', total=PARTS * 10
             )
             return None
+
         if context.task.step == "mux":
             return self._mux(context)
+
         # Who computed what, for the test to read.
         log.info("part begun", extra={"step": context.task.step, "attempt": context.task.attempt})
         for frame in range(10):
             time.sleep(float(context.job.metadata.get("sleep_s", 0.0)) / 10)
             context.progress(frame + 1, None)
+
         part = context.work / "part"
         part.write_bytes(context.task.step.encode() * 1000 + context.input.read_bytes())
         context.finish_part(context.publish_part(part, ".part"))
+
         return None
 
     def _mux(self, context: JobContext) -> Outcome:
         _, parts = context.plan()
         output = context.work / "film"
+
         with output.open("wb") as film:
             for _, sha256 in sorted(parts.items()):
                 film.write(context.part(sha256, ".part").read_bytes())
+
         return Outcome(output, "application/octet-stream", ".bin")
 
     def _misbehave(self, wishes: Mapping[str, object]) -> None:

@@ -37,8 +37,10 @@ class Bench:
         self.url = url
         self.data_dir = data_dir
         self.shop = open_stores(WorkerSettings(redis_url=url, data_dir=data_dir))
+
         if limits:
             self.shop.store.limits = limits
+
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start_worker(
@@ -59,6 +61,7 @@ class Bench:
             "--data",
             str(self.data_dir),
         ]
+
         with (self.data_dir / "workers.log").open("ab") as log:
             started = log.tell()
             process = subprocess.Popen(
@@ -69,11 +72,13 @@ class Bench:
                 stdout=log,
                 stderr=log,
             )
+
         self.workers.append(process)
         if wait:
             eventually(
                 lambda: "worker ready" in self.log_text()[started:], 20, "a worker that is ready"
             )
+
         return process
 
     def log_text(self) -> str:
@@ -100,6 +105,7 @@ class Bench:
             JobRequest(payload, input_bytes=len(body), metadata=metadata)
         ).job
         self.shop.queue.deliver("video")
+
         return job
 
     def event_types(self, job_id: str) -> list[str]:
@@ -164,6 +170,7 @@ def kill_tree(pid: int) -> None:
         family = [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]
     except psutil.NoSuchProcess:
         return
+
     for process in family:
         try:
             os.kill(process.pid, signal.SIGKILL)
@@ -180,4 +187,5 @@ def eventually(
         if time.monotonic() - began > timeout_s:
             raise TimeoutError(f"no {what} within {timeout_s} s")
         time.sleep(poll_s)
+
     return time.monotonic() - began

@@ -49,13 +49,16 @@ def probe_animation(path: Path, limits: MediaLimits) -> AnimationInfo | None:
     """What the animation's header says; None for a still. Raises as `decode_image` does."""
     with path.open("rb") as file:
         header = probe_image(file, limits)
+
     if not header.animated:
         return None
     with open_image(path, limits) as image:
         loop = image.info.get("loop")
+
     formats: dict[str, AnimationFormat] = {"gif": "gif", "webp": "webp", "png": "apng"}
     if header.format not in formats:
         raise UnsupportedMedia(f"animated {header.format} is not supported; send GIF, WebP or APNG")
+
     return AnimationInfo(formats[header.format], header.width, header.height, loop)
 
 
@@ -67,11 +70,14 @@ def read_animation(path: Path, limits: MediaLimits) -> Generator[AnimatedFrame, 
     with open_image(path, limits) as image:
         width, height = image.size
         most = most_frames(width, height, limits)
+
         if image.format != "GIF":
             # A GIF would be read to its end to count.
             _check_count(int(getattr(image, "n_frames", 1)), most)
+
         index = 0
         time_s = 0.0
+
         while _seek(image, index):
             _check_count(index + 1, most)
             check_size(image, limits)  # a frame of a GIF may reach beyond its canvas
@@ -100,12 +106,14 @@ def write_animation(
     pictures = [to_picture(frame.bgr, None if opaque else frame.alpha) for frame in frames]
     durations = whole_durations([frame.duration_ms for frame in frames], _UNIT_MS[format])
     options: dict[str, object] = {"duration": durations}
+
     if loop is not None:
         options["loop"] = loop
     if format == "webp":
         options |= {"quality": quality, "method": 4, "minimize_size": False}
     if format == "gif":
         options |= {"disposal": 2 if not opaque else 1}
+
     pictures[0].save(
         path,
         "PNG" if format == "apng" else format.upper(),
@@ -130,11 +138,14 @@ def paced(frames: Sequence[AnimatedFrame], format: AnimationFormat) -> list[Anim
     starts = list(accumulate((frame.duration_ms for frame in frames), initial=0.0))
     grid = [round(start / unit_ms) * unit_ms for start in starts]
     kept: list[int] = []
+
     for index in range(len(frames)):
         if not kept or grid[index] - grid[kept[-1]] >= MIN_FRAME_MS:
             kept.append(index)
+
     if len(kept) > 1 and grid[-1] - grid[kept[-1]] < MIN_FRAME_MS:
         kept.pop()
+
     ends = [*kept[1:], len(frames)]
     return [
         replace(frames[index], duration_ms=float(max(MIN_FRAME_MS, grid[end] - grid[index])))
@@ -148,11 +159,13 @@ def whole_durations(durations_ms: Sequence[float], unit_ms: int) -> list[int]:
     """
     exact = written = 0.0
     rounded = []
+
     for duration in durations_ms:
         exact += duration
         whole = round((exact - written) / unit_ms) * unit_ms
         written += whole
         rounded.append(int(whole))
+
     return rounded
 
 

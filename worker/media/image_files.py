@@ -74,10 +74,12 @@ def probe_image(file: BinaryIO, limits: MediaLimits) -> ImageHeader:
         width, height = image.size[::-1] if turned else image.size
         name = format_name(image)
         frames = int(getattr(image, "n_frames", 1)) if image.format in _COUNTED else 1
+
     if name == "gif":
         frames = _count_gif_frames(file, limits.image_frames)
     if frames > limits.image_frames:
         raise MediaTooLarge(f"the animation has more than {limits.image_frames} frames")
+
     return ImageHeader(format=name, width=width, height=height, frames=frames)
 
 
@@ -91,6 +93,7 @@ def open_image(source: Source, limits: MediaLimits) -> Iterator[Image.Image]:
         with _opened(source) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of tags that a broken file has
             media_type, head = sniff_file(file)
+
             if media_type is None:
                 raise UnsupportedMedia(refusal(head))
             if media_type == "image/jpeg":
@@ -140,11 +143,14 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
 def _check_scans(file: BinaryIO) -> None:
     scans = 0
     carried = b""
+
     while block := file.read(_READ_BYTES):
         scans += (carried + block).count(_SCAN)
         carried = block[-1:] if block[-1:] == b"\xff" else b""
+
         if scans > MAX_SCANS:
             raise DamagedMedia(f"the JPEG has more than {MAX_SCANS} scans; save it anew")
+
     file.seek(0)
 
 
@@ -157,6 +163,7 @@ def _count_gif_frames(file: BinaryIO, most: int) -> int:
     flags = file.read(3)[:1]
     _skip_colours(file, flags)
     frames = 0
+
     for _ in range(_MAX_GIF_BLOCKS):
         mark = file.read(1)
         if mark == b",":
@@ -167,10 +174,13 @@ def _count_gif_frames(file: BinaryIO, most: int) -> int:
             file.read(1)
         else:  # the end, or what decoders would make of the rest is theirs to say
             break
+
         while (size := file.read(1)) not in (b"", b"\0"):
             file.seek(size[0], 1)
+
         if frames > most:
             break
+
     return max(1, frames)
 
 

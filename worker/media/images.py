@@ -58,9 +58,11 @@ def decode_image(source: Source, limits: MediaLimits) -> DecodedImage:
         completed = _completed_jpeg(source)
         if completed is None:
             raise
+
         decoded = _decode(completed, limits)
         if _flat_rows(decoded.bgr) > MAX_MISSING_ROWS * decoded.bgr.shape[0]:
             raise
+
         return replace(decoded, notes=(*decoded.notes, "truncated"))
 
 
@@ -68,17 +70,21 @@ def _decode(source: Source, limits: MediaLimits) -> DecodedImage:
     with open_image(source, limits) as image:
         notes = ["first_frame_of_animation"] if is_animated(image) else []
         deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
         if image.mode.startswith("I") or deep:
             notes.append("reduced_to_8_bit")
         if image.mode == "CMYK":
             notes.append("cmyk_converted")
         if image.getexif():
             notes.append("exif_dropped")
+
         name = format_name(image)
         profile = image.info.get("icc_profile")
         upright = _to_rgb(ImageOps.exif_transpose(image))
+
         if image.mode in _LEFT_BEHIND:
             profile = None  # it describes the colour space that was just left
+
     bgr, alpha = to_arrays(upright)
     return DecodedImage(bgr=bgr, alpha=alpha, format=name, icc_profile=profile, notes=tuple(notes))
 
@@ -92,6 +98,7 @@ def _completed_jpeg(source: Source) -> bytes | None:
     else:
         source.seek(0)
         data = source.read()
+
     return data + b"\xff\xd9" if data.startswith(b"\xff\xd8\xff") else None
 
 
@@ -120,14 +127,17 @@ def encode_image(
         raise UnsupportedMedia(
             f"images are written as {', '.join(IMAGE_FORMATS)}; not as {format[:16]}"
         )
+
     image = to_picture(bgr, alpha)
     if image.mode == "RGBA" and format in {"jpeg", "bmp"}:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
     options: dict[str, object] = {"icc_profile": icc_profile} if icc_profile else {}
     if format in {"jpeg", "webp", "avif"}:
         options["quality"] = quality
     if format == "jpeg":
         options["subsampling"] = 0  # 4:2:0 would blur colour at the edge of the swapped region
+
     buffer = io.BytesIO()
     image.save(buffer, format.upper(), **options)
     return buffer.getvalue()
@@ -138,6 +148,7 @@ def fit_within(bgr: Bgr, max_side: int | None) -> Bgr:
     height, width = bgr.shape[:2]
     if max_side is None or max(height, width) <= max_side:
         return bgr
+
     scale = max_side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cv2.resize(bgr, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
@@ -165,8 +176,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         levels = np.asarray(image).astype(np.int64)
         return Image.fromarray(np.clip(levels >> 8, 0, 255).astype(np.uint8)).convert("RGB")
+
     if image.mode == "F":
         raise UnsupportedMedia("images of floating-point samples are not supported")
+
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
@@ -181,4 +194,5 @@ def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
         )
     except ImageCms.PyCMSError:
         return image.convert("RGB")  # a broken profile is no reason to refuse the picture
+
     return converted if converted is not None else image.convert("RGB")

@@ -86,6 +86,7 @@ def sniff(head: bytes) -> str | None:
         return "image/bmp"
     if head[:4] in (b"II*\0", b"MM\0*"):
         return "image/tiff"
+
     return _sniff_iso_media(head) if _is_iso_media(head) else _sniff_video(head)
 
 
@@ -114,6 +115,7 @@ def refusal(head: bytes) -> str:
     for magic, name in _REFUSED:
         if head.lstrip().startswith(magic):
             return f"The file is {name}, which is not supported; {accepted}"
+
     return f"The file is of no supported format; {accepted}"
 
 
@@ -124,11 +126,13 @@ def _is_iso_media(head: bytes) -> bool:
 def _sniff_iso_media(head: bytes) -> str | None:
     if head[4:8] != b"ftyp":
         return "video/quicktime"
+
     brand = head[8:12]
     if brand in {b"avif", b"avis"}:
         return "image/avif"
     if brand in _HEIF_BRANDS:
         return None
+
     return "video/quicktime" if brand == b"qt  " else "video/mp4"
 
 
@@ -144,4 +148,5 @@ def _sniff_video(head: bytes) -> str | None:
     for size, offset in _TS_PACKETS:
         if head[offset::size][:4] == b"GGGG":  # the sync byte 0x47, four times in a row
             return "video/mp2t"
+
     return None

@@ -65,6 +65,7 @@ class AttemptServer:
                     return self._performed(request)
                 case requests.Raised():
                     raise self._error_of(request)
+
             try:
                 self._answer(request, blobs)
             except (AttemptTimedOut, ChildLost):
@@ -141,21 +142,25 @@ class AttemptServer:
         """Have the child build weights, while the store's lock on them is held."""
         self._send({"build": True}, code)
         request, blobs = self._receive()
+
         if not isinstance(request, requests.Built):
             raise ChildLost
         if not blobs:
             raise BuildFailed
+
         return blobs[0]
 
     def _performed(self, ended: requests.Ended) -> Performed:
         made = ended.outcome
         if made is None:
             return Performed(None, self._pack, ended.spent)
+
         fields = made.model_dump(exclude={"file", "manifest"})
         work = self._attempt.work
         file = work / made.file if made.file else None
         manifest = work / made.manifest if made.manifest else None
         outcome = Outcome(file=file, manifest=manifest, **fields)
+
         return Performed(outcome, self._pack, ended.spent)
 
     def _error_of(self, raised: requests.Raised) -> WorkerError:
@@ -164,6 +169,7 @@ class AttemptServer:
             return JobFailure(FailureCode(raised.code), raised.message, raised.report)
         if self._answered is not None and raised.code == type(self._answered).__name__:
             return self._answered
+
         return DiskFull() if raised.code == DiskFull.__name__ else UseCaseFailed()
 
     def _send(self, header: dict[str, Any], *blobs: bytes) -> None:
@@ -178,6 +184,7 @@ class AttemptServer:
             message = self._channel.receive(max(left_s, 0.01))
             if message is None:
                 raise ChildLost
+
             return REQUEST.validate_python(dict(message.header)), list(message.blobs)
         except TimeoutError as error:
             raise AttemptTimedOut from error

@@ -41,6 +41,7 @@ class AuditKeeper:
         try:
             while self._archive.take(self._audit):
                 pass
+
             self._archive.sign_head(self._signer.sign, now)
             if now - self._last_expiry >= DAY_S:
                 self._last_expiry = now

@@ -84,10 +84,12 @@ class Parent:
         """Return the answer; raises the error that the parent answers with."""
         self.say(request, blobs)
         answer = self._answers.get()
+
         if answer is None:
             raise SystemExit
         if error := answer.header.get("error"):
             raise ERRORS.get(error, WorkerError)
+
         return answer
 
 
@@ -120,7 +122,9 @@ class RemoteIdentities:
             except BaseException:
                 self._parent.ask(requests.Built())  # the parent frees the lock
                 raise
+
             answer = self._parent.ask(requests.Built(), built)
+
         return answer.blobs[0]
 
     def put_refined(
@@ -174,6 +178,7 @@ class RemoteContext:
         now = time.monotonic()
         if now - self._reported < REPORT_EVERY_S and not last and done != total:
             return
+
         self._parent.ask(requests.Progress(done=done, total=total, unit=unit))
         self._reported = now
 

@@ -64,6 +64,7 @@ class WarmChild:
             outward=staging.outward,
             cpu_s=self._timeout_s * (os.cpu_count() or 1),
         )
+
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._hello: Hello | None = None
@@ -82,6 +83,7 @@ class WarmChild:
         """
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-s", "-m", "worker.process.warm_child"]
+
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 command,
@@ -90,8 +92,10 @@ class WarmChild:
                 env=child_environment(self._order.outward),
                 start_new_session=True,
             )
+
         self._channel = Channel(ours)
         self._hello = None
+
         with suppress(OSError):  # noticed by whoever waits for it
             self._channel.send(Message(self._order.model_dump(mode="json")))
 
@@ -104,8 +108,10 @@ class WarmChild:
             self._hello = Hello.model_validate(said.header) if said else None
         except (OSError, ValueError) as error:
             log.error("child not ready", extra={"pid": self.pid, "error": type(error).__name__})
+
         if self._hello is None:
             raise ChildFailed
+
         self.protection = self._hello.protection
 
     def ensure_ready(self) -> None:
@@ -122,6 +128,7 @@ class WarmChild:
         """
         if self._channel is None or self._hello is None:
             raise ChildFailed
+
         server = AttemptServer(attempt, self._channel, self._hello.pack, self._timeout_s)
         try:
             return server.run()
@@ -145,7 +152,9 @@ class WarmChild:
         try:
             _, status, usage = os.wait4(pid, 0)
         except ChildProcessError:  # reaped before
-            status, usage = DIED, None
+            status = DIED
+            usage = None
+
         self._forget_process()
         return pid, status or DIED, usage
 
@@ -155,6 +164,7 @@ class WarmChild:
             pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         except OSError:
             return 0
+
         return pages * resource.getpagesize()
 
     def stop(self) -> None:
@@ -167,6 +177,7 @@ class WarmChild:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
         self._forget_process()
 
     def _kill(self) -> None:
@@ -184,6 +195,7 @@ class WarmChild:
             self._channel.close()
         if self._process is not None and self._process.returncode is None:
             self._process.returncode = 0  # reaped by wait4; keeps Popen from waiting for it again
+
         self._process = None
         self._channel = None
         self._hello = None

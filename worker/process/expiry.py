@@ -43,11 +43,13 @@ class ExpirySweep:
         """Delete what is due; returns how many things went."""
         self._remove_leftovers()
         gone = 0
+
         while True:
             with reaching():
                 due = texts(
                     self._redis.zrangebyscore("lk:expiry", 0, self._clock(), start=0, num=BATCH)
                 )
+
             gone += sum(self._expire(name) for name in due)
             if len(due) < BATCH:
                 return gone
@@ -68,8 +70,10 @@ class ExpirySweep:
             self._expire_job(name)
         elif is_id(name, "idn"):
             self._expire_identity(name)
+
         with reaching():
             self._redis.zrem("lk:expiry", name)
+
         return True
 
     def _expire_job(self, job_id: str) -> None:
@@ -77,6 +81,7 @@ class ExpirySweep:
         with reaching():
             self._redis.zrem("lk:dead", job_id)
             used: Reply = self._redis.hget(f"lk:job:{job_id}", "identities")
+
             for identity in json.loads(used or "[]"):
                 self._redis.srem(f"lk:identity:{identity}:jobs", job_id)
 
@@ -102,14 +107,17 @@ class ExpirySweep:
         for path in self._old(self._media.root / "incoming"):
             path.unlink(missing_ok=True)
             removed += 1
+
         for path in self._old_uploads():
             if not self._exists(f"lk:media:{path.name.split('.')[0]}"):
                 path.unlink(missing_ok=True)
                 removed += 1
+
         for path in self._old(self._media.root / "jobs"):
             if is_id(path.name, "job") and not self._exists(f"lk:job:{path.name}"):
                 self._media.delete_job(path.name)
                 removed += 1
+
         return removed
 
     def _old_uploads(self) -> Iterator[Path]:

@@ -59,6 +59,7 @@ class Housekeeping(threading.Thread):
             return
         with reaching():
             since: Reply = self._redis.zscore("lk:canceling", task.job_id)
+
         if since is not None and time.time() - since > CANCEL_GRACE_S:
             log.warning("attempt killed", extra={"task": task.id, "attempt": task.attempt})
             self._worker.kill_current(task)
@@ -72,6 +73,7 @@ class Housekeeping(threading.Thread):
             rows: Reply = self._redis.xrange(
                 "lk:erasures", min=b"(" + self._last_erasure, count=100
             )
+
         for row_id, fields in rows:
             self._worker.child.forget(fields[b"identity"].decode())
             self._last_erasure = row_id

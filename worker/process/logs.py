@@ -22,8 +22,10 @@ def log_as_json(level: int = logging.INFO, context: logging.Filter | None = None
     handler.setFormatter(
         JsonFormatter(" ".join(f"%({name})s" for name in fields), rename_fields=NAMES)
     )
+
     if context is not None:
         handler.addFilter(context)
+
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -30,6 +30,7 @@ def fitting(wished_bytes: int, *, beside_bytes: int = 0) -> int:
     left = allowed_bytes() - RESERVE_BYTES - beside_bytes
     if left >= wished_bytes:
         return wished_bytes
+
     given = max(left, LEAST_BYTES)
     log.info(
         "child's memory follows the container's",
@@ -51,6 +52,7 @@ def _limits(cgroups: Path, membership: Path) -> Iterator[int]:
                 text = (place / name).read_text().strip()
             except OSError:
                 continue
+
             if text.isdigit():  # version 2 writes "max" for none
                 yield int(text)
 
@@ -62,6 +64,7 @@ def _places(cgroups: Path, membership: Path) -> Iterator[Path]:
         lines = membership.read_text().splitlines()
     except OSError:
         return
+
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if not controllers or "memory" in controllers.split(","):

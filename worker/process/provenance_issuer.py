@@ -46,6 +46,7 @@ class ProvenanceIssuer:
         """
         if settings.provenance == "off":
             return None
+
         trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
         trust.prepare()
         return cls(
@@ -66,6 +67,7 @@ class ProvenanceIssuer:
         mark_id = job.payload.mark_id
         if mark_id is None or job.kind not in MARKED_KINDS:
             return None
+
         tile = self.code.tile(mark_id, _segment(task))
         return ProvenanceOrder(
             version=installed_version(),
@@ -89,6 +91,7 @@ class ProvenanceIssuer:
         """Keep what was made, before it can be fetched; raises DiskFull."""
         if job.payload.mark_id is None:
             return
+
         record = ProvenanceRecord(
             mark_id=mark_name(job.payload.mark_id),
             job=job.id,
@@ -106,6 +109,7 @@ class ProvenanceIssuer:
         """Note the committed output in the audit trail."""
         if job.payload.mark_id is None:
             return
+
         self.audit.append(
             "output.marked",
             job.tenant,

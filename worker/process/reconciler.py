@@ -51,15 +51,19 @@ class Reconciler:
         if not self._scripts.run("lead", {"name": self._name, "ttl_ms": LEADER_TTL_MS}):
             self._missing = frozenset()
             return False
+
         for job_id in self._shop.store.due_deadlines():
             self._shop.store.request_cancel(job_id, "deadline_exceeded")
+
         self._revive()
         self._end_canceled()
         self._shop.queue.deliver_all()
         self._rewriter.run()
         self._sweep()
+
         for duty in self._duties:
             duty()
+
         return True
 
     def _revive(self) -> None:
@@ -74,6 +78,7 @@ class Reconciler:
                 "delivered again",
                 extra={"task": task.id, "attempt": task.attempt, "outcome": outcome},
             )
+
         self._missing = missing
 
     def _handed_out(self) -> frozenset[tuple[Task, QueueName]]:
@@ -83,6 +88,7 @@ class Reconciler:
                 for name in names:
                     pipeline.hmget(f"lk:task:{name}", ["state", "attempt", "queue"])
                 rows = pipeline.execute()
+
         return frozenset(
             (Task(name, int(attempt)), cast(QueueName, queue.decode()))
             for name, (state, attempt, queue) in zip(names, rows, strict=True)
@@ -100,6 +106,7 @@ class Reconciler:
             overdue = texts(
                 self._redis.zrangebyscore("lk:canceling", 0, self._clock() - CANCEL_GRACE_S)
             )
+
         running = {task.job_id for task, _ in self._handed_out() & self._held()}
         for job_id in overdue:
             if job_id not in running:
@@ -111,6 +118,7 @@ class Reconciler:
         if now - self._last_expiry >= EXPIRY_EVERY_S:
             self._last_expiry = now
             self._expiry.run()
+
         if now - self._last_orphans >= ORPHANS_EVERY_S:
             self._last_orphans = now
             self._expiry.sweep_orphans()

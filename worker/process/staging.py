@@ -33,6 +33,7 @@ class Staging:
         self._lock = _locked(self._root)
         self.inward = self._root / "in"
         self.outward = self._root / "out"
+
         for directory in (self.inward, self.outward):
             directory.mkdir(mode=0o700)
 
@@ -52,6 +53,7 @@ class Staging:
         except OSError:  # a file system without hard links, or one that has enough of them
             with noticing_full_disk():
                 shutil.copyfile(file, place)
+
         return place
 
     def take_out(self, name: str) -> Path:
@@ -63,6 +65,7 @@ class Staging:
         file = self.outward / name
         if Path(name).name != name or file.is_symlink() or not file.is_file():
             raise UnknownMedia("The child made no such file.")
+
         return file
 
     def clear(self) -> None:
@@ -97,4 +100,5 @@ def _locked(directory: Path) -> int:
     except OSError:
         os.close(descriptor)
         raise
+
     return descriptor

@@ -65,11 +65,14 @@ class Stock:
 
 def take_stock(shop: Stores) -> Stock:
     """Look at everything once; raises StoreError."""
-    tasks, redis = _tasks(shop), shop.store.redis
+    tasks = _tasks(shop)
+    redis = shop.store.redis
+
     with reaching():
         counters = text_fields(redis.hgetall("lk:stats"))
         weights: Reply = redis.get("lk:weights:bytes")
         dead: Reply = redis.zrevrange("lk:dead", 0, SHOWN - 1, withscores=True)
+
     return Stock(
         queues=[_queue_state(queue, tasks) for queue in QUEUES],
         workers=shop.queue.workers(),
@@ -98,6 +101,7 @@ def as_text(stock: Stock) -> str:
         (t.id, t.tenant, t.state, t.attempt, t.begun, f"{t.age_s:.0f}") for t in stock.tasks[:SHOWN]
     ]
     dead = [(d.job_id, d.tenant, d.kind, d.code) for d in stock.dead]
+
     return "\n\n".join(
         (
             _table("QUEUE WAITING DELIVERED RUNNING OLDEST_S", queues),
@@ -112,7 +116,9 @@ def as_text(stock: Stock) -> str:
 
 
 def _tasks(shop: Stores) -> list[TaskState]:
-    redis, now = shop.store.redis, time.time()
+    redis = shop.store.redis
+    now = time.time()
+
     with reaching():
         rows: Reply = redis.zrange("lk:active", 0, -1, withscores=True)
         with redis.pipeline(transaction=False) as pipeline:
@@ -120,7 +126,9 @@ def _tasks(shop: Stores) -> list[TaskState]:
                 pipeline.hmget(
                     f"lk:task:{name.decode()}", ["queue", "tenant", "state", "attempt", "begun"]
                 )
+
             found = pipeline.execute()
+
     there = [
         (name.decode(), ms, texts(fields))
         for (name, ms), fields in zip(rows, found, strict=True)
@@ -138,6 +146,7 @@ def _queue_state(queue: QueueName, tasks: Sequence[TaskState]) -> QueueState:
         sum(task.state == state for task in here) for state in ("waiting", "delivered", "running")
     )
     oldest_age_s = max((task.age_s for task in here if task.state != "running"), default=0.0)
+
     return QueueState(queue, waiting, delivered, running, oldest_age_s)
 
 

@@ -64,6 +64,7 @@ class TaskRunner:
         except AttemptEnded as ending:
             self._end(task, ending)
             return
+
         self._stores.queue.deliver(QUEUE_OF[job.kind])  # RQ has room for one more
         log.info("attempt begun", extra=_names(task, job))
         self._attempt(task, job)
@@ -96,6 +97,7 @@ class TaskRunner:
         began = time.time()
         performed = self._perform(attempt)
         outcome = performed.outcome
+
         if outcome is None:
             return  # a part of a video: its end is recorded, the job goes on
 
@@ -105,6 +107,7 @@ class TaskRunner:
             **outcome.timings,
             "total_ms": (time.time() - created) * 1e3,
         }
+
         counters = self._counters(attempt.job.id, performed)
         told = {**outcome.report, "pack": performed.pack, "counters": counters}
         self._commit(attempt, outcome, JobReport(told, timings))
@@ -121,8 +124,10 @@ class TaskRunner:
         return {name: now.get(name, 0) + before.get(name, 0) for name in now.keys() | before.keys()}
 
     def _commit(self, attempt: Attempt, outcome: Outcome, report: JobReport) -> None:
-        media, job_id = self._stores.media, attempt.job.id
+        media = self._stores.media
+        job_id = attempt.job.id
         result: JobResult | None = None
+
         if outcome.file is not None:
             file = attempt.result(outcome.file)
             size = file.stat().st_size
@@ -136,6 +141,7 @@ class TaskRunner:
                 frames=outcome.frames,
             )
             self._record(attempt, outcome, result)
+
         try:
             self._stores.attempts.commit(attempt.task, result, report)
         except AttemptEnded:
@@ -143,7 +149,9 @@ class TaskRunner:
             # While another attempt may still commit this very file it stays: the winner tidies up.
             if result is not None and job.final and job.result != result:
                 media.discard_result(job.id, result)
+
             raise
+
         if self._issuer is not None and result is not None and outcome.manifest is not None:
             embedded = result.media_type not in DETACHED
             self._issuer.announce(attempt.job, result, embedded)

@@ -58,9 +58,11 @@ def main() -> None:
     """Serve the parent until it closes the channel."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to stop
+
     channel = Channel(socket.socket(fileno=os.dup(0)))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     first = channel.receive()
+
     if first is None:
         return
 
@@ -74,6 +76,7 @@ def main() -> None:
     inbox.start()
     parent = Parent(channel, inbox.answers)
     parent.say(Hello(pack=use_cases.pack, protection=protection))
+
     while (message := inbox.jobs.get()) is not None:
         allow_cpu(order.cpu_s)
         perform(JOB_ORDER.validate_python(message.header["job"]), order, parent, use_cases)

@@ -102,6 +102,7 @@ class WarmWorker(Worker):
             maintenance_interval=10,
             log_job_description=False,
         )
+
         self.child = child
         self.current: Task | None = None
         self._settings = settings
@@ -123,6 +124,7 @@ class WarmWorker(Worker):
         super().execute_job(job, queue)
         self.current = None
         self._jobs_done += 1
+
         if not self._stop_requested and (not self.child.pid or self._is_due()):
             self.child.stop()
             self.child.start()
@@ -138,9 +140,11 @@ class WarmWorker(Worker):
 
     def wait_for_horse(self) -> tuple[int | None, int | None, struct_rusage | None]:
         """Wait until the attempt has ended; status 0 unless it lost the child."""
-        attempt, pid = self._running_attempt(), self.horse_pid
+        attempt = self._running_attempt()
+        pid = self.horse_pid
         attempt.wait()
         end = self.child.reap() if self.child.lost else (pid, 0, None)
+
         return end if attempt.lost else (pid, 0, None)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
@@ -148,6 +152,7 @@ class WarmWorker(Worker):
         super().monitor_work_horse(job, queue, execution)
         attempt = self._running_attempt()
         attempt.close()
+
         if attempt.lost:
             return  # booked as a horse that was killed
         if attempt.error is None:

@@ -42,10 +42,12 @@ def read_credentials(
         "trust": {"user_anchors": "\n".join(anchors)} if anchors else {},
     }
     context = c2pa.Context(settings=c2pa.Settings.from_dict(settings))
+
     try:
         reader = c2pa.Reader(media_type, file, manifest_data=manifest, context=context)
     except c2pa.C2paError as error:
         return _unreadable(error)
+
     with reader:
         return _summary(json.loads(reader.json()))
 

@@ -74,16 +74,19 @@ def sign(
     """
     size = source.stat().st_size
     context = c2pa.Context(settings=c2pa.Settings.from_dict(signing_settings(size)))
+
     try:
         with c2pa.Builder(_definition(claim, media_type), context=context) as builder:
             _add_original(builder, original)
             signer = c2pa.Signer.from_callback(sign_claim, c2pa.C2paSigningAlg.ES256, chain, None)
+
             if media_type in DETACHED:
                 return _detached(builder, signer, source, destination)
             with source.open("rb") as unsigned, destination.open("w+b") as signed:
                 manifest = builder.sign(signer, media_type, unsigned, signed)
     except c2pa.C2paError as error:
         raise SigningFailed(str(error)) from error
+
     binding = "file" if size <= WHOLE_FILE_BYTES else "chunks"
     return SignedFile(manifest=bytes(manifest), embedded=True, binding=binding)
 
@@ -93,6 +96,7 @@ def signing_settings(file_bytes: int) -> dict[str, Any]:
     core: dict[str, Any] = {"backing_store_memory_threshold_in_mb": _SPILL_TO_DISK_MIB}
     if file_bytes > WHOLE_FILE_BYTES:
         core["merkle_tree_chunk_size_in_kb"] = _CHUNK_KIB
+
     return {
         "core": core,
         "builder": {"thumbnail": {"enabled": False}},
@@ -106,8 +110,10 @@ def _detached(
     builder.set_no_embed()
     with source.open("rb") as unsigned, tempfile.TemporaryFile(dir=destination.parent) as unused:
         manifest = builder.sign(signer, "application/octet-stream", unsigned, unused)
+
     if destination != source:
         destination.hardlink_to(source)
+
     return SignedFile(manifest=bytes(manifest), embedded=False)
 
 
@@ -119,6 +125,7 @@ def _add_original(builder: c2pa.Builder, original: tuple[Path, str]) -> None:
         "instance_id": "target",
         "label": "target",
     }
+
     with path.open("rb") as file:
         builder.add_ingredient(facts, media_type, file)
 
@@ -134,6 +141,7 @@ def _definition(claim: Claim, media_type: str) -> dict[str, Any]:
             "description": "Face replaced by a trained model",
         },
     ]
+
     if claim.faces:
         actions[1]["changes"] = [{"description": "faces", "region": _regions(claim.faces)}]
 
@@ -142,6 +150,7 @@ def _definition(claim: Claim, media_type: str) -> dict[str, Any]:
         "pack": claim.pack,
         "consent_receipts": list(claim.consent_receipts),
     }
+
     assertions = []
     if claim.mark_id is not None:
         actions.append({"action": "c2pa.watermarked.bound"})
@@ -151,6 +160,7 @@ def _definition(claim: Claim, media_type: str) -> dict[str, Any]:
             "blocks": [{"scope": {}, "value": mark_name(claim.mark_id)}],
         }
         assertions.append({"label": "c2pa.soft-binding", "data": binding})
+
     if claim.verify_url:
         swap["verify"] = claim.verify_url
     if not claim.allow_training:

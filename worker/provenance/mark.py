@@ -57,6 +57,7 @@ class VideoMark:
 
         if luma.shape not in self._planes:
             self._planes = {luma.shape: self._drawn(*luma.shape)}
+
         lighter, darker = self._planes[luma.shape]
 
         cv2.add(luma, lighter, dst=luma)
@@ -89,6 +90,7 @@ def draw_in_image(image: NDArray[Any], tile: MarkTile, strength: float = 1.0) ->
     for top in range(0, height, _BAND_ROWS):
         band = np.s_[top : top + _BAND_ROWS]
         _add(image[band], delta[band])
+
     return True
 
 
@@ -102,6 +104,7 @@ def _add(image: NDArray[Any], coded: Plane) -> None:
     for table, change in ((_LIGHTER, cv2.add), (_DARKER, cv2.subtract)):
         plane = cv2.LUT(coded, table)
         change(colours, cv2.merge([plane, plane, plane]), dst=colours)
+
     if not np.shares_memory(colours, image):
         image[..., :3] = colours
 
@@ -117,6 +120,7 @@ def _small_luma(image: NDArray[Any]) -> Plane:
     small = np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_LINEAR))
     if small.dtype == np.uint16:
         small = (small / _STEP_16_BIT).astype(np.uint8)
+
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
@@ -136,6 +140,7 @@ def _pattern(chips: Chips, height: int, width: int) -> NDArray[np.float32]:
     rows = _places(height, chip_px)
     columns = _places(width, chip_px)
     grid_x, grid_y = np.meshgrid(columns, rows)
+
     return np.asarray(
         cv2.remap(chips, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
     )

@@ -84,6 +84,7 @@ class MarkCode:
         chips = evidence.ravel()
         symbols = np.empty(SYMBOLS, np.uint8)
         certainty = np.empty(SYMBOLS)
+
         for index in range(SYMBOLS):
             scores = _WALSH @ (chips[self._symbol_places[index]] * self._signs[index])
             second, first = np.argsort(scores)[-2:]
@@ -106,6 +107,7 @@ class MarkCode:
             identity = bytes(words[:_ID_BYTES])
             if hmac.compare_digest(self._check(identity), bytes(words[_ID_BYTES:])):
                 return int.from_bytes(identity, "big")
+
         return None
 
     @cached_property

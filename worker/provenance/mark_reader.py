@@ -68,6 +68,7 @@ class MarkReader:
         """
         total = np.zeros((TILE, TILE), np.float32)
         best = Reading(certainty=0.0, mark_id=None)
+
         for frames in places:
             sighting = self._sight(frames, 1.0)
             total = total + sighting.chips * sighting.certainty
@@ -76,8 +77,10 @@ class MarkReader:
             best = max(
                 [best, *candidates], key=lambda found: (found.mark_id is not None, found.certainty)
             )
+
             if best.mark_id is not None and best.certainty >= CERTAIN_AT:
                 break
+
         return best
 
     def _reading(self, sighting: _Sighting) -> Reading:
@@ -87,6 +90,7 @@ class MarkReader:
     def _sight(self, planes: Sequence[Plane], scale: float) -> _Sighting:
         total = np.zeros((_TILE_PX, _TILE_PX), np.float32)
         count = np.zeros_like(total)
+
         for plane in planes:
             residual = _residual(plane, scale)
             total += _folded(residual)
@@ -103,6 +107,7 @@ class MarkReader:
         mean = total / np.maximum(count, 1)
         aligned = np.roll(mean, (-int(row), -int(column)), axis=(0, 1))
         chips = aligned.reshape(TILE, _CHIP_PX, TILE, _CHIP_PX).mean(axis=(1, 3))
+
         return _Sighting(certainty=float(standard.max()), chips=chips.astype(np.float32))
 
     @cached_property
@@ -126,6 +131,7 @@ def _residual(luma: Plane, scale: float) -> NDArray[np.float32]:
     plane = cv2.resize(luma, size, interpolation=interpolation).astype(np.float32)
     fine = cv2.GaussianBlur(plane, (0, 0), 0.8) - cv2.GaussianBlur(plane, (0, 0), 5)
     spread = np.sqrt(np.maximum(cv2.blur(fine * fine, (17, 17)), 0)) + 0.7
+
     return np.asarray(np.clip(fine / spread, -2, 2), np.float32)
 
 
@@ -136,4 +142,5 @@ def _folded(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     across = -(-width // _TILE_PX)
     padded = np.zeros((down * _TILE_PX, across * _TILE_PX), np.float32)
     padded[:height, :width] = plane
+
     return np.asarray(padded.reshape(down, _TILE_PX, across, _TILE_PX).sum(axis=(0, 2)), np.float32)

@@ -58,6 +58,7 @@ class TrustStore:
         now = now or datetime.datetime.now(datetime.UTC)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
+
         with _only_one(self.directory):
             self._prepare(now)
 
@@ -65,6 +66,7 @@ class TrustStore:
         for file in (self._mark_file, self._audit_file):
             if not file.exists():
                 _write(file, secrets.token_hex(KEY_BYTES).encode() + b"\n")
+
         if self.chain is not None:
             return
         if not self._root_file.exists() or not self._root_key_file.exists():
@@ -90,13 +92,16 @@ class TrustStore:
         """Return the signer of manifests; raises TrustKeyBroken."""
         chain = self.chain or self._chain_file
         key = self.key or self._key_file
+
         try:
             certificates = chain.read_text()
             private = serialization.load_pem_private_key(key.read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
             raise TrustKeyBroken(f"the signing certificate cannot be read: {error}") from error
+
         if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.key_size != 256:
             raise TrustKeyBroken("the signing key must be an ES256 (P-256) key")
+
         return Signer(chain=certificates, private=private)
 
     def anchors(self) -> list[str]:
@@ -149,12 +154,14 @@ class TrustStore:
             .add_extension(usage, critical=True)
             .sign(private, hashes.SHA256())
         )
+
         _write(self._root_key_file, _pem(private))
         _write(self._root_file, certificate.public_bytes(serialization.Encoding.PEM))
 
     def _make_leaf(self, now: datetime.datetime) -> None:
         root = x509.load_pem_x509_certificate(self._root_file.read_bytes())
         root_key = serialization.load_pem_private_key(self._root_key_file.read_bytes(), None)
+
         if not isinstance(root_key, ec.EllipticCurvePrivateKey):
             raise TrustKeyBroken("root.key is not an EC key")
 
@@ -169,6 +176,7 @@ class TrustStore:
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .sign(root_key, hashes.SHA256())
         )
+
         pem = serialization.Encoding.PEM
         _write(self._key_file, _pem(private))
         _write(self._chain_file, certificate.public_bytes(pem) + root.public_bytes(pem))
@@ -190,12 +198,14 @@ class Signer:
         """Return whether a signature of ours belongs to a message."""
         r = int.from_bytes(signature[:_P256_BYTES], "big")
         s = int.from_bytes(signature[_P256_BYTES:], "big")
+
         try:
             self.private.public_key().verify(
                 encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256())
             )
         except InvalidSignature:
             return False
+
         return True
 
     @property
@@ -221,8 +231,10 @@ def _keys(path: Path) -> list[bytes]:
         keys = [bytes.fromhex(line) for line in path.read_text().split()]
     except (OSError, ValueError) as error:
         raise TrustKeyBroken(f"{path.name} cannot be read: {error}") from error
+
     if not keys or any(len(key) != KEY_BYTES for key in keys):
         raise TrustKeyBroken(f"{path.name} needs lines of {KEY_BYTES} bytes in hex")
+
     return keys
 
 
@@ -283,8 +295,10 @@ def _write(path: Path, content: bytes) -> None:
     """Replace a file at once, so that a start that is killed leaves the old one or the new one."""
     unfinished = path.with_suffix(path.suffix + ".new")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
     unfinished.replace(path)

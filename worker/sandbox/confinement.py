@@ -118,12 +118,15 @@ def confine(
         writable=tuple(writable),
         devices=_gpu_nodes() if gpu else (),
     )
+
     set_limits(limits)
     protection = Protection(
         landlock=restrict_files(reach), seccomp=deny_system_calls(gpu), rules=device
     )
+
     if protection.missing:
         log.warning("child not fully confined", extra={"missing": list(protection.missing)})
+
     return protection
 
 

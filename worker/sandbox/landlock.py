@@ -10,12 +10,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every architecture
-ABI_VERSION, PATH_BENEATH = 1, 1
+# the same on every architecture
+CREATE_RULESET = 444
+ADD_RULE = 445
+RESTRICT_SELF = 446
+ABI_VERSION = 1
+PATH_BENEATH = 1
 
-WRITE_FILE, READ_FILE, READ_DIR = 1 << 1, 1 << 2, 1 << 3
+WRITE_FILE = 1 << 1
+READ_FILE = 1 << 2
+READ_DIR = 1 << 3
 REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_FILE = 1 << 4, 1 << 5, 1 << 7, 1 << 8
-REFER, TRUNCATE, IOCTL_DEVICE = 1 << 13, 1 << 14, 1 << 15
+REFER = 1 << 13
+TRUNCATE = 1 << 14
+IOCTL_DEVICE = 1 << 15
 READ = READ_FILE | READ_DIR
 # Not: programs, links, sockets, pipes and devices.
 WRITE = READ | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_FILE | REFER | TRUNCATE
@@ -58,6 +66,7 @@ def restrict_files(reach: Reach) -> int:
     )
     known = handled[: 24 if abi >= 6 else 16 if abi >= 4 else 8]
     ruleset = _call(CREATE_RULESET, known, len(known), 0)
+
     for rights, places in (
         (READ, reach.readable),
         (WRITE, reach.writable),
@@ -84,8 +93,10 @@ def _allow(ruleset: int, rights: int, places: Iterable[Path]) -> None:
     for place in places:
         if not place.exists():
             continue
+
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
         granted = rights if place.is_dir() else rights & OF_A_FILE
+
         try:
             _call(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", granted, descriptor), 0)
         finally:
@@ -95,7 +106,9 @@ def _allow(ruleset: int, rights: int, places: Iterable[Path]) -> None:
 def _call(number: int, *arguments: object) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     answer: int = libc.syscall(number, *arguments)
+
     if answer < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
+
     return answer

@@ -45,6 +45,7 @@ def set_limits(limits: Limits) -> None:
     ):
         if bound is not None:
             resource.setrlimit(kind, (bound, bound))
+
     os.umask(0o077)
 
 
@@ -71,6 +72,7 @@ def die_with(parent_pid: int) -> None:
 def _prctl(option: int, value: int) -> None:
     if sys.platform != "linux":
         return
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:
         error = ctypes.get_errno()

@@ -40,10 +40,12 @@ def parse_line(
     """
     body = json.loads(line) if line.endswith(b"\n") else None
     sizes = body.pop("blobs", None) if isinstance(body, dict) else None
+
     if not isinstance(body, dict) or not isinstance(sizes, list):
         raise ValueError("the message is not one of ours")
     if not all(type(size) is int and size >= 0 for size in sizes) or sum(sizes) > max_blobs_bytes:
         raise ValueError("the message is too large")
+
     return body, sizes
 
 
@@ -71,12 +73,16 @@ class Channel:
         """
         self._socket.settimeout(timeout_s)
         line = self._reader.readline(MAX_LINE_BYTES)
+
         if not line:
             return None
+
         header, sizes = parse_line(line)
         blobs = tuple(self._reader.read(size) for size in sizes)
+
         if [len(blob) for blob in blobs] != sizes:
             return None
+
         return Message(header, blobs)
 
     def end(self) -> None:

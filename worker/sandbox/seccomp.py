@@ -22,14 +22,22 @@ from worker.sandbox import syscalls
 Instruction = tuple[int, int, int, int]
 
 LOAD, EQUAL, GREATER, ANY_BIT, RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
-ALLOW, KILL_PROCESS = 0x7FFF0000, 0x80000000
-EPERM, ENOSYS = 0x00050001, 0x00050026  # answer the call with this error
-NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in the kernel's seccomp_data
+ALLOW = 0x7FFF0000
+KILL_PROCESS = 0x80000000
+# answer the call with this error
+EPERM = 0x00050001
+ENOSYS = 0x00050026
+# offsets in the kernel's seccomp_data
+NUMBER = 0
+ARCHITECTURE = 4
+ARGUMENTS = 16
 
 CLONE_THREAD: Final = 0x10000
 # They put characters into a terminal's input, as if its owner had typed them.
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C
-SET_MODE_FILTER, FILTER_FLAG_TSYNC = 1, 1
+TIOCSTI = 0x5412
+TIOCLINUX = 0x541C
+SET_MODE_FILTER = 1
+FILTER_FLAG_TSYNC = 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ def deny_system_calls(gpu: bool = False) -> bool:
     architecture = ARCHITECTURES.get(platform.machine())
     if sys.platform != "linux" or architecture is None:
         return False
+
     return install(program(architecture, os.getpid(), gpu), architecture)
 
 
@@ -65,6 +74,7 @@ def install(steps: Sequence[Instruction], architecture: Architecture) -> bool:
     header = struct.pack("=HxxxxxxQ", len(steps), ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
     answer = libc.syscall(architecture.seccomp, SET_MODE_FILTER, FILTER_FLAG_TSYNC, header)
+
     return bool(answer == 0)
 
 

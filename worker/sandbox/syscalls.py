@@ -185,7 +185,10 @@ DENIED: Numbers = {
 }
 
 # Denied or allowed by what they are asked for, see `seccomp.program`.
-CLONE, CLONE3 = (56, 220), (435, 435)
-KILL, TGKILL = (62, 129), (234, 131)
-PRLIMIT64, SETPRIORITY = (302, 261), (141, 140)
+CLONE = (56, 220)
+CLONE3 = (435, 435)
+KILL = (62, 129)
+TGKILL = (234, 131)
+PRLIMIT64 = (302, 261)
+SETPRIORITY = (141, 140)
 IOCTL = (16, 29)

@@ -98,6 +98,7 @@ class AuditArchive:
         new = [entry for entry in entries if entry.seq > (last.entry.seq if last else 0)]
         self._append(new, last.mac if last else GENESIS)
         log.drop(entries)
+
         return len(new)
 
     def lines(self, wanted: AuditFilter | None = None) -> Iterator[AuditLine]:
@@ -129,10 +130,13 @@ class AuditArchive:
         """Sign the newest line's hash every 1,000 entries or hour; return the head if new."""
         last = self.last()
         heads = self.heads()
+
         if last is None or (heads and heads[-1].seq == last.entry.seq):
             return None
+
         signed = heads[-1] if heads else Head(seq=0, mac=GENESIS, at=0.0, signature="")
         due = last.entry.seq - signed.seq >= HEAD_EVERY_ENTRIES or now - signed.at >= HEAD_EVERY_S
+
         if not due and not force:
             return None
 
@@ -140,6 +144,7 @@ class AuditArchive:
         signature = sign(unsigned.message).hex()
         head = Head(seq=unsigned.seq, mac=unsigned.mac, at=now, signature=signature)
         _append_text(self._heads_file, json.dumps(head.__dict__) + "\n")
+
         return head
 
     def verify(self, check: Check, last_seq: int | None = None) -> int:
@@ -155,6 +160,7 @@ class AuditArchive:
 
         previous: AuditLine | None = None
         count = 0
+
         for line in self.lines():
             self._check_line(line, previous, heads)
             previous = line
@@ -162,8 +168,10 @@ class AuditArchive:
 
         newest = previous.entry.seq if previous else 0
         expected = max([last_seq or 0, *heads])
+
         if newest < expected:
             raise AuditBroken(f"Entries {newest + 1} to {expected} are missing at the end.")
+
         return count
 
     def _check_line(
@@ -171,10 +179,12 @@ class AuditArchive:
     ) -> None:
         seq = line.entry.seq
         expected = previous.mac if previous else self._beginning(line, heads)
+
         if line.previous != expected or not hmac.compare_digest(
             line.mac, self._mac(line.previous, line.entry)
         ):
             raise AuditBroken(f"Entry {seq} is not as it was written.")
+
         if previous is not None and seq != previous.entry.seq + 1:
             raise AuditBroken(f"Entries {previous.entry.seq + 1} to {seq - 1} are missing.")
         if seq in heads and heads[seq].mac != line.mac:
@@ -185,9 +195,11 @@ class AuditArchive:
         """The hash before the first line: nothing, or a signed head where older days are gone."""
         if first.entry.seq == 1:
             return GENESIS
+
         head = heads.get(first.entry.seq - 1)
         if head is None:
             raise AuditBroken(f"Entries 1 to {first.entry.seq - 1} are missing.")
+
         return head.mac
 
     def _append(self, entries: Sequence[AuditEntry], previous: str) -> None:
@@ -197,6 +209,7 @@ class AuditArchive:
             line = {"seq": entry.seq, "previous": previous, "body": entry.body, "mac": mac}
             by_day.setdefault(_day(float(entry.body["at"])), []).append(json.dumps(line) + "\n")
             previous = mac
+
         newest = self._days()[-1].stem if self._days() else ""
         for day, texts in by_day.items():
             # Clocks of several hosts differ: the chain stays in the order of its numbers.
@@ -222,11 +235,13 @@ def _append_text(path: Path, text: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+
         with os.fdopen(descriptor, "r+b") as file:
             _drop_unfinished_line(file.fileno())
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
+
         if is_new:
             sync_directory(path.parent)
 
@@ -236,6 +251,7 @@ def _drop_unfinished_line(descriptor: int) -> None:
     size = os.fstat(descriptor).st_size
     tail = os.pread(descriptor, 65_536, max(0, size - 65_536))
     whole = tail.rfind(b"\n") + 1
+
     if tail and whole < len(tail):
         os.ftruncate(descriptor, size - (len(tail) - whole))
 

@@ -46,6 +46,7 @@ class AuditLog:
             "subject": subject,
             "at": repr(self._clock()),
         }
+
         text = json.dumps(body | details, sort_keys=True, separators=(",", ":"))
         return int(str(self._scripts.run("append_audit", {"body": text})))
 
@@ -60,6 +61,7 @@ class AuditLog:
         with reaching():
             rows: Reply = self._redis.xrange("lk:audit", count=len(entries))
             ids = [row_id for row_id, fields in rows if int(fields[b"seq"]) <= entries[-1].seq]
+
             if ids:
                 self._redis.xdel("lk:audit", *ids)
 

@@ -53,6 +53,7 @@ def connect(url: str, timeout_s: float = 5.0, replicas: int = 0) -> StoreClient:
         raise StoreUnsuitable(
             "The store's address must start with redis://, rediss:// or unix://."
         ) from error
+
     client.replicas = replicas
     return client
 
@@ -69,6 +70,7 @@ def require_suitable(redis: Redis) -> None:
         memory = redis.info("memory")
         server = redis.info("server")
         cluster = redis.info("cluster")
+
     # A script changes a job, its queue and its tenant in one step. A cluster spreads these over
     # servers and refuses the script (CROSSSLOT), but not before it is called.
     if cluster.get("cluster_enabled") or server.get("redis_mode") == "cluster":
@@ -76,11 +78,13 @@ def require_suitable(redis: Redis) -> None:
             "The store runs in cluster mode, where one step cannot change several keys; use a"
             " server, or a primary with replicas, with cluster mode disabled."
         )
+
     policy = str(memory.get("maxmemory_policy", "noeviction"))
     if policy.startswith("allkeys"):
         raise StoreUnsuitable(
             f"The store evicts any key ({policy}); set maxmemory-policy to noeviction."
         )
+
     if _version(server) < (6, 2):
         raise StoreUnsuitable("The store is too old; Redis 6.2 or any Valkey is needed.")
 
@@ -99,6 +103,7 @@ def reaching() -> Iterator[None]:
             raise StoreFull from error
         if any(word in str(error) for word in NOT_NOW):  # a pipeline puts its own words before
             raise StoreUnavailable from error
+
         raise
 
 
@@ -169,6 +174,7 @@ class Scripts:
                     raise StoreUnavailable(
                         "The job store's disk does not keep up; try again shortly."
                     )
+
             # Replicas follow by themselves, but a primary that dies takes with it what it has told
             # nobody: without this, a failover loses jobs that were acknowledged.
             replicas = getattr(self._redis, "replicas", 0)
@@ -179,6 +185,7 @@ class Scripts:
                         f"Only {reached} of {replicas} replicas of the job store have what was"
                         " written; try again shortly."
                     )
+
             return answer
 
     @cached_property
@@ -207,6 +214,7 @@ def _source(name: str, with_flags: bool) -> str:
         for module in re.findall(r"^-- uses: (\w+)$", text, re.M)
     )
     flags = re.search(r"^-- flags: (\S+)$", text, re.M)
+
     return (f"#!lua flags={flags[1]}\n" if flags and with_flags else "") + used + text
 
 

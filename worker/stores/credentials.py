@@ -24,6 +24,7 @@ def embedded_store_url(data_dir: Path, descriptor: int | None) -> str:
         user = os.pread(descriptor, LONGEST_CREDENTIALS_BYTES, 0).decode()
     else:
         user = _operator(data_dir / OPERATOR_FILE)
+
     return f"unix://{user}@{address}" if user else f"unix://{address}"
 
 

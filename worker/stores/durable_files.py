@@ -27,6 +27,7 @@ def seal(file: Path) -> str:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
         os.fsync(stream.fileno())
+
     file.chmod(0o600)
     return digest.hexdigest()
 

@@ -30,6 +30,7 @@ class LogRewriter:
             )
             if wanted <= rewritten:
                 return
+
             state: Reply = self._redis.info("persistence")
             if not state.get("aof_enabled"):
                 self._redis.set("lk:erasure:rewritten", repr(self._clock()))

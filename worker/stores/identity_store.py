@@ -85,7 +85,8 @@ def sealed(weights: bytes) -> bytes:
 
 def unsealed(kept: bytes) -> bytes | None:
     """Return the weights that were sealed, or None when they are not what they were."""
-    digest, weights = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
+    digest = kept[:DIGEST_BYTES]
+    weights = kept[DIGEST_BYTES:]
     return weights if hashlib.sha256(weights).digest() == digest else None
 
 
@@ -114,9 +115,12 @@ class IdentityStore:
             pipeline.hset(key, mapping=as_hash(_to_fields(record)))
             pipeline.set(f"{key}:code", code)
             pipeline.zadd(f"lk:tenant:{record.tenant}:identities", {record.id: 0})
+
             if record.expires_at is not None:
                 pipeline.zadd("lk:expiry", {record.id: record.expires_at})
+
             pipeline.execute()
+
         self.put_weights(record.id, record.pack, weights)
 
     def get(self, identity_id: str, tenant: str | None = None) -> IdentityRecord:
@@ -130,6 +134,7 @@ class IdentityStore:
             cached = self.redis.exists(
                 *(f"lk:{made}:{identity_id}:{fields['pack']}" for made in ("weights", "refined"))
             )
+
         return _from_fields(fields, bool(cached))
 
     def list(
@@ -148,6 +153,7 @@ class IdentityStore:
                 return found[:limit], found[limit - 1].id
             if looked_at == LOOKED_AT:
                 return found, identity_id
+
         return found, None
 
     def _newest_first(
@@ -156,13 +162,17 @@ class IdentityStore:
         """Yield ids with their records; None for one that was erased meanwhile or is unreadable."""
         key = f"lk:tenant:{tenant}:identities"
         upper = f"({cursor}" if cursor else "+"
+
         while True:
             with reaching():
                 ids = texts(self.redis.zrevrangebylex(key, upper, "-", start=0, num=batch))
+
             for identity_id in ids:
                 yield identity_id, self._get_if_readable(identity_id)
+
             if len(ids) < batch:
                 return
+
             upper = f"({ids[-1]}"
 
     def _get_if_readable(self, identity_id: str) -> IdentityRecord | None:
@@ -183,8 +193,10 @@ class IdentityStore:
         self._fields(identity_id, tenant)
         with reaching():
             code: Reply = self.redis.get(f"lk:identity:{identity_id}:code")
+
         if code is None:
             raise IdentityErased
+
         return bytes(code)
 
     def weights(self, identity_id: str, pack: str) -> bytes | None:
@@ -193,6 +205,7 @@ class IdentityStore:
         """
         arguments = {"identity": identity_id, "pack": pack, "now_ms": int(self._clock() * 1000)}
         found: bytes | None = self._scripts.run("get_weights", arguments)
+
         if found is None:
             return None
         if (weights := unsealed(found)) is not None:
@@ -201,6 +214,7 @@ class IdentityStore:
         log.error("kept weights are corrupt", extra={"identity": identity_id, "pack": pack})
         with reaching():
             self.redis.hincrby("lk:stats", "weights:corrupt", 1)
+
         # Cached ones are replaced by what is rebuilt; refined ones would come first for ever.
         return self.weights(identity_id, pack) if self._drop_refined(identity_id, pack) else None
 
@@ -208,9 +222,11 @@ class IdentityStore:
         """Remove refined weights; False when there are none. The identity is instant again."""
         with reaching():
             dropped = bool(self.redis.delete(f"lk:refined:{identity_id}:{pack}"))
+
         if dropped:
             with suppress(UnknownIdentity):  # erased meanwhile
                 self.annotate(identity_id, quality="instant", refinement={"status": "lost"})
+
         return dropped
 
     def put_weights(self, identity_id: str, pack: str, weights: bytes) -> bool:
@@ -234,13 +250,16 @@ class IdentityStore:
         Raises:
             UnknownIdentity, IdentityErased
         """
-        lock, token = f"lk:weights:{identity_id}:{pack}:lock", secrets.token_hex(8)
+        lock = f"lk:weights:{identity_id}:{pack}:lock"
+        token = secrets.token_hex(8)
         deadline = time.monotonic() + 2 * LOCK_TTL_S
+
         while time.monotonic() < deadline:
             if (found := self.weights(identity_id, pack)) is not None:
                 return found
             with reaching():
                 ours = self.redis.set(lock, token, nx=True, px=int(LOCK_TTL_S * 1000))
+
             if ours:
                 try:
                     built = build(self.code(identity_id))
@@ -248,7 +267,9 @@ class IdentityStore:
                     return built
                 finally:
                     self._scripts.run("unlock", {"name": lock, "token": token})
+
             time.sleep(LOCK_POLL_S)
+
         raise StoreUnavailable("The identity's weights could not be rebuilt in time.")
 
     def put_refined(
@@ -293,9 +314,11 @@ class IdentityStore:
             "now": repr(self._clock()),
             "tombstone_ttl_s": self._limits.tombstone_ttl_s,
         }
+
         answer = self._scripts.run_durably("erase_identity", arguments)
         if not answer:
             raise IdentityErased
+
         return replace(
             self._receipt(identity_id), jobs=texts(answer)[1:], photo_sha256=tuple(digests)
         )
@@ -310,14 +333,17 @@ class IdentityStore:
         """The receipt of an earlier erasure; raises UnknownIdentity."""
         with reaching():
             owner: Reply = self.redis.hget(f"lk:erased:{identity_id}", "tenant")
+
         if owner is None or owner.decode() != tenant:
             raise UnknownIdentity
+
         return self._receipt(identity_id)
 
     def _receipt(self, identity_id: str) -> ErasureReceipt:
         with reaching():
             tombstone = text_fields(self.redis.hgetall(f"lk:erased:{identity_id}"))
             rewritten: Reply = self.redis.get("lk:erasure:rewritten")
+
         erased_at = float(tombstone["erased_at"])
         through = (
             float(rewritten) if rewritten is not None and float(rewritten) >= erased_at else None
@@ -339,11 +365,13 @@ class IdentityStore:
             tombstone = (
                 text_fields(self.redis.hgetall(f"lk:erased:{identity_id}")) if not fields else {}
             )
+
         known = fields or tombstone
         if not known or (tenant is not None and known["tenant"] != tenant):
             raise UnknownIdentity
         if not fields:
             raise IdentityErased
+
         return fields
 
 

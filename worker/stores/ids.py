@@ -23,6 +23,7 @@ def new_id(prefix: Prefix, now_s: float | None = None) -> str:
     value = (milliseconds << 80) | secrets.randbits(80)
     value = value & ~(0xF << 76) | (0x7 << 76)  # version 7
     value = value & ~(0x3 << 62) | (0x2 << 62)  # variant of RFC 9562
+
     return f"{prefix}_{_base32(value)}"
 
 

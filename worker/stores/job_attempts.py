@@ -38,6 +38,7 @@ class JobAttempts:
                 "tenant_running": self._limits.tenant_running,
             },
         )
+
         names = texts(answer)
         return [
             Task(task, int(attempt)) for task, attempt in zip(names[::2], names[1::2], strict=True)
@@ -93,6 +94,7 @@ class JobAttempts:
             "redeliver", {**task_names(task), "handed_back": handed_back, **bounds}
         )
         outcome = cast(Redelivery, answer.decode())
+
         if outcome == "exhausted":
             problem = Problem(
                 FailureCode.ATTEMPTS_EXHAUSTED,
@@ -101,6 +103,7 @@ class JobAttempts:
             self.fail(task, problem, dead=True)
         elif outcome == "canceling":
             self._store.settle_cancel(task.job_id)
+
         return outcome
 
     def fan_out(
@@ -124,6 +127,7 @@ class JobAttempts:
             "plan": plan,
             "in_flight": in_flight,
         }
+
         now_ms = int(self._clock() * 1000)
         self._fenced(
             "fan_out", task, **script, total=total, unit=unit, now_ms=now_ms, spent=dict(spent)
@@ -152,8 +156,10 @@ class JobAttempts:
         with reaching():
             plan = self._store.redis.hget(f"lk:job:{job_id}", "plan")
             parts = text_fields(self._store.redis.hgetall(f"lk:job:{job_id}:parts"))
+
         if plan is None:
             raise UnknownJob
+
         return texts([plan])[0], {
             task.partition("-")[2]: outcome for task, outcome in parts.items()
         }

@@ -103,6 +103,7 @@ class JobQueue:
                     failure_ttl=RQ_TTL_S,
                     description=rq_id(task),
                 )
+
         return len(tasks)
 
     def deliver_all(self) -> int:
@@ -118,6 +119,7 @@ class JobQueue:
                 self._redis.zrangebyscore(registry.key, f"({current_timestamp()}", "+inf")
             )
             queued = rq.get_job_ids()
+
         tasks = (task_of(name.split(":")[0]) for name in (*queued, *started))
         return frozenset(task for task in tasks if task is not None)
 
@@ -130,6 +132,7 @@ class JobQueue:
             keys = sorted(texts(worker_registration.get_keys(connection=self._redis)))
             # Read as they are stored: RQ's own reader would change our connection's timeouts.
             found = {key: text_fields(self._redis.hgetall(key)) for key in keys}
+
         return [_worker_state(key, fields) for key, fields in found.items() if _is_alive(fields)]
 
 
@@ -160,6 +163,7 @@ def _is_alive(fields: Mapping[str, str]) -> bool:
         "death" in fields or not {"queues", "last_heartbeat"} <= fields.keys()
     ):  # a late heartbeat makes half a record
         return False
+
     age = datetime.now(UTC) - datetime.fromisoformat(fields["last_heartbeat"])
     return age.total_seconds() < WORKER_ALIVE_S
 

@@ -56,10 +56,12 @@ def admitted_fields(
         "attempt": "1",
         "version": "1",
     }
+
     if request.webhook:
         fields["webhook"] = request.webhook
     if request.requeued_from:
         fields["requeued_from"] = request.requeued_from
+
     return fields
 
 
@@ -77,8 +79,10 @@ def settled_fields(
     if report:
         fields["report"] = json.dumps(dict(report.report))
         fields["timings"] = json.dumps(dict(report.timings))
+
     if error:
         fields["error"] = json.dumps(asdict(error))
+
     return fields
 
 
@@ -111,10 +115,13 @@ def read_record(text: Mapping[str, str]) -> JobRecord:
 
 
 def _progress(text: Mapping[str, str]) -> Progress:
-    done, total = int(text.get("progress_done", 0)), int(text.get("progress_total", 0))
-    started, at = _time(text, "started_at"), _time(text, "progress_at")
+    done = int(text.get("progress_done", 0))
+    total = int(text.get("progress_total", 0))
+    started = _time(text, "started_at")
+    at = _time(text, "progress_at")
     elapsed = at - started if started and at else 0.0
     rate = done / elapsed if elapsed > 0 and done else None
+
     return Progress(
         done=done,
         total=total,

@@ -104,8 +104,10 @@ class JobStore:
         """
         answer = self.scripts.run_durably("admit", self._admission(request, idempotency))
         outcome = answer[0].decode()
+
         if outcome in REFUSALS:
             raise REFUSALS[outcome]
+
         replayed = outcome == "replayed"
         try:
             return Admission(self.get(answer[1].decode()), replayed)
@@ -123,6 +125,7 @@ class JobStore:
         name = idempotency_name(tenant, idempotency.key)
         with reaching():
             fields = text_fields(self.redis.hgetall(name))
+
         if "job" not in fields:
             return None
         if fields["fingerprint"] != idempotency.fingerprint:
@@ -133,7 +136,9 @@ class JobStore:
             raise Gone from error
 
     def _admission(self, request: JobRequest, idempotency: IdempotencyKey | None) -> dict[str, Any]:
-        now, payload, limits = self._clock(), request.payload, self.limits
+        now = self._clock()
+        payload = request.payload
+        limits = self.limits
         job_id = new_id("job", now)
         deadline_s = min(request.deadline_s or limits.default_deadline_s, limits.default_deadline_s)
         arguments: dict[str, Any] = {
@@ -155,12 +160,14 @@ class JobStore:
                 "tenant_stored_bytes": limits.tenant_stored_bytes,
             },
         }
+
         if idempotency:
             arguments["idempotency"] = {
                 "key": idempotency_name(payload.tenant, idempotency.key),
                 "fingerprint": idempotency.fingerprint,
                 "ttl_ms": int(limits.idempotency_ttl_s * 1000),
             }
+
         return arguments
 
     def get(self, job_id: str, tenant: str | None = None) -> JobRecord:
@@ -173,8 +180,10 @@ class JobStore:
             raise UnknownJob
         with reaching():
             fields = text_fields(self.redis.hgetall(f"lk:job:{job_id}"))
+
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownJob
+
         return read_record(fields)
 
     def list(
@@ -198,6 +207,7 @@ class JobStore:
                 return Page(found[:limit], found[limit - 1].id)
             if looked_at == self.limits.looked_at:
                 return Page(found, job.id)
+
         return Page(found, None)
 
     def _newest_first(
@@ -205,6 +215,7 @@ class JobStore:
     ) -> Iterator[JobRecord]:
         key = f"lk:tenant:{tenant}:jobs"
         upper = f"({cursor}" if cursor else "+"
+
         while True:
             with reaching():
                 ids = texts(self.redis.zrevrangebylex(key, upper, "-", start=0, num=batch))
@@ -212,14 +223,18 @@ class JobStore:
                     for job_id in ids:
                         pipeline.hgetall(f"lk:job:{job_id}")
                     hashes = pipeline.execute()
+
                 expired = [job_id for job_id, fields in zip(ids, hashes, strict=True) if not fields]
                 if expired:
                     self.redis.zrem(key, *expired)
+
             for job_id, fields in zip(ids, hashes, strict=True):
                 if fields and (record := _read_if_readable(job_id, text_fields(fields))):
                     yield record
+
             if len(ids) < batch:
                 return
+
             upper = f"({ids[-1]}"
 
     def queue_position(self, job: JobRecord) -> int | None:
@@ -229,10 +244,12 @@ class JobStore:
         """
         if job.status != "queued":
             return None
+
         queue = QUEUE_OF[job.kind]
         with reaching():
             rank = self.redis.zrank(f"lk:line:{queue}:{job.tenant}", job.id)
             delivered = self.redis.scard(f"lk:delivered:{queue}")
+
         return rank + delivered if isinstance(rank, int) else 0
 
     def request_cancel(
@@ -249,6 +266,7 @@ class JobStore:
         )
         if answer == b"canceling" and activity == b"idle":
             self.settle_cancel(job_id)
+
         return self.get(job_id)
 
     def settle_cancel(self, job_id: str) -> None:
@@ -277,6 +295,7 @@ class JobStore:
             if self.redis.zscore("lk:dead", job_id) is None:
                 raise UnknownJob("There is no such dead letter.")
             size = int(texts(self.redis.hmget(f"lk:job:{job_id}", ["input_bytes"]))[0])
+
         request = JobRequest(
             dead.payload,
             dead.priority,
@@ -286,9 +305,11 @@ class JobStore:
             dead.metadata,
             requeued_from=job_id,
         )
+
         again = self.admit(request).job
         with reaching():
             self.redis.zrem("lk:dead", job_id)
+
         return again
 
     def due_deadlines(self) -> Iterable[str]:
@@ -325,8 +346,10 @@ class JobStore:
             ),
             "fields": settled_fields(now, self.limits.result_ttl_s, result, report, error),
         }
+
         if task:
             arguments |= task_names(task)
+
         return str(self.scripts.run_durably("settle", arguments).decode())
 
 

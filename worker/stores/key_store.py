@@ -54,8 +54,11 @@ class KeyStore:
         """A new key and its token, which is shown this once and cannot be had again."""
         if not TENANT.fullmatch(tenant):
             raise ValueError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
-        key_id, secret = secrets.token_hex(8), secrets.token_bytes(32)
+
+        key_id = secrets.token_hex(8)
+        secret = secrets.token_bytes(32)
         key = ApiKey(key_id, tenant, frozenset(scopes), name, self._clock(), expires_at, None)
+
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hset(
                 f"lk:key:{key_id}",
@@ -64,6 +67,7 @@ class KeyStore:
             pipeline.sadd(f"lk:tenant:{tenant}:keys", key_id)
             pipeline.sadd("lk:tenants", tenant)
             pipeline.execute()
+
         return key, f"lk_{key_id}_{secret.hex()}"
 
     def verify(self, token: str) -> ApiKey:
@@ -78,22 +82,28 @@ class KeyStore:
             raise KeyRefused
         with reaching():
             fields = text_fields(self._redis.hgetall(f"lk:key:{match[1]}"))
+
         given = hashlib.sha256(bytes.fromhex(match[2])).hexdigest()
         # Compared also for unknown keys, so that the time taken does not tell which ids exist.
         matches = hmac.compare_digest(given, fields.get("sha256", NOBODY))
+
         if not fields or not matches:
             raise KeyRefused
+
         key = _from_fields(match[1], fields)
         if self._has_ended(key):
             raise KeyRefused
+
         return key
 
     def get(self, key_id: str, tenant: str | None = None) -> ApiKey:
         """A key's record; raises UnknownKey, also when it is another tenant's."""
         with reaching():
             fields = text_fields(self._redis.hgetall(f"lk:key:{key_id}"))
+
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownKey
+
         return _from_fields(key_id, fields)
 
     def is_active(self, key_id: str) -> bool:
@@ -114,10 +124,13 @@ class KeyStore:
 
         Raises UnknownKey.
         """
-        key, end = self.get(key_id, tenant), self._clock() + after_s
+        key = self.get(key_id, tenant)
+        end = self._clock() + after_s
+
         if key.revoked_at is None or end < key.revoked_at:
             with reaching():
                 self._redis.hset(f"lk:key:{key_id}", "revoked_at", repr(end))
+
         return self.get(key_id)
 
     def rotate(
@@ -131,6 +144,7 @@ class KeyStore:
         old = self.get(key_id, tenant)
         if self._has_ended(old):
             raise UnknownKey("The key has ended; make a new one.")
+
         made = self.create(old.tenant, old.scopes, old.name, old.expires_at)
         self.revoke(key_id, after_s=overlap_s)
         return made

@@ -134,6 +134,7 @@ class MediaStore:
         self._scripts = Scripts(redis)
         self._tenant_stored_bytes = tenant_stored_bytes
         self._directories = (root, root / "uploads", root / "incoming", root / "jobs")
+
         for directory in self._directories:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -161,9 +162,11 @@ class MediaStore:
         now = self.clock()
         with writing():
             size = path.stat().st_size
+
         record = MediaRecord(path.name, tenant, sha256, size, now, now + ttl_s, facts)
         self._save(record)
         target = self._upload_path(record)
+
         try:
             with writing():
                 target.parent.mkdir(mode=0o700, exist_ok=True)
@@ -172,6 +175,7 @@ class MediaStore:
         except StoreError:
             self._scripts.run("drop_upload", {"upload": record.id})
             raise
+
         return record
 
     def stat(self, media_id: str, tenant: str | None = None) -> MediaRecord:
@@ -180,8 +184,10 @@ class MediaStore:
             raise UnknownMedia
         with reaching():
             fields = text_fields(self.redis.hgetall(f"lk:media:{media_id}"))
+
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownMedia
+
         body = json.loads(fields["record"])
         return MediaRecord(**{**body, "facts": MediaFacts(**body["facts"])})
 
@@ -191,6 +197,7 @@ class MediaStore:
         if not path.is_file():
             self._require_usable()
             raise UnknownMedia
+
         return path
 
     def open(self, media_id: str, tenant: str) -> BinaryIO:
@@ -226,6 +233,7 @@ class MediaStore:
             "until": now + for_s,
             "unused": unused,
         }
+
         outcome = self._scripts.run("claim_upload", arguments)
         if outcome == b"unknown":
             raise UnknownMedia
@@ -263,6 +271,7 @@ class MediaStore:
             return False
         except UnknownMedia:
             return True
+
         self.delete(media_id)
         return True
 
@@ -306,9 +315,11 @@ class MediaStore:
         with writing():
             for made in (self.job_dir(job_id), directory):
                 made.mkdir(mode=0o700, exist_ok=True)
+
             sha256 = seal(file)
             os.replace(file, directory / f"{sha256}{suffix}")
             sync_directory(directory)
+
         return sha256
 
     def part_path(self, job_id: str, sha256: str, suffix: str) -> Path:
@@ -325,12 +336,14 @@ class MediaStore:
             raise JobNotFinal
         if job.result is None:
             raise UnknownMedia
+
         path = self._result_path(job.id, job.result)
         if job.expires_at is not None and job.expires_at <= self.clock():
             raise ResultExpired
         if not path.is_file():
             self._require_usable()
             raise ResultExpired
+
         return path
 
     def discard_result(self, job_id: str, result: JobResult) -> None:

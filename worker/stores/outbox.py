@@ -76,16 +76,20 @@ class Outbox:
                     "secrets": json.dumps([[endpoint.secrets[0], None]]),
                 },
             )
+
             pipeline.sadd(f"lk:tenant:{tenant}:endpoints", endpoint.id)
             pipeline.execute()
+
         return endpoint
 
     def endpoint(self, endpoint_id: str, tenant: str | None = None) -> Endpoint:
         """An endpoint; raises UnknownEndpoint, also when it is another tenant's."""
         with reaching():
             fields = text_fields(self._redis.hgetall(f"lk:endpoint:{endpoint_id}"))
+
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownEndpoint
+
         return self._read(endpoint_id, fields)
 
     def endpoints(self, tenant: str) -> Sequence[Endpoint]:
@@ -103,8 +107,10 @@ class Outbox:
         """
         current = self.endpoint(endpoint_id, tenant).secrets[0]
         kept = [(new_secret(), None), (current, self._clock() + overlap_s)]
+
         with reaching():
             self._redis.hset(f"lk:endpoint:{endpoint_id}", "secrets", json.dumps(kept))
+
         return self.endpoint(endpoint_id)
 
     def delete_endpoint(self, endpoint_id: str, tenant: str) -> None:
@@ -150,6 +156,7 @@ class Outbox:
             "share": share,
             "sending": dict(sending or {}),
         }
+
         names = texts(self._scripts.run("claim_outbox", arguments))
         claimed = map(self._delivery, names[::2], names[1::2])
         return [delivery for delivery in claimed if delivery is not None]
@@ -173,12 +180,14 @@ class Outbox:
         if following >= len(SCHEDULE_S):
             self.drop(delivery)
             return None
+
         due = self._clock() + SCHEDULE_S[following]
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hset(f"lk:outbox:{delivery.id}", "attempt", following)
             pipeline.zadd(_due(delivery.tenant), {delivery.id: due})
             pipeline.zadd("lk:outbox:tenants", {delivery.tenant: 0}, nx=True)
             pipeline.execute()
+
         return due
 
     def drop(self, delivery: Delivery) -> None:
@@ -194,14 +203,17 @@ class Outbox:
     def _delivery(self, tenant: str, message: str) -> Delivery | None:
         with reaching():
             fields = text_fields(self._redis.hgetall(f"lk:outbox:{message}"))
+
         try:
             endpoint = self.endpoint(fields["endpoint"]) if fields["endpoint"] else None
         except (KeyError, UnknownEndpoint):  # the message or its endpoint is gone
             self._drop(tenant, message)
             return None
+
         if endpoint is not None and endpoint.disabled_reason is not None:
             self._drop(tenant, message)
             return None
+
         return Delivery(message, tenant, fields["job"], endpoint, int(fields["attempt"]))
 
     def _read(self, endpoint_id: str, fields: Mapping[str, str]) -> Endpoint:

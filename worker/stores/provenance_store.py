@@ -54,6 +54,7 @@ class ProvenanceStore:
         with noticing_full_disk():
             if manifest:
                 _write(self._file(record.mark_id, ".c2pa"), manifest)
+
             _write(self._file(record.mark_id, ".json"), json.dumps(asdict(record)).encode())
             _write(self._by_hash(record.sha256), record.mark_id.encode())
 
@@ -63,6 +64,7 @@ class ProvenanceStore:
             fields = json.loads(self._file(mark_id, ".json").read_bytes())
         except FileNotFoundError:
             return None
+
         fields["hashes"] = tuple(fields["hashes"])
         fields["consent_receipts"] = tuple(fields["consent_receipts"])
         return ProvenanceRecord(**fields)
@@ -85,15 +87,20 @@ class ProvenanceStore:
         """Delete records older than `keep_days`; return how many there were."""
         before = (now or time.time()) - keep_days * DAY_S
         expired = 0
+
         for path in self._directory.glob("[0-9a-f][0-9a-f]/*.json"):
             if path.stat().st_mtime >= before:
                 continue
+
             record = self.get(path.stem)
             for file in (path, path.with_suffix(".c2pa")):
                 file.unlink(missing_ok=True)
+
             if record is not None:
                 self._by_hash(record.sha256).unlink(missing_ok=True)
+
             expired += 1
+
         return expired
 
     def _file(self, mark_id: str, suffix: str) -> Path:
@@ -111,9 +118,11 @@ def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
     unfinished.replace(path)
     sync_directory(path.parent)

@@ -67,6 +67,7 @@ class PersonSeen:
             max(self.eye_px_range[1], face.eye_px),
         )
         view = face.eye_px * float(np.cos(np.radians(face.yaw_deg))) * face.score
+
         if view > 1.1 * self.best_view:  # a crop costs more than the comparison
             self.best_view = view
             self.thumbnail = frame.rgb_crop(_to_thumbnail(face.box), THUMBNAIL_PX)
@@ -130,6 +131,7 @@ class People:
             person_id = name(track)
             known = people.get(person_id)
             people[person_id] = seen if known is None else known.joined(seen)
+
         return people
 
 
@@ -160,10 +162,12 @@ class Analyse:
         found = self._look(context)
         if not found.frames:
             raise JobFailure(FailureCode.UNDECODABLE, "The upload has no image that can be read.")
+
         people = [person.to_json(name) for name, person in sorted_by_id(found.people).items()]
         looked_at = {"frames_looked_at": found.frames}
         file = context.work / "analysis.json"
         file.write_text(json.dumps({**found.facts, **looked_at, "people": people}))
+
         return Outcome(
             file=file,
             media_type="application/json",
@@ -179,18 +183,22 @@ class Analyse:
             if is_video(file):
                 with Video(file, self.limits) as video:
                     return self._look_at_video(context, video)
+
         animation = probe_animation(context.input, self.limits)
         if animation is not None:
             return self._look_at_animation(context, animation)
+
         return self._look_at_still(context)
 
     def _look_at_still(self, context: JobContext) -> Found:
         image = decode_image(context.input, self.limits).bgr
         frame = StillFrame(image)
         people: dict[str, PersonSeen] = {}
+
         for number, face in enumerate(self.engine.detect(image), 1):
             people[f"p{number}"] = PersonSeen()
             people[f"p{number}"].add(frame, face, 0.0)
+
         context.progress(1, 1, "image")
         facts = {"kind": "image", "width": image.shape[1], "height": image.shape[0]}
         return Found(people, 1, facts)
@@ -198,10 +206,12 @@ class Analyse:
     def _look_at_animation(self, context: JobContext, info: AnimationInfo) -> Found:
         survey = self.engine.survey()
         people = People()
+
         for animated in read_animation(context.input, self.limits):
             frame = StillFrame(animated.bgr)
             people.add(frame, animated.time_s, survey.add(frame, animated.time_s))
             context.progress(people.frames)
+
         context.progress(people.frames, people.frames, last=True)
         names = survey.names()
         facts = {
@@ -210,6 +220,7 @@ class Analyse:
             "width": info.width,
             "height": info.height,
         }
+
         return Found(people.by_id(lambda track: names[id(track)]), people.frames, facts)
 
     def _look_at_video(self, context: JobContext, video: Video) -> Found:
@@ -221,9 +232,11 @@ class Analyse:
         plan = plan_video(video)
         survey = self.engine.survey()
         people = People()
+
         for sample in video_samples(video, context.work):
             people.add(sample.frame, sample.time_s, survey.add(sample.frame, sample.time_s))
             context.progress(0, plan.frames)
+
         names = survey.names()
         facts = {
             "kind": "video",
@@ -233,8 +246,10 @@ class Analyse:
             "fps": float(info.fps),
             "duration_s": info.duration_s,
         }
+
         if len(plan.segments) == 1:
             return self._follow(context, video, survey.result(), facts)
+
         context.progress(plan.frames, plan.frames, last=True)
         return Found(people.by_id(lambda track: names[id(track)]), people.frames, facts)
 
@@ -245,10 +260,12 @@ class Analyse:
         preparer = FramePreparer(video.info, picture, context.work)
         tracker = self.engine.tracker(surveyed, NEWCOMER)
         people = People()
+
         for frame in VideoReader(video, preparer).frames(Span()):
             view = i420_view(frame.picture, picture.colour)
             people.add(view, frame.time_s, tracker.update(view, frame.time_s))
             context.progress(people.frames, facts["frames"])
+
         by_id = people.by_id(lambda track: track.person.person_id)
         return Found(renamed(by_id, len(surveyed.people)), people.frames, facts)
 
@@ -275,7 +292,9 @@ def _to_thumbnail(box: Box) -> Affine:
     left, top, right, bottom = box
     side = THUMBNAIL_MARGIN * max(right - left, bottom - top)
     scale = THUMBNAIL_PX / side
-    x, y = (left + right - side) / 2, (top + bottom - side) / 2
+    x = (left + right - side) / 2
+    y = (top + bottom - side) / 2
+
     return np.array([[scale, 0, -x * scale], [0, scale, -y * scale]])
 
 

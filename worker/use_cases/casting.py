@@ -79,6 +79,7 @@ class Casting:
                 return FaceSelector("index", index=face.index)
             case BoxSelector(box=(x, y, width, height)):
                 return FaceSelector("box", box=(x, y, x + width, y + height))
+
         return FaceSelector("reference", reference=self._code(face.reference, identities).embedding)
 
     def _code(self, identity_id: str, identities: Identities) -> IdentityCode:
@@ -89,6 +90,7 @@ class Casting:
             raise BadIdentityError(
                 f"An identity of this job was registered with {code.pack}; register it again."
             )
+
         return code
 
 

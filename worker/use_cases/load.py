@@ -69,6 +69,7 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
         return RefineUseCases(
             RefineIdentity(pack, RefineBudget(settings.refine_s, settings.refine_threads))
         )
+
     cv2.setNumThreads(
         settings.inference_threads
     )  # its own pool would fight decoder and encoder for the cores
@@ -79,6 +80,7 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
         nudity_check=settings.nudity_check == "on",
         age_check=settings.age_check == "on",
     )
+
     warm_up(engine)
     casting = Casting(engine)
     by_kind: dict[JobKind, UseCase] = {
@@ -86,4 +88,5 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
         "swap_video": Sealing(SwapVideo(engine, casting, settings.media), pack.id),
         "analysis": Analyse(engine, settings.media),
     }
+
     return EngineUseCases(engine, casting, by_kind)

@@ -50,8 +50,10 @@ def require_somebody(
     """
     if payload.options.allow_unswapped or any(one.frames_swapped for one in outcomes):
         return
+
     code = FailureCode.NO_FACE
     detail = NOBODY[code]
+
     if any(one.status == "left_alone" for one in outcomes):
         code = FailureCode.NOBODY_SWAPPED
         reasons = sorted({one.reason for one in outcomes if one.reason})
@@ -59,6 +61,7 @@ def require_somebody(
     elif report["faces"]:
         code = FailureCode.FACE_NOT_FOUND
         detail = NOBODY[code]
+
     raise JobFailure(code, detail, {**report, "outcome": "failed"})
 
 
@@ -68,12 +71,14 @@ def _outcome(
     mine = [row for row in rows if row["assignment"] == index]
     swapped = sum(row["frames_swapped"] for row in mine)
     left_alone: Counter[str] = Counter()
+
     for row in mine:
         left_alone.update(row["frames_skipped"])
 
     reason = max(left_alone, key=lambda name: left_alone[name], default=None)
     if not mine:
         reason = unmatched.get(index, "nobody_matches") if rows else "no_face"
+
     return AssignmentOutcome(
         index=index,
         face=assignment.face,
@@ -93,6 +98,8 @@ def _status(
         # Somebody is there, but may not or cannot be swapped.
         is_known = reason in {"already_assigned", "not_sure", "not_a_face"}
         return "left_alone" if is_known else "not_found"
+
     if not swapped:
         return "left_alone"
+
     return "partly" if left_alone else "swapped"

@@ -56,6 +56,7 @@ class RefineIdentity:
         """
         (identity_id,) = context.job.payload.identities()
         context.progress(0, 100, "percent")
+
         try:
             refined = self._refine(context, identity_id)
             context.progress(100, 100, "percent")
@@ -65,6 +66,7 @@ class RefineIdentity:
             )
         except (IdentityErased, UnknownIdentity) as error:
             raise JobFailure(FailureCode.IDENTITY_ERASED, "The identity was erased.") from error
+
         log.info("identity refined", extra={"identity": identity_id, "steps": refined.steps})
         return Outcome(None, report={"refinement": told})
 
@@ -90,11 +92,13 @@ class RefineIdentity:
                 FailureCode.REFINEMENT_UNAVAILABLE,
                 "This worker has no torch, which refinement needs.",
             ) from error
+
         if self.pack.manifest.swapper.inputs != 6:
             raise JobFailure(
                 FailureCode.REFINEMENT_UNAVAILABLE,
                 f"Identities of the pack {self.pack.name} cannot be refined.",
             )
+
         return Refiner.load(self.pack)
 
     def _derive(self, code: bytes) -> bytes:

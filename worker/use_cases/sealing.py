@@ -35,6 +35,7 @@ class Sealing:
             return outcome
         if context.provenance is None or context.marking is None:
             return replace(outcome, report={**outcome.report, "provenance": _OFF})
+
         return self._sealed(context, outcome, context.provenance, context.marking)
 
     def _sealed(
@@ -52,8 +53,10 @@ class Sealing:
             verify_url=order.verify_url,
             faces=_rectangles(context, outcome),
         )
+
         with context.input.open("rb") as file:
             media_type, _ = sniff_file(file)
+
         try:
             with noticing_full_disk():
                 signed = sign(
@@ -72,6 +75,7 @@ class Sealing:
         manifest.write_bytes(signed.manifest)
         report = {**outcome.report, "provenance": _report(order, signed, is_marked)}
         hashes = outcome.hashes or thinned(marking.hashes)
+
         return replace(
             outcome, file=destination, report=report, manifest=manifest, hashes=tuple(hashes)
         )
@@ -95,6 +99,7 @@ def _rectangles(context: JobContext, outcome: Outcome) -> tuple[tuple[int, int, 
     """Return the swapped faces' boxes of an image that was not scaled after they were found."""
     if context.job.kind != "swap_image" or context.job.payload.options.output.max_side:
         return ()
+
     swapped = [row["box"] for row in outcome.report.get("faces", ()) if row.get("frames_swapped")]
     return tuple(
         (max(0, round(x)), max(0, round(y)), round(width), round(height))

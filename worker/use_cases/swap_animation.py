@@ -59,16 +59,20 @@ class SwapAnimation:
         """
         output = context.job.payload.options.output
         info = probe_animation(context.input, self.limits)
+
         if info is None:
             raise UnsupportedMedia("a still picture is not a video; send it to the image swap")
+
         format = _require_format(output.format or info.format)
         samples = (
             Sample(StillFrame(frame.bgr), frame.time_s)
             for frame in read_animation(context.input, self.limits)
         )
         work = self._begin(context, samples)
+
         for frame in read_animation(context.input, self.limits):
             work.add(StillFrame(frame.bgr), frame.time_s, partial(_fitted, frame, output.max_side))
+
         return self._outcome(context, work, work.finish(), format, info.loop)
 
     def of_video(self, context: JobContext, video: Video, format: AnimationFormat) -> Outcome:
@@ -81,11 +85,13 @@ class SwapAnimation:
         preparer = FramePreparer(info, whole, context.work)
         reader = VideoReader(video, preparer)
         most = most_frames(picture.width, picture.height, self.limits)
+
         for index, frame in enumerate(reader.frames(Span())):
             if index >= most:
                 raise MediaTooLarge(
                     f"an animation of this size may have {most} frames; ask for a smaller max_side"
                 )
+
             view = i420_view(frame.picture, whole.colour)
             work.add(view, frame.time_s, partial(_as_animated, frame, picture, view.matrix))
 
@@ -95,6 +101,7 @@ class SwapAnimation:
             *reader.damage.notes(),
             *(["audio_left_out"] * (info.audio_tracks > 0)),
         ]
+
         frames = _until_next(work.finish(), 1e3 / float(info.fps))
         return self._outcome(context, work, frames, format, 0, notes)
 
@@ -110,6 +117,7 @@ class SwapAnimation:
         swapper = self.engine.sequence(
             survey.resolve(assignments), options, surveyed=survey.surveyed, prefix=NEWCOMER
         )
+
         return _FrameByFrame(swapper, survey, context.progress)
 
     def _outcome(
@@ -123,13 +131,16 @@ class SwapAnimation:
     ) -> Outcome:
         if not frames:
             raise DamagedMedia("no frame of the input can be decoded")
+
         payload = context.job.payload
         people = work.people()
         outcomes = assignment_outcomes(payload, people, work.survey.unmatched)
         shown = paced(frames, format)
         left_out = len(frames) - len(shown)
+
         if left_out:
             notes = [*notes, f"frames_left_out_that_browsers_would_slow_down:{left_out}"]
+
         report = {
             "faces": people,
             "quality": video_quality(people),
@@ -137,17 +148,20 @@ class SwapAnimation:
             "notes": list(notes),
             **outcome_report(outcomes),
         }
+
         require_somebody(payload, outcomes, report)
         require_quality(people, payload.options.min_quality)
 
         if context.marking is not None:
             for frame in frames:
                 context.marking.mark_image(frame.bgr, frame.time_s)
+
         file = context.work / f"animation.{format}"
         quality = payload.options.output.quality or DEFAULT_QUALITY
         write_animation(file, format, shown, loop=loop, quality=quality)
         context.progress(len(frames), len(frames), last=True)
         height, width = frames[0].bgr.shape[:2]
+
         return Outcome(
             file=file,
             media_type=MEDIA_TYPES[format],
@@ -191,9 +205,11 @@ class _FrameByFrame:
         """Return the report's rows; whoever the survey has missed gets the next `person_id`."""
         rows = person_rows(self._swapper.report())
         free = count(len(self.survey.surveyed.people) + 1)
+
         for row in rows:
             if row["person_id"].startswith(NEWCOMER):
                 row["person_id"] = f"p{next(free)}"
+
         return rows
 
     def _write(self, reports: Sequence[FrameReport]) -> None:
@@ -203,6 +219,7 @@ class _FrameByFrame:
                 "swap_ms": report.swap_ms,
                 "blend_ms": report.blend_ms,
             }
+
             self.timings.update(spent)
             self._frames.append(self._held.popleft()())
 
@@ -218,6 +235,7 @@ def _require_format(format: str) -> AnimationFormat:
         raise UnsupportedMedia(
             f"an animation is written as {', '.join(ANIMATION_FORMATS)}, not as {format}"
         )
+
     return known
 
 

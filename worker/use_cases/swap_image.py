@@ -38,37 +38,49 @@ class SwapImage:
             JobFailure: `undecodable`, `unsupported_media_type`, `media_too_large`,
             `face_not_found`, `identity_erased`. Canceled, Superseded
         """
-        payload, timings = context.job.payload, dict[str, float]()
+        payload = context.job.payload
+        timings = dict[str, float]()
+
         with timed(timings, "decode_ms"):
             picture = decode_image(context.input, self._limits)
+
         context.progress(0, 1, "image")
         with timed(timings, "cast_ms"):
             assignments = self._casting.assignments(payload, context.identities)
+
         with timed(timings, "detect_ms"):
             found = self._engine.detect(picture.bgr)
             examiner = TargetExaminer(self._engine)
             examiner.look(StillFrame(picture.bgr), list(enumerate(found)))
             examiner.require_allowed()
+
         with timed(timings, "swap_ms"):
             options = swap_options(payload.options, measure_similarity=True)
             swapped = self._engine.swap_found(picture.bgr, found, assignments, options)
+
         report = self._report(payload, swapped, picture.notes)
 
         output = payload.options.output
         format = output.format or (picture.format if picture.format in IMAGE_FORMATS else "png")
+
         with timed(timings, "encode_ms"):
             alpha = None if picture.alpha is None else fit_within(picture.alpha, output.max_side)
             shown = fit_within(swapped.frame, output.max_side)
+
             if context.marking is not None:
                 context.marking.mark_image(shown)
+
             quality = output.quality or DEFAULT_QUALITY
             body = encode_image(
                 shown, alpha, format=format, quality=quality, icc_profile=picture.icc_profile
             )
+
         context.progress(1, 1, "image")
         file = context.work / f"picture.{format}"
+
         with noticing_full_disk():
             file.write_bytes(body)
+
         height, width = shown.shape[:2]
         return Outcome(file, MEDIA_TYPES[format], f".{format}", width, height, 1, report, timings)
 
@@ -86,6 +98,7 @@ class SwapImage:
             "notes": list(notes),
             **outcome_report(outcomes),
         }
+
         require_somebody(payload, outcomes, report)
         require_quality(faces, payload.options.min_quality)
         return report

@@ -62,27 +62,33 @@ class SwapVideo:
             format = as_animation_format(context.job.payload.options.output.format)
             if format:
                 return animations.of_video(context, video, format)
+
             return self._do_step(context, video)
 
     def _do_step(self, context: JobContext, video: Video) -> Outcome | None:
         options = context.job.payload.options
         settings = output_settings(options.output, options.audio, video.info)
         step = context.task.step
+
         if step is None:
             return self._begin(context, video, settings)
         if step == MUX_STEP:
             return self._finish(context, video, settings)
+
         self._do_part(context, video, settings, int(step[1:]))
         return None
 
     def _begin(self, context: JobContext, video: Video, settings: OutputSettings) -> Outcome | None:
         plan = plan_video(video)
         survey = self._survey(context, video, plan)
+
         if len(plan.segments) > 1:
             record = PlanRecord(plan=plan, survey=survey.to_record())
             steps = [f"s{segment.index:04d}" for segment in plan.segments]
             context.fan_out(steps, record.model_dump_json(), plan.frames, in_flight=PARTS_IN_FLIGHT)
+
             return None
+
         path = context.work / f"frames{PART_SUFFIX}"
         part = self._swap(
             context, video, plan.segments[0], path, settings, survey, total=plan.frames
@@ -100,6 +106,7 @@ class SwapVideo:
         samples = video_samples(video, context.work)
         survey = survey_samples(self.engine, samples, assignments, watch, examiner.look)
         examiner.require_allowed()
+
         return survey
 
     def _do_part(
@@ -122,6 +129,7 @@ class SwapVideo:
         ]
         paths = [context.part(part.sha256, PART_SUFFIX) for part in parts]
         survey = Survey.from_record(record.survey)
+
         return self._join(context, video, plan, survey, paths, parts, settings)
 
     def _swap(
@@ -148,6 +156,7 @@ class SwapVideo:
 
         with noticing_full_disk():
             outcome = swap_segment(video, segment, path, swapper, settings, watch, context.marking)
+
         context.progress(outcome.frames, total, last=True)
         newcomers = {
             name: view for name, view in swapper.people().items() if name.startswith(prefix)
@@ -155,6 +164,7 @@ class SwapVideo:
         seen = {person.person_id for person in outcome.report.people}
         part = PartRecord.of(outcome, {name: newcomers[name] for name in newcomers if name in seen})
         hashes = tuple(context.marking.hashes) if context.marking else ()
+
         return part.model_copy(update={"hashes": hashes})
 
     def _join(
@@ -184,6 +194,7 @@ class SwapVideo:
             mux = join_segments(
                 video, plan, paths, output, settings, lambda _: context.progress(counted)
             )
+
         picture = PictureFormat.of(video.info, settings.max_side)
         return Outcome(
             file=output,

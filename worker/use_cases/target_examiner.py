@@ -40,10 +40,12 @@ class TargetExaminer:
         safety = self.engine.safety
         if safety is None or time_s < self._next_look_s:
             return
+
         self._next_look_s = time_s + LOOK_EVERY_S
 
         self._scores += safety.nudity_scores(frame, [face.box for _, face in faces])
         largest = sorted(faces, key=lambda named: -named[1].eye_px)[:MOST_PEOPLE]
+
         for name, face in largest:
             chips = self._chips[name]
             if face.eye_px >= LEAST_EYE_PX and len(chips) < CHIPS_A_PERSON:

@@ -47,10 +47,12 @@ class ConvertedSound:
             frames = self._source.decode(packet)
         except av.FFmpegError:
             return
+
         for frame in frames:
             if frame.pts is not None and frame.time_base is not None:
                 frame.pts -= round(self._origin_s / frame.time_base)
             yield from self.target.encode(frame)
+
         if packet is None:
             yield from self.target.encode(None)
 
@@ -73,9 +75,12 @@ def is_convertible(container: str, source: AudioStream) -> bool:
         trial.sample_rate = rate
         trial.layout = layout
         formats = trial.codec.audio_formats
+
         if formats:
             trial.format = formats[0]
+
         trial.open()
     except (av.FFmpegError, ValueError, TypeError, AttributeError):
         return False
+
     return True

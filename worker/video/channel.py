@@ -33,6 +33,7 @@ class Channel(Generic[T]):
                 lambda: self._failure or len(self._items) < self._capacity, timeout_s
             ):
                 raise TimeoutError
+
             self.raise_failure()
             self._items.append(item)
             self._changed.notify_all()
@@ -44,9 +45,11 @@ class Channel(Generic[T]):
                 lambda: self._failure or self._items or self._closed, timeout_s
             ):
                 raise TimeoutError
+
             self.raise_failure()
             if not self._items:
                 raise EndOfChannel
+
             item = self._items.popleft()
             self._changed.notify_all()
             return item

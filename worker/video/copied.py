@@ -51,6 +51,7 @@ class CopiedTracks:
         self.origin_s = (
             Fraction(container.start_time or 0, 1_000_000) if self._is_broadcast else Fraction(0)
         )
+
         if self.origin_s:
             self.notes.append("timestamps_moved_to_start_at_0")
 
@@ -78,6 +79,7 @@ class CopiedTracks:
         )
         self._drop_location(film)
         film.set_chapters(self._source.chapters())
+
         for stream in self._source.streams:
             if stream.index == self._main.index:
                 continue
@@ -91,6 +93,7 @@ class CopiedTracks:
                 self._convert(film, stream)
             elif not self._is_chapter_track(stream):
                 self.notes.append(_left_out(stream))
+
         if not (self._targets or self._converted):
             self._packets = iter(())
 
@@ -99,6 +102,7 @@ class CopiedTracks:
         places = [name for name in film.metadata if "location" in name.lower()]
         for name in places:
             del film.metadata[name]
+
         if places:
             self.notes.append("location_dropped")
 
@@ -123,6 +127,7 @@ class CopiedTracks:
         if (waiting := self._waiting) is not None:
             self._waiting = None
             return waiting
+
         try:
             for packet in self._packets:
                 if not self._is_wanted(packet):
@@ -134,6 +139,7 @@ class CopiedTracks:
         except av.FFmpegError:
             self.notes.append("other_tracks_end_at_damage")
             self._packets = iter(())
+
         return None
 
     def _is_wanted(self, packet: Packet[Any]) -> bool:
@@ -145,11 +151,14 @@ class CopiedTracks:
         if index in self._converted:
             film.mux(list(self._converted[index].convert(packet)))
             return
+
         shift = round(self.origin_s / packet.time_base)
         packet.dts = (packet.dts or 0) - shift
         packet.pts = None if packet.pts is None else packet.pts - shift
+
         if packet.dts <= self._last_dts.get(index, packet.dts - 1):
             return  # out of order in a damaged file: muxers refuse it
+
         self._last_dts[index] = packet.dts
         packet.stream = self._targets[index]
         film.mux(packet)

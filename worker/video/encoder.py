@@ -79,6 +79,7 @@ def _repeatable_x264() -> Mapping[str, str]:
         flags = _CPUINFO.read_text().split("flags", 1)[-1].split("\n", 1)[0].split()
     except OSError:
         return {}
+
     return {"x264-params": "asm=AVX2,BMI2"} if {"avx2", "bmi2"} <= set(flags) else {}
 
 
@@ -125,6 +126,7 @@ class SegmentEncoder:
         if self._marking is not None:
             luma = plane_array(frame.planes[0])
             self._marking.mark_frame(luma, float((frame.pts or 0) * self._time_base))
+
         frame.pts = (frame.pts or 0) - self._origin
         frame.pict_type = 0  # the source's picture types are not ours
         self._container.mux(self._stream.encode(frame))
@@ -142,19 +144,19 @@ class SegmentEncoder:
             raise UnsupportedMedia(
                 f"this installation has no encoder for {settings.codec}"
             ) from error
-        stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
+
+        stream.width = picture.width
+        stream.height = picture.height
+        stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = stream.time_base = picture.time_base
         context.sample_aspect_ratio = picture.pixel_aspect
-        context.colorspace, context.color_primaries = (
-            picture.colour.matrix,
-            picture.colour.primaries,
-        )
-        context.color_trc, context.color_range = (
-            picture.colour.transfer,
-            2 if picture.colour.full_range else 1,
-        )
+        context.colorspace = picture.colour.matrix
+        context.color_primaries = picture.colour.primaries
+        context.color_trc = picture.colour.transfer
+        context.color_range = 2 if picture.colour.full_range else 1
         context.flags |= (
             av.codec.context.Flags.bitexact.value | av.codec.context.Flags.frame_duration.value
         )
+
         return stream

@@ -80,9 +80,11 @@ def _image(file: BinaryIO) -> Iterator[list[Plane]]:
         image.draft("L", (DECODED_SIDE_PX, DECODED_SIDE_PX))
         frames = getattr(image, "n_frames", 1)
         planes = []
+
         for number in range(min(frames, FRAMES_A_PLACE)):
             image.seek(number)
             planes.append(np.asarray(image.convert("RGB").convert("L"), np.uint8))
+
     yield planes
 
 
@@ -92,11 +94,13 @@ def _video(file: BinaryIO, demuxer: str) -> Iterator[list[Plane]]:
         for place in range(PLACES):
             if container.duration and place:
                 container.seek(container.duration * place // PLACES)
+
             planes: list[Plane] = []
             for frame in container.decode(stream):
                 planes.append(_luma(frame))
                 if len(planes) == FRAMES_A_PLACE:
                     break
+
             if planes:
                 yield planes
             if not container.duration:

@@ -34,18 +34,23 @@ def _sample_counts(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iter
         header = file.read(20)
         length, kind = struct.unpack(">I4s", header[:8])
         body = start + 8
+
         if length == 1 and len(header) >= 16:
             (length,) = struct.unpack(">Q", header[8:16])
             body = start + 16
+
         if kind in _CONTAINERS and depth < _DEEPEST:
             yield from _sample_counts(
                 file, body, min(end, start + length) if length else end, depth + 1
             )
+
         yield (
             struct.unpack(">I", header[16:20])[0]
             if kind in _SAMPLE_SIZES and len(header) == 20
             else 0
         )
+
         if length < 8:  # 0 says "to the end of the file"; 2 to 7 cannot be
             return
+
         start += length

@@ -77,6 +77,7 @@ def mux_video(
                 "tracks refused by the muxer",
                 extra={"tracks": tracks, "reason": type(error).__name__},
             )
+
     raise AssertionError("the last way returns or raises")
 
 
@@ -106,6 +107,7 @@ class _Muxing:
             stream = _add_frames(film, first.streams.video[0], self.picture)
             copied.prepare(film, audio=audio, tracks=tracks)
             frames = 0
+
             for packet in timed_packets(
                 self.segments, base, origin=copied.origin, last_duration=self.last_duration
             ):
@@ -114,7 +116,9 @@ class _Muxing:
                 film.mux(packet)
                 frames += 1
                 self.watch(frames)
+
             copied.finish(film)
+
         notes = (*copied.notes, *_rounding(self.format, self.picture))
         return MuxReport(frames=frames, copied=tuple(copied.copied), notes=notes)
 
@@ -146,9 +150,11 @@ def timed_packets(
             packet.pts = pts - origin
             packet.dts = due[place]
             packet.duration = durations[packet.pts]
+
             if place == len(shown) - 1:
                 # MP4 lets a track end with the packet that is decoded last, whenever it is shown.
                 packet.duration = shown[-1] + last_duration - due[place] - delay * step
+
             place += 1
             yield packet
 
@@ -186,16 +192,19 @@ def _add_frames(
     stream = film.add_stream_from_template(template, opaque=True)
     stream.time_base = picture.time_base
     stream.rate = picture.fps
+
     if picture.pixel_aspect != 1:
         stream.sample_aspect_ratio = picture.pixel_aspect
     if template.codec_context.name == "hevc" and film.format.name in {"mp4", "mov"}:
         stream.codec_tag = "hvc1"  # Apple's players show nothing for hev1
+
     return stream
 
 
 def _options(format: VideoFormat, picture: PictureFormat) -> dict[str, str]:
     if format not in {"mp4", "mov"}:
         return {"fflags": "+bitexact"}
+
     # Both clocks tick as the source's does: in whole milliseconds a late start would be rounded.
     ticks = str(picture.time_base.denominator)
     return {

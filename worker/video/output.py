@@ -34,8 +34,10 @@ def output_settings(
     format = _format(output, info)
     codecs = CONTAINERS[format].codecs
     codec = output.codec or codecs[0]
+
     if codec not in codecs:
         raise UnsupportedMedia(f"{format} holds {' or '.join(codecs)}, not {codec}")
+
     encoder = EncoderSettings(codec=codec, crf=_crf(output, codec))
     return OutputSettings(encoder=encoder, format=format, audio=audio, max_side=output.max_side)
 
@@ -44,10 +46,12 @@ def _format(output: OutputOptions, info: VideoInfo) -> VideoFormat:
     for format in VIDEO_FORMATS:
         if output.format == format:
             return format
+
     if output.format is not None:
         raise UnsupportedMedia(
             f"a video is written as {', '.join(VIDEO_FORMATS)} or gif, not as {output.format}"
         )
+
     return _OUTPUT_OF.get(info.media_type, "mp4")
 
 
@@ -57,5 +61,6 @@ def _crf(output: OutputOptions, codec: Codec) -> int | None:
     """
     if output.crf is not None or output.quality is None:
         return output.crf
+
     crf = 51 - 0.41 * output.quality
     return round(crf if codec in {"h264", "hevc"} else crf * 63 / 51)

@@ -71,15 +71,19 @@ class Pipeline(Generic[T, U]):
         ]
         for thread in threads:
             thread.start()
+
         try:
             self._swap_all()
             self._join(threads[1])
         except BaseException as failure:
             for channel in (self._decoded, self._worked):
                 channel.abort(failure)
+
             for thread in threads:
                 thread.join(self._join_s)
+
             raise
+
         return self._done
 
     def _swap_all(self) -> None:
@@ -93,12 +97,14 @@ class Pipeline(Generic[T, U]):
                 self._hand_over_all(self._rest)
                 self._worked.close()
                 return
+
             self._hand_over_all(partial(self._work, item))
 
     def _hand_over_all(self, work: Callable[[], Sequence[U]]) -> None:
         started = perf_counter()
         results = work()
         self.times.swap_s += perf_counter() - started
+
         for result in results:
             self._hand_over(result)
             self._done += 1
@@ -124,6 +130,7 @@ class Pipeline(Generic[T, U]):
                     self.times.decode_s += perf_counter() - started
                     self._decoded.put(item)
                     started = perf_counter()
+
             self._decoded.close()
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that owns the job
             self._decoded.abort(failure)

@@ -62,6 +62,7 @@ def plan_video(
     account = _read_account(video)
     seconds = float((account.last - info.start_pts) * info.time_base)
     starts = [info.start_pts]
+
     if seconds >= whole_below_s:
         starts += _cuts(account.keys, info.start_pts, round(segment_s / info.time_base))
 
@@ -96,17 +97,22 @@ def _read_account(video: Video) -> _Account:
     keys: list[int] = []
     packets = 0
     last: tuple[int, int] = (-(1 << 62), 0)
+
     with suppress(av.FFmpegError):
         for packet in video.packets():
             packets += packet.size > 0
             check_frames(packets, video.limits)
             time = packet.pts if by_showing_times else packet.dts
+
             if not packet.size or time is None or packet.is_discard:
                 continue
+
             times.append(time)
             last = max(last, (time, packet.duration or 0))
+
             if packet.is_keyframe and by_showing_times:
                 keys.append(time)
+
     return _Account(sorted(times), sorted(keys), packets, last_duration=last[1])
 
 
@@ -126,6 +132,7 @@ def _cuts(keys: Sequence[int], start: int, length: int) -> list[int]:
     for key in keys:
         if key - cuts[-1] >= length:
             cuts.append(key)
+
     return cuts[1:]
 
 

@@ -22,7 +22,10 @@ from worker.video.iso_boxes import most_samples
 
 # A video's sound may have more packets than the video has frames, but not many times more.
 SAMPLES_PER_FRAME: Final = 4
-PQ, HLG, UNSPECIFIED = 16, 18, 2  # ITU-T H.273 transfer characteristics
+# ITU-T H.273 transfer characteristics
+PQ = 16
+HLG = 18
+UNSPECIFIED = 2
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def sniff_video(file: BinaryIO) -> str:
     if INPUT_TYPES[media_type].demuxer is None:
         title = INPUT_TYPES[media_type].title
         raise UnsupportedMedia(f"the file is {title}, an image; accepted videos: {ACCEPTED_VIDEOS}")
+
     return media_type
 
 
@@ -109,12 +113,14 @@ def open_container(
         check_frames(most_samples(file) // SAMPLES_PER_FRAME, limits)
     with translating_damage():
         container = open_input(file, demuxer)
+
     try:
         stream = main_stream(container)
         check_limits(declared(container, stream), limits)
     except BaseException:
         container.close()
         raise
+
     return container, stream
 
 
@@ -137,7 +143,9 @@ def main_stream(container: InputContainer) -> VideoStream:
             name = stream.codec_context.name if stream.codec_context else "unknown"
             if name not in VIDEO_DECODERS:
                 raise UnsupportedMedia(f"video coded as {name[:32]} is not supported")
+
             return stream
+
     raise UnsupportedMedia("the file has no video stream")
 
 
@@ -146,6 +154,7 @@ def declared(container: InputContainer, stream: VideoStream) -> Declared:
     context = stream.codec_context
     duration_s = _duration(container, stream)
     rate = stream.average_rate or stream.guessed_rate
+
     return Declared(
         width=context.width,
         height=context.height,
@@ -156,12 +165,15 @@ def declared(container: InputContainer, stream: VideoStream) -> Declared:
 
 def check_limits(size: Declared, limits: MediaLimits) -> None:
     """Raise MediaTooLarge for a video that declares more than `limits` allow."""
-    width, height = size.width, size.height
+    width = size.width
+    height = size.height
+
     if width * height > limits.video_pixels or max(width, height) > limits.video_side_px:
         raise MediaTooLarge(
             f"the video is {width}x{height}; accepted are {limits.video_pixels} pixels and"
             f" {limits.video_side_px} a side"
         )
+
     check_frames(size.frames or 0, limits)
     if (size.duration_s or 0.0) > limits.video_duration_s:
         raise MediaTooLarge(f"the video is longer than {limits.video_duration_s:.0f} s")
@@ -190,6 +202,7 @@ def describe(
     orientation = Orientation.of(frame)
     width, height = orientation.size(frame.width, frame.height)
     aspect = stream.sample_aspect_ratio or Fraction(1)  # FFmpeg's 0 means unknown
+
     return VideoInfo(
         media_type=media_type,
         container=container.format.name.split(",")[0],

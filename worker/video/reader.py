@@ -92,6 +92,7 @@ class VideoReader:
         any_frame = False
         self._decoding_times.clear()
         self._first_time = None
+
         with closing(self.video.packets(since=span.first_seen)) as packets:
             for frame in self._timed(packets):
                 pts = frame.pts or 0
@@ -101,11 +102,13 @@ class VideoReader:
                     any_frame = True
                     if not self.chosen(frame):
                         continue
+
                     yield SourceFrame(
                         picture=self.preparer.prepare(frame),
                         time_s=float(pts * (frame.time_base or 0)),
                         shown=span.start is None or pts >= span.start,
                     )
+
         if not any_frame and span.start is None:
             raise DamagedMedia("no frame of the video can be decoded")
 
@@ -118,16 +121,20 @@ class VideoReader:
         info = self.video.info
         step = max(1, round(1 / info.fps / info.time_base))
         last: int | None = None
+
         for frame in self._decoded(packets):
             if not info.has_showing_times:
                 frame.pts = self._decoding_times.popleft() if self._decoding_times else None
+
             pts = frame.pts
             if pts is None:
                 self.damage.repaired_times += 1
                 pts = (self._first_time or 0) if last is None else last + step
+
             if last is not None and pts <= last:
                 self.damage.repaired_times += 1
                 pts = last + 1
+
             frame.pts = last = pts
             self.damage.patched_frames += frame.is_corrupt
             yield frame
@@ -139,6 +146,7 @@ class VideoReader:
         # The decoder is that of the pass before.
         context = self.video.stream.codec_context
         context.skip_frame = "NONREF" if self.decoded == "referenced" else "DEFAULT"
+
         while self.damage.broken_packets < MAX_BROKEN_PACKETS:
             try:
                 packet = next(packets)

@@ -66,6 +66,7 @@ def people_of(survey: Survey, parts: Sequence[PartRecord]) -> list[PersonRow]:
     """
     known = {one.person_id: one.embedding for one in survey.surveyed.people}
     merged = []
+
     for part in parts:
         names: dict[str, str] = {}
         for name, text in part.newcomers.items():
@@ -75,12 +76,14 @@ def people_of(survey: Survey, parts: Sequence[PartRecord]) -> list[PersonRow]:
             is_known = best is not None and likeness(view, free[best]) >= SAME_PERSON
             names[name] = best if is_known and best is not None else f"p{len(known) + 1}"
             known.setdefault(names[name], view)
+
         merged.append(
             [
                 {**row, "person_id": names.get(row["person_id"], row["person_id"])}
                 for row in part.people
             ]
         )
+
     return merge_rows(merged)
 
 

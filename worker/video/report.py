@@ -29,6 +29,7 @@ def merge_rows(parts: Sequence[Sequence[PersonRow]]) -> list[PersonRow]:
     for row in (row for rows in parts for row in rows):
         name = row["person_id"]
         merged[name] = _added(merged[name], row) if name in merged else dict(row)
+
     return list(merged.values())
 
 
@@ -101,8 +102,10 @@ def _added(a: PersonRow, b: PersonRow) -> PersonRow:
 def _mean(a: PersonRow, b: PersonRow, name: str, weight: str) -> float | None:
     known = [(row[name], row[weight]) for row in (a, b) if row[name] is not None]
     total = sum(count for _, count in known)
+
     if not known:
         return None
+
     return (
         float(sum(value * count for value, count in known) / total) if total else float(known[0][0])
     )

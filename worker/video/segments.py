@@ -90,14 +90,18 @@ def swap_segment(
     preparer = FramePreparer(video.info, whole, output.parent)
     reader = VideoReader(video, preparer)
     work = _FrameWork(swapper, whole, picture)
+
     with SegmentEncoder(output, settings.encoder, picture, segment.start, marking) as encoder:
         frames = reader.frames(_span(segment, video.info))
         pipeline = Pipeline(frames, work, encoder.encode, watch, rest=work.rest)
         pipeline.run()
+
     give_memory_back()
     changes = preparer.notes | ({"scaled_down"} if is_smaller(picture, whole) else set())
+
     if picture.colour != whole.colour:
         changes |= {f"tagged_as_{source_matrix(video.info)}"}
+
     notes = (*sorted(changes), *reader.damage.notes())
     return SegmentOutcome(
         frames=encoder.frames,
@@ -179,6 +183,7 @@ class _FrameWork:
                 "blend_ms": report.blend_ms,
             }
             self.engine_ms.update(spent)
+
         return [scaled(self._held.popleft(), self._picture) for _ in reports]
 
 

@@ -123,9 +123,11 @@ def survey_samples(
     for count, sample in enumerate(samples):
         watch(count)
         tracked = survey.add(sample.frame, sample.time_s)
+
         if examine is not None:
             faces = [(id(one.track), one.face) for one in tracked]
             examine(sample.frame, faces, sample.time_s)
+
     return choose(survey.result(), assignments)
 
 
@@ -133,14 +135,17 @@ def choose(surveyed: Surveyed, assignments: Sequence[Assignment]) -> Survey:
     """Return who becomes whom; where two assignments mean one person, the first one wins."""
     choices: dict[str, int] = {}
     unmatched: dict[int, Unmatched] = {}
+
     for index, assignment in enumerate(assignments):
         meant = _meant(assignment.selector, surveyed)
         free = [person for person in meant if person not in choices]
         choices |= dict.fromkeys(free, index)
+
         if meant and not free:
             unmatched[index] = "already_assigned"
         elif not meant:
             unmatched[index] = _why_nobody(assignment.selector, surveyed)
+
     return Survey(surveyed, choices, unmatched)
 
 
@@ -155,6 +160,7 @@ def video_samples(video: Video, scratch: Path) -> Iterator[Sample]:
     reader = VideoReader(
         video, FramePreparer(video.info, picture, scratch), decoded="referenced", chosen=chooser
     )
+
     for frame in reader.frames(Span()):
         yield Sample(i420_view(frame.picture, picture.colour), frame.time_s)
 
@@ -186,6 +192,7 @@ class _SampleChooser:
         time_s = float((frame.pts or 0) * (frame.time_base or 0))
         if not begins_scene and time_s < self._due_s:
             return False
+
         self._due_s = time_s + self._gap_s
         return True
 
@@ -219,6 +226,7 @@ def _in_box(selector: FaceSelector, samples: Sequence[Sequence[Sighting]]) -> li
         best = max(sample, key=lambda one: overlap(one.box, selector.box), default=None)
         if best is not None and overlap(best.box, selector.box) >= MIN_BOX_OVERLAP:
             return [best.person_id]
+
     return []
 
 
@@ -227,8 +235,10 @@ def _why_nobody(selector: FaceSelector, surveyed: Surveyed) -> Unmatched:
         alike = [likeness(view, selector.reference) for view in _views(surveyed).values()]
         if max(alike, default=-1.0) >= MAYBE_REFERENCE:
             return "not_sure"
+
     if selector.kind in {"all", "largest"} and surveyed.people:
         return "not_a_face"
+
     return "nobody_matches"
 
 

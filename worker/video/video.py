@@ -50,6 +50,7 @@ class Video:
         self._probed: list[_Place] = []
         self._reading_thread: int | None = None
         self._container, self._main = self._open()
+
         try:
             with translating_damage():
                 frame, first_dts = self._first_frame()
@@ -104,6 +105,7 @@ class Video:
             with translating_damage():
                 self._container.seek(since, stream=self.stream)
             read = self._container.demux()
+
         return self._read(read, {self.stream.index} if tracks is None else set(tracks))
 
     def _read(
@@ -127,19 +129,23 @@ class Video:
         error: Exception | None = None
         first_dts: int | None = None
         tried = 0  # of the main stream; it may lie among many of others
+
         for packet in self._container.demux():
             self._probed.append(_place(packet))
             if packet.stream.index != self.stream.index:
                 continue
+
             first_dts = packet.dts if first_dts is None else first_dts
             try:
                 for frame in packet.decode():
                     return cast("VideoFrame", frame), first_dts
             except av.FFmpegError as failure:
                 error = failure
+
             tried += 1
             if tried > MAX_PROBED_PACKETS:
                 break
+
         raise DamagedMedia("no frame of the video can be decoded") from error
 
     def _from_start(self) -> Iterator[Packet[Any]]:
@@ -151,8 +157,10 @@ class Video:
             self._container.seek(first_dts or 0, stream=self._container.streams[track])
             packets = self._container.demux()
             first = list(islice(packets, len(self._probed)))
+
             if [_place(packet) for packet in first] == self._probed:
                 return chain(first, packets)
+
         self._container.close()
         self._container, self._main = self._open()
         return self._container.demux()

@@ -54,12 +54,16 @@ def similarity_fit(points: FivePoints, template: FivePoints) -> Affine:
     """Return the rotation, uniform scale and shift that bring `points` nearest to `template` in
     least squares.
     """
-    source, target = points.astype(np.float64), template.astype(np.float64)
-    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
+    source = points.astype(np.float64)
+    target = template.astype(np.float64)
+    a = source - source.mean(axis=0)
+    b = target - target.mean(axis=0)
     spread = (a**2).sum()
-    cosine, sine = (a * b).sum() / spread, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / spread
+    cosine = (a * b).sum() / spread
+    sine = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / spread
     rotation = np.array([[cosine, -sine], [sine, cosine]])
     shift = target.mean(axis=0) - rotation @ source.mean(axis=0)
+
     return np.column_stack([rotation, shift])
 
 
@@ -80,6 +84,7 @@ def align(landmarks: Landmarks, fit: Fit, size: int = TEMPLATE_SIZE) -> Affine:
     ratio = size / TEMPLATE_SIZE
     fitted[:, 2] = (fitted[:, 2] + 0.5) * ratio - 0.5
     fitted[:, :2] *= ratio
+
     return fitted
 
 

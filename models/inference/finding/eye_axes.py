@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-OUTER, INNER = 0, 8
-LOWER, UPPER = slice(1, 8), slice(9, 16)  # a lower point lies under the upper one of its rank
+OUTER = 0
+INNER = 8
+# a lower point lies under the upper one of its rank
+LOWER = slice(1, 8)
+UPPER = slice(9, 16)
 AROUND = [*range(9), *range(15, 8, -1)]  # the lids' points as one closed outline
 
 

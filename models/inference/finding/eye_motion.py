@@ -23,8 +23,10 @@ HISTORY = 150  # frames: five seconds hold several blinks and far more of open e
 # At first sight a person is taken to open the eyes a little further usually, within these bounds
 # in widths of the eye, as if so many frames had shown it. A video soon knows better, and must not
 # begin with narrow eyes shut; a single image is judged by what people do.
-FIRST_SHARE, FIRST_COUNT = 1.05, 3
-IN_VIDEOS, IN_IMAGES = (0.13, 0.28), (0.24, 0.28)
+FIRST_SHARE = 1.05
+FIRST_COUNT = 3
+IN_VIDEOS = (0.13, 0.28)
+IN_IMAGES = (0.24, 0.28)
 LEAST_OPENING = 0.12  # eyes that are never seen open are not opened by twice
 # Of narrower eyes the reading is as uncertain as of others, and a larger part of their opening:
 # it is trusted less, or they would blink at random.
@@ -34,7 +36,8 @@ REST_RATE = 0.08  # per frame: the shape at rest follows a turning head within h
 WHITE_RATE = 0.15  # per frame: it is read from a few pixels, and light changes slowly
 WINK = 0.4  # of the median: eyes that differ by less are meant to be equal, their reading is not
 # Painted eyes are checked in the first frames and every half a second.
-FIRST_CHECKS, CHECK_EVERY = 5, 15
+FIRST_CHECKS = 5
+CHECK_EVERY = 15
 CHECK_RATE = 0.15
 CHECKED_OPENING = 0.16  # of the eye's width: of narrower ones the gaze is not read well
 MOST_CORRECTION = 0.06  # of the eye's width: a third of the iris's radius
@@ -113,8 +116,10 @@ class EyeMotion:
         aside += self._correction
         left = replace(left, glance=np.array([aside, down]))
         right = replace(right, glance=np.array([-aside, down]))
+
         if abs(left.openness - right.openness) >= WINK:
             return left, right
+
         both = (left.openness + right.openness) / 2
         return replace(left, openness=both), replace(right, openness=both)
 
@@ -129,6 +134,7 @@ class EyeMotion:
         """
         if min(painted[0].opening, painted[1].opening) < CHECKED_OPENING:
             return
+
         self._checks += 1
         missing = self._aside - float(painted[0].gaze[0] - painted[1].gaze[0]) / 2
         rate = max(1 / (1 + self._checks), CHECK_RATE)
@@ -155,23 +161,28 @@ class _Side:
         if not self.openings:
             first = float(np.clip(FIRST_SHARE * eye.opening, *self.first_bounds))
             self.openings.extend([first] * FIRST_COUNT)
+
         usual = max(float(np.median(self.openings)), LEAST_OPENING)
         self.openings.append(eye.opening)
         # In the axes of the mesh's corners: what is wrong with the mesh is wrong in both.
         lids = EyeAxes.of(corners[0], corners[1], eye.side).own(eye.lids)
         is_open = eye.opening > OPEN_SHARE * usual
+
         if self.rest is None or (is_open and not self.seen_open):
             self.rest = lids
         elif is_open:
             self.rest = self.rest + REST_RATE * (lids - self.rest)
+
         self.seen_open |= is_open
         gaze = self.gaze.apply(eye.gaze[None], time_s)[0]
         axes = EyeAxes.of(steady[0], steady[1], eye.side)
         rest = axes.image(self.rest).astype(np.float32)
+
         if self.white is None or eye.white is None:
             self.white = eye.white if self.white is None else self.white
         else:
             self.white = self.white + WHITE_RATE * (eye.white - self.white)
+
         return MovingEye(
             seen=eye,
             rest=rest,

@@ -23,10 +23,13 @@ def white_colour(pixels: Array) -> Array | None:
     """Return the colour of the pixels [n, 3] that are white of an eye, or None of too few."""
     if len(pixels) < LEAST_COUNT:
         return None
+
     luma = pixels @ LUMA
     pale = np.ptp(pixels, axis=1) < MOST_CHROMA * (luma + 20)
+
     if np.count_nonzero(pale) < LEAST_COUNT:
         return None
+
     bright = pale & (luma >= np.percentile(luma[pale], BRIGHT_FROM))
     return np.asarray(pixels[bright].mean(axis=0), np.float32)
 
@@ -39,4 +42,5 @@ def white_of_eye(image: RgbImage, lids: Array, iris: Array, radius: float) -> Ar
     reach = max(1, round(16 * radius * IRIS_RADII))
     centre = (round(16 * float(iris[0])), round(16 * float(iris[1])))
     cv2.circle(inside, centre, reach, 0, -1, shift=4)
+
     return white_colour(image[inside > 0].astype(np.float32))

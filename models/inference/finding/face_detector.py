@@ -61,6 +61,7 @@ class TurnedSquare:
         sine = np.sin(self.angle) * size / self.side
         linear = np.array([[cosine, sine], [-sine, cosine]])
         middle = np.array([self.x, self.y]) - 0.5
+
         return np.column_stack([linear, size / 2 - 0.5 - linear @ middle])
 
 
@@ -98,7 +99,8 @@ class BlazeFace:
         """Return the faces that stand upright in a turned square, in frame pixels."""
         to_crop = square.to_crop(self.input_size)
         outputs = self.network(to_network(frame.rgb_crop(to_crop, self.input_size)))
-        regressors, logits = outputs["boxes"][0], outputs["scores"][0, :, 0]
+        regressors = outputs["boxes"][0]
+        logits = outputs["scores"][0, :, 0]
 
         # The logit of the threshold, so that only what passes is decoded.
         kept = np.flatnonzero(logits > np.log(min_score / (1 - min_score)))
@@ -107,6 +109,7 @@ class BlazeFace:
         centres = self._anchors[kept] * self.input_size
         # Networks count from the corner of the first pixel, warps from its centre.
         to_frame = invert(to_crop)
+
         return [
             _detection(offset, centre - 0.5, float(score), to_frame)
             for offset, centre, score in zip(offsets, centres, scores, strict=True)
@@ -126,6 +129,7 @@ class BlazeFace:
             rows, columns = np.divmod(np.arange(cells * cells), cells)
             centres = (np.stack([columns, rows], axis=1) + 0.5) / cells
             levels.append(np.repeat(centres, per_cell, axis=0))
+
         return np.concatenate(levels).astype(np.float32)
 
 
@@ -144,8 +148,10 @@ class FaceDetector:
         whole = _whole(frame)
         found = self.full_range.find(frame, *whole, MIN_SCORE)
         found = found or self.short_range.find(frame, *whole, MIN_SCORE)
+
         for square in squares:
             found += self._find_in_square(frame, square)
+
         return merge(found)
 
     def sweep(self, frame: Frame) -> list[TurnedSquare]:
@@ -155,15 +161,18 @@ class FaceDetector:
         Tiles are halved until such a face fills 15 px of the network's input; the whole frame is
         looked at from its other three sides.
         """
-        x, y = frame.width / 2, frame.height / 2
+        x = frame.width / 2
+        y = frame.height / 2
         tile = float(max(frame.width, frame.height))
         squares = [TurnedSquare(x, y, tile, quarter * np.pi / 2) for quarter in (1, 2, 3)]
+
         while tile > MAX_SWEPT_TILE_PX:
             tile /= 2
             squares += [
                 TurnedSquare(left + tile / 2, top + tile / 2, tile, angle=0.0)
                 for left, top, _ in _level(frame.width, frame.height, tile)
             ]
+
         return squares
 
     def find_all(self, frame: Frame) -> list[Detection]:
@@ -176,10 +185,12 @@ class FaceDetector:
         # it.
         found += self.short_range.find(frame, *_stepped_back(square), MIN_SCORE)
         side = square[2] / 2
+
         while side >= MIN_TILE_PX:
             for tile in _level(frame.width, frame.height, side):
                 found += self._find_in_tile(frame, tile)
             side /= 2
+
         return merge(found)
 
     def _find_in_tile(self, frame: Frame, tile: Square) -> list[Detection]:
@@ -208,6 +219,7 @@ def merge(found: list[Detection]) -> list[Detection]:
     """
     rest = sorted(found, key=lambda face: -face.score)
     merged: list[Detection] = []
+
     while rest:
         best = rest[0]
         group = [face for face in rest if overlap(face.box, best.box) > SAME_FACE_OVERLAP]
@@ -220,6 +232,7 @@ def merge(found: list[Detection]) -> list[Detection]:
             np.float32
         )
         merged.append(Detection(_as_box(box[:2], box[2:]), best.score, points))
+
     return merged
 
 
@@ -234,9 +247,12 @@ def overlap(a: Box, b: Box) -> float:
     """Return the shared area of two boxes over the smaller one's: a face found twice at two scales
     counts as one.
     """
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+
     if width <= 0 or height <= 0:
         return 0.0
+
     return width * height / max(1e-6, min(_area(a), _area(b)))
 
 
@@ -277,7 +293,9 @@ def _is_whole(face: Detection, tile: Square, frame: Frame) -> bool:
     """
     left, top, side = tile
     low_x, low_y, high_x, high_y = face.box
-    cut_left, cut_top = low_x < left and left > 0, low_y < top and top > 0
+    cut_left = low_x < left and left > 0
+    cut_top = low_y < top and top > 0
     cut_right = high_x > left + side and left + side < frame.width
     cut_bottom = high_y > top + side and top + side < frame.height
+
     return not (cut_left or cut_top or cut_right or cut_bottom)

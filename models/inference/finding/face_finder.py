@@ -80,11 +80,13 @@ class FaceFinder:
         if detector.best_score(frame, square) < CLEARLY_UPRIGHT:
             best = max(_turns(square), key=lambda turned: detector.best_score(frame, turned))
             found = detector.find_turned(frame, best, min_score=MIN_MESH_SCORE)
+
             if found and best.angle != square.angle:
                 face = self.mesh.settle(frame, max(found, key=lambda one: one.score))
 
         if _is_flat(frame, face):
             return replace(face, human=0.0)
+
         close = _square_around(face, HUMAN_SQUARE)
         return replace(face, human=detector.best_score(frame, close))
 
@@ -100,10 +102,13 @@ class FaceFinder:
             seen = [*known, *faces]
             if any(overlap(detection.box, other.box) > SAME_FACE for other in seen):
                 continue
+
             face = self.settle(frame, detection)
             is_double = any(overlap(face.box, other.box) > SAME_FACE for other in seen)
+
             if face.score >= least and not is_double:
                 faces.append(face)
+
         return sorted(faces, key=lambda face: face.box[0])
 
 
@@ -111,12 +116,14 @@ def _is_flat(frame: Frame, face: MeshedFace) -> bool:
     """Whether a face consists of flat colours, as a drawing does."""
     if float(np.std(face.look)) < MIN_CONTRAST:
         return False
+
     crop = frame.rgb_crop(align(face.landmarks, "similarity"), TEMPLATE_SIZE)
     luma = cv2.cvtColor(np.ascontiguousarray(crop[FACE_MIDDLE]), cv2.COLOR_RGB2GRAY)
     small = cv2.resize(luma, (FLAT_CROP, FLAT_CROP), interpolation=cv2.INTER_AREA)
     side = FLAT_CROP // FLAT_BLOCK
     blocks = small.reshape(side, FLAT_BLOCK, side, FLAT_BLOCK).astype(np.int16)
     varies = blocks.max(axis=(1, 3)) - blocks.min(axis=(1, 3))
+
     return float(np.mean(varies < FLAT_LEVELS)) > MAX_FLAT
 
 

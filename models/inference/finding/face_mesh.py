@@ -38,20 +38,25 @@ class RegionOfInterest:
     @classmethod
     def of_detection(cls, face: Detection) -> RegionOfInterest:
         """Frame a face that was just detected; its eye line gives the angle."""
-        left_eye, right_eye = face.points[0], face.points[1]
+        left_eye = face.points[0]
+        right_eye = face.points[1]
         angle = float(np.arctan2(right_eye[1] - left_eye[1], right_eye[0] - left_eye[0]))
         left, top, right, bottom = face.box
+
         return cls((left + right) / 2, (top + bottom) / 2, face.size * MARGIN, angle)
 
     @classmethod
     def of_landmarks(cls, landmarks: Landmarks) -> RegionOfInterest:
         """Frame a face by its mesh in the previous frame, or in a first look."""
-        left_eye, right_eye = landmarks[OUTER_EYE_CORNERS[0]], landmarks[OUTER_EYE_CORNERS[1]]
+        left_eye = landmarks[OUTER_EYE_CORNERS[0]]
+        right_eye = landmarks[OUTER_EYE_CORNERS[1]]
         angle = float(np.arctan2(right_eye[1] - left_eye[1], right_eye[0] - left_eye[0]))
         rotation = _rotation(-angle)
         upright = landmarks @ rotation.T
-        low, high = upright.min(axis=0), upright.max(axis=0)
+        low = upright.min(axis=0)
+        high = upright.max(axis=0)
         x, y = rotation.T @ ((low + high) / 2)
+
         return cls(float(x), float(y), float((high - low).max()) * MARGIN, angle)
 
     @property
@@ -83,7 +88,8 @@ class MeshedFace:
 
     @cached_property
     def box(self) -> Box:
-        low, high = self.landmarks.min(axis=0), self.landmarks.max(axis=0)
+        low = self.landmarks.min(axis=0)
+        high = self.landmarks.max(axis=0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
     @cached_property
@@ -112,6 +118,7 @@ class FaceMesh:
         look = np.asarray(
             cv2.resize(crop[MIDDLE, MIDDLE], (8, 8), interpolation=cv2.INTER_AREA), np.uint8
         )
+
         return MeshedFace(
             landmarks, float(1 / (1 + np.exp(-seen["presence"].item()))), _yaw_deg(mesh), look
         )
@@ -125,18 +132,21 @@ class FaceMesh:
         first = self.look(frame, RegionOfInterest.of_detection(face))
         second = self.look(frame, RegionOfInterest.of_landmarks(first.landmarks))
         third = self.look(frame, RegionOfInterest.of_landmarks(second.landmarks))
+
         return replace(
             third, landmarks=np.asarray((second.landmarks + third.landmarks) / 2, np.float32)
         )
 
 
 def _yaw_deg(mesh: NDArray[np.float32]) -> float:
-    left, right = mesh[CHEEKS[0]], mesh[CHEEKS[1]]
+    left = mesh[CHEEKS[0]]
+    right = mesh[CHEEKS[1]]
     return float(
         np.degrees(np.arctan2(right[2] - left[2], np.hypot(right[0] - left[0], right[1] - left[1])))
     )
 
 
 def _rotation(angle: float) -> NDArray[np.float64]:
-    cosine, sine = np.cos(angle), np.sin(angle)
+    cosine = np.cos(angle)
+    sine = np.sin(angle)
     return np.array([[cosine, -sine], [sine, cosine]])

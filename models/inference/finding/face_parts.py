@@ -53,6 +53,7 @@ class FaceParts:
         off = structure - self.mean
         unexplained = off - self.components.T @ (self.components @ off)
         familiarity = 1.0 - float(np.sum(unexplained**2))
+
         return familiarity * min(1.0, contrast / MOUTH_CONTRAST)
 
 
@@ -64,6 +65,7 @@ def mouth_structure(crop: RgbImage) -> tuple[NDArray[np.float64], float]:
     small = cv2.resize(luma, PATCH_SIZE, interpolation=cv2.INTER_AREA).astype(np.float64)
     flat = (small - _slope(small)).ravel()
     contrast = float(flat.std() / max(1.0, small.mean()))
+
     return flat / max(1e-6, float(np.linalg.norm(flat))), contrast
 
 
@@ -82,4 +84,5 @@ def _slope(patch: NDArray[np.float64]) -> NDArray[np.float64]:
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     across = (patch * x).sum() / (x * x).sum()
     down = (patch * y).sum() / (y * y).sum()
+
     return np.asarray(patch.mean() + across * x + down * y)

@@ -85,6 +85,7 @@ class FaceTracker:
             before = len(self._tracks)
             self._follow(frame, time_s)
             self._drop_doubles(time_s)
+
             if len(self._tracks) < before:
                 self._lost_s = time_s
             if self._is_detection_due(time_s):
@@ -92,9 +93,11 @@ class FaceTracker:
 
         self._recognise(frame, time_s)
         self._number_copies()
+
         for track in self._tracks:
             track.person.box = track.face.box
             track.person.shot = self.shot
+
         tracks = sorted(self._tracks, key=lambda track: track.face.box[0])
         return [TrackedFace(track, track.face, time_s, track.is_new) for track in tracks]
 
@@ -103,8 +106,10 @@ class FaceTracker:
         region = RegionOfInterest.of_landmarks(later.face.landmarks)
         face = self.finder.mesh.look(frame, region)
         is_there = face.score >= MIN_MESH_SCORE and is_continuous(later.face, face)
+
         if not is_there or difference(face.look, later.face.look) > LOOK_CHANGED:
             return None
+
         return TrackedFace(later.track, face, time_s, is_new=False)
 
     def _is_cut(self, frame: Frame) -> bool:
@@ -117,15 +122,20 @@ class FaceTracker:
         for track in self._tracks:
             region = RegionOfInterest.of_landmarks(track.face.landmarks)
             face = self.finder.mesh.look(frame, region)
+
             if face.score < MIN_MESH_SCORE or not is_continuous(track.face, face):
                 continue
             if difference(face.look, track.face.look) > LOOK_CHANGED:
                 track.doubt(time_s)
+
             track.face = replace(face, human=track.human)
             track.is_new = False
+
             if track.doubted_from_s is None:
                 track.note_look(time_s)
+
             followed.append(track)
+
         self._tracks = followed
 
     def _drop_doubles(self, time_s: float) -> None:
@@ -137,8 +147,10 @@ class FaceTracker:
                 other.doubt(time_s)
                 track.doubt(time_s)
                 other.mixed_with.append(track.person)
+
             if not same:
                 kept.append(track)
+
         self._tracks = kept
 
     def _is_detection_due(self, time_s: float) -> bool:
@@ -154,12 +166,14 @@ class FaceTracker:
         elapsed_s = min(time_s - self._detected_s, self.sweep_s)
         first = int(self._swept)
         self._swept += len(squares) * elapsed_s / self.sweep_s
+
         return [squares[number % len(squares)] for number in range(first, int(self._swept))]
 
     def _detect(self, frame: Frame, time_s: float, squares: Sequence[TurnedSquare]) -> None:
         self._detected_s = time_s
         self.detections += 1
         known = [track.face for track in self._tracks]
+
         for face in self.finder.find(frame, squares, known):
             view = self.gallery.look(frame, face.landmarks)
             person = self._identify(face, view)
@@ -172,10 +186,13 @@ class FaceTracker:
         match = self._match(view)
         if match.person is not None and match.is_sure:
             return match.person
+
         lost = [person for person in self._absent() if self._was_here(person, face)]
         here = self.gallery.match(view, lost)
+
         if here.person is not None and not here.is_nobody:
             return here.person
+
         unsure = None if match.is_nobody else match.person
         return self.gallery.meet(view, unsure.person_id if unsure else None)
 
@@ -199,6 +216,7 @@ class FaceTracker:
             self._note_touching(track, time_s)
             is_unsure = track.person.resembles is not None and track.looks < UNSURE_LOOKS
             since_s = time_s - track.asked_s
+
             if is_unsure and since_s >= ASK_DOUBT_S - 1e-3:
                 self._look_again(frame, track, time_s)
             elif since_s > 0 and track.is_due(time_s, self.ask_every_s):
@@ -217,6 +235,7 @@ class FaceTracker:
         self.gallery.learn(track.person, view)
         track.view = track.person.embedding
         match = self.gallery.match(track.view, self._absent())
+
         if match.person is not None and match.is_sure:
             track.person = match.person
         elif match.is_nobody:
@@ -226,19 +245,24 @@ class FaceTracker:
         """Return the track itself where a new view confirms it, else the one that goes on."""
         view = self._ask(frame, track, time_s)
         own = likeness(view, track.person.embedding)
+
         if track.is_confirmed_by(view):
             track.view = view
             track.confirm(time_s)
+
             if own >= SAME_PERSON:
                 self.gallery.learn(track.person, view)
+
             return track
 
         track.doubt(track.surely_until_s)
         was_other = likeness(track.view, track.person.embedding) < OTHER_PERSON
         track.view = view
         mixed = self.gallery.match(view, track.mixed_with)
+
         if mixed.person is not None and mixed.cosine >= max(OTHER_PERSON, own + CLEARLY_BETTER):
             return self._handed_over(track, mixed.person, view, time_s)
+
         match = self._match(view)
         if match.person is not None and match.person is not track.person and match.is_sure:
             return self._handed_over(track, match.person, view, time_s)
@@ -246,6 +270,7 @@ class FaceTracker:
             unsure = match.person if not match.is_nobody else None
             person = self.gallery.meet(view, unsure.person_id if unsure else None)
             return self._handed_over(track, person, view, time_s)
+
         return track
 
     def _handed_over(self, track: Track, person: Person, view: Embedding, time_s: float) -> Track:
@@ -267,6 +292,7 @@ class FaceTracker:
             name = track.person.person_id
             if (name, track.copy) in taken:
                 track.copy = next(n for n in range(len(self._tracks)) if (name, n) not in taken)
+
             taken.add((name, track.copy))
 
 

@@ -22,7 +22,8 @@ from models.inference.frames.frame import Frame
 from models.inference.session import Network
 
 INPUT_SIZE = 64
-CONTOURS, IRIS = 71, 5
+CONTOURS = 71
+IRIS = 5
 MARGIN = 2.3  # the crop's side in widths of the eye: what the network was trained with
 # The network knows one eye, the one on the viewer's left; the other is shown to it mirrored.
 MIRRORED = (False, True)
@@ -118,6 +119,7 @@ class IrisNetwork:
         left, right = (
             _with_white(Eye(contours[side], irises[side], side), crops[side]) for side in (0, 1)
         )
+
         return left.moved(invert(to_crops[0])), right.moved(invert(to_crops[1]))
 
 
@@ -136,6 +138,8 @@ def _to_crop(landmarks: Landmarks, side: int) -> Affine:
     cosine, sine = along * scale / max(float(np.linalg.norm(along)), 1e-6)
     linear = np.array([[cosine, sine], [-sine, cosine]])
     to_crop = np.column_stack([linear, INPUT_SIZE / 2 - linear @ ((outer + inner) / 2)])
+
     if MIRRORED[side]:
         to_crop[0] = (0, 0, INPUT_SIZE) - to_crop[0]
+
     return to_crop

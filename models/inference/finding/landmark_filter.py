@@ -47,7 +47,9 @@ class OneEuro:
             self._position = points.astype(np.float64)
             self._velocity = np.zeros(points.shape)
             self._time_s = time_s
+
             return self._position
+
         elapsed = max(1e-3, time_s - self._time_s)
         self._time_s = time_s
         step = points - self._position
@@ -55,6 +57,7 @@ class OneEuro:
         speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True) / unit
         cutoff = (self.min_cutoff_hz + self.cutoff_per_speed * speed) * lenience
         self._position = self._position + _smoothing(cutoff, elapsed) * step
+
         return self._position
 
 
@@ -78,6 +81,7 @@ class LandmarkFilter:
         """Return the landmarks of the frame at `time_s`, steadied; times must not run backwards."""
         if self.strength <= 0:
             return landmarks
+
         steady = self._filter.apply(
             landmarks,
             time_s,

@@ -124,6 +124,7 @@ class PeopleSurvey:
         self._samples.append([_seen(one) for one in tracked])
         side = max(frame.width, frame.height)
         self._hard_to_find |= any(_is_hard_to_find(one.face, side) for one in tracked)
+
         return tracked
 
     def result(self) -> Surveyed:
@@ -135,6 +136,7 @@ class PeopleSurvey:
             for sample in self._samples
         )
         people = tuple(self._person(group, groups) for group in groups)
+
         return Surveyed(people, samples, self._hard_to_find)
 
     def names(self) -> dict[int, str]:
@@ -151,10 +153,12 @@ class PeopleSurvey:
             mean = track.mean
             margins = [likeness(mean, group.mean) - _least(track, group) for group in groups]
             best = int(np.argmax(margins)) if margins else 0
+
             if margins and margins[best] >= 0:
                 groups[best].take(track)
             else:
                 groups.append(track)
+
         order = {track: place for place, track in enumerate(self._order())}
         return sorted(groups, key=lambda group: min(order[track] for track in group.tracks))
 
@@ -163,12 +167,14 @@ class PeopleSurvey:
         tracks: dict[int, list[_Seen]] = {}
         for seen in (seen for sample in self._samples for seen in sample):
             tracks.setdefault(id(seen.track), []).append(seen)
+
         groups = []
         for track, every in tracks.items():
             sure = [seen for seen in every if seen.is_sure] or every
             views = [seen.view for seen in sure]
             weights = [seen.weight for seen in sure]
             groups.append(_Group([track], views, weights, {seen.time_s for seen in every}))
+
         return groups
 
     def _order(self) -> list[int]:
@@ -179,6 +185,7 @@ class PeopleSurvey:
         mine = set(group.tracks)
         seen = [one for sample in self._samples for one in sample if id(one.track) in mine]
         lasting_s = dict(zip(self._times_s, self._durations_s(), strict=True))
+
         return SurveyedPerson(
             person_id=_name(groups, group),
             embedding=group.mean,
@@ -226,6 +233,7 @@ def _resembles(group: _Group, groups: Sequence[_Group]) -> str | None:
         and not other.times & group.times
         and sum(other.weights) >= sum(group.weights)
     }
+
     best = max(scores, key=lambda name: scores[name], default=None)
     return best if best is not None and scores[best] >= OTHER_PERSON else None
 

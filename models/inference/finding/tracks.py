@@ -72,6 +72,7 @@ class Track:
         self.doubted_from_s = None
         self.confirmed_s = time_s
         self.mixed_with = []
+
         if all(abs(pose - self.face.yaw_deg) > NEW_POSE_DEG / 2 for pose in self.poses_deg):
             self.poses_deg.append(self.face.yaw_deg)
 
@@ -82,6 +83,7 @@ class Track:
             return since_s >= ASK_DOUBT_S or self.asked_s <= self.doubted_from_s
         if since_s >= ASK_CHANGED_S and self._looks_changed():
             return True
+
         return since_s >= ask_every_s
 
     def is_confirmed_by(self, view: Embedding) -> bool:
@@ -94,6 +96,7 @@ class Track:
         if self.mixed_with:
             others = [likeness(view, other.embedding) for other in self.mixed_with]
             return cosine >= max(others) + CLEARLY_BETTER
+
         is_new_pose = all(abs(pose - self.face.yaw_deg) > NEW_POSE_DEG for pose in self.poses_deg)
         return self.doubted_from_s is None and is_new_pose
 
@@ -143,6 +146,7 @@ def is_continuous(before: MeshedFace, after: MeshedFace) -> bool:
     size = max(1.0, float(max(old[2] - old[0], old[3] - old[1])))
     growth = float(max(new[2] - new[0], new[3] - new[1])) / size
     step = float(np.abs((new[:2] + new[2:]) / 2 - (old[:2] + old[2:]) / 2).max()) / size
+
     return step < MAX_STEP and 1 / MAX_GROWTH < growth < MAX_GROWTH
 
 

@@ -23,9 +23,11 @@ def skip_reason(face: MeshedFace, frame: Frame, options: SwapOptions) -> SkipRea
         return "too_small"
     if abs(face.yaw_deg) > options.max_yaw_deg:
         return "too_turned"
+
     inside = (face.landmarks >= 0) & (face.landmarks < [frame.width, frame.height])
     if float(np.mean(inside.all(axis=1))) < MIN_SHARE_IN_FRAME:
         return "cut_off"
+
     return "occluded" if face.score < MIN_MESH_SCORE else None
 
 
@@ -48,11 +50,14 @@ class Fade:
         """Return the opacity for the frame at `time_s`."""
         before_s = self._time_s
         self._time_s = time_s
+
         if before_s is None or time_s - before_s > GAP_S:
             self.opacity = float(shown)
             return self.opacity
+
         change = max(0.0, time_s - before_s) / FADE_S
         wanted = self.opacity + (change if shown else -change)
         # Times are rounded: a fade over whole frames ends at 0, not a hair before.
         self.opacity = min(1.0, wanted) if wanted > LEAST_OPACITY else 0.0
+
         return self.opacity

@@ -51,12 +51,14 @@ class I420Frame:
             resampling.sample(p, from_chroma, size, extend=extend, outside=128)
             for p in (self.u, self.v)
         ]
+
         return np.asarray(
             cv2.transform(cv2.merge(planes), yuv_to_rgb(self.matrix, self.full_range))
         )
 
     def luma_samples(self) -> Plane:
-        step_x, step_y = max(1, self.width // 64), max(1, self.height // 36)
+        step_x = max(1, self.width // 64)
+        step_y = max(1, self.height // 36)
         return self.y[::step_y, ::step_x]
 
     def paste(self, face: RgbImage, mask: Mask, to_crop: Affine) -> Box | None:
@@ -67,14 +69,17 @@ class I420Frame:
             if box
             else None
         )
+
         if region is None:
             return None
+
         planes = cv2.split(cv2.transform(face, rgb_to_yuv(self.matrix, self.full_range)))
         resampling.blend(
             region.of(self.y),
             resampling.place(planes[0], to_crop, region),
             resampling.place(levels, to_crop, region),
         )
+
         self._paste_chroma(cv2.merge([planes[1], planes[2], levels]), to_crop, region.halved())
         return region.box()
 
@@ -99,6 +104,7 @@ def rgb_to_yuv(matrix: Matrix, full_range: bool) -> Affine:
             (np.array([1, 0, 0]) - luma) / (2 - 2 * red),
         ]
     )
+
     gain = np.ones(3) if full_range else np.array([219, 224, 224]) / 255
     return np.column_stack([rows * gain[:, None], [0 if full_range else 16, 128, 128]])
 

@@ -59,13 +59,13 @@ def covered_region(
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     inverse = invert(to_crop)
     mapped = corners @ inverse[:, :2].T + inverse[:, 2]
-    low, high = (
-        np.floor(mapped.min(axis=0)).astype(int),
-        np.ceil(mapped.max(axis=0)).astype(int) + 1,
-    )
+    low = np.floor(mapped.min(axis=0)).astype(int)
+    high = np.ceil(mapped.max(axis=0)).astype(int) + 1
     x0, y0 = (max(0, int(v)) // multiple * multiple for v in low)
     x1, y1 = (-(-int(v) // multiple) * multiple for v in high)
-    x1, y1 = min(x1, width), min(y1, height)
+    x1 = min(x1, width)
+    y1 = min(y1, height)
+
     return Region(x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
@@ -84,16 +84,19 @@ def sample(
         if shrink > 1
         else None
     )
+
     if region is None:
         return np.asarray(
             cv2.warpAffine(
                 image, to_crop, (size, size), borderMode=border, borderValue=[outside] * 4
             )
         )
+
     width, height = (max(1, length // shrink) for length in region.size)
     covered = region.of(image)[: height * shrink, : width * shrink]
     small = cv2.resize(covered, (width, height), interpolation=cv2.INTER_AREA)
     from_small = compose(to_crop, _enlarge(shrink, region))
+
     return np.asarray(
         cv2.warpAffine(
             small, from_small, (size, size), borderMode=border, borderValue=[outside] * 4
@@ -114,6 +117,7 @@ def place(crop: Pixels, to_crop: Affine, region: Region, flags: int = cv2.INTER_
         to_crop = compose(
             np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]]), to_crop
         )
+
     from_region = compose(to_crop, np.array([[1.0, 0, region.left], [0, 1.0, region.top]]))
     warp = flags | cv2.WARP_INVERSE_MAP
     return np.asarray(
@@ -129,6 +133,7 @@ def mask_levels(mask: Mask) -> Plane:
     levels: Plane = np.rint(mask * np.float32(MASK_LEVELS)).astype(np.uint8)
     levels[[0, -1]] = 0
     levels[:, [0, -1]] = 0
+
     return levels
 
 

@@ -30,15 +30,18 @@ class StillFrame:
         return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))
 
     def luma_samples(self) -> Plane:
-        step_x, step_y = max(1, self.width // 64), max(1, self.height // 36)
+        step_x = max(1, self.width // 64)
+        step_y = max(1, self.height // 36)
         return self.image[::step_y, ::step_x, 1]
 
     def paste(self, face: RgbImage, mask: Mask, to_crop: Affine) -> Box | None:
         levels = resampling.mask_levels(mask)
         box = resampling.mask_box(levels)
         region = resampling.covered_region(to_crop, box, self.width, self.height) if box else None
+
         if region is None:
             return None
+
         # A still is looked at for longer than a frame: the sharper cubic is worth its time.
         swapped = resampling.place(
             cv2.cvtColor(face, cv2.COLOR_RGB2BGR), to_crop, region, cv2.INTER_CUBIC

@@ -35,6 +35,7 @@ def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
     levels: resampling.Pixels = (soft * np.float32(255)).astype(np.uint8)
     if options.mask_erode > 0:
         levels = cv2.erode(levels, _disc(options.mask_erode * FULL_ERODE_PX))
+
     levels = np.minimum(levels, _hull(landmarks))
     levels[:BORDER_PX], levels[-BORDER_PX:], levels[:, :BORDER_PX], levels[:, -BORDER_PX:] = (
         0,
@@ -42,11 +43,14 @@ def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
         0,
         0,
     )
+
     if options.mask_feather > 0:
         kernel = 2 * round(options.mask_feather * FULL_FEATHER_PX) + 1
         levels = cv2.blur(cv2.blur(levels, (kernel, kernel)), (3, 3))
+
     for name in options.preserve:
         levels = cv2.subtract(levels, _filled(landmarks, PRESERVED[name]))
+
     return np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
 
 

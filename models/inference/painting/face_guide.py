@@ -38,6 +38,7 @@ def face_guide(landmarks: Landmarks, size: int) -> NDArray[np.float32]:
         _filled(landmarks, (OUTER_LIPS,), size), _filled(landmarks, (INNER_LIPS,), size)
     )
     planes[2:] *= np.float32(1 / 255)
+
     return planes
 
 

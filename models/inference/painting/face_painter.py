@@ -30,7 +30,8 @@ from models.inference.texture.relighting import relit
 from models.inference.texture.resting_face import RestingFace
 from models.inference.texture.texture_outline import texture_mesh, without_shade
 
-TURNS_FROM_DEG, TURNED_AT_DEG = 12.0, 25.0
+TURNS_FROM_DEG = 12.0
+TURNED_AT_DEG = 25.0
 MIDDLE = np.s_[
     TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4, TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4
 ]
@@ -52,6 +53,7 @@ class TurningTexture:
         """Return the texture for a head turned by `yaw_deg`."""
         if abs(yaw_deg) <= TURNS_FROM_DEG:
             return self.frontal
+
         share = min(1.0, (abs(yaw_deg) - TURNS_FROM_DEG) / (TURNED_AT_DEG - TURNS_FROM_DEG))
         mixed = cv2.addWeighted(self.turned, share, self.frontal, 1 - share, 0)
         return np.asarray(mixed, np.uint8)
@@ -128,10 +130,8 @@ class FacePainter:
         """
         to_crop = self.swap_crop(landmarks)
         # Black past the frame's edge would count as the target's colour.
-        target, in_crop = (
-            frame.rgb_crop(to_crop, TEMPLATE_SIZE, extend=True),
-            transform(landmarks, to_crop),
-        )
+        target = frame.rgb_crop(to_crop, TEMPLATE_SIZE, extend=True)
+        in_crop = transform(landmarks, to_crop)
         cover = None if self.cover is None else self.cover.find(target, in_crop, memory)
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
@@ -140,13 +140,17 @@ class FacePainter:
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
         mask = shape_mask(_shown(placed, soft), in_crop, options)
         mask = mask if cover is None else mask * (1 - cover)
+
         if placed is None:  # a texture is lit before the network sees it
             face = relit(face, target, mask, in_crop, options.colour_match)
+
         mask = np.multiply(mask, np.float32(opacity * options.blend))
         painted = PaintedFace(face, mask, to_crop)
         detail = identity.code.detail
+
         if placed is None or detail is None:
             return painted
+
         return _detailed(frame, painted, placed, detail)
 
     @property
@@ -170,12 +174,17 @@ class FacePainter:
         colour_match: float,
         resting: RestingFace | None,
     ) -> Placed | None:
-        code, eyes = identity.code, None
+        code = identity.code
+        eyes = None
         texture = identity.texture
+
         if moving is not None and identity.eyes is not None:
-            eyes, texture = FaceEyes(moving, identity.eyes), identity.texture_without_irises
+            eyes = FaceEyes(moving, identity.eyes)
+            texture = identity.texture_without_irises
+
         if self.canonical is None or texture is None or code.landmarks is None:
             return None
+
         drawn = texture.at(self.canonical.yaw_deg(landmarks))
         return self.canonical.place(
             drawn, code.landmarks, target, landmarks, eyes, colour_match, resting
@@ -187,12 +196,14 @@ def _detailed(frame: Frame, painted: PaintedFace, placed: Placed, detail: Plane)
     factor = crop_factor(1 / scale_of(painted.to_crop))
     if factor == 1:
         return painted
+
     larger = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]], np.float64)
     to_crop = compose(larger, painted.to_crop)
     size = factor * TEMPLATE_SIZE
     target = frame.rgb_crop(to_crop, size, extend=True)
     face = with_detail(painted.face, detail, placed.where, target, placed.mouth)
     mask = cv2.resize(painted.mask, (size, size), interpolation=cv2.INTER_LINEAR)
+
     return PaintedFace(face, np.asarray(mask, np.float32), to_crop)
 
 

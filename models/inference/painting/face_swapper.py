@@ -30,6 +30,7 @@ class FaceSwapper:
         crops = [target] if texture is None else [target, texture]
         outputs = self.network(*(to_network(self._to_size(crop)) for crop in crops))
         mask = outputs.get("mask")
+
         return self._to_template(from_network(outputs["face"])), self._mask(mask)
 
     def _to_size(self, crop: RgbImage) -> RgbImage:
@@ -47,9 +48,11 @@ class FaceSwapper:
     def _mask(self, mask: Tensor | None) -> Mask | None:
         if mask is None:
             return None
+
         plane: Mask = mask[0, 0]
         if self.size == TEMPLATE_SIZE:
             return plane
+
         return np.asarray(
             cv2.resize(plane, (TEMPLATE_SIZE, TEMPLATE_SIZE), interpolation=cv2.INTER_LINEAR)
         )

@@ -88,6 +88,7 @@ class CoverFinder:
         small = cv2.resize(target, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
         guide = face_guide((landmarks + 0.5) * SCALE - 0.5, SIZE)
         shown = self.network(to_network(np.asarray(small, np.uint8)), guide[None])
+
         return np.asarray(shown["cover"][0]), guide
 
     def find(
@@ -103,12 +104,15 @@ class CoverFinder:
 
         hull = guide[2] > 0.5
         soft = np.zeros((SIZE, SIZE), np.float32)
+
         for plane, limits in zip(likely, (HAIR, GLASSES, OBJECT), strict=True):
             parts = _believed(plane, hull, limits)
             if parts.any():
                 soft = np.maximum(soft, _softened(plane, parts, limits))
+
         if not soft.any():
             return None
+
         return np.asarray(cv2.resize(soft, (TEMPLATE_SIZE, TEMPLATE_SIZE)), np.float32)
 
 
@@ -117,6 +121,7 @@ def _believed(likely: Array, hull: Array, limits: Limits) -> Plane:
     kept = np.zeros((SIZE, SIZE), np.uint8)
     doubted = (likely > limits.doubted) & hull
     face_px = int(np.count_nonzero(hull))
+
     if np.count_nonzero(doubted) < MIN_SHARE * face_px:
         return kept
 
@@ -125,10 +130,13 @@ def _believed(likely: Array, hull: Array, limits: Limits) -> Plane:
         share = np.count_nonzero(part) / face_px
         if share < MIN_SHARE or likely[part].max() < limits.sure:
             continue
+
         island = not (part & ~inner).any()
         if island and (share < ISLAND_SHARE or likely[part].max() < ISLAND_SURE):
             continue
+
         kept[part] = 1
+
     return kept
 
 
@@ -144,4 +152,5 @@ def _softened(likely: Array, parts: Plane, limits: Limits) -> Array:
     near = cv2.dilate(whole, np.ones((3, 3), np.uint8))
     edge = np.clip((likely - limits.doubted) / (limits.sure - limits.doubted), 0, 1) * near
     closed = cv2.erode(whole, np.ones((3, 3), np.uint8)).astype(np.float32)
+
     return np.asarray(np.maximum(edge, cv2.GaussianBlur(closed, (0, 0), 0.7) * near))

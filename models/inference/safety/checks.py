@@ -49,6 +49,7 @@ class SafetyChecks:
         """Return the scores of a frame and of the bodies under its faces; none where it is off."""
         if self.nudity is None:
             return ()
+
         image, scale = _as_bgr(frame)
         boxes = [
             (left * scale, top * scale, right * scale, bottom * scale)
@@ -65,6 +66,7 @@ def _as_bgr(frame: Frame) -> tuple[BgrImage, float]:
     """Return a frame as BGR of at most 1280 px, and how much smaller it became."""
     scale = min(1.0, _SEEN_SIDE_PX / max(frame.width, frame.height))
     size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+
     if isinstance(frame, StillFrame):
         return np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)), scale
     if isinstance(frame, I420Frame):
@@ -74,4 +76,5 @@ def _as_bgr(frame: Frame) -> tuple[BgrImage, float]:
         ]
         rgb = cv2.transform(cv2.merge(planes), yuv_to_rgb(frame.matrix, frame.full_range))
         return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), scale
+
     raise TypeError("a frame is a still or has planes")

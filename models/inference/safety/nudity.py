@@ -64,8 +64,10 @@ def _body(image: BgrImage, face: Box) -> BgrImage | None:
     x1 = min(image.shape[1], int(middle + width * _BODY_WIDTHS / 2))
     y0 = max(0, int(top - height / 2))
     y1 = min(image.shape[0], int(top + height * _BODY_HEIGHTS))
+
     if x1 - x0 < width or y1 - y0 < height:
         return None
+
     return np.ascontiguousarray(image[y0:y1, x0:x1])
 
 
@@ -73,7 +75,9 @@ def _prepared(image: BgrImage) -> Tensor:
     """Return the network's input as its authors make it, the JPEG step included."""
     colour = Image.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     resized = colour.resize((_RESIZED_PX, _RESIZED_PX), resample=Image.Resampling.BILINEAR)
+
     with io.BytesIO() as buffer:
         Image.fromarray(np.asarray(resized)[_SEEN]).save(buffer, format="JPEG")
         seen = np.asarray(Image.open(buffer), np.float32)
+
     return np.ascontiguousarray((seen[..., ::-1] - _MEAN_BGR)[None], np.float32)

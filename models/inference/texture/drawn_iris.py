@@ -27,7 +27,9 @@ LIGHT_SIZE = 0.9  # of the radius
 LIGHT_FLOOR = 12.0  # levels
 LIGHT_GAIN = 1.2
 LIGHT_SEEN = 60.0  # levels from which the target's light is seen well: the photo's is not needed
-LIGHT_RADII, LIGHT_FADE = 0.9, 0.2  # a light further out lies on the white
+# a light further out lies on the white
+LIGHT_RADII = 0.9
+LIGHT_FADE = 0.2
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ class DrawnIris:
         far = self._far[FINE // 2 :: FINE, FINE // 2 :: FINE]
         within = np.clip((LIGHT_RADII - far) / LIGHT_FADE, 0, 1) * self.share
         own = cv2.resize(self._sampled[..., 3], self.box.size, interpolation=cv2.INTER_AREA)
+
         if target is None:
             return np.asarray(own * within)
+
         middle = self.box.middle + target_centre - self.centre
         at = (float(middle[0]), float(middle[1]))
         luma = cv2.cvtColor(cv2.getRectSubPix(target, self.box.size, at), cv2.COLOR_RGB2GRAY)
@@ -75,6 +79,7 @@ class DrawnIris:
         light = cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, kernel).astype(np.float32)
         light = LIGHT_GAIN * np.maximum(light - LIGHT_FLOOR, 0) * within
         missing = 1 - min(1.0, float(light.max(initial=0)) / LIGHT_SEEN)
+
         return np.asarray(light + own * within * missing)
 
     @cached_property
@@ -105,6 +110,7 @@ class DrawnIris:
         whole[..., 3] = 1
         whole[..., :3] *= shade[..., None]
         whole *= share[..., None]
+
         return np.asarray(cv2.resize(whole, self.box.size, interpolation=cv2.INTER_AREA))
 
 

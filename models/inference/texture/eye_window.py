@@ -62,6 +62,7 @@ class Rectangle:
         )
         by_x = np.multiply.outer((x - origin[0]).astype(np.float32), to_own[:, 0])
         by_y = np.multiply.outer((y - origin[1]).astype(np.float32), to_own[:, 1])
+
         return np.asarray(by_y[:, None] + by_x[None], np.float32)
 
 
@@ -96,6 +97,7 @@ class Lids:
         drawn = np.zeros((box.size[1] * fine, box.size[0] * fine), np.uint8)
         outline = (self.points[AROUND] - (box.left, box.top) + 0.5) * fine - 0.5
         cv2.fillPoly(drawn, [np.rint(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
+
         return np.multiply(drawn, np.float32(1 / 255), dtype=np.float32)
 
 
@@ -130,7 +132,8 @@ class EyeWindow:
         table = np.concatenate([self.lids.curves, other.curves]).T[self._column]
         upper, lower, new_upper, new_lower = cv2.split(table)
         v = self.own[..., 1]
-        top, bottom = new_upper - LID_REACH, new_lower + UNDER_REACH
+        top = new_upper - LID_REACH
+        bottom = new_lower + UNDER_REACH
         above = top + (v - top) * (LID_REACH / np.maximum(upper - top, 0.02))
         below = bottom - (bottom - v) * (UNDER_REACH / np.maximum(bottom - lower, 0.02))
         between = new_upper + (v - upper) * (
@@ -138,8 +141,10 @@ class EyeWindow:
         )
         moved = np.where(v < upper, above, np.where(v > lower, below, between))
         moved = np.where((v < top) | (v > bottom), v, moved)
-        x, y = other.axes.linear.astype(np.float32), other.axes.origin.astype(np.float32)
+        x = other.axes.linear.astype(np.float32)
+        y = other.axes.origin.astype(np.float32)
         own = np.dstack([self.own[..., 0], moved])
+
         return np.asarray(cv2.transform(own, np.column_stack([x, y])))
 
     def depth(self) -> Array:

@@ -42,8 +42,12 @@ SHAPE_SHIFT = 1.0
 MAX_DETAIL = 3  # times 224 px: finer than that no frame shows a face through a 224 px network
 BORDER_PX = 10
 LIPS_MARGIN_PX = 6  # what dilating and feathering reach
-EYE_REACH, EYE_FADE = 1.25, 0.35  # of the eye's width: where the mesh moves with the lids
-DOUBT, TRUST = 0.05, 0.35  # of the network's mask: not shown at all, and wholly shown
+# of the eye's width: where the mesh moves with the lids
+EYE_REACH = 1.25
+EYE_FADE = 0.35
+# of the network's mask: not shown at all, and wholly shown
+DOUBT = 0.05
+TRUST = 0.35
 
 Array = NDArray[Any]
 
@@ -96,6 +100,7 @@ def fuse(textures: Sequence[Texture]) -> RgbImage:
     reference = max(textures, key=lambda texture: float(texture.weight.sum()))
     if len(textures) == 1:
         return reference.pixels
+
     weights = [cv2.GaussianBlur(texture.weight**4 + 1e-4, (0, 0), 4) for texture in textures]
     images = [_recoloured(texture, reference) for texture in textures]
     smooth = [cv2.GaussianBlur(image, (0, 0), FINE_PX) for image in images]
@@ -104,6 +109,7 @@ def fuse(textures: Sequence[Texture]) -> RgbImage:
         w**2 * (FINE_TRUST if t is reference else 1) for t, w in zip(textures, weights, strict=True)
     ]
     mixed = _weighted_mean(smooth, weights) + _weighted_mean(fine, trusted)
+
     return np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8)
 
 
@@ -117,7 +123,8 @@ def _weighted_mean(images: Sequence[Array], weights: Sequence[Array]) -> Array:
 
 def _recoloured(texture: Texture, reference: Texture) -> Array:
     seen = np.minimum(texture.weight, reference.weight)
-    own, wanted = texture.pixels.astype(np.float32), reference.pixels.astype(np.float32)
+    own = texture.pixels.astype(np.float32)
+    wanted = reference.pixels.astype(np.float32)
     return np.asarray(own + (mean_colour(wanted, seen) - mean_colour(own, seen)))
 
 
@@ -177,6 +184,7 @@ class CanonicalFace:
             image, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         ).astype(np.float32)
         pixels += sharpen * (pixels - cv2.GaussianBlur(pixels, (0, 0), 1))
+
         return Texture(_mirror_hidden(np.clip(pixels, 0, 255), weight), weight)
 
     def detail(
@@ -191,12 +199,15 @@ class CanonicalFace:
         """
         across = np.std(mesh, axis=0).mean() / np.std(self._front * self.scale, axis=0).mean()
         factor = min(MAX_DETAIL, int(across + 0.5))
+
         if factor < 2:
             return None
+
         where = self._raster.interpolate(mesh, self.triangles).astype(np.float32)
         at = cv2.resize(where, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
         large = cv2.remap(image, at, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         trusted = unchanged(pixels, texture) * (self.mask > 0) * (1 - self._eye_hulls())
+
         return band_of(np.asarray(large, np.uint8), np.asarray(trusted, np.float32))
 
     def _eye_hulls(self) -> Mask:
@@ -205,6 +216,7 @@ class CanonicalFace:
         for outline in EYES:
             points = np.rint(self._canonical_positions[list(outline)]).astype(np.int32)
             cv2.fillConvexPoly(eyes, cv2.convexHull(points), 1.0)
+
         return np.asarray(cv2.GaussianBlur(eyes, (0, 0), 1.0), np.float32)
 
     def place(
@@ -236,20 +248,25 @@ class CanonicalFace:
         living = [] if eyes is None else self._living_eyes(eyes, identity_mesh, mesh, shift)
         where = self._canonical_map(mesh, shift, living)
         drawn = np.asarray(cv2.remap(texture, where, _NO_MAP, cv2.INTER_LINEAR), np.uint8)
+
         for eye in living:
             eye.draw(drawn, texture, where)
+
         levels = cv2.remap(self.mask, where, _NO_MAP, cv2.INTER_LINEAR)
         hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
         lit = harmonised(drawn, target, skin, target_mesh, colour_match)
+
         for eye in living:
             eye.finish(lit, target)
+
         shown = np.minimum(
             skin * 4, 1
         )  # whole wherever the mask shows anything: the mask alone blends
         mixed = cv2.blendLinear(lit, target, shown, 1 - shown)
         mask = hull * _BORDER * (1 - targets_own(target, target_mesh))
+
         return Placed(np.asarray(mixed, np.uint8), mask, mouth, where)
 
     def hull(self, mesh: Landmarks) -> Mask:
@@ -291,6 +308,7 @@ class CanonicalFace:
         corners = mesh + shift @ camera
         vergence = float(eyes.source.gaze[:, 0].mean())
         living = []
+
         for side, lids in enumerate(LIDS):
             points = list(lids)
             own = Lids(shapes[points], side).axes.own(shapes[points])
@@ -301,6 +319,7 @@ class CanonicalFace:
             iris_axes = camera * (np.linalg.norm(across) * ratio)
             disc = eyes.source.discs[side]
             living.append(LivingEye(rest, eyes.moving[side], disc, iris_axes, vergence, SIZE))
+
         return living
 
     def _canonical_map(
@@ -313,13 +332,16 @@ class CanonicalFace:
         moved = self._near_eyes[:, None] if eyes else 0.0
         positions = self._canonical_positions - shift * self.scale * (1 - moved)
         at: Array = mesh
+
         if eyes:
             at = mesh + shift @ (self._camera_fit @ mesh)[:2] * moved
             for eye, lids in zip(eyes, LIDS, strict=True):
                 at[list(lids)] = eye.rest.points
+
         ratio = COARSE / SIZE
         at = (_with_rim(at, self._hull) + 0.5) * ratio - 0.5
         coarse = rasterise(at, self._triangles_and_rim, _with_rim(positions, self._hull), COARSE)
+
         return np.asarray(cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR))
 
     @cached_property
@@ -339,6 +361,7 @@ class CanonicalFace:
             width = float(np.linalg.norm(eye[INNER] - eye[OUTER]))
             far = np.linalg.norm(self._front - eye.mean(0), axis=1) / width
             near = np.maximum(near, np.clip((EYE_REACH - far) / EYE_FADE, 0, 1))
+
         return near
 
     @cached_property
@@ -355,10 +378,12 @@ class CanonicalFace:
 
     @cached_property
     def _triangles_and_rim(self) -> Array:
-        count, first = len(self._hull), len(self.mesh)
+        count = len(self._hull)
+        first = len(self.mesh)
         here = np.arange(count)
         after = (here + 1) % count
-        inner, outer = self._hull, first + here
+        inner = self._hull
+        outer = first + here
         quads = [
             np.stack([inner, outer, inner[after]], 1),
             np.stack([outer, outer[after], inner[after]], 1),
@@ -366,6 +391,7 @@ class CanonicalFace:
         rim = np.concatenate(quads)
         flipped = facing_ratio(_with_rim(self._front, self._hull), rim) < 0
         rim[flipped] = rim[flipped][:, ::-1]
+
         return np.concatenate([rim, self.triangles])
 
     @cached_property
@@ -398,6 +424,7 @@ class CanonicalFace:
         centre = points[list(INNER_LIPS)].mean(0)
         half_width = abs(float(points[291, 0] - points[61, 0])) / 2
         reach = np.linalg.norm((points - centre) / (half_width * np.array([1.5, 1.1])), axis=1)
+
         return np.asarray(np.clip(inside / 38, 0, 1) * (1 - 0.8 * np.exp(-(reach**3))), np.float32)
 
 
@@ -410,13 +437,16 @@ def mouth_opening(mesh: Landmarks) -> Mask:
     lips = mesh[list(INNER_LIPS)]
     left, top = np.clip(np.floor(lips.min(0)).astype(int) - LIPS_MARGIN_PX, 0, SIZE)
     right, bottom = np.clip(np.ceil(lips.max(0)).astype(int) + LIPS_MARGIN_PX, 0, SIZE)
+
     if right <= left or bottom <= top:
         return opening
+
     outline = np.round((lips - (left, top)) * 16).astype(np.int32)
     drawn = np.zeros((bottom - top, right - left), np.uint8)
     cv2.fillPoly(drawn, [outline], 255, cv2.LINE_AA, shift=4)
     soft = cv2.GaussianBlur(cv2.dilate(drawn, _LIP_EDGE), (0, 0), 1.2)
     opening[top:bottom, left:right] = soft * np.float32(1 / 255)
+
     return opening
 
 
@@ -427,6 +457,7 @@ def _near_texture_scale(
     ratio = float(np.std(canonical, axis=0).mean() / max(np.std(mesh, axis=0).mean(), 1e-6))
     if ratio > 0.75:
         return image, mesh
+
     small = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8), np.asarray((mesh + 0.5) * ratio - 0.5, np.float32)
 

@@ -21,7 +21,8 @@ PER_LOG = 512.0  # bytes a unit of log luma: the strongest byte is a factor of 1
 FLOOR = 8.0  # levels: keeps the logarithm of the dark apart from noise
 # A face in the frame is this many times as large as the network's crop; a crop twice or three
 # times as large is then painted.
-TWICE_FROM, THRICE_FROM = 1.3, 2.4
+TWICE_FROM = 1.3
+THRICE_FROM = 2.4
 MOST_GAIN = 2.5  # of the target's band over the photo's own: more would only raise its noise
 FILLED_LEVELS = 5.0  # what cleaning changed by as much is no longer the photo's
 
@@ -41,6 +42,7 @@ def band_of(texture: RgbImage, trusted: Mask) -> Plane:
     low = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
     share = cv2.resize(trusted, size, interpolation=cv2.INTER_LINEAR)
     levels = (level - low) * share * PER_LOG + NONE + 0.5
+
     return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
@@ -83,6 +85,7 @@ def with_detail(
     factor = cv2.LUT(fine, factors)
     painted = cv2.multiply(large, cv2.merge([factor, factor, factor]), dtype=cv2.CV_8U)
     inside = cv2.resize(mouth, size, interpolation=cv2.INTER_LINEAR)
+
     return np.asarray(cv2.blendLinear(target, painted, inside, 1 - inside), np.uint8)
 
 
@@ -99,6 +102,7 @@ def _gain(fine: Array, large: Array, target: RgbImage) -> float:
     wanted = cv2.mean(cv2.absdiff(grey, low))[0]
     luma = cv2.cvtColor(large[middle], cv2.COLOR_RGB2GRAY).astype(np.float32)
     own = float((np.abs(fine[middle].astype(np.float32) - NONE) * luma).mean()) / PER_LOG
+
     return min(wanted / max(own, 0.05), MOST_GAIN)
 
 

@@ -22,10 +22,13 @@ SKIN_POINTS = (50, 280, 117, 346, 4, 6, 195, 9)
 SKIN_RADIUS = 8 / TEMPLATE_SIZE
 # What scores 1: a third darker than skin, or as far off in hue (shade keeps its hue, hair does
 # not).
-DARKER, OFF_HUE = 0.33, 0.28
+DARKER = 0.33
+OFF_HUE = 0.28
 LEAST_LEVEL = 50.0  # of luma: on dark skin a smaller difference is shade
 HAIR_SCORE = 0.85
-SOFT_FROM, SOFT_RANGE = 0.8, 0.35  # of the score: how much of a pixel is hair
+# of the score: how much of a pixel is hair
+SOFT_FROM = 0.8
+SOFT_RANGE = 0.35
 
 GRID = 112
 NEAR_EYES = (10, 4)  # of the grid: brows that are raised, and shade, are no hair
@@ -34,7 +37,8 @@ BELOW_EYES_PX = 5.0  # hair at the temples hangs as far
 BEHIND_PX = 3.0  # of the grid: so far in, the mesh's outline may lie beside the target's own
 # At the jaw hair and shade are the target's, and stay; what is twice as light or as dark as skin
 # or of quite another hue is what is behind it.
-BEHIND_LEVELS, BEHIND_HUE = 0.6, 0.35
+BEHIND_LEVELS = 0.6
+BEHIND_HUE = 0.35
 
 Array = NDArray[Any]
 
@@ -59,9 +63,11 @@ def upper_face(mesh: Landmarks, size: int, reach: tuple[int, int]) -> NDArray[np
     rows, columns = np.mgrid[:size, :size].astype(np.float32)
     below = (columns - eyes[0]) * down[0] + (rows - eyes[1]) * down[1]
     kept = np.zeros((size, size), np.uint8)
+
     for brow, eye in zip(BROWS, EYES, strict=True):
         points = cv2.convexHull(np.round(mesh[[*brow, *eye]]).astype(np.int32))
         cv2.fillConvexPoly(kept, points, 1)
+
     near_eyes = cv2.dilate(kept, np.ones((2 * reach[0] + 1, 2 * reach[1] + 1), np.uint8)) > 0
     return np.asarray((below < BELOW_EYES_PX * size / GRID) & ~near_eyes, bool)
 
@@ -98,6 +104,7 @@ def targets_own(target: RgbImage, mesh: Landmarks) -> Mask:
     behind = (unlike & ~upper & (depth < BEHIND_PX) & (depth > 0)).astype(np.float32)
     kept = cv2.GaussianBlur(np.maximum(soft, behind), (0, 0), 0.8)
     size = (TEMPLATE_SIZE, TEMPLATE_SIZE)
+
     return np.asarray(cv2.resize(kept, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
@@ -108,9 +115,11 @@ def _unlikeness(image: RgbImage, mesh: Landmarks) -> tuple[Array, Array]:
     size = image.shape[0]
     smooth = cv2.GaussianBlur(image, (0, 0), 1.3 * size / TEMPLATE_SIZE).astype(np.float32)
     spots = np.zeros(image.shape[:2], np.uint8)
+
     for point in SKIN_POINTS:
         x, y = (int(value) for value in mesh[point])
         cv2.circle(spots, (x, y), round(SKIN_RADIUS * size), 1, -1)
+
     samples = smooth[spots > 0]
     skin = np.median(samples, axis=0) if len(samples) else smooth.reshape(-1, 3).mean(0)
     level = float(skin @ LUMA)
@@ -118,4 +127,5 @@ def _unlikeness(image: RgbImage, mesh: Landmarks) -> tuple[Array, Array]:
     dark = (level - levels) / max(level, LEAST_LEVEL)
     hue = smooth / (levels + 8)[..., None] - skin / (level + 8)
     off_hue = cv2.transform(np.abs(hue), np.ones((1, 3), np.float32))
+
     return np.clip(dark, -2, 1), np.asarray(off_hue, np.float32)

@@ -21,10 +21,14 @@ SIDE = 43  # the cut-out reaches to 1.3 radii, past the soft edge it is drawn wi
 RINGS = 12  # per radius, of the radial profile
 LID_MARGIN = 0.05  # of the eye's width: lashes and the lid's edge
 GLINT_LEVELS = 22.0  # over the ring's colour: lights are brighter
-STRANGE_LEVELS, STRANGE_SHARE = 18.0, 0.35  # lids and lashes differ from the ring by more
+# lids and lashes differ from the ring by more
+STRANGE_LEVELS = 18.0
+STRANGE_SHARE = 0.35
 EDGE_FROM = 0.68  # of the radius: where the white begins is looked for from here on
 RADIUS_RANGE = (0.9, 1.06)  # the network's circle is often too large, seldom too small
-SHARPEN, SHARPEN_PX = 0.6, 2.3  # makes up for sampling it, and for drawing it again
+# makes up for sampling it, and for drawing it again
+SHARPEN = 0.6
+SHARPEN_PX = 2.3
 PUPIL, PUPIL_DEPTH = 0.36, 0.4  # of the radius; blurred into the iris in most photos
 ENOUGH = 0.45  # of the iris seen; of one hidden further the other eye shows more
 
@@ -33,9 +37,11 @@ def cut_out(image: RgbImage, eyes: EyePair) -> SourceEyes:
     """Return the irises of a photo; `eyes` are in its pixels."""
     discs, radii, seen = zip(*(_disc(image, eye) for eye in eyes), strict=True)
     chosen = list(discs)
+
     for side in (0, 1):
         if seen[side] < ENOUGH < seen[1 - side]:
             chosen[side] = discs[1 - side][:, ::-1]
+
     gaze = np.stack([eye.gaze for eye in eyes]).astype(np.float32)
     return SourceEyes(np.stack(chosen), float(np.mean(radii)), gaze)
 
@@ -59,6 +65,7 @@ def _disc(image: RgbImage, eye: Eye) -> tuple[NDArray[np.uint8], float, float]:
     light = cv2.GaussianBlur(light.astype(np.float32), (0, 0), 0.7)
     disc = np.dstack([iris, light])
     share = float(seen[_FAR < 1].mean())
+
     return np.clip(disc + 0.5, 0, 255).astype(np.uint8), radius / eye.axes.width, share
 
 
@@ -87,9 +94,11 @@ class _Rings:
         pixels = cv2.remap(image, where, _NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
         within = cv2.remap(inside, where, _NO_MAP, cv2.INTER_NEAREST) > 0
         rings = cls(pixels, within, within, np.zeros((_RING.max() + 1, 3), np.float32))
+
         for _ in range(2):
             rings.profile = rings._profile()
             rings.valid = within & rings._is_iris()
+
         return rings
 
     def edge(self) -> float:
@@ -110,10 +119,12 @@ class _Rings:
         """Return each ring's median colour; one that is hidden is like the ring inside it."""
         profile = np.zeros_like(self.profile)
         last = np.percentile(self.pixels[_RING <= 2], 30, axis=0)
+
         for ring in range(len(profile)):
             members = self.pixels[self.valid & (ring == _RING)]
             last = np.median(members, axis=0) if len(members) >= 4 else last
             profile[ring] = last
+
         return profile
 
     def _is_iris(self) -> NDArray[np.bool_]:

@@ -33,13 +33,16 @@ READ_OPEN = (0.6, 0.75, 1.0, 1.2)
 DRAWN_OPEN = (0.05, 0.5, 1.0, 1.25)
 # A source who squints in the photo does not do so all the time: the opening at rest, in widths of
 # the eye, and how many times wider than in the photo it may get.
-LEAST_OPENING, MOST_WIDENED = 0.2, 1.35
+LEAST_OPENING = 0.2
+MOST_WIDENED = 1.35
 LOWER_LID = 0.18  # of the closing gap is the lower lid's; the upper one comes down the rest
 UNMOVED = 0.02  # of the opening: less is not seen
 # A drawn iris is read as looking less far aside than it does, the more so the smaller the eyes are
 # in the frame: this many times further, by the eye's width in pixels.
-GAZE_GAIN, GAZE_GAIN_SMALL = 1.1, 1.4
-GAZE_PX, GAZE_PX_SMALL = 31.0, 13.0
+GAZE_GAIN = 1.1
+GAZE_GAIN_SMALL = 1.4
+GAZE_PX = 31.0
+GAZE_PX_SMALL = 13.0
 FAR_ASIDE = 0.26  # of the eye's width: further, half of the iris would be behind the corner
 OWN_WHITE = 70  # percentile of the placed white's levels, beside the mean of the target's bright
 WHITE_COUNT = 12  # pixels: fewer say nothing
@@ -47,7 +50,9 @@ WHITE_SHARE = 0.85  # of the difference to the target's white is taken over
 LIGHT_RANGE = (0.6, 1.6)  # of the iris,
 IRIS_LIGHT_SHARE = 0.5  # whose brightness is the source's own by half
 LIGHT_PX = 18.0  # the eye's width in the frame: a smaller one shows no catch light of its own
-SHUT_FROM, SHUT_AT = 0.76, 0.63  # of the person's opening: where the target's lids come in
+# of the person's opening: where the target's lids come in
+SHUT_FROM = 0.76
+SHUT_AT = 0.63
 LID_ELLIPSE = (0.72, 0.42)  # of the eye's width: lids and what moves with them
 COLOUR_SIGMA = 0.35  # of the eye's width: how smoothly colours around a shut eye are compared
 TINY = 1e-3
@@ -96,17 +101,21 @@ class LivingEye:
             moved = cv2.remap(where, at_rest, _NO_MAP, cv2.INTER_LINEAR)
             lids = cv2.remap(texture, moved, _NO_MAP, cv2.INTER_LINEAR)
             drawn[self.window.box.slices] = lids
+
         self.iris.draw(drawn)
 
     def finish(self, lit: RgbImage, target: RgbImage) -> None:
         """Give the drawn eye the target's light, and its lids while it is shut, in place."""
         if not self._is_in_crop:
             return
+
         eye = lit[self.window.box.slices].astype(np.float32)
         self._light(eye, target)
         shut = float(np.clip((SHUT_FROM - self.moving.openness) / (SHUT_FROM - SHUT_AT), 0, 1))
+
         if shut > 0:
             self._shut(eye, target, shut)
+
         lit[self.window.box.slices] = np.clip(eye + 0.5, 0, 255)
 
     @cached_property
@@ -116,6 +125,7 @@ class LivingEye:
         gap = own[LOWER, 1] - own[UPPER, 1]
         own[LOWER, 1] -= LOWER_LID * max(0.0, 1 - self._opened) * gap
         own[UPPER, 1] = own[LOWER, 1] - gap * self._opened
+
         return EyeWindow(Lids(self.rest.axes.image(own), self.rest.side), self.size)
 
     @cached_property
@@ -126,6 +136,7 @@ class LivingEye:
         aside = aside * float(np.interp(self.moving.width_px, *span)) + self.vergence
         gaze = np.array([np.clip(aside, -FAR_ASIDE, FAR_ASIDE), down])
         centre = self.rest.axes.image(gaze)
+
         return DrawnIris(self.disc, self.iris_axes, centre, self.window.lids, self.size)
 
     @property
@@ -143,17 +154,22 @@ class LivingEye:
         """Bring the white of the eye to the target's, the iris's brightness along, and add the
         catch light, in place.
         """
-        box, outer = self.iris.box, self.window.box
+        box = self.iris.box
+        outer = self.window.box
         rows = slice(box.top - outer.top, box.bottom - outer.top)
         columns = slice(box.left - outer.left, box.right - outer.left)
         white = self.window.lids.opening(outer)
         share = self.iris.share
+
         if white[rows, columns].shape != share.shape:
             return  # an iris that stands out of its window is hidden anyhow
+
         white[rows, columns] *= 1 - share
         iris = eye[rows, columns]
 
-        wanted, seen = self.moving.white, eye[white > 0.5]
+        wanted = self.moving.white
+        seen = eye[white > 0.5]
+
         if wanted is not None and len(seen) >= WHITE_COUNT:
             own = np.percentile(seen, OWN_WHITE, axis=0)
             ratio = (float(wanted @ LUMA) + 5) / (float(own @ LUMA) + 5)

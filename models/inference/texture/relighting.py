@@ -29,9 +29,12 @@ from models.inference.texture.skin import (
 
 # The tone curve, in log levels about the skin's own: sheen adds to skin and does not scale with
 # it; brows, lashes and nostrils stay black on any skin. Powers of the exposure, and their bounds.
-SHEEN_FROM, SHADOW_FROM = 0.06, -0.35
-SHEEN_POWER, SHEEN_RANGE = -1.5, (0.3, 1.4)
-SHADOW_POWER, SHADOW_RANGE = 0.3, (0.8, 1.8)
+SHEEN_FROM = 0.06
+SHADOW_FROM = -0.35
+SHEEN_POWER = -1.5
+SHEEN_RANGE = (0.3, 1.4)
+SHADOW_POWER = 0.3
+SHADOW_RANGE = (0.8, 1.8)
 # In a softer light than the photo's the dark of brows and lines is not as deep: share of it.
 SOFTER_RANGE = (0.8, 1.0)
 TONE_RANGE = (-1.2, 0.5)
@@ -42,7 +45,9 @@ SURE_NEARBY = 0.1  # share of skin around a cell from which on its light is beli
 # Where skin gets lighter, its own contrast of 4 to 20 px is cut to this much of the target's: the
 # sheen of dark skin is not light skin's.
 MOST_CONTRAST = 1.2
-CONTRAST_FROM, CONTRAST_FULL = 1.05, 1.25  # exposure
+# exposure
+CONTRAST_FROM = 1.05
+CONTRAST_FULL = 1.25
 # The membrane: at the rim skin meets skin, and the difference fades inwards. At full strength it
 # takes too much of the face's own shape.
 RIM_SHARE = 0.5
@@ -75,13 +80,16 @@ class _Scene:
 
     @classmethod
     def of(cls, drawn: RgbImage, target: RgbImage, where: Mask, mesh: Landmarks) -> _Scene:
-        small, wanted, weight = on_grid(drawn), on_grid(target), on_grid(where)
+        small = on_grid(drawn)
+        wanted = on_grid(target)
+        weight = on_grid(where)
         features = features_on_grid(mesh)
         core = weight * (1 - features)
         own_skin = skinness(small, core)
         target_skin = skinness(wanted, core)
         own = small.astype(np.float32)
         other = wanted.astype(np.float32)
+
         return cls(
             own=own,
             target=other,
@@ -117,6 +125,7 @@ def relit(
     """
     if strength <= 0:
         return drawn
+
     scene = _Scene.of(drawn, target, where, mesh)
     hues = _hue_share(scene)
     colours = _colour_matrix(scene, 1 + strength * (hues - 1))
@@ -124,6 +133,7 @@ def relit(
     level = luma(scene.own).astype(np.uint8)
     toned = np.maximum(cv2.transform(scene.own, colours), 0) * tones[level][..., None]
     gain = _gain(scene, toned, mesh, hues) * strength
+
     return _applied(drawn, colours, tones, np.exp(gain).astype(np.float32))
 
 
@@ -142,6 +152,7 @@ def _tone_curve(scene: _Scene) -> Array:
     shadow = float(np.clip(scene.exposure**SHADOW_POWER, *SHADOW_RANGE)) * _softness(scene) - 1
     change = np.where(apart > SHEEN_FROM, (apart - SHEEN_FROM) * sheen, 0)
     change += np.where(apart < SHADOW_FROM, (apart - SHADOW_FROM) * shadow, 0)
+
     return np.asarray(np.exp(np.clip(change, *TONE_RANGE)), np.float32)
 
 
@@ -187,11 +198,14 @@ def _gain(scene: _Scene, toned: Array, mesh: Landmarks, share: float) -> Array:
     low, nearby = _spread(missing - mean, both, LIGHT_SIGMA)
     believed = np.clip(nearby / SURE_NEARBY, 0, 1)
     gain = mean + np.clip(low, -LIGHT_RANGE, LIGHT_RANGE) * believed
+
     if scene.exposure > CONTRAST_FROM:
         gain = gain + _less_contrast(scene, toned)[..., None]
+
     gain = gain + _membrane(scene, missing - gain)
     if scene.exposure > WHITES_FROM or share < GREY_SHARE:
         gain = _whites_lit(scene, toned, gain, mesh, share)
+
     return np.asarray(gain, np.float32)
 
 
@@ -212,6 +226,7 @@ def _less_contrast(scene: _Scene, toned: Array) -> Array:
     cut = float(np.clip(MOST_CONTRAST * wanted / (power(own) + 1e-4), 0.4, 1)) - 1
     share = (scene.exposure - CONTRAST_FROM) / (CONTRAST_FULL - CONTRAST_FROM)
     soft = cv2.GaussianBlur(both, (0, 0), 0.7)
+
     return np.asarray(min(share, 1.0) * cut * np.clip(own, -0.3, 0.5) * soft)
 
 
@@ -226,6 +241,7 @@ def _membrane(scene: _Scene, missing: Array) -> Array:
     depth = cv2.distanceTransform((scene.where > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     fade = np.exp(-depth / RIM_FADE)[..., None] * RIM_SHARE
     change = near * by_near + far * by_far
+
     return np.asarray(np.clip(change, -RIM_RANGE, RIM_RANGE) * fade)
 
 
@@ -236,6 +252,7 @@ def _whites_lit(scene: _Scene, toned: Array, gain: Array, mesh: Landmarks, share
     """
     eyes = cv2.GaussianBlur(hulls_on_grid(mesh, EYES, grow=1), (0, 0), 0.7)
     cells = eyes > 0.5
+
     if cells.sum() <= 8:
         return gain
 
@@ -245,6 +262,7 @@ def _whites_lit(scene: _Scene, toned: Array, gain: Array, mesh: Landmarks, share
     of_skin = (of_skin - float(of_skin @ LUMA)) * max(0.0, 1 - share)
     hue = of_skin + np.clip(hue - of_skin, -WHITES_RANGE, WHITES_RANGE)
     weight = eyes[..., None]
+
     return np.asarray(gain * (1 - weight) + (luma(gain)[..., None] + hue) * weight)
 
 
@@ -260,6 +278,7 @@ def _spread(values: Array, weight: Array, sigma: float) -> tuple[Array, Array]:
     np.multiply(values, weight[..., None], out=together[..., :3])
     together[..., 3] = weight
     together = np.asarray(cv2.GaussianBlur(together, (0, 0), sigma), np.float32)
+
     return together[..., :3] / (together[..., 3:] + 1e-3), together[..., 3:]
 
 
@@ -270,6 +289,7 @@ def _applied(drawn: RgbImage, colours: Array, tones: Array, gain: Array) -> RgbI
     factor = cv2.resize(gain * headroom, size, interpolation=cv2.INTER_LINEAR)
     tone = cv2.LUT(cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY), tones)
     factor = cv2.multiply(factor, cv2.merge([tone, tone, tone]))
+
     return np.asarray(
         cv2.multiply(cv2.transform(drawn, colours / headroom), factor, dtype=cv2.CV_8U)
     )

@@ -34,4 +34,5 @@ class RestingFace:
             self._mean = proportions.copy()
         else:
             self._mean += (proportions - self._mean) / self._frames
+
         return self._mean

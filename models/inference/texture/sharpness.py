@@ -33,6 +33,7 @@ def as_sharp(lit: RgbImage, target: RgbImage, where: Mask) -> RgbImage:
     grey = _grey(lit[MIDDLE])
     share = wanted / max(_detail(grey, skin), 0.1)
     matched = _sharpened(lit, share) if share > SOFTER_FROM else _blurred(lit, grey, skin, wanted)
+
     return _with_grain(matched, target, skin)
 
 
@@ -40,6 +41,7 @@ def _sharpened(lit: RgbImage, share: float) -> RgbImage:
     more = min(share, MOST_SHARPER) - 1
     if abs(more) < 0.02:
         return lit
+
     fine = cv2.subtract(lit, cv2.blur(lit, (3, 3)), dtype=cv2.CV_16S)
     added = np.clip(fine * np.float32(more), -MOST_LEVELS, MOST_LEVELS).astype(np.int16)
     return np.asarray(cv2.add(lit, added, dtype=cv2.CV_8U), np.uint8)
@@ -61,6 +63,7 @@ def _with_grain(face: RgbImage, target: RgbImage, skin: NDArray[np.uint8]) -> Rg
     """
     strength = _grain_strength(target, skin)
     own = _grain_strength(face, skin)
+
     if strength < LEAST_GRAIN or own >= strength:
         return face
 
@@ -68,6 +71,7 @@ def _with_grain(face: RgbImage, target: RgbImage, skin: NDArray[np.uint8]) -> Rg
     most = GRAIN_SPREADS * 1.48 * strength
     grain = _residual(target)
     even = np.where(np.abs(grain) < most, grain * share, 0).astype(np.int16)
+
     return np.asarray(cv2.add(face, cv2.merge([even, even, even]), dtype=cv2.CV_8U), np.uint8)
 
 

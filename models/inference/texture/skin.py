@@ -19,7 +19,8 @@ from models.inference.mesh_points import BROWS, EYES, OUTER_LIPS
 GRID = 56
 LEAST_CORE = 30  # cells: of less no colour can be told
 # Robust spreads of the core's own colour: what is nearer is wholly skin, what is farther is none.
-SURE_SPREADS, LAST_SPREADS = 3.0, 4.5
+SURE_SPREADS = 3.0
+LAST_SPREADS = 4.5
 # Levels of OpenCV's Lab added to the spread: a face in half shadow is skin on both sides (in L).
 LEAST_SPREAD = np.array([20, 3, 3], np.float32)
 
@@ -41,10 +42,12 @@ def hulls_on_grid(mesh: Landmarks, outlines: Iterable[Sequence[int]], grow: int)
     """Return the filled hulls of mesh points in a swap crop, dilated by a `grow` px square."""
     ratio = GRID / TEMPLATE_SIZE
     drawn = np.zeros((GRID, GRID), np.uint8)
+
     for outline in outlines:
         points = (mesh[list(outline)] + 0.5) * ratio - 0.5
         hull = cv2.convexHull(np.round(points * 16).astype(np.int32))
         cv2.fillConvexPoly(drawn, hull, 255, cv2.LINE_AA, shift=4)
+
     grown = cv2.dilate(drawn, np.ones((grow, grow), np.uint8))
     return np.multiply(grown, np.float32(1 / 255), dtype=np.float32)
 
@@ -57,6 +60,7 @@ def skinness(image: RgbImage, core: Array) -> Array:
     """
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     samples = lab[core > 0.5][::2]  # every second cell: neighbours say the same
+
     if len(samples) < LEAST_CORE:
         return np.ones((GRID, GRID), np.float32)
 
@@ -66,4 +70,5 @@ def skinness(image: RgbImage, core: Array) -> Array:
     apart = cv2.transform(lab, to_spreads)
     distance = cv2.sqrt(cv2.transform(cv2.multiply(apart, apart), np.ones((1, 3), np.float32)))
     share = (LAST_SPREADS - distance) / (LAST_SPREADS - SURE_SPREADS)
+
     return np.asarray(np.clip(share, 0, 1), np.float32)

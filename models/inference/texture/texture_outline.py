@@ -42,9 +42,12 @@ def texture_mesh(canonical: CanonicalFace) -> Landmarks:
 
 def eye_zone(canonical: CanonicalFace) -> Mask:
     """Return 0 on the eyes of a canonical texture and 1 elsewhere, float32 [224, 224]."""
-    mesh, zone = texture_mesh(canonical), np.ones(canonical.mask.shape, np.float32)
+    mesh = texture_mesh(canonical)
+    zone = np.ones(canonical.mask.shape, np.float32)
+
     for lids in EYES:
         cv2.fillConvexPoly(zone, cv2.convexHull(np.rint(mesh[list(lids)]).astype(np.int32)), 0.0)
+
     return np.asarray(cv2.erode(zone, np.ones((7, 7), np.uint8)))
 
 
@@ -70,6 +73,7 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     kept = cv2.GaussianBlur(cv2.erode(good, np.ones((3, 3), np.uint8)), (0, 0), SEAM_SIGMA)[
         ..., None
     ]
+
     return np.asarray(
         np.clip(_lips_closed(texture * kept + fill * (1 - kept), mesh) + 0.5, 0, 255), np.uint8
     )
@@ -92,6 +96,7 @@ def without_shade(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     depth = depth_inside(mesh, len(texture))
     skin = _carried(texture, (depth > DOUBTFUL_PX).astype(np.float32), SKIN_SIGMA)
     shade = skin - cv2.GaussianBlur(texture.astype(np.float32), (0, 0), SHADE_SIGMA)
+
     return np.asarray(
         np.clip(texture + shade * _at_the_cheeks(depth, mesh)[..., None] + 0.5, 0, 255), np.uint8
     )
@@ -103,14 +108,17 @@ def _hair(texture: RgbImage, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_
     found = (hair_score(texture, mesh) > 1) & upper
     solid = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     hanging = hanging_in(solid > 0, depth, HAIR_RIM_PX).astype(np.uint8)
+
     return np.asarray((cv2.dilate(hanging, np.ones((9, 9), np.uint8)) > 0) & upper)
 
 
 def _at_the_cheeks(depth: Pixels, mesh: Landmarks) -> Pixels:
     """1 at the rim, 0 further in; and 0 above the eyes, where the dark at the rim is hair."""
-    eyes, mouth = float(mesh[[33, 263], 1].mean()), float(mesh[[61, 291], 1].mean())
+    eyes = float(mesh[[33, 263], 1].mean())
+    mouth = float(mesh[[61, 291], 1].mean())
     rows = np.arange(len(depth), dtype=np.float32)[:, None]
     lower = np.clip((rows - eyes) / (0.4 * (mouth - eyes)), 0, 1)
+
     return np.asarray(np.clip(1 - depth / DOUBTFUL_PX, 0, 1) * lower)
 
 
@@ -124,6 +132,7 @@ def _is_behind(change: Pixels, mesh: Landmarks) -> NDArray[np.bool_]:
     rows = np.arange(len(change))[:, None]
     bare = rows < float(mesh[NOSE_BASE, 1])
     greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare
+
     return np.asarray((luma > BRIGHTER_LEVELS) | greyer, bool)
 
 

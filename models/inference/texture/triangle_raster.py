@@ -30,14 +30,13 @@ class Raster:
     @classmethod
     def of(cls, vertices: Array, triangles: Array, size: int) -> Raster:
         """Return the raster of float32 vertices [v, 2] in pixels of a size x size image."""
-        triangle, barycentric = (
-            np.zeros((size, size), np.int32),
-            np.zeros((size, size, 3), np.float32),
-        )
+        triangle = np.zeros((size, size), np.int32)
+        barycentric = np.zeros((size, size, 3), np.float32)
         filled = np.zeros((size, size), np.bool_)
         hit, place, second, third = _covered(vertices[triangles], size)
         triangle.reshape(-1)[place], filled.reshape(-1)[place] = hit, True
         barycentric.reshape(-1, 3)[place] = np.stack([1 - second - third, second, third], 1)
+
         return cls(triangle, barycentric, filled)
 
     def interpolate(self, values: Array, triangles: Array) -> Array:
@@ -69,6 +68,7 @@ def rasterise(vertices: Array, triangles: Array, values: Array, size: int) -> ND
     steps = np.concatenate([origin, corners[:, 1] - origin, corners[:, 2] - origin], 1)[hit]
     drawn = np.full((size * size, 2), NOWHERE, np.float32)
     drawn[place] = steps[:, :2] + steps[:, 2:4] * second[:, None] + steps[:, 4:] * third[:, None]
+
     return drawn.reshape(size, size, 2)
 
 
@@ -98,9 +98,11 @@ def _covered(corners: Array, size: int) -> tuple[Array, Array, Array, Array]:
     row = np.floor((within + np.float32(0.5)) / width)
     x = x + within - row * width
     y = y + row
-    second, third = a2 * x + b2 * y + c2, a3 * x + b3 * y + c3
+    second = a2 * x + b2 * y + c2
+    third = a3 * x + b3 * y + c3
     inside = np.flatnonzero(np.minimum(np.minimum(second, third), 1 - second - third) >= -EDGE)
     place = (y[inside] * size + x[inside]).astype(np.int32)
+
     return hit[inside].astype(np.int32), place, second[inside], third[inside]
 
 
@@ -115,4 +117,5 @@ def _edge_functions(corners: Array) -> tuple[Array, Array]:
     safe = np.where(facing, area, 1)
     a2, b2, a3, b3 = y3 / safe, -x3 / safe, -y2 / safe, x2 / safe
     x, y = first.T
+
     return np.stack([a2, b2, -(a2 * x + b2 * y), a3, b3, -(a3 * x + b3 * y)], 1), facing

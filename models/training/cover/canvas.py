@@ -42,8 +42,10 @@ class Canvas:
         """Lay colours [112, 112, 3] over the image where alpha is, and note what they cover."""
         alpha = np.clip(alpha, 0, 1)
         self.image += (colours - self.image) * alpha[..., None]
+
         for plane in self.covered.values():
             plane *= 1 - alpha
+
         self.covered[kind] += alpha
 
     def shade(self, amount: Array) -> None:
@@ -109,17 +111,20 @@ def surface(rng: Generator, canvas: Canvas) -> Array:
         left = int(rng.integers(0, 60))
         side = int(rng.integers(16, 50))
         piece = canvas.others[0][top : top + side, left : left + side]
+
         return cv2.resize(piece, (SIZE, SIZE)).astype(np.float32) * rng.uniform(0.5, 1.3)
 
     colours = np.ones((SIZE, SIZE, 3), np.float32) * rng.uniform(5, 250, 3).astype(np.float32)
     if draw < 0.65:
         colours[:] = rng.choice((rng.uniform(0, 40), rng.uniform(5, 250)))  # black is common
+
     colours *= slope(rng, rng.uniform(0.4, 1))
     if draw > 0.8:
         along, _ = direction(rng)
         y, x = np.mgrid[:SIZE, :SIZE]
         stripes = np.sin((x * along[0] + y * along[1]) * rng.uniform(0.15, 1.2))
         colours += (stripes * rng.uniform(5, 60))[..., None]
+
     return colours + rng.normal(0, rng.uniform(0, 8), (SIZE, SIZE, 1))
 
 
@@ -130,4 +135,5 @@ def slope(rng: Generator, lowest: float) -> Array:
     middle = SIZE / 2 + rng.normal(0, 12, 2)
     distance = ((x - middle[0]) * along[0] + (y - middle[1]) * along[1]) / SIZE
     step = 1 / (1 + np.exp(-rng.uniform(2, 30) * distance))
+
     return np.asarray((lowest + (1 - lowest) * step)[..., None], np.float32)

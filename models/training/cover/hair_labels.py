@@ -59,6 +59,7 @@ def label_hair(image: RgbImage, mesh: Landmarks) -> tuple[Plane, Plane]:
     near = cv2.dilate(hair, np.ones((3, 3), np.uint8)) > 0
     fringe_over_brows = brows & (cv2.dilate(hair, np.ones((9, 9), np.uint8)) > 0)
     unsure = (doubtful | near | fringe_over_brows) & (cv2.erode(hair, np.ones((3, 3))) == 0)
+
     return hair, unsure.astype(np.uint8)
 
 
@@ -69,6 +70,7 @@ def _unlike_skin(image: RgbImage, mesh: Landmarks) -> tuple[Array, Array]:
     size = len(image)
     smooth = cv2.GaussianBlur(image, (0, 0), 0.006 * size).astype(np.float32)
     spots = np.zeros((size, size), np.uint8)
+
     for x, y in np.round(mesh[list(SKIN_SPOTS)]).astype(int):
         cv2.circle(spots, (int(x), int(y)), round(SPOT * size), 1, -1)
 
@@ -77,6 +79,7 @@ def _unlike_skin(image: RgbImage, mesh: Landmarks) -> tuple[Array, Array]:
     luma = smooth @ LUMA
     hue = np.abs(smooth / (luma[..., None] + 8) - skin / (lightness + 8)).sum(2) / OTHER_HUE
     darker = (lightness - luma) / max(lightness, 50) / DARKER
+
     return darker, np.where(luma > HIGHLIGHT * lightness, 0, hue)
 
 

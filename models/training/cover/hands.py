@@ -55,9 +55,11 @@ def _hands_in(image: RgbImage, mesh: Landmarks) -> Iterator[tuple[RgbImage, Arra
     skin = cv2.drawContours(np.zeros_like(skin), outlines, -1, 1, cv2.FILLED)
     skin = cv2.morphologyEx(skin, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     _, names, boxes, centres = cv2.connectedComponentsWithStats(skin)
+
     for name in range(1, len(boxes)):
         _, _, width, height, area = boxes[name]
         big_enough = AREA[0] < area / EYES_PX**2 < AREA[1]
+
         if big_enough and area > SOLID * width * height and max(width, height) < SIDE:
             yield _cut(image, (names == name).astype(np.uint8), centres[name])
 
@@ -70,6 +72,7 @@ def _like_the_face(image: RgbImage, mesh: Landmarks) -> Array:
     off = np.linalg.norm(colours[..., 1:] - face[1:], axis=2)
     luma = colours[..., 0] / max(float(face[0]), 1)
     alike = (off < CHROMA_SPREAD) & (luma > DARKEST) & (luma < BRIGHTEST)
+
     return np.asarray(alike, np.uint8)
 
 

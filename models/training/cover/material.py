@@ -82,6 +82,7 @@ def prepare(engine: FaceSwapEngine, portraits: FaceSet, folder: Path) -> None:
 
     labels = [label_hair(image, mesh) for image, mesh in zip(images, meshes, strict=True)]
     rng = np.random.default_rng(0)
+
     for index in rng.choice(len(rows), min(TURNED, len(rows)), replace=False):
         turned = turn(canonical, images[index], meshes[index], TO_SIDE, rng)
         images.append(turned.image)
@@ -99,6 +100,7 @@ def prepare(engine: FaceSwapEngine, portraits: FaceSet, folder: Path) -> None:
         moving=np.arange(len(images)) >= len(rows),  # the turned ones count with the clips
         bare=np.array(bare),
     )
+
     hands = [cut for name in HAND_CLIPS for cut in cut_hands(engine, clip_of(name))]
     np.savez(
         folder / "hands.npz",

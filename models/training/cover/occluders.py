@@ -86,6 +86,7 @@ def _lay(
         colours = cv2.blur(colours * alpha[..., None], side)
         alpha = cv2.blur(alpha, side)
         colours = colours / np.maximum(alpha, 1e-3)[..., None]
+
     canvas.paste(kind, colours, alpha)
 
 
@@ -96,16 +97,20 @@ def _cut_hand(canvas: Canvas, rng: Generator, hands: Hands) -> tuple[Array, Arra
     turn = cv2.getRotationMatrix2D(
         (middle, middle), rng.uniform(0, 360), float(np.exp(rng.uniform(-0.45, 0.7)))
     )
+
     if rng.random() < 0.5:
         pixels = np.ascontiguousarray(pixels[:, ::-1])
         alpha = np.ascontiguousarray(alpha[:, ::-1])
+
     turn = compose(np.column_stack([np.eye(2), at - middle]), np.asarray(turn))
 
     colours = cv2.warpAffine(pixels, turn, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
     colours = colours.astype(np.float32)
+
     if rng.random() < OWN_COLOUR:
         own = np.maximum(pixels[alpha > 200].mean(0), 1)
         colours *= canvas.skin / own * rng.uniform(0.75, 1.25) * rng.uniform(0.93, 1.07, 3)
+
     return colours, cv2.warpAffine(alpha, turn, (SIZE, SIZE)) / np.float32(255)
 
 
@@ -138,6 +143,7 @@ def _drawn_hand(canvas: Canvas, rng: Generator) -> tuple[Array, Array]:
 
     if count == 0:
         line(alpha, at - along * 150, at + along * rng.uniform(5, 150), 1.0, width * 1.2)
+
     colour = canvas.skin * rng.uniform(0.65, 1.3) * rng.uniform(0.92, 1.08, 3)
     lit = cv2.GaussianBlur(shade, (0, 0), 0.7) * _mottled(rng)
     return (colour * lit[..., None]).astype(np.float32), alpha
@@ -155,6 +161,7 @@ def _hair(canvas: Canvas, rng: Generator) -> tuple[Array, Array]:
     """
     tone = rng.uniform(8, 210) * np.array([1, rng.uniform(0.7, 0.97), rng.uniform(0.45, 0.95)])
     colours = np.ones((SIZE, SIZE, 3), np.float32) * tone.astype(np.float32)
+
     if rng.random() < 0.5:
         colours = cv2.resize(canvas.others[0][2:20, 40:100], (SIZE, SIZE)).astype(np.float32)
 
@@ -175,9 +182,11 @@ def _hair(canvas: Canvas, rng: Generator) -> tuple[Array, Array]:
         tip = root + np.array([sweep + rng.normal(0, 4), length * rng.uniform(0.6, 1.2)])
         width = int(rng.integers(1, 3))
         cv2.line(alpha, whole(root), whole(tip), rng.uniform(0.6, 1), width, cv2.LINE_AA)
+
         if drawn:
             shade = tuple(float(v) for v in tone * rng.uniform(0.6, 1.5))
             cv2.line(colours, whole(root), whole(tip), shade, width, cv2.LINE_AA)
+
     return colours, alpha
 
 
@@ -198,9 +207,11 @@ def _glasses(canvas: Canvas, rng: Generator) -> None:
         ellipse(lenses, eye + drop, radii, turn_deg)
         if rng.random() < 0.9:
             ellipse(alpha, eye + drop, radii, turn_deg, width)
+
         hinge = eye + drop + across * way * radii[0]
         ear = hinge + across * way * 30 + np.array([0, rng.uniform(-4, 2)])
         line(alpha, hinge, ear, 1.0, width - 0.5)
+
     line(alpha, left + drop + across * radii[0], right + drop - across * radii[0], 1.0, width)
 
     dark = rng.random() < 0.35
@@ -209,5 +220,6 @@ def _glasses(canvas: Canvas, rng: Generator) -> None:
     elif rng.random() < 0.5:
         shine = lenses * np.clip(_mottled(rng) - 1, 0, 1) * rng.uniform(0, 2)
         canvas.image += (rng.uniform(150, 255) - canvas.image) * np.clip(shine, 0, 0.8)[..., None]
+
     colours = surface(rng, canvas) * (0.35 if dark or rng.random() < 0.6 else 1)
     canvas.paste("glasses", colours, cv2.GaussianBlur(alpha, (0, 0), 0.5))

@@ -59,6 +59,7 @@ class SampleMaker:
         x, truth, weight = (
             torch.from_numpy(np.stack([sample[part] for sample in samples])) for part in range(3)
         )
+
         return Batch(x, truth, weight)
 
     def sample(self, rng: Generator) -> tuple[Array, Array, Array]:
@@ -66,6 +67,7 @@ class SampleMaker:
         row = self._row(rng)
         image = self.faces.images[row]
         mesh = self.faces.meshes[row]
+
         if rng.random() < OPENED:
             image, mesh = scenes.open_mouth(rng, image, mesh)
 
@@ -77,24 +79,30 @@ class SampleMaker:
 
         canvas = Canvas(image.astype(np.float32), mesh, guide[2], np.zeros(3), self._others(rng))
         canvas.covered["hair"] = _warped(self.faces.hair[row].astype(np.float32), to_crop)
+
         if rng.random() < BEARDED:
             scenes.grow_beard(canvas, rng)
+
         scenes.light(canvas, rng)
         canvas.skin = _skin(canvas)
         before = {kind: plane.copy() for kind, plane in canvas.covered.items()}
+
         if rng.random() > UNCOVERED:
             cover(canvas, rng, self.hands)
 
         weight = self._weight(canvas, before, _warped(self._unsure(row), to_crop))
         if not self.faces.bare[row]:
             weight[KINDS.index("glasses")] *= _known_glasses(canvas)
+
         truth = np.stack([canvas.covered[kind] for kind in KINDS])
         seen = scenes.photograph(rng, canvas.image)
         x = np.concatenate([seen.transpose(2, 0, 1) / 127.5 - 1, guide]).astype(np.float32)
+
         if rng.random() < 0.5:
             x = _mirrored(x)
             truth = truth[..., ::-1]
             weight = weight[..., ::-1]
+
         return x, np.ascontiguousarray(truth), np.ascontiguousarray(weight)
 
     def _row(self, rng: Generator) -> int:
@@ -116,6 +124,7 @@ class SampleMaker:
         pasted = sum(np.clip(canvas.covered[kind] - before[kind], 0, 1) for kind in KINDS)
         known = np.maximum(1 - unsure, np.asarray(pasted) > 0.5)
         weight = np.stack([near * known, near, near])
+
         return np.asarray(weight, np.float32)
 
 
@@ -125,6 +134,7 @@ def _change(rng: Generator) -> Affine:
         (centre, centre), float(rng.normal(0, 3)), float(rng.normal(1, 0.04))
     )
     shift = rng.normal(0, 1.5, 2) - MARGIN
+
     return compose(np.column_stack([np.eye(2), shift]), np.asarray(change))
 
 
@@ -140,6 +150,7 @@ def _known_glasses(canvas: Canvas) -> Array:
     right, bottom = np.clip(region.max(0) + GLASSES_MARGIN_PX, 0, SIZE).astype(int)
     known[top:bottom, left:right] = 0
     covered = np.maximum(canvas.covered["glasses"], canvas.covered["object"])
+
     return np.maximum(known, covered > 0.5)
 
 

@@ -41,6 +41,7 @@ def open_mouth(rng: Generator, image: RgbImage, mesh: Landmarks) -> tuple[RgbIma
         jaw = np.exp(-(((x - centre[0]) / 2.2 / half_width) ** 2))
         below = np.clip((y - centre[1] - opened) / 14, 0, 1)
         above_neck = np.clip((chin + 16 - y) / 16, 0, 1)
+
         return opened * (lip + (jaw - lip) * below) * above_neck, opened * lip
 
     y, x = np.mgrid[: len(image), : len(image)].astype(np.float32)
@@ -52,6 +53,7 @@ def open_mouth(rng: Generator, image: RgbImage, mesh: Landmarks) -> tuple[RgbIma
     inside = cv2.GaussianBlur(between.astype(np.float32), (0, 0), 0.8)[..., None]
     tongue = np.array([rng.uniform(15, 130), rng.uniform(8, 60), rng.uniform(8, 60)], np.float32)
     filled = np.ones_like(moved, np.float32) * tongue
+
     if rng.random() < 0.6:
         filled[y < centre[1] + rng.uniform(0.2, 0.45) * gap] = rng.uniform(130, 230)  # teeth
 
@@ -69,6 +71,7 @@ def soften(rng: Generator, image: RgbImage) -> RgbImage:
         return np.asarray(cv2.bilateralFilter(image, 5, 40, 3), np.uint8)
     if draw < 0.5:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.2)), np.uint8)
+
     return image
 
 
@@ -81,6 +84,7 @@ def light(canvas: Canvas, rng: Generator) -> None:
         one = rng.uniform(0.45, 1.3, 3)
         other = rng.uniform(0.45, 1.3, 3)
         canvas.image *= np.asarray(share * one + (1 - share) * other, np.float32)
+
     if rng.random() < 0.3:
         _shine(canvas, rng)
 
@@ -123,6 +127,7 @@ def photograph(rng: Generator, image: Array) -> Array:
     balance = (rng.uniform(0.6, 1.35) * rng.uniform(0.82, 1.18, 3) / 255).astype(np.float32)
     bright = np.clip(image * balance, 0, 1)
     image = cv2.pow(bright, float(rng.uniform(0.7, 1.4))) * np.float32(255)
+
     if rng.random() < 0.15:
         grey = image.mean(2, keepdims=True)
         image = image + (grey - image) * np.float32(rng.uniform(0.5, 1))
@@ -132,11 +137,13 @@ def photograph(rng: Generator, image: Array) -> Array:
         image = cv2.resize(
             cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), (SIZE, SIZE)
         )
+
     if rng.random() < 0.3:
         quality = int(rng.integers(*JPEG_QUALITY))
         levels = np.clip(image, 0, 255).astype(np.uint8)
         _, coded = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality])
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.float32)
+
     grain = rng.standard_normal(image.shape, np.float32)
     noisy = image + grain * np.float32(rng.uniform(0, 6))
     return np.asarray(np.clip(noisy, 0, 255), np.float32)

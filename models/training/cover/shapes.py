@@ -39,6 +39,7 @@ def _board(canvas: Canvas, rng: Generator) -> Array:
     at = canvas.on_outline(rng) if rng.random() < 0.5 else canvas.somewhere(rng)
     box = cv2.boxPoints((whole(at), (size * 2, size * rng.uniform(0.8, 3)), rng.uniform(0, 180)))
     polygon(alpha, box)
+
     return alpha
 
 
@@ -58,6 +59,7 @@ def _microphone(canvas: Canvas, rng: Generator) -> Array:
     foot = at + np.array([rng.normal(0, 30), 90])
     ellipse(alpha, at, np.array([radius, radius * rng.uniform(0.9, 1.5)]), rng.uniform(0, 180))
     line(alpha, at, foot, 1.0, radius * rng.uniform(0.5, 1.2))
+
     return alpha
 
 
@@ -73,6 +75,7 @@ def _lower_face(canvas: Canvas, rng: Generator) -> Array:
     nose = (mesh[4, 0], height)
     bottom = mesh[152, 1] + rng.uniform(0, 30)
     polygon(alpha, np.array([left, nose, right, (right[0], bottom), (left[0], bottom)]))
+
     return alpha
 
 
@@ -87,6 +90,7 @@ def _brim(canvas: Canvas, rng: Generator) -> Array:
     lower = edge + bend * across**2 + rng.normal(0, 4) * across
     rim = np.stack([x, lower], 1)
     polygon(alpha, np.concatenate([rim, [(SIZE + 10, -10), (-10, -10)]]))
+
     return alpha
 
 
@@ -97,6 +101,7 @@ def _blob(canvas: Canvas, rng: Generator) -> Array:
     reach = rng.uniform(6, 30) * rng.uniform(0.4, 1.4, len(turns))
     at = canvas.on_outline(rng) if rng.random() < 0.6 else canvas.somewhere(rng)
     polygon(alpha, at + np.stack([np.cos(turns), np.sin(turns)], 1) * reach[:, None])
+
     return alpha
 
 

@@ -70,6 +70,7 @@ class CoverTrainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.steps += 1
+
         return float(loss.detach())
 
     def _rate(self) -> float:
@@ -100,6 +101,7 @@ def cover_loss(logits: Tensor, batch: Batch) -> Tensor:
     both = (shown * batch.truth * batch.weight).sum((2, 3))
     either = ((shown + batch.truth) * batch.weight).sum((2, 3))
     overlap = (2 * both + OVERLAP_FLOOR_PX) / (either + OVERLAP_FLOOR_PX)
+
     return (entropy * weight).sum() / weight.sum() + OVERLAP * (1 - overlap).mean()
 
 
@@ -110,6 +112,7 @@ def train(config: CoverConfig, folder: Path) -> None:
     faces, hands = material.load(folder)
     trainer = CoverTrainer(config)
     path = folder / f"{config.run}.pt"
+
     if path.exists():
         trainer.resume(torch.load(path, weights_only=True))
     elif config.start:
@@ -125,9 +128,11 @@ def _run(trainer: CoverTrainer, maker: SampleMaker, path: Path, stopped: list[in
     saved = time.monotonic()
     logged = time.monotonic()
     recent: list[float] = []
+
     for batch in prefetched(maker.batch, trainer.steps):
         recent.append(trainer.step(batch))
         finished = trainer.steps >= trainer.config.steps or bool(stopped)
+
         if len(recent) == LOG_EVERY:
             _report(trainer, recent, time.monotonic() - logged)
             logged = time.monotonic()
@@ -138,6 +143,7 @@ def _run(trainer: CoverTrainer, maker: SampleMaker, path: Path, stopped: list[in
             torch.save(trainer.state(), partial)
             partial.replace(path)
             saved = time.monotonic()
+
         if finished:
             return
 
@@ -162,6 +168,7 @@ def parse() -> tuple[CoverConfig, Path]:
     parser.add_argument("--folder", type=Path, default=Path("var/training/cover"))
     chosen = parser.parse_args()
     config = CoverConfig(chosen.run, chosen.images, chosen.seed, chosen.start)
+
     return config, chosen.folder
 
 

@@ -61,6 +61,7 @@ def turn(
     behind = _behind(image, mesh, turned)
     mixed = behind + (face.astype(np.float32) - behind) * there
     origin[missing] = -1
+
     return Turned(np.asarray(mixed + 0.5, np.uint8), np.asarray(turned, np.float32), origin)
 
 
@@ -82,6 +83,7 @@ def _turned_mesh(canonical: CanonicalFace, mesh: Landmarks, rng: Generator) -> A
     across = x * np.cos(yaw) - depth * np.sin(yaw)
     away = x * np.sin(yaw) + depth * np.cos(yaw)
     down = y * np.cos(pitch) - away * np.sin(pitch)
+
     return np.asarray(np.stack([across, down], 1) + centre, np.float32)
 
 
@@ -95,4 +97,5 @@ def _behind(image: RgbImage, mesh: Landmarks, turned: Landmarks) -> Array:
         image.shape[1::-1],
         borderMode=cv2.BORDER_REPLICATE,
     )
+
     return cv2.GaussianBlur(moved, (0, 0), BEHIND_PX / 4).astype(np.float32)

@@ -66,6 +66,7 @@ def study(evaluation: Evaluation, faces: FaceSet, folder: Path, graphs: Path, im
             train(replace(config, run=run, images=images), folder, graphs)
         if _seen(folder / "runs" / run) < images:
             return
+
         student, _ = load_student(folder / "runs" / run)
         write(table, name, evaluation, student_render(settle_norms(student, faces), faces))
 
@@ -85,10 +86,12 @@ def colour_off_teacher(evaluation: Evaluation, render: Render) -> float:
     """
     distances = []
     for pair in evaluation.pairs:
-        target, placed = evaluation.faces.swap_crop(pair.target), evaluation.place(pair)
+        target = evaluation.faces.swap_crop(pair.target)
+        placed = evaluation.place(pair)
         inside = placed.mask > 0.9
         ours, taught = (drawn(pair.source, target, placed)[0] for drawn in (render, teacher_render))
         distances.append(np.abs(ours[inside].mean(0) - taught[inside].mean(0)).mean() / 255)
+
     return float(np.mean(distances))
 
 
@@ -112,11 +115,13 @@ def as_markdown(table: Path) -> str:
         "light",
         "off_teacher",
     )
+
     with table.open(newline="") as file:
         rows = [
             [row["candidate"], *(f"{float(row[name]):.4f}" for name in shown)]
             for row in csv.DictReader(file)
         ]
+
     header = [["student", *shown], ["---"] * (len(shown) + 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in header + rows)
 

@@ -82,12 +82,14 @@ class Evaluation:
     def _pairs(self, targets: int) -> list[Pair]:
         rng = np.random.default_rng(7)
         pairs = []
+
         for _ in range(targets):
             order = rng.permutation(len(self.sources))
             pairs += [
                 Pair(self.sources[a], self.sources[b])
                 for a, b in zip(order, np.roll(order, 1), strict=True)
             ]
+
         return pairs
 
     @cached_property
@@ -105,7 +107,9 @@ class Evaluation:
         """Return what is measured of one swap, pasted into the target's 288 px crop file."""
         theirs = self.faces.crops[pair.target]
         mask = self._canvas_mask(pair)
-        mesh, wanted = mesh_in(self.mesh, ours), mesh_in(self.mesh, theirs)
+        mesh = mesh_in(self.mesh, ours)
+        wanted = mesh_in(self.mesh, theirs)
+
         return {
             "embedding": self.encoder.embed([ours])[0],
             "target_embedding": self.encoder.embed([theirs])[0],
@@ -133,7 +137,8 @@ class Evaluation:
 
     def place(self, pair: Pair) -> Placed:
         """Return the source's texture placed on the target's swap crop."""
-        source, target = self.source(pair.source), self.faces.swap_crop(pair.target)
+        source = self.source(pair.source)
+        target = self.faces.swap_crop(pair.target)
         return self.canonical.place(
             source.texture, source.mesh, target, self.faces.meshes[pair.target]
         )
@@ -142,7 +147,8 @@ class Evaluation:
         """Return the target's crop file with the swapped crop pasted back, as production pastes
         it.
         """
-        canvas, back = self.faces.crops[row], self.faces.to_crop[row]
+        canvas = self.faces.crops[row]
+        back = self.faces.to_crop[row]
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         size = canvas.shape[1::-1]
         face = cv2.warpAffine(
@@ -151,14 +157,13 @@ class Evaluation:
         weight = cv2.warpAffine(mask, back, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)[
             ..., None
         ]
+
         return np.asarray(np.clip(canvas + (face - canvas) * weight + 0.5, 0, 255), np.uint8)
 
     def summary(self, rows: list[dict[str, Any]]) -> Figures:
         """Return the figures of judged swaps."""
-        embeddings, persons = (
-            np.stack([r["embedding"] for r in rows]),
-            np.array([r["person"] for r in rows]),
-        )
+        embeddings = np.stack([r["embedding"] for r in rows])
+        persons = np.array([r["person"] for r in rows])
         similar = embeddings @ self.gallery_embeddings.T
         to_target = (embeddings * np.stack([r["target_embedding"] for r in rows])).sum(1)
         mean = {
@@ -166,6 +171,7 @@ class Evaluation:
             for name in rows[0]
             if "embedding" not in name
         }
+
         return Figures(
             pairs=len(rows),
             retrieved=float((similar.argmax(1) == persons).mean()),
@@ -186,6 +192,7 @@ class Evaluation:
         chosen = [self.pairs[i] for i in np.linspace(0, len(self.pairs) - 1, pairs).astype(int)]
         strips = [self._strip(pair, render) for pair in chosen]
         rows = [np.hstack(strips[i : i + 2]) for i in range(0, len(strips), 2)]
+
         return np.asarray(np.vstack(rows), np.uint8)
 
     def _strip(self, pair: Pair, render: Render) -> RgbImage:
@@ -194,6 +201,7 @@ class Evaluation:
         taught, placed = teach(self.canonical, source, target, self.faces.meshes[pair.target])
         ours, mask = render(pair.source, target, placed)
         grey = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, 2)
+
         return np.hstack([self.faces.swap_crop(pair.source), target, taught, ours, grey])
 
 
@@ -210,10 +218,12 @@ def student_render(student: Student, faces: FaceSet) -> Render:
     def render(source: int, target: RgbImage, placed: Placed) -> Rendered:
         embedding = torch.from_numpy(faces.embeddings[source])[None]
         weights = one_identity(student.specialise(embedding, _tensor(faces.textures[source])), 0)
-        image, texture = _tensor(target), _tensor(placed.texture)
+        image = _tensor(target)
+        texture = _tensor(placed.texture)
         face, mask = student.idn(image, weights, texture if student.guided else None)
         shown = placed.mask if mask is None else placed.shaped(mask[0, 0].numpy())
         mixed = image + (face - image) * torch.from_numpy(shown)
+
         return _image(mixed), shown
 
     return render
@@ -235,6 +245,7 @@ def load_student(run: Path) -> tuple[Student, int]:
     student = Student(config)
     student.load_state_dict(state["average"])
     mix = found["mix"]
+
     return student.eval(), int(state["steps"]) * mix["identities"] * mix["targets"]
 
 
@@ -251,10 +262,13 @@ def settle_norms(student: Student, faces: FaceSet, batches: int = 30) -> Student
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over all batches
+
     pairs = PairMaker(faces, CanonicalFace.load(CANONICAL), PairMix(), seed=0)
     student.train()
+
     for step in range(batches):
         student(pairs.batch(step))
+
     return student.eval()
 
 
@@ -273,12 +287,14 @@ def main() -> None:
     evaluation = Evaluation(faces, found.graphs, shared_folder(), found.targets)
     render: Render = teacher_render
     images = 0
+
     if found.candidate != "teacher":
         student, images = load_student(found.folder / "runs" / found.candidate)
         settle_norms(student, faces)
         render = student_render(student, faces)
         run = found.folder / "runs" / found.candidate
         draw_curves(run / "curve.csv", run / "curve.png")
+
     figures = evaluation.measure(render)
     record(found.folder / "evaluations.csv", found.candidate, images, figures)
     sheet = found.sheet or found.folder / f"{found.candidate}.png"
@@ -299,11 +315,14 @@ def append(table: Path, line: dict[str, Any]) -> None:
         name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()
     }
     new = not table.exists()
+
     with table.open("a", newline="") as file:
         writer = csv.DictWriter(file, list(values))
         if new:
             writer.writeheader()
+
         writer.writerow(values)
+
     sys.stdout.write(" ".join(f"{name} {value}" for name, value in values.items()) + "\n")
 
 

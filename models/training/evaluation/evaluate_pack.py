@@ -57,6 +57,7 @@ class PackSwaps:
             assignment = Assignment(FaceSelector("largest"), self._identity(pair.source))
         except InferenceError:
             return np.ascontiguousarray(target[..., ::-1])
+
         return swapped(self.engine, target, assignment)
 
     def groups(self) -> dict[str, Array]:
@@ -80,13 +81,16 @@ class PackSwaps:
         found["lightest third"] = np.flatnonzero(skin > light)
         turned = np.abs(faces.yaws[targets]) > TURNED_DEG
         found[f"targets turned more than {TURNED_DEG:.0f} degrees"] = np.flatnonzero(turned)
+
         return {name: chosen for name, chosen in found.items() if len(chosen)}
 
     def _identity(self, row: int) -> Identity:
         key = str(row)
         ready = self.engine.ready(key)
+
         if ready is not None:
             return ready
+
         code = self.engine.register([photograph(self.evaluation.faces, row)]).code
         return self.engine.identity(key, code, self.engine.specialise(code))
 
@@ -99,6 +103,7 @@ def evaluation_of(pack: Pack, folder: Path, targets: int = TARGETS) -> Evaluatio
     if not (prepared / "labels.npz").exists():
         people = [face for face in portraits(shared_folder()) if face.split == "eval"]
         prepare(people, pack.root, CanonicalFace.load(pack.canonical), prepared)
+
     return Evaluation(FaceSet.load(prepared), pack.root, shared_folder(), targets)
 
 
@@ -111,6 +116,7 @@ def swapped(engine: FaceSwapEngine, photo: BgrImage, assignment: Assignment) -> 
         frame = engine.swap_frame(photo, [assignment]).frame
     except InferenceError:
         frame = photo
+
     return np.ascontiguousarray(frame[..., ::-1])
 
 
@@ -146,6 +152,7 @@ def main() -> None:
         " light |\n"
     )
     sys.stdout.write("| --- " * 8 + "|\n" + as_row("all", swaps.figures()))
+
     for name, chosen in swaps.groups().items():
         sys.stdout.write(as_row(name, swaps.figures(chosen)))
 

@@ -66,6 +66,7 @@ def captured(photo: BgrImage, rng: np.random.Generator) -> BgrImage:
     lit = soft * (1 + side) * rng.uniform(1 - GAIN, 1 + GAIN) + rng.normal(0, NOISE, soft.shape)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*JPEG))]
     _, packed = cv2.imencode(".jpg", np.clip(lit, 0, 255).astype(np.uint8), quality)
+
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
 
 
@@ -79,19 +80,23 @@ def measure(engine: FaceSwapEngine, evaluation: Evaluation, targets: int, people
     several = [
         (a, b) for a, b in zip(evaluation.sources, evaluation.gallery, strict=True) if a != b
     ]
+
     for source, other in several[:people]:
         shots = [captured(photograph(evaluation.faces, source), rng) for _ in range(max(COUNTS))]
         drawn = rng.choice(
             [row for row in evaluation.sources if row != source], targets, replace=False
         )
+
         try:
             gallery = engine.register([photograph(evaluation.faces, other)]).code.embedding
             codes = [engine.register(shots[:photos]).code for photos in COUNTS]
         except LowQualityError:
             continue  # a capture too poor to register says nothing about more of them
+
         for photos, code in zip(COUNTS, codes, strict=True):
             cosines[photos].append(float(code.embedding @ gallery))
             identity = engine.identity(f"{source}:{photos}", code, engine.specialise(code))
+
             for row in drawn:
                 ours = swapped(
                     engine,
@@ -99,6 +104,7 @@ def measure(engine: FaceSwapEngine, evaluation: Evaluation, targets: int, people
                     Assignment(FaceSelector("largest"), identity),
                 )
                 judged[photos].append(evaluation.judge(Pair(source, int(row)), ours))
+
     return [Row(n, float(np.mean(cosines[n])), evaluation.summary(judged[n])) for n in COUNTS]
 
 
@@ -124,17 +130,23 @@ def measure_real(
     half = len(faces.persons) // 2
     own = [rows[rows < half] for rows in faces.rows_of.values()]
     found = []
+
     for photos in COUNTS[1:]:
         people = [rows for rows in own if len(rows) > photos and faces.splits[rows[0]] == "train"]
-        rng, cosines = np.random.default_rng(12), []
+        rng = np.random.default_rng(12)
+        cosines = []
+
         for rows in people:
             drawn = rng.choice(evaluation.sources, targets, replace=False)
             sets = ([*rows[:count], rows[-1]] for count in (1, photos))
+
             with suppress(LowQualityError):
                 shots = [[photograph(faces, row) for row in chosen] for chosen in sets]
                 cosines.append([_compare(engine, evaluation, taken, drawn) for taken in shots])
+
         for count, (embedding, swap) in zip((1, photos), np.mean(cosines, axis=0), strict=True):
             found.append(RealRow(len(cosines), count, float(embedding), float(swap)))
+
     return found
 
 
@@ -151,6 +163,7 @@ def _compare(
     swap = Assignment(FaceSelector("largest"), identity)
     ours = [swapped(engine, photograph(evaluation.faces, int(row)), swap) for row in targets]
     seen = evaluation.encoder.embed([*ours, np.ascontiguousarray(photos[-1][..., ::-1])])
+
     return float(code.embedding @ wanted), float((seen[:-1] @ seen[-1]).mean())
 
 
@@ -168,23 +181,29 @@ def main() -> None:
     found = parser.parse_args()
     cv2.setNumThreads(1)
     pack = load_pack(found.pack, found.packs)
-    engine, evaluation = FaceSwapEngine.load(pack), evaluation_of(pack, found.folder)
+    engine = FaceSwapEngine.load(pack)
+    evaluation = evaluation_of(pack, found.folder)
+
     if found.real:
         sys.stdout.write(
             "| people | photos | embedding to another photo | swap to another photo |\n"
         )
         sys.stdout.write("| --- | --- | --- | --- |\n")
+
         for real in measure_real(
             engine, evaluation, FaceSet.load(found.folder / "faces"), found.targets
         ):
             sys.stdout.write(
                 f"| {real.people} | {real.photos} | {real.embedding:.3f} | {real.swap:.3f} |\n"
             )
+
         return
+
     sys.stdout.write(
         "| photos | embedding to another photo | retrieved | cosine source | target | sharpness |\n"
     )
     sys.stdout.write("| --- | --- | --- | --- | --- | --- |\n")
+
     for row in measure(engine, evaluation, found.targets, found.people):
         seen = row.figures
         values = (

@@ -73,6 +73,7 @@ class RefinedPeople:
             for p in chosen
         ]
         strips = [np.hstack(row) for row in rows]
+
         return np.asarray(
             np.vstack([np.hstack(strips[i : i + 2]) for i in range(0, len(strips) - 1, 2)]),
             np.uint8,
@@ -96,6 +97,7 @@ class RefinedPeople:
             found = self._refiner.refine(self.codes[row], self.instant[row], config)
             sys.stdout.write(f"{self.evaluation.faces.persons[row]}: {_told(found)}\n")
             kept.write_bytes(found.weights.to_bytes())
+
         return SpecialisedWeights.from_bytes(kept.read_bytes())
 
     @cached_property
@@ -125,7 +127,8 @@ def _pairs(evaluation: Evaluation, sources: list[int], targets: int) -> list[Pai
 
 
 def _told(found: Refined) -> str:
-    before, after = found.before, found.after
+    before = found.before
+    after = found.after
     return (
         f"{found.steps} steps in {found.seconds:.0f} s, similarity {before.similarity:.3f} ->"
         f" {after.similarity:.3f}, sharpness {before.sharpness:.2f} -> {after.sharpness:.2f}"
@@ -151,11 +154,13 @@ def main() -> None:
         load_pack(found.pack, found.packs), found.folder, found.people, found.targets
     )
     refined = people.refined(RefineConfig(steps=found.steps, seconds=found.seconds))
+
     for name, weights in (("instant", people.instant), ("refined", refined)):
         values = {key: round(value, 4) for key, value in asdict(people.figures(weights)).items()}
         sys.stdout.write(
             f"{name}: " + " ".join(f"{key} {value}" for key, value in values.items()) + "\n"
         )
+
     if found.sheet:
         cv2.imwrite(str(found.sheet), cv2.cvtColor(people.sheet(refined), cv2.COLOR_RGB2BGR))
 

@@ -48,6 +48,7 @@ class IndependentEncoder:
         both = np.stack([planes, planes[:, :, ::-1]]).astype(np.float32)
         (outputs,) = self.network(both).values()
         summed = outputs.sum(0)
+
         return np.asarray(summed / np.linalg.norm(summed), np.float32)
 
 
@@ -85,4 +86,5 @@ def light_shift(ours: RgbImage, target: RgbImage, mask: Mask) -> float:
     weight = cv2.GaussianBlur(mask, (0, 0), LIGHT_SIGMA_PX) + 1e-3
     difference = (ours.astype(np.float32) - target) * mask[..., None]
     blurred = cv2.GaussianBlur(difference, (0, 0), LIGHT_SIGMA_PX) / weight[..., None]
+
     return float(np.abs(blurred)[mask > 0.5].mean() / 255)

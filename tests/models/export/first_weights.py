@@ -42,9 +42,12 @@ def load_first_weights(path: Path) -> tuple[IDN, OpenIIM]:
 
     Raises KeyError or RuntimeError when the file holds something else.
     """
-    idn, iim = IDN(6, "paper"), OpenIIM(6)
+    idn = IDN(6, "paper")
+    iim = OpenIIM(6)
+
     with np.load(path, allow_pickle=False) as file:
         tensors = {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}
+
     _load(idn, _renamed(tensors, "h.", IDN_NAMES))
     _load(iim, _renamed(tensors, "iim.", IIM_NAMES))
     return idn.eval(), iim.eval()
@@ -66,6 +69,7 @@ def _renamed(
     for name, tensor in tensors.items():
         if name.startswith(prefix):
             renamed[_ours(name.removeprefix(prefix), names)] = tensor
+
     return renamed
 
 

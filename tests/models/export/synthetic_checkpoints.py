@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from models.packs.pull import manifest_text
 
-CONDITIONER, ARCFACE = "conditioner_224", "arcface"
+CONDITIONER = "conditioner_224"
+ARCFACE = "arcface"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def _values(random: np.random.Generator, key: Key) -> NDArray[np.float32]:
     if len(key.shape) > 1:
         fan_in = key.shape[0] if len(key.shape) == 2 else int(np.prod(key.shape[1:]))
         return np.asarray(values / np.sqrt(fan_in), np.float32)
+
     gain = key.paddle.endswith(
         ("norm.weight", "bn0.weight", "bn1.weight", "bn2.weight", "bn3.weight")
     )
@@ -80,7 +82,9 @@ def manifest_for(files: dict[str, bytes]) -> str:
             "adc5d94075fc2f8ad93ba1040310b97f604843d03c82ecf3a4bdb86af658ca3b",
         ),
     }
+
     for name, (size, sha256) in released.items():
         text = text.replace(f"bytes = {size}", f"bytes = {len(files[name])}")
         text = text.replace(sha256, hashlib.sha256(files[name]).hexdigest())
+
     return text

@@ -27,11 +27,10 @@ def test_embeddings_are_dlibs_own(shared: Path, open_pack: Pack) -> None:
     reference = json.loads((shared / "eval" / "dlib_reference.json").read_text())
     graph = SessionFactory().open(open_pack.graph("encoder"))
     network = load_dlib_resnet(open_pack.graph("encoder"))
+
     for name, entry in reference.items():
-        image, expected = (
-            chip(shared / "eval" / "chips" / f"{name}.png"),
-            np.array(entry["embedding"], np.float32),
-        )
+        image = chip(shared / "eval" / "chips" / f"{name}.png")
+        expected = np.array(entry["embedding"], np.float32)
         assert np.abs(graph(image)["embedding"][0] - expected).max() < TOLERANCE
         assert np.abs(network(torch.from_numpy(image))[0].numpy() - expected).max() < TOLERANCE
 

@@ -32,9 +32,11 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("released")
     (folder / "MobileFaceSwap_224.pdparams").write_bytes(pickled(synthetic(CONDITIONER)))
     (folder / "arcface.pdparams").write_bytes(pickled(synthetic(ARCFACE)))
+
     with tarfile.open(folder / "checkpoints.tar", "w") as tar:
         for path in folder.glob("*.pdparams"):
             tar.add(path, f"checkpoints/{path.name}")
+
     return folder
 
 
@@ -62,11 +64,13 @@ def test_import_from_the_tar_gives_a_pack_that_computes_what_the_checkpoints_say
 
     crop = torch.rand(1, 3, 112, 112)
     conditioner, idn = conditioner_and_idn(synthetic(CONDITIONER))
+
     with torch.no_grad():
         feature_map, embedding = arcface_of(synthetic(ARCFACE))(crop)
         weights = one_identity(conditioner(feature_map, embedding), 0)
         target = torch.rand(1, 3, 224, 224)
         face, mask = idn(target, weights)
+
     sessions = SessionFactory()
     encoded = sessions.open(pack.graph("encoder"))(crop.numpy())
     generated = sessions.open(pack.graph("iim"))(encoded["feature_map"], encoded["embedding"])
@@ -90,6 +94,7 @@ def test_released_hashes_are_demanded_unless_told_otherwise(checkpoints: Path, r
         CheckpointError, match=r"holds no MobileFaceSwap_224\.pdparams of 82,834,948 bytes"
     ):
         import_official(checkpoints, root, report=lambda _: None)
+
     assert "ee51a18684d2862363deefde14220d7e7eb33b78b5b1840e1a76566a7f3508fb" in manifest_text(
         "official"
     )
@@ -104,8 +109,10 @@ def test_one_flipped_byte_installs_nothing(
     data = bytearray((checkpoints / "MobileFaceSwap_224.pdparams").read_bytes())
     data[len(data) // 2] ^= 1
     (damaged / "MobileFaceSwap_224.pdparams").write_bytes(data)
+
     with pytest.raises(CheckpointError, match="SHA-256"):
         import_official(damaged, root, manifest=manifest, report=lambda _: None)
+
     assert sorted(path.name for path in root.iterdir()) == ["damaged", "open"]
 
 

@@ -35,6 +35,7 @@ def lively(network: torch.nn.Module) -> torch.nn.Module:
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.5, 2)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+
     return network.eval()
 
 
@@ -51,7 +52,8 @@ def weights_for(inputs: int) -> Weights:
 )
 def test_specialised_idn_graph_agrees_with_torch(inputs: int, head: Head, size: int) -> None:
     torch.manual_seed(0)
-    network, weights = lively(IDN(inputs, head)), weights_for(inputs)
+    network = lively(IDN(inputs, head))
+    weights = weights_for(inputs)
     target, texture = torch.rand(2, 1, 3, size, size)
     images = {"target": target} | ({"texture": texture} if inputs == 6 else {})
     face, mask = network(target, weights, images.get("texture"))
@@ -73,8 +75,10 @@ def test_a_cover_network_is_pinned_in_both_packs(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     for name in ("open.toml", "official.toml"):
         (tmp_path / name).write_text((MANIFESTS / name).read_text())
+
     write_cover(lively(CoverNet()), packs=tmp_path)
     digest = hashlib.sha256((tmp_path / "open" / "cover.onnx").read_bytes()).hexdigest()
+
     for name in ("open.toml", "official.toml"):
         files = Manifest.parse((tmp_path / name).read_text()).files
         assert [file.sha256 for file in files if file.role == "cover"] == [digest]
@@ -109,10 +113,12 @@ def test_conditioner_graph_agrees_with_torch() -> None:
 
 
 def test_comparison_notices_a_wrong_graph() -> None:
-    network, weights = lively(IDN(3, "paper")), weights_for(3)
+    network = lively(IDN(3, "paper"))
+    weights = weights_for(3)
     target = torch.rand(1, 3, 224, 224)
     face, mask = network(target, weights)
     assert mask is not None
+
     with pytest.raises(ExportMismatchError, match="mask"):
         compare(
             export_idn(network),
@@ -128,6 +134,7 @@ def test_networks_reproduce_trained_reference_numbers(shared: Path) -> None:
     """
     folder = shared / "weights" / "open"
     idn, iim = load_first_weights(folder / "first_weights.npz")
+
     with np.load(folder / "reference_io.npz") as file:
         target, texture = (
             torch.from_numpy(file[name]).float() / 255 for name in ("target", "texture")
@@ -135,9 +142,11 @@ def test_networks_reproduce_trained_reference_numbers(shared: Path) -> None:
         embedding, face, mask = (
             torch.from_numpy(file[name]) for name in ("embedding", "face", "mask")
         )
+
     with torch.no_grad():
         weights = one_identity(iim(embedding), 0)
         own_face, own_mask = idn(target, weights, texture)
+
     assert (own_face - face).abs().max() < 5e-4
     assert (own_mask - mask).abs().max() < 2e-3
 

@@ -33,6 +33,7 @@ def test_synthetic_checkpoint_has_the_released_size_and_reads_back(name: str) ->
         b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray", 1
     )
     assert len(as_numpy_1) == RELEASED_SIZES[name]
+
     for name_, array in read(data).items():
         np.testing.assert_array_equal(array, arrays[name_])
 
@@ -69,6 +70,7 @@ def test_pickle_that_would_run_code_is_refused(
     monkeypatch.chdir(str(tmp_path))
     with pytest.raises(CheckpointError, match="system"):
         read(pickled({"x": Runs()}))
+
     assert not os.path.exists("likeness-was-here")
 
 
@@ -98,9 +100,11 @@ def test_size_and_hash_are_checked_before_anything_is_unpickled() -> None:
 def test_every_listed_key_lands_under_its_torch_name(
     name: str, network: type[torch.nn.Module]
 ) -> None:
-    arrays, filled = synthetic(name), network()
+    arrays = synthetic(name)
+    filled = network()
     used = load_into(filled, arrays)
     state = filled.state_dict()
+
     for key in keys(name):
         if key.paddle in used:
             expected = arrays[key.paddle].T if key.transposed else arrays[key.paddle]
@@ -115,14 +119,14 @@ def test_linear_weights_act_as_paddle_applies_them() -> None:
     arrays = synthetic(CONDITIONER)
     conditioner, _ = conditioner_and_idn(arrays)
     z = np.random.default_rng(1).standard_normal((1, 512), np.float32)
+
     for group in ("EncoderModulation", "DecoderModulation"):
         for index, modulation in enumerate(getattr(conditioner, group)):
-            stored, bias = (
-                arrays[f"{group}.{index}.style.weight"],
-                arrays[f"{group}.{index}.style.bias"],
-            )
+            stored = arrays[f"{group}.{index}.style.weight"]
+            bias = arrays[f"{group}.{index}.style.bias"]
             style = modulation.style(torch.from_numpy(z)).detach().numpy()
             np.testing.assert_allclose(style, z @ stored + bias, atol=1e-4)
+
             if stored.shape[0] == stored.shape[1]:
                 assert np.abs(style - (z @ stored.T + bias)).max() > 0.1
 
@@ -133,8 +137,10 @@ def test_missing_surplus_and_misshapen_tensors_are_named() -> None:
         conditioner_and_idn(
             {name: array for name, array in arrays.items() if name != "final.1.bias"}
         )
+
     with pytest.raises(CheckpointError, match="surplus"):
         conditioner_and_idn(arrays | {"surplus": np.zeros(1, np.float32)})
+
     with pytest.raises(CheckpointError, match="shape"):
         conditioner_and_idn(arrays | {"final.1.bias": np.zeros(9, np.float32)})
 

@@ -29,10 +29,12 @@ def original_outputs(data: bytes, images: NDArray[np.float32]) -> list[NDArray[n
     interpreter.allocate_tensors()
     ports = [detail["index"] for detail in interpreter.get_output_details()]
     answers = []
+
     for image in images:
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
         interpreter.invoke()
         answers.append([interpreter.get_tensor(port) for port in ports])
+
     return [np.concatenate(answer) for answer in zip(*answers, strict=True)]
 
 
@@ -43,10 +45,12 @@ def test_converted_graph_computes_what_the_tflite_file_does(
     file = CONVERTED[role]
     with zipfile.ZipFile(detector_wheel) as members:
         data = members.read(file.member)
+
     model = convert(data, file.outputs, scale=file.scale, offset=file.offset, batch=file.batch)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     image = np.random.default_rng(3).random(session.get_inputs()[0].shape, np.float32)
     expected = original_outputs(data, image.transpose(0, 2, 3, 1) * file.scale + file.offset)
+
     for name, want, got in zip(
         file.outputs, expected, session.run(None, {"image": image}), strict=True
     ):

@@ -23,12 +23,14 @@ EVERYBODY = FaceSelector("all")
 def test_a_swapped_face_is_nearer_to_the_source_than_to_the_target(
     engine: FaceSwapEngine, ada: Identity, shared: Path, target: str
 ) -> None:
-    judge, before = IndependentEncoder.load(shared), portrait(target)
+    judge = IndependentEncoder.load(shared)
+    before = portrait(target)
     swapped = engine.swap_frame(before, [Assignment(EVERYBODY, ada)]).frame
     mesh = engine.detect(before)[0].landmarks
     source_photo = portrait("ada_neutral")
     source = judge.embed(StillFrame(source_photo), engine.detect(source_photo)[0].landmarks)
-    result, old = judge.embed(StillFrame(swapped), mesh), judge.embed(StillFrame(before), mesh)
+    result = judge.embed(StillFrame(swapped), mesh)
+    old = judge.embed(StillFrame(before), mesh)
     assert result @ source > result @ old
 
 
@@ -76,7 +78,8 @@ def test_two_people_get_two_identities(
     engine: FaceSwapEngine, ada: Identity, cleo: Identity
 ) -> None:
     scene = np.hstack([portrait("ben_neutral"), portrait("dev_neutral")])
-    left, right = FaceSelector("index", index=0), FaceSelector("index", index=1)
+    left = FaceSelector("index", index=0)
+    right = FaceSelector("index", index=1)
     outcome = engine.swap_frame(scene, [Assignment(left, cleo), Assignment(right, ada)])
     assert [(face.identity_key, face.reason) for face in outcome.faces] == [
         ("cleo", None),
@@ -127,7 +130,8 @@ def test_a_face_below_the_smallest_size_is_left_alone_and_said_so(
 def test_preserved_eyes_and_mouth_stay_the_targets(engine: FaceSwapEngine, ada: Identity) -> None:
     before = portrait("ben_smile")
     mesh = engine.detect(before)[0].landmarks
-    pupil, lips = mesh[[159, 145]].mean(axis=0), mesh[[13, 14]].mean(axis=0)
+    pupil = mesh[[159, 145]].mean(axis=0)
+    lips = mesh[[13, 14]].mean(axis=0)
     free = change_at(engine, ada, before, SwapOptions(), pupil)
     assert free > 2
     kept = SwapOptions(preserve=frozenset({"eyes", "mouth"}))
@@ -145,6 +149,7 @@ def change_at(
     after = engine.swap_frame(before, [Assignment(EVERYBODY, identity)], options).frame
     x, y = (round(float(v)) for v in point)
     near = np.s_[y - 3 : y + 4, x - 3 : x + 4]
+
     return float(np.abs(after[near].astype(int) - before[near]).mean())
 
 
@@ -156,6 +161,7 @@ def test_blend_is_the_opacity_of_the_swap(engine: FaceSwapEngine, ada: Identity)
         ).frame.astype(int)
         for blend in (1.0, 0.5, 0.0)
     )
+
     assert np.array_equal(none, before)
     assert np.abs(half - (full + before) / 2).max() <= 3
 

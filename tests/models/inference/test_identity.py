@@ -58,6 +58,7 @@ def test_an_archive_with_a_pickle_inside_is_refused() -> None:
         pack=np.array("p"),
         embedding=np.array([{}], dtype=object),
     )
+
     with pytest.raises(BadIdentityError):
         IdentityCode.from_bytes(buffer.getvalue())
 

@@ -39,6 +39,7 @@ def saved(
         ]
         for table in (ports, outputs)
     )
+
     constants = [
         numpy_helper.from_array(np.float32(1), "one"),
         numpy_helper.from_array(np.array([1, 512], np.int64), "embedding_shape"),
@@ -46,6 +47,7 @@ def saved(
         numpy_helper.from_array(np.zeros((1, 512, 7, 7), np.float32), "map"),
         numpy_helper.from_array(np.ones((1, 512), np.float32), "ones"),
     ]
+
     graph = helper.make_graph(nodes, "small", inputs, results, constants)
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
@@ -65,6 +67,7 @@ def negative(tmp_path: Path) -> Network:
     path = saved(
         tmp_path / "idn.onnx", nodes, {"target": image}, {"face": image, "mask": [1, 1, 224, 224]}
     )
+
     return SESSIONS.open(path)
 
 
@@ -114,6 +117,7 @@ def test_an_encoder_with_a_feature_map_hands_it_on(engine: FaceSwapEngine, tmp_p
         centre=np.zeros(512, np.float32),
         counters=Counters(),
     )
+
     photo = portrait("ada_neutral")
     encoded = encoder.register(StillFrame(photo), engine.detect(photo)[0].landmarks)
     assert encoded.feature_map is not None
@@ -128,5 +132,6 @@ def test_a_code_without_the_map_that_the_iim_needs_is_refused(tmp_path: Path) ->
     path = saved(
         tmp_path / "iim.onnx", nodes, {"feature_map": shape}, {"encoder.0.depthwise": shape}
     )
+
     with pytest.raises(BadIdentityError, match="feature_map"):
         WeightGenerator(SESSIONS.open(path)).generate(NOBODY)

@@ -50,6 +50,7 @@ def test_the_embedding_is_dlibs_own(engine: FaceSwapEngine, shared: Path) -> Non
 def test_photos_of_one_person_give_one_code(engine: FaceSwapEngine) -> None:
     both = engine.register([portrait("dev_neutral"), portrait("dev_smile")])
     assert [photo.accepted for photo in both.photos] == [True, True]
+
     for alone in ("dev_neutral", "dev_smile"):
         assert (
             likeness(both.code.embedding, engine.register([portrait(alone)]).code.embedding) > 0.9
@@ -92,6 +93,7 @@ def test_tiny_blurred_and_dark_photos_are_refused_with_the_reason(engine: FaceSw
     tiny = cv2.resize(photo, (110, 110), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(photo, (0, 0), 9)
     dark = (photo * 0.12).astype(np.uint8)
+
     for bad, reason in ((tiny, "too_small"), (blurred, "blurred"), (dark, "too_dark")):
         with pytest.raises(LowQualityError) as refusal:
             engine.register([np.asarray(bad, np.uint8)])

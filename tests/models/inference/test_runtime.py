@@ -40,6 +40,7 @@ def test_no_file_and_no_thread_of_telemetry_appears(
         text=True,
         timeout=60,
     )
+
     assert done.stdout.strip() == "0", done.stderr
     assert list(tmp_path.rglob("*")) == []
 
@@ -48,6 +49,7 @@ def test_the_choice_of_auto_is_logged_with_its_reason(caplog: pytest.LogCaptureF
     choose_provider.cache_clear()
     with caplog.at_level(logging.INFO, logger="models.inference.runtime"):
         provider = choose_provider("auto")
+
     (record,) = caplog.records
     assert record.message == "device chosen"
     assert record.__dict__["provider"] == provider

@@ -66,6 +66,7 @@ def test_the_first_assignment_that_fits_a_person_wins(anyone: Identity, cleo: Id
             Assignment(FaceSelector("all"), anyone),
         ]
     )
+
     chosen = selection.choose([someone("p1", 0), someone("p2", 300)])
     assert {name: one.identity for name, one in chosen.items()} == {"p1": anyone, "p2": cleo}
 
@@ -77,6 +78,7 @@ def test_a_second_assignment_for_one_face_is_contested(anyone: Identity, cleo: I
             Assignment(FaceSelector("person", person_id="p1"), cleo, number=1),
         ]
     )
+
     assert chosen(selection, someone("p1", 0), someone("p2", 300)) == {"p1"}
     assert selection.why_nobody(1) == "already_assigned"
 

@@ -43,6 +43,7 @@ def test_every_frame_of_the_solo_clip_is_swapped_and_only_around_the_face(
 ) -> None:
     sequence = engine.sequence(to_everyone(ada))
     after, reports = swapped(sequence, solo)
+
     for now, before, report in zip(after, solo, reports, strict=True):
         (face,) = report.faces
         assert face.opacity == 1.0
@@ -50,6 +51,7 @@ def test_every_frame_of_the_solo_clip_is_swapped_and_only_around_the_face(
         assert np.array_equal(now.y[:, : left - 40], before.y[:, : left - 40])
         assert np.array_equal(now.y[:, right + 40 :], before.y[:, right + 40 :])
         assert not np.array_equal(now.y, before.y)
+
     (person,) = sequence.report().people
     assert (person.frames_seen, person.frames_swapped, person.frames_skipped) == (20, 20, {})
     assert person.identity_similarity is None
@@ -122,15 +124,18 @@ def shifted(frame: I420Frame, by: int) -> I420Frame:
     """The frame moved to the right; what comes in from the left repeats its edge."""
     moved = []
     for plane, shrink in zip(planes(frame), (1, 2, 2), strict=True):
-        shift, width = by // shrink, plane.shape[1]
+        shift = by // shrink
+        width = plane.shape[1]
         moved.append(np.pad(plane, ((0, 0), (shift, 0)), mode="edge")[:, :width].copy())
+
     return of_planes(moved)
 
 
 def test_two_people_of_a_film_get_an_identity_each(
     engine: FaceSwapEngine, ada: Identity, cleo: Identity
 ) -> None:
-    left, right = FaceSelector("index", index=0), FaceSelector("index", index=1)
+    left = FaceSelector("index", index=0)
+    right = FaceSelector("index", index=1)
     sequence = engine.sequence([Assignment(left, ada), Assignment(right, cleo)])
     swapped(sequence, frames_of(DUET, 4))
     assert [(p.person_id, p.identity_key) for p in sequence.report().people] == [

@@ -77,8 +77,10 @@ def test_the_blend_head_keeps_the_face_in_range_and_leaves_the_mask_to_others() 
     network = IDN(6, "blend").eval()
     target, texture = torch.rand(2, 1, 3, 64, 64)
     weights = {name: torch.randn(shape) for name, shape in specialised_shapes(6).items()}
+
     with torch.no_grad():
         face, mask = network(target, weights, texture)
+
     assert 0 <= face.min() <= face.max() <= 1
     assert mask is None
 
@@ -91,6 +93,7 @@ def test_mask_and_face_stay_in_range_and_an_empty_mask_leaves_the_target(
     network = IDN(inputs, head).eval()
     target, texture = torch.rand(2, 1, 3, 64, 64)
     weights = {name: torch.randn(shape) for name, shape in specialised_shapes(inputs).items()}
+
     with torch.no_grad():
         face, mask = network(target, weights, texture if inputs == 6 else None)
         assert 0 <= face.min() <= face.max() <= 1
@@ -98,6 +101,7 @@ def test_mask_and_face_stay_in_range_and_an_empty_mask_leaves_the_target(
         assert network.mask is not None
         network.mask[5].bias.fill_(-1e4)
         face, mask = network(target, weights, texture if inputs == 6 else None)
+
     assert torch.equal(face * mask + target * (1 - mask), target)
 
 
@@ -113,6 +117,7 @@ def test_pointwise_rows_have_length_one(network: OpenIIM | Conditioner) -> None:
         weights = network(normalize(torch.randn(2, 128)))
     else:
         weights = network.eval()(torch.randn(2, 512, 7, 7), normalize(torch.randn(2, 512)))
+
     for name, tensor in one_identity(weights, 1).items():
         assert tuple(tensor.shape) == specialised_shapes(network.layers[0].channels_in)[name]
         if name.endswith("pointwise"):

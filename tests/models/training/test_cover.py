@@ -29,6 +29,7 @@ def faces(open_pack: Pack) -> Faces:
     engine = FaceSwapEngine.load(open_pack, device="cpu")
     images = []
     meshes = []
+
     for who in PEOPLE:
         photo = portrait(f"{who}_neutral")
         mesh = engine.detect(photo)[0].landmarks
@@ -55,7 +56,9 @@ def maker(faces: Faces) -> SampleMaker:
 
 
 def test_a_batch_of_a_seed_is_always_the_same(maker: SampleMaker) -> None:
-    first, again, other = maker.batch(5), maker.batch(5), maker.batch(6)
+    first = maker.batch(5)
+    again = maker.batch(5)
+    other = maker.batch(6)
     assert torch.equal(first.x, again.x)
     assert torch.equal(first.truth, again.truth)
     assert not torch.equal(first.x, other.x)

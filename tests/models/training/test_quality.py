@@ -39,6 +39,7 @@ def swaps(open_pack: Pack) -> list[tuple[np.ndarray, np.ndarray]]:
         for file, mesh in faces
     ]
     found = []
+
     for (file, mesh), own, target in zip(faces, targets, targets[1:] + targets[:1], strict=True):
         texture = canonical.texture(file, mesh).pixels
         blurred = np.asarray(cv2.GaussianBlur(texture, (0, 0), BLUR_PX))
@@ -47,6 +48,7 @@ def swaps(open_pack: Pack) -> list[tuple[np.ndarray, np.ndarray]]:
             for t in (texture, blurred)
         )
         found.append(tuple(pair))
+
     return found
 
 
@@ -58,6 +60,7 @@ def test_a_blurred_teacher_scores_lower(swaps: list[tuple[np.ndarray, np.ndarray
     scorer = load_quality_scorer(SCORER)
     with torch.no_grad():
         clean, blurred = (scorer(as_tensor(list(images))) for images in zip(*swaps, strict=True))
+
     assert bool((clean > blurred).all())
     assert float((clean - blurred).mean()) > 0.15
     assert 0 <= float(blurred.min()) <= float(clean.max()) <= 1
@@ -71,6 +74,7 @@ def test_weights_survive_their_file(tmp_path: Path) -> None:
     assert (tmp_path / "scorer.npz").stat().st_size < 1e6
     crops = torch.rand(2, 3, 224, 224)
     restored = load_quality_scorer(tmp_path / "scorer.npz")
+
     with torch.no_grad():
         torch.testing.assert_close(restored(crops), network.eval()(crops), atol=2e-3, rtol=0)
 

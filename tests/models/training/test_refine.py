@@ -33,12 +33,14 @@ def refiner(open_pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Refine
     folder = tmp_path_factory.mktemp("bank")
     for path in sorted(BANK.glob("bank_*.jpg"))[:FACES]:
         shutil.copy(path, folder)
+
     bank = TargetBank.load(
         FaceMesh(SessionFactory("cpu", 1).open(open_pack.graph("face_mesh"))), folder
     )
     encoder = losses.face_encoder(open_pack.graph("encoder"), open_pack.embedding_mean())
     heads = load_shared_heads(open_pack.graph("idn"))
     expression = losses.Expression(load_mesh_network(open_pack.graph("face_mesh")))
+
     return Refiner(heads, encoder, expression, CanonicalFace.load(open_pack.canonical), bank)
 
 
@@ -59,13 +61,16 @@ def weights(code: IdentityCode, open_pack: Pack) -> SpecialisedWeights:
 def test_the_heads_are_those_of_the_packs_graph(
     refiner: Refiner, open_pack: Pack, weights: SpecialisedWeights
 ) -> None:
-    target, texture = refiner.bank.target(0).crop, refiner.bank.target(4).crop
+    target = refiner.bank.target(0).crop
+    texture = refiner.bank.target(4).crop
     graph = SessionFactory("cpu", 1).open_specialised(open_pack.graph("idn"), weights.tensors)
     given = {"target": to_network(target), "texture": to_network(texture)}
     outputs = graph(*(given[name] for name in graph.input_names))
     tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
+
     with torch.no_grad():
         face, _ = refiner.idn(as_tensor([target]), tensors, as_tensor([texture]))
+
     assert np.abs(face.numpy() - outputs["face"]).max() < 2e-3
 
 

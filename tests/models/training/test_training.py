@@ -100,8 +100,10 @@ def test_half_way_between_two_people_lies_their_mean(faces: FaceSet) -> None:
 def test_a_fresh_student_shows_the_placed_texture(faces: FaceSet, canonical: CanonicalFace) -> None:
     torch.manual_seed(0)
     batch = PairMaker(faces, canonical, PairMix(), seed=1).batch(0)
+
     with torch.no_grad():
         face, mask = Student(TrainConfig()).eval()(batch)
+
     assert (face - batch.texture).abs().mean() < 0.02
     assert mask is None  # the cover network says where a face shows
 
@@ -112,13 +114,16 @@ def test_norms_are_measured_anew_before_a_student_is_used(
     torch.manual_seed(0)
     student = Student(TrainConfig(without=("texture",)))  # whose mask head has the norms
     batch = PairMaker(faces, canonical, PairMix(), seed=0).batch(0)
+
     with torch.no_grad():
         wanted = settle_norms(student, faces, batches=2)(batch)[1]
         for name, value in student.named_buffers():
             if name.endswith("running_mean"):
                 value += 3  # as if the weights had moved on
+
         spoilt = student(batch)[1]
         settled = settle_norms(student, faces, batches=2)(batch)[1]
+
     assert (spoilt - wanted).abs().max() > 0.01
     assert torch.allclose(settled, wanted, atol=1e-4)
 
@@ -166,6 +171,7 @@ def test_a_spoilt_teacher_is_drawn_when_asked_for(faces: FaceSet, canonical: Can
         batch = PairMaker(faces, canonical, mix, seed=0).batch(0)
         unspoilt = batch.target + (batch.texture - batch.target) * batch.mask
         apart.append((batch.truth - unspoilt).abs().amax((1, 2, 3)))
+
     assert apart[0].max() < 1.5 / 255
     assert (apart[1] > 10 / 255).sum() >= 4
 
@@ -188,7 +194,8 @@ def test_the_appearance_encoder_tells_textures_apart(
 def test_errors_outside_the_mask_do_not_count() -> None:
     mask = torch.zeros(1, 1, 4, 4)
     mask[..., :2] = 1
-    truth, face = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
+    truth = torch.zeros(1, 3, 4, 4)
+    face = torch.zeros(1, 3, 4, 4)
     face[..., 2:] = 1
     assert losses.reconstruction(face, truth, mask).item() == 0
     face[..., :2] = 0.5
@@ -197,7 +204,8 @@ def test_errors_outside_the_mask_do_not_count() -> None:
 
 
 def test_measures_see_blur_and_colour(faces: FaceSet) -> None:
-    crop, mask = faces.swap_crop(0), np.ones((224, 224), np.float32)
+    crop = faces.swap_crop(0)
+    mask = np.ones((224, 224), np.float32)
     assert measures.detail(np.full_like(crop, 90), mask) == 0
     assert (
         measures.colour_shift(np.clip(crop.astype(int) + 10, 0, 255).astype(np.uint8), crop, mask)

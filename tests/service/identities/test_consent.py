@@ -40,10 +40,12 @@ def test_dates_that_cannot_be_are_refused_and_nothing_is_kept(
         files={"image": ("a.jpg", JPEG, "image/jpeg")},
         data={"consent": json.dumps(consent)},
     )
+
     body = {"upload_ids": ["upl_00000000000000000000000000"], "consent": consent}
     for answer in (as_form, client.post("/v1/identities", json=body)):
         problem = problem_of(answer, 422, "invalid_request")
         assert "consent" in problem["errors"][0]["field"]
+
     assert client.get("/v1/identities").json()["data"] == []
 
 
@@ -64,6 +66,7 @@ def test_dates_at_the_edge_are_shown_in_lists(
         files={"image": ("a.jpg", JPEG, "image/jpeg")},
         data={"consent": json.dumps({**CONSENT, **dates})},
     )
+
     assert made.status_code == 201, made.text
     assert client.get("/v1/identities").json()["data"] == [made.json()]
 
@@ -82,7 +85,8 @@ def test_dates_at_the_edge_are_shown_in_lists(
 def test_a_bad_record_is_shown_in_part_and_can_be_erased(
     live: LiveService, client: httpx.Client, tenant: str, field: str, value: str
 ) -> None:
-    good, bad = live.identity(tenant), live.identity(tenant)
+    good = live.identity(tenant)
+    bad = live.identity(tenant)
     live.redis.hset(f"lk:identity:{bad}", field, value)
     assert {entry["id"] for entry in client.get("/v1/identities").json()["data"]} == {good, bad}
     assert client.get(f"/v1/identities/{bad}").status_code == 200
@@ -95,7 +99,8 @@ def test_a_bad_record_is_shown_in_part_and_can_be_erased(
 def test_an_unreadable_record_is_left_out_of_lists(
     live: LiveService, client: httpx.Client, tenant: str, field: str
 ) -> None:
-    good, bad = live.identity(tenant), live.identity(tenant)
+    good = live.identity(tenant)
+    bad = live.identity(tenant)
     live.redis.hset(f"lk:identity:{bad}", field, "}")
     assert [entry["id"] for entry in client.get("/v1/identities").json()["data"]] == [good]
 
@@ -114,17 +119,23 @@ def test_identities_are_found_by_subject(
 ) -> None:
     subject = "zoë+1@example.org"
     theirs = [live.identity(tenant, {**CONSENT, "subject": subject}) for _ in range(3)]
+
     for index in range(12):
         live.identity(tenant, {**CONSENT, "subject": f"other {index}"})
+
     live.identity(tenant, None)
     found: list[str] = []
     query: dict[str, Any] = {"subject": subject, "limit": 2}
+
     while True:
         page = client.get("/v1/identities", params=query).json()
         found += [entry["id"] for entry in page["data"]]
+
         if page["next_cursor"] is None:
             break
+
         query["cursor"] = page["next_cursor"]
+
     assert sorted(found) == sorted(theirs)
     nobody = client.get("/v1/identities", params={"subject": "zoë"}).json()
     assert nobody == {"data": [], "next_cursor": None}
@@ -136,8 +147,10 @@ def test_a_receipt_keeps_its_counts(
 ) -> None:
     identity_id = live.identity(tenant)
     done = [live.job(client, tenant, identity_id=identity_id)["id"] for _ in range(2)]
+
     for job_id in done:
         live.finish(job_id)
+
     live.job(client, tenant, identity_id=identity_id)
     place = f"/v1/identities/{identity_id}"
     receipt = client.delete(f"{place}/consent" if withdrawn else place).json()

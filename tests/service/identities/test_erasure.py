@@ -38,6 +38,7 @@ def test_an_erased_face_is_in_no_file_and_in_no_key(
 
     until(is_through, timeout_s=60)
     assert store_files_with(live, marker) == []
+
     for key in live.redis.scan_iter(count=1000):
         assert marker not in (live.redis.dump(key) or b"")
 
@@ -58,6 +59,7 @@ def test_the_audit_log_says_what_was_done(
         ("key.created", made["id"]),
         ("key.revoked", made["id"]),
     ]
+
     allowed = {
         "event",
         "tenant",

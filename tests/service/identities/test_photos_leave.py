@@ -95,6 +95,7 @@ def test_a_photo_that_was_uploaded_twice_is_gone_twice(
             files={"image": ("ada.jpg", MARKED, "image/jpeg")},
             data={"consent": json.dumps(CONSENT)},
         )
+
     assert answer.status_code == 201, answer.text
     for upload_id in (first, second):
         problem_of(client.get(f"/v1/uploads/{upload_id}"), 404, "not_found")
@@ -120,8 +121,10 @@ def test_analyses_and_results_made_from_the_photo_are_gone(
             "/v1/swaps/image", json={**body, "identity_id": enrolling.identity(tenant)}
         ).json(),
     ]
+
     for job in jobs:
         enrolling.finish(job["id"], b"thumbnail of ada")
+
     assert register(client, upload_id).status_code == 201
     for job in jobs:
         problem_of(client.get(job["urls"]["result"]), 404, "not_found")

@@ -68,6 +68,7 @@ def test_a_refined_identity_is_usable_at_once_and_tells_how_its_polishing_stands
         "steps": 9,
         "seconds": 4.0,
     }
+
     refining.identities.put_refined(identity["id"], identity["pack"], b"polished", told)
     refining.attempts.commit(task, None, JobReport({"refinement": told}, {}))
     done = client.get(

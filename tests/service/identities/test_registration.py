@@ -77,6 +77,7 @@ def pair() -> bytes:
     picture.paste(Image.open(SAMPLES / "dev_neutral.jpg").resize((800, 800)), (800, 0))
     buffer = BytesIO()
     picture.save(buffer, "JPEG")
+
     return buffer.getvalue()
 
 
@@ -130,6 +131,7 @@ def test_consent_is_required(
         403,
         "consent_expired",
     )
+
     problem_of(
         register(client, ADA, consent={**CONSENT, "scope": "everything"}), 422, "invalid_request"
     )
@@ -162,6 +164,7 @@ def test_a_photo_that_kills_the_child_costs_one_request(
         for child in psutil.Process().children()
         if "enrolment_child" in " ".join(child.cmdline())
     ]
+
     children[0].kill()
     children[0].wait(5)
     assert register(client, ADA).status_code == 201
@@ -176,8 +179,10 @@ def test_erasure_answers_410_ever_after_and_cancels_jobs(
     assert receipt.status_code == 200
     assert receipt.json()["jobs_canceled"] == 1
     assert client.get(job["urls"]["self"]).json()["status"] == "canceled"
+
     for answer in (client.get(place), client.delete(place), client.delete(f"{place}/consent")):
         problem_of(answer, 410, "identity_erased")
+
     body = {"input": {"upload_id": enrolling.upload(tenant)}, "identity_id": place.split("/")[-1]}
     problem_of(client.post("/v1/swaps/image", json=body), 410, "identity_erased")
     assert client.get(f"{place}/erasure").json()["erased_at"] == receipt.json()["erased_at"]
@@ -201,6 +206,7 @@ def test_a_flood_of_registrations_lets_another_tenant_pass(
         waiting = [pool.submit(register, flood, ADA) for _ in range(16)]
         while not any(future.done() for future in waiting):
             time.sleep(0.01)
+
         assert register(client, ADA).status_code == 201
         assert sum(not future.done() for future in waiting) >= 8
         assert {future.result().status_code for future in waiting} <= {201, 503}

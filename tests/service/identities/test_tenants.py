@@ -36,6 +36,7 @@ def foreign(live: LiveService) -> Foreign:
             "/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9/hook"}
         ).json()
         key = owner.get("/v1/keys").json()["data"][0]
+
         return Foreign(
             {
                 "job": job["id"],
@@ -111,9 +112,12 @@ def test_a_foreign_id_answers_as_an_unknown_one(
 ) -> None:
     own = {"own_upload": live.upload("stranger"), "own_identity": live.identity("stranger")}
     answers = []
+
     for ids in (foreign.ids, UNKNOWN):
-        target, filled = path.format(**ids), fill(body, {**ids, **own})
+        target = path.format(**ids)
+        filled = fill(body, {**ids, **own})
         answers.append(stranger.request(method, target, json=filled, headers=SAME_REQUEST))
+
     assert answers[0].status_code == answers[1].status_code == 404, answers[0].text
     assert answers[0].content == answers[1].content
     names = [set(answer.headers) for answer in answers]
@@ -132,6 +136,7 @@ def fill(body: object, ids: dict[str, str]) -> object:
             "scope": ["image"],
             "granted_at": "2026-01-01T00:00:00Z",
         }
+
     return body.format(**ids) if isinstance(body, str) else body
 
 
@@ -167,6 +172,7 @@ def test_idempotency_keys_of_two_tenants_do_not_meet(
     headers = {"Idempotency-Key": "the same", "Content-Type": "image/jpeg"}
     with live.client("owner") as owner:
         first = owner.post("/v1/uploads", content=JPEG, headers=headers)
+
     second = stranger.post("/v1/uploads", content=JPEG, headers=headers)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json()["id"] != second.json()["id"]

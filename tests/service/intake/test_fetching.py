@@ -143,6 +143,7 @@ def test_a_redirect_is_checked_like_a_first_url(target: str) -> None:
     )
     with pytest.raises(AddressRefusedError):
         fetch("http://1.1.1.1/", network)
+
     assert network.connects == [("1.1.1.1", 80)]
 
 
@@ -155,6 +156,7 @@ def test_a_name_that_rebinds_is_resolved_once_and_pinned() -> None:
     network = RecordingNetwork(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     assert fetch("http://rebind.example/", network, rebinding) == b"ok"
     assert network.connects == [("1.1.1.1", 80)]
+
     with pytest.raises(AddressRefusedError):
         fetch("http://rebind.example/", network, rebinding)
 
@@ -166,6 +168,7 @@ def test_one_private_address_among_public_ones_refuses_the_name() -> None:
     network = RecordingNetwork()
     with pytest.raises(AddressRefusedError):
         fetch("http://mixed.example/", network, mixed)
+
     assert network.connects == []
 
 
@@ -202,6 +205,7 @@ def test_the_time_limit_never_interrupts_who_takes_the_bytes() -> None:
                 taken += chunk
         except FetchError:
             assert taken == b"ok"
+
         return taken
 
     assert asyncio.run(slowly()).startswith(b"ok")

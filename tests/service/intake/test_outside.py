@@ -33,10 +33,13 @@ def web() -> Iterator[str]:
                 self.send_response(302)
                 self.send_header("Location", f"/hop/{left - 1}" if left > 1 else "/ben.jpg")
                 self.end_headers()
+
                 return
+
             self.send_response(404 if self.path == "/missing" else 200)
             self.end_headers()
             self.wfile.write(JPEG)
+
             if self.path == "/big":
                 while True:
                     self.wfile.write(bytes(1 << 20))
@@ -99,9 +102,11 @@ def test_base64_inputs_are_taken_up_to_their_bound(
 
     identity_id = live.identity(tenant)
     text = base64.b64encode(JPEG).decode()
+
     for value in (text, f"data:image/jpeg;base64,{text}"):
         body = {"input": {"base64": value}, "identity_id": identity_id}
         assert client.post("/v1/swaps/image", json=body).status_code == 202
+
     body = {
         "input": {"base64": base64.b64encode(JPEG + bytes(1 << 20)).decode()},
         "identity_id": identity_id,
@@ -136,6 +141,7 @@ def test_a_store_that_is_away_is_a_503_and_no_end() -> None:
         settings = Settings(
             data_dir=Path(directory) / "data", packs_dir=Path(directory), redis_url=store.url
         )
+
         with LiveService(settings) as live, live.client() as client:
             assert client.get("/v1/jobs").status_code == 200
             store.kill()
@@ -146,6 +152,7 @@ def test_a_store_that_is_away_is_a_503_and_no_end() -> None:
             assert client.get("/readyz").json()["checks"]["store"] is False
             store.start()
             until(lambda: client.get("/v1/jobs").status_code == 200)
+
         store.kill()
 
 
@@ -156,6 +163,7 @@ def test_a_service_that_drains_says_so_and_lets_go_of_its_waiters() -> None:
         settings = Settings(
             data_dir=Path(directory) / "data", packs_dir=Path(directory), redis_url=store.url
         )
+
         with LiveService(settings) as live, live.client() as client:
             job = live.job(client)
             threading.Timer(0.5, live.app.state.service.events.drain).start()
@@ -170,6 +178,7 @@ def test_a_service_that_drains_says_so_and_lets_go_of_its_waiters() -> None:
                 == "queued"
             )
             assert time.monotonic() - began < 8
+
         store.kill()
 
 

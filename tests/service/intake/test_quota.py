@@ -33,8 +33,10 @@ def test_uploads_that_nobody_uses_are_bounded(
     assert int(refused.headers["retry-after"]) >= 1
     used = client.get("/v1/capacity").json()["tenant"]
     assert (used["stored_bytes"], used["max_stored_bytes"]) == (3 * SIZE, 3 * SIZE + 10)
+
     with live.client("somebody-else") as other:
         assert upload(other).status_code == 201
+
     client.delete(f"/v1/uploads/{uploads[0]['id']}")
     assert upload(client).status_code == 201
 
@@ -48,6 +50,7 @@ def test_an_upload_beyond_the_quota_is_cut_off(
     def large() -> Iterator[bytes]:
         nonlocal sent
         yield JPEG
+
         while sent < 7 << 20:
             sent += 1 << 18
             yield bytes(1 << 18)
@@ -55,6 +58,7 @@ def test_an_upload_beyond_the_quota_is_cut_off(
     # The server may hang up while we are still sending.
     with suppress(httpx.WriteError, httpx.RemoteProtocolError):
         problem_of(upload(client, large()), 429, "storage_quota")
+
     assert live.media.stored_bytes(tenant)[0] == 0
     assert upload(client).status_code == 201
 
@@ -67,6 +71,7 @@ def test_results_count_and_a_full_tenant_gets_no_job(
     bound(live, tenant, SIZE + 5000)
     upload_id = job["input"]["upload_id"]
     body = {"input": {"upload_id": upload_id}, "identity_id": live.identity(tenant)}
+
     for answer in (
         client.post("/v1/swaps/image", json=body),
         client.post("/v1/analyses", json={"input": {"upload_id": upload_id}}),
@@ -77,6 +82,7 @@ def test_results_count_and_a_full_tenant_gets_no_job(
         ),
     ):
         problem_of(answer, 429, "storage_quota")
+
     assert client.delete(job["urls"]["self"]).status_code == 204
     assert live.media.stored_bytes(tenant)[0] == 0
     assert upload(client).status_code == 201
@@ -87,8 +93,10 @@ def test_what_expires_counts_no_longer(
 ) -> None:
     job = live.job(client, tenant)
     live.finish(job["id"], bytes(5000))
+
     for name in (job["id"], job["input"]["upload_id"]):
         live.redis.zadd("lk:expiry", {name: 1.0})
+
     sweep = ExpirySweep(live.media, live.identities)
     sweep.run()
     sweep.run()
@@ -105,4 +113,5 @@ def test_refused_files_count_no_longer(
         form = {"image": ("x.jpg", JPEG, "image/jpeg")}
         answer = client.post("/v1/swaps/image", files=form, data={"identity_id": "nobody"})
         problem_of(answer, 422, "invalid_request")
+
     assert upload(client).status_code == 201

@@ -71,6 +71,7 @@ def test_a_file_is_kept_and_measured(
         height,
         frames,
     )
+
     assert (upload["sha256"], upload["bytes"]) == (
         hashlib.sha256(content).hexdigest(),
         len(content),
@@ -182,6 +183,7 @@ def test_a_refusal_names_the_format_and_what_is_accepted(
         415,
         "unsupported_media_type",
     )
+
     assert "HEIC" in problem["detail"]
     assert "JPEG" in problem["detail"]
 
@@ -192,6 +194,7 @@ def scan_bomb() -> bytes:
     Image.linear_gradient("L").resize((1000, 1000)).save(buffer, "JPEG", progressive=True)
     data = buffer.getvalue()
     start = data.rindex(b"\xff\xda")
+
     return data[:-2] + data[start:-2] * 60 + b"\xff\xd9"
 
 
@@ -244,7 +247,8 @@ def test_an_empty_body_is_refused(client: httpx.Client, kept_nothing: None) -> N
 def test_a_bomb_is_refused_within_a_second_and_without_memory(
     client: httpx.Client, kept_nothing: None, content: bytes, media_type: str
 ) -> None:
-    before, began = memory_bytes(), time.monotonic()
+    before = memory_bytes()
+    began = time.monotonic()
     problem_of(send(client, content, media_type), 413, "media_too_large")
     assert time.monotonic() - began < 1.0
     assert memory_bytes() - before < 200 * MIB
@@ -262,6 +266,7 @@ def test_an_endless_body_is_cut_off(client: httpx.Client, kept_nothing: None) ->
     def endless() -> Iterator[bytes]:
         nonlocal sent
         yield JPEG
+
         while sent < 400 * MIB:
             sent += MIB
             yield bytes(MIB)
@@ -273,6 +278,7 @@ def test_an_endless_body_is_cut_off(client: httpx.Client, kept_nothing: None) ->
         pass  # the server may hang up while we are still sending
     else:
         problem_of(answer, 413, "body_too_large")
+
     assert sent < 64 * MIB
     assert time.monotonic() - began < 5
 
@@ -280,13 +286,15 @@ def test_an_endless_body_is_cut_off(client: httpx.Client, kept_nothing: None) ->
 def test_a_length_beyond_the_limit_is_refused_before_the_body(
     client: httpx.Client, kept_nothing: None
 ) -> None:
-    host, port = client.base_url.host, client.base_url.port
+    host = client.base_url.host
+    port = client.base_url.port
     asked = (
         "POST /v1/uploads HTTP/1.1",
         f"Host: {host}",
         "Content-Type: image/jpeg",
         "Content-Length: 999999999999",
     )
+
     with socket.create_connection((host, port), timeout=5) as connection:
         lines = (*asked, f"Authorization: {client.headers['authorization']}", "", "")
         connection.sendall("\r\n".join(lines).encode())
@@ -299,7 +307,8 @@ def test_a_length_beyond_the_limit_is_refused_before_the_body(
 def test_a_file_name_is_never_used(
     live: LiveService, client: httpx.Client, tenant: str, name: str
 ) -> None:
-    outside, before = set(live.settings.data_dir.parent.iterdir()), media_files(live)
+    outside = set(live.settings.data_dir.parent.iterdir())
+    before = media_files(live)
     fields = {"identity_id": live.identity(tenant)}
     answer = client.post(
         "/v1/swaps/image", files={"image": (name, JPEG, "image/jpeg")}, data=fields

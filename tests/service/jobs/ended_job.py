@@ -16,4 +16,5 @@ def ended_job(jobs: JobStore, clock: Callable[[], float], tenant: str = "acme") 
     attempts = JobAttempts(jobs, clock)
     attempts.begin(Task(job.id, 1), "by hand")
     attempts.fail(Task(job.id, 1), Problem(FailureCode.INTERNAL_ERROR, "It broke."))
+
     return job.id

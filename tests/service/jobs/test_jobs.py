@@ -30,6 +30,7 @@ def test_a_swap_is_accepted_with_its_place(
         "identity_id": live.identity(tenant),
         "metadata": {"n": 1},
     }
+
     answer = client.post("/v1/swaps/image", json=body)
     job = answer.json()
     assert answer.status_code == 202
@@ -120,18 +121,23 @@ def test_events_arrive_in_order_and_resume_after_the_last_one(
     job = live.job(client, tenant)
     task = live.begin(job["id"])
     live.attempts.progress(task, 1, 2, "frame")
+
     with connect_sse(client, "GET", job["urls"]["events"]) as stream:
         events = stream.iter_sse()
         first = [next(events) for _ in range(3)]
+
     assert [event.event for event in first] == ["status", "status", "progress"]
     live.finish(job["id"], task=task)
+
     with connect_sse(
         client, "GET", job["urls"]["events"], headers={"Last-Event-ID": first[1].id}
     ) as stream:
         rest = list(stream.iter_sse())
+
     assert [event.event for event in rest] == ["progress", "completed"]
     assert rest[0].json() == {"done": 1, "total": 2, "unit": "frame"}
     assert rest[1].json()["status"] == "succeeded"
+
     for beyond in (rest[1].id, "99999999999999-0"):
         assert (
             client.get(job["urls"]["events"], headers={"Last-Event-ID": beyond}).status_code == 204
@@ -141,6 +147,7 @@ def test_events_arrive_in_order_and_resume_after_the_last_one(
 def test_one_tenant_takes_at_most_half_of_the_places_for_waiters() -> None:
     watch = KeyWatch(KeyStore(Redis()))
     events = JobEvents("unix:///nowhere", 4, Metrics().waiters, watch)
+
     with events.waiter("greedy"), events.waiter("greedy"):
         with pytest.raises(ServiceError, match="waiting"), events.waiter("greedy"):
             pass
@@ -151,6 +158,7 @@ def test_one_tenant_takes_at_most_half_of_the_places_for_waiters() -> None:
             events.waiter("fourth"),
         ):
             pass
+
     with events.waiter("greedy"):
         pass
 
@@ -185,12 +193,15 @@ def test_a_running_job_is_canceling_until_its_worker_lets_go(
 
 def test_jobs_are_listed_page_by_page(live: LiveService, client: httpx.Client, tenant: str) -> None:
     made = [live.job(client, tenant)["id"] for _ in range(5)]
-    found, target = [], "/v1/jobs?limit=2&status=queued&kind=swap_image"
+    found = []
+    target = "/v1/jobs?limit=2&status=queued&kind=swap_image"
+
     while target:
         page = client.get(target)
         found += [job["id"] for job in page.json()["data"]]
         target = page.links["next"]["url"] if "next" in page.links else None
         assert (page.json()["next_cursor"] is None) == (target is None)
+
     assert sorted(found) == sorted(made)
     assert client.get("/v1/jobs?status=failed").json()["data"] == []
 

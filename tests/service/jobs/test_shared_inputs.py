@@ -35,9 +35,11 @@ def test_the_last_job_takes_its_input_with_it(
 ) -> None:
     upload_id = live.upload(tenant)
     jobs = [swap(live, client, tenant, upload_id).json() for _ in range(2)]
+
     for job in jobs:
         live.finish(job["id"])
         assert client.delete(job["urls"]["self"]).status_code == 204
+
     problem_of(client.get(f"/v1/uploads/{upload_id}"), 404, "not_found")
 
 
@@ -54,6 +56,7 @@ def test_a_delete_during_submission_never_leaves_a_job_without_input(
             pool.submit(client.delete, ended["urls"]["self"]).result()
             pool.submit(client.delete, f"/v1/uploads/{upload_id}").result()
             answer = submitted.result()
+
             if answer.status_code == 202:
                 accepted += 1
                 record = live.media.stat(upload_id, tenant)
@@ -62,6 +65,7 @@ def test_a_delete_during_submission_never_leaves_a_job_without_input(
             else:
                 refused += 1
                 assert answer.json()["code"] in ("not_found", "upload_in_use"), answer.text
+
     assert accepted + refused == 40
 
 

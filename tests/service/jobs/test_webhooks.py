@@ -77,6 +77,7 @@ def test_a_finished_job_is_announced_and_verified(
     message = Webhook(endpoint["secret"]).verify(body, headers)
     assert message["type"] == "job.succeeded"
     assert message["data"] == client.get(job["urls"]["self"]).json()
+
     with pytest.raises(WebhookVerificationError):
         Webhook(endpoint["secret"]).verify(body + b" ", headers)
 
@@ -90,6 +91,7 @@ def test_while_a_secret_is_rotated_both_verify(
     live.finish(live.job(client, tenant)["id"])
     until(lambda: receiver.received)
     headers, body = receiver.received[0]
+
     for secret in (endpoint["secret"], rotated["secret"]):
         assert Webhook(secret).verify(body, headers)
 
@@ -161,10 +163,12 @@ class Post:
 @pytest.fixture
 def post(store: Redis, receiver: Receiver) -> Post:
     clock = Clock()
-    jobs, outbox = JobStore(store, clock=clock), Outbox(store, clock)
+    jobs = JobStore(store, clock=clock)
+    outbox = Outbox(store, clock)
     client = GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 5)
     endpoint = outbox.add_endpoint("acme", receiver.url)
     ended_job(jobs, clock)
+
     return Post(
         outbox,
         WebhookSender(outbox, jobs, client, Metrics(), clock=clock),
@@ -179,9 +183,11 @@ def test_a_failing_receiver_is_tried_by_the_schedule_with_one_id(
 ) -> None:
     receiver.statuses = [500, 302, 429] + [503] * 20
     waits = []
+
     for pause in [*SCHEDULE_S, 10**6]:
         post.clock.now += pause
         waits.append(post.send())
+
     assert waits == [1] * len(SCHEDULE_S) + [0]
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
     assert len({headers["webhook-timestamp"] for headers, _ in receiver.received}) == len(
@@ -211,9 +217,11 @@ def test_a_message_that_cannot_be_read_does_not_end_the_sending(
             store.zcount("lk:outbox:due:acme", post.clock.now + 1, "+inf") == 0
         ):  # until the broken one was tried
             await asyncio.sleep(0.05)
+
         ended_job(JobStore(store, clock=post.clock), post.clock)
         while not receiver.received:
             await asyncio.sleep(0.05)
+
         running.cancel()
         await post.client.close()
 
@@ -232,10 +240,13 @@ def test_receivers_that_do_not_answer_hold_up_their_own_tenant_alone(
     store: Redis, receiver: Receiver
 ) -> None:
     clock = Clock()
-    jobs, outbox = JobStore(store, clock=clock), Outbox(store, clock)
+    jobs = JobStore(store, clock=clock)
+    outbox = Outbox(store, clock)
+
     with socket.create_server(("127.0.0.1", 0), backlog=512) as tar_pit:
         outbox.add_endpoint("flood", f"http://127.0.0.1:{tar_pit.getsockname()[1]}/")
         outbox.add_endpoint("acme", receiver.url)
+
         for _ in range(200):
             ended_job(jobs, clock, "flood")
 
@@ -246,12 +257,16 @@ def test_receivers_that_do_not_answer_hold_up_their_own_tenant_alone(
             await asyncio.sleep(1)
             ended_job(jobs, clock, "acme")
             began = time.monotonic()
+
             while not receiver.received:
                 await asyncio.sleep(0.05)
+
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await client.close()
+
             return time.monotonic() - began
 
         assert asyncio.run(asyncio.wait_for(sending(), 20)) < 5
+
     assert outbox.waiting() == 200  # leased and not lost

@@ -25,10 +25,12 @@ def pictures() -> dict[str, bytes]:
     """A small noisy picture in each format, by media type."""
     noise = np.random.default_rng(6).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     made = {}
+
     for format, media_type in KINDS:
         buffer = io.BytesIO()
         Image.fromarray(noise).save(buffer, format)
         made[media_type] = buffer.getvalue()
+
     return made
 
 
@@ -37,11 +39,16 @@ def film() -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(25))
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.width = 64
+        stream.height = 48
+        stream.pix_fmt = "yuv420p"
+
         for number in range(10):
             picture = np.full((48, 64, 3), number * 20, dtype=np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+
         container.mux(stream.encode())
+
     return buffer.getvalue()
 
 
@@ -66,4 +73,5 @@ def mutate(content: bytes, dice: random.Random) -> bytes:
                 changed[at:at] = changed[at : at + dice.randrange(1, 256)]
             case 4:
                 del changed[max(at, 24) :]
+
     return bytes(changed)

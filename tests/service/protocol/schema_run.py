@@ -60,6 +60,7 @@ def run_schemathesis(live: LiveService, max_examples: int, seed: int = 1) -> Sch
             ),
             _run(live, max_examples, seed, ["--include-path-regex", "^/v1/keys/"]),
         ]
+
     return SchemaRun(
         sum(run.requests for run in runs),
         sum(run.failures for run in runs),
@@ -75,6 +76,7 @@ def _run(live: LiveService, max_examples: int, seed: int, paths: list[str]) -> S
             "run",
             f"{live.url}/openapi.json",
         ]
+
         command += [
             "-H",
             f"Authorization: {client.headers['authorization']}",
@@ -82,6 +84,7 @@ def _run(live: LiveService, max_examples: int, seed: int, paths: list[str]) -> S
             ",".join(CHECKS),
             *paths,
         ]
+
         command += [
             "--max-examples",
             str(max_examples),
@@ -91,9 +94,11 @@ def _run(live: LiveService, max_examples: int, seed: int, paths: list[str]) -> S
             "20",
         ]
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=900)
+
     counts = re.search(r"(\d+) generated(?:, (\d+) found)?", done.stdout)
     if counts is None:
         raise RuntimeError(f"schemathesis did not run:\n{done.stdout}\n{done.stderr}")
+
     return SchemaRun(int(counts[1]), int(counts[2] or 0) if done.returncode else 0, done.stdout)
 
 

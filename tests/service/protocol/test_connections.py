@@ -52,6 +52,7 @@ def test_headers_byte_by_byte_end_the_connection(bounded: LiveService) -> None:
         connection.sendall(b"GET /livez HTTP/1.1\r\nX-Padding: ")
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             drip(connection, for_s=10)
+
     assert time.monotonic() - began < HEADER_TIMEOUT_S + 3
 
 
@@ -68,8 +69,10 @@ def test_the_headers_of_a_second_request_have_the_same_time(bounded: LiveService
         assert b"200" in connection.recv(4096)
         connection.sendall(b"GET /livez HTTP/1.1\r\n")
         began = time.monotonic()
+
         while connection.recv(4096):
             continue
+
         assert time.monotonic() - began < HEADER_TIMEOUT_S + 3
 
 

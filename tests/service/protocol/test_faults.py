@@ -43,8 +43,10 @@ def test_a_lost_media_directory_is_a_503_that_readiness_sees(own: LiveService, l
         upload = client.post("/v1/uploads", content=JPEG, headers=HEADERS)
         problem_of(upload, 503, "media_unavailable")
         assert int(upload.headers["retry-after"]) >= 1
+
         if not lost:
             problem_of(client.get(job["urls"]["result"]), 503, "media_unavailable")
+
         text = client.get("/metrics").text
         assert 'route="/v1/uploads",status="503"' in text
 
@@ -73,12 +75,14 @@ def test_a_store_whose_disk_is_full_is_a_503_for_every_way_of_writing(
             for key in ({}, {"Idempotency-Key": "k"})
             for _ in range(20)
         ]
+
         answers += [
             client.post("/v1/uploads", content=JPEG, headers=HEADERS),
             client.delete(f"/v1/identities/{identity_id}"),
         ]
         refused = [answer for answer in answers if answer.status_code >= 400]
         assert len(refused) > 30  # the first ones may pass: the log is written once a second
+
         for answer in refused:
             problem_of(answer, 503, "store_unavailable")
 
@@ -98,6 +102,7 @@ def test_a_url_that_names_no_host_is_refused_everywhere(
         ("/v1/swaps/image", {**swap, "input": {"url": url}}),
         ("/v1/swaps/image", {**swap, "webhook": url}),
     ]
+
     for path, body in requests:
         answer = client.post(path, json=body)
         assert answer.status_code in (201, 202, 422), answer.text
@@ -119,5 +124,6 @@ def test_headers_of_strange_sizes_are_no_server_errors(
 ) -> None:
     job = live.job(client, tenant)
     client.post(job["urls"]["cancel"])
+
     for url in (job["urls"]["self"], job["urls"]["events"]):
         assert client.get(url, headers=headers).status_code < 500

@@ -24,6 +24,7 @@ def test_fifty_equal_swaps_make_one_job(
 
     with ThreadPoolExecutor(25) as pool:
         answers = list(pool.map(swap, range(50)))
+
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers) == 49
@@ -78,11 +79,14 @@ def test_a_registration_runs_once(enrolling: LiveService, client: httpx.Client) 
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(register, range(4)))
+
     made = [answer for answer in answers if answer.status_code == 201]
     assert len({answer.json()["id"] for answer in made}) == 1
+
     for answer in answers:
         if answer.status_code != 201:
             problem_of(answer, 409, "idempotency_in_progress")
+
     assert len(client.get("/v1/identities").json()["data"]) == 1
 
 
@@ -124,6 +128,7 @@ def test_a_retry_after_erasure_is_410_and_nothing_personal_was_kept(
     for key in enrolling.redis.scan_iter(f"lk:idem:{tenant}:*"):
         kept = enrolling.redis.hgetall(key)
         assert kept.keys() == {b"fingerprint", b"resource"}
+
     assert client.delete(made.headers["location"]).status_code == 200
     replay = register()
     problem_of(replay, 410, "identity_erased")
@@ -143,8 +148,10 @@ def test_a_retry_shows_the_resource_as_it_is_now_or_that_it_is_gone(
     live.finish(job.json()["id"])
     again = client.post("/v1/swaps/image", json=body, headers={"Idempotency-Key": "j"})
     assert again.json()["status"] == "succeeded"
+
     for made in (upload, endpoint, job):
         assert client.delete(made.headers["location"]).status_code == 204
+
     for answer in (
         client.post("/v1/uploads", content=JPEG, headers=upload_headers),
         client.post("/v1/webhook-endpoints", json=hook, headers=hook_headers),

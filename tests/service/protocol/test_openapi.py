@@ -34,6 +34,7 @@ BODIES = [
 def test_each_body_has_an_example_that_is_valid(model: type[BaseModel]) -> None:
     examples = model.model_json_schema()["examples"]
     assert examples
+
     for example in examples:
         assert (
             model.model_validate(example).model_dump(mode="json", exclude_unset=True).keys()
@@ -53,9 +54,11 @@ def test_every_operation_documents_its_failures_with_examples(document: dict[str
         for method, operation in operations.items():
             statuses = set(operation["responses"])
             assert "500" in statuses, (method, path)
+
             if path.startswith("/v1/") and operation.get("security") != []:
                 assert {"401", "403", "503"} <= statuses, (method, path)
                 assert operation["security"]
+
             for status, response in operation["responses"].items():
                 problem = response.get("content", {}).get("application/problem+json")
                 for example in (problem or {}).get("examples", {}).values():
@@ -83,8 +86,10 @@ def test_every_route_of_the_api_is_there(document: dict[str, Any]) -> None:
         "/v1/webhook-endpoints/{endpoint_id}": {"get", "delete"},
         "/v1/webhook-endpoints/{endpoint_id}/rotate": {"post"},
     }
+
     for path, methods in asked.items():
         assert methods <= document["paths"][path].keys(), path
+
     for path in ("/livez", "/readyz", "/startupz", "/metrics", "/v1/models", "/v1/capacity"):
         assert path in document["paths"]
 

@@ -36,6 +36,7 @@ def test_every_failure_is_a_problem(
     body = problem_of(answer, status, code)
     assert "/work" not in answer.text
     assert body["type"] == f"urn:likeness:problem:{code}"
+
     if status == 405:
         assert method not in answer.headers["allow"].split(", ")
         assert "GET" in answer.headers["allow"]
@@ -110,6 +111,7 @@ def test_the_unexpected_is_a_500_that_is_counted_and_logged_without_its_reason(
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
         labels = {"method": "GET", "route": path, "status": "500"}
         assert metrics.registry.get_sample_value("likeness_requests_total", labels) == 1
+
     failures = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(failures) == 4  # one line says why, one that the request was answered
 

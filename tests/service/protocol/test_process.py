@@ -66,6 +66,7 @@ log_json()
 _context.set(RequestContext("req_1", "", "acme"))
 logging.getLogger("service.x").info("job accepted", extra={"job": "job_1"})
 """
+
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -29,6 +29,7 @@ def test_the_whole_result_names_its_content(client: httpx.Client, job: dict[str,
         == f'"{hashlib.sha256(CONTENT).hexdigest()}"'
         == f'"{job["result"]["sha256"]}"'
     )
+
     assert answer.headers["accept-ranges"] == "bytes"
     assert answer.headers["content-type"] == "image/jpeg"
     assert answer.headers["cache-control"].startswith("private")

@@ -40,17 +40,21 @@ def test_an_open_stream_ends_with_its_key(
     expires_at = time.time() + 1.5 if end == "expired" else None
     key, token = keys.create(tenant, ["jobs:read"], expires_at=expires_at)
     headers = {"Authorization": f"Bearer {token}"}
+
     with httpx.Client(base_url=live.url, headers=headers, timeout=70, trust_env=False) as reader:
         thread = threading.Thread(target=stream, args=(reader, job_id))
         thread.start()
         time.sleep(1.5)
         assert thread.is_alive() or end == "expired"
+
         if end == "revoked":
             keys.revoke(key.id)
         elif end == "rotated":
             keys.rotate(key.id)
+
         thread.join(5.0)
         assert not thread.is_alive()
+
     client.post(f"/v1/jobs/{job_id}/cancel")
 
 
@@ -62,6 +66,7 @@ def test_a_slow_download_ends_with_its_key(
     keys = KeyStore(live.redis)
     key, token = keys.create(tenant, ["jobs:read"])
     headers = {"Authorization": f"Bearer {token}"}
+
     with (
         httpx.Client(base_url=live.url, headers=headers, timeout=30, trust_env=False) as reader,
         reader.stream("GET", job["urls"]["result"]) as answer,
@@ -70,5 +75,6 @@ def test_a_slow_download_ends_with_its_key(
         next(chunks)
         keys.revoke(key.id)
         time.sleep(2.5)
+
         with pytest.raises(httpx.RemoteProtocolError):
             list(chunks)

@@ -100,6 +100,7 @@ def test_a_child_that_was_taken_over_can_do_none_of_twelve_deeds(
     with targets_on(store_server, PACKS / "open") as targets:
         assert [name for name in DEEDS if unconfined(name, targets) != DONE] == []
         refused = asyncio.run(outcomes(targets))
+
     assert {name: said for name, said in refused.items() if "Error" not in str(said)} == {}
 
 
@@ -114,10 +115,12 @@ def test_a_child_that_eats_memory_or_time_is_lost_alone() -> None:
     }
     with pytest.raises(ChildLateError):
         ask({"sleep": "30"}, timeout_s=0.5)
+
     with pytest.raises(ChildLostError):
         ask(
             {"spin": "300"}, timeout_s=120
         )  # its two seconds of CPU may take long on a busy machine
+
     with pytest.raises(ChildLostError):
         ask({"crash": ""})
 
@@ -188,9 +191,11 @@ def test_a_file_that_names_another_opens_no_canary(
 ) -> None:
     path, watch = canary
     content = prefix + make(str(path))  # type: ignore[operator]
+
     for media_type in ("video/mp4", "video/webm", "image/gif"):
         answer = client.post("/v1/uploads", content=content, headers={"Content-Type": media_type})
         assert answer.status_code in (413, 415, 422), answer.text
+
     body = {
         "files": {"image": ("x.mp4", content, "image/gif")},
         "data": {"consent": str(CONSENT).replace("'", '"')},
@@ -204,20 +209,28 @@ def test_a_file_that_names_another_opens_no_canary(
 def test_mutated_pictures_and_films_are_answered_with_a_code(
     enrolling: LiveService, client: httpx.Client
 ) -> None:
-    dice, seeds, clip = random.Random(6), pictures(), film()
+    dice = random.Random(6)
+    seeds = pictures()
+    clip = film()
+
     for number in range(150):
         if number % 5 == 0:
-            media_type, content = "video/mp4", mutate(clip, dice)
+            media_type = "video/mp4"
+            content = mutate(clip, dice)
         else:
             media_type = dice.choice(sorted(seeds))
             content = mutate(seeds[media_type], dice)
+
         answer = client.post("/v1/uploads", content=content, headers={"Content-Type": media_type})
         assert answer.status_code in (201, 413, 415, 422), answer.text
+
         if answer.status_code == 201 and media_type != "video/mp4":
             said = {"upload_ids": [answer.json()["id"]], "consent": CONSENT}
             answer = client.post("/v1/identities", json=said)
             assert answer.status_code in (413, 415, 422), answer.text
+
         assert answer.status_code == 201 or answer.json()["code"]
+
     assert client.get("/readyz").status_code == 200
 
 
@@ -226,6 +239,7 @@ def test_readyz_and_metrics_say_what_confines_the_children(
 ) -> None:
     sandbox = client.get("/readyz").json()["checks"]["sandbox"]
     assert {"probe", "enrolment"} <= sandbox.keys()
+
     for child in ("probe", "enrolment"):
         assert sandbox[child]["seccomp"]
         assert sandbox[child]["missing"] == []
@@ -251,5 +265,6 @@ def test_a_service_that_requires_a_sandbox_does_not_start_without(
         text=True,
         timeout=60,
     )
+
     assert ended.returncode != 0
     assert "This kernel lacks landlock" in ended.stderr

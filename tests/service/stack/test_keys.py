@@ -62,9 +62,11 @@ def test_a_key_is_shown_once_and_its_revocation_holds_at_once(
 def test_a_rotated_key_lives_on_for_its_overlap(live: LiveService, client: httpx.Client) -> None:
     old = client.post("/v1/keys", json={"scopes": ["jobs:read"]}).json()
     new = client.post(f"/v1/keys/{old['id']}/rotate?overlap_s=60").json()
+
     for key in (old, new):
         headers = {"Authorization": f"Bearer {key['token']}"}
         assert httpx.get(f"{live.url}/v1/jobs", headers=headers).status_code == 200
+
     last = client.post(f"/v1/keys/{new['id']}/rotate").json()
     headers = {"Authorization": f"Bearer {new['token']}"}
     problem_of(httpx.get(f"{live.url}/v1/jobs", headers=headers), 401, "unauthorized")
@@ -78,10 +80,12 @@ def test_secrets_are_in_no_file_of_the_store_and_in_no_log(
         made = client.post("/v1/keys", json={"scopes": ["jobs:read"]}).json()
         httpx.get(f"{live.url}/v1/jobs", headers={"Authorization": f"Bearer {made['token']}"})
         httpx.get(f"{live.url}/v1/jobs", headers={"Authorization": f"Bearer {made['token']}x"})
+
     secret = made["token"].split("_")[2]
     assert caplog.records
     assert not any(secret in str(record.__dict__) for record in caplog.records)
     store = Path(live.settings.store_url.removeprefix("unix://")).parent
+
     for file in store.rglob("*"):
         if file.is_file():
             assert secret.encode() not in file.read_bytes(), file

@@ -54,8 +54,10 @@ def test_stopping_does_not_wait_for_the_pause_between_two_starts(tmp_path: Path)
     async def scenario() -> None:
         supervisor = Supervisor(tmp_path)
         supervisor.start(Program("broken", (sys.executable, "-c", "raise SystemExit(3)")))
+
         while supervisor.programs["broken"].restarts < 2:
             await asyncio.sleep(0.02)
+
         await asyncio.wait_for(supervisor.stop({"broken"}, timeout_s=5.0), 2.0)
 
     asyncio.run(scenario())
@@ -71,14 +73,17 @@ def test_programs_end_with_a_killed_supervisor(tmp_path: Path) -> None:
         " print(supervisor.programs['sleeper'].pid, flush=True)\n    await"
         " asyncio.sleep(60)\nasyncio.run(main())"
     )
+
     command = [sys.executable, "-c", script, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as supervisor:
         child = int(supervisor.stdout.readline())
         assert _alive(child)
         supervisor.kill()
+
     deadline = time.monotonic() + 5.0
     while _alive(child) and time.monotonic() < deadline:
         time.sleep(0.05)
+
     assert not _alive(child)
 
 
@@ -127,9 +132,11 @@ def test_the_log_of_a_running_program_is_bounded(tmp_path: Path) -> None:
     async def scenario() -> None:
         supervisor = Supervisor(tmp_path, log_look_s=0.1)
         supervisor.start(Program("talker", (sys.executable, "-c", script)))
+
         async with asyncio.timeout(20):
             while not log.exists() or log.read_bytes()[-3:] != b"on\n":
                 await asyncio.sleep(0.1)
+
         await supervisor.stop({"talker"}, timeout_s=5.0)
 
     asyncio.run(scenario())
@@ -141,9 +148,11 @@ async def _pid_of(supervisor: Supervisor, logs: Path, starts: int) -> int:
     """The program's process once it has said "up" this many times."""
     deadline = time.monotonic() + 10.0
     log = logs / "sleeper.log"
+
     while not log.exists() or log.read_text().count("up") < starts:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
+
     pid = supervisor.programs["sleeper"].pid
     assert pid is not None
     return pid

@@ -19,11 +19,14 @@ def trail(live: LiveService, tenant: str) -> AuditArchive:
     log = AuditLog(live.redis)
     for number in range(3):
         log.append("identity.used", tenant, "key-1", f"idn_{number}", job=f"job_{number}")
+
     log.append("identity.erased", "somebody-else", "key-2", "idn_1")
     trust = TrustStore(live.settings.trust_dir)
     archive = AuditArchive(live.settings.audit_dir, trust.audit_key())
+
     while archive.take(log):
         pass
+
     archive.sign_head(trust.signer().sign, 0.0, force=True)
     return archive
 

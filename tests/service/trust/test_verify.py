@@ -54,6 +54,7 @@ class Publisher:
             sign_claim=signer.sign,
             original=(SAMPLES / f"{name}.jpg", "image/jpeg"),
         )
+
         record = ProvenanceRecord(
             mark_id=mark_name(MARK_ID),
             job="job_1",
@@ -64,6 +65,7 @@ class Publisher:
             hashes=(fingerprint(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)),),
             manifest_sha256=hashlib.sha256(outcome.manifest).hexdigest(),
         )
+
         self.records.put(record, outcome.manifest)
         return signed.read_bytes()
 
@@ -158,6 +160,7 @@ def test_a_remote_manifest_is_never_fetched(
 
     server = HTTPServer(("127.0.0.1", 0), Listener)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+
     try:
         url = f"http://127.0.0.1:{server.server_port}/manifest.c2pa"
         data = with_remote_manifest(url)
@@ -166,6 +169,7 @@ def test_a_remote_manifest_is_never_fetched(
     finally:
         server.shutdown()
         server.server_close()
+
     assert asked == []
 
 
@@ -177,6 +181,7 @@ def with_remote_manifest(url: str) -> bytes:
         f' xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{url}"/>'
         "</rdf:RDF></x:xmpmeta>"
     )
+
     payload = b"http://ns.adobe.com/xap/1.0/\0" + xmp.encode()
     segment = b"\xff\xe1" + (len(payload) + 2).to_bytes(2, "big") + payload
     return JPEG[:2] + segment + JPEG[2:]
@@ -194,12 +199,15 @@ def test_damaged_files_do_not_break_the_service(
 ) -> None:
     draw = np.random.default_rng(11)
     data = publisher.image()
+
     for _ in range(20):
         broken = bytearray(data)
         for place in draw.integers(0, len(data), 30):
             broken[place] = int(draw.integers(0, 256))
+
         answer = visitor.post("/v1/verify", content=bytes(broken))
         assert answer.status_code in (200, 422), answer.text
+
     assert visitor.post("/v1/verify", content=data).json()["verdict"] == "made_here"
 
 

@@ -58,6 +58,7 @@ def test_exif_orientation_is_applied_and_exif_is_dropped(orientation: int) -> No
         == (header.height, header.width)
         == ((64, 48) if orientation >= 5 else (48, 64))
     )
+
     # PIL's transposes by orientation number, as the EXIF standard draws them
     turn = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -68,6 +69,7 @@ def test_exif_orientation_is_applied_and_exif_is_dropped(orientation: int) -> No
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }
+
     expected = picture().transpose(turn[orientation]) if orientation in turn else picture()
     assert np.array_equal(decoded.bgr, np.asarray(expected)[:, :, ::-1])
     written = Image.open(io.BytesIO(encode_image(decoded.bgr, format="jpeg")))
@@ -159,6 +161,7 @@ def test_text_svg_and_playlists_are_not_images(tmp_path: Path) -> None:
     ):
         path = tmp_path / "named.jpg"
         path.write_bytes(text)
+
         for source in (text, path):
             with pytest.raises(UnsupportedMedia):
                 decode_image(source, LIMITS)
@@ -184,6 +187,7 @@ def test_mutated_images_only_ever_raise_media_errors() -> None:
             broken = clean.copy()
             places = random.integers(0, len(broken), 8)
             broken[places] = random.integers(0, 256, 8)
+
             try:
                 decode_image(broken.tobytes(), LIMITS)
             except (DamagedMedia, MediaTooLarge, UnsupportedMedia):
@@ -204,8 +208,10 @@ def test_fit_within_keeps_the_shape_and_never_enlarges() -> None:
 def test_a_raised_limit_holds_in_the_worker_too(monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = io.BytesIO()
     Image.new("L", (7_000, 6_000), 128).save(buffer, "PNG")
+
     with pytest.raises(MediaTooLarge):
         decode_image(buffer.getvalue(), MediaLimits())
+
     monkeypatch.setenv("LIKENESS_MAX_IMAGE_PIXELS", "80000000")
     limits = WorkerSettings().media
     assert Settings().media == limits
@@ -224,6 +230,8 @@ def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded() -> None:
     data = saved(Image.linear_gradient("L").resize((2000, 2000)), "JPEG", progressive=True)
     scan = data[data.rindex(b"\xff\xda") : -2]
     start = time.perf_counter()
+
     with pytest.raises(DamagedMedia, match="scans"):
         decode_image(data[:-2] + scan * 60 + b"\xff\xd9", LIMITS)
+
     assert time.perf_counter() - start < 1

@@ -45,6 +45,7 @@ class Desk:
             input_id=upload.id,
             assignments=(Assignment(identity_id=self.identity),),
         )
+
         job = stores.store.admit(JobRequest(payload)).job
         self.task = Task(job.id, 1)
         begun = stores.attempts.begin(self.task, "test")
@@ -59,6 +60,7 @@ class Desk:
         parents, childs = (Channel(end) for end in socket.socketpair())
         thread = Thread(target=child, args=(childs,))
         thread.start()
+
         try:
             return AttemptServer(self.attempt, parents, PACK, timeout_s).run()
         finally:
@@ -98,6 +100,7 @@ def answers_to(desk: Desk, *messages: Mapping[str, Any]) -> list[Message | None]
         for message in messages:
             channel.send(Message(message))
             answers.append(channel.receive())
+
         channel.send(Message(ENDED))
 
     desk.serve(child)
@@ -198,6 +201,7 @@ def test_an_outcome_that_no_use_case_makes_ends_the_child(
         "report": {},
         "timings": {},
     }
+
     assert desk.serve(says({**ENDED, "outcome": outcome})).outcome is not None
     with pytest.raises(ChildLost):
         desk.serve(says({**ENDED, "outcome": {**outcome, **change}}))

@@ -16,15 +16,19 @@ def test_every_accepted_job_ends_once_whatever_dies() -> None:
     with town() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name)
+
         here.await_workers(2)
         jobs = [here.bench.submit(sleep_s=0.05) for _ in range(60)]
+
         for beat in range(4):
             time.sleep(1.5)
             if beat == 2:
                 here.store.kill()
                 here.store.start()
+
             pick_victim(here.keeper, dice, "worker")
             doomed_worker(here.bench.shop.store.redis, ["video"])
+
         eventually(
             lambda: all(here.bench.get(job).status in FINAL for job in jobs),
             90,
@@ -32,4 +36,5 @@ def test_every_accepted_job_ends_once_whatever_dies() -> None:
             poll_s=0.5,
         )
         ended = [here.bench.event_types(job.id).count("completed") for job in jobs]
+
     assert ended == [1] * len(jobs)

@@ -29,8 +29,10 @@ def test_the_smallest_limit_around_the_process_counts(
     for name, text in ((file, f"{LIMIT}\n"), ("memory.max", "max\n")):
         path = tmp_path / "cgroup" / name
         path.parent.mkdir(parents=True, exist_ok=True)
+
         if not path.exists():
             path.write_text(text)
+
     (tmp_path / "self").write_text(membership)
     assert allowed_bytes(tmp_path / "cgroup", tmp_path / "self") == LIMIT
 

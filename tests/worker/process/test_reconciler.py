@@ -36,10 +36,8 @@ def clock() -> Clock:
 def shop(store: Redis, tmp_path: Path, clock: Clock) -> Stores:
     jobs = JobStore(store, clock=clock)
     attempts = JobAttempts(jobs, clock)
-    media, identities = (
-        MediaStore(tmp_path / "media", store, clock),
-        IdentityStore(store, clock=clock),
-    )
+    media = MediaStore(tmp_path / "media", store, clock)
+    identities = IdentityStore(store, clock=clock)
     return Stores(jobs, attempts, media, identities, JobQueue(store, attempts))
 
 
@@ -123,6 +121,7 @@ def test_a_worker_that_fell_silent_is_not_counted(shop: Stores, store: Redis) ->
             f"rq:worker:{name}", mapping={"queues": "video", "last_heartbeat": heartbeat, "pid": 1}
         )
         store.sadd("rq:workers", f"rq:worker:{name}")
+
     store.hset(
         "rq:worker:torn", "last_heartbeat", utcformat(now())
     )  # it slept until its record had expired

@@ -13,7 +13,8 @@ from worker.process.staging import DIRECTORY, Staging
 
 
 def test_files_come_in_by_link_and_are_gone_after_the_job(tmp_path: Path) -> None:
-    staging, upload = Staging(tmp_path), tmp_path / "upl.png"
+    staging = Staging(tmp_path)
+    upload = tmp_path / "upl.png"
     upload.write_bytes(b"input")
     place = staging.bring_in(upload)
     assert place.samefile(upload)

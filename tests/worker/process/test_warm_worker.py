@@ -74,6 +74,7 @@ def test_the_child_is_confined_and_knows_little(bench: Bench) -> None:
         *ALLOCATOR,
         *(*DEVICE_VARIABLES, "TZ"),
     }
+
     assert bench.url not in " ".join(child.cmdline())
     limits = Path(f"/proc/{child.pid}/limits").read_text()
     assert "unlimited" not in next(
@@ -86,9 +87,11 @@ def test_a_child_that_was_taken_over_can_do_none_of_twelve_deeds(
 ) -> None:
     deeds = "benchmarks.promises.deed_use_cases"
     bench.start_worker(use_cases=deeds, packs_dir=str(PACKS))
+
     with targets_on(store_server, PACKS / "open") as targets:
         jobs = {name: bench.submit(deed=name, targets=targets.model_dump()) for name in DEEDS}
         said = {name: bench.wait_for(job).report["outcome"] for name, job in jobs.items()}
+
     assert {name: outcome for name, outcome in said.items() if "Error" not in outcome} == {}
     [worker] = bench.shop.queue.workers()
     assert worker.protection.missing == ()
@@ -106,6 +109,7 @@ def test_a_worker_that_requires_a_sandbox_does_not_start_without(bench: Bench) -
         text=True,
         timeout=60,
     )
+
     assert ended.returncode == 1
     assert "sandbox_unavailable: This kernel lacks seccomp" in ended.stderr
 
@@ -162,12 +166,16 @@ def test_a_late_twin_changes_nothing(bench: Bench) -> None:
     job = bench.submit(sleep_s=1, steps=20)
     bench.wait_for(job, "running")
     stopped = [psutil.Process(first.pid), psutil.Process(child_pid(first))]
+
     for process in stopped:
         process.suspend()
+
     bench.start_worker()
     done = bench.wait_for(job, timeout_s=FINISHED_AGAIN)
+
     for process in stopped:
         process.resume()
+
     eventually(lambda: bool(bench.events("attempt ended")), 10, "end of the twin")
     assert (done.status, done.attempt) == ("succeeded", 2)
     assert bench.get(job) == done
@@ -209,6 +217,7 @@ def test_a_bug_is_tried_three_times_and_becomes_a_dead_letter_that_can_be_requeu
         "--data",
         str(bench.data_dir),
     ]
+
     shown = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True
     ).stdout
@@ -319,10 +328,13 @@ def test_a_tenants_own_bounds_are_set_by_command(bench: Bench) -> None:
         "--store",
         bench.url,
     ]
+
     subprocess.run(command, cwd=ROOT, timeout=20, check=True)
     bench.submit()
+
     with pytest.raises(QuotaExceeded):
         bench.submit()
+
     bench.submit(tenant="other")
 
 
@@ -358,12 +370,14 @@ def test_a_film_killed_on_the_way_computes_only_what_is_missing(bench: Bench) ->
 
 def test_a_foreign_function_or_a_pickle_in_the_queue_is_refused(bench: Bench) -> None:
     bench.start_worker()
-    redis, queue = bench.shop.store.redis, rq_queue("video", bench.shop.store.redis)
+    redis = bench.shop.store.redis
+    queue = rq_queue("video", bench.shop.store.redis)
     canary = bench.data_dir / "canary"
     calls = {
         "foreign": json.dumps(["os.mkdir", None, [str(canary)], {}]).encode(),
         "pickled": pickle.dumps(("os.mkdir", None, (str(canary),), {})),
     }
+
     for name, data in calls.items():
         fields = {
             "data": zlib.compress(data),
@@ -371,8 +385,10 @@ def test_a_foreign_function_or_a_pickle_in_the_queue_is_refused(bench: Bench) ->
             "status": "queued",
             "failure_callback_name": "os.mkdir",
         }
+
         redis.hset(f"rq:job:{name}", mapping=fields)
         redis.rpush(queue.key, name)
+
     assert bench.wait_for(bench.submit()).status == "succeeded"
     assert not canary.exists()
 
@@ -392,6 +408,7 @@ def test_status_shows_queues_workers_jobs_and_dead_letters(bench: Bench) -> None
         "--data",
         str(bench.data_dir),
     ]
+
     shown = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True
     ).stdout
@@ -410,6 +427,7 @@ def test_the_store_may_die_in_the_middle_of_a_job(own_store_server: object, tmp_
 
     assert isinstance(own_store_server, StoreServer)
     bench = Bench(own_store_server.url, tmp_path)
+
     try:
         bench.start_worker()
         job = bench.submit(sleep_s=1, steps=20)

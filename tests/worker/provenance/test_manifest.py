@@ -42,6 +42,7 @@ def unsigned(folder: Path, suffix: str) -> Path:
         image = cv2.imread(str(SAMPLES / "ben_neutral.jpg"))
         assert image is not None
         cv2.imwrite(str(path), image)
+
     return path
 
 
@@ -59,6 +60,7 @@ def signed(
         sign_claim=signer.sign,
         original=(original or SAMPLES / "ben_neutral.jpg", "image/jpeg"),
     )
+
     return path, outcome
 
 

@@ -105,11 +105,14 @@ def test_small_images_get_a_stronger_mark_and_tiny_ones_none(code: MarkCode) -> 
 def test_segments_with_their_own_shifts_add_up_to_one_reading(code: MarkCode) -> None:
     still = luma(cv2.resize(photo(), (1280, 720)))
     places = []
+
     for segment in range(3):
         frames = [still.copy() for _ in range(2)]
         mark = VideoMark(code.tile(MARK_ID, segment))
+
         for frame in frames:
             mark.draw(frame)
+
         places.append(frames)
 
     reading = MarkReader(code).read_frames(places)

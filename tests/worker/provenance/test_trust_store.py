@@ -57,6 +57,7 @@ def test_broken_keys_are_told_and_not_replaced(store: TrustStore) -> None:
     (store.directory / "mark.key").write_text("short\n")
     with pytest.raises(TrustKeyBroken, match=r"mark\.key"):
         store.mark_keys()
+
     store.prepare()
     assert (store.directory / "mark.key").read_text() == "short\n"
 

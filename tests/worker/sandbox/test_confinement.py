@@ -41,14 +41,18 @@ def test_what_the_kernel_lacks_is_said(tmp_path: Path, lacking: tuple[str, ...])
         confined(tmp_path, lacking=",".join(lacking)).stdout
     )
     assert protection.missing == lacking
+
     with pytest.raises(SandboxUnavailable, match=" and ".join(lacking)):
         require_complete(protection)
 
 
 def test_files_are_written_within_reach_and_nowhere_else(tmp_path: Path) -> None:
-    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside = tmp_path / "inside"
+    outside = tmp_path / "outside"
+
     for folder in (inside, outside):
         folder.mkdir()
+
     then = f"""
 import json, os
 def attempt(deed):
@@ -69,6 +73,7 @@ print(json.dumps({{
     "pipe": attempt(lambda: os.mkfifo(inside / "f")),
 }}))
 """
+
     said = json.loads(confined(inside, then).stdout.splitlines()[1])
     possible = {name for name, done in said.items() if done}
     assert possible == {"write", "rename", "directory", "remove"}
@@ -82,6 +87,7 @@ from worker.sandbox.limits import Limits
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 confine(Limits())
 """
+
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30
     )

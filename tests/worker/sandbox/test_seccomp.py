@@ -25,9 +25,11 @@ def decide(program: list[Instruction], audit: int, number: int, *arguments: int)
     padded = (*arguments, *[0] * (6 - len(arguments)))
     data = struct.pack("=IIQ6Q", number, audit, 0, *padded)
     accumulator = position = 0
+
     while True:
         code, if_true, if_false, operand = program[position]
         position += 1
+
         match code:
             case seccomp.LOAD:
                 (accumulator,) = struct.unpack_from("=I", data, operand)
@@ -57,10 +59,12 @@ def test_what_is_listed_is_denied_and_the_rest_allowed(machine: str) -> None:
             syscalls.SETPRIORITY,
         )
     }
+
     for number in range(syscalls.NEWEST + 1):
         expected = EPERM if number in denied else ALLOW
         if number not in special:
             assert decide(program, architecture.audit, number) == expected, number
+
     assert decide(program, architecture.audit, syscalls.NEWEST + 1) == ENOSYS
     assert decide(program, architecture.audit, 0x40000000 | 59) == ENOSYS  # x32
 
@@ -68,7 +72,8 @@ def test_what_is_listed_is_denied_and_the_rest_allowed(machine: str) -> None:
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 def test_some_calls_are_decided_by_what_they_ask_for(machine: str) -> None:
     architecture = ARCHITECTURES[machine]
-    program, column = seccomp.program(architecture, PID), architecture.column
+    program = seccomp.program(architecture, PID)
+    column = architecture.column
 
     def answer(numbers: tuple[int, int], *arguments: int) -> int:
         return decide(program, architecture.audit, numbers[column], *arguments)
@@ -95,12 +100,14 @@ def test_a_call_of_another_architecture_ends_the_process() -> None:
 def test_the_numbers_are_those_of_the_systems_own_headers(machine: str) -> None:
     if not HEADERS[machine].exists():
         pytest.skip("no kernel headers here")
+
     lines = HEADERS[machine].read_text()
     known = {
         name: int(number)
         for name, number in re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", lines)
     }
     column = ARCHITECTURES[machine].column
+
     for name, numbers in syscalls.DENIED.items():
         assert numbers[column] == known.get(name), name
 
@@ -126,6 +133,7 @@ go.set()
 thread.join()
 print(*said)
 """
+
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30
     )

@@ -53,8 +53,10 @@ def trail(store: Redis, tmp_path: Path) -> Trail:
 def test_entries_of_many_writers_are_all_archived_in_order(trail: Trail, store: Redis) -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda n: trail.log.append("a", "acme", "k", str(n)), range(400)))
+
     while trail.archive.take(trail.log):
         pass
+
     assert trail.verify() == 400
     assert [line.entry.seq for line in trail.archive.lines()] == list(range(1, 401))
     assert store.xlen("lk:audit") == 0
@@ -64,6 +66,7 @@ def test_a_crash_between_disk_and_store_writes_nothing_twice(trail: Trail) -> No
     trail.fill(3)
     for number in range(3):
         trail.log.append("a", "acme", "k", str(number))
+
     again = trail.log.pending()
     trail.archive.take(trail.log)
     trail.log._redis.xadd("lk:audit", {"seq": again[0].seq, "body": json.dumps(again[0].body)})
@@ -110,8 +113,10 @@ def test_a_chain_rewritten_with_the_key_does_not_match_the_signed_head(
     forged[2]["subject"] = "idn_9"
     trail.day.unlink()
     store.delete("lk:audit:seq")
+
     for body in forged:
         trail.log.append(body["event"], body["tenant"], body["actor"], body["subject"])
+
     trail.archive.take(trail.log)
     with pytest.raises(AuditBroken, match="head that was signed"):
         trail.verify()
@@ -131,6 +136,7 @@ def test_a_forged_head_shows(trail: Trail) -> None:
     trail.archive.sign_head(trail.signer.sign, NOW)
     heads = trail.folder / "heads.log"
     heads.write_text(heads.read_text().replace('"seq": 2', '"seq": 1'))
+
     with pytest.raises(AuditBroken, match="signature"):
         trail.verify()
 

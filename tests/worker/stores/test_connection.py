@@ -48,6 +48,7 @@ def test_a_store_that_evicts_any_key_is_refused(own: Redis) -> None:
     own.config_set("maxmemory-policy", "volatile-lru")
     require_suitable(own)
     own.config_set("maxmemory-policy", "allkeys-lru")
+
     with pytest.raises(StoreUnsuitable, match="noeviction"):
         require_suitable(own)
 
@@ -55,14 +56,18 @@ def test_a_store_that_evicts_any_key_is_refused(own: Redis) -> None:
 def test_nothing_is_acknowledged_before_the_replicas_have_it(own: Redis) -> None:
     own.config_set("bind", "127.0.0.1")
     own.config_set("port", str(port := free_port()))
+
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
         replica = StoreServer(Path(directory), {"replicaof": f"127.0.0.1 {port}"})
         replica.start()
+
         with connect(own_url(own), replicas=1) as redis:
             eventually(lambda: _follows(own), 30, "the replica's first copy")
             job = JobStore(redis).admit(ANALYSIS).job
+
             with Redis.from_url(replica.url) as copy:
                 assert copy.keys(f"*{job.id}*")
+
             replica.kill()
             with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
                 JobStore(redis).admit(ANALYSIS)
@@ -75,6 +80,7 @@ def test_a_cluster_is_refused_at_start() -> None:
             {"cluster-enabled": "yes", "bind": "127.0.0.1", "port": str(free_port())},
         )
         server.start()
+
         try:
             with (
                 connect(server.url) as redis,
@@ -94,8 +100,10 @@ def test_a_store_that_is_away_is_said_to_be(own: Redis, own_store_server: StoreS
     jobs = JobStore(own)
     job = jobs.admit(ANALYSIS).job
     own_store_server.kill()
+
     with pytest.raises(StoreUnavailable):
         jobs.admit(ANALYSIS)
+
     own_store_server.start()
     assert jobs.get(job.id) == job
 
@@ -104,8 +112,10 @@ def test_a_store_that_takes_no_writes_is_said_to_be_away(own: Redis) -> None:
     jobs = JobStore(own)
     job = jobs.admit(ANALYSIS).job
     own.replicaof("127.0.0.1", 1)  # the server refuses writes as it does when its disk is full
+
     with pytest.raises(StoreUnavailable):
         jobs.admit(ANALYSIS)
+
     assert jobs.get(job.id) == job
     own.replicaof("NO", "ONE")
     assert jobs.admit(ANALYSIS)
@@ -128,8 +138,10 @@ def test_a_full_store_refuses_new_jobs_and_lets_running_ones_end(own: Redis) -> 
     job = jobs.admit(ANALYSIS).job
     (task,) = attempts.next_deliveries("video")
     own.config_set("maxmemory", int(own.info("memory")["used_memory"]))
+
     with pytest.raises(StoreFull):
         jobs.admit(ANALYSIS)
+
     attempts.begin(task, "w1")
     attempts.progress(task, 1, 2, "frame")
     attempts.commit(task, JobResult("00" * 32, 1, "image/png", ".png"), JobReport({}, {}))

@@ -40,6 +40,7 @@ def test_an_identity_is_kept_for_its_tenant_alone(store: Redis) -> None:
     assert (record.name, record.consent, record.cached) == ("ada", {"subject": "ada"}, True)
     assert identities.code(identity) == b"code"
     assert identities.weights(identity, PACK) == b"w" * 100
+
     for wanted, tenant in ((identity, "rival"), (new_id("idn"), "acme"), ("idn_*", "acme")):
         with pytest.raises(UnknownIdentity):
             identities.get(wanted, tenant)
@@ -48,10 +49,12 @@ def test_an_identity_is_kept_for_its_tenant_alone(store: Redis) -> None:
 def test_identities_are_listed_newest_first_in_pages(store: Redis) -> None:
     identities = IdentityStore(store)
     ids = []
+
     for moment in range(3):
         record = IdentityRecord(new_id("idn", 1_800_000_000.0 + moment), "acme", PACK, 0.0)
         identities.put(record, b"c", b"w")
         ids.append(record.id)
+
     first, cursor = identities.list("acme", limit=2)
     second, end = identities.list("acme", limit=2, cursor=cursor)
     assert [record.id for record in (*first, *second)] == ids[::-1]
@@ -79,6 +82,7 @@ def test_the_cache_makes_room_by_dropping_what_was_used_longest_ago(store: Redis
         for identity in (first, second, third, fourth)
         if identities.weights(identity, PACK)
     ]
+
     assert kept == [first, third, fourth]
     assert store.get("lk:weights:bytes") == b"396"
     assert not identities.put_weights(first, PACK, b"w" * 500)
@@ -88,6 +92,7 @@ def test_the_cache_stays_within_its_bound_for_thousands_of_identities(store: Red
     identities = IdentityStore(store, IdentityLimits(weights_bytes=100_000))
     for _ in range(300):
         put(identities, weights=b"w" * (1000 - DIGEST_BYTES))
+
     stored = sum(
         store.strlen(key) for key in store.scan_iter("lk:weights:idn_*") if b":lock" not in key
     )
@@ -99,11 +104,13 @@ def test_lost_weights_are_built_once_by_one_of_many(store: Redis) -> None:
     identities = IdentityStore(store)
     identity = put(identities)
     store.delete(f"lk:weights:{identity}:{PACK}")
-    builds, guard = [], threading.Lock()
+    builds = []
+    guard = threading.Lock()
 
     def build(code: bytes) -> bytes:
         with guard:
             builds.append(code)
+
         time.sleep(0.2)
         return b"rebuilt"
 
@@ -111,6 +118,7 @@ def test_lost_weights_are_built_once_by_one_of_many(store: Redis) -> None:
         found = list(
             pool.map(lambda _: identities.weights_or_build(identity, PACK, build), range(8))
         )
+
     assert found == [b"rebuilt"] * 8
     assert builds == [b"code"]
 
@@ -143,7 +151,8 @@ def test_corrupt_refined_weights_give_way_to_derived_ones(store: Redis) -> None:
 
 
 def test_an_erased_identity_is_gone_and_its_jobs_are_named(store: Redis) -> None:
-    identities, jobs = IdentityStore(store), JobStore(store)
+    identities = IdentityStore(store)
+    jobs = JobStore(store)
     identity = put(identities)
     payload = JobPayload(
         kind="swap_image", tenant="acme", assignments=(Assignment(identity_id=identity),)
@@ -153,14 +162,17 @@ def test_an_erased_identity_is_gone_and_its_jobs_are_named(store: Redis) -> None
     receipt = identities.erase(identity, "acme")
     assert list(receipt.jobs) == [job.id]
     assert receipt.log_rewritten_at is None
+
     for call in (identities.get, identities.code):
         with pytest.raises(IdentityErased):
             call(identity, "acme")
         with pytest.raises(UnknownIdentity):
             call(identity, "rival")
+
     assert not identities.put_weights(identity, PACK, b"late")
     assert not [key for key in store.keys(f"*{identity}*") if not key.startswith(b"lk:erased")]
     assert store.get("lk:weights:bytes") == b"0"
+
     with pytest.raises(IdentityErased):
         jobs.admit(JobRequest(payload))
 
@@ -168,10 +180,8 @@ def test_an_erased_identity_is_gone_and_its_jobs_are_named(store: Redis) -> None
 def test_after_an_erasure_the_stores_file_is_rewritten(own_store_server: StoreServer) -> None:
     now = time.time()
     with Redis.from_url(own_store_server.url) as redis:
-        identities, rewriter = (
-            IdentityStore(redis, clock=lambda: now),
-            LogRewriter(redis, clock=lambda: now),
-        )
+        identities = IdentityStore(redis, clock=lambda: now)
+        rewriter = LogRewriter(redis, clock=lambda: now)
         marker = b"marker-of-a-face"
         identity = put(identities, code=marker, weights=marker)
         identities.erase(identity)
@@ -179,11 +189,13 @@ def test_after_an_erasure_the_stores_file_is_rewritten(own_store_server: StoreSe
             marker in file.read_bytes() for file in own_store_server.directory.rglob("*.aof")
         )
         deadline = time.monotonic() + 20
+
         while identities.receipt(identity, "acme").log_rewritten_at is None:
             assert time.monotonic() < deadline
             now += 3
             rewriter.run()
             time.sleep(0.1)
+
         held = [
             file
             for file in own_store_server.directory.rglob("*")

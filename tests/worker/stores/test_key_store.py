@@ -46,17 +46,21 @@ def test_revoked_expired_and_rotated_keys_end(store: Redis) -> None:
     old, old_token = keys.create("acme", ["admin"])
     keys.revoke(revoked.id)
     _, new_token = keys.rotate(old.id, overlap_s=60)
+
     with pytest.raises(KeyRefused):
         keys.verify(revoked_token)
+
     assert (
         keys.verify(old_token).tenant
         == keys.verify(new_token).tenant
         == keys.verify(dated_token).tenant
     )
+
     now += 61
     for token in (old_token, dated_token):
         with pytest.raises(KeyRefused):
             keys.verify(token)
+
     assert keys.verify(new_token)
     with pytest.raises(UnknownKey):
         keys.revoke(old.id, tenant="rival")
@@ -67,11 +71,14 @@ def test_rotating_brings_no_ended_key_back(store: Redis) -> None:
     keys = KeyStore(store, clock=lambda: now)
     leaked, leaked_token = keys.create("acme", ["admin"])
     keys.revoke(leaked.id)
+
     with pytest.raises(UnknownKey):
         keys.rotate(leaked.id, overlap_s=3600)
+
     assert keys.revoke(leaked.id, after_s=3600).revoked_at == now
     with pytest.raises(KeyRefused):
         keys.verify(leaked_token)
+
     now += 1
     again, _ = keys.create("acme", ["admin"])
     keys.rotate(again.id, overlap_s=3600)

@@ -55,8 +55,10 @@ def test_an_upload_is_kept_under_our_name_for_its_tenant_alone(media: MediaStore
     media_id = upload(media)
     record = media.stat(media_id, "acme")
     assert (record.bytes, record.facts) == (7, PNG)
+
     with media.open(media_id, "acme") as file:
         assert file.read() == b"picture"
+
     for tenant, wanted in (
         ("rival", media_id),
         ("acme", new_id("upl")),
@@ -93,6 +95,7 @@ def test_an_upload_goes_when_it_is_due_and_not_before(
     clock.now += 2
     assert sweep.run() == 1
     assert not path.exists()
+
     with pytest.raises(UnknownMedia):
         media.stat(media_id)
 
@@ -109,6 +112,7 @@ def test_an_upload_that_a_job_needs_stays_until_the_job_ends(
     jobs.request_cancel(job.id)
     clock.now += 60
     sweep.run()
+
     with pytest.raises(UnknownMedia):
         media.stat(media_id)
 
@@ -145,8 +149,10 @@ def test_an_identity_whose_consent_ran_out_is_erased_and_that_is_on_record(
     identities.put(record, b"code", b"weights")
     clock.now += 61
     sweep.run()
+
     with pytest.raises(IdentityErased):
         identities.get(identity_id, "acme")
+
     (entry,) = AuditLog(store).pending()
     assert (entry.body["event"], entry.body["subject"]) == ("identity.expired", identity_id)
 
@@ -180,6 +186,7 @@ def test_an_expired_result_is_gone_even_before_the_sweep(
     attempts.commit(Task(job.id, 1), JobResult(sha256, 6, "image/png", ".png"), JobReport({}, {}))
     assert media.result_path(jobs.get(job.id)).read_bytes() == b"result"
     clock.now += jobs.limits.result_ttl_s + 1
+
     with pytest.raises(ResultExpired):
         media.result_path(jobs.get(job.id))
 
@@ -192,7 +199,9 @@ def test_files_that_lost_their_owner_in_a_crash_are_swept(
     shelf = kept.parent
     (shelf / f"{new_id('upl')}.png").write_bytes(b"no record")
     media.job_dir(new_id("job")).mkdir()
+
     for path in [*media.root.rglob("*")]:
         os.utime(path, (clock.now - 7200, clock.now - 7200))
+
     assert sweep.sweep_orphans() == 3
     assert [path for path in media.root.rglob("*") if path.is_file()] == [kept]

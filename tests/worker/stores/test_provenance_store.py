@@ -50,6 +50,7 @@ def test_old_records_expire_with_everything_of_theirs(
     now = RECORD.made_at
     for path in tmp_path.rglob("*"):
         os.utime(path, (now, now))
+
     assert records.expire(keep_days=10, now=now + 9 * DAY_S) == 0
     assert records.expire(keep_days=10, now=now + 11 * DAY_S) == 1
     assert records.get("0000cafe") is None

@@ -88,6 +88,7 @@ def refine(shop: Stores, use_cases: RefineUseCases, identity: str) -> JobRecord:
     TaskRunner("test", shop, Staging(shop.media.root), performer(use_cases)).run_task(
         task.id, task.attempt
     )
+
     return shop.store.get(job.id)
 
 
@@ -164,10 +165,13 @@ def test_an_identity_erased_meanwhile_comes_back_in_no_form(
 ) -> None:
     weights = engine.specialise(code).to_bytes()
     shop.identities.erase(identity)
+
     with pytest.raises(IdentityErased):
         shop.identities.put_refined(identity, pack.id, weights, {})
+
     with pytest.raises(UnknownIdentity):
         shop.identities.annotate(identity, quality="refined")
+
     assert not store.exists(f"lk:identity:{identity}", f"lk:refined:{identity}:{pack.id}")
 
 

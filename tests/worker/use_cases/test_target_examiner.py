@@ -67,7 +67,9 @@ def test_an_apparent_minor_is_refused(engine: FaceSwapEngine) -> None:
 def test_an_adult_passes_and_samples_are_two_seconds_apart(engine: FaceSwapEngine) -> None:
     checks = Checks()
     subject = examiner(engine, checks)
+
     for tenth in range(50):
         look(subject, tenth / 10)
+
     subject.require_allowed()
     assert len(checks.looks) == 3

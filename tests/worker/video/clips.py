@@ -49,11 +49,13 @@ class CornerFilter:
         if not is_shown:
             self.warm.append(time_s)
             return []
+
         self.times.append(time_s)
         self.sizes.add((frame.width, frame.height))
         frame.y[:16, :16] = 16
         frame.u[:8, :8] = 128
         frame.v[:8, :8] = 128
+
         return [FrameReport((), 0.1, 0.2, 0.3)]
 
     def finish(self) -> list[FrameReport]:
@@ -73,6 +75,7 @@ def frames_of(
             frames.append(frame if size is None else frame.reformat(*size, format="yuv420p"))
             if count is not None and len(frames) >= count:
                 break
+
     return frames
 
 
@@ -91,6 +94,7 @@ def packets_of(path: Path, kind: str) -> list[list[tuple[float | None, bytes]]]:
             if packet.size:
                 time = None if packet.pts is None else float(packet.pts * packet.time_base)
                 tracks.setdefault(packet.stream_index, []).append((time, bytes(packet)))
+
     return [tracks[index] for index in sorted(tracks)]
 
 
@@ -128,34 +132,42 @@ def write(path: Path, clip: Clip) -> Path:
     """Write the clip into `path`, in the container its name says."""
     with av.open(str(path), "w", container_options=clip.container_options) as container:
         video: Any = container.add_stream(clip.codec, options=clip.options)
-        video.width, video.height, video.pix_fmt = (
-            clip.frames[0].width,
-            clip.frames[0].height,
-            clip.pix_fmt,
-        )
+        video.width = clip.frames[0].width
+        video.height = clip.frames[0].height
+        video.pix_fmt = clip.pix_fmt
         video.codec_context.time_base = video.time_base = clip.time_base
+
         for name, value in clip.attributes.items():
             setattr(video.codec_context, name, value)
+
         if clip.rotation is not None:
             video.set_display_rotation(clip.rotation)
+
         sounds = [
             (container.add_stream(sound.codec, rate=48_000, layout="mono"), sound)
             for sound in clip.sounds
         ]
         container.metadata.update(clip.metadata)
+
         if clip.chapters:
             container.set_chapters(list(clip.chapters))
+
         subtitles = _subtitle_packets(container, clip.subtitles_from)
         packets = [packet for stream, sound in sounds for packet in _tone(stream, sound)]
         packets += subtitles
         packets += _cover_packets(container, clip.cover)
+
         for frame, pts in zip(clip.frames, clip.pts, strict=True):
             shown = frame.reformat(format=clip.pix_fmt)
-            shown.pts, shown.time_base, shown.pict_type = pts, clip.time_base, 0
+            shown.pts = pts
+            shown.time_base = clip.time_base
+            shown.pict_type = 0
             packets += video.encode(shown)
+
         packets += video.encode(None)
         packets.sort(key=lambda packet: float((packet.dts or 0) * packet.time_base))
         container.mux(packets)
+
     return path
 
 
@@ -163,6 +175,7 @@ def _tone(stream: AudioStream, sound: Sound) -> list[Any]:
     samples = np.arange(int(sound.seconds * 48_000))
     wave = (0.2 * np.sin(2 * np.pi * sound.hertz * samples / 48_000)).astype(np.float32)
     packets = []
+
     for start in range(0, len(wave) - 1023, 1024):
         frame = av.AudioFrame.from_ndarray(
             wave[None, start : start + 1024], format="fltp", layout="mono"
@@ -170,6 +183,7 @@ def _tone(stream: AudioStream, sound: Sound) -> list[Any]:
         frame.sample_rate = 48_000
         frame.pts = start + round(sound.start_s * 48_000)
         packets += stream.encode(frame)
+
     return packets + list(stream.encode(None))
 
 
@@ -180,13 +194,17 @@ def _cover_packets(container: OutputContainer, jpeg: bytes | None) -> list[Any]:
         stream = container.add_stream_from_template(picture.streams.video[0], opaque=True)
         stream.disposition = Disposition.attached_pic
         packet = next(packet for packet in picture.demux() if packet.size)
-        packet.stream, packet.pts, packet.dts = stream, 0, 0
+        packet.stream = stream
+        packet.pts = 0
+        packet.dts = 0
+
         return [packet]
 
 
 def _subtitle_packets(container: OutputContainer, source: Path | None) -> list[Any]:
     if source is None:
         return []
+
     packets = []
     with av.open(str(source)) as text:
         stream = container.add_stream_from_template(text.streams.subtitles[0])
@@ -194,6 +212,7 @@ def _subtitle_packets(container: OutputContainer, source: Path | None) -> list[A
             if packet.size:
                 packet.stream = stream
                 packets.append(packet)
+
     return packets
 
 
@@ -230,6 +249,7 @@ def run_film(
     film = OutputSettings(**{"encoder": FAST, **settings})
     directory.mkdir(parents=True, exist_ok=True)
     swapper = CornerFilter()
+
     with Video.open(source, LIMITS) as video:
         plan = plan or plan_video(video)
         paths = [directory / f"{segment.index}.nut" for segment in plan.segments]
@@ -240,6 +260,7 @@ def run_film(
         output = directory / f"film.{film.format}"
         mux = join_segments(video, plan, paths, output, film, lambda _: None)
         opens = video.opens
+
     return Film(path=output, plan=plan, outcomes=outcomes, mux=mux, swapper=swapper, opens=opens)
 
 

@@ -67,6 +67,7 @@ def people_of(engine: FaceSwapEngine) -> Mapping[str, tuple[bytes, bytes]]:
         photo = np.asarray(cv2.imread(str(SAMPLES / f"{name}_neutral.jpg")), np.uint8)
         code = engine.register([photo]).code
         people[name] = code.to_bytes(), engine.specialise(code).to_bytes()
+
     return people
 
 
@@ -76,14 +77,17 @@ class FilmBench:
     def __init__(
         self, engine: FaceSwapEngine, shop: Stores, people: Mapping[str, tuple[bytes, bytes]]
     ) -> None:
-        self.engine, self.shop = engine, shop
+        self.engine = engine
+        self.shop = shop
         self.identities: dict[str, str] = {}
+
         for name, (code, weights) in people.items():
             record = IdentityRecord(
                 id=new_id("idn"), tenant=TENANT, pack=engine.pack.id, created_at=0.0, name=name
             )
             shop.identities.put(record, code, weights)
             self.identities[name] = record.id
+
         casting = Casting(engine)
         self.use_cases: dict[JobKind, UseCase] = {
             "swap_image": SwapImage(engine, casting, MediaLimits()),
@@ -126,6 +130,7 @@ class FilmBench:
             )
             for face, name in chosen.items()
         )
+
         payload = JobPayload(
             kind=kind,
             tenant=TENANT,
@@ -147,6 +152,7 @@ class FilmBench:
             if (task := self.next_task(QUEUE_OF[job.kind])) is None:
                 break
             self.runner.run_task(task.id, task.attempt)
+
         return self.shop.store.get(job.id)
 
     def result(self, job: JobRecord) -> Path:

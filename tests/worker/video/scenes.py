@@ -54,6 +54,7 @@ def scene(
             np.ascontiguousarray(face), (one.side, one.side), interpolation=cv2.INTER_AREA
         )
         image[one.y : one.y + one.side, one.x : one.x + one.side] = small
+
     return image
 
 
@@ -72,9 +73,11 @@ def film(path: Path, images: Sequence[Image], fps: float, key_every: int = 250) 
         "keyint_min": str(key_every),
         "sc_threshold": "0",
     }
+
     frames = [VideoFrame.from_ndarray(image, "bgr24") for image in images]
     pts = [round(index * 30_000 / fps) for index in range(len(frames))]
     attributes = {"colorspace": 5}
+
     return write(path, Clip(frames, pts, BASE, options=options, attributes=attributes))
 
 
@@ -92,6 +95,7 @@ def changes(before: Sequence[Image], after: Sequence[Image], place: Placed) -> l
     margin = place.side * 3 // 10
     rows = slice(place.y + margin, place.y + place.side - margin)
     columns = slice(place.x + margin, place.x + place.side - margin)
+
     return [
         float(np.abs(a[rows, columns].astype(int) - b[rows, columns]).mean())
         for a, b in zip(before, after, strict=True)

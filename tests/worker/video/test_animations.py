@@ -40,6 +40,7 @@ def frames(count: int = 5, alpha: bool = False) -> list[AnimatedFrame]:
     veil = np.full((180, 320), 255, np.uint8)
     veil[:40] = 0
     starts = np.cumsum([0.0, *DURATIONS[:-1]]) / 1e3
+
     return [
         AnimatedFrame(picture, veil if alpha else None, start, duration)
         for picture, start, duration in zip(pictures, starts, DURATIONS, strict=True)
@@ -60,6 +61,7 @@ def test_frames_durations_and_loop_come_back(tmp_path: Path, format: AnimationFo
     again = read(path)
     assert [frame.duration_ms for frame in again] == DURATIONS
     assert [frame.time_s for frame in again] == pytest.approx([frame.time_s for frame in frames()])
+
     for before, after in zip(frames(), again, strict=True):
         assert np.abs(before.bgr.astype(int) - after.bgr).mean() < 8
 
@@ -68,6 +70,7 @@ def test_frames_durations_and_loop_come_back(tmp_path: Path, format: AnimationFo
 def test_transparent_pixels_stay_transparent(tmp_path: Path, format: AnimationFormat) -> None:
     path = tmp_path / f"a.{format}"
     write_animation(path, format, frames(alpha=True))
+
     for frame in read(path):
         assert frame.alpha is not None
         assert frame.alpha[:38].max() == 0
@@ -113,6 +116,7 @@ def apng_bomb(count: int) -> bytes:
         (b"fcTL", control),
         (b"IDAT", data),
     ]
+
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks) + chunk(b"IEND", b"")
 
 
@@ -125,10 +129,12 @@ def test_a_million_frames_are_refused_at_once(tmp_path: Path) -> None:
     gif.write_bytes(body[:-1] + frame * 100_000 + b";")
     png = tmp_path / "bomb.png"
     png.write_bytes(apng_bomb(1_000_000))
+
     for path in (gif, png):
         started = time.monotonic()
         with pytest.raises(MediaTooLarge):
             read(path)
+
         assert time.monotonic() - started < 2
 
 
@@ -142,7 +148,8 @@ def test_an_animation_is_swapped_in_its_own_format(
     assert job.status == "succeeded", job.error
     assert job.result is not None
     assert (job.result.media_type, job.result.frames) == (f"image/{format}", 5)
-    before, after = read(path), read(bench.result(job))
+    before = read(path)
+    after = read(bench.result(job))
     assert [frame.duration_ms for frame in after] == DURATIONS
     difference = np.abs(before[2].bgr.astype(int) - after[2].bgr).max(axis=2)
     assert 0.005 < (difference > 20).mean() < 0.2
@@ -160,6 +167,7 @@ def test_a_film_becomes_an_animation_when_asked(
         base,
         sounds=[Sound()],
     )
+
     job = bench.work(
         bench.submit(write(tmp_path / "in.mp4", clip), output={"format": format, "max_side": 160})
     )
@@ -170,6 +178,7 @@ def test_a_film_becomes_an_animation_when_asked(
         160,
         12,
     )
+
     assert "audio_left_out" in job.report["notes"]
     assert sum(frame.duration_ms for frame in read(bench.result(job))) == pytest.approx(400, abs=10)
 

@@ -101,9 +101,11 @@ def test_playlists_scripts_and_pictures_of_text_open_nothing_else(tmp_path: Path
         "empty": b"",
         "jpeg": (SOLO.parent / "ada_neutral.jpg").read_bytes(),
     }
+
     for name, data in hostile.items():
         path = tmp_path / f"{name}.mp4"
         path.write_bytes(data)
+
         with pytest.raises(UnsupportedMedia):
             probed(path)
 
@@ -114,10 +116,12 @@ def test_a_reference_to_another_file_inside_an_mp4_is_not_followed(tmp_path: Pat
     # flag 1 of `url ` says that the media is in this file; without it FFmpeg would look for the
     # named one
     source.write_bytes(data.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00"))
+
     try:
         frames = run_film(source, tmp_path / "out").outcomes[0].frames
     except MediaError:
         return
+
     assert frames <= 12
 
 
@@ -140,6 +144,7 @@ def claiming(path: Path, frames: int) -> Path:
     struct.pack_into(">III", data, data.index(b"stts") + 8, 1, frames, 512)
     struct.pack_into(">IIII", data, data.index(b"stsc") + 8, 1, 1, frames, 1)
     path.write_bytes(data)
+
     return path
 
 
@@ -148,9 +153,12 @@ def test_a_small_file_that_claims_millions_of_frames_is_refused_at_once(
     tmp_path: Path, frames: int
 ) -> None:
     path = claiming(clip_file(tmp_path / "in.mp4", count=12), frames)
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.monotonic()
+
     with pytest.raises(MediaTooLarge):
         probed(path)
+
     assert time.monotonic() - started < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
@@ -163,9 +171,12 @@ def test_a_sound_file_is_not_a_video(tmp_path: Path) -> None:
             frame = av.AudioFrame.from_ndarray(
                 np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
             )
-            frame.sample_rate, frame.pts = 48_000, start
+            frame.sample_rate = 48_000
+            frame.pts = start
             container.mux(stream.encode(frame))
+
         container.mux(stream.encode(None))
+
     with pytest.raises(UnsupportedMedia):
         probed(path)
 
@@ -174,17 +185,21 @@ def test_mutated_films_end_in_a_film_or_a_coded_error_and_in_time(tmp_path: Path
     clean = clip_file(tmp_path / "clean.mp4", count=10, sounds=[Sound(seconds=0.3)]).read_bytes()
     random = np.random.default_rng(11)
     started = time.monotonic()
+
     for index in range(25):
         broken = np.frombuffer(clean, np.uint8).copy()
         places = random.integers(0, len(broken), 40)
         broken[places] = random.integers(0, 256, len(places))
         path = tmp_path / "broken.mp4"
         path.write_bytes(broken.tobytes())
+
         try:
             frames = run_film(path, tmp_path / f"out{index}").outcomes[0].frames
         except MediaError:
             continue
+
         assert frames >= 1
+
     assert time.monotonic() - started < 60
 
 
@@ -212,6 +227,7 @@ def test_what_the_watcher_raises_stops_all_stages_at_once(tmp_path: Path) -> Non
             OutputSettings(encoder=FAST),
             watch,
         )
+
     assert time.monotonic() - started < 3
     assert seen[-1] == 5
 
@@ -232,8 +248,10 @@ def test_a_segment_of_which_nothing_is_left_costs_itself_and_no_more(tmp_path: P
     whole = times_of(source)
     lost = plan.segments[1]
     data = bytearray(source.read_bytes())
+
     for start, size in packet_places(source, lost.start, lost.stop or 0):
         data[start : start + size] = bytes(size)
+
     source.write_bytes(data)
     film = run_film(source, tmp_path / "out", plan=plan)
     assert [outcome.frames > 0 for outcome in film.outcomes] == [True, False, True]
@@ -246,6 +264,7 @@ def packet_places(path: Path, start: int, stop: int) -> list[tuple[int, int]]:
     """Where in the file the packets of these frames lie."""
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
+
     return [
         (packet.pos or 0, packet.size) for packet in packets if start <= (packet.pts or 0) < stop
     ]

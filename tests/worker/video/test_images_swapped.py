@@ -86,7 +86,8 @@ def test_an_image_in_which_nobody_was_swapped_fails_and_says_why(
 
 
 def test_a_person_and_their_mirror_image_are_both_swapped(bench: FilmBench, tmp_path: Path) -> None:
-    person, mirror = Placed("ben_neutral", 10, 30, 300), Placed("ben_neutral", 330, 30, 300, True)
+    person = Placed("ben_neutral", 10, 30, 300)
+    mirror = Placed("ben_neutral", 330, 30, 300, True)
     image = scene(person, mirror)
     reference = (("reference", bench.identities["ben"]),)
     job = submitted(bench, tmp_path, image, cast={reference: "ada"})
@@ -110,11 +111,14 @@ def drawn_face() -> Image:
     image = np.full((480, 480, 3), 215, np.uint8)
     cv2.ellipse(image, (240, 230), (120, 155), 0, 0, 360, (150, 190, 235), -1)
     cv2.ellipse(image, (240, 130), (125, 75), 0, 180, 360, (30, 50, 80), -1)
+
     for x in (195, 285):
         cv2.ellipse(image, (x, 215), (24, 13), 0, 0, 360, (255, 255, 255), -1)
         cv2.circle(image, (x, 215), 10, (80, 50, 20), -1)
         cv2.line(image, (x - 26, 188), (x + 26, 186), (30, 50, 80), 6)
+
     cv2.line(image, (240, 220), (230, 270), (110, 150, 200), 4)
     cv2.line(image, (230, 270), (250, 272), (110, 150, 200), 4)
     cv2.ellipse(image, (240, 310), (42, 16), 0, 0, 180, (60, 60, 190), -1)
+
     return image

@@ -43,6 +43,7 @@ def recoded(path: Path, old: bytes, new: bytes, *, last: bool = True) -> Path:
     start = data.rindex(old) if last else data.index(old)
     data[start : start + len(old)] = new
     path.write_bytes(bytes(data))
+
     return path
 
 
@@ -65,18 +66,24 @@ def test_a_sound_track_of_unknown_coding_is_left_out_and_said(tmp_path: Path, co
 def test_a_second_video_track_as_of_depth_is_left_out_and_said(tmp_path: Path) -> None:
     path = tmp_path / "in.mov"
     frames = frames_of(SOLO, count=12, size=SIZE)
+
     with av.open(str(path), "w") as container:
         streams = [container.add_stream(codec, 24) for codec in ("libx264", "mjpeg")]
         for stream in streams:
             stream.width, stream.height = SIZE
+
         streams[1].pix_fmt = "yuvj420p"
         for index, frame in enumerate(frames):
             for stream in streams:
                 shown = frame.reformat(format=stream.pix_fmt)
-                shown.pts, shown.time_base, shown.pict_type = index, Fraction(1, 24), 0
+                shown.pts = index
+                shown.time_base = Fraction(1, 24)
+                shown.pict_type = 0
                 container.mux(stream.encode(shown))
+
         for stream in streams:
             container.mux(stream.encode(None))
+
     film = run_film(recoded(path, b"jpeg", b"dpth"), tmp_path / "out", format="mov")
     assert any(note.startswith("video_track_left_out") for note in film.notes)
     assert film.outcomes[0].frames == 12
@@ -91,19 +98,26 @@ def test_sound_that_the_format_or_an_encoder_refuses_is_made_to_fit_and_said(
 ) -> None:
     source = tmp_path / "in.mkv"
     frames = frames_of(SOLO, count=24, size=SIZE)
+
     with av.open(str(source), "w") as container:
         video = container.add_stream("libx264", 24)
         video.width, video.height = SIZE
         sound = container.add_stream(codec, hertz, layout=layout)
+
         for index, frame in enumerate(frames):
-            frame.pts, frame.time_base, frame.pict_type = index, Fraction(1, 24), 0
+            frame.pts = index
+            frame.time_base = Fraction(1, 24)
+            frame.pict_type = 0
             container.mux(video.encode(frame))
+
         container.mux(video.encode(None))
         samples = np.zeros((1, hertz * sound.layout.nb_channels), np.int16)
         tone = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
-        tone.sample_rate, tone.pts = hertz, 0
+        tone.sample_rate = hertz
+        tone.pts = 0
         container.mux(sound.encode(tone))
         container.mux(sound.encode(None))
+
     film = run_film(source, tmp_path / "out", format="mp4")
     assert any(note.startswith("audio_") for note in film.notes)
     assert film.mux.frames == 24
@@ -120,17 +134,23 @@ def test_every_frame_is_shown_as_long_as_before_the_last_one_too(
 ) -> None:
     starts = [sum(gaps[:index]) for index in range(len(gaps))]
     source = tmp_path / "in.mp4"
+
     with av.open(str(source), "w", container_options={"video_track_timescale": "15360"}) as film:
         stream = film.add_stream("libx264", 30, options={"bf": "0"})
         stream.width, stream.height = SIZE
         stream.codec_context.time_base = stream.time_base = BASE
         packets = []
+
         for frame, start in zip(frames_of(SOLO, count=len(gaps), size=SIZE), starts, strict=True):
-            frame.pts, frame.time_base, frame.pict_type = start, BASE, 0
+            frame.pts = start
+            frame.time_base = BASE
+            frame.pict_type = 0
             packets += stream.encode(frame)
+
         for packet, gap in zip([*packets, *stream.encode(None)], gaps, strict=True):
             packet.duration = gap
             film.mux(packet)
+
     made = run_film(source, tmp_path / "out", encoder=encoder)
     assert times_of(made.path) == times_of(source)
     assert duration_s(source) == pytest.approx(sum(gaps) / 15_360)
@@ -152,16 +172,20 @@ def test_an_avi_with_b_frames_keeps_every_frame_at_its_time(
     film = run_film(source, tmp_path / "out")
     assert times_of(film.path) == [Fraction(index, 25) for index in range(count)]
     assert len(planned(source).segments) == 1  # a seek would be inexact
+
     for index in (1, 7, count - 1):
-        shown, expected = rgb(film.path, index), frames[index].to_ndarray(format="rgb24")
+        shown = rgb(film.path, index)
+        expected = frames[index].to_ndarray(format="rgb24")
         assert np.abs(shown[24:] - expected[24:]).mean() < 6
 
 
 def bars(width: int, height: int, pix_fmt: str) -> VideoFrame:
     levels = np.zeros((height, width, 3), np.uint8)
     colours = [(180, 180, 180), (180, 60, 60), (60, 180, 60), (60, 60, 180)]
+
     for index, colour in enumerate(colours):
         levels[:, index * width // 4 : (index + 1) * width // 4] = colour
+
     return VideoFrame.from_ndarray(levels, "rgb24").reformat(
         format=pix_fmt, dst_colorspace=1, dst_color_range=1
     )
@@ -186,7 +210,8 @@ def test_wide_sdr_colours_are_converted_and_said(tmp_path: Path, primaries: int)
     colour = probed(film.path).colour
     assert (colour.matrix, colour.primaries, colour.transfer) == (1, 1, 1)
     assert "wide_colours_converted_to_bt709" in film.notes
-    grey, red = rgb(film.path)[90, 40], rgb(film.path)[90, 120]
+    grey = rgb(film.path)[90, 40]
+    red = rgb(film.path)[90, 120]
     assert np.ptp(grey) < 6  # white is white in all of them
     assert red[0] - red[1] > 125  # a red of wider primaries is a stronger red of BT.709
 
@@ -198,6 +223,7 @@ def test_interlaced_frames_lose_their_combs_and_that_is_said(tmp_path: Path) -> 
         image[0::2, 40 + 16 * index : 100 + 16 * index] = 200
         image[1::2, 48 + 16 * index : 108 + 16 * index] = 200
         frames.append(VideoFrame.from_ndarray(image, "rgb24"))
+
     options = {"preset": "ultrafast", "crf": "8", "flags": "+ildct+ilme", "x264-params": "tff=1"}
     source = write(
         tmp_path / "in.mp4", Clip(frames, steady(6, Fraction(24), BASE), BASE, options=options)
@@ -215,9 +241,11 @@ def test_interlaced_frames_lose_their_combs_and_that_is_said(tmp_path: Path) -> 
 def test_the_place_of_recording_is_not_passed_on(tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mp4", metadata={"location": "+52.52+013.40/", "title": "A clip"})
     film = run_film(source, tmp_path / "out")
+
     with av.open(str(film.path)) as container:
         assert container.metadata.get("title") == "A clip"
         assert not [name for name in container.metadata if "location" in name]
+
     assert "location_dropped" in film.notes
 
 
@@ -231,5 +259,6 @@ def test_codecs_outside_the_list_are_not_decoded(tmp_path: Path, codec: str) -> 
         tmp_path / name,
         Clip(frames, range(3), Fraction(1, 25), codec=codec, pix_fmt=pix_fmt, options={}),
     )
+
     with pytest.raises(UnsupportedMedia, match="is not supported"):
         probed(source)

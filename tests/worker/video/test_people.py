@@ -41,6 +41,7 @@ def swap(
     source = film(path / "scene.mp4", images, fps)
     job = bench.work(bench.submit(source, cast=cast, **options))
     assert job.status == "succeeded", job.error
+
     return job, images_of(source), images_of(bench.result(job))
 
 
@@ -94,7 +95,8 @@ def test_somebody_who_looks_alike_is_not_taken_for_the_chosen_person_after_a_cut
     bench: FilmBench, tmp_path: Path
 ) -> None:
     """The two composites agree by .47: more than one person in two lights may."""
-    first, second = Placed("bank_0021", 40, 40, 288), Placed("bank_0150", 320, 40, 288)
+    first = Placed("bank_0021", 40, 40, 288)
+    second = Placed("bank_0150", 320, 40, 288)
     images = [scene(first)] * 8 + [scene(second, backdrop=(40, 60, 90))] * 8
     _, before, after = swap(bench, tmp_path, images, fps=15, cast={(("index", 0),): "ada"})
     assert min(changes(before, after, first)[:8]) > SWAPPED
@@ -102,7 +104,8 @@ def test_somebody_who_looks_alike_is_not_taken_for_the_chosen_person_after_a_cut
 
 
 def test_the_chosen_person_is_swapped_again_after_a_cut(bench: FilmBench, tmp_path: Path) -> None:
-    first, again = Placed("ben_neutral", 20, 40, 300), Placed("ben_smile", 330, 60, 260)
+    first = Placed("ben_neutral", 20, 40, 300)
+    again = Placed("ben_smile", 330, 60, 260)
     between = Placed("dev_neutral", 200, 30, 300)
     images = [scene(first)] * 6 + [scene(between, backdrop=(40, 60, 90))] * 6 + [scene(again)] * 6
     _, before, after = swap(bench, tmp_path, images, fps=15, cast={(("index", 0),): "ada"})
@@ -150,7 +153,8 @@ def test_people_are_chosen_and_swapped_at_full_size_before_scaling(
 
 
 def test_a_person_and_their_mirror_image_are_both_swapped(bench: FilmBench, tmp_path: Path) -> None:
-    person, mirror = Placed("ben_neutral", 10, 30, 300), Placed("ben_neutral", 330, 30, 300, True)
+    person = Placed("ben_neutral", 10, 30, 300)
+    mirror = Placed("ben_neutral", 330, 30, 300, True)
     reference = (("reference", bench.identities["ben"]),)
     images = [scene(person, mirror)] * 8
     job, before, after = swap(bench, tmp_path, images, fps=15, cast={reference: "ada"})
@@ -178,6 +182,7 @@ def test_each_assignment_is_told_what_became_of_it(bench: FilmBench, tmp_path: P
         (("person_id", "p1"),): "ben",
         (("person_id", "p7"),): "ben",
     }
+
     job, _, _ = swap(bench, tmp_path, [scene(*people)] * 6, fps=15, cast=cast)
     assert job.report["outcome"] == "partial"
     assert [(one["status"], one["reason"]) for one in job.report["assignments"]] == [

@@ -61,11 +61,16 @@ def test_a_turned_clip_comes_out_upright_and_of_the_shape_it_was_seen_in(
 @pytest.mark.parametrize("turns", range(4))
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_orientation_reads_any_display_matrix(turns: int, mirrored: bool) -> None:
-    right, down = np.array([1, 0]), np.array([0, 1])
+    right = np.array([1, 0])
+    down = np.array([0, 1])
+
     for _ in range(turns):  # counter-clockwise as seen, y pointing down: right becomes up
-        right, down = np.array([right[1], -right[0]]), np.array([down[1], -down[0]])
+        right = np.array([right[1], -right[0]])
+        down = np.array([down[1], -down[0]])
+
     if mirrored:
         right = -right
+
     matrix = np.array([right[0], right[1], 0, down[0], down[1], 0, 0, 0, 16_384], np.int32) * 65_536
     orientation = Orientation.from_matrix(matrix)
     plane = np.arange(6, dtype=np.uint8).reshape(2, 3)
@@ -93,9 +98,11 @@ def test_colour_tags_and_colours_are_kept(tmp_path: Path, matrix: int, full_rang
         "color_trc": matrix,
         "color_range": 2 if full_range else 1,
     }
+
     source = write(tmp_path / "in.mp4", clip(attributes=tags))
     film = run_film(source, tmp_path / "out")
-    before, after = probed(source).colour, probed(film.path).colour
+    before = probed(source).colour
+    after = probed(film.path).colour
     assert after == before
     assert (after.matrix, after.full_range) == (matrix, full_range)
     assert mean_error(rgb(film.path), rgb(source)) < 2.5
@@ -143,9 +150,11 @@ def graded_for_pq(frame: VideoFrame) -> VideoFrame:
         * REFERENCE_WHITE_NITS
         / 10_000
     )
+
     power = wide ** (2610 / 16384)
     signal = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
     levels = np.round(signal.reshape(light.shape) * 65_535).astype(np.uint16)
+
     return VideoFrame.from_ndarray(levels, "rgb48le").reformat(
         format="yuv420p10le", dst_colorspace="BT2020"
     )
@@ -200,6 +209,7 @@ def test_b_frames_in_and_out_keep_their_order(tmp_path: Path) -> None:
     kinds = {frame.pict_type for frame in frames_of(film.path)}
     assert av.video.frame.PictureType.B in kinds
     assert times_of(film.path) == times_of(source)
+
     for index in (0, 17, 39):
         assert mean_error(rgb(film.path, index), rgb(source, index)) < 2
 

@@ -99,9 +99,11 @@ def test_an_error_in_any_stage_ends_all_and_is_raised_once(stage: str) -> None:
     before = threading.active_count()
     with pytest.raises(ValueError, match=stage):
         Pipeline(source(), lambda item: [fail_at("work", item)], sink, watch).run()
+
     deadline = time.monotonic() + 2
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
+
     assert threading.active_count() == before
 
 
@@ -121,6 +123,7 @@ def test_a_stage_that_hangs_does_not_keep_the_watcher_from_ending_the_job() -> N
 
     with pytest.raises(TimeoutError, match="too long"):
         Pipeline(source(), lambda item: [item], lambda _: None, watch, join_s=0.2).run()
+
     assert time.monotonic() - started < 3
     release.set()
 
@@ -137,6 +140,7 @@ def test_a_sink_that_hangs_does_not_either() -> None:
         Pipeline(
             numbers(100), lambda item: [item], lambda _: release.wait(8), watch, join_s=0.2
         ).run()
+
     assert time.monotonic() - started < 3
     release.set()
 
@@ -146,6 +150,7 @@ def test_a_closed_channel_gives_what_is_left_and_then_ends() -> None:
     channel.put(1)
     channel.close()
     assert channel.get() == 1
+
     with pytest.raises(EndOfChannel):
         channel.get()
 

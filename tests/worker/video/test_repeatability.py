@@ -39,6 +39,7 @@ def encode(codec: Codec, source: Path, output: Path) -> str:
     with Video.open(source, LIMITS) as video:
         segment = plan_video(video).segments[0]
         swap_segment(video, segment, output, CornerFilter(), settings, lambda _: None)
+
     return sha256(output.read_bytes()).hexdigest()
 
 
@@ -50,11 +51,13 @@ def test_the_bytes_of_a_segment_do_not_depend_on_what_memory_held(
     frames = frames_of(SOLO, count=40, size=size)
     source = write(tmp_path / "in.mp4", Clip(frames, steady(40, Fraction(30), BASE), BASE))
     hashes = set()
+
     for filling in FILLINGS:
         command = [sys.executable, "-m", __name__, codec, str(source), str(tmp_path / "out.nut")]
         environment = os.environ | {"MALLOC_PERTURB_": filling}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         hashes.add(done.stdout.strip())
+
     assert len(hashes) == 1
 
 

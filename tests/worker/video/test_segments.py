@@ -48,6 +48,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = {"preset": "veryfast", "g": "15", "crf": "12", "bf": "3"}
     path = tmp_path_factory.mktemp("film") / "in.mp4"
     clip = Clip(frames, pts, Fraction(1, 15_360), options=options, sounds=[Sound(seconds=5.6)])
+
     return write(path, clip)
 
 
@@ -61,6 +62,7 @@ def swap(
     swapper = CornerFilter()
     with Video.open(source, LIMITS) as video:
         swap_segment(video, plan.segments[index], path, swapper, settings, lambda _: None)
+
     return swapper
 
 
@@ -83,18 +85,23 @@ def test_a_short_film_stays_one_segment(source: Path) -> None:
 def test_segments_made_in_any_order_give_the_same_film(
     source: Path, tmp_path: Path, encoder: EncoderSettings
 ) -> None:
-    settings, plan = OutputSettings(encoder=encoder), cut_plan(source)
+    settings = OutputSettings(encoder=encoder)
+    plan = cut_plan(source)
     films = []
+
     for name, order in (("forward", 1), ("resumed", -1)):
         paths = [tmp_path / f"{name}{segment.index}.nut" for segment in plan.segments]
         for segment in plan.segments[::order]:
             swap(source, plan, segment.index, paths[segment.index], settings)
+
         films.append(tmp_path / f"{name}.mp4")
         with Video.open(source, LIMITS) as video:
             join_segments(video, plan, paths, films[-1], settings, lambda _: None)
+
     assert films[0].read_bytes() == films[1].read_bytes()
     assert times_of(films[0]) == times_of(source)
     assert packets_of(films[0], "audio") == packets_of(source, "audio")
+
     for index in (0, 59, 119):
         assert mean_error(rgb(films[0], index), rgb(source, index)) < 3
 
@@ -124,8 +131,10 @@ def test_segments_of_every_container_hold_every_frame(tmp_path: Path, name: str)
     plan = planned(source, segment_s=0.9, whole_below_s=1.0)
     assert len(plan.segments) >= 3
     film = run_film(source, tmp_path / "out", plan=plan)
-    before, after = times_of(source), times_of(film.path)
+    before = times_of(source)
+    after = times_of(film.path)
     assert [time - before[0] for time in before] == [time - after[0] for time in after]
     assert film.plan.frames == 90
+
     for index in (0, 44, 89):
         assert mean_error(rgb(film.path, index), rgb(source, index)) < 3

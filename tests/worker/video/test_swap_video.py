@@ -91,7 +91,8 @@ def test_an_index_counts_from_the_left(
     job = bench.work(bench.submit(duet, cast={face: "ada"}))
     assert job.status == "succeeded", job.error
     mask = changed(bench.result(job), duet, 6)
-    left, right = mask[:, :320].mean(), mask[:, 320:].mean()
+    left = mask[:, :320].mean()
+    right = mask[:, 320:].mean()
     assert (left > 20 * right) if side == "left" else (right > 20 * left)
 
 
@@ -109,11 +110,13 @@ def test_an_analysis_names_people_as_a_swap_does(bench: FilmBench, duet: Path) -
     assert analysis.status == "succeeded", analysis.error
     found = json.loads(bench.result(analysis).read_text())
     assert [person["person_id"] for person in found["people"]] == ["p1", "p2"]
+
     for person in found["people"]:
         assert person["frames"] == 12
         assert len(person["boxes"]) == 12
         assert person["thumbnail"].startswith("data:image/jpeg;base64,")
         assert person["yaw_range_deg"][0] <= person["yaw_range_deg"][1]
+
     second = found["people"][1]
     job = bench.work(bench.submit(duet, cast={(("person_id", "p2"),): "ada"}))
     mask = changed(bench.result(job), duet, 0)
@@ -172,6 +175,7 @@ def test_output_options_are_followed(bench: FilmBench, solo: Path) -> None:
             audio="drop",
         )
     )
+
     assert job.status == "succeeded", job.error
     assert (job.result.media_type, job.result.width) == ("video/matroska", 320)
     assert packets_of(bench.result(job), "audio") == []
@@ -198,6 +202,7 @@ def long_duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
     # A slide show's pace makes the film long enough to be cut without many frames.
     clip = Clip(pictures, [index * 10_000 for index in range(48)], BASE, options=options)
+
     return write(tmp_path_factory.mktemp("clips") / "long.mp4", clip)
 
 
@@ -214,9 +219,11 @@ def test_a_long_film_is_swapped_in_parts_that_agree_about_people(
     swapped = [row for row in job.report["faces"] if row["frames_swapped"]]
     assert len(swapped) == 1
     assert swapped[0]["frames_swapped"] >= 46
+
     for index, side in ((3, "left"), (44, "right")):
         mask = changed(bench.result(job), long_duet, index)
-        left, right = mask[:, :240].mean(), mask[:, 240:].mean()
+        left = mask[:, :240].mean()
+        right = mask[:, 240:].mean()
         assert (left > 5 * right) if side == "left" else (right > 5 * left)
 
 

@@ -97,7 +97,8 @@ def test_a_broadcast_clock_is_moved_to_zero_with_its_sound(tmp_path: Path) -> No
     )
     film = run_film(source, tmp_path / "out", encoder=EncoderSettings())
     assert "timestamps_moved_to_start_at_0" in film.notes
-    before, after = times_of(source), times_of(film.path)
+    before = times_of(source)
+    after = times_of(film.path)
     moved = before[0] - after[0]
     assert float(before[0]) > 90
     assert 0 <= float(after[0]) < 0.1
@@ -114,5 +115,6 @@ def test_webm_says_that_it_rounds_to_milliseconds(tmp_path: Path) -> None:
     )
     film = run_film(source, tmp_path / "out", encoder=EncoderSettings(codec="vp9"), format="webm")
     assert "timestamps_rounded_to_1_ms_by_webm" in film.notes
+
     for before, after in zip(times_of(source), times_of(film.path), strict=True):
         assert abs(before - after) <= Fraction(1, 1000)

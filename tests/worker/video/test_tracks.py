@@ -115,6 +115,7 @@ def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, format: s
     cover = (SOLO.parent / "ada_neutral.jpg").read_bytes()
     source = write(tmp_path / "in.mp4", clip(sounds=[Sound()], cover=cover))
     film = run_film(source, tmp_path / "out", format=format)
+
     with av.open(str(film.path)) as container:
         pictures = [
             stream
@@ -127,6 +128,7 @@ def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, format: s
             for packet in container.demux(stream)
             if packet.size
         ]
+
     assert kept == ([cover] if format == "mp4" else [])
     assert ("video_track_left_out:mjpeg" in film.notes) == (format == "mkv")
 
@@ -155,15 +157,18 @@ def test_chapters_and_metadata_are_kept(tmp_path: Path) -> None:
             "metadata": {"title": "two"},
         },
     ]
+
     source = write(
         tmp_path / "in.mp4",
         clip(chapters=chapters, metadata={"title": "A film", "artist": "Somebody"}),
     )
     film = run_film(source, tmp_path / "out")
+
     with av.open(str(film.path)) as container:
         assert container.metadata["title"] == "A film"
         assert container.metadata["artist"] == "Somebody"
         kept = container.chapters()
+
     assert [chapter["metadata"]["title"] for chapter in kept] == ["one", "two"]
     assert [chapter["start"] * (chapter["time_base"] or 0) for chapter in kept] == [
         0,
@@ -176,10 +181,12 @@ def test_the_copied_film_can_be_read_without_a_warning(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mp4", clip(sounds=[Sound()]))
     film = run_film(source, tmp_path / "out")
     av.logging.set_level(av.logging.WARNING)
+
     try:
         with av.logging.Capture() as log, av.open(str(film.path)) as container:
             decoded = sum(1 for packet in container.demux() for _ in packet.decode())
     finally:
         av.logging.set_level(None)
+
     assert decoded > 30
     assert log == []

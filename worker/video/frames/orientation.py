@@ -32,6 +32,7 @@ class Orientation:
         )  # PyAV's own stub names it a dict of one key
         if Type.DISPLAYMATRIX not in side_data:
             return cls()
+
         return cls.from_matrix(np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32))
 
     @classmethod
@@ -41,8 +42,11 @@ class Orientation:
         """
         a, b, c, d = (float(matrix[index]) for index in (0, 1, 3, 4))
         mirrored = a * d - b * c < 0
+
         if mirrored:
-            a, b = -a, -b
+            a = -a
+            b = -b
+
         angle = np.degrees(np.arctan2(b, a))  # clockwise as seen, since y points down
         return cls(round(-angle / 90) % 4, mirrored)
 

@@ -50,11 +50,13 @@ class PictureFormat:
         """
         width, height = fitted_size(info.width, info.height, max_side)
         colour = info.colour
+
         if is_wide(colour) or colour.matrix in _CONVERTED_MATRICES:
             colour = SDR
         elif assumed_matrix(colour, width, height) != source_matrix(info):
             # Players would take the untagged output for another matrix than the source.
             colour = replace(_TAGS[source_matrix(info)], full_range=colour.full_range)
+
         return cls(width, height, info.fps, info.time_base, info.pixel_aspect, colour)
 
 
@@ -78,12 +80,17 @@ class FramePreparer:
 
     def prepare(self, frame: VideoFrame) -> VideoFrame:
         """The frame as `width` x `height` yuv420p that may be written to, with its time."""
-        pts, duration, time_base = frame.pts, frame.duration, frame.time_base
+        pts = frame.pts
+        duration = frame.duration
+        time_base = frame.time_base
         prepared = self._oriented(self._eight_bit(frame))
         prepared.make_writable()  # the decoder predicts later frames from this one
-        prepared.pts, prepared.time_base = pts, time_base
+        prepared.pts = pts
+        prepared.time_base = time_base
+
         if duration:
             prepared.duration = duration
+
         return prepared
 
     def _note_changes(self, info: VideoInfo) -> None:
@@ -91,12 +98,14 @@ class FramePreparer:
             self.notes.add("scaled_down")
         elif (info.width, info.height) != (self.picture.width, self.picture.height):
             self.notes.add("padded_to_even_size")
+
         if info.colour.is_hdr:
             self.notes.add("hdr_tone_mapped_to_bt709")
         elif is_wide(info.colour):
             self.notes.add("wide_colours_converted_to_bt709")
         elif info.colour.matrix == UNSPECIFIED != self.picture.colour.matrix:
             self.notes.add(f"tagged_as_{source_matrix(info)}")
+
         if info.bit_depth > 8 and not info.colour.is_hdr:
             self.notes.add("reduced_to_8_bit")
 
@@ -106,16 +115,20 @@ class FramePreparer:
         """
         if frame.format.name.startswith("yuva") or "rgba" in frame.format.name:
             self.notes.add("alpha_dropped")
+
         interlaced = frame.interlaced_frame
         if self._tone_mapper is not None:
             frame = self._tone_mapper.map(frame)
         if interlaced:
             frame = self._whole_frame(frame)
+
         width, height = self._orientation.size(self.picture.width, self.picture.height)
         scaled = "scaled_down" in self.notes
+
         if (frame.width, frame.height) != self._source_size:
             self.notes.add("size_changed_midway")
             scaled = True
+
         plain = (
             frame.format.name in {"yuv420p", "yuvj420p"}
             and frame.colorspace not in _CONVERTED_MATRICES
@@ -127,6 +140,7 @@ class FramePreparer:
             and "reduced_to_8_bit" not in self.notes
         ):
             self.notes.add(f"converted_from_{frame.format.name}")
+
         return frame.reformat(
             width=width if scaled else frame.width,
             height=height if scaled else frame.height,
@@ -141,6 +155,7 @@ class FramePreparer:
         self.notes.add("deinterlaced")
         if frame.format.name not in {"yuv420p", "yuvj420p"}:
             frame = frame.reformat(format="yuv420p")
+
         frame.make_writable()
         deinterlace(frame)
         return frame
@@ -149,8 +164,10 @@ class FramePreparer:
         """Turned upright, and padded by repeating the last row or column where a side is odd."""
         width, height = self._orientation.size(frame.width, frame.height)
         size = self.picture.width, self.picture.height
+
         if self._orientation.is_upright and (width, height) == size:
             return frame
+
         upright = VideoFrame(*size, "yuv420p")
         for source, target in zip(frame.planes, upright.planes, strict=True):
             pixels = self._orientation.apply(plane_array(source))
@@ -159,6 +176,7 @@ class FramePreparer:
             canvas[:rows, :columns] = pixels[:rows, :columns]
             canvas[rows:, :columns] = canvas[rows - 1 : rows, :columns]
             canvas[:, columns:] = canvas[:, columns - 1 : columns]
+
         return upright
 
 
@@ -182,10 +200,12 @@ def scaled(frame: VideoFrame, picture: PictureFormat) -> VideoFrame:
     """Return a prepared frame at the size of `picture`, with its time; itself where it has it."""
     if (frame.width, frame.height) == (picture.width, picture.height):
         return frame
+
     smaller = frame.reformat(picture.width, picture.height, "yuv420p", interpolation="AREA")
     smaller.pts = frame.pts
     smaller.time_base = frame.time_base
     smaller.duration = frame.duration
+
     return smaller
 
 
@@ -194,9 +214,11 @@ def luma_samples(frame: VideoFrame) -> NDArray[np.uint8]:
     if frame.format.name not in _EIGHT_BIT_LUMA:
         small = frame.reformat(64, 36, "gray", interpolation="FAST_BILINEAR")
         return np.asarray(small.to_ndarray(), np.uint8)
+
     luma = plane_array(frame.planes[0])
     step_x = max(1, frame.width // 64)
     step_y = max(1, frame.height // 36)
+
     return np.ascontiguousarray(luma[::step_y, ::step_x])
 
 

@@ -25,7 +25,9 @@ BT2020_TO_BT709: Final = np.array(  # ITU-R BT.2087, linear light
 P3_TO_BT709: Final = np.array(  # from the primaries in SMPTE EG 432-1, white D65, linear light
     [[1.2249, -0.2247, -0.0002], [-0.0420, 1.0419, 0.0001], [-0.0196, -0.0786, 1.0982]]
 )
-BT2020, DISPLAY_P3 = 9, 12  # ITU-T H.273 primaries
+# ITU-T H.273 primaries
+BT2020 = 9
+DISPLAY_P3 = 12
 _BT2020_MATRICES: Final = frozenset({9, 10})
 DISPLAY_GAMMA: Final = 2.4  # ITU-R BT.1886, of SDR video
 SDR: Final = ColourTags(matrix=1, primaries=1, transfer=1, full_range=False)
@@ -72,9 +74,11 @@ class ToneMapper:
                 None, frame.width, frame.height, frame.format, time_base=frame.time_base
             )
         ]
+
         nodes += [graph.add(name, arguments) for name, arguments in self._chain]
         graph.link_nodes(*nodes, graph.add("buffersink")).configure()
         self._graph = graph
+
         return graph
 
 
@@ -114,6 +118,7 @@ def cube_text(transfer: int) -> str:
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     table = to_sdr(np.stack((red, green, blue), axis=-1).reshape(-1, 3), transfer)
     rows = "\n".join(f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in table.tolist())
+
     return f"LUT_3D_SIZE {TABLE_SIDE}\n{rows}\n"
 
 
@@ -124,6 +129,7 @@ def to_sdr(signal: Values, transfer: int) -> Values:
     # Scaling by the peak keeps the hue of highlights.
     peak = np.maximum(light.max(axis=1, keepdims=True), 1e-9)
     shown: Values = np.clip(light * (_compress(peak) / peak), 0.0, 1.0) ** (1 / DISPLAY_GAMMA)
+
     return shown
 
 
@@ -137,10 +143,13 @@ def _pq_light(signal: Values) -> Values:
 
 def _hlg_light(signal: Values) -> Values:
     """ITU-R BT.2100 hybrid log-gamma with its system gamma of 1.2, in units of reference white."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    a = 0.17883277
+    b = 0.28466892
+    c = 0.55991073
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
     luminance = np.maximum(scene @ np.array([0.2627, 0.6780, 0.0593]), 1e-9)[:, None]
     light: Values = PEAK_NITS / REFERENCE_WHITE_NITS * scene * luminance**0.2
+
     return light
 
 

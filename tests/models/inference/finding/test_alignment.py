@@ -40,7 +40,8 @@ def test_a_similarity_recovers_a_turn_a_scale_and_a_shift() -> None:
 
 def test_crops_of_two_sizes_show_the_same_place() -> None:
     landmarks = np.random.default_rng(0).uniform(100, 300, (468, 2)).astype(np.float32)
-    large, small = align(landmarks, "similarity", 224), align(landmarks, "similarity", 112)
+    large = align(landmarks, "similarity", 224)
+    small = align(landmarks, "similarity", 112)
     assert scale_of(large) == pytest.approx(2 * scale_of(small))
     # Centres of pixels: the corner of the picture lies half a pixel before the first one's centre.
     assert transform(landmarks, large) + 0.5 == pytest.approx(
@@ -54,8 +55,11 @@ def test_mesh_points_align_like_the_five_points_of_the_training_crops(
 ) -> None:
     with (shared / "data" / "faces.csv").open() as table:
         rows = list(csv.DictReader(table))[::40]
+
     names = ("leye", "reye", "nose", "lmouth", "rmouth")
-    shifts, scales = [], []
+    shifts = []
+    scales = []
+
     for row in rows:
         image = cv2.imread(str(shared / "data" / "faces" / row["file"]))
         mesh = (
@@ -65,10 +69,12 @@ def test_mesh_points_align_like_the_five_points_of_the_training_crops(
         given = np.array(
             [[float(row[f"{axis}_{name}"]) for axis in "xy"] for name in names], np.float32
         )
-        by_mesh, by_points = align(mesh, "similarity"), similarity_fit(given, TEMPLATE)
+        by_mesh = align(mesh, "similarity")
+        by_points = similarity_fit(given, TEMPLATE)
         middle = np.array([[112.0, 130.0]], np.float32)
         shifts.append(transform(middle, by_mesh) - transform(middle, by_points))
         scales.append(scale_of(by_mesh) / scale_of(by_points))
+
     assert np.abs(np.median(shifts, axis=0)).max() < 2.5
     assert np.median(scales) == pytest.approx(1, abs=0.02)
 

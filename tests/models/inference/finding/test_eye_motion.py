@@ -21,6 +21,7 @@ def eye(side: int, opening: float = 0.27, gaze: tuple[float, float] = (0.0, 0.0)
     contours = np.zeros((71, 2), np.float32)
     contours[:16] = axes.image(np.array(own))
     ring = np.array([(0, 0), (0.2, 0), (0, -0.2), (-0.2, 0), (0, 0.2)])
+
     return Eye(contours, axes.image(ring + gaze).astype(np.float32), side)
 
 
@@ -41,6 +42,7 @@ def test_opening_is_measured_by_what_the_person_usually_does() -> None:
     motion = EyeMotion()
     for frame in range(60):
         usual = see(motion, pair(0.19), frame)
+
     assert usual[0].openness == pytest.approx(1, abs=0.01)
     assert see(motion, pair(0.07), 60)[0].openness < 0.5
     assert see(motion, pair(0.19), 61)[0].openness == pytest.approx(1, abs=0.02)
@@ -57,7 +59,8 @@ def test_a_video_of_narrow_eyes_does_not_begin_with_shut_ones() -> None:
 
 
 def test_readings_of_narrow_eyes_that_tremble_are_no_blinks() -> None:
-    motion, rng = EyeMotion(), np.random.default_rng(1)
+    motion = EyeMotion()
+    rng = np.random.default_rng(1)
     openings = 0.15 + rng.normal(0, 0.01, 90)
     assert all(see(motion, pair(op), i)[0].openness > 0.8 for i, op in enumerate(openings))
 
@@ -87,6 +90,7 @@ def test_eyes_that_are_read_as_looking_elsewhere_are_put_right() -> None:
         left, _ = see(motion, pair(aside=0.1), frame)
         if motion.is_check_due:
             motion.check(pair(aside=left.glance[0] + 0.04))
+
     assert left.glance[0] == pytest.approx(0.06, abs=0.005)
 
 
@@ -99,7 +103,8 @@ def test_what_is_put_right_has_a_bound() -> None:
 
 
 def test_a_fast_glance_is_not_left_behind_and_noise_is_stilled() -> None:
-    motion, rng = EyeMotion(), np.random.default_rng(0)
+    motion = EyeMotion()
+    rng = np.random.default_rng(0)
     noisy = [see(motion, pair(aside=rng.normal(0, 0.01)), i)[0].glance[0] for i in range(90)]
     assert np.std(noisy[10:]) < 0.008
     jumped = [see(motion, pair(aside=0.15), 90 + i)[0].glance[0] for i in range(4)]
@@ -117,6 +122,7 @@ def test_after_a_reset_the_first_reading_counts_and_the_person_is_remembered() -
     motion = EyeMotion()
     for frame in range(60):
         see(motion, pair(0.19, aside=0.1), frame)
+
     motion.reset()
     left, _ = see(motion, pair(0.19, aside=-0.1), 60)
     assert left.glance[0] == pytest.approx(-0.1, abs=1e-6)

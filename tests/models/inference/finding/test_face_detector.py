@@ -22,9 +22,11 @@ def test_faces_with_20_px_between_the_eyes_are_found_in_a_large_still(
 ) -> None:
     scene = np.full((1080, 1920, 3), 128, np.uint8)
     places = [(60, 80), (700, 900), (1500, 300), (1780, 930)]
+
     for (x, y), person in zip(places, ("ada", "ben", "cleo", "dev"), strict=True):
         small = cv2.resize(portrait(f"{person}_smile"), (112, 112), interpolation=cv2.INTER_AREA)
         scene[y : y + 112, x : x + 112] = small
+
     found = engine.detect(scene)
     assert [round(face.box[0]) // 100 for face in found] == [(x + 34) // 100 for x, _ in places]
     assert all(17 < face.eye_px < 24 for face in found)
@@ -57,6 +59,7 @@ def test_detections_of_one_face_become_one_and_distant_ones_stay() -> None:
         Detection((10, 10, 110, 110), 0.8, points),
         Detection((500, 0, 600, 100), 0.7, points),
     ]
+
     merged = merge(found)
     assert [face.score for face in merged] == [0.9, 0.7]
     assert 0 < merged[0].box[0] < 10

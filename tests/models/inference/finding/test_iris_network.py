@@ -26,6 +26,7 @@ def test_open_eyes_of_a_portrait_are_found_where_they_are(
 ) -> None:
     photo = portrait(f"{person}_neutral")
     face = engine.detect(photo)[0]
+
     for side, eye in enumerate(network.look(StillFrame(photo), face.landmarks)):
         outline = face.landmarks[list(LIDS[side])]
         width = float(np.linalg.norm(outline[8] - outline[0]))
@@ -43,10 +44,13 @@ def test_a_mirrored_face_has_mirrored_eyes(engine: FaceSwapEngine, network: Iris
     face = engine.detect(photo)[0]
     mirror = np.array([[-1.0, 0, photo.shape[1] - 1], [0, 1, 0]])
     mesh = transform(face.landmarks, mirror)
+
     for left, right in zip(LIDS[0], LIDS[1], strict=True):
         mesh[[left, right]] = mesh[[right, left]]
+
     eyes = network.look(StillFrame(photo), face.landmarks)
     flipped = network.look(StillFrame(np.ascontiguousarray(photo[:, ::-1])), mesh)
+
     for eye, other in zip(eyes, reversed(flipped), strict=True):
         np.testing.assert_allclose(other.moved(mirror).contours, eye.contours, atol=0.3)
         np.testing.assert_allclose(other.moved(mirror).iris[0], eye.iris[0], atol=0.3)
@@ -61,6 +65,7 @@ def test_eyes_are_read_alike_when_the_head_is_tilted(
     turned = StillFrame(np.asarray(cv2.warpAffine(photo, turn, (800, 800)), np.uint8))
     upright = network.look(StillFrame(photo), face.landmarks)
     tilted = network.look(turned, transform(face.landmarks, turn))
+
     for eye, other in zip(upright, tilted, strict=True):
         assert other.opening == pytest.approx(eye.opening, abs=0.02)
         np.testing.assert_allclose(other.iris[0], eye.moved(turn).iris[0], atol=1.0)
@@ -76,6 +81,7 @@ def test_a_lowered_lid_is_read_as_a_smaller_opening(
     half, shut = (
         network.look(StillFrame(with_lids(photo, eyes, share)), mesh) for share in (0.5, 0)
     )
+
     for eye, lowered, closed in zip(eyes, half, shut, strict=True):
         assert lowered.opening < 0.9 * eye.opening
         assert closed.opening < 0.65 * eye.opening
@@ -88,6 +94,7 @@ def test_a_glance_moves_the_iris_and_not_the_lids(
     photo = portrait(f"{person}_neutral")
     mesh = engine.detect(photo)[0].landmarks
     eyes = network.look(StillFrame(photo), mesh)
+
     for shift in (-0.12, 0.12):
         glancing = network.look(StillFrame(looking(photo, eyes, shift)), mesh)
         for eye, other in zip(eyes, glancing, strict=True):

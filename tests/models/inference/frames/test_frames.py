@@ -53,6 +53,7 @@ def reference_paste(
         face.astype(np.float32), invert(to_crop), size, borderMode=cv2.BORDER_REPLICATE
     )
     weight = cv2.warpAffine(mask, invert(to_crop), size)
+
     return np.rint(plane + (placed - plane) * weight).astype(np.uint8)
 
 
@@ -74,6 +75,7 @@ def test_nothing_outside_the_returned_box_is_written(
     box = film_frame.paste(face, mask, TURNED)
     assert box is not None
     left, top, right, bottom = (int(edge) for edge in box)
+
     for now, then, shrink in zip(planes(film_frame), planes(before), (1, 2, 2), strict=True):
         inside = np.zeros(now.shape, bool)
         inside[top // shrink : bottom // shrink, left // shrink : right // shrink] = True
@@ -126,7 +128,8 @@ def test_a_still_and_a_film_frame_give_the_same_crop(film_frame: I420Frame) -> N
     packed = np.concatenate([plane.ravel() for plane in planes(film_frame)]).reshape(1080, 1280)
     limited_601 = replace(film_frame, matrix="bt601")
     still = StillFrame(np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8))
-    a, b = still.rgb_crop(TURNED, 224), limited_601.rgb_crop(TURNED, 224)
+    a = still.rgb_crop(TURNED, 224)
+    b = limited_601.rgb_crop(TURNED, 224)
     # OpenCV repeats chroma where we interpolate it: on this much colour that is the difference.
     assert np.abs(a.astype(int) - b).mean() < 5
 

@@ -59,6 +59,7 @@ def with_arm(crop: NDArray[np.uint8], shade: float, at_y: float) -> NDArray[np.u
     skin = np.median(crop[110:130, 60:80].reshape(-1, 3), axis=0) * shade
     ends = (-20, round(at_y) + 20), (244, round(at_y) - 15)
     cv2.line(covered, *ends, tuple(float(v) for v in skin), 44, cv2.LINE_AA)
+
     return np.asarray(covered, np.uint8)
 
 
@@ -84,6 +85,7 @@ def test_light_covers_nothing(engine: FaceSwapEngine, finder: CoverFinder, name:
     half = np.where(np.arange(224) < landmarks[4, 0], 0.45, 1.0)[None, :, None]
     soft = cv2.GaussianBlur(np.broadcast_to(half, (224, 224, 1)).astype(np.float32), (0, 0), 4)
     below_eyes = int(landmarks[[33, 263], 1].mean()) + 12
+
     for light in (np.float32(0.6), np.float32(1.0), soft[..., None]):
         cover = finder.find(np.clip(crop * light, 0, 255).astype(np.uint8), landmarks)
         assert cover is None or cover[below_eyes:, 60:164].max() < 0.3
@@ -94,6 +96,7 @@ def test_a_turning_and_smiling_face_covers_nothing(
 ) -> None:
     tracker = engine.sequence([Assignment(FaceSelector("all"), ada)]).tracker
     memory = OcclusionMemory()
+
     for index, frame in enumerate(frames_of(SOLO, step=3)):
         for tracked in tracker.update(frame, index / 10):
             to_crop = engine.painter.swap_crop(tracked.face.landmarks)
@@ -112,6 +115,7 @@ def brightness(tmp_path: Path) -> CoverFinder:
     graph = helper.make_graph([node], "brightness", [image, guide], [cover])
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "cover.onnx")
+
     return CoverFinder(SessionFactory("cpu").open(tmp_path / "cover.onnx"))
 
 

@@ -51,6 +51,7 @@ def _face(network: FaceMesh, canonical: CanonicalFace, path: Path) -> Face:
     to_crop = align(mesh, "similarity")
     to_crop[:, 2] += canonical.crop_shift
     rgb = np.ascontiguousarray(photo[..., ::-1])
+
     return Face(cv2.warpAffine(rgb, to_crop, (224, 224)), transform(mesh, to_crop), rgb, mesh)
 
 
@@ -96,10 +97,8 @@ def test_the_inside_of_an_open_mouth_stays_the_targets(
 
 def test_of_a_closed_mouth_only_the_line_stays_the_targets(faces: list[Face]) -> None:
     closed = faces[0].mesh.copy()
-    upper, lower = (
-        [191, 80, 81, 82, 13, 312, 311, 310, 415],
-        [95, 88, 178, 87, 14, 317, 402, 318, 324],
-    )
+    upper = [191, 80, 81, 82, 13, 312, 311, 310, 415]
+    lower = [95, 88, 178, 87, 14, 317, 402, 318, 324]
     closed[lower] = closed[upper]
     opening = mouth_opening(closed)
     x, y = closed[13].round().astype(int)
@@ -175,7 +174,8 @@ def test_the_networks_doubt_hides_a_part_of_the_face(
     placed = canonical.place(
         _texture(canonical, faces[0]), faces[0].mesh, faces[0].crop, faces[0].mesh
     )
-    sure, doubtful = np.full((224, 224), 0.95, np.float32), np.zeros((224, 224), np.float32)
+    sure = np.full((224, 224), 0.95, np.float32)
+    doubtful = np.zeros((224, 224), np.float32)
     assert np.array_equal(placed.shaped(sure), placed.mask)
     assert placed.shaped(doubtful).max() == 0
 

@@ -45,12 +45,16 @@ def test_irises_are_cut_out_whole_and_without_lids(engine: FaceSwapEngine) -> No
     assert 0.18 < cut.radius < 0.28
     rows, columns = np.mgrid[:SIDE, :SIDE] - SIDE // 2
     far = np.hypot(rows, columns) / 16
+
     for disc in cut.discs:
         luma = disc[..., :3] @ LUMA
-        pupil, iris, white = luma[far < 0.25], luma[(far > 0.5) & (far < 0.85)], luma[far > 1.15]
+        pupil = luma[far < 0.25]
+        iris = luma[(far > 0.5) & (far < 0.85)]
+        white = luma[far > 1.15]
         assert pupil.mean() < iris.mean() < white.mean()
         # Lids would cut it: above and below it is as bright as at its sides.
-        upper, side = luma[: SIDE // 3][far[: SIDE // 3] < 0.9], iris
+        upper = luma[: SIDE // 3][far[: SIDE // 3] < 0.9]
+        side = iris
         assert abs(upper.mean() - side.mean()) < 25
 
 
@@ -67,18 +71,22 @@ def test_an_iris_hidden_in_one_eye_is_the_other_ones(engine: FaceSwapEngine) -> 
 
 
 def test_a_texture_without_irises_is_white_there_and_the_same_elsewhere(ada: Identity) -> None:
-    texture, mesh, eyes = ada.code.texture, ada.texture_mesh, ada.eyes
+    texture = ada.code.texture
+    mesh = ada.texture_mesh
+    eyes = ada.eyes
     assert texture is not None
     assert mesh is not None
     assert eyes is not None
     blank = without_irises(texture, mesh, eyes)
     changed = np.abs(blank.astype(int) - texture).max(axis=2) > 0
     inside = np.zeros(changed.shape, np.uint8)
+
     for side, lids in enumerate(LIDS):
         outline = cv2.convexHull(np.rint(mesh[list(lids)]).astype(np.int32))
         cv2.fillConvexPoly(inside, outline, 1)
         x, y = np.rint(mesh[list(lids)].mean(0)).astype(int)
         assert blank[y, x] @ LUMA > 1.6 * (texture[y, x] @ LUMA), side
+
     assert not changed[cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0].any()
 
 
@@ -115,6 +123,7 @@ def test_the_irises_are_the_sources(engine: FaceSwapEngine) -> None:
     identity = engine.identity("violet", violet, engine.specialise(violet))
     target = portrait("ada_neutral")
     result = swapped(engine, target, identity)
+
     for eye in eyes_of(engine, target):
         x, y = np.rint(eye.iris[0]).astype(int)
         around = result[y - 2 : y + 8, x - 8 : x + 8].reshape(-1, 3).mean(0)

@@ -19,11 +19,13 @@ def canonical() -> CanonicalFace:
 
 def test_the_mean_follows_slowly_and_starts_at_the_first_frame() -> None:
     resting = RestingFace()
-    still, smiling = np.zeros((468, 2), np.float32), np.ones((468, 2), np.float32)
+    still = np.zeros((468, 2), np.float32)
+    smiling = np.ones((468, 2), np.float32)
 
     assert resting.see(still)[0, 0] == 0
     for _ in range(MEMORY_FRAMES):
         resting.see(still)
+
     assert resting.see(smiling)[0, 0] == pytest.approx(1 / MEMORY_FRAMES, rel=0.01)
     resting.reset()
     assert resting.see(smiling)[0, 0] == 1
@@ -38,6 +40,7 @@ def test_a_raised_brow_stays_raised_in_a_video(canonical: CanonicalFace) -> None
     target: RgbImage = np.full((224, 224, 3), 150, np.uint8)
     texture = target.copy()
     known = RestingFace()
+
     for _ in range(60):
         known.see(canonical.proportions(rest))
 

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from models.inference.mesh_points import INNER_LIPS
 from models.inference.texture.texture_outline import cleaned, without_shade
 
-SKIN, HAIR, WALL = (205, 165, 145), (50, 40, 35), (205, 210, 212)
+SKIN = (205, 165, 145)
+HAIR = (50, 40, 35)
+WALL = (205, 210, 212)
 ANGLES = np.linspace(0, 2 * np.pi, 64, endpoint=False)
 OUTLINE = (112 + 90 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)).astype(np.float32)
 
@@ -30,6 +32,7 @@ def mesh() -> NDArray[np.float32]:
     points[list(INNER_LIPS)] = np.stack(
         [112 - 20 * np.cos(across), 150 + 4.5 * np.sin(across)], axis=1
     )
+
     return points
 
 
@@ -65,10 +68,13 @@ def test_the_middle_of_the_face_is_not_touched(
 
 
 def test_teeth_become_lips(texture: NDArray[np.uint8], mesh: NDArray[np.float32]) -> None:
-    lips, teeth = (170, 90, 90), (240, 240, 230)
+    lips = (170, 90, 90)
+    teeth = (240, 240, 230)
+
     for colour, grown in ((lips, 9.0), (teeth, 0.0)):
         outline = mesh[list(INNER_LIPS)] + np.sign(mesh[list(INNER_LIPS)] - (112, 150)) * grown
         cv2.fillPoly(texture, [np.rint(outline).astype(np.int32)], colour)
+
     assert distance(texture, 112, 150, teeth) == 0
     assert distance(cleaned(texture, mesh), 112, 150, lips) < 12
 
