@@ -46,10 +46,10 @@ class Limits:
 
 # By kind, in the order of the network's planes. Chosen on the measured videos: objects are believed
 # early, for a hand painted over is worse than a shadow left open; hair that comes and goes at a
-# forehead is seen, so it has to be surer. Glasses must be certain: half a frame kept is worse than
-# none, and the network was only shown drawn ones.
+# forehead is seen, so it has to be surer. Glasses are not kept at all: half a frame kept is worse
+# than none, and what is kept of the eyes behind them is the target's (of 126 evaluation pairs .897
+# are recognised with clear ones kept, .929 without).
 HAIR = Limits(doubted=0.3, sure=0.5)
-GLASSES = Limits(doubted=0.5, sure=0.9)
 OBJECT = Limits(doubted=0.15, sure=0.4)
 
 
@@ -105,7 +105,8 @@ class CoverFinder:
         hull = guide[2] > 0.5
         soft = np.zeros((SIZE, SIZE), np.float32)
 
-        for plane, limits in zip(likely, (HAIR, GLASSES, OBJECT), strict=True):
+        hair, _, thing = likely
+        for plane, limits in ((hair, HAIR), (thing, OBJECT)):
             parts = _believed(plane, hull, limits)
             if parts.any():
                 soft = np.maximum(soft, _softened(plane, parts, limits))
