@@ -181,3 +181,22 @@ def microphone(frame: I420Frame) -> I420Frame:
     held.u[200:360, 300:340] = 128
     held.v[200:360, 300:340] = 128
     return held
+
+
+@pytest.mark.parametrize(
+    ("opacity", "is_kept"), [(1.0, True), (0.12, False)], ids=["dark", "clear"]
+)
+def test_dark_glasses_are_kept_and_clear_ones_painted_over(
+    engine: FaceSwapEngine, finder: CoverFinder, opacity: float, is_kept: bool
+) -> None:
+    crop, landmarks = crop_of(engine, "ben_neutral")
+    dark = crop.copy()
+    for corners in ((33, 133), (362, 263)):
+        middle = landmarks[list(corners)].mean(axis=0)
+        cv2.ellipse(dark, (int(middle[0]), int(middle[1])), (27, 20), 0, 0, 360, (18, 18, 20), -1)
+    cv2.line(dark, *(tuple(int(v) for v in landmarks[n]) for n in (133, 362)), (18, 18, 20), 4)
+
+    shown = cv2.addWeighted(dark, opacity, crop, 1 - opacity, 0)
+    cover = finder.find(np.asarray(shown, np.uint8), landmarks)
+    pupil = landmarks[[33, 133]].mean(axis=0)
+    assert (cover is not None and at(cover, pupil) > 0.5) == is_kept
