@@ -110,8 +110,9 @@ class CoverFinder:
 
         for plane, limits in zip(likely, (HAIR, GLASSES, OBJECT), strict=True):
             parts = _believed(plane, hull, limits)
-            if limits is GLASSES and not _is_dark(target, parts, hull):
-                continue
+            if limits is GLASSES:
+                parts = _dark_glasses(target, parts, hull)
+                plane = np.maximum(plane, parts)
             if parts.any():
                 soft = np.maximum(soft, _softened(plane, parts, limits))
 
@@ -121,16 +122,28 @@ class CoverFinder:
         return np.asarray(cv2.resize(soft, (TEMPLATE_SIZE, TEMPLATE_SIZE)), np.float32)
 
 
-def _is_dark(target: RgbImage, parts: Plane, hull: Array) -> bool:
-    """Return whether glasses hide the eyes, rather than showing them."""
+def _dark_glasses(target: RgbImage, parts: Plane, hull: Array) -> Plane:
+    """Return the glasses that hide the eyes, all that is as dark and joined to them; else nothing.
+
+    The network sees the middle of lenses surely and their outer halves less so.
+    """
+    kept = np.zeros_like(parts)
     covered = parts > 0
     skin = hull & ~covered
     if not covered.any() or not skin.any():
-        return False
+        return kept
 
     small = cv2.resize(target, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    return bool(luma[covered].mean() < DARK_GLASSES * luma[skin].mean())
+    limit = DARK_GLASSES * luma[skin].mean()
+    if luma[covered].mean() >= limit:
+        return kept
+
+    for part in _parts(covered | ((luma < limit) & hull)):
+        if (part & covered).any():
+            kept[part] = 1
+
+    return kept
 
 
 def _believed(likely: Array, hull: Array, limits: Limits) -> Plane:
