@@ -21,7 +21,7 @@ import httpx
 
 from tests.conftest import StoreServer
 from tests.worker.workers import Bench, eventually, kill_tree
-from worker.stores.job_limits import JobLimits
+from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.key_store import SCOPES, KeyStore
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -32,18 +32,18 @@ from service.sandbox.child import SandboxedChild
 from service.settings import Settings
 from service.trust.verification import TrustAnchors, Verifier
 from service.trust.visitors import Visitors
+from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.provenance_store import ProvenanceStore
 from worker.provenance.trust_store import TrustStore
 from worker.settings import JobSettings
-from worker.stores.audit_archive import AuditArchive
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityLimits, IdentityStore
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_queue import JobQueue
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import KeyStore
 from worker.stores.media_store import MediaStore
 from worker.stores.outbox import Outbox
-from worker.stores.provenance_store import ProvenanceStore
 
 
 @dataclass(frozen=True)

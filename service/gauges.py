@@ -19,7 +19,7 @@ from redis import Redis
 
 from worker.sandbox.confinement import PROTECTIONS, Protection
 from worker.stores.connection import Reply, reaching, text_fields
-from worker.stores.job_queue import QUEUES, JobQueue, WorkerState
+from worker.stores.jobs.job_queue import QUEUES, JobQueue, WorkerState
 
 
 @dataclass(frozen=True)

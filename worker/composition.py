@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from worker.settings import WorkerSettings
 from worker.stores.connection import connect
 from worker.stores.identity_store import IdentityLimits, IdentityStore
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_queue import JobQueue
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
 
 

@@ -29,15 +29,15 @@ from worker.process.staging import Staging
 from worker.process.status import as_json, as_text, take_stock
 from worker.process.task_runner import TaskRunner
 from worker.process.warm_worker import WarmWorker
+from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.provenance_store import ProvenanceStore
 from worker.provenance.trust_store import TrustStore
 from worker.sandbox.confinement import require_complete
 from worker.settings import WorkerSettings
-from worker.stores.audit_archive import AuditArchive
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import require_suitable
-from worker.stores.job_queue import QUEUES
+from worker.stores.jobs.job_queue import QUEUES
 from worker.stores.key_store import BOUNDS, Bound, KeyStore
-from worker.stores.provenance_store import ProvenanceStore
 
 log = logging.getLogger(__name__)
 

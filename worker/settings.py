@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.stores.credentials import embedded_store_url
-from worker.stores.job_limits import JobLimits
+from worker.stores.jobs.job_limits import JobLimits
 
 MIB = 1 << 20
 

@@ -17,7 +17,7 @@ from benchmarks.jobs.plain_rq import Losses, doomed_worker, run_chaos
 from benchmarks.stack import ROOT, Town, pick_victim, stopwatch, town
 from tests.worker.workers import eventually, kill_tree
 from worker.contract import FINAL
-from worker.stores.job_queue import rq_queue
+from worker.stores.jobs.job_queue import rq_queue
 
 JOBS = 500
 JOB_S = 0.05

@@ -15,7 +15,7 @@ from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
 from tests.service.jobs.ended_job import ended_job
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import SCHEDULE_S, Outbox
 
 JOBS = 30

@@ -11,7 +11,7 @@ from worker.contract import JobRecord
 from worker.errors import JobNotFinal, UnknownJob, UnknownMedia, UploadInUse
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import ErasureReceipt, IdentityStore
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaRecord, MediaStore
 
 

@@ -9,8 +9,8 @@ from service.protocol.problems import ServiceError
 from worker.contract import Assignment, JobPayload, JobRequest
 from worker.errors import UnknownJob, WorkerError
 from worker.stores.identity_store import IdentityRecord, IdentityStore
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_queue import JobQueue
+from worker.stores.jobs.job_store import JobStore
 
 _DEADLINE_S = 6 * 3600.0  # it has low priority, and a busy day may come before it
 

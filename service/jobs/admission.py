@@ -18,8 +18,8 @@ from worker.errors import StoreError
 from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import Admission, JobStore
+from worker.stores.jobs.job_queue import JobQueue
+from worker.stores.jobs.job_store import Admission, JobStore
 from worker.stores.media_store import MediaRecord, MediaStore
 
 log = logging.getLogger(__name__)

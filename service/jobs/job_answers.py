@@ -16,7 +16,7 @@ from service.jobs.job_views import job_etag, job_view
 from service.protocol.problems import ServiceError
 from worker.contract import JobRecord
 from worker.errors import StoreError
-from worker.stores.job_store import Admission, JobStore
+from worker.stores.jobs.job_store import Admission, JobStore
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from worker.process.expiry import ExpirySweep
 from worker.stores.connection import reaching, texts
 from worker.stores.erasure import LogRewriter
 from worker.stores.identity_store import IdentityStore
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_queue import JobQueue
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from service.jobs.input_receiver import InputReceiver
 from service.jobs.job_events import JobEvents
 from service.jobs.submission_request import Submission
 from service.protocol.problems import ServiceError
-from worker.stores.job_store import Admission
+from worker.stores.jobs.job_store import Admission
 
 
 class JobSubmission:

@@ -23,7 +23,7 @@ from service.intake.fetching import FetchError, GuardedClient
 from service.jobs.job_views import job_view
 from service.protocol.observability import Metrics
 from worker.errors import StoreError, UnknownEndpoint, UnknownJob
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import Delivery, Outbox
 
 log = logging.getLogger(__name__)

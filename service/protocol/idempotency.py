@@ -20,7 +20,7 @@ from redis import Redis
 from service.protocol.problems import ServiceError
 from worker.errors import Gone, Missing
 from worker.stores.connection import reaching
-from worker.stores.job_store import idempotency_name
+from worker.stores.jobs.job_store import idempotency_name
 
 KEPT_S = 24 * 3600
 RUNNING_S = 15 * 60  # a reservation of a request that died with its process frees itself

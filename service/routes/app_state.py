@@ -24,11 +24,11 @@ from service.sandbox.child import SandboxedChild
 from service.settings import Settings
 from service.trust.verification import Verifier
 from service.trust.visitors import Visitors
-from worker.stores.audit_archive import AuditArchive
+from worker.provenance.audit_archive import AuditArchive
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_queue import JobQueue
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import KeyStore
 from worker.stores.media_store import MediaStore
 from worker.stores.outbox import Outbox

@@ -15,7 +15,7 @@ from service.protocol.openapi import problems, success
 from service.routes.app_state import State
 from service.routes.auth import caller_with
 from service.schemas.trust import AuditEvent, AuditHead, AuditPage
-from worker.stores.audit_archive import AuditFilter, AuditLine
+from worker.provenance.audit_archive import AuditFilter, AuditLine
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 

@@ -9,8 +9,8 @@ from dataclasses import asdict
 
 from service.settings import Settings
 from worker.errors import WorkerError
+from worker.provenance.audit_archive import AuditArchive, AuditFilter
 from worker.provenance.trust_store import TrustStore
-from worker.stores.audit_archive import AuditArchive, AuditFilter
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import connect
 

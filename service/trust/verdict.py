@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.schemas.trust import C2paReport, MarkReport, RecordReport, Verdict, Verification
+from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
 from worker.provenance.resemblance import resembles
-from worker.stores.provenance_store import ProvenanceRecord, ProvenanceStore
 
 ABSENCE = "A missing mark does not show that a file is genuine."
 COPIED = (

@@ -14,8 +14,8 @@ from service.protocol.problems import ServiceError
 from service.sandbox.child import ChildError, SandboxedChild
 from service.schemas.trust import Verification
 from service.trust.verdict import NOTHING_SEEN, judge, seen_by_child
+from worker.provenance.provenance_store import ProvenanceStore
 from worker.sandbox.confinement import Protection
-from worker.stores.provenance_store import ProvenanceStore
 
 log = logging.getLogger(__name__)
 

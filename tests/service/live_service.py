@@ -22,9 +22,9 @@ from worker.failures import FailureCode
 from worker.stores.connection import connect
 from worker.stores.identity_store import IdentityRecord, IdentityStore
 from worker.stores.ids import new_id
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_records import JobReport
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_records import JobReport
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import SCOPES, KeyStore
 from worker.stores.media_store import MediaFacts, MediaStore
 

@@ -24,7 +24,7 @@ from worker.process.child_context import since_now
 from worker.process.task_runner import Perform
 from worker.settings import WorkerSettings
 from worker.stores.connection import Reply, text_fields
-from worker.stores.job_limits import JobLimits
+from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.media_store import MediaFacts
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 from worker.errors import WorkerError
+from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.provenance_store import DAY_S, ProvenanceStore
 from worker.provenance.trust_store import Signer
-from worker.stores.audit_archive import AuditArchive
 from worker.stores.audit_log import AuditLog
-from worker.stores.provenance_store import DAY_S, ProvenanceStore
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from worker.provenance.mark_code import MarkCode
 from worker.provenance.marking import tile_in_hex
 from worker.provenance.names import mark_name
 from worker.provenance.order import ProvenanceOrder
+from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
 from worker.provenance.trust_store import Signer, TrustStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
-from worker.stores.provenance_store import ProvenanceRecord, ProvenanceStore
 
 MARKED_KINDS = frozenset({"swap_image", "swap_video"})
 # A claim's bytes to be signed are about 2 KB; a compromised child could ask for more.

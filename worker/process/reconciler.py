@@ -14,7 +14,7 @@ from worker.contract import QueueName, Task
 from worker.process.expiry import ExpirySweep
 from worker.stores.connection import Scripts, reaching, texts
 from worker.stores.erasure import LogRewriter
-from worker.stores.job_queue import QUEUES
+from worker.stores.jobs.job_queue import QUEUES
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from worker.contract import JobRecord, QueueName
 from worker.errors import UnknownJob
 from worker.sandbox.confinement import Protection
 from worker.stores.connection import Reply, reaching, text_fields, texts
-from worker.stores.job_queue import QUEUES, WorkerState
+from worker.stores.jobs.job_queue import QUEUES, WorkerState
 
 SHOWN = 50
 

@@ -26,7 +26,7 @@ from worker.process.attempt_server import ChildLost
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.provenance.names import DETACHED
-from worker.stores.job_records import JobReport
+from worker.stores.jobs.job_records import JobReport
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from worker.process.attempt_server import ChildLost
 from worker.process.child_process import WarmChild
 from worker.settings import WorkerSettings
 from worker.stores.connection import as_hash
-from worker.stores.job_queue import RunTask, TaskJob, rq_queue, task_of
+from worker.stores.jobs.job_queue import RunTask, TaskJob, rq_queue, task_of
 
 if TYPE_CHECKING:
     from resource import struct_rusage

@@ -38,7 +38,7 @@ from worker.errors import (
 from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
 from worker.stores.durable_files import open_private, seal, sync_directory, writing
 from worker.stores.ids import is_id, new_id
-from worker.stores.job_limits import JobLimits
+from worker.stores.jobs.job_limits import JobLimits
 
 CLAIM_S = 900.0  # longer than a registration may wait for its turn and take
 

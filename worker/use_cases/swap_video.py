@@ -21,7 +21,7 @@ from worker.use_cases.outcomes import assignment_outcomes, outcome_report, requi
 from worker.use_cases.swap_animation import SwapAnimation, as_animation_format
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.frames.planes import PictureFormat
-from worker.video.mux import MuxReport
+from worker.video.muxing.mux import MuxReport
 from worker.video.output import output_settings
 from worker.video.plan import PlannedSegment, VideoPlan, plan_video
 from worker.video.probe import is_video

@@ -25,7 +25,7 @@ from worker.video.frames.planes import (
     scaled,
     source_matrix,
 )
-from worker.video.mux import MuxReport, Segment, mux_video
+from worker.video.muxing.mux import MuxReport, Segment, mux_video
 from worker.video.pipeline import Pipeline, StageTimes
 from worker.video.plan import PlannedSegment, VideoPlan
 from worker.video.probe import VideoInfo

@@ -12,8 +12,8 @@ import pytest
 from rq import Worker
 
 from tests.service.live_service import CONSENT, SAMPLES, LiveService, problem_of
-from worker.stores.job_queue import rq_queue
-from worker.stores.job_records import JobReport
+from worker.stores.jobs.job_queue import rq_queue
+from worker.stores.jobs.job_records import JobReport
 
 STANDING = {"similarity": 0.6, "sharpness": 0.8}
 BETTER = {"similarity": 0.7, "sharpness": 0.9}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from worker.contract import JobPayload, JobRequest, Problem, Task
 from worker.failures import FailureCode
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_store import JobStore
 
 
 def ended_job(jobs: JobStore, clock: Callable[[], float], tenant: str = "acme") -> str:

@@ -18,7 +18,7 @@ from tests.service import files
 from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
 from worker.contract import Problem
 from worker.failures import FailureCode
-from worker.stores.job_records import JobReport
+from worker.stores.jobs.job_records import JobReport
 from worker.stores.key_store import KeyStore
 
 

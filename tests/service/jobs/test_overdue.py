@@ -11,9 +11,9 @@ from service.jobs.overdue import Overdue
 from worker.contract import JobPayload, JobRequest, Task
 from worker.stores.identity_store import IdentityRecord, IdentityStore
 from worker.stores.ids import new_id
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_queue import JobQueue
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaFacts, MediaStore
 
 

@@ -24,7 +24,7 @@ from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
 from tests.service.jobs.ended_job import ended_job
 from tests.service.live_service import LiveService, problem_of, until
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import SCHEDULE_S, Outbox
 
 

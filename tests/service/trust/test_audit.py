@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.service.live_service import LiveService, problem_of
+from worker.provenance.audit_archive import AuditArchive
 from worker.provenance.trust_store import TrustStore
-from worker.stores.audit_archive import AuditArchive
 from worker.stores.audit_log import AuditLog
 
 

@@ -20,8 +20,8 @@ from worker.provenance.manifest import Claim, sign
 from worker.provenance.mark import draw_in_image
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.names import mark_name
+from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
 from worker.provenance.trust_store import TrustStore
-from worker.stores.provenance_store import ProvenanceRecord, ProvenanceStore
 
 MARK_ID = 0x00C0FFEE
 

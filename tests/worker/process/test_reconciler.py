@@ -13,9 +13,9 @@ from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, JobRequest, Task
 from worker.process.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
 from worker.stores.identity_store import IdentityStore
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_queue import JobQueue
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_queue import JobQueue
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
 
 

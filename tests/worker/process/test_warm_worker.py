@@ -27,7 +27,7 @@ from worker.process.child_process import ALLOCATOR
 from worker.sandbox.limits import DEVICE_VARIABLES
 from worker.stores.identity_store import IdentityRecord
 from worker.stores.ids import new_id
-from worker.stores.job_queue import rq_queue
+from worker.stores.jobs.job_queue import rq_queue
 
 FINISHED_AGAIN = 20.0
 

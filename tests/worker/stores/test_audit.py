@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 
 from worker.errors import AuditBroken
+from worker.provenance.audit_archive import AuditArchive, AuditFilter
 from worker.provenance.trust_store import TrustStore
-from worker.stores.audit_archive import AuditArchive, AuditFilter
 from worker.stores.audit_log import AuditLog
 
 NOW = 1_790_000_000.0

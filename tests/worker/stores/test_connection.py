@@ -15,9 +15,9 @@ from tests.worker.workers import eventually
 from worker.contract import JobPayload, JobRequest, JobResult
 from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
 from worker.stores.connection import connect, require_suitable
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_records import JobReport
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_records import JobReport
+from worker.stores.jobs.job_store import JobStore
 
 ANALYSIS = JobRequest(JobPayload(kind="analysis", tenant="acme"))
 

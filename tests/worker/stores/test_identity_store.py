@@ -15,7 +15,7 @@ from worker.errors import IdentityErased, UnknownIdentity
 from worker.stores.erasure import LogRewriter
 from worker.stores.identity_store import DIGEST_BYTES, IdentityLimits, IdentityRecord, IdentityStore
 from worker.stores.ids import new_id
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_store import JobStore
 
 PACK = "open@0123456789ab"
 

@@ -32,10 +32,10 @@ from worker.errors import (
 )
 from worker.failures import FailureCode
 from worker.stores.ids import new_id
-from worker.stores.job_attempts import JobAttempts
-from worker.stores.job_limits import JobLimits
-from worker.stores.job_records import JobReport
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_limits import JobLimits
+from worker.stores.jobs.job_records import JobReport
+from worker.stores.jobs.job_store import JobStore
 
 RESULT = JobResult(
     sha256="ab" * 32, bytes=3, media_type="image/png", suffix=".png", width=1, height=1, frames=1

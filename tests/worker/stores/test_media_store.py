@@ -15,8 +15,8 @@ from worker.process.expiry import BATCH, ExpirySweep
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityRecord, IdentityStore
 from worker.stores.ids import new_id
-from worker.stores.job_records import JobReport
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_records import JobReport
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaFacts, MediaStore
 
 PNG = MediaFacts("image/png", ".png", 4, 3, 1)
@@ -175,7 +175,7 @@ def test_an_expired_result_is_gone_even_before_the_sweep(
     media: MediaStore, clock: Clock, store: Redis, tmp_path: Path
 ) -> None:
     from worker.contract import JobResult, Task
-    from worker.stores.job_attempts import JobAttempts
+    from worker.stores.jobs.job_attempts import JobAttempts
 
     jobs = JobStore(store, clock=clock)
     job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.stores.provenance_store import DAY_S, ProvenanceRecord, ProvenanceStore
+from worker.provenance.provenance_store import DAY_S, ProvenanceRecord, ProvenanceStore
 
 RECORD = ProvenanceRecord(
     mark_id="0000cafe",

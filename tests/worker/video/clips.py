@@ -22,7 +22,7 @@ from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
 from worker.settings import MediaLimits
 from worker.video.encoder import EncoderSettings
-from worker.video.mux import MuxReport
+from worker.video.muxing.mux import MuxReport
 from worker.video.plan import VideoPlan, plan_video
 from worker.video.probe import VideoInfo
 from worker.video.segments import OutputSettings, SegmentOutcome, join_segments, swap_segment

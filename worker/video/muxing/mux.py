@@ -16,9 +16,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from worker.formats import CONTAINERS, VideoFormat
-from worker.video.copied import CopiedTracks, Tracks
 from worker.video.encoder import SEGMENT_FORMAT
 from worker.video.frames.planes import PictureFormat
+from worker.video.muxing.copied import CopiedTracks, Tracks
 from worker.video.video import Video
 
 log = logging.getLogger(__name__)

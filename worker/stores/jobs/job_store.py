@@ -43,8 +43,8 @@ from worker.errors import (
 )
 from worker.stores.connection import Scripts, reaching, text_fields, texts
 from worker.stores.ids import is_id, new_id
-from worker.stores.job_limits import JobLimits
-from worker.stores.job_records import (
+from worker.stores.jobs.job_limits import JobLimits
+from worker.stores.jobs.job_records import (
     CLASS_OF,
     JobReport,
     admitted_fields,

@@ -17,7 +17,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from worker.video.audio import ConvertedSound, is_convertible
+from worker.video.muxing.audio import ConvertedSound, is_convertible
 from worker.video.video import Video
 
 # Which tracks go into the output: copied where they can be, sound encoded again, or none.

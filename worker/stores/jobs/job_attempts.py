@@ -14,8 +14,8 @@ from worker.contract import JobRecord, JobResult, Problem, QueueName, Task
 from worker.errors import Canceled, Superseded, UnknownJob
 from worker.failures import FailureCode
 from worker.stores.connection import reaching, text_fields, texts
-from worker.stores.job_records import JobReport
-from worker.stores.job_store import JobStore, task_names
+from worker.stores.jobs.job_records import JobReport
+from worker.stores.jobs.job_store import JobStore, task_names
 
 Redelivery = Literal["waiting", "exhausted", "canceling", "superseded"]
 

@@ -23,7 +23,7 @@ from worker.contract import QueueName, Task
 from worker.errors import WorkerError
 from worker.sandbox.confinement import Protection
 from worker.stores.connection import reaching, text_fields, texts
-from worker.stores.job_attempts import JobAttempts
+from worker.stores.jobs.job_attempts import JobAttempts
 
 ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
 QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
