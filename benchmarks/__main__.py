@@ -10,7 +10,8 @@ import pkgutil
 import sys
 
 import benchmarks as package
-from benchmarks.bar import BARS
+from benchmarks.bar import BARS, Figure
+from benchmarks.stack import TookTooLong
 
 
 def main(names: list[str]) -> int:
@@ -29,10 +30,17 @@ def main(names: list[str]) -> int:
     figures = {}
     for name in names:
         print(f"== {name}: {(BARS[name].__doc__ or BARS[name].__name__).strip()}", flush=True)
-        figures[name] = BARS[name]()
+        figures[name] = _measured(name)
         print(figures[name].line(name), flush=True)
 
     return 0 if all(figure.holds for figure in figures.values()) else 1
+
+
+def _measured(name: str) -> Figure:
+    try:
+        return BARS[name]()
+    except TookTooLong as late:
+        return Figure(f"not within {late.bound_s:.0f}", "s", "of its own", holds=False)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import httpx
 
@@ -36,12 +38,26 @@ class Keeper:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     restarts: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
+    _watching: threading.Thread | None = None
 
     def keep(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self.running[name] = start()
         self.start[name] = start
 
-    def watch(self) -> None:
+    def kill(self, name: str) -> bool:
+        """kill -9 a process and its children; False when it was not alive."""
+        process = self.running[name]
+        if process.poll() is not None:
+            return False
+
+        kill_tree(process.pid)
+        return process.wait(timeout=10) == -signal.SIGKILL
+
+    def start_watching(self) -> None:
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+        self._watching.start()
+
+    def _watch(self) -> None:
         while not self._over.wait(0.1):
             for name, start in self.start.items():
                 if self.running[name].poll() is not None:
@@ -49,7 +65,11 @@ class Keeper:
                     self.restarts += 1
 
     def stop(self) -> None:
+        """End everything: first the watching, which would start again what is killed here."""
         self._over.set()
+        if self._watching is not None:
+            self._watching.join(timeout=10)
+
         for process in self.running.values():
             kill_tree(process.pid)
             with suppress(subprocess.TimeoutExpired):
@@ -66,8 +86,7 @@ class Town:
         self.bench = Bench(self.store.url, directory / "data", limits)
         self.keeper = Keeper()
         self.url = f"http://127.0.0.1:{_free_port()}"
-        self._watch = threading.Thread(target=self.keeper.watch, daemon=True)
-        self._watch.start()
+        self.keeper.start_watching()
 
     def add_worker(
         self, name: str, queue: str = "video", small: bool = True, **environment: str
@@ -115,7 +134,6 @@ class Town:
 
     def close(self) -> None:
         self.keeper.stop()
-        self._watch.join(timeout=5)
         self.bench.close()
         self.store.kill()
 
@@ -136,7 +154,8 @@ class Town:
 @contextmanager
 def town(limits: JobLimits | None = None) -> Iterator[Town]:
     """A town in a directory of its own, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+    # What the store's own children still write while it is removed must not fail the bar.
+    with tempfile.TemporaryDirectory(prefix="lk-", ignore_cleanup_errors=True) as directory:
         (Path(directory) / "data").mkdir()
         here = Town(Path(directory), limits)
 
@@ -146,20 +165,38 @@ def town(limits: JobLimits | None = None) -> Iterator[Town]:
             here.close()
 
 
+class TookTooLong(Exception):
+    """A bar did not end within its time."""
+
+    def __init__(self, bound_s: float) -> None:
+        super().__init__(f"not done within {bound_s:.0f} s")
+        self.bound_s = bound_s
+
+
 @contextmanager
 def stopwatch(bound_s: float) -> Iterator[None]:
-    """Say how long a bar takes and how long it may."""
+    """Say how long a bar takes, and end one that takes longer than it may.
+
+    Raises TookTooLong, from wherever the main thread is.
+    """
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TookTooLong(bound_s)
+
     began = time.monotonic()
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, bound_s)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
         print(f"took {time.monotonic() - began:.0f} s (bounded by {bound_s:.0f} s)")
 
 
-def pick_victim(keeper: Keeper, dice: random.Random, prefix: str) -> None:
-    """kill -9 one process tree whose name begins so."""
-    name = dice.choice([name for name in keeper.running if name.startswith(prefix)])
-    kill_tree(keeper.running[name].pid)
+def pick_victim(keeper: Keeper, dice: random.Random, prefix: str) -> bool:
+    """kill -9 one process tree whose name begins so; False when it was dead already."""
+    return keeper.kill(dice.choice([name for name in keeper.running if name.startswith(prefix)]))
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -114,7 +114,8 @@ def two_workers_finish_a_long_film_faster() -> Figure:
         f"one worker {one:.1f} s, two workers {two:.1f} s: {one / two:.2f} times as fast; bytes"
         f" equal: {same}"
     )
-    return Figure(one / two, "x one worker", "> 1, bytes equal", one > two and same)
+    # Two workers on two cores cannot reach 2: planning, the survey and joining have no twin.
+    return Figure(one / two, "x one worker", ">= 1.6, bytes equal", one / two >= 1.6 and same)
 
 
 def _seconds(here: Town, ada: str, film: Path) -> tuple[float, JobRecord]:

@@ -41,7 +41,7 @@ def work(directory: str, name: str, seconds: float) -> None:
 
 def run_chaos(jobs: int, queues: int, bound_s: float, job_s: float, seed: int = 7) -> Losses:
     """The same kills on plain RQ with one or two queues for its two workers."""
-    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+    with tempfile.TemporaryDirectory(prefix="lk-", ignore_cleanup_errors=True) as directory:
         done = Path(directory) / "done"
         done.mkdir()
         server = StoreServer(Path(directory))
@@ -67,11 +67,13 @@ def run_chaos(jobs: int, queues: int, bound_s: float, job_s: float, seed: int = 
             server.kill()
 
 
-def doomed_worker(redis: Redis, names: list[str]) -> None:
-    """Pop as a worker does and die before registering: one queue leaves a trace in RQ, several
-    leave none.
+def doomed_worker(redis: Redis, names: list[str]) -> bool:
+    """Pop as a worker does and die before registering; False when there was nothing to pop.
+
+    One queue leaves a trace in RQ, several leave none.
     """
-    Queue.dequeue_any([Queue(name, connection=redis) for name in names], None, connection=redis)
+    queues = [Queue(name, connection=redis) for name in names]
+    return Queue.dequeue_any(queues, None, connection=redis) is not None
 
 
 def _suffer(

@@ -1,0 +1,159 @@
+"""Bars R-12 and R-13: a store or a disk that is full refuses, and nothing half-done is served."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from benchmarks.bar import Figure, bar
+from benchmarks.jobs.overload import body
+from benchmarks.stack import Town, stopwatch, town
+from tests.service.live_service import JPEG
+from worker.stores.connection import text_fields
+from worker.stores.media_store import MediaStore
+
+
+@bar("R-12")
+def a_full_store_refuses_and_recovers() -> Figure:
+    """The store at maxmemory: writes answer 503, reads go on, RQ's keys stay, and all is well when
+    there is room.
+    """
+    with stopwatch(90), town() as here:
+        here.add_api()
+        here.await_api()
+        upload = here.bench.upload()
+        redis = here.bench.shop.store.redis
+
+        with here.client() as client:
+            accepted = [
+                client.post("/v1/analyses", json=body(upload)).json()["id"] for _ in range(10)
+            ]
+            keys = {key for key in redis.keys("rq:*") if b"clean" not in key}
+            redis.config_set("maxmemory", str(int(redis.info("memory")["used_memory"]) + 1))
+            refused = [client.post("/v1/analyses", json=body(upload)) for _ in range(5)]
+            reads = [client.get(f"/v1/jobs/{job_id}").status_code for job_id in accepted]
+            kept = keys <= set(redis.keys("rq:*"))
+            redis.config_set("maxmemory", "0")
+            again = client.post("/v1/analyses", json=body(upload)).status_code
+            evicted = int(redis.info("stats")["evicted_keys"])
+
+        here.add_worker("worker")
+        ended = {
+            here.bench.wait_for(here.bench.shop.store.get(job_id)).status for job_id in accepted
+        }
+
+    codes = {answer.status_code for answer in refused}
+    print(
+        f"writes {sorted(codes)}, reads {sorted(set(reads))}, evicted {evicted}, with room again"
+        f" {again}"
+    )
+    print(f"jobs accepted before ended as {sorted(ended)}")
+    patient = all("retry-after" in answer.headers for answer in refused)
+    refusing = codes == {503} and patient and set(reads) == {200} and kept and evicted == 0
+    holds = refusing and again == 202 and ended == {"succeeded"}
+
+    return Figure(
+        evicted, "keys evicted", "503 for writes, 200 for reads, 0 evicted, recovers", holds
+    )
+
+
+DISK_MIB = 6
+
+
+@bar("R-13")
+def a_full_disk_serves_no_truncated_file() -> Figure:
+    """A media store on a file system of 6 MiB of its own (tmpfs): results that are larger than
+    what is left beside others that fit, then uploads until it is full, then room again.
+    """
+    with stopwatch(120), town() as here:
+        media = here.bench.data_dir / "media"
+        with file_system(media, DISK_MIB):
+            MediaStore(media, here.bench.shop.store.redis)  # makes its directories there
+            here.add_api()
+            here.await_api()
+            large, small = [], []
+
+            for number in range(10):  # all are there before the first one fills the disk
+                times = random.Random(number).randrange(7000, 9000)
+                large.append(here.bench.submit(body=b"x" * 1000, times=times))
+                small.append(here.bench.submit())
+
+            here.add_worker("worker")
+            here.await_workers(1)
+            failed = sum(here.bench.wait_for(job).status == "failed" for job in large)
+            served = sum(here.bench.wait_for(job).status == "succeeded" for job in small)
+            truncated = _truncated(here, media)
+
+            with here.client() as client:
+                answers = Counter(_upload_until_full(client, bytes(400_000)))
+                answers += Counter(_upload_until_full(client, b""))
+                full = client.post("/v1/uploads", content=JPEG)
+                truncated += _truncated(here, media)
+                _make_room(here)
+                again = client.post("/v1/uploads", content=JPEG).status_code
+
+            here.keeper.stop()  # nothing may hold the file system any more
+
+    print(
+        f"too large: {failed} of 10 failed with a reason; others: {served} of 10 done;"
+        f" uploads {dict(answers)}, on the full disk {full.json()['code']}, with room again {again}"
+    )
+    refusing = set(answers) == {201, 507} and full.json()["code"] == "disk_full" and again == 201
+    holds = truncated == 0 and served == failed == 10 and refusing
+
+    return Figure(truncated, "truncated files", "0, 507 disk_full when full, then recovers", holds)
+
+
+@contextmanager
+def file_system(place: Path, mib: int) -> Iterator[None]:
+    """Mount a file system of so many MiB; needs the right to mount."""
+    place.mkdir(exist_ok=True)
+    options = f"size={mib}m,mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "likeness", str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def _truncated(here: Town, media: Path) -> int:
+    """Count files under a final name whose bytes are not those that the name or record promises."""
+    files = [path for path in (media / "jobs").rglob("*") if path.is_file()]
+    wrong = [path for path in files if path.name.split(".")[0] != _sha256(path)]
+    redis = here.bench.shop.store.redis
+
+    for path in (media / "uploads").rglob("upl_*"):
+        known = text_fields(redis.hgetall(f"lk:media:{path.name.split('.')[0]}"))
+        if known and known["sha256"] != _sha256(path):
+            wrong.append(path)
+
+    return len(wrong)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _upload_until_full(client: httpx.Client, padding: bytes) -> Iterator[int]:
+    """Yield the answers to uploads, up to the first refusal."""
+    content = JPEG + padding  # what follows an image's end is no part of it, but is kept
+    for _ in range((DISK_MIB << 20) // len(content) + 1):
+        status = client.post("/v1/uploads", content=content).status_code
+        yield status
+
+        if status != 201:
+            return
+
+
+def _make_room(here: Town) -> None:
+    redis = here.bench.shop.store.redis
+    for key in redis.scan_iter("lk:media:upl_*"):
+        if key.count(b":") == 2:
+            here.bench.shop.media.delete(key.decode().rpartition(":")[2])

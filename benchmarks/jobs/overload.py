@@ -1,0 +1,146 @@
+"""Bars R-6 and R-7: more requests than may be served are refused at once, equal ones are one."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+
+from benchmarks.bar import Figure, bar
+from benchmarks.stack import percentile, stopwatch, town
+from tests.worker.workers import eventually
+from worker.stores.key_store import KeyStore
+
+TENANTS = 5
+CLIENTS_OF_EACH = 4
+MAX_JOBS = 20  # of each tenant, all of them taken
+PER_S = 200  # two workers do about 20 such jobs a second: ten times as many
+WARM_UP_S = 8.0  # fills what is filled once: pools, caches, metrics
+OVERLOAD_S = 60.0
+
+
+@dataclass
+class Refusals:
+    """What the overload was answered, and how soon."""
+
+    times: list[float] = field(default_factory=list)
+    codes: Counter[int] = field(default_factory=Counter)
+    impatient: int = 0  # without Retry-After
+
+    def add(self, answer: httpx.Response, took_s: float) -> None:
+        self.times.append(took_s)
+        self.codes[answer.status_code] += 1
+        self.impatient += "retry-after" not in answer.headers
+
+
+@bar("R-6")
+def at_the_bound_the_next_request_is_refused_at_once() -> Figure:
+    """Twenty clients of five tenants, all at their bounds, with ten times as many requests as could
+    be served, for 60 s: answers, their times, memory.
+    """
+    with stopwatch(180), town() as here, ExitStack() as stack:
+        here.add_api()
+        here.await_api()
+        tenants = [f"tenant-{number}" for number in range(TENANTS)]
+        uploads = {tenant: here.bench.upload(tenant) for tenant in tenants}
+        clients = []
+
+        for tenant in tenants:
+            KeyStore(here.bench.shop.store.redis).set_bounds(tenant, {"max_jobs": MAX_JOBS})
+            mine = [stack.enter_context(here.client(tenant)) for _ in range(CLIENTS_OF_EACH)]
+            clients += [(client, uploads[tenant]) for client in mine]
+
+            for _ in range(MAX_JOBS):
+                answer = mine[0].post("/v1/analyses", json=body(uploads[tenant]))
+                assert answer.status_code == 202, answer.text
+
+        _overload(clients, WARM_UP_S)
+        process = psutil.Process(here.keeper.running["api"].pid)
+        before = process.memory_info().rss
+        refused = _overload(clients, OVERLOAD_S)
+        after = process.memory_info().rss
+
+    growth = after / before - 1
+    p50 = statistics.median(refused.times) * 1e3
+    p95 = percentile(refused.times, 0.95) * 1e3
+    rate = len(refused.times) / OVERLOAD_S
+    print(
+        f"{len(refused.times)} requests ({rate:.0f}/s) of {len(clients)} clients refused with"
+        f" {dict(refused.codes)}, {refused.impatient} of them without Retry-After"
+    )
+    print(f"answered in {p50:.1f} ms (median), {p95:.1f} ms (p95)")
+    print(f"memory {before >> 20} -> {after >> 20} MiB ({growth:+.1%})")
+    refusing = set(refused.codes) <= {429, 503} and not refused.impatient
+    holds = refusing and p95 <= 50 and abs(growth) <= 0.10
+
+    return Figure(
+        p95, "ms to the refusal, p95", "429/503 + Retry-After within 50 ms, memory +-10 %", holds
+    )
+
+
+def body(upload: str) -> dict[str, object]:
+    """Return the body of a request for an analysis."""
+    return {"input": {"upload_id": upload}}
+
+
+def _overload(clients: Sequence[tuple[httpx.Client, str]], seconds: float) -> Refusals:
+    refused = Refusals()
+    lock = threading.Lock()
+    deadline = time.monotonic() + seconds
+    pause_s = len(clients) / PER_S
+
+    def ask(client: httpx.Client, upload: str) -> None:
+        while (began := time.monotonic()) < deadline:
+            answer = client.post("/v1/analyses", json=body(upload))
+            took_s = time.monotonic() - began
+
+            with lock:
+                refused.add(answer, took_s)
+
+            time.sleep(max(0.0, pause_s - took_s))
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        for asking in [pool.submit(ask, client, upload) for client, upload in clients]:
+            asking.result()
+
+    return refused
+
+
+@bar("R-7")
+def one_idempotency_key_makes_one_job() -> Figure:
+    """50 concurrent equal POSTs with one key, then one more after the store was killed and came
+    back.
+    """
+    with stopwatch(60), town() as here:
+        here.add_api()
+        here.await_api()
+        upload = here.bench.upload()
+
+        with here.client(timeout_s=60.0) as client, ThreadPoolExecutor(50) as pool:
+            headers = {"Idempotency-Key": "order-7"}
+
+            def post(_: int) -> httpx.Response:
+                return client.post("/v1/analyses", json=body(upload), headers=headers)
+
+            answers = list(pool.map(post, range(50)))
+            here.store.kill()
+            here.store.start()
+            eventually(
+                lambda: client.get("/v1/jobs").status_code == 200, 20, "API on the new store"
+            )
+            later = post(51)
+
+    jobs = {answer.json()["id"] for answer in (*answers, later) if answer.status_code in (200, 202)}
+    codes = sorted({answer.status_code for answer in answers})
+    print(f"answers {codes}; after the store's restart {later.status_code}; jobs made: {len(jobs)}")
+    holds = len(jobs) == 1 and later.status_code in (200, 202) and set(codes) <= {200, 202, 409}
+
+    return Figure(len(jobs), "job(s)", "1", holds)
