@@ -1,44 +1,35 @@
 """`python -m benchmarks NAME [NAME ...]`: measure bars.
 
-Exit 0 when all of them hold, 1 otherwise.
+Exit 0 when all of them hold, 1 otherwise, 2 for a name that no bar has.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sys
 
-import benchmarks as package
-from benchmarks.bar import BARS, Figure
+from benchmarks.bar import Figure, Measure, all_bars
 from benchmarks.stack import TookTooLong
 
 
 def main(names: list[str]) -> int:
-    for room in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if room.ispkg:
-            for module in pkgutil.iter_modules(
-                importlib.import_module(room.name).__path__, f"{room.name}."
-            ):
-                importlib.import_module(module.name)
-
-    unknown = [name for name in names if name not in BARS]
+    bars = all_bars()
+    unknown = [name for name in names if name not in bars]
     if not names or unknown:
-        print(f"unknown bars: {unknown}; there are: {', '.join(sorted(BARS))}", file=sys.stderr)
+        print(f"unknown bars: {unknown}; there are: {', '.join(sorted(bars))}", file=sys.stderr)
         return 2
 
     figures = {}
     for name in names:
-        print(f"== {name}: {(BARS[name].__doc__ or BARS[name].__name__).strip()}", flush=True)
-        figures[name] = _measured(name)
+        print(f"== {name}: {(bars[name].__doc__ or bars[name].__name__).strip()}", flush=True)
+        figures[name] = _measured(bars[name])
         print(figures[name].line(name), flush=True)
 
     return 0 if all(figure.holds for figure in figures.values()) else 1
 
 
-def _measured(name: str) -> Figure:
+def _measured(measure: Measure) -> Figure:
     try:
-        return BARS[name]()
+        return measure()
     except TookTooLong as late:
         return Figure(f"not within {late.bound_s:.0f}", "s", "of its own", holds=False)
 

@@ -5,8 +5,12 @@ A bar is a function that prints what it measures and returns a `Figure`; `make b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import benchmarks as package
 
 Measure = Callable[[], "Figure"]
 BARS: dict[str, Measure] = {}
@@ -40,3 +44,14 @@ def bar(name: str) -> Callable[[Measure], Measure]:
         return measure
 
     return register
+
+
+def all_bars() -> Mapping[str, Measure]:
+    """Import every room of benchmarks, so that their bars register; return the bars by name."""
+    for room in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if room.ispkg:
+            folder = importlib.import_module(room.name).__path__
+            for module in pkgutil.iter_modules(folder, f"{room.name}."):
+                importlib.import_module(module.name)
+
+    return BARS

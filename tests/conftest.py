@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from service.stack.embedded_store import find_store_server
+from tests.clock import Clock
 
 START_TIMEOUT_S = 10.0
 
@@ -99,3 +100,9 @@ def store(store_server: StoreServer) -> Iterator[Redis]:
 def store_url(store: Redis, store_server: StoreServer) -> str:
     """The address of the store that `store` talks to."""
     return store_server.url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A time that the test moves."""
+    return Clock()

@@ -22,9 +22,10 @@ from models.networks.arcface import SIZE, ArcFace
 from models.networks.idn import IDN
 from models.networks.iim import Conditioner, one_identity
 from models.packs.errors import CheckpointError
+from models.packs.installation import new_installation
 from models.packs.manifest import Archive, Manifest
 from models.packs.pull import manifest_text
-from models.packs.store import Pack, load_pack, new_installation
+from models.packs.store import Pack, load_pack
 
 ENCODER_TOLERANCE = 1e-4  # a hundred layers of float32 sums in another order
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from models.packs.errors import PackBrokenError
 from models.packs.manifest import Manifest
-
-if TYPE_CHECKING:
-    from models.packs.store import Pack
+from models.packs.store import Pack
 
 SUMS = "SHA256SUMS"
 

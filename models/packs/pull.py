@@ -13,9 +13,10 @@ from pathlib import Path
 
 from models.export import dlib_to_onnx, tflite_to_onnx
 from models.packs.errors import FetchError, PackBrokenError, PackMissingError
+from models.packs.installation import new_installation
 from models.packs.integrity import corrupt_files
 from models.packs.manifest import Archive, File, Manifest
-from models.packs.store import Pack, digest_of, load_pack, new_installation
+from models.packs.store import Pack, digest_of, load_pack
 
 MANIFESTS = Path(__file__).parent
 DOWNLOADS = ".downloads"

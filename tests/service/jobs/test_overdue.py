@@ -8,6 +8,7 @@ from pathlib import Path
 from redis import Redis
 
 from service.jobs.overdue import Overdue
+from tests.clock import Clock
 from worker.contract import JobPayload, JobRequest, Task
 from worker.stores.identity_store import IdentityRecord, IdentityStore
 from worker.stores.ids import new_id
@@ -17,16 +18,8 @@ from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaFacts, MediaStore
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_what_is_due_ends_without_a_worker(store: Redis, tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(time.time())
     jobs = JobStore(store, clock=clock)
     media = MediaStore(tmp_path, store, clock)
     identities = IdentityStore(store, clock=clock)
@@ -55,7 +48,7 @@ def test_what_is_due_ends_without_a_worker(store: Redis, tmp_path: Path) -> None
 
 
 def test_a_cancellation_that_no_worker_carries_out_is_ended(store: Redis, tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(time.time())
     jobs = JobStore(store, clock=clock)
     attempts = JobAttempts(jobs)
     media = MediaStore(tmp_path, store, clock)

@@ -22,6 +22,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
+from tests.clock import Clock
 from tests.service.jobs.ended_job import ended_job
 from tests.service.live_service import LiveService, problem_of, until
 from worker.stores.jobs.job_store import JobStore
@@ -131,14 +132,6 @@ def test_an_address_that_cannot_be_reached_is_refused(client: httpx.Client, url:
     answer = client.post("/v1/webhook-endpoints", json={"url": url})
     assert answer.status_code == 422
     assert answer.json()["code"] in ("fetch_refused", "invalid_request")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

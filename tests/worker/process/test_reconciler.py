@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 from rq.utils import now, utcformat
 
+from tests.clock import Clock
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, JobRequest, Task
 from worker.process.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
@@ -17,19 +18,6 @@ from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests.clock import Clock
 from tests.service.jobs.ended_job import ended_job
 from worker.contract import JobPayload, JobRequest
 from worker.errors import IdentityErased, ResultExpired, UnknownMedia
@@ -20,19 +21,6 @@ from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaFacts, MediaStore
 
 PNG = MediaFacts("image/png", ".png", 4, 3, 1)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -1,1 +1,0 @@
-"""Bars of the repository itself: limits, openings, size, style."""
