@@ -18,7 +18,10 @@ import httpx
 
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import PACKS, Town, stopwatch, town
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity
+from models.inference.engine import FaceSwapEngine
+from models.inference.options import FaceSelector
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack
 from tests.service.live_service import CONSENT, JPEG, SAMPLES
 from worker.media.images import decode_image, encode_image

@@ -19,7 +19,7 @@ FAMILIES = {"A", "ARG", "T20", "TID", "C901", "PLR0913", "D401"}
 
 @bar("H-6")
 def checks_are_clean() -> Figure:
-    """Checks that complain or are switched off, among ruff, mypy, coverage and warnings as errors."""
+    """Checks that complain or are off: ruff, mypy, coverage, warnings as errors."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     held = {
         "ruff check": succeeds("ruff", "check", "."),

@@ -21,6 +21,10 @@ ROW = re.compile(r"^\| ([A-Z]+-\d+R?) \|", re.MULTILINE)
 CITING = ("*.py", "*.lua", "*.toml", "*.yml", "*.yaml", "Makefile", "Dockerfile")
 
 
+# Not an acceptance threshold: `make bench` prints the table of the README.
+TABLES = {"bench"}
+
+
 @bar("H-5")
 def citations_resolve() -> Figure:
     """Links, documents and sections that do not exist; bars without one row in docs/bars.md."""
@@ -85,5 +89,5 @@ def lost_sections() -> Iterator[str]:
 def bars_without_one_row() -> set[str]:
     """Return the bars that docs/bars.md lists not at all or twice, and rows without a bar."""
     rows = Counter(ROW.findall((ROOT / "docs" / "bars.md").read_text()))
-    bars = all_bars().keys()
+    bars = all_bars().keys() - TABLES
     return {name for name in bars | rows.keys() if rows[name] != 1 or name not in bars}

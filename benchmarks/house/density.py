@@ -21,7 +21,7 @@ VARIADIC = {"Sequential"}
 
 @bar("H-2")
 def code_breathes() -> Figure:
-    """Packages whose blank lines or comments are out of range; long lines; `*` into constructors."""
+    """Packages whose paragraphs or comments are out of range; long lines; `*` in constructors."""
     files = list(sources())
     long = [place for source in files for place in long_lines(source)]
     unpacked = [place for source in files for place in unpacking_constructors(source)]

@@ -18,8 +18,11 @@ from benchmarks.bar import Figure, bar
 from benchmarks.quality.engine import engine, enrolled
 from benchmarks.quality.faces import SAMPLES
 from models.inference.arrays import BgrImage
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity
+from models.inference.engine import FaceSwapEngine
 from models.inference.frames.still_frame import StillFrame
+from models.inference.options import FaceSelector
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment
 from worker.video.survey import Sample, survey_samples
 
 BANK = Path(__file__).parents[2] / "models" / "refinement" / "bank"

@@ -18,15 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
 from models.inference.arrays import BgrImage, Landmarks
-from models.inference.engine import (
-    Assignment,
-    FaceSelector,
-    FaceSwapEngine,
-    Identity,
-    IdentityCode,
-    SpecialisedWeights,
-    SwapOptions,
-)
+from models.inference.engine import FaceSwapEngine
 from models.inference.finding.alignment import align
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_mesh import MeshedFace, RegionOfInterest
@@ -35,6 +27,10 @@ from models.inference.frames.affine import invert, transform
 from models.inference.frames.frame import Frame
 from models.inference.frames.i420 import I420Frame
 from models.inference.frames.still_frame import StillFrame
+from models.inference.identity import IdentityCode, SpecialisedWeights
+from models.inference.options import FaceSelector, SwapOptions
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack
 from tests.models.clips import DUET, SOLO, frames_of, of_planes, planes, portrait, with_noise
 from tests.models.yardsticks import IndependentEncoder, YuNet

@@ -15,7 +15,8 @@ import cv2
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import PACKS, ROOT
 from benchmarks.video.swapping import flicker
-from models.inference.engine import Assignment, FaceSelector, SwapOptions
+from models.inference.options import FaceSelector, SwapOptions
+from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack
 from models.refinement.refine import RefineConfig
 from models.training.evaluation.evaluate import Figures

@@ -29,9 +29,12 @@ from benchmarks.realism.material import (
     version_of,
 )
 from models.inference.arrays import Affine, Box, Landmarks, Mask, RgbImage
-from models.inference.engine import Assignment, FaceSelector, I420Frame, Identity, SwapOptions
 from models.inference.finding.alignment import eye_distance
 from models.inference.frames.affine import transform
+from models.inference.frames.i420 import I420Frame
+from models.inference.options import FaceSelector, SwapOptions
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment
 
 HEAD = 0.6  # of the face's height, kept around it to look at
 SEED = 5

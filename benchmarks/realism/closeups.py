@@ -21,11 +21,12 @@ from benchmarks.bar import Figure, bar
 from benchmarks.realism import readings
 from benchmarks.realism.material import BYPASS, Bypass, engine
 from models.inference.arrays import BgrImage
-from models.inference.engine import Assignment, FaceSelector, Identity
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.frames.affine import scale_of
 from models.inference.frames.i420 import I420Frame
-from models.inference.options import SwapOptions
+from models.inference.options import FaceSelector, SwapOptions
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment
 from tests.models.clips import from_packed, portrait
 
 PEOPLE = ("ada", "ben", "cleo", "dev")

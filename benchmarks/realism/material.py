@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from benchmarks.stack import PACKS, ROOT
 from models.inference.arrays import RgbImage
-from models.inference.engine import FaceSwapEngine, I420Frame, Identity
+from models.inference.engine import FaceSwapEngine
 from models.inference.errors import InferenceError
+from models.inference.frames.i420 import I420Frame
+from models.inference.painting.face_painter import Identity
 from models.inference.painting.face_swapper import FaceSwapper
 from models.packs.store import Pack, load_pack
 from models.training.dataset import FaceSet, shared_folder

@@ -17,9 +17,10 @@ from benchmarks.realism.look import rim_levels
 from benchmarks.realism.material import Bypass, engine, evaluation, faces, identity_of
 from benchmarks.realism.stills import Still
 from models.inference.arrays import RgbImage
-from models.inference.engine import Identity, SpecialisedWeights, SwapOptions
 from models.inference.frames.still_frame import StillFrame
-from models.inference.painting.face_painter import FacePainter
+from models.inference.identity import SpecialisedWeights
+from models.inference.options import SwapOptions
+from models.inference.painting.face_painter import FacePainter, Identity
 from models.inference.painting.face_swapper import FaceSwapper
 from models.training.dataset import to_canvas
 from models.training.evaluation.evaluate import Pair

@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.bar import Figure, bar
 from benchmarks.quality.engine import engine, enrolled
 from models.inference.arrays import BgrImage
-from models.inference.engine import Assignment, FaceSelector
+from models.inference.options import FaceSelector
+from models.inference.swapping.selection import Assignment
 
 BANK = Path(__file__).parents[2] / "models" / "refinement" / "bank"
 QUARTERS = (1, 2, 3)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from benchmarks.realism import readings
 from benchmarks.realism.material import engine, evaluation, faces, identity_of, kept, version_of
 from models.inference.arrays import Landmarks, Mask, RgbImage
-from models.inference.engine import Assignment, FaceSelector
 from models.inference.frames.still_frame import StillFrame
+from models.inference.options import FaceSelector
+from models.inference.swapping.selection import Assignment
 from models.training.dataset import CANVAS, to_canvas
 from models.training.evaluation.evaluate import Pair
 from models.training.evaluation.evaluate_pack import photograph, swapped

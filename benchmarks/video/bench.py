@@ -33,10 +33,11 @@ from benchmarks.video.swapping import (
     use_two_cores,
 )
 from models.inference.arrays import Mask, RgbImage, to_network
-from models.inference.engine import Assignment, FaceSelector, SwapOptions
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.frames.still_frame import StillFrame
+from models.inference.options import FaceSelector, SwapOptions
 from models.inference.session import Network, SessionFactory
+from models.inference.swapping.selection import Assignment
 from tests.models.clips import SOLO
 from worker.video.encoder import EncoderSettings
 

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
 from benchmarks.quality.engine import engine, enrolled
-from models.inference.engine import Assignment, FaceSelector, FaceTracker, SwapOptions
+from models.inference.finding.face_tracker import FaceTracker
 from models.inference.frames.frame import Frame
 from models.inference.frames.i420 import I420Frame
-from models.inference.options import FrameReport, SequenceReport
+from models.inference.options import FaceSelector, FrameReport, SequenceReport, SwapOptions
+from models.inference.swapping.selection import Assignment
 from tests.models.clips import DUET, SOLO, crossing, frames_of, sides_swapped
 from worker.process.child_process import ALLOCATOR
 from worker.settings import MediaLimits

@@ -24,6 +24,7 @@ from models.inference.frames.affine import scale_of, transform
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode, PhotoReport, Registration, SourceEyes
 from models.inference.photo_check import PhotoCheck
+from models.inference.safety.checks import SafetyChecks
 from models.inference.texture.face_texture import CanonicalFace, Texture, fuse
 from models.inference.texture.iris import cut_out
 from models.inference.texture.texture_outline import cleaned, eye_zone, texture_mesh
@@ -35,7 +36,7 @@ MAX_TEXTURE_SCALE = 3.0
 
 
 @dataclass(frozen=True)
-class Sitting:
+class PhotoCandidate:
     """One photo with the face that was found in it."""
 
     photo: StillFrame
@@ -71,28 +72,32 @@ class Registrar:
     canonical: CanonicalFace | None
     iris: IrisNetwork | None
 
-    def register(self, sittings: Sequence[Sitting]) -> Registration:
+    def register(self, candidates: Sequence[PhotoCandidate]) -> Registration:
         """Return the code of the person whom most photos agree on, and a report for each photo.
 
         Raises `LowQualityError` when no photo is good enough and `PhotosDisagreeError` when less
         than half of them show one person.
         """
-        usable = [sitting for sitting in sittings if sitting.report.accepted]
+        usable = [candidate for candidate in candidates if candidate.report.accepted]
         if not usable:
             reasons = "; ".join(
-                f"photo {number} ({sitting.report.reason}): {sitting.report.detail}"
-                for number, sitting in enumerate(sittings, 1)
+                f"photo {number} ({candidate.report.reason}): {candidate.report.detail}"
+                for number, candidate in enumerate(candidates, 1)
             )
             raise LowQualityError(f"no photo is good enough to register: {reasons}")
 
         encoded = [self.encoder.register(s.photo, s.face.landmarks) for s in usable]
         agreeing = _agreeing(encoded)
         code = self._code([usable[i] for i in agreeing], [encoded[i] for i in agreeing])
-        strangers = [usable[i] for i in range(len(usable)) if i not in agreeing]
+        outliers = [usable[i] for i in range(len(usable)) if i not in agreeing]
 
-        return Registration(code, tuple(_final_report(sitting, strangers) for sitting in sittings))
+        return Registration(
+            code, tuple(_final_report(candidate, outliers) for candidate in candidates)
+        )
 
-    def _code(self, sittings: Sequence[Sitting], encoded: Sequence[Encoded]) -> IdentityCode:
+    def _code(
+        self, candidates: Sequence[PhotoCandidate], encoded: Sequence[Encoded]
+    ) -> IdentityCode:
         embedding = normalised(np.mean([one.embedding for one in encoded], axis=0))
         maps = [one.feature_map for one in encoded if one.feature_map is not None]
         feature_map = np.mean(maps, axis=0) if maps else None
@@ -100,7 +105,7 @@ class Registrar:
         if self.canonical is None:
             return IdentityCode(self.pack, embedding, feature_map)
 
-        portraits = [self._portrait(sitting) for sitting in sittings]
+        portraits = [self._portrait(candidate) for candidate in candidates]
         best = max(portraits, key=lambda portrait: float(portrait.texture.weight.sum()))
         # Of eyes that look elsewhere in each photo, one photo's are taken.
         zone = eye_zone(self.canonical)
@@ -121,17 +126,17 @@ class Registrar:
             detail=self.canonical.detail(best.crop, best.mesh, best.texture.pixels, texture),
         )
 
-    def _portrait(self, sitting: Sitting) -> _Portrait:
+    def _portrait(self, candidate: PhotoCandidate) -> _Portrait:
         """Take the texture from the photo's own pixels, not from the smaller swap crop."""
         assert self.canonical is not None  # noqa: S101  only called for packs with textures
-        mesh = sitting.face.landmarks
-        eyes = None if self.iris is None else self.iris.look(sitting.photo, mesh)
+        mesh = candidate.face.landmarks
+        eyes = None if self.iris is None else self.iris.look(candidate.photo, mesh)
         mesh = mesh if eyes is None else with_lids(mesh, eyes)
-        to_crop = align(sitting.face.landmarks, self.fit)
+        to_crop = align(candidate.face.landmarks, self.fit)
         scale = float(np.clip(1 / scale_of(to_crop), 1, MAX_TEXTURE_SCALE))
         to_crop[:, 2] += TEXTURE_MARGIN_PX
         to_crop *= scale
-        crop = sitting.photo.rgb_crop(
+        crop = candidate.photo.rgb_crop(
             to_crop, round((TEMPLATE_SIZE + 2 * TEXTURE_MARGIN_PX) * scale)
         )
 
@@ -139,12 +144,14 @@ class Registrar:
             crop=crop,
             mesh=transform(mesh, to_crop),
             texture=self.canonical.texture(crop, transform(mesh, to_crop)),
-            template_mesh=transform(mesh, align(sitting.face.landmarks, self.fit)),
+            template_mesh=transform(mesh, align(candidate.face.landmarks, self.fit)),
             eyes=None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop)),
         )
 
 
-def sit(photo: BgrImage, faces: Sequence[MeshedFace], check: PhotoCheck) -> Sitting:
+def photo_candidate(
+    photo: BgrImage, faces: Sequence[MeshedFace], check: PhotoCheck
+) -> PhotoCandidate:
     """Return a photo with its one face, judged. Raises `NoFaceError` or `SeveralFacesError`."""
     if not faces:
         raise NoFaceError("no face was found in a photo")
@@ -156,7 +163,7 @@ def sit(photo: BgrImage, faces: Sequence[MeshedFace], check: PhotoCheck) -> Sitt
         )
 
     frame = StillFrame(photo)
-    return Sitting(frame, largest, check.judge(frame, largest))
+    return PhotoCandidate(frame, largest, check.judge(frame, largest))
 
 
 def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
@@ -175,8 +182,30 @@ def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
     return [int(index) for index in np.flatnonzero(best)]
 
 
-def _final_report(sitting: Sitting, strangers: Sequence[Sitting]) -> PhotoReport:
-    if not any(sitting is stranger for stranger in strangers):
-        return sitting.report
+def _final_report(candidate: PhotoCandidate, outliers: Sequence[PhotoCandidate]) -> PhotoReport:
+    if not any(candidate is outlier for outlier in outliers):
+        return candidate.report
     detail = "the photo shows someone else than most of the others"
-    return replace(sitting.report, accepted=False, reason="someone_else", detail=detail)
+    return replace(candidate.report, accepted=False, reason="someone_else", detail=detail)
+
+
+def examined(
+    registration: Registration,
+    candidates: Sequence[PhotoCandidate],
+    safety: SafetyChecks,
+    encoder: IdentityEncoder,
+) -> Registration:
+    """Return the registration with what the checks see.
+
+    Nudity is looked for in every photo that was sent, the age only in those that were used.
+    """
+    scores: list[float] = []
+    chips: list[RgbImage] = []
+
+    for candidate, report in zip(candidates, registration.photos, strict=True):
+        scores += safety.nudity_scores(candidate.photo, [candidate.face.box])
+        if report.accepted:
+            chips.append(encoder.chip(candidate.photo, candidate.face.landmarks))
+
+    age = safety.apparent_age(chips)
+    return replace(registration, nudity=tuple(scores), age=age)

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.inference.engine import FaceSwapEngine, IdentityCode, SwapOptions
+from models.inference.engine import FaceSwapEngine
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.finding.face_mesh import RegionOfInterest
 from models.inference.frames.still_frame import StillFrame
+from models.inference.identity import IdentityCode
+from models.inference.options import SwapOptions
 
 KEY = "warm-up"
 

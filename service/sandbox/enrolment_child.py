@@ -14,7 +14,8 @@ from service.sandbox.serving import Handle, Reply, child_limits, serve
 from worker.sandbox.confinement import memory_bound, rules_for
 
 if TYPE_CHECKING:
-    from models.inference.engine import FaceSwapEngine, PhotoReport
+    from models.inference.engine import FaceSwapEngine
+    from models.inference.identity import PhotoReport
     from worker.settings import MediaLimits
 
 

@@ -82,8 +82,11 @@ class RunningService:
         finally:
             self.process.kill()
 
-        assert code == 0, self.process.stdout.read()
-        return time.monotonic() - began
+        took_s = time.monotonic() - began
+        with self.process.stdout as rest:
+            assert code == 0, rest.read()
+
+        return took_s
 
     def __enter__(self) -> Self:
         return self

@@ -4,11 +4,13 @@ the caches allow.
 
 from __future__ import annotations
 
-from models.inference import engine as inference
-from models.inference.engine import FaceSwapEngine, Identity
+from models.inference import options as engine_options
+from models.inference.engine import FaceSwapEngine
 from models.inference.errors import BadIdentityError
 from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.inference.options import FaceSelector
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping import selection
 from worker import contract
 from worker.contract import BoxSelector, IndexSelector, JobPayload, PersonSelector
 from worker.errors import IdentityErased, JobFailure, UnknownIdentity
@@ -26,7 +28,7 @@ class Casting:
 
     def assignments(
         self, payload: JobPayload, identities: Identities
-    ) -> list[inference.Assignment]:
+    ) -> list[selection.Assignment]:
         """Return the payload's assignments for the engine.
 
         Raises:
@@ -52,10 +54,10 @@ class Casting:
 
     def _assignment(
         self, number: int, assignment: contract.Assignment, identities: Identities
-    ) -> inference.Assignment:
+    ) -> selection.Assignment:
         selector = self._selector(assignment.face, identities)
         identity = self._identity(assignment.identity_id, identities)
-        return inference.Assignment(selector, identity, number)
+        return selection.Assignment(selector, identity, number)
 
     def _identity(self, identity_id: str, identities: Identities) -> Identity:
         key = _key(identity_id, identities.quality(identity_id))
@@ -96,9 +98,9 @@ class Casting:
 
 def swap_options(
     options: contract.SwapOptions, *, measure_similarity: bool = False
-) -> inference.SwapOptions:
+) -> engine_options.SwapOptions:
     """The payload's options as the engine takes them."""
-    return inference.SwapOptions(
+    return engine_options.SwapOptions(
         blend=options.blend,
         mask_feather=options.mask.feather,
         mask_erode=options.mask.erode,

@@ -14,9 +14,11 @@ from typing import Final
 import numpy as np
 from av.video.frame import VideoFrame
 
-from models.inference.engine import FaceSwapEngine, FrameReport, SequenceSwapper
+from models.inference.engine import FaceSwapEngine
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
+from models.inference.options import FrameReport
+from models.inference.swapping.sequence_swapper import SequenceSwapper
 from worker.formats import ANIMATION_FORMATS, MEDIA_TYPES, AnimationFormat
 from worker.job_context import JobContext, Outcome
 from worker.media.animation import (

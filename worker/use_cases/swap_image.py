@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from models.inference.engine import FaceReport, FaceSwapEngine, SwapOutcome
+from models.inference.engine import FaceSwapEngine
 from models.inference.frames.still_frame import StillFrame
+from models.inference.options import FaceReport
+from models.inference.swapping.still_swapper import SwapOutcome
 from worker.contract import JobPayload
 from worker.formats import IMAGE_FORMATS, MEDIA_TYPES
 from worker.job_context import JobContext, Outcome

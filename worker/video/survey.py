@@ -14,7 +14,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from models.inference.arrays import Embedding, Plane
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
+from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_finder import MIN_HUMAN
 from models.inference.finding.face_mesh import MeshedFace
@@ -22,7 +22,14 @@ from models.inference.finding.face_tracker import is_cut
 from models.inference.finding.identity_encoder import likeness
 from models.inference.finding.people_survey import Sighting, Surveyed, SurveyedPerson
 from models.inference.frames.frame import Frame
-from models.inference.selection import MAYBE_REFERENCE, MIN_BOX_OVERLAP, Unmatched, like_reference
+from models.inference.options import FaceSelector
+from models.inference.swapping.selection import (
+    MAYBE_REFERENCE,
+    MIN_BOX_OVERLAP,
+    Assignment,
+    Unmatched,
+    like_reference,
+)
 from worker.contract import Strict
 from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, luma_samples
 from worker.video.reader import Span, VideoReader

@@ -19,8 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import BgrImage, RgbImage
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity
+from models.inference.engine import FaceSwapEngine
 from models.inference.errors import InferenceError
+from models.inference.options import FaceSelector
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment
 from models.inference.texture.face_texture import CanonicalFace
 from models.packs.store import Pack, load_pack
 from models.training.dataset import FaceSet, portraits, prepare, shared_folder

@@ -22,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import BgrImage
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
+from models.inference.engine import FaceSwapEngine
 from models.inference.errors import LowQualityError
+from models.inference.options import FaceSelector
+from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack
 from models.training.dataset import FaceSet
 from models.training.evaluation.evaluate import Evaluation, Figures, Pair

@@ -19,7 +19,10 @@ import cv2
 import numpy as np
 
 from models.inference.arrays import RgbImage
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, SpecialisedWeights
+from models.inference.engine import FaceSwapEngine
+from models.inference.identity import SpecialisedWeights
+from models.inference.options import FaceSelector
+from models.inference.swapping.selection import Assignment
 from models.packs.store import Pack, load_pack
 from models.refinement.refine import RefineConfig, Refined, Refiner
 from models.training.evaluation.evaluate import Evaluation, Figures, Pair

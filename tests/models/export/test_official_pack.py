@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from models.export.official_pack import arcface_of, conditioner_and_idn, import_official
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine
+from models.inference.engine import FaceSwapEngine
+from models.inference.options import FaceSelector
 from models.inference.session import SessionFactory
+from models.inference.swapping.selection import Assignment
 from models.networks.iim import one_identity
 from models.packs.doctor import examine
 from models.packs.errors import CheckpointError, PackMissingError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from models.inference.engine import FaceSwapEngine, Identity
+from models.inference.engine import FaceSwapEngine
+from models.inference.painting.face_painter import Identity
 from models.packs.store import Pack
 from tests.models.clips import portrait
 

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from models.inference.arrays import BgrImage
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity, SwapOptions
+from models.inference.engine import FaceSwapEngine
 from models.inference.errors import DeviceUnavailableError, FaceNotFoundError
 from models.inference.frames.still_frame import StillFrame
+from models.inference.options import FaceSelector, SwapOptions
+from models.inference.painting.face_painter import Identity
 from models.inference.runtime import cuda_obstacle
+from models.inference.swapping.selection import Assignment
 from models.packs.store import Pack
 from tests.models.clips import portrait
 from tests.models.yardsticks import IndependentEncoder

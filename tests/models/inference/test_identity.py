@@ -6,8 +6,10 @@ import pickle
 import numpy as np
 import pytest
 
-from models.inference.engine import FaceSwapEngine, Identity, IdentityCode, SpecialisedWeights
+from models.inference.engine import FaceSwapEngine
 from models.inference.errors import BadIdentityError
+from models.inference.identity import IdentityCode, SpecialisedWeights
+from models.inference.painting.face_painter import Identity
 
 
 def test_a_code_survives_storage(ada: Identity) -> None:

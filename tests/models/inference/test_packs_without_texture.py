@@ -12,11 +12,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models.inference.counters import Counters
-from models.inference.engine import FaceSwapEngine, Identity, IdentityCode, SwapOptions
+from models.inference.engine import FaceSwapEngine
 from models.inference.errors import BadIdentityError
 from models.inference.finding.identity_encoder import IdentityEncoder
 from models.inference.frames.still_frame import StillFrame
-from models.inference.painting.face_painter import FacePainter
+from models.inference.identity import IdentityCode
+from models.inference.options import SwapOptions
+from models.inference.painting.face_painter import FacePainter, Identity
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.session import Network, SessionFactory

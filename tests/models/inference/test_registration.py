@@ -19,7 +19,7 @@ from models.inference.errors import (
 from models.inference.finding.face_parts import FaceParts
 from models.inference.finding.identity_encoder import likeness, normalised
 from models.inference.photo_check import PhotoCheck
-from models.inference.registration import sit
+from models.inference.registration import photo_candidate
 from tests.models.clips import portrait
 
 
@@ -166,6 +166,6 @@ def test_an_honest_portrait_is_taken_without_a_word(
 def told_about(engine: FaceSwapEngine, photo: BgrImage) -> dict[str, str]:
     """Return what registration says about a photo, by code, whether it takes it or not."""
     check = PhotoCheck(FaceParts.load())
-    report = sit(photo, engine.detect(photo), check).report
+    report = photo_candidate(photo, engine.detect(photo), check).report
     told = {warning.code: warning.detail for warning in report.warnings}
     return told | ({str(report.reason): str(report.detail)} if report.reason else {})

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from models.inference.engine import FaceSwapEngine, FaceTracker, I420Frame
+from models.inference.engine import FaceSwapEngine
+from models.inference.finding.face_tracker import FaceTracker
 from models.inference.finding.people_survey import Surveyed, SurveyedPerson
+from models.inference.frames.i420 import I420Frame
 from tests.models.clips import DUET, SOLO, crossing, frames_of, from_packed, portrait, sides_swapped
 
 FPS = 30.0

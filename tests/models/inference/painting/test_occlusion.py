@@ -14,18 +14,15 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from models.inference.engine import (
-    Assignment,
-    FaceSelector,
-    FaceSwapEngine,
-    I420Frame,
-    Identity,
-    SwapOptions,
-)
+from models.inference.engine import FaceSwapEngine
 from models.inference.frames.affine import transform
+from models.inference.frames.i420 import I420Frame
 from models.inference.frames.still_frame import StillFrame
+from models.inference.options import FaceSelector, SwapOptions
+from models.inference.painting.face_painter import Identity
 from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
 from models.inference.session import SessionFactory
+from models.inference.swapping.selection import Assignment
 from tests.models.clips import SOLO, copied, frames_of, portrait
 
 Crop = tuple[NDArray[np.uint8], NDArray[np.float32]]

@@ -6,17 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.inference.engine import (
-    Assignment,
-    FaceSelector,
-    FaceSwapEngine,
-    FrameReport,
-    I420Frame,
-    Identity,
-    SequenceSwapper,
-    SwapOptions,
-)
+from models.inference.engine import FaceSwapEngine
 from models.inference.finding.visibility import FADE_S
+from models.inference.frames.i420 import I420Frame
+from models.inference.options import FaceSelector, FrameReport, SwapOptions
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment
+from models.inference.swapping.sequence_swapper import SequenceSwapper
 from tests.models.clips import DUET, SOLO, copied, frames_of, of_planes, planes
 
 FPS = 30.0

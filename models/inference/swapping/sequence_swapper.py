@@ -13,70 +13,27 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from time import perf_counter
 
-from models.inference.arrays import Embedding, Landmarks
-from models.inference.finding.eye_motion import EyeMotion, MovingEyes
+from models.inference.arrays import Embedding
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_finder import SAME_FACE
 from models.inference.finding.face_tracker import FaceTracker
 from models.inference.finding.identity_encoder import likeness
 from models.inference.finding.iris_network import IrisNetwork
-from models.inference.finding.landmark_filter import LandmarkFilter
 from models.inference.finding.tracks import TrackedFace
-from models.inference.finding.visibility import Fade, skip_reason
 from models.inference.frames.frame import Frame
 from models.inference.options import (
-    FaceReport,
     FrameReport,
     SequenceReport,
-    SkipReason,
     SwapOptions,
 )
 from models.inference.painting.face_painter import FacePainter, PaintedFace
-from models.inference.painting.occlusion import OcclusionMemory
-from models.inference.selection import Assignment, Candidate, Selection
-from models.inference.sequence_report import PersonRecord
-from models.inference.texture.resting_face import RestingFace
+from models.inference.swapping.selection import Selection
+from models.inference.swapping.sequence_report import PersonRecord
+from models.inference.swapping.sequence_subjects import HeldFrame, SequenceSubjects, Subject
 
 SIMILARITY_EVERY_S = 1.0
 LOOK_BACK_S = 0.6  # more than a sweep for small faces takes, and five looks at a doubtful face
 LOOK_BACK_BYTES = 64 * 2**20  # of held frames: 21 frames of 1080p, 5 of 2160p
-
-
-@dataclass
-class _Followed:
-    """What is kept about one face of a person between frames."""
-
-    steady: LandmarkFilter
-    fade: Fade = field(default_factory=Fade)
-    memory: OcclusionMemory = field(default_factory=OcclusionMemory)
-    eyes: EyeMotion = field(default_factory=EyeMotion)
-    resting: RestingFace = field(default_factory=RestingFace)
-    shot: int = -1
-
-
-@dataclass
-class _Held:
-    """A frame that has been looked at and not yet written."""
-
-    frame: Frame
-    time_s: float
-    is_shown: bool
-    shot: int
-    began_shot: bool
-    faces: list[TrackedFace]
-    detect_ms: float
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """One face of the current frame on its way to being swapped."""
-
-    tracked: TrackedFace
-    landmarks: Landmarks
-    followed: _Followed
-    eyes: MovingEyes | None
-    report: FaceReport
-    assignment: Assignment | None
 
 
 @dataclass
@@ -89,10 +46,13 @@ class SequenceSwapper:
     options: SwapOptions
     iris: IrisNetwork | None = None
     frames: int = field(default=0, init=False)
-    _people: dict[tuple[str, int], _Followed] = field(default_factory=dict, init=False)
+    _subjects: SequenceSubjects = field(init=False)
     _records: dict[str, PersonRecord] = field(default_factory=dict, init=False)
     _similarity_due_s: dict[str, float] = field(default_factory=dict, init=False)
-    _held: deque[_Held] = field(default_factory=deque, init=False)
+    _held: deque[HeldFrame] = field(default_factory=deque, init=False)
+
+    def __post_init__(self) -> None:
+        self._subjects = SequenceSubjects(self.selection, self.iris)
 
     def take(self, frame: Frame, time_s: float, *, is_shown: bool = True) -> list[FrameReport]:
         """Look at the next frame, and write those in place that need not be held any longer.
@@ -102,7 +62,7 @@ class SequenceSwapper:
         """
         started = perf_counter()
         faces = self.tracker.update(frame, time_s)
-        held = _Held(
+        held = HeldFrame(
             frame=frame,
             time_s=time_s,
             is_shown=is_shown,
@@ -176,9 +136,9 @@ class SequenceSwapper:
     def _most_held(self, frame: Frame) -> int:
         return max(1, LOOK_BACK_BYTES // (frame.width * frame.height * 3 // 2))
 
-    def _write(self, held: _Held) -> FrameReport:
+    def _write(self, held: HeldFrame) -> FrameReport:
         started = perf_counter()
-        subjects = self._subjects(held)
+        subjects = self._subjects.of(held, self.options)
 
         if not held.is_shown:
             return FrameReport((), held.detect_ms, 0.0, 0.0)
@@ -206,118 +166,26 @@ class SequenceSwapper:
             blend_ms=(blended - swapped) * 1e3,
         )
 
-    def _subjects(self, held: _Held) -> list[_Subject]:
-        faces = sorted(held.faces, key=lambda one: one.face.box[0])
-        chosen = self.selection.choose([self._candidate(one) for one in faces])
-        return [self._subject(held, one, chosen) for one in faces]
-
-    def _candidate(self, tracked: TrackedFace) -> Candidate:
-        face = tracked.face
-        return Candidate(
-            person_id=tracked.person_id,
-            box=face.box,
-            eye_px=face.eye_px,
-            embedding=lambda: tracked.track.person.embedding,
-            human=tracked.track.human,
-        )
-
-    def _subject(
-        self, held: _Held, tracked: TrackedFace, chosen: dict[str, Assignment]
-    ) -> _Subject:
-        followed = self._followed(tracked)
-        if tracked.is_new:
-            followed.steady.reset()
-            followed.eyes.reset()
-            followed.resting.reset()
-
-        if followed.shot != held.shot:
-            followed.memory.reset()
-            followed.fade.reset()
-
-        followed.shot = held.shot
-
-        landmarks = followed.steady.apply(tracked.face.landmarks, held.time_s)
-        assignment, reason = self._decide(held.frame, tracked, chosen)
-
-        if reason == "not_sure":
-            followed.fade.reset()  # nothing of it may show on someone else
-
-        shown = assignment is not None and reason is None
-        opacity = followed.fade.step(held.time_s, shown=shown) if assignment else 0.0
-        face = tracked.face
-        report = FaceReport(
-            person_id=tracked.person_id,
-            box=face.box,
-            eye_px=face.eye_px,
-            yaw_deg=face.yaw_deg,
-            score=face.score,
-            opacity=0.0 if reason == "not_sure" else opacity,
-            identity_key=assignment.identity.key if assignment else None,
-            reason=reason,
-            assignment=assignment.number if assignment else None,
-            human=tracked.track.human,
-        )
-
-        eyes = self._eyes(held, tracked, landmarks, assignment) if shown else None
-        return _Subject(tracked, landmarks, followed, eyes, report, assignment)
-
-    def _eyes(
-        self, held: _Held, tracked: TrackedFace, landmarks: Landmarks, assignment: Assignment | None
-    ) -> MovingEyes | None:
-        """Return a face's eyes for an identity whose irises are drawn, else None."""
-        if self.iris is None or assignment is None or assignment.identity.eyes is None:
-            return None
-
-        own = tracked.face.landmarks
-        seen = self.iris.look(held.frame, own)
-        return self._followed(tracked).eyes.see(seen, own, landmarks, held.time_s)
-
-    def _check_eyes(self, frame: Frame, subject: _Subject) -> None:
-        """Look at the eyes that were painted, now and then, for later frames to be truer."""
-        motion = subject.followed.eyes
-        if self.iris is not None and subject.eyes is not None and motion.is_check_due:
-            motion.check(self.iris.look(frame, subject.landmarks))
-
-    def _decide(
-        self, frame: Frame, tracked: TrackedFace, chosen: dict[str, Assignment]
-    ) -> tuple[Assignment | None, SkipReason | None]:
-        """Return who a face is to become, and why it is left alone nevertheless, if it is."""
-        assignment = chosen.get(tracked.person_id)
-        other = chosen.get(tracked.resembles or "")
-        either = assignment or other
-
-        if either is None:
-            return None, "not_selected"
-
-        # Where everybody becomes the same, it does not matter who somebody is.
-        is_anybody = either.selector.kind == "all" and other in (None, assignment)
-        is_doubtful = not tracked.is_sure or other is not None
-
-        if is_doubtful and not is_anybody:
-            return either, "not_sure"
-
-        return either, skip_reason(tracked.face, frame, self.options)
-
-    def _followed(self, tracked: TrackedFace) -> _Followed:
-        key = tracked.person_id, tracked.copy
-        if key not in self._people:
-            self._people[key] = _Followed(LandmarkFilter(self.options.smoothing))
-        return self._people[key]
-
-    def _paint(self, frame: Frame, subject: _Subject) -> PaintedFace:
+    def _paint(self, frame: Frame, subject: Subject) -> PaintedFace:
         assert subject.assignment is not None  # noqa: S101  only swapped faces are painted
         return self.painter.paint(
             frame,
             subject.landmarks,
             subject.assignment.identity,
             self.options,
-            subject.report.opacity,
-            subject.followed.memory,
-            subject.eyes,
-            subject.followed.resting,
+            opacity=subject.report.opacity,
+            memory=subject.followed.memory,
+            eyes=subject.eyes,
+            resting=subject.followed.resting,
         )
 
-    def _measure_similarity(self, frame: Frame, subject: _Subject, time_s: float) -> None:
+    def _check_eyes(self, frame: Frame, subject: Subject) -> None:
+        """Look at the eyes that were painted, now and then, for later frames to be truer."""
+        motion = subject.followed.eyes
+        if self.iris is not None and subject.eyes is not None and motion.is_check_due:
+            motion.check(self.iris.look(frame, subject.landmarks))
+
+    def _measure_similarity(self, frame: Frame, subject: Subject, time_s: float) -> None:
         person_id = subject.report.person_id
         is_due = time_s >= self._similarity_due_s.get(person_id, 0.0)
 
@@ -330,7 +198,7 @@ class SequenceSwapper:
         wanted = subject.assignment.identity.code.embedding
         self._records[person_id].similarities.append(likeness(now, wanted))
 
-    def _count(self, subjects: Sequence[_Subject], time_s: float) -> None:
+    def _count(self, subjects: Sequence[Subject], time_s: float) -> None:
         """Count the frame once for each person in it, also where a mirror shows them twice."""
         self.frames += 1
         by_person = sorted(subjects, key=lambda subject: subject.report.person_id)

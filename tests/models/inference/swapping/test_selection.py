@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from models.inference.arrays import Box, Embedding
-from models.inference.engine import FaceSelector, Identity
-from models.inference.selection import Assignment, Candidate, Selection
+from models.inference.options import FaceSelector
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment, Candidate, Selection
 
 WHO: dict[str, Embedding] = {
     "p1": np.array([1, 0, 0], np.float32),

@@ -1,0 +1,1 @@
+"""Who is swapped, and the swap itself: single images, and videos frame by frame."""
