@@ -38,6 +38,7 @@ from worker.provenance.trust_store import TrustStore
 from worker.settings import JobSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityLimits, IdentityStore
+from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
@@ -98,7 +99,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         settings=settings,
         metrics=metrics,
         bodies=BodyReader(settings),
-        idempotency=Idempotency(redis),
+        idempotency=Idempotency(IdempotencyStore(redis)),
         redis=redis,
         jobs=jobs,
         queue=queue,

@@ -4,9 +4,9 @@ weight cache.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -15,11 +15,14 @@ from prometheus_client.core import (
     Metric,
     SummaryMetricFamily,
 )
-from redis import Redis
 
+from worker.contract import QueueName
 from worker.sandbox.confinement import PROTECTIONS, Protection
-from worker.stores.connection import Reply, reaching, text_fields
+from worker.stores.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import QUEUES, JobQueue, WorkerState
+from worker.stores.jobs.job_store import JobStore
+from worker.stores.jobs.statistics import StageTime, Statistics
+from worker.stores.jobs.task_lines import TaskLines
 
 
 @dataclass(frozen=True)
@@ -33,45 +36,21 @@ class Backlog:
     oldest_age_s: float | None
 
 
-def read_backlog(redis: Redis, now_s: float | None = None) -> dict[str, Backlog]:
+def read_backlog(lines: TaskLines, now_s: float | None = None) -> dict[str, Backlog]:
     """Return the backlog of every queue."""
-    now = time.time() if now_s is None else now_s
-    with reaching():
-        active: Reply = redis.zrange("lk:active", 0, -1, withscores=True)
-        with redis.pipeline(transaction=False) as pipeline:
-            for name, _ in active:
-                pipeline.hmget(f"lk:task:{name.decode()}", "queue", "state")
-            tasks: Reply = pipeline.execute()
-
     queued: dict[str, list[float]] = {name: [] for name in QUEUES}
     running = dict.fromkeys(QUEUES, 0)
 
-    for (_, since_ms), (queue, state) in zip(active, tasks, strict=True):
-        if queue is None:
-            continue  # ended between the two reads
-        if state == b"running":
-            running[queue.decode()] += 1
+    for task in lines.active(now_s):
+        if task.state == "running":
+            running[cast(QueueName, task.queue)] += 1
         else:
-            queued[queue.decode()].append(now - since_ms / 1000)
+            queued[task.queue].append(task.age_s)
 
     return {
         name: Backlog(len(queued[name]), running[name], max(queued[name], default=None))
         for name in QUEUES
     }
-
-
-def read_use(redis: Redis, tenant: str) -> tuple[int, int]:
-    """Return how many jobs a tenant has in flight, and the bytes of their inputs."""
-    with reaching():
-        jobs = redis.scard(f"lk:tenant:{tenant}:active")
-        held: Reply = redis.hget("lk:bytes", tenant)
-    return jobs, int(held or 0)
-
-
-def count_identities(redis: Redis, tenant: str) -> int:
-    """Return how many identities a tenant has."""
-    with reaching():
-        return redis.zcard(f"lk:tenant:{tenant}:identities")
 
 
 def protections_of(workers: Sequence[WorkerState]) -> dict[str, Protection]:
@@ -94,9 +73,16 @@ class StoreCollector:
     `children` are the API's own decoding children, which the store knows nothing of.
     """
 
-    def __init__(self, redis: Redis, queue: JobQueue, children: Mapping[str, Protection]) -> None:
-        self._redis = redis
+    def __init__(
+        self,
+        jobs: JobStore,
+        queue: JobQueue,
+        identities: IdentityStore,
+        children: Mapping[str, Protection],
+    ) -> None:
+        self._jobs = jobs
         self._queue = queue
+        self._identities = identities
         self._children = children
 
     def text(self) -> bytes:
@@ -118,7 +104,7 @@ class StoreCollector:
             "likeness_queue_oldest_seconds", "Age of the oldest waiting task.", labels=("queue",)
         )
 
-        for name, backlog in read_backlog(self._redis).items():
+        for name, backlog in read_backlog(self._jobs.lines).items():
             depth.add_metric((name, "queued"), backlog.queued)
             depth.add_metric((name, "running"), backlog.running)
             age.add_metric((name,), backlog.oldest_age_s or 0.0)
@@ -133,11 +119,7 @@ class StoreCollector:
         yield from (depth, age, workers, sandbox, *self._counted())
 
     def _counted(self) -> Iterator[Metric]:
-        with reaching():
-            stats = text_fields(self._redis.hgetall("lk:stats"))
-            stages = text_fields(self._redis.hgetall("lk:stages"))
-            held_bytes: Reply = self._redis.get("lk:weights:bytes")
-
+        statistics = Statistics(self._jobs.redis)
         ends = CounterMetricFamily(
             "likeness_jobs_ended", "Jobs by how they ended.", labels=("status", "kind")
         )
@@ -145,7 +127,7 @@ class StoreCollector:
             "likeness_store_events", "Events counted by the store.", labels=("event",)
         )
 
-        for name, count in sorted(stats.items()):
+        for name, count in statistics.counters().items():
             status, _, kind = name.partition(":")
             if status in ("succeeded", "failed", "canceled", "expired"):
                 ends.add_metric((status, kind), float(count))
@@ -155,8 +137,8 @@ class StoreCollector:
         held = GaugeMetricFamily(
             "likeness_weight_cache_bytes", "Bytes of specialised weights in the store."
         )
-        held.add_metric((), float(held_bytes or 0))
-        yield from (ends, others, held, _stage_times(stages))
+        held.add_metric((), float(self._identities.cached_bytes()))
+        yield from (ends, others, held, _stage_times(statistics.stage_times()))
 
 
 def _sandbox(protections: Mapping[str, Protection]) -> Metric:
@@ -173,14 +155,12 @@ def _sandbox(protections: Mapping[str, Protection]) -> Metric:
     return sandbox
 
 
-def _stage_times(stages: Mapping[str, str]) -> Metric:
+def _stage_times(stages: Sequence[StageTime]) -> Metric:
     times = SummaryMetricFamily(
         "likeness_job_stage_seconds", "Time of jobs by stage.", labels=("kind", "stage")
     )
-    for name in sorted(stages):
-        kind, stage, member = name.split(":")
-        if member == "count":
-            total_ms = float(stages[f"{kind}:{stage}:sum"])
-            times.add_metric((kind, stage.removesuffix("_ms")), int(stages[name]), total_ms / 1000)
+    for time in stages:
+        labels = (time.kind, time.stage.removesuffix("_ms"))
+        times.add_metric(labels, time.count, time.total_ms / 1000)
 
     return times

@@ -108,6 +108,7 @@ class IdempotencyMismatch(WorkerError):
 class IdempotencyInProgress(WorkerError):
     code = "idempotency_in_progress"
     message = "The first request with this Idempotency-Key is still running."
+    retry_after_s = 1  # creations take seconds at most
 
 
 class Missing(WorkerError):

@@ -37,7 +37,7 @@ from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import require_suitable
 from worker.stores.jobs.job_queue import QUEUES
-from worker.stores.key_store import BOUNDS, Bound, KeyStore
+from worker.stores.key_store import BOUNDS, Bound, TenantStore
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def _requeue(shop: Stores, jobs: Sequence[str]) -> None:
 
 def _set_bounds(shop: Stores, options: argparse.Namespace) -> None:
     given: dict[Bound, int | None] = {bound: getattr(options, bound) for bound in BOUNDS}
-    KeyStore(shop.store.redis).set_bounds(
+    TenantStore(shop.store.redis).set_bounds(
         options.tenant, {b: n for b, n in given.items() if n is not None}
     )
 

@@ -26,7 +26,7 @@ from tests.conftest import StoreServer
 from tests.service.live_service import CONSENT, JPEG, SAMPLES, LiveService, until
 from tests.service.protocol.schema_run import run_schemathesis
 from worker.stores.audit_log import AuditLog
-from worker.stores.media_store import MediaFacts
+from worker.stores.uploads import MediaFacts
 
 TESTS = "tests/service"
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from service.protocol.problems import ServiceError
 from service.schemas import Consent
 from worker.contract import JobKind
-from worker.stores.identity_store import IdentityRecord
+from worker.stores.identity_records import IdentityRecord
 
 _USE: dict[JobKind, Literal["image", "video"]] = {"swap_image": "image", "swap_video": "video"}
 

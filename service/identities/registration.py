@@ -9,7 +9,6 @@ from anyio import to_thread
 
 from service import schemas
 from service.caller import Caller
-from service.gauges import count_identities
 from service.identities.consent import (
     REFUSALS,
     SALT_BYTES,
@@ -25,7 +24,8 @@ from service.intake.incoming import Incoming
 from service.protocol.problems import ServiceError
 from service.settings import Settings
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_store import IdentityRecord, IdentityStore
+from worker.stores.identity_records import IdentityRecord
+from worker.stores.identity_store import IdentityStore
 from worker.stores.ids import new_id
 
 
@@ -78,7 +78,7 @@ class Registration:
     def _check_room(self, tenant: str, form: schemas.RegisterForm) -> None:
         if form.quality == "refined":
             self._refinement.require()
-        if count_identities(self._identities.redis, tenant) >= self._max_identities:
+        if self._identities.count(tenant) >= self._max_identities:
             raise ServiceError(
                 "quota_exceeded", f"A tenant may have {self._max_identities} identities"
             )

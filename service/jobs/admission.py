@@ -20,7 +20,8 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import Admission, JobStore
-from worker.stores.media_store import MediaRecord, MediaStore
+from worker.stores.media_store import MediaStore
+from worker.stores.uploads import MediaRecord
 
 log = logging.getLogger(__name__)
 

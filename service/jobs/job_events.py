@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from service.protocol.key_watch import KeyWatch
 from service.protocol.problems import ServiceError
+from worker.stores.keys import JOB_EVENTS
 
 Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -106,7 +107,7 @@ class JobEvents:
     async def last_id(self, job_id: str) -> str:
         """Return the id of the job's newest event."""
         try:
-            newest = cast(Entries, await self._redis.xrevrange(_stream(job_id), count=1))
+            newest = cast(Entries, await self._redis.xrevrange(JOB_EVENTS(job_id), count=1))
         except RedisError as error:
             raise ServiceError("store_unavailable") from error
 
@@ -115,7 +116,7 @@ class JobEvents:
     async def _read(self, job_id: str, after: str, block_s: float) -> list[JobEvent]:
         try:
             read = self._redis.xread(
-                {_stream(job_id): after}, count=200, block=max(1, int(block_s * 1000))
+                {JOB_EVENTS(job_id): after}, count=200, block=max(1, int(block_s * 1000))
             )
             streams = cast(list[tuple[bytes, Entries]], await read)
         except RedisError as error:
@@ -139,7 +140,3 @@ def place_of(event_id: str) -> tuple[int, int]:
     """Return an event id as numbers, which sort as the events do."""
     milliseconds, _, sequence = event_id.partition("-")
     return int(milliseconds), int(sequence)
-
-
-def _stream(job_id: str) -> str:
-    return f"lk:job:{job_id}:events"

@@ -11,12 +11,12 @@ from anyio import to_thread
 
 from worker.errors import StoreError
 from worker.process.expiry import ExpirySweep
-from worker.stores.connection import reaching, texts
 from worker.stores.erasure import LogRewriter
 from worker.stores.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
+from worker.stores.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +38,12 @@ class Overdue:
         identities: IdentityStore,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._redis = jobs.redis
         self._jobs = jobs
+        self._upkeep = Upkeep(jobs.redis, clock)
         self._queue = queue
         self._media = media
-        self._clock = clock
         self._expiry = ExpirySweep(media, identities, clock)
-        self._rewriter = LogRewriter(self._redis, clock)
+        self._rewriter = LogRewriter(jobs.redis, clock)
 
     async def run(self) -> None:
         """See to what is due, for ever; the store may go away and come back."""
@@ -60,11 +59,10 @@ class Overdue:
 
     def tick(self) -> bool:
         """See to what is due now; False when a worker does. Raises StoreError."""
-        with reaching():
-            if self._redis.exists("lk:leader"):
-                return False
+        if self._upkeep.is_led():
+            return False
 
-        for job_id in self._jobs.due_deadlines():
+        for job_id in self._upkeep.past_deadline():
             self._jobs.request_cancel(job_id, "deadline_exceeded")
 
         self._end_lost_cancellations()
@@ -76,10 +74,7 @@ class Overdue:
     def _end_lost_cancellations(self) -> None:
         if self._queue.workers():
             return  # one of them may still work on the job
-        with reaching():
-            until = self._clock() - _LOST_AFTER_S
-            lost = texts(self._redis.zrangebyscore("lk:canceling", 0, until))
 
-        for job_id in lost:
+        for job_id in self._upkeep.canceling_for(_LOST_AFTER_S):
             self._jobs.settle_cancel(job_id)
             self._media.delete_job(job_id)

@@ -15,15 +15,11 @@ from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
-from redis import Redis
 
 from service.protocol.problems import ServiceError
+from worker.contract import IdempotencyKey
 from worker.errors import Gone, Missing
-from worker.stores.connection import reaching
-from worker.stores.jobs.job_store import idempotency_name
-
-KEPT_S = 24 * 3600
-RUNNING_S = 15 * 60  # a reservation of a request that died with its process frees itself
+from worker.stores.jobs.idempotency_store import IdempotencyStore
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,8 @@ def fingerprint(request: Request, *facts: str) -> str:
 class Idempotency:
     """Ids of created resources, by tenant and key, for a day."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, keys: IdempotencyStore) -> None:
+        self._keys = keys
 
     async def once(
         self,
@@ -85,46 +81,17 @@ class Idempotency:
         if key is None:
             return (await create()).response()
 
-        name = idempotency_name(tenant, key)
-        if resource_id := await to_thread.run_sync(self._reserve, name, mark):
+        reserved = IdempotencyKey(key, mark)
+        if resource_id := await to_thread.run_sync(self._keys.reserve, tenant, reserved):
             return (await _replayed(read, resource_id)).response(replayed=True)
         try:
             created = await create()
-        except BaseException:
-            await to_thread.run_sync(self._release, name)
+        except BaseException:  # also a client that disconnects: its retry must not wait
+            await to_thread.run_sync(self._keys.release, tenant, key)
             raise
 
-        await to_thread.run_sync(self._keep, name, created.id)
+        await to_thread.run_sync(self._keys.keep, tenant, key, created.id)
         return created.response()
-
-    def _reserve(self, name: str, mark: str) -> str | None:
-        with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.hsetnx(name, "fingerprint", mark)
-            pipeline.hmget(name, "fingerprint", "resource")
-            pipeline.ttl(name)
-            is_new, (first_mark, resource), ttl_s = pipeline.execute()
-
-            if is_new or ttl_s < 0:
-                self._redis.expire(name, RUNNING_S)
-
-        if is_new:
-            return None
-        if first_mark.decode() != mark:
-            raise ServiceError("idempotency_mismatch")
-        if resource is None:
-            raise ServiceError("idempotency_in_progress", headers={"Retry-After": "1"})
-
-        return str(resource.decode())
-
-    def _keep(self, name: str, resource_id: str) -> None:
-        with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.hset(name, "resource", resource_id)
-            pipeline.expire(name, KEPT_S)
-            pipeline.execute()
-
-    def _release(self, name: str) -> None:
-        with reaching():
-            self._redis.delete(name)
 
 
 async def _replayed(read: Callable[[str], Awaitable[Created]], resource_id: str) -> Created:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 
 from service import schemas
 from service.caller import Caller
-from service.gauges import read_backlog, read_use
+from service.gauges import read_backlog
 from service.protocol.openapi import problems
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
@@ -42,8 +42,8 @@ async def capacity(caller: Reader, state: State) -> schemas.Capacity:
 
 
 def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
-    backlog = read_backlog(state.redis)
-    jobs, held_bytes = read_use(state.redis, tenant)
+    backlog = read_backlog(state.jobs.lines)
+    jobs, held_bytes = state.jobs.in_flight(tenant)
     stored_bytes, max_stored_bytes = state.media.stored_bytes(tenant)
     queues = tuple(
         schemas.QueueCapacity(

@@ -80,7 +80,7 @@ async def readyz(response: Response, state: State) -> schemas.Health:
 )
 async def metrics(state: State) -> Response:
     """Return the service's counters, and those that the store keeps for all processes."""
-    collector = StoreCollector(state.redis, state.queue, _children(state))
+    collector = StoreCollector(state.jobs, state.queue, state.identities, _children(state))
     text = generate_latest(state.metrics.registry) + await to_thread.run_sync(collector.text)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

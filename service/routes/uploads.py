@@ -26,7 +26,7 @@ from service.routes.app_state import State
 from service.routes.auth import caller_with
 from service.schemas.fields import at
 from worker.media.media_types import IMAGE_TYPES, VIDEO_TYPES
-from worker.stores.media_store import MediaRecord
+from worker.stores.uploads import MediaRecord
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 

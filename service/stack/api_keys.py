@@ -13,7 +13,7 @@ from redis import Redis
 
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import connect
-from worker.stores.key_store import SCOPES, TENANT, ApiKey, KeyStore
+from worker.stores.key_store import SCOPES, TENANT_NAME, ApiKey, KeyStore, TenantStore
 
 DEFAULT_TENANT = "default"
 OPERATOR = "operator"  # the audit log's actor for what is done on the machine itself
@@ -25,7 +25,7 @@ def create_first_key(store_url: str) -> str | None:
     with connect(store_url) as redis:
         return (
             None
-            if KeyStore(redis).tenants()
+            if TenantStore(redis).names()
             else _create(redis, DEFAULT_TENANT, SCOPES, "first key")
         )
 
@@ -62,7 +62,8 @@ def run_key_command(arguments: Namespace, store_url: str) -> None:
             case "create":
                 print(_create(redis, arguments.tenant, arguments.scopes, arguments.name))
             case "list":
-                _list(KeyStore(redis), arguments.tenant)
+                tenants = [arguments.tenant] if arguments.tenant else TenantStore(redis).names()
+                _list(KeyStore(redis), tenants)
             case "rotate":
                 print(_rotate(redis, arguments.key_id))
             case "revoke":
@@ -89,8 +90,8 @@ def _revoke(redis: Redis, key_id: str) -> None:
     print(f"revoked {key.id} of {key.tenant}")
 
 
-def _list(keys: KeyStore, tenant: str | None) -> None:
-    for each in [tenant] if tenant else keys.tenants():
+def _list(keys: KeyStore, tenants: Sequence[str]) -> None:
+    for each in tenants:
         for key in keys.list(each):
             created = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d %H:%M")
             print(
@@ -106,7 +107,7 @@ def _state(key: ApiKey) -> str:
 
 def _tenant(text: str) -> str:
     """An argparse type: a name that the key store accepts."""
-    if not TENANT.fullmatch(text):
+    if not TENANT_NAME.fullmatch(text):
         raise ArgumentTypeError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
     return text
 

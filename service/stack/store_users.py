@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Literal, get_args
 
 from worker.stores.credentials import OPERATOR_FILE
+from worker.stores.keys import ALL_KEYS, FAMILIES
 
 Role = Literal["api", "worker", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -21,14 +22,15 @@ _COMMANDS = (
     "-@all +@read +@write +@connection +@transaction +@scripting +@blocking +@pubsub"
     " -@dangerous -@admin -function +info"
 )
-# lk:key:* (API keys), lk:endpoint:* (webhook secrets) and lk:idem:* are the API's own. Rules name
-# only what is allowed, so families that begin like these are named one by one.
-_WORKERS_KEYS = "~lk:[^eik]* ~lk:er* ~lk:ex* ~lk:identity:*"
+# Rules name what is allowed, so the workers' has every family but those that are secret to the API.
+_WORKERS_KEYS = " ".join(
+    f"~{pattern}" for pattern in sorted({f.acl for f in FAMILIES.values() if not f.secret})
+)
 
 RULES: Mapping[Role, str] = {
-    "api": f"~lk:* ~rq:* &rq:* {_COMMANDS}",
+    "api": f"~{ALL_KEYS} ~rq:* &rq:* {_COMMANDS}",
     "worker": f"{_WORKERS_KEYS} ~rq:* &rq:* {_COMMANDS} +bgrewriteaof",
-    "operator": f"~lk:* ~rq:* &rq:* {_COMMANDS} +bgrewriteaof",
+    "operator": f"~{ALL_KEYS} ~rq:* &rq:* {_COMMANDS} +bgrewriteaof",
 }
 
 

@@ -20,13 +20,15 @@ from service.settings import Settings
 from worker.contract import JobResult, Problem, Task
 from worker.failures import FailureCode
 from worker.stores.connection import connect
-from worker.stores.identity_store import IdentityRecord, IdentityStore
+from worker.stores.identity_records import IdentityRecord
+from worker.stores.identity_store import IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import SCOPES, KeyStore
-from worker.stores.media_store import MediaFacts, MediaStore
+from worker.stores.media_store import MediaStore
+from worker.stores.uploads import MediaFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "service" / "samples"

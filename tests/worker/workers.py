@@ -25,7 +25,7 @@ from worker.process.task_runner import Perform
 from worker.settings import WorkerSettings
 from worker.stores.connection import Reply, text_fields
 from worker.stores.jobs.job_limits import JobLimits
-from worker.stores.media_store import MediaFacts
+from worker.stores.uploads import MediaFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 

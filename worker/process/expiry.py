@@ -4,7 +4,6 @@ in a crash.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from worker.errors import Missing
 from worker.stores.audit_log import AuditLog
-from worker.stores.connection import Reply, reaching, texts
 from worker.stores.identity_store import IdentityStore
 from worker.stores.ids import is_id
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
 
 BATCH = 200
@@ -35,7 +34,8 @@ class ExpirySweep:
     ) -> None:
         self._media = media
         self._identities = identities
-        self._redis = media.redis
+        self._jobs = JobStore(media.redis, clock=clock)
+        self._upkeep = self._jobs.upkeep
         self._audit = AuditLog(media.redis, clock)
         self._clock = clock
 
@@ -45,11 +45,7 @@ class ExpirySweep:
         gone = 0
 
         while True:
-            with reaching():
-                due = texts(
-                    self._redis.zrangebyscore("lk:expiry", 0, self._clock(), start=0, num=BATCH)
-                )
-
+            due = self._upkeep.expired(BATCH)
             gone += sum(self._expire(name) for name in due)
             if len(due) < BATCH:
                 return gone
@@ -58,10 +54,9 @@ class ExpirySweep:
         """Remove the files of jobs that ended without a result while no attempt of theirs was there
         to do it.
         """
-        with reaching():
-            for job_id in texts(self._redis.smembers("lk:leftovers")):
-                self._media.delete_job(job_id)
-                self._redis.srem("lk:leftovers", job_id)
+        for job_id in self._upkeep.leftovers():
+            self._media.delete_job(job_id)
+            self._upkeep.cleared(job_id)
 
     def _expire(self, name: str) -> bool:
         if is_id(name, "upl"):
@@ -71,19 +66,12 @@ class ExpirySweep:
         elif is_id(name, "idn"):
             self._expire_identity(name)
 
-        with reaching():
-            self._redis.zrem("lk:expiry", name)
-
+        self._upkeep.deleted(name)
         return True
 
     def _expire_job(self, job_id: str) -> None:
         self._media.delete_job(job_id)
-        with reaching():
-            self._redis.zrem("lk:dead", job_id)
-            used: Reply = self._redis.hget(f"lk:job:{job_id}", "identities")
-
-            for identity in json.loads(used or "[]"):
-                self._redis.srem(f"lk:identity:{identity}:jobs", job_id)
+        self._upkeep.result_expired(job_id)
 
     def _expire_identity(self, identity_id: str) -> None:
         with suppress(Missing):  # erased by its owner in the meantime
@@ -94,8 +82,9 @@ class ExpirySweep:
     def _expire_upload(self, upload_id: str) -> bool:
         if self._media.delete_unless_held(upload_id):
             return True
-        with reaching():  # an accepted job needs it; come back when that may have ended
-            self._redis.zadd("lk:expiry", {upload_id: self._clock() + HELD_AGAIN_S})
+
+        # An accepted job needs it; look again when that may have ended.
+        self._upkeep.expire_at(upload_id, self._clock() + HELD_AGAIN_S)
         return False
 
     def sweep_orphans(self) -> int:
@@ -109,12 +98,12 @@ class ExpirySweep:
             removed += 1
 
         for path in self._old_uploads():
-            if not self._exists(f"lk:media:{path.name.split('.')[0]}"):
+            if not self._media.is_recorded(path.name.split(".")[0]):
                 path.unlink(missing_ok=True)
                 removed += 1
 
         for path in self._old(self._media.root / "jobs"):
-            if is_id(path.name, "job") and not self._exists(f"lk:job:{path.name}"):
+            if is_id(path.name, "job") and not self._jobs.exists(path.name):
                 self._media.delete_job(path.name)
                 removed += 1
 
@@ -128,7 +117,3 @@ class ExpirySweep:
         for entry in os.scandir(directory):
             if self._clock() - entry.stat(follow_symlinks=False).st_mtime > ORPHAN_AGE_S:
                 yield Path(entry.path)
-
-    def _exists(self, key: str) -> bool:
-        with reaching():
-            return bool(self._redis.exists(key))

@@ -13,7 +13,7 @@ from worker.composition import Stores
 from worker.errors import StoreError
 from worker.process.reconciler import CANCEL_GRACE_S, Reconciler
 from worker.process.warm_worker import WarmWorker
-from worker.stores.connection import Reply, reaching
+from worker.stores.erasure import ErasureFeed
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,10 @@ class Housekeeping(threading.Thread):
         """Keep house for `worker`; `duties` are done once a second while it leads."""
         super().__init__(name="housekeeping", daemon=True)
         self._worker = worker
-        self._redis = shop.store.redis
+        self._upkeep = shop.store.upkeep
+        self._erasures = ErasureFeed(shop.store.redis)
         self._reconciler = Reconciler(worker.name, shop, duties=duties)
         self._stopping = threading.Event()
-        self._last_erasure = b"$"
 
     def run(self) -> None:
         """Tick; the outermost loop of this thread, so that no surprise ends it."""
@@ -57,23 +57,13 @@ class Housekeeping(threading.Thread):
         task = self._worker.current
         if task is None:
             return
-        with reaching():
-            since: Reply = self._redis.zscore("lk:canceling", task.job_id)
 
+        since = self._upkeep.canceling_since(task.job_id)
         if since is not None and time.time() - since > CANCEL_GRACE_S:
             log.warning("attempt killed", extra={"task": task.id, "attempt": task.attempt})
             self._worker.kill_current(task)
 
     def _pass_on_erasures(self) -> None:
         """Tell the child to forget erased identities, also while it is idle."""
-        with reaching():
-            if self._last_erasure == b"$":
-                newest: Reply = self._redis.xrevrange("lk:erasures", count=1)
-                self._last_erasure = newest[0][0] if newest else b"0-0"
-            rows: Reply = self._redis.xrange(
-                "lk:erasures", min=b"(" + self._last_erasure, count=100
-            )
-
-        for row_id, fields in rows:
-            self._worker.child.forget(fields[b"identity"].decode())
-            self._last_erasure = row_id
+        for identity_id in self._erasures.new():
+            self._worker.child.forget(identity_id)

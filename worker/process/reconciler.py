@@ -12,7 +12,6 @@ from typing import cast
 from worker.composition import Stores
 from worker.contract import QueueName, Task
 from worker.process.expiry import ExpirySweep
-from worker.stores.connection import Scripts, reaching, texts
 from worker.stores.erasure import LogRewriter
 from worker.stores.jobs.job_queue import QUEUES
 
@@ -38,21 +37,20 @@ class Reconciler:
         self._name = name
         self._duties = duties
         self._shop = shop
-        self._redis = shop.store.redis
-        self._scripts = Scripts(self._redis)
+        self._upkeep = shop.store.upkeep
         self._expiry = ExpirySweep(shop.media, shop.identities, clock)
-        self._rewriter = LogRewriter(self._redis, clock)
+        self._rewriter = LogRewriter(shop.store.redis, clock)
         self._clock = clock
         self._missing: frozenset[tuple[Task, QueueName]] = frozenset()
         self._last_expiry = self._last_orphans = clock()
 
     def tick(self) -> bool:
         """One round of housekeeping; False when another leads. Raises StoreError."""
-        if not self._scripts.run("lead", {"name": self._name, "ttl_ms": LEADER_TTL_MS}):
+        if not self._upkeep.lead(self._name, LEADER_TTL_MS):
             self._missing = frozenset()
             return False
 
-        for job_id in self._shop.store.due_deadlines():
+        for job_id in self._upkeep.past_deadline():
             self._shop.store.request_cancel(job_id, "deadline_exceeded")
 
         self._revive()
@@ -82,17 +80,10 @@ class Reconciler:
         self._missing = missing
 
     def _handed_out(self) -> frozenset[tuple[Task, QueueName]]:
-        with reaching():
-            names = texts(self._redis.zrange("lk:active", 0, -1))
-            with self._redis.pipeline(transaction=False) as pipeline:
-                for name in names:
-                    pipeline.hmget(f"lk:task:{name}", ["state", "attempt", "queue"])
-                rows = pipeline.execute()
-
         return frozenset(
-            (Task(name, int(attempt)), cast(QueueName, queue.decode()))
-            for name, (state, attempt, queue) in zip(names, rows, strict=True)
-            if state in (b"delivered", b"running")
+            (Task(task.id, task.attempt), cast(QueueName, task.queue))
+            for task in self._shop.store.lines.active(self._clock())
+            if task.state in ("delivered", "running")
         )
 
     def _held(self) -> frozenset[tuple[Task, QueueName]]:
@@ -102,11 +93,7 @@ class Reconciler:
         """End jobs that were to be canceled when the process that asked, or the one that ran them,
         died.
         """
-        with reaching():
-            overdue = texts(
-                self._redis.zrangebyscore("lk:canceling", 0, self._clock() - CANCEL_GRACE_S)
-            )
-
+        overdue = self._upkeep.canceling_for(CANCEL_GRACE_S)
         running = {task.job_id for task, _ in self._handed_out() & self._held()}
         for job_id in overdue:
             if job_id not in running:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,8 +10,9 @@ from worker.composition import Stores
 from worker.contract import JobRecord, QueueName
 from worker.errors import UnknownJob
 from worker.sandbox.confinement import Protection
-from worker.stores.connection import Reply, reaching, text_fields, texts
 from worker.stores.jobs.job_queue import QUEUES, WorkerState
+from worker.stores.jobs.statistics import Statistics
+from worker.stores.jobs.task_lines import TaskState
 
 SHOWN = 50
 
@@ -29,17 +29,6 @@ class QueueState:
     delivered: int
     running: int
     oldest_age_s: float
-
-
-@dataclass(frozen=True)
-class TaskState:
-    id: str
-    queue: str
-    tenant: str
-    state: str
-    attempt: int
-    begun: int
-    age_s: float
 
 
 @dataclass(frozen=True)
@@ -65,21 +54,16 @@ class Stock:
 
 def take_stock(shop: Stores) -> Stock:
     """Look at everything once; raises StoreError."""
-    tasks = _tasks(shop)
-    redis = shop.store.redis
-
-    with reaching():
-        counters = text_fields(redis.hgetall("lk:stats"))
-        weights: Reply = redis.get("lk:weights:bytes")
-        dead: Reply = redis.zrevrange("lk:dead", 0, SHOWN - 1, withscores=True)
+    tasks = shop.store.lines.active()
+    dead = shop.store.upkeep.dead_letters(SHOWN)
 
     return Stock(
         queues=[_queue_state(queue, tasks) for queue in QUEUES],
         workers=shop.queue.workers(),
         tasks=tasks,
-        dead=[letter for name, at in dead if (letter := _dead_letter(shop, name.decode(), at))],
-        counters={name: int(count) for name, count in sorted(counters.items())},
-        weights_bytes=int(weights or 0),
+        dead=[letter for name, at in dead if (letter := _dead_letter(shop, name, at))],
+        counters=Statistics(shop.store.redis).counters(),
+        weights_bytes=shop.identities.cached_bytes(),
     )
 
 
@@ -113,31 +97,6 @@ def as_text(stock: Stock) -> str:
             ),
         )
     )
-
-
-def _tasks(shop: Stores) -> list[TaskState]:
-    redis = shop.store.redis
-    now = time.time()
-
-    with reaching():
-        rows: Reply = redis.zrange("lk:active", 0, -1, withscores=True)
-        with redis.pipeline(transaction=False) as pipeline:
-            for name, _ in rows:
-                pipeline.hmget(
-                    f"lk:task:{name.decode()}", ["queue", "tenant", "state", "attempt", "begun"]
-                )
-
-            found = pipeline.execute()
-
-    there = [
-        (name.decode(), ms, texts(fields))
-        for (name, ms), fields in zip(rows, found, strict=True)
-        if all(fields)
-    ]
-    return [
-        TaskState(name, queue, tenant, state, int(attempt), int(begun), now - ms / 1000)
-        for name, ms, (queue, tenant, state, attempt, begun) in there
-    ]
 
 
 def _queue_state(queue: QueueName, tasks: Sequence[TaskState]) -> QueueState:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from worker.stores.connection import Reply, Scripts, reaching, text_fields
+from worker.stores.keys import AUDIT, AUDIT_SEQ
 
 BATCH = 1000
 
@@ -53,22 +54,22 @@ class AuditLog:
     def pending(self, count: int = BATCH) -> list[AuditEntry]:
         """Return the oldest entries that are not archived yet."""
         with reaching():
-            rows: Reply = self._redis.xrange("lk:audit", count=count)
+            rows: Reply = self._redis.xrange(AUDIT(), count=count)
         return [_entry(text_fields(fields)) for _, fields in rows]
 
     def drop(self, entries: Sequence[AuditEntry]) -> None:
         """Remove entries that the archive holds on disk, oldest first as `pending` gave them."""
         with reaching():
-            rows: Reply = self._redis.xrange("lk:audit", count=len(entries))
+            rows: Reply = self._redis.xrange(AUDIT(), count=len(entries))
             ids = [row_id for row_id, fields in rows if int(fields[b"seq"]) <= entries[-1].seq]
 
             if ids:
-                self._redis.xdel("lk:audit", *ids)
+                self._redis.xdel(AUDIT(), *ids)
 
     def last_seq(self) -> int:
         """Return the number of the newest entry ever appended."""
         with reaching():
-            newest: Reply = self._redis.get("lk:audit:seq")
+            newest: Reply = self._redis.get(AUDIT_SEQ())
         return int(newest or 0)
 
 

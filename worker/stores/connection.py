@@ -17,6 +17,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
+from worker.stores.keys import lua_names
 
 Reply: TypeAlias = Any  # what a script returns: bytes, integers and lists of them
 LUA = Path(__file__).parent / "lua"
@@ -205,8 +206,9 @@ class Scripts:
 
 
 def _source(name: str, with_flags: bool) -> str:
-    """A script's text: `-- uses: x` brings x.lua in, `-- flags: f` becomes a shebang where servers
-    know one (7.0).
+    """Return a script's text, after the names of the keys that it uses.
+
+    `-- uses: x` brings x.lua in, `-- flags: f` becomes a shebang where servers know one (7.0).
     """
     text = (LUA / f"{name}.lua").read_text()
     used = "".join(
@@ -214,8 +216,10 @@ def _source(name: str, with_flags: bool) -> str:
         for module in re.findall(r"^-- uses: (\w+)$", text, re.M)
     )
     flags = re.search(r"^-- flags: (\S+)$", text, re.M)
+    shebang = f"#!lua flags={flags[1]}\n" if flags and with_flags else ""
+    names = lua_names(set(re.findall(r"\bkey\.(\w+)\(", used + text)))
 
-    return (f"#!lua flags={flags[1]}\n" if flags and with_flags else "") + used + text
+    return shebang + names + used + text
 
 
 def _version(server: Mapping[str, Any]) -> tuple[int, ...]:

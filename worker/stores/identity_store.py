@@ -1,18 +1,12 @@
-"""Identities: the durable code of a face, and the bounded cache of the weights derived from it.
+"""Identities in the store: the durable code of a face, its record, and a tombstone once erased.
 
-lk:identity:{id}          hash    record; `:code` bytes, `:packs` packs with weights, `:jobs` jobs
-that used it lk:weights:{id}:{pack}    bytes   derived, may vanish at any time; lk:weights:lru,
-:sizes and :bytes keep the bound lk:refined:{id}:{pack}    bytes   polished, durable; read in the
-place of the derived ones lk:erased:{id}            hash    tombstone: whose it was and when it
-went, nothing of the face
+The tombstone says whose identity it was and when it was erased; of the face it keeps nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,75 +17,36 @@ from redis import Redis
 
 from worker.errors import IdentityErased, Missing, StoreUnavailable, UnknownIdentity
 from worker.stores.connection import Reply, Scripts, as_hash, reaching, text_fields, texts
+from worker.stores.erasure import ErasureFeed
+from worker.stores.identity_records import (
+    ErasureReceipt,
+    IdentityRecord,
+    identity_fields,
+    read_identity,
+    read_receipt,
+)
 from worker.stores.ids import is_id
+from worker.stores.keys import ERASED, IDENTITY, IDENTITY_CODE, TENANT_IDENTITIES
+from worker.stores.listing import newest_first, take_page
+from worker.stores.upkeep import Upkeep
+from worker.stores.weight_store import LOCK_TTL_S, WeightsCorrupt, WeightStore
 
 log = logging.getLogger(__name__)
 
 LOOKED_AT = 2000  # records that one page of a filtered listing may cost
-LOCK_TTL_S = 30.0
-LOCK_POLL_S = 0.02
-DIGEST_BYTES = 32
+LOCK_POLL_S = 0.02  # short beside a rebuild, which takes about a second
 
 
 @dataclass(frozen=True)
 class IdentityLimits:
+    """How much is cached, and for how long an erasure can be proved."""
+
     weights_bytes: int = 256 << 20  # about 320 identities of 823 KB
     tombstone_ttl_s: int = 365 * 86400
 
 
-@dataclass(frozen=True)
-class IdentityRecord:
-    """What may be shown of an identity; times are seconds since the epoch."""
-
-    id: str
-    tenant: str
-    pack: str
-    created_at: float
-    name: str | None = None
-    expires_at: float | None = None
-    quality: str = "instant"
-    photos: Sequence[Mapping[str, Any]] = ()
-    photo_sha256: Sequence[str] = ()  # so that erasure also finds later uploads of these photos
-    consent: Mapping[str, Any] | None = None
-    consent_receipt: str = ""  # hash of consent, identity and `receipt_salt`; in outputs
-    receipt_salt: str = ""
-    refinement: Mapping[str, Any] | None = None
-    uses: int = 0
-    cached: bool = False
-    version: int = 1
-
-
-@dataclass(frozen=True)
-class ErasureReceipt:
-    """Proof of an erasure.
-
-    `log_rewritten_at` is None until the store's append-only file is rewritten too.
-    """
-
-    identity_id: str
-    erased_at: float
-    keys: int
-    log_rewritten_at: float | None
-    jobs: Sequence[str] = ()
-    photo_sha256: Sequence[str] = ()
-    jobs_canceled: int | None = None
-    results_deleted: int | None = None
-
-
-def sealed(weights: bytes) -> bytes:
-    """Return weights as they are kept: behind their SHA-256, for a flipped bit shows in a face."""
-    return hashlib.sha256(weights).digest() + weights
-
-
-def unsealed(kept: bytes) -> bytes | None:
-    """Return the weights that were sealed, or None when they are not what they were."""
-    digest = kept[:DIGEST_BYTES]
-    weights = kept[DIGEST_BYTES:]
-    return weights if hashlib.sha256(weights).digest() == digest else None
-
-
 class IdentityStore:
-    """Records, codes and cached weights of identities."""
+    """Records, codes and weights of identities."""
 
     def __init__(
         self,
@@ -103,96 +58,83 @@ class IdentityStore:
         self._limits = limits or IdentityLimits()
         self._clock = clock
         self._scripts = Scripts(redis)
+        self._upkeep = Upkeep(redis, clock)
+        self._erasures = ErasureFeed(redis)
+        self._weights = WeightStore(redis, self._limits.weights_bytes, clock)
 
     def put(self, record: IdentityRecord, code: bytes, weights: bytes) -> None:
-        """Keep a new identity for good and its weights for as long as there is room.
+        """Persist a new identity, and cache its weights for as long as there is room.
 
         Raises:
             StoreUnavailable, StoreFull: nothing is kept.
         """
-        key = f"lk:identity:{record.id}"
         with reaching(), self.redis.pipeline() as pipeline:
-            pipeline.hset(key, mapping=as_hash(_to_fields(record)))
-            pipeline.set(f"{key}:code", code)
-            pipeline.zadd(f"lk:tenant:{record.tenant}:identities", {record.id: 0})
+            pipeline.hset(IDENTITY(record.id), mapping=as_hash(identity_fields(record)))
+            pipeline.set(IDENTITY_CODE(record.id), code)
+            # All scores are 0, so that the index sorts by id, which is by time.
+            pipeline.zadd(TENANT_IDENTITIES(record.tenant), {record.id: 0})
 
             if record.expires_at is not None:
-                pipeline.zadd("lk:expiry", {record.id: record.expires_at})
+                self._upkeep.expire_at(record.id, record.expires_at, pipeline)
 
             pipeline.execute()
 
         self.put_weights(record.id, record.pack, weights)
 
     def get(self, identity_id: str, tenant: str | None = None) -> IdentityRecord:
-        """An identity's record; with a tenant, only if it is that tenant's.
+        """Return an identity's record; with a tenant, only if it is that tenant's.
 
         Raises:
             UnknownIdentity, IdentityErased
         """
         fields = self._fields(identity_id, tenant)
-        with reaching():
-            cached = self.redis.exists(
-                *(f"lk:{made}:{identity_id}:{fields['pack']}" for made in ("weights", "refined"))
-            )
+        return read_identity(fields, cached=self._weights.has(identity_id, fields["pack"]))
 
-        return _from_fields(fields, bool(cached))
+    def count(self, tenant: str) -> int:
+        """Return how many identities a tenant has."""
+        with reaching():
+            return self.redis.zcard(TENANT_IDENTITIES(tenant))
 
     def list(
         self, tenant: str, limit: int = 50, cursor: str | None = None, subject: str | None = None
     ) -> tuple[Sequence[IdentityRecord], str | None]:
-        """The tenant's identities, newest first, and the cursor of the next page.
+        """Return the tenant's identities, newest first, and the cursor of the next page.
 
         With `subject`, only those whose consent names this person; such a page may be short, even
         empty, before the last one, because it looks at no more than `LOOKED_AT` identities.
         """
-        found: list[IdentityRecord] = []
-        for looked_at, (identity_id, record) in enumerate(self._newest_first(tenant, cursor), 1):
-            if record is not None and subject in (None, (record.consent or {}).get("subject")):
-                found.append(record)
-            if len(found) > limit:
-                return found[:limit], found[limit - 1].id
-            if looked_at == LOOKED_AT:
-                return found, identity_id
+        return take_page(self._rows(tenant, cursor, subject), limit, LOOKED_AT)
 
-        return found, None
-
-    def _newest_first(
-        self, tenant: str, cursor: str | None, batch: int = 100
+    def _rows(
+        self, tenant: str, cursor: str | None, subject: str | None
     ) -> Iterator[tuple[str, IdentityRecord | None]]:
-        """Yield ids with their records; None for one that was erased meanwhile or is unreadable."""
-        key = f"lk:tenant:{tenant}:identities"
-        upper = f"({cursor}" if cursor else "+"
-
-        while True:
-            with reaching():
-                ids = texts(self.redis.zrevrangebylex(key, upper, "-", start=0, num=batch))
-
+        for ids in newest_first(self.redis, TENANT_IDENTITIES(tenant), cursor):
             for identity_id in ids:
-                yield identity_id, self._get_if_readable(identity_id)
-
-            if len(ids) < batch:
-                return
-
-            upper = f"({ids[-1]}"
+                record = self._get_if_readable(identity_id)
+                is_wanted = record is not None and subject in (
+                    None,
+                    (record.consent or {}).get("subject"),
+                )
+                yield identity_id, record if is_wanted else None
 
     def _get_if_readable(self, identity_id: str) -> IdentityRecord | None:
         try:
             return self.get(identity_id)
-        except Missing:
+        except Missing:  # erased between the index and here
             return None
         except (ValueError, KeyError, TypeError):  # one bad record must not break a list
             log.exception("identity record is unreadable", extra={"identity": identity_id})
             return None
 
     def code(self, identity_id: str, tenant: str | None = None) -> bytes:
-        """The identity's code as it was put.
+        """Return the identity's code as it was put.
 
         Raises:
             UnknownIdentity, IdentityErased
         """
         self._fields(identity_id, tenant)
         with reaching():
-            code: Reply = self.redis.get(f"lk:identity:{identity_id}:code")
+            code: Reply = self.redis.get(IDENTITY_CODE(identity_id))
 
         if code is None:
             raise IdentityErased
@@ -200,29 +142,18 @@ class IdentityStore:
         return bytes(code)
 
     def weights(self, identity_id: str, pack: str) -> bytes | None:
-        """Return the weights for this pack, refined or cached, or None when they must be rebuilt
-        from the code: there are none, or they are no longer what was put.
-        """
-        arguments = {"identity": identity_id, "pack": pack, "now_ms": int(self._clock() * 1000)}
-        found: bytes | None = self._scripts.run("get_weights", arguments)
+        """Return the weights for this pack, or None when they must be rebuilt from the code."""
+        try:
+            return self._weights.get(identity_id, pack)
+        except WeightsCorrupt:
+            # Derived ones are replaced by what is rebuilt; refined ones would be read before those
+            # every time, so they go, and the derived ones are looked at.
+            dropped = self._drop_refined(identity_id, pack)
 
-        if found is None:
-            return None
-        if (weights := unsealed(found)) is not None:
-            return weights
-
-        log.error("kept weights are corrupt", extra={"identity": identity_id, "pack": pack})
-        with reaching():
-            self.redis.hincrby("lk:stats", "weights:corrupt", 1)
-
-        # Cached ones are replaced by what is rebuilt; refined ones would come first for ever.
-        return self.weights(identity_id, pack) if self._drop_refined(identity_id, pack) else None
+        return self.weights(identity_id, pack) if dropped else None
 
     def _drop_refined(self, identity_id: str, pack: str) -> bool:
-        """Remove refined weights; False when there are none. The identity is instant again."""
-        with reaching():
-            dropped = bool(self.redis.delete(f"lk:refined:{identity_id}:{pack}"))
-
+        dropped = self._weights.drop_refined(identity_id, pack)
         if dropped:
             with suppress(UnknownIdentity):  # erased meanwhile
                 self.annotate(identity_id, quality="instant", refinement={"status": "lost"})
@@ -230,43 +161,32 @@ class IdentityStore:
         return dropped
 
     def put_weights(self, identity_id: str, pack: str, weights: bytes) -> bool:
-        """Cache weights, evicting the least recently used.
+        """Cache weights; False when the identity is gone or they are too large."""
+        return self._weights.put(identity_id, pack, weights)
 
-        False when the identity is gone or they are too large.
-        """
-        arguments = {
-            "identity": identity_id,
-            "pack": pack,
-            "bound": self._limits.weights_bytes,
-            "now_ms": int(self._clock() * 1000),
-        }
-        return bool(self._scripts.run("put_weights", arguments, blob=sealed(weights)) == b"stored")
+    def cached_bytes(self) -> int:
+        """Return how many bytes of weights are cached."""
+        return self._weights.cached_bytes()
 
     def weights_or_build(
         self, identity_id: str, pack: str, build: Callable[[bytes], bytes]
     ) -> bytes:
-        """The weights, built from the code by one caller at a time where the cache has lost them.
+        """Return the weights, rebuilt from the code by one caller at a time where there are none.
 
         Raises:
             UnknownIdentity, IdentityErased
         """
-        lock = f"lk:weights:{identity_id}:{pack}:lock"
-        token = secrets.token_hex(8)
+        # A caller that died holds its lock for one time to live, the next one may take as long.
         deadline = time.monotonic() + 2 * LOCK_TTL_S
 
         while time.monotonic() < deadline:
-            if (found := self.weights(identity_id, pack)) is not None:
-                return found
-            with reaching():
-                ours = self.redis.set(lock, token, nx=True, px=int(LOCK_TTL_S * 1000))
-
-            if ours:
-                try:
+            if (weights := self.weights(identity_id, pack)) is not None:
+                return weights
+            with self._weights.building(identity_id, pack) as is_ours:
+                if is_ours:
                     built = build(self.code(identity_id))
                     self.put_weights(identity_id, pack, built)
                     return built
-                finally:
-                    self._scripts.run("unlock", {"name": lock, "token": token})
 
             time.sleep(LOCK_POLL_S)
 
@@ -275,18 +195,12 @@ class IdentityStore:
     def put_refined(
         self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
     ) -> None:
-        """Let polished weights take the place of the derived ones, for good; `refinement` tells how
-        it went.
+        """Keep refined weights until the identity is erased; `refinement` says how it went.
 
         Raises:
             IdentityErased, StoreUnavailable, StoreFull
         """
-        arguments = {
-            "identity": identity_id,
-            "pack": pack,
-            "refinement": json.dumps(dict(refinement)),
-        }
-        if self._scripts.run("put_refined", arguments, blob=sealed(weights)) != b"stored":
+        if not self._weights.put_refined(identity_id, pack, weights, refinement):
             raise IdentityErased
 
     def annotate(self, identity_id: str, **fields: Any) -> None:  # noqa: ANN401 - goes straight into JSON
@@ -295,15 +209,14 @@ class IdentityStore:
         Raises UnknownIdentity.
         """
         changes = {name: json.dumps(value) for name, value in fields.items()}
-        if (
-            self._scripts.run("annotate_identity", {"identity": identity_id, "fields": changes})
-            != b"changed"
-        ):
+        answer = self._scripts.run(
+            "annotate_identity", {"identity": identity_id, "fields": changes}
+        )
+        if answer != b"changed":
             raise UnknownIdentity
 
     def erase(self, identity_id: str, tenant: str | None = None) -> ErasureReceipt:
-        """Remove the identity for good; the receipt names the jobs that used it, which are the
-        caller's to end.
+        """Remove an identity; the receipt names the jobs that used it, which the caller is to end.
 
         Raises:
             UnknownIdentity, IdentityErased
@@ -324,15 +237,15 @@ class IdentityStore:
         )
 
     def note_erasure(self, identity_id: str, jobs_canceled: int, results_deleted: int) -> None:
-        """Add to an erasure's receipt what went with the identity."""
+        """Add to an erasure's receipt what was removed with the identity."""
         counts = {"jobs_canceled": jobs_canceled, "results_deleted": results_deleted}
         with reaching():
-            self.redis.hset(f"lk:erased:{identity_id}", mapping=as_hash(counts))
+            self.redis.hset(ERASED(identity_id), mapping=as_hash(counts))
 
     def receipt(self, identity_id: str, tenant: str) -> ErasureReceipt:
-        """The receipt of an earlier erasure; raises UnknownIdentity."""
+        """Return the receipt of an earlier erasure; raises UnknownIdentity."""
         with reaching():
-            owner: Reply = self.redis.hget(f"lk:erased:{identity_id}", "tenant")
+            owner: Reply = self.redis.hget(ERASED(identity_id), "tenant")
 
         if owner is None or owner.decode() != tenant:
             raise UnknownIdentity
@@ -341,31 +254,17 @@ class IdentityStore:
 
     def _receipt(self, identity_id: str) -> ErasureReceipt:
         with reaching():
-            tombstone = text_fields(self.redis.hgetall(f"lk:erased:{identity_id}"))
-            rewritten: Reply = self.redis.get("lk:erasure:rewritten")
-
-        erased_at = float(tombstone["erased_at"])
-        through = (
-            float(rewritten) if rewritten is not None and float(rewritten) >= erased_at else None
-        )
-        return ErasureReceipt(
-            identity_id=identity_id,
-            erased_at=erased_at,
-            keys=int(tombstone["keys"]),
-            log_rewritten_at=through,
-            jobs_canceled=_count(tombstone, "jobs_canceled"),
-            results_deleted=_count(tombstone, "results_deleted"),
-        )
+            tombstone = text_fields(self.redis.hgetall(ERASED(identity_id)))
+        return read_receipt(identity_id, tombstone, self._erasures.rewritten_at())
 
     def _fields(self, identity_id: str, tenant: str | None) -> dict[str, str]:
         if not is_id(identity_id, "idn"):
             raise UnknownIdentity
         with reaching():
-            fields = text_fields(self.redis.hgetall(f"lk:identity:{identity_id}"))
-            tombstone = (
-                text_fields(self.redis.hgetall(f"lk:erased:{identity_id}")) if not fields else {}
-            )
+            fields = text_fields(self.redis.hgetall(IDENTITY(identity_id)))
+            tombstone = {} if fields else text_fields(self.redis.hgetall(ERASED(identity_id)))
 
+        # Another tenant's identity reads as if there were none, erased or not.
         known = fields or tombstone
         if not known or (tenant is not None and known["tenant"] != tenant):
             raise UnknownIdentity
@@ -373,48 +272,3 @@ class IdentityStore:
             raise IdentityErased
 
         return fields
-
-
-def _count(tombstone: Mapping[str, str], name: str) -> int | None:
-    return int(tombstone[name]) if name in tombstone else None
-
-
-def _to_fields(record: IdentityRecord) -> dict[str, str | int]:
-    return {
-        "id": record.id,
-        "tenant": record.tenant,
-        "pack": record.pack,
-        "created_at": repr(record.created_at),
-        "name": json.dumps(record.name),
-        "expires_at": json.dumps(record.expires_at),
-        "quality": json.dumps(record.quality),
-        "photos": json.dumps([dict(photo) for photo in record.photos]),
-        "photo_sha256": json.dumps(list(record.photo_sha256)),
-        "consent": json.dumps(dict(record.consent) if record.consent else None),
-        "consent_receipt": record.consent_receipt,
-        "receipt_salt": record.receipt_salt,
-        "refinement": json.dumps(dict(record.refinement) if record.refinement else None),
-        "uses": record.uses,
-        "version": record.version,
-    }
-
-
-def _from_fields(fields: Mapping[str, str], cached: bool) -> IdentityRecord:
-    return IdentityRecord(
-        id=fields["id"],
-        tenant=fields["tenant"],
-        pack=fields["pack"],
-        created_at=float(fields["created_at"]),
-        name=json.loads(fields["name"]),
-        expires_at=json.loads(fields["expires_at"]),
-        quality=json.loads(fields["quality"]),
-        photos=json.loads(fields["photos"]),
-        photo_sha256=json.loads(fields.get("photo_sha256", "[]")),
-        consent=json.loads(fields["consent"]),
-        consent_receipt=fields.get("consent_receipt", ""),
-        receipt_salt=fields.get("receipt_salt", ""),
-        refinement=json.loads(fields["refinement"]),
-        uses=int(fields["uses"]),
-        cached=cached,
-        version=int(fields["version"]),
-    )

@@ -17,13 +17,14 @@ from typing import Literal, cast, get_args
 from redis import Redis
 
 from worker.errors import KeyRefused, UnknownKey
-from worker.stores.connection import as_hash, reaching, text_fields, texts
+from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
+from worker.stores.keys import API_KEY, TENANT, TENANT_KEYS, TENANTS
 
 Scope = Literal["identities:write", "jobs:write", "jobs:read", "audit:read", "admin"]
 Bound = Literal["max_jobs", "max_bytes", "max_running", "max_stored_bytes"]
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 TOKEN = re.compile(r"lk_([0-9a-f]{16})_([0-9a-f]{64})")
 NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()
 
@@ -41,6 +42,42 @@ class ApiKey:
     revoked_at: float | None
 
 
+class TenantStore:
+    """Tenants, and the bounds and secrets that are their own."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def names(self) -> Sequence[str]:
+        """Return every tenant that has had a key."""
+        with reaching():
+            return sorted(texts(self._redis.smembers(TENANTS())))
+
+    def set_bounds(self, tenant: str, bounds: Mapping[Bound, int]) -> None:
+        """Give a tenant other bounds than `JobLimits` has; admission reads them."""
+        if not bounds:
+            return
+        with reaching():
+            self._redis.hset(
+                TENANT(tenant), mapping=as_hash({str(b): n for b, n in bounds.items()})
+            )
+
+    def bound(self, tenant: str, bound: Bound) -> int | None:
+        """Return a tenant's own bound, or None when the common one holds."""
+        with reaching():
+            own: Reply = self._redis.hget(TENANT(tenant), bound)
+        return int(own) if own is not None else None
+
+    def webhook_secret(self, tenant: str, new: str) -> str:
+        """Return the secret that signs what is sent to addresses given with a job.
+
+        It becomes `new` when there is none yet; of two callers at once, both get the first one's.
+        """
+        with reaching():
+            self._redis.hsetnx(TENANT(tenant), "webhook_secret", new)
+            return texts(self._redis.hmget(TENANT(tenant), ["webhook_secret"]))[0]
+
+
 class KeyStore:
     """Makes, checks and revokes keys."""
 
@@ -52,7 +89,7 @@ class KeyStore:
         self, tenant: str, scopes: Iterable[Scope], name: str = "", expires_at: float | None = None
     ) -> tuple[ApiKey, str]:
         """A new key and its token, which is shown this once and cannot be had again."""
-        if not TENANT.fullmatch(tenant):
+        if not TENANT_NAME.fullmatch(tenant):
             raise ValueError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
 
         key_id = secrets.token_hex(8)
@@ -61,11 +98,11 @@ class KeyStore:
 
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hset(
-                f"lk:key:{key_id}",
+                API_KEY(key_id),
                 mapping=as_hash(_to_fields(key) | {"sha256": hashlib.sha256(secret).hexdigest()}),
             )
-            pipeline.sadd(f"lk:tenant:{tenant}:keys", key_id)
-            pipeline.sadd("lk:tenants", tenant)
+            pipeline.sadd(TENANT_KEYS(tenant), key_id)
+            pipeline.sadd(TENANTS(), tenant)
             pipeline.execute()
 
         return key, f"lk_{key_id}_{secret.hex()}"
@@ -81,7 +118,7 @@ class KeyStore:
         if match is None:
             raise KeyRefused
         with reaching():
-            fields = text_fields(self._redis.hgetall(f"lk:key:{match[1]}"))
+            fields = text_fields(self._redis.hgetall(API_KEY(match[1])))
 
         given = hashlib.sha256(bytes.fromhex(match[2])).hexdigest()
         # Compared also for unknown keys, so that the time taken does not tell which ids exist.
@@ -99,7 +136,7 @@ class KeyStore:
     def get(self, key_id: str, tenant: str | None = None) -> ApiKey:
         """A key's record; raises UnknownKey, also when it is another tenant's."""
         with reaching():
-            fields = text_fields(self._redis.hgetall(f"lk:key:{key_id}"))
+            fields = text_fields(self._redis.hgetall(API_KEY(key_id)))
 
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownKey
@@ -116,7 +153,7 @@ class KeyStore:
     def list(self, tenant: str) -> Sequence[ApiKey]:
         """The tenant's keys, oldest first."""
         with reaching():
-            ids = texts(self._redis.smembers(f"lk:tenant:{tenant}:keys"))
+            ids = texts(self._redis.smembers(TENANT_KEYS(tenant)))
         return sorted((self.get(key_id) for key_id in ids), key=lambda key: key.created_at)
 
     def revoke(self, key_id: str, tenant: str | None = None, after_s: float = 0.0) -> ApiKey:
@@ -129,7 +166,7 @@ class KeyStore:
 
         if key.revoked_at is None or end < key.revoked_at:
             with reaching():
-                self._redis.hset(f"lk:key:{key_id}", "revoked_at", repr(end))
+                self._redis.hset(API_KEY(key_id), "revoked_at", repr(end))
 
         return self.get(key_id)
 
@@ -153,20 +190,6 @@ class KeyStore:
         return any(
             end is not None and end <= self._clock() for end in (key.revoked_at, key.expires_at)
         )
-
-    def tenants(self) -> Sequence[str]:
-        """Every tenant that has had a key."""
-        with reaching():
-            return sorted(texts(self._redis.smembers("lk:tenants")))
-
-    def set_bounds(self, tenant: str, bounds: Mapping[Bound, int]) -> None:
-        """Give a tenant other bounds than `JobLimits` has; admission reads them."""
-        if not bounds:
-            return
-        with reaching():
-            self._redis.hset(
-                f"lk:tenant:{tenant}", mapping=as_hash({str(b): n for b, n in bounds.items()})
-            )
 
 
 def _to_fields(key: ApiKey) -> dict[str, str]:

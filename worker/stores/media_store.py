@@ -12,14 +12,13 @@ name only once it is complete and on the disk, so what has a name can be served.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,86 +35,15 @@ from worker.errors import (
     UploadInUse,
 )
 from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
-from worker.stores.durable_files import open_private, seal, sync_directory, writing
+from worker.stores.durable_files import seal, sync_directory, writing
 from worker.stores.ids import is_id, new_id
 from worker.stores.jobs.job_limits import JobLimits
+from worker.stores.key_store import TenantStore
+from worker.stores.keys import CONTENT, STORED, UPLOAD, UPLOAD_JOBS
+from worker.stores.upkeep import Upkeep
+from worker.stores.uploads import MediaFacts, MediaRecord, UploadWriter
 
 CLAIM_S = 900.0  # longer than a registration may wait for its turn and take
-
-
-@dataclass(frozen=True)
-class MediaFacts:
-    """What a look into the file found; sizes in pixels of the upright picture."""
-
-    media_type: str
-    suffix: str
-    width: int | None = None
-    height: int | None = None
-    frames: int | None = None
-    duration_s: float | None = None
-
-
-@dataclass(frozen=True)
-class MediaRecord:
-    """An upload; times are seconds since the epoch."""
-
-    id: str
-    tenant: str
-    sha256: str
-    bytes: int
-    created_at: float
-    expires_at: float
-    facts: MediaFacts
-
-
-class UploadWriter:
-    """An upload on its way in: write, look into `path`, then commit or abort."""
-
-    def __init__(self, store: MediaStore, tenant: str, path: Path) -> None:
-        self.path = path
-        self.bytes = 0
-        self._store = store
-        self._tenant = tenant
-        self._digest = hashlib.sha256()
-        self._file = open_private(path)
-
-    def write(self, chunk: bytes) -> None:
-        """Append; raises DiskFull."""
-        with writing():
-            self._file.write(chunk)
-        self._digest.update(chunk)
-        self.bytes += len(chunk)
-
-    def flush(self) -> None:
-        """Make what was written readable at `path`; raises DiskFull."""
-        with writing():
-            self._file.flush()
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def commit(self, facts: MediaFacts, ttl_s: float) -> MediaRecord:
-        """Keep the upload for `ttl_s` seconds.
-
-        Raises:
-            DiskFull, StorageQuotaExceeded, StoreUnavailable, StoreFull: nothing is kept.
-        """
-        try:
-            with writing(), self._file:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-            return self._store.adopt(self.path, self._tenant, self.sha256, facts, ttl_s)
-        except BaseException:
-            self.abort()
-            raise
-
-    def abort(self) -> None:
-        """Leave nothing behind; harmless after a commit."""
-        with suppress(OSError):  # what was not written yet may fail again
-            self._file.close()
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
 
 
 class MediaStore:
@@ -132,6 +60,8 @@ class MediaStore:
         self.redis = redis
         self.clock = clock
         self._scripts = Scripts(redis)
+        self._tenants = TenantStore(redis)
+        self._upkeep = Upkeep(redis, clock)
         self._tenant_stored_bytes = tenant_stored_bytes
         self._directories = (root, root / "uploads", root / "incoming", root / "jobs")
 
@@ -150,7 +80,7 @@ class MediaStore:
     def begin_write(self, tenant: str) -> UploadWriter:
         """A new upload of this tenant; raises DiskFull."""
         with writing():
-            return UploadWriter(self, tenant, self.root / "incoming" / new_id("upl"))
+            return UploadWriter(self.root / "incoming" / new_id("upl"), tenant, self.adopt)
 
     def adopt(
         self, path: Path, tenant: str, sha256: str, facts: MediaFacts, ttl_s: float
@@ -183,7 +113,7 @@ class MediaStore:
         if not is_id(media_id, "upl"):
             raise UnknownMedia
         with reaching():
-            fields = text_fields(self.redis.hgetall(f"lk:media:{media_id}"))
+            fields = text_fields(self.redis.hgetall(UPLOAD(media_id)))
 
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownMedia
@@ -207,12 +137,12 @@ class MediaStore:
     def same_content(self, tenant: str, sha256: str) -> Sequence[str]:
         """The tenant's uploads that have these bytes."""
         with reaching():
-            return sorted(texts(self.redis.smembers(f"lk:content:{tenant}:{sha256}")))
+            return sorted(texts(self.redis.smembers(CONTENT(tenant, sha256))))
 
     def jobs_with(self, media_id: str) -> Sequence[str]:
         """The jobs that have used an upload and were not deleted."""
         with reaching():
-            return sorted(texts(self.redis.smembers(f"lk:media:{media_id}:jobs")))
+            return sorted(texts(self.redis.smembers(UPLOAD_JOBS(media_id))))
 
     def claim(
         self, media_id: str, tenant: str | None = None, for_s: float = CLAIM_S, unused: bool = False
@@ -243,8 +173,8 @@ class MediaStore:
     def release(self, record: MediaRecord) -> None:
         """Undo a claim."""
         with reaching(), self.redis.pipeline() as pipeline:
-            pipeline.hdel(f"lk:media:{record.id}", "claimed_until")
-            pipeline.zadd("lk:expiry", {record.id: record.expires_at}, xx=True)
+            pipeline.hdel(UPLOAD(record.id), "claimed_until")
+            self._upkeep.reschedule(record.id, record.expires_at, pipeline)
             pipeline.execute()
 
     def delete_when_free(self, media_id: str) -> None:
@@ -291,9 +221,15 @@ class MediaStore:
     def stored_bytes(self, tenant: str) -> tuple[int, int]:
         """How many bytes of uploads and results a tenant has stored, and how many it may."""
         with reaching():
-            stored: Reply = self.redis.hget("lk:stored", tenant)
-            own: Reply = self.redis.hget(f"lk:tenant:{tenant}", "max_stored_bytes")
-        return int(stored or 0), int(own or self._tenant_stored_bytes)
+            stored: Reply = self.redis.hget(STORED(), tenant)
+
+        own = self._tenants.bound(tenant, "max_stored_bytes")
+        return int(stored or 0), self._tenant_stored_bytes if own is None else own
+
+    def is_recorded(self, media_id: str) -> bool:
+        """Return whether an upload has a record."""
+        with reaching():
+            return bool(self.redis.exists(UPLOAD(media_id)))
 
     def _upload_path(self, record: MediaRecord) -> Path:
         return self.root / "uploads" / record.id[-2:] / f"{record.id}{record.facts.suffix}"

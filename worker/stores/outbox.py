@@ -1,9 +1,5 @@
 """Webhook endpoints and the outbox of messages for them; sending is the service's.
 
-lk:outbox:due:{tenant}   zset   the tenant's messages, by when they are to be sent
-lk:outbox:tenants        zset   tenants that have messages, by when they were last served
-lk:outbox:{message}      hash   whose and which job's message it is, where to, and the attempt
-
 A message enters the outbox in the same step that ends its job, keeps its id over all tries, and
 leaves it when it was delivered, given up, or its endpoint is gone.
 """
@@ -22,6 +18,14 @@ from redis import Redis
 from worker.errors import UnknownEndpoint
 from worker.stores.connection import Scripts, reaching, text_fields, texts
 from worker.stores.ids import new_id
+from worker.stores.key_store import TenantStore
+from worker.stores.keys import (
+    ENDPOINT,
+    MESSAGE,
+    MESSAGE_TENANTS,
+    MESSAGES_DUE,
+    TENANT_ENDPOINTS,
+)
 
 # Seconds from one try to the next: the schedule Standard Webhooks 1.0 recommends.
 SCHEDULE_S = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -60,6 +64,7 @@ class Outbox:
         self._redis = redis
         self._clock = clock
         self._scripts = Scripts(redis)
+        self._tenants = TenantStore(redis)
 
     def add_endpoint(self, tenant: str, url: str) -> Endpoint:
         """Register an address; its `secrets` are to be shown this once."""
@@ -68,7 +73,7 @@ class Outbox:
         )
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hset(
-                f"lk:endpoint:{endpoint.id}",
+                ENDPOINT(endpoint.id),
                 mapping={
                     "tenant": tenant,
                     "url": url,
@@ -77,7 +82,7 @@ class Outbox:
                 },
             )
 
-            pipeline.sadd(f"lk:tenant:{tenant}:endpoints", endpoint.id)
+            pipeline.sadd(TENANT_ENDPOINTS(tenant), endpoint.id)
             pipeline.execute()
 
         return endpoint
@@ -85,7 +90,7 @@ class Outbox:
     def endpoint(self, endpoint_id: str, tenant: str | None = None) -> Endpoint:
         """An endpoint; raises UnknownEndpoint, also when it is another tenant's."""
         with reaching():
-            fields = text_fields(self._redis.hgetall(f"lk:endpoint:{endpoint_id}"))
+            fields = text_fields(self._redis.hgetall(ENDPOINT(endpoint_id)))
 
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownEndpoint
@@ -95,7 +100,7 @@ class Outbox:
     def endpoints(self, tenant: str) -> Sequence[Endpoint]:
         """The tenant's endpoints, oldest first; disabled ones too."""
         with reaching():
-            ids = texts(self._redis.smembers(f"lk:tenant:{tenant}:endpoints"))
+            ids = texts(self._redis.smembers(TENANT_ENDPOINTS(tenant)))
         return [self.endpoint(endpoint_id) for endpoint_id in sorted(ids)]
 
     def rotate(self, endpoint_id: str, tenant: str, overlap_s: float = 86400.0) -> Endpoint:
@@ -109,7 +114,7 @@ class Outbox:
         kept = [(new_secret(), None), (current, self._clock() + overlap_s)]
 
         with reaching():
-            self._redis.hset(f"lk:endpoint:{endpoint_id}", "secrets", json.dumps(kept))
+            self._redis.hset(ENDPOINT(endpoint_id), "secrets", json.dumps(kept))
 
         return self.endpoint(endpoint_id)
 
@@ -117,24 +122,22 @@ class Outbox:
         """Forget an endpoint; what waits for it is dropped. Raises UnknownEndpoint."""
         self.endpoint(endpoint_id, tenant)
         with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.srem(f"lk:tenant:{tenant}:endpoints", endpoint_id)
-            pipeline.delete(f"lk:endpoint:{endpoint_id}")
+            pipeline.srem(TENANT_ENDPOINTS(tenant), endpoint_id)
+            pipeline.delete(ENDPOINT(endpoint_id))
             pipeline.execute()
 
     def disable(self, endpoint_id: str, reason: str) -> None:
         """Stop sending to an endpoint (it answered 410, or never); raises UnknownEndpoint."""
         self.endpoint(endpoint_id)
         with reaching():
-            self._redis.hset(f"lk:endpoint:{endpoint_id}", "disabled_reason", reason)
+            self._redis.hset(ENDPOINT(endpoint_id), "disabled_reason", reason)
 
     def tenant_secret(self, tenant: str) -> str:
         """The secret that signs messages to addresses given with a job.
 
         Made when first asked for.
         """
-        with reaching():
-            self._redis.hsetnx(f"lk:tenant:{tenant}", "webhook_secret", new_secret())
-            return texts(self._redis.hmget(f"lk:tenant:{tenant}", ["webhook_secret"]))[0]
+        return self._tenants.webhook_secret(tenant, new_secret())
 
     def claim(
         self,
@@ -164,8 +167,8 @@ class Outbox:
     def waiting(self) -> int:
         """How many messages of all tenants wait for their time or for a sender."""
         with reaching():
-            tenants = texts(self._redis.zrange("lk:outbox:tenants", 0, -1))
-            return sum(self._redis.zcard(_due(tenant)) for tenant in tenants)
+            tenants = texts(self._redis.zrange(MESSAGE_TENANTS(), 0, -1))
+            return sum(self._redis.zcard(MESSAGES_DUE(tenant)) for tenant in tenants)
 
     def delivered(self, delivery: Delivery) -> None:
         """The receiver has the message."""
@@ -183,9 +186,9 @@ class Outbox:
 
         due = self._clock() + SCHEDULE_S[following]
         with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.hset(f"lk:outbox:{delivery.id}", "attempt", following)
-            pipeline.zadd(_due(delivery.tenant), {delivery.id: due})
-            pipeline.zadd("lk:outbox:tenants", {delivery.tenant: 0}, nx=True)
+            pipeline.hset(MESSAGE(delivery.id), "attempt", following)
+            pipeline.zadd(MESSAGES_DUE(delivery.tenant), {delivery.id: due})
+            pipeline.zadd(MESSAGE_TENANTS(), {delivery.tenant: 0}, nx=True)
             pipeline.execute()
 
         return due
@@ -196,13 +199,13 @@ class Outbox:
 
     def _drop(self, tenant: str, message: str) -> None:
         with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.zrem(_due(tenant), message)
-            pipeline.delete(f"lk:outbox:{message}")
+            pipeline.zrem(MESSAGES_DUE(tenant), message)
+            pipeline.delete(MESSAGE(message))
             pipeline.execute()
 
     def _delivery(self, tenant: str, message: str) -> Delivery | None:
         with reaching():
-            fields = text_fields(self._redis.hgetall(f"lk:outbox:{message}"))
+            fields = text_fields(self._redis.hgetall(MESSAGE(message)))
 
         try:
             endpoint = self.endpoint(fields["endpoint"]) if fields["endpoint"] else None
@@ -230,10 +233,6 @@ class Outbox:
             fields.get("disabled_reason"),
             valid,
         )
-
-
-def _due(tenant: str) -> str:
-    return f"lk:outbox:due:{tenant}"
 
 
 def new_secret() -> str:

@@ -19,7 +19,7 @@ import pytest
 from service.settings import Settings
 from tests.conftest import StoreServer
 from tests.service.live_service import CONSENT, JPEG, SAMPLES, LiveService, problem_of, until
-from worker.stores.key_store import KeyStore
+from worker.stores.key_store import TenantStore
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_base64_inputs_are_taken_up_to_their_bound(
 def test_a_tenant_at_its_bound_is_told_when_to_come_back(
     live: LiveService, client: httpx.Client, tenant: str
 ) -> None:
-    KeyStore(live.redis).set_bounds(tenant, {"max_jobs": 1})
+    TenantStore(live.redis).set_bounds(tenant, {"max_jobs": 1})
     job = live.job(client, tenant)
     body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
     refused = client.post("/v1/swaps/image", json=body)

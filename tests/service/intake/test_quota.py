@@ -9,14 +9,14 @@ import httpx
 
 from tests.service.live_service import JPEG, LiveService, problem_of
 from worker.process.expiry import ExpirySweep
-from worker.stores.key_store import KeyStore
+from worker.stores.key_store import TenantStore
 
 HEADERS = {"Content-Type": "image/jpeg"}
 SIZE = len(JPEG)
 
 
 def bound(live: LiveService, tenant: str, max_bytes: int) -> None:
-    KeyStore(live.redis).set_bounds(tenant, {"max_stored_bytes": max_bytes})
+    TenantStore(live.redis).set_bounds(tenant, {"max_stored_bytes": max_bytes})
 
 
 def upload(client: httpx.Client, content: bytes | Iterator[bytes] = JPEG) -> httpx.Response:

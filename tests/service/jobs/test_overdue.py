@@ -10,12 +10,14 @@ from redis import Redis
 from service.jobs.overdue import Overdue
 from tests.clock import Clock
 from worker.contract import JobPayload, JobRequest, Task
-from worker.stores.identity_store import IdentityRecord, IdentityStore
+from worker.stores.identity_records import IdentityRecord
+from worker.stores.identity_store import IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MediaFacts, MediaStore
+from worker.stores.media_store import MediaStore
+from worker.stores.uploads import MediaFacts
 
 
 def test_what_is_due_ends_without_a_worker(store: Redis, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from worker.process.attempt_server import AttemptServer, ChildLost, UseCaseFaile
 from worker.process.staging import Staging
 from worker.sandbox.messages import Channel, Message
 from worker.settings import WorkerSettings
-from worker.stores.identity_store import IdentityRecord
+from worker.stores.identity_records import IdentityRecord
 from worker.stores.ids import new_id
-from worker.stores.media_store import MediaFacts
+from worker.stores.uploads import MediaFacts
 
 PACK = "open@0123456789ab"
 ENDED: dict[str, object] = {"ask": "ended", "outcome": None, "spent": {}}

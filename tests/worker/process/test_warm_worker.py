@@ -25,7 +25,7 @@ from worker.contract import JobPayload, JobRequest, Task
 from worker.errors import QuotaExceeded
 from worker.process.child_process import ALLOCATOR
 from worker.sandbox.limits import DEVICE_VARIABLES
-from worker.stores.identity_store import IdentityRecord
+from worker.stores.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_queue import rq_queue
 

@@ -13,9 +13,11 @@ from tests.conftest import StoreServer
 from worker.contract import Assignment, JobPayload, JobRequest
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.stores.erasure import LogRewriter
-from worker.stores.identity_store import DIGEST_BYTES, IdentityLimits, IdentityRecord, IdentityStore
+from worker.stores.identity_records import IdentityRecord
+from worker.stores.identity_store import IdentityLimits, IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_store import JobStore
+from worker.stores.weight_store import DIGEST_BYTES
 
 PACK = "open@0123456789ab"
 

@@ -272,9 +272,9 @@ def test_a_job_past_its_deadline_expires_with_a_reason(store: Redis) -> None:
     now = 1_800_000_000.0
     jobs = JobStore(store, clock=lambda: now)
     job = jobs.admit(analysis(store, deadline_s=30.0)).job
-    assert list(jobs.due_deadlines()) == []
+    assert list(jobs.upkeep.past_deadline()) == []
     now += 31
-    assert list(jobs.due_deadlines()) == [job.id]
+    assert list(jobs.upkeep.past_deadline()) == [job.id]
     jobs.request_cancel(job.id, "deadline_exceeded")
     ended = jobs.get(job.id)
     assert ended.error is not None

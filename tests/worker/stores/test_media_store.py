@@ -14,11 +14,13 @@ from worker.contract import JobPayload, JobRequest
 from worker.errors import IdentityErased, ResultExpired, UnknownMedia
 from worker.process.expiry import BATCH, ExpirySweep
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_store import IdentityRecord, IdentityStore
+from worker.stores.identity_records import IdentityRecord
+from worker.stores.identity_store import IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MediaFacts, MediaStore
+from worker.stores.media_store import MediaStore
+from worker.stores.uploads import MediaFacts
 
 PNG = MediaFacts("image/png", ".png", 4, 3, 1)
 

@@ -32,10 +32,10 @@ from worker.job_context import UseCase
 from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
-from worker.stores.identity_store import IdentityRecord
+from worker.stores.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_queue import rq_queue, task_of
-from worker.stores.media_store import MediaFacts
+from worker.stores.uploads import MediaFacts
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
 from worker.use_cases.swap_image import SwapImage

@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from worker.contract import JobRecord, JobResult, Problem, QueueName, Task
-from worker.errors import Canceled, Superseded, UnknownJob
+from worker.errors import Canceled, Superseded
 from worker.failures import FailureCode
 from worker.stores.connection import reaching, text_fields, texts
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore, task_names
+from worker.stores.keys import JOB_PARTS, JOB_SPENT
 
 Redelivery = Literal["waiting", "exhausted", "canceling", "superseded"]
 
@@ -148,21 +149,16 @@ class JobAttempts:
     def spent(self, job_id: str) -> dict[str, int]:
         """What the parts of a film that are done have cost, by counter."""
         with reaching():
-            counted = text_fields(self._store.redis.hgetall(f"lk:job:{job_id}:spent"))
+            counted = text_fields(self._store.redis.hgetall(JOB_SPENT(job_id)))
         return {name: int(count) for name, count in counted.items()}
 
     def plan(self, job_id: str) -> tuple[str, dict[str, str]]:
         """A film's plan and the outcomes recorded so far, by step; both as they were stored."""
         with reaching():
-            plan = self._store.redis.hget(f"lk:job:{job_id}", "plan")
-            parts = text_fields(self._store.redis.hgetall(f"lk:job:{job_id}:parts"))
+            parts = text_fields(self._store.redis.hgetall(JOB_PARTS(job_id)))
 
-        if plan is None:
-            raise UnknownJob
-
-        return texts([plan])[0], {
-            task.partition("-")[2]: outcome for task, outcome in parts.items()
-        }
+        outcomes = {task.partition("-")[2]: outcome for task, outcome in parts.items()}
+        return self._store.plan(job_id), outcomes
 
     def _fenced(self, script: str, task: Task, **arguments: Any) -> None:  # noqa: ANN401 - goes straight into JSON
         _raise_if_ended(self._store.scripts.run(script, {**task_names(task), **arguments}).decode())

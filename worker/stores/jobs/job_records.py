@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from worker.contract import (
     QUEUE_OF,
+    IdempotencyKey,
     JobPayload,
     JobRecord,
     JobRequest,
@@ -19,6 +20,9 @@ from worker.contract import (
     Status,
 )
 from worker.failures import FailureCode
+from worker.stores.ids import new_id
+from worker.stores.jobs.idempotency_store import idempotency_name
+from worker.stores.jobs.job_limits import JobLimits
 
 CLASS_OF: Mapping[Priority, int] = {"high": 0, "normal": 1, "low": 2}
 
@@ -32,6 +36,43 @@ class JobReport:
 
     report: Mapping[str, Any]
     timings: Mapping[str, float]
+
+
+def admission_arguments(
+    request: JobRequest, idempotency: IdempotencyKey | None, limits: JobLimits, now_s: float
+) -> dict[str, Any]:
+    """Return what `lua/admit.lua` needs to accept or refuse a job under a new id."""
+    payload = request.payload
+    job_id = new_id("job", now_s)
+    deadline_s = min(request.deadline_s or limits.default_deadline_s, limits.default_deadline_s)
+    arguments: dict[str, Any] = {
+        "id": job_id,
+        "tenant": payload.tenant,
+        "queue": QUEUE_OF[payload.kind],
+        "class": CLASS_OF[request.priority],
+        "now_ms": int(now_s * 1000),
+        "deadline_ms": int((now_s + deadline_s) * 1000),
+        "bytes": request.input_bytes,
+        "uploads": [payload.input_id] if payload.input_id else [],
+        "identities": sorted(payload.identities()),
+        "fields": admitted_fields(request, job_id, now_s, deadline_s),
+        "limits": {
+            "jobs": limits.max_jobs,
+            "bytes": limits.max_bytes,
+            "tenant_jobs": limits.tenant_jobs,
+            "tenant_bytes": limits.tenant_bytes,
+            "tenant_stored_bytes": limits.tenant_stored_bytes,
+        },
+    }
+
+    if idempotency:
+        arguments["idempotency"] = {
+            "key": idempotency_name(payload.tenant, idempotency.key),
+            "fingerprint": idempotency.fingerprint,
+            "ttl_ms": int(limits.idempotency_ttl_s * 1000),
+        }
+
+    return arguments
 
 
 def admitted_fields(

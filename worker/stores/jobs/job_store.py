@@ -6,10 +6,9 @@ that a process may die between any two lines and a late twin changes nothing.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,16 +40,20 @@ from worker.errors import (
     UploadInUse,
     WorkerError,
 )
-from worker.stores.connection import Scripts, reaching, text_fields, texts
+from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
 from worker.stores.ids import is_id, new_id
+from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.jobs.job_records import (
-    CLASS_OF,
     JobReport,
-    admitted_fields,
+    admission_arguments,
     read_record,
     settled_fields,
 )
+from worker.stores.jobs.task_lines import TaskLines
+from worker.stores.keys import INPUT_BYTES, JOB, TENANT_ACTIVE, TENANT_JOBS
+from worker.stores.listing import newest_first, take_page
+from worker.stores.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +93,10 @@ class JobStore:
         self.redis = redis
         self.limits = limits or JobLimits()
         self._clock = clock
+        self._idempotency = IdempotencyStore(redis)
         self.scripts = Scripts(redis)
+        self.lines = TaskLines(redis)
+        self.upkeep = Upkeep(redis, clock)
 
     def admit(self, request: JobRequest, idempotency: IdempotencyKey | None = None) -> Admission:
         """Accept a job for good, or refuse it: when this returns, the record is on the store's
@@ -102,7 +108,9 @@ class JobStore:
             UnknownMedia, UnknownIdentity, IdentityErased: what the job needs is not this tenant's,
             or gone. IdempotencyMismatch, IdempotencyInProgress, StoreUnavailable, StoreFull
         """
-        answer = self.scripts.run_durably("admit", self._admission(request, idempotency))
+        answer = self.scripts.run_durably(
+            "admit", admission_arguments(request, idempotency, self.limits, self._clock())
+        )
         outcome = answer[0].decode()
 
         if outcome in REFUSALS:
@@ -122,53 +130,13 @@ class JobStore:
         Raises:
             IdempotencyMismatch: the key came with another body. Gone: the job was deleted since.
         """
-        name = idempotency_name(tenant, idempotency.key)
-        with reaching():
-            fields = text_fields(self.redis.hgetall(name))
-
-        if "job" not in fields:
+        job_id = self._idempotency.job(tenant, idempotency)
+        if job_id is None:
             return None
-        if fields["fingerprint"] != idempotency.fingerprint:
-            raise IdempotencyMismatch
         try:
-            return Admission(self.get(fields["job"]), replayed=True)
+            return Admission(self.get(job_id), replayed=True)
         except UnknownJob as error:
             raise Gone from error
-
-    def _admission(self, request: JobRequest, idempotency: IdempotencyKey | None) -> dict[str, Any]:
-        now = self._clock()
-        payload = request.payload
-        limits = self.limits
-        job_id = new_id("job", now)
-        deadline_s = min(request.deadline_s or limits.default_deadline_s, limits.default_deadline_s)
-        arguments: dict[str, Any] = {
-            "id": job_id,
-            "tenant": payload.tenant,
-            "queue": QUEUE_OF[payload.kind],
-            "class": CLASS_OF[request.priority],
-            "now_ms": int(now * 1000),
-            "deadline_ms": int((now + deadline_s) * 1000),
-            "bytes": request.input_bytes,
-            "uploads": [payload.input_id] if payload.input_id else [],
-            "identities": sorted(payload.identities()),
-            "fields": admitted_fields(request, job_id, now, deadline_s),
-            "limits": {
-                "jobs": limits.max_jobs,
-                "bytes": limits.max_bytes,
-                "tenant_jobs": limits.tenant_jobs,
-                "tenant_bytes": limits.tenant_bytes,
-                "tenant_stored_bytes": limits.tenant_stored_bytes,
-            },
-        }
-
-        if idempotency:
-            arguments["idempotency"] = {
-                "key": idempotency_name(payload.tenant, idempotency.key),
-                "fingerprint": idempotency.fingerprint,
-                "ttl_ms": int(limits.idempotency_ttl_s * 1000),
-            }
-
-        return arguments
 
     def get(self, job_id: str, tenant: str | None = None) -> JobRecord:
         """The job's record; with a tenant, only if it is that tenant's.
@@ -179,12 +147,27 @@ class JobStore:
         if not is_id(job_id, "job"):
             raise UnknownJob
         with reaching():
-            fields = text_fields(self.redis.hgetall(f"lk:job:{job_id}"))
+            fields = text_fields(self.redis.hgetall(JOB(job_id)))
 
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownJob
 
         return read_record(fields)
+
+    def plan(self, job_id: str) -> str:
+        """Return the plan of a video that is swapped in segments; raises UnknownJob."""
+        with reaching():
+            plan = self.redis.hget(JOB(job_id), "plan")
+
+        if plan is None:
+            raise UnknownJob
+
+        return texts([plan])[0]
+
+    def exists(self, job_id: str) -> bool:
+        """Return whether a job has a record."""
+        with reaching():
+            return bool(self.redis.exists(JOB(job_id)))
 
     def list(
         self,
@@ -194,63 +177,49 @@ class JobStore:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """The tenant's jobs, newest first; `cursor` is the `next_cursor` of the page before.
+        """Return the tenant's jobs, newest first; `cursor` is the `next_cursor` of the page before.
 
-        A page may be short, even empty, before the last one: a filter that matches little must not
-        read everything.
+        With a filter, a page may be short, even empty, before the last one.
         """
-        found: list[JobRecord] = []
-        for looked_at, job in enumerate(self._newest_first(tenant, cursor), 1):
-            if status in (None, job.status) and kind in (None, job.kind):
-                found.append(job)
-            if len(found) > limit:
-                return Page(found[:limit], found[limit - 1].id)
-            if looked_at == self.limits.looked_at:
-                return Page(found, job.id)
+        rows = (
+            (job.id, job if status in (None, job.status) and kind in (None, job.kind) else None)
+            for job in self._newest_first(tenant, cursor)
+        )
+        return Page(*take_page(rows, limit, self.limits.looked_at))
 
-        return Page(found, None)
-
-    def _newest_first(
-        self, tenant: str, cursor: str | None, batch: int = 100
-    ) -> Iterator[JobRecord]:
-        key = f"lk:tenant:{tenant}:jobs"
-        upper = f"({cursor}" if cursor else "+"
-
-        while True:
+    def _newest_first(self, tenant: str, cursor: str | None) -> Iterator[JobRecord]:
+        index = TENANT_JOBS(tenant)
+        for ids in newest_first(self.redis, index, cursor):
             with reaching():
-                ids = texts(self.redis.zrevrangebylex(key, upper, "-", start=0, num=batch))
                 with self.redis.pipeline(transaction=False) as pipeline:
                     for job_id in ids:
-                        pipeline.hgetall(f"lk:job:{job_id}")
+                        pipeline.hgetall(JOB(job_id))
                     hashes = pipeline.execute()
 
+                # Records end by themselves; the index learns of it when somebody lists.
                 expired = [job_id for job_id, fields in zip(ids, hashes, strict=True) if not fields]
                 if expired:
-                    self.redis.zrem(key, *expired)
+                    self.redis.zrem(index, *expired)
 
             for job_id, fields in zip(ids, hashes, strict=True):
                 if fields and (record := _read_if_readable(job_id, text_fields(fields))):
                     yield record
 
-            if len(ids) < batch:
-                return
-
-            upper = f"({ids[-1]}"
+    def in_flight(self, tenant: str) -> tuple[int, int]:
+        """Return how many jobs a tenant has in flight, and the bytes of their inputs."""
+        with reaching():
+            jobs = self.redis.scard(TENANT_ACTIVE(tenant))
+            held: Reply = self.redis.hget(INPUT_BYTES(), tenant)
+        return jobs, int(held or 0)
 
     def queue_position(self, job: JobRecord) -> int | None:
-        """How many of the tenant's and of RQ's tasks come before a queued job.
+        """Return how many tasks of the tenant and of RQ come before a queued job.
 
         None once it runs.
         """
         if job.status != "queued":
             return None
-
-        queue = QUEUE_OF[job.kind]
-        with reaching():
-            rank = self.redis.zrank(f"lk:line:{queue}:{job.tenant}", job.id)
-            delivered = self.redis.scard(f"lk:delivered:{queue}")
-
-        return rank + delivered if isinstance(rank, int) else 0
+        return self.lines.place(job.id, QUEUE_OF[job.kind], job.tenant)
 
     def request_cancel(
         self, job_id: str, reason: Literal["canceled", "deadline_exceeded"] = "canceled"
@@ -291,10 +260,10 @@ class JobStore:
         Raises what `admit` does, and UnknownJob.
         """
         dead = self.get(job_id)
+        if not self.upkeep.is_dead(job_id):
+            raise UnknownJob("There is no such dead letter.")
         with reaching():
-            if self.redis.zscore("lk:dead", job_id) is None:
-                raise UnknownJob("There is no such dead letter.")
-            size = int(texts(self.redis.hmget(f"lk:job:{job_id}", ["input_bytes"]))[0])
+            size = int(texts(self.redis.hmget(JOB(job_id), ["input_bytes"]))[0])
 
         request = JobRequest(
             dead.payload,
@@ -307,17 +276,9 @@ class JobStore:
         )
 
         again = self.admit(request).job
-        with reaching():
-            self.redis.zrem("lk:dead", job_id)
+        self.upkeep.forget_dead(job_id)
 
         return again
-
-    def due_deadlines(self) -> Iterable[str]:
-        """Jobs whose deadline has passed."""
-        with reaching():
-            return texts(
-                self.redis.zrangebyscore("lk:deadlines", 0, self._clock() * 1000, start=0, num=100)
-            )
 
     def settle(
         self,
@@ -359,11 +320,6 @@ def _read_if_readable(job_id: str, fields: Mapping[str, str]) -> JobRecord | Non
     except (ValueError, KeyError, TypeError):  # one bad record must not break a list
         log.exception("job record is unreadable", extra={"job": job_id})
         return None
-
-
-def idempotency_name(tenant: str, key: str) -> str:
-    """Where a tenant's Idempotency-Key is kept; hashed, because clients choose the text."""
-    return f"lk:idem:{tenant}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def task_names(task: Task) -> dict[str, Any]:

@@ -12,42 +12,42 @@ if idem then
 end
 
 for _, upload in ipairs(a.uploads) do
-  if redis.call('HGET', 'lk:media:' .. upload, 'tenant') ~= a.tenant then return {'unknown_input'} end
+  if redis.call('HGET', key.upload(upload), 'tenant') ~= a.tenant then return {'unknown_input'} end
   if is_claimed(upload, a.now_ms / 1000) then return {'upload_in_use'} end
 end
 for _, identity in ipairs(a.identities) do
-  if redis.call('HGET', 'lk:erased:' .. identity, 'tenant') == a.tenant then return {'identity_erased'} end
-  if redis.call('HGET', 'lk:identity:' .. identity, 'tenant') ~= a.tenant then return {'unknown_identity'} end
+  if redis.call('HGET', key.erased(identity), 'tenant') == a.tenant then return {'identity_erased'} end
+  if redis.call('HGET', key.identity(identity), 'tenant') ~= a.tenant then return {'unknown_identity'} end
 end
 
-local own = redis.call('HMGET', 'lk:tenant:' .. a.tenant, 'max_jobs', 'max_bytes')
+local own = redis.call('HMGET', key.tenant(a.tenant), 'max_jobs', 'max_bytes')
 local tenant_jobs, tenant_bytes = tonumber(own[1]) or a.limits.tenant_jobs, tonumber(own[2]) or a.limits.tenant_bytes
-local tenant_active = 'lk:tenant:' .. a.tenant .. ':active'
-local held = tonumber(redis.call('HGET', 'lk:bytes', a.tenant) or 0)
+local tenant_active = key.tenant_active(a.tenant)
+local held = tonumber(redis.call('HGET', key.input_bytes(), a.tenant) or 0)
 if redis.call('SCARD', tenant_active) >= tenant_jobs or held + a.bytes > tenant_bytes then return {'quota_exceeded'} end
 if stored_bytes(a.tenant) >= storage_quota(a.tenant, a.limits.tenant_stored_bytes) then return {'storage_quota'} end
-local all_held = tonumber(redis.call('HGET', 'lk:bytes', '*') or 0)
-if redis.call('ZCARD', 'lk:jobs:active') >= a.limits.jobs or all_held + a.bytes > a.limits.bytes then
+local all_held = tonumber(redis.call('HGET', key.input_bytes(), '*') or 0)
+if redis.call('ZCARD', key.jobs_active()) >= a.limits.jobs or all_held + a.bytes > a.limits.bytes then
   return {'queue_full'}
 end
 
-for name, value in pairs(a.fields) do redis.call('HSET', 'lk:job:' .. a.id, name, value) end
-redis.call('ZADD', 'lk:jobs:active', a.now_ms, a.id)
+for name, value in pairs(a.fields) do redis.call('HSET', key.job(a.id), name, value) end
+redis.call('ZADD', key.jobs_active(), a.now_ms, a.id)
 redis.call('SADD', tenant_active, a.id)
-redis.call('ZADD', 'lk:tenant:' .. a.tenant .. ':jobs', 0, a.id)
-redis.call('HINCRBY', 'lk:bytes', a.tenant, a.bytes)
-redis.call('HINCRBY', 'lk:bytes', '*', a.bytes)
-redis.call('ZADD', 'lk:deadlines', a.deadline_ms, a.id)
+redis.call('ZADD', key.tenant_jobs(a.tenant), 0, a.id)
+redis.call('HINCRBY', key.input_bytes(), a.tenant, a.bytes)
+redis.call('HINCRBY', key.input_bytes(), '*', a.bytes)
+redis.call('ZADD', key.deadlines(), a.deadline_ms, a.id)
 for _, upload in ipairs(a.uploads) do
-  redis.call('SADD', 'lk:media:' .. upload .. ':holds', a.id)
-  redis.call('SADD', 'lk:media:' .. upload .. ':jobs', a.id)
+  redis.call('SADD', key.upload_holds(upload), a.id)
+  redis.call('SADD', key.upload_jobs(upload), a.id)
 end
 for _, identity in ipairs(a.identities) do
-  redis.call('SADD', 'lk:identity:' .. identity .. ':jobs', a.id)
-  redis.call('HINCRBY', 'lk:identity:' .. identity, 'uses', 1)
+  redis.call('SADD', key.identity_jobs(identity), a.id)
+  redis.call('HINCRBY', key.identity(identity), 'uses', 1)
 end
 add_task(a.id, a.id, a.tenant, a.queue, a.class, 'waiting')
-redis.call('ZADD', 'lk:active', a.now_ms, a.id)
+redis.call('ZADD', key.tasks_active(), a.now_ms, a.id)
 stand_in_line(a.id, a.tenant, a.queue, a.class, a.now_ms)
 emit(a.id, 'status', '{"status":"queued"}')
 if idem then

@@ -5,10 +5,10 @@ local a = cjson.decode(ARGV[1])
 local task, why = fenced(a.task, a.attempt, a.job)
 if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
-local job = 'lk:job:' .. a.job
-redis.call('HSET', 'lk:task:' .. a.task, 'state', 'running', 'worker', a.worker)
-redis.call('HINCRBY', 'lk:task:' .. a.task, 'begun', 1)
-redis.call('SREM', 'lk:delivered:' .. task.queue, a.task)
+local job = key.job(a.job)
+redis.call('HSET', key.task(a.task), 'state', 'running', 'worker', a.worker)
+redis.call('HINCRBY', key.task(a.task), 'begun', 1)
+redis.call('SREM', key.delivered(task.queue), a.task)
 if a.attempt > tonumber(redis.call('HGET', job, 'attempt') or 0) then redis.call('HSET', job, 'attempt', a.attempt) end
 if task.status == 'queued' then
   redis.call('HSET', job, 'status', 'running', 'started_at', a.now)

@@ -5,8 +5,8 @@
 -- Returns a flat list: tenant, message, tenant, message, ...
 local a = cjson.decode(ARGV[1])
 local claimed = {}
-for _, tenant in ipairs(redis.call('ZRANGE', 'lk:outbox:tenants', 0, -1)) do
-  local due = 'lk:outbox:due:' .. tenant
+for _, tenant in ipairs(redis.call('ZRANGE', key.message_tenants(), 0, -1)) do
+  local due = key.messages_due(tenant)
   local room = math.min(a.share - (a.sending[tenant] or 0), a.limit - #claimed / 2)
   if room > 0 then
     local messages = redis.call('ZRANGEBYSCORE', due, '-inf', a.now, 'LIMIT', 0, room)
@@ -15,8 +15,8 @@ for _, tenant in ipairs(redis.call('ZRANGE', 'lk:outbox:tenants', 0, -1)) do
       table.insert(claimed, tenant)
       table.insert(claimed, message)
     end
-    if #messages > 0 then redis.call('ZADD', 'lk:outbox:tenants', a.now, tenant) end
+    if #messages > 0 then redis.call('ZADD', key.message_tenants(), a.now, tenant) end
   end
-  if redis.call('EXISTS', due) == 0 then redis.call('ZREM', 'lk:outbox:tenants', tenant) end
+  if redis.call('EXISTS', due) == 0 then redis.call('ZREM', key.message_tenants(), tenant) end
 end
 return claimed

@@ -3,22 +3,22 @@
 -- uses: tasks
 -- Returns a flat list: task, attempt, task, attempt, …
 local a = cjson.decode(ARGV[1])
-local turn, delivered = 'lk:turn:' .. a.queue, 'lk:delivered:' .. a.queue
+local turn, delivered = key.turn(a.queue), key.delivered(a.queue)
 local picked = {}
 
 local function serve(tenant)
-  local line, out = 'lk:line:' .. a.queue .. ':' .. tenant, 'lk:out:' .. a.queue .. ':' .. tenant
-  local share = tonumber(redis.call('HGET', 'lk:tenant:' .. tenant, 'max_running')) or a.tenant_running
+  local line, out = key.line(a.queue, tenant), key.out(a.queue, tenant)
+  local share = tonumber(redis.call('HGET', key.tenant(tenant), 'max_running')) or a.tenant_running
   if redis.call('SCARD', out) >= share then return false end
   local task = redis.call('ZPOPMIN', line)[1]
   if redis.call('EXISTS', line) == 0 then redis.call('ZREM', turn, tenant)
-  else redis.call('ZADD', turn, redis.call('INCR', turn .. ':clock'), tenant) end
+  else redis.call('ZADD', turn, redis.call('INCR', key.turn_clock(a.queue)), tenant) end
   if not task then return false end
   redis.call('SADD', delivered, task)
   redis.call('SADD', out, task)
-  redis.call('HSET', 'lk:task:' .. task, 'state', 'delivered')
+  redis.call('HSET', key.task(task), 'state', 'delivered')
   table.insert(picked, task)
-  table.insert(picked, redis.call('HGET', 'lk:task:' .. task, 'attempt'))
+  table.insert(picked, redis.call('HGET', key.task(task), 'attempt'))
   return true
 end
 

@@ -1,8 +1,8 @@
 -- flags: allow-oom
 -- Have an upload deleted as soon as no job in flight needs it, and the results of those jobs at their end.
 local a = cjson.decode(ARGV[1])
-local upload = 'lk:media:' .. a.upload
+local upload = key.upload(a.upload)
 if redis.call('EXISTS', upload) == 0 then return 'unknown' end
 redis.call('HSET', upload, 'doomed', 1)
-redis.call('ZADD', 'lk:expiry', a.now, a.upload)
+redis.call('ZADD', key.expiry(), a.now, a.upload)
 return 'doomed'

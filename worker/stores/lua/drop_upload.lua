@@ -2,9 +2,9 @@
 -- Remove the record of an upload whose file is gone.
 -- uses: storage
 local a = cjson.decode(ARGV[1])
-local upload = 'lk:media:' .. a.upload
+local upload = key.upload(a.upload)
 local tenant, sha256, bytes = unpack(redis.call('HMGET', upload, 'tenant', 'sha256', 'bytes'))
 if tenant and sha256 then redis.call('SREM', content_index(tenant, sha256), a.upload) end
-if tenant and bytes then redis.call('HINCRBY', 'lk:stored', tenant, -tonumber(bytes)) end
-redis.call('ZREM', 'lk:expiry', a.upload)
-return redis.call('DEL', upload, upload .. ':holds', upload .. ':jobs')
+if tenant and bytes then redis.call('HINCRBY', key.stored(), tenant, -tonumber(bytes)) end
+redis.call('ZREM', key.expiry(), a.upload)
+return redis.call('DEL', upload, key.upload_holds(a.upload), key.upload_jobs(a.upload))

@@ -5,20 +5,20 @@ local a = cjson.decode(ARGV[1])
 local task, why = fenced(a.task, a.attempt, a.job)
 if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
-local job = 'lk:job:' .. a.job
+local job = key.job(a.job)
 for index, part in ipairs(a.parts) do
   local state = index <= a.in_flight and 'waiting' or 'held'
   add_task(part, a.job, task.tenant, task.queue, task.class, state)
   if state == 'held' then
-    redis.call('RPUSH', job .. ':held', part)
+    redis.call('RPUSH', key.job_held(a.job), part)
   else
-    redis.call('ZADD', 'lk:active', a.now_ms, part)
+    redis.call('ZADD', key.tasks_active(), a.now_ms, part)
     stand_in_line(part, task.tenant, task.queue, task.class, a.now_ms)
   end
 end
 leave(a.task, task.tenant, task.queue)
-for name, count in pairs(a.spent) do redis.call('HINCRBY', job .. ':spent', name, count) end
-redis.call('HSET', 'lk:task:' .. a.task, 'state', 'done')
+for name, count in pairs(a.spent) do redis.call('HINCRBY', key.job_spent(a.job), name, count) end
+redis.call('HSET', key.task(a.task), 'state', 'done')
 redis.call('HSET', job, 'plan', a.plan, 'parts_left', #a.parts, 'progress_done', 0, 'progress_total', a.total,
   'progress_unit', a.unit)
 return 'planned'

@@ -5,21 +5,21 @@ local a = cjson.decode(ARGV[1])
 local task, why = fenced(a.task, a.attempt, a.job)
 if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
-local job = 'lk:job:' .. a.job
+local job = key.job(a.job)
 leave(a.task, task.tenant, task.queue)
-for name, count in pairs(a.spent) do redis.call('HINCRBY', job .. ':spent', name, count) end
-redis.call('HSET', 'lk:task:' .. a.task, 'state', 'done', 'outcome', a.outcome)
-redis.call('HSET', job .. ':parts', a.task, a.outcome)
+for name, count in pairs(a.spent) do redis.call('HINCRBY', key.job_spent(a.job), name, count) end
+redis.call('HSET', key.task(a.task), 'state', 'done', 'outcome', a.outcome)
+redis.call('HSET', key.job_parts(a.job), a.task, a.outcome)
 redis.call('HINCRBY', job, 'version', 1)
 
-local following = redis.call('LPOP', job .. ':held')
+local following = redis.call('LPOP', key.job_held(a.job))
 if redis.call('HINCRBY', job, 'parts_left', -1) == 0 then
   following = a.job .. '-mux'
   add_task(following, a.job, task.tenant, task.queue, task.class, 'waiting')
 end
 if following then
-  redis.call('HSET', 'lk:task:' .. following, 'state', 'waiting')
-  redis.call('ZADD', 'lk:active', a.now_ms, following)
+  redis.call('HSET', key.task(following), 'state', 'waiting')
+  redis.call('ZADD', key.tasks_active(), a.now_ms, following)
   stand_in_line(following, task.tenant, task.queue, task.class, a.now_ms)
 end
 return 'finished'

@@ -3,19 +3,19 @@
 -- uses: tasks
 -- uses: storage
 local a = cjson.decode(ARGV[1])
-local job = 'lk:job:' .. a.job
+local job = key.job(a.job)
 local status, tenant = unpack(redis.call('HMGET', job, 'status', 'tenant'))
 if not status then return 'missing' end
 if not FINAL[status] then return 'running' end
 for _, identity in ipairs(cjson.decode(redis.call('HGET', job, 'identities'))) do
-  redis.call('SREM', 'lk:identity:' .. identity .. ':jobs', a.job)
+  redis.call('SREM', key.identity_jobs(identity), a.job)
 end
 for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
-  redis.call('SREM', 'lk:media:' .. upload .. ':jobs', a.job)
+  redis.call('SREM', key.upload_jobs(upload), a.job)
 end
 forget_result_bytes(job)
-redis.call('ZREM', 'lk:tenant:' .. tenant .. ':jobs', a.job)
-redis.call('ZREM', 'lk:expiry', a.job)
-redis.call('ZREM', 'lk:dead', a.job)
-redis.call('DEL', job, job .. ':events')
+redis.call('ZREM', key.tenant_jobs(tenant), a.job)
+redis.call('ZREM', key.expiry(), a.job)
+redis.call('ZREM', key.dead(), a.job)
+redis.call('DEL', job, key.job_events(a.job))
 return 'forgotten'

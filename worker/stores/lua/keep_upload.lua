@@ -3,9 +3,9 @@
 -- Returns 'kept' or 'storage_quota'.
 local a = cjson.decode(ARGV[1])
 if stored_bytes(a.tenant) + a.bytes > storage_quota(a.tenant, a.max_stored_bytes) then return 'storage_quota' end
-local upload = 'lk:media:' .. a.upload
+local upload = key.upload(a.upload)
 redis.call('HSET', upload, 'tenant', a.tenant, 'record', a.record, 'sha256', a.sha256, 'bytes', a.bytes)
 redis.call('SADD', content_index(a.tenant, a.sha256), a.upload)
-redis.call('ZADD', 'lk:expiry', a.expires_at, a.upload)
-redis.call('HINCRBY', 'lk:stored', a.tenant, a.bytes)
+redis.call('ZADD', key.expiry(), a.expires_at, a.upload)
+redis.call('HINCRBY', key.stored(), a.tenant, a.bytes)
 return 'kept'

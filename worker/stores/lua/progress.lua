@@ -5,8 +5,8 @@ local a = cjson.decode(ARGV[1])
 local task, why = fenced(a.task, a.attempt, a.job)
 if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
-local job = 'lk:job:' .. a.job
-redis.call('HSET', 'lk:task:' .. a.task, 'done', a.done)
+local job = key.job(a.job)
+redis.call('HSET', key.task(a.task), 'done', a.done)
 -- By difference, because several segments of one film report to the same job.
 local done = redis.call('HINCRBY', job, 'progress_done', a.done - task.done)
 if a.total then redis.call('HSET', job, 'progress_total', a.total) end

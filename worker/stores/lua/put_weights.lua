@@ -2,27 +2,27 @@
 -- ARGV[2]: the weights' bytes. Returns 'stored', 'too_large', or 'unknown' when the identity is gone.
 local a = cjson.decode(ARGV[1])
 local blob = ARGV[2]
-if redis.call('EXISTS', 'lk:identity:' .. a.identity) == 0 then return 'unknown' end
+if redis.call('EXISTS', key.identity(a.identity)) == 0 then return 'unknown' end
 if #blob > a.bound then return 'too_large' end
 local member = a.identity .. ':' .. a.pack
 
 local function drop(name)
-  local size = redis.call('HGET', 'lk:weights:sizes', name)
-  redis.call('DEL', 'lk:weights:' .. name)
-  redis.call('ZREM', 'lk:weights:lru', name)
+  local size = redis.call('HGET', key.weights_sizes(), name)
+  redis.call('DEL', key.weights(name))
+  redis.call('ZREM', key.weights_lru(), name)
   if size then
-    redis.call('HDEL', 'lk:weights:sizes', name)
-    redis.call('DECRBY', 'lk:weights:bytes', size)
+    redis.call('HDEL', key.weights_sizes(), name)
+    redis.call('DECRBY', key.weights_bytes(), size)
   end
 end
 
 drop(member)
-while tonumber(redis.call('GET', 'lk:weights:bytes') or 0) + #blob > a.bound do
-  drop(redis.call('ZRANGE', 'lk:weights:lru', 0, 0)[1])
+while tonumber(redis.call('GET', key.weights_bytes()) or 0) + #blob > a.bound do
+  drop(redis.call('ZRANGE', key.weights_lru(), 0, 0)[1])
 end
-redis.call('SET', 'lk:weights:' .. member, blob)
-redis.call('ZADD', 'lk:weights:lru', a.now_ms, member)
-redis.call('HSET', 'lk:weights:sizes', member, #blob)
-redis.call('INCRBY', 'lk:weights:bytes', #blob)
-redis.call('SADD', 'lk:identity:' .. a.identity .. ':packs', a.pack)
+redis.call('SET', key.weights(member), blob)
+redis.call('ZADD', key.weights_lru(), a.now_ms, member)
+redis.call('HSET', key.weights_sizes(), member, #blob)
+redis.call('INCRBY', key.weights_bytes(), #blob)
+redis.call('SADD', key.identity_packs(a.identity), a.pack)
 return 'stored'

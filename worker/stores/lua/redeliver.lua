@@ -8,13 +8,13 @@ if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
 local begun = task.begun
 if a.handed_back and task.state == 'running' then
-  begun = redis.call('HINCRBY', 'lk:task:' .. a.task, 'begun', -1)
+  begun = redis.call('HINCRBY', key.task(a.task), 'begun', -1)
 end
 if begun >= a.max_begun or a.attempt >= a.max_attempts then return 'exhausted' end
 give_back_place(a.task, task.tenant, task.queue)
-redis.call('HSET', 'lk:task:' .. a.task, 'attempt', a.attempt + 1, 'state', 'waiting', 'done', 0)
-redis.call('HINCRBY', 'lk:job:' .. a.job, 'progress_done', -task.done)
-redis.call('HINCRBY', 'lk:job:' .. a.job, 'version', 1)
-redis.call('HINCRBY', 'lk:stats', 'redeliveries', 1)
+redis.call('HSET', key.task(a.task), 'attempt', a.attempt + 1, 'state', 'waiting', 'done', 0)
+redis.call('HINCRBY', key.job(a.job), 'progress_done', -task.done)
+redis.call('HINCRBY', key.job(a.job), 'version', 1)
+redis.call('HINCRBY', key.stats(), 'redeliveries', 1)
 stand_in_line(a.task, task.tenant, task.queue, task.class, 0)
 return 'waiting'

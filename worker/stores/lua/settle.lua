@@ -3,7 +3,7 @@
 -- uses: tasks
 -- Returns the status the job ended with, 'canceling' when only a cancellation may end it, or 'superseded'.
 local a = cjson.decode(ARGV[1])
-local job = 'lk:job:' .. a.job
+local job = key.job(a.job)
 local status = redis.call('HGET', job, 'status')
 if not status or FINAL[status] then return 'superseded' end
 if a.task then
@@ -20,59 +20,59 @@ if ending == 'canceled' and reason == 'deadline_exceeded' then
 end
 fields.status = ending
 for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
-  if redis.call('HEXISTS', 'lk:media:' .. upload, 'doomed') == 1 then fields.expires_at = a.now end
+  if redis.call('HEXISTS', key.upload(upload), 'doomed') == 1 then fields.expires_at = a.now end
 end
 for name, value in pairs(fields) do redis.call('HSET', job, name, value) end
 redis.call('HINCRBY', job, 'version', 1)
 
 local tenant = redis.call('HGET', job, 'tenant')
-for _, name in ipairs(redis.call('SMEMBERS', job .. ':tasks')) do
-  leave(name, tenant, redis.call('HGET', 'lk:task:' .. name, 'queue'))
-  redis.call('DEL', 'lk:task:' .. name)
+for _, name in ipairs(redis.call('SMEMBERS', key.job_tasks(a.job))) do
+  leave(name, tenant, redis.call('HGET', key.task(name), 'queue'))
+  redis.call('DEL', key.task(name))
 end
-redis.call('DEL', job .. ':tasks', job .. ':held', job .. ':parts', job .. ':spent')
+redis.call('DEL', key.job_tasks(a.job), key.job_held(a.job), key.job_parts(a.job), key.job_spent(a.job))
 redis.call('HDEL', job, 'plan')  -- it knows the faces of everybody in a film
-redis.call('ZREM', 'lk:jobs:active', a.job)
-redis.call('ZREM', 'lk:deadlines', a.job)
-redis.call('ZREM', 'lk:canceling', a.job)
-redis.call('SREM', 'lk:tenant:' .. tenant .. ':active', a.job)
+redis.call('ZREM', key.jobs_active(), a.job)
+redis.call('ZREM', key.deadlines(), a.job)
+redis.call('ZREM', key.canceling(), a.job)
+redis.call('SREM', key.tenant_active(tenant), a.job)
 local bytes = tonumber(redis.call('HGET', job, 'input_bytes') or 0)
-redis.call('HINCRBY', 'lk:bytes', tenant, -bytes)
-redis.call('HINCRBY', 'lk:bytes', '*', -bytes)
+redis.call('HINCRBY', key.input_bytes(), tenant, -bytes)
+redis.call('HINCRBY', key.input_bytes(), '*', -bytes)
 for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
-  redis.call('SREM', 'lk:media:' .. upload .. ':holds', a.job)
+  redis.call('SREM', key.upload_holds(upload), a.job)
 end
 if ending == 'succeeded' and fields.result then
   local bytes = cjson.decode(fields.result).bytes
   redis.call('HSET', job, 'stored_bytes', bytes)
-  redis.call('HINCRBY', 'lk:stored', tenant, bytes)
+  redis.call('HINCRBY', key.stored(), tenant, bytes)
 end
-if a.dead then redis.call('ZADD', 'lk:dead', a.now, a.job) end
+if a.dead then redis.call('ZADD', key.dead(), a.now, a.job) end
 local kind = redis.call('HGET', job, 'kind')
-redis.call('HINCRBY', 'lk:stats', ending .. ':' .. kind, 1)
+redis.call('HINCRBY', key.stats(), ending .. ':' .. kind, 1)
 for stage, ms in pairs(cjson.decode(fields.timings or '{}')) do
-  redis.call('HINCRBYFLOAT', 'lk:stages', kind .. ':' .. stage .. ':sum', ms)
-  redis.call('HINCRBY', 'lk:stages', kind .. ':' .. stage .. ':count', 1)
+  redis.call('HINCRBYFLOAT', key.stages(), kind .. ':' .. stage .. ':sum', ms)
+  redis.call('HINCRBY', key.stages(), kind .. ':' .. stage .. ':count', 1)
 end
 
-for name, count in pairs(a.counters) do redis.call('HINCRBY', 'lk:stats', 'engine:' .. name, count) end
+for name, count in pairs(a.counters) do redis.call('HINCRBY', key.stats(), 'engine:' .. name, count) end
 
 local function post(message, endpoint)
-  redis.call('HSET', 'lk:outbox:' .. message, 'job', a.job, 'tenant', tenant, 'endpoint', endpoint, 'attempt', 0)
-  redis.call('EXPIRE', 'lk:outbox:' .. message, a.record_ttl_s)
-  redis.call('ZADD', 'lk:outbox:due:' .. tenant, a.now, message)
-  redis.call('ZADD', 'lk:outbox:tenants', 'NX', 0, tenant)
+  redis.call('HSET', key.message(message), 'job', a.job, 'tenant', tenant, 'endpoint', endpoint, 'attempt', 0)
+  redis.call('EXPIRE', key.message(message), a.record_ttl_s)
+  redis.call('ZADD', key.messages_due(tenant), a.now, message)
+  redis.call('ZADD', key.message_tenants(), 'NX', 0, tenant)
 end
 local suffix = string.sub(a.job, 5)
 if redis.call('HEXISTS', job, 'webhook') == 1 then post('msg_' .. suffix, '') end
-for _, endpoint in ipairs(redis.call('SMEMBERS', 'lk:tenant:' .. tenant .. ':endpoints')) do
+for _, endpoint in ipairs(redis.call('SMEMBERS', key.tenant_endpoints(tenant))) do
   post('msg_' .. suffix .. '_' .. string.sub(endpoint, 5), endpoint)
 end
 
-redis.call('ZADD', 'lk:expiry', fields.expires_at, a.job)
-if ending ~= 'succeeded' then redis.call('SADD', 'lk:leftovers', a.job) end  -- whatever its attempts left on disk
-redis.call('ZREMRANGEBYLEX', 'lk:tenant:' .. tenant .. ':jobs', '-', '(' .. a.oldest)  -- ids sort by time
+redis.call('ZADD', key.expiry(), fields.expires_at, a.job)
+if ending ~= 'succeeded' then redis.call('SADD', key.leftovers(), a.job) end  -- whatever its attempts left on disk
+redis.call('ZREMRANGEBYLEX', key.tenant_jobs(tenant), '-', '(' .. a.oldest)  -- ids sort by time
 redis.call('EXPIRE', job, a.record_ttl_s)
 emit(a.job, 'completed', cjson.encode({status = ending}))
-redis.call('EXPIRE', job .. ':events', a.record_ttl_s)
+redis.call('EXPIRE', key.job_events(a.job), a.record_ttl_s)
 return ending

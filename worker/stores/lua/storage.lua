@@ -1,25 +1,25 @@
 -- Shared by scripts that say `-- uses: storage`: what a tenant has stored, and which uploads are one content.
 --
--- lk:stored                        hash   bytes of uploads and results by tenant
--- lk:content:{tenant}:{sha256}     set    uploads of the tenant that have these bytes
--- lk:media:{upload}:holds          set    jobs in flight that need the upload
--- lk:media:{upload}:jobs           set    jobs that have used it, until they are deleted
+-- stored              bytes of uploads and results by tenant
+-- content             uploads of the tenant that have these bytes
+-- upload_holds        jobs in flight that need the upload
+-- upload_jobs         jobs that have used it, until they are deleted
 
 local function stored_bytes(tenant)
-  return tonumber(redis.call('HGET', 'lk:stored', tenant) or 0)
+  return tonumber(redis.call('HGET', key.stored(), tenant) or 0)
 end
 
 local function storage_quota(tenant, default)
-  return tonumber(redis.call('HGET', 'lk:tenant:' .. tenant, 'max_stored_bytes')) or default
+  return tonumber(redis.call('HGET', key.tenant(tenant), 'max_stored_bytes')) or default
 end
 
 local function content_index(tenant, sha256)
-  return 'lk:content:' .. tenant .. ':' .. sha256
+  return key.content(tenant, sha256)
 end
 
 -- Whether an upload is reserved by a registration or a deletion.
 local function is_claimed(upload, now)
-  local claimed_until = redis.call('HGET', 'lk:media:' .. upload, 'claimed_until')
+  local claimed_until = redis.call('HGET', key.upload(upload), 'claimed_until')
   return claimed_until and tonumber(claimed_until) > now
 end
 
@@ -28,6 +28,6 @@ local function forget_result_bytes(job)
   local tenant, bytes = unpack(redis.call('HMGET', job, 'tenant', 'stored_bytes'))
   if tenant and bytes then
     redis.call('HDEL', job, 'stored_bytes')
-    redis.call('HINCRBY', 'lk:stored', tenant, -tonumber(bytes))
+    redis.call('HINCRBY', key.stored(), tenant, -tonumber(bytes))
   end
 end

@@ -1,0 +1,153 @@
+"""Every key of ours in the store: what it is called, of what type, who uses it, and when it ends.
+
+Only a family's owner reads or writes it; everybody else asks the owner. The scripts in `lua/` are
+the exception: each is one step of an owner that may touch several families at once. They take the
+names from here too, as `key.job(id)` for `JOB(id)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Type = Literal["string", "hash", "set", "zset", "list", "stream"]
+
+# The modules that own families; a test holds them to it.
+STORES = "worker.stores"
+JOB_STORE = f"{STORES}.jobs.job_store"
+JOB_ATTEMPTS = f"{STORES}.jobs.job_attempts"
+TASK_LINES = f"{STORES}.jobs.task_lines"
+STATISTICS = f"{STORES}.jobs.statistics"
+IDEMPOTENCY_STORE = f"{STORES}.jobs.idempotency_store"
+JOB_EVENTS_STREAM = "service.jobs.job_events"
+IDENTITY_STORE = f"{STORES}.identity_store"
+WEIGHT_STORE = f"{STORES}.weight_store"
+ERASURE_LOG = f"{STORES}.erasure"
+MEDIA_STORE = f"{STORES}.media_store"
+UPKEEP = f"{STORES}.upkeep"
+KEY_STORE = f"{STORES}.key_store"
+OUTBOX = f"{STORES}.outbox"
+AUDIT_LOG = f"{STORES}.audit_log"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Keys of one form; call it with the ids that stand at `{}` for the name of one key."""
+
+    pattern: str
+    type: Type
+    owner: str
+    ends: str  # what removes a key, for everything stored has an end
+    secret: bool = False  # API keys and secrets of webhooks: workers may not read them
+
+    def __call__(self, *ids: str) -> str:
+        return self.pattern.format(*ids)
+
+    @property
+    def acl(self) -> str:
+        """The names of the family as a pattern of the server's access rules."""
+        start, placeholder, _ = self.pattern.partition("{}")
+        return f"{start}*" if placeholder else start
+
+
+# Jobs
+
+JOB = Family("lk:job:{}", "hash", JOB_STORE, "a while after the job's end, or its deletion")
+JOB_EVENTS = Family("lk:job:{}:events", "stream", JOB_EVENTS_STREAM, "with the job")
+JOB_TASKS = Family("lk:job:{}:tasks", "set", JOB_STORE, "at the job's end")
+JOB_HELD = Family("lk:job:{}:held", "list", JOB_ATTEMPTS, "at the job's end")
+JOB_PARTS = Family("lk:job:{}:parts", "hash", JOB_ATTEMPTS, "at the job's end")
+JOB_SPENT = Family("lk:job:{}:spent", "hash", JOB_ATTEMPTS, "at the job's end")
+TENANT_JOBS = Family("lk:tenant:{}:jobs", "zset", JOB_STORE, "member: with the job")
+TENANT_ACTIVE = Family("lk:tenant:{}:active", "set", JOB_STORE, "member: at the job's end")
+JOBS_ACTIVE = Family("lk:jobs:active", "zset", JOB_STORE, "member: at the job's end")
+INPUT_BYTES = Family("lk:bytes", "hash", JOB_STORE, "never; a number for each tenant and for all")
+DEADLINES = Family("lk:deadlines", "zset", UPKEEP, "member: at the job's end")
+CANCELING = Family("lk:canceling", "zset", UPKEEP, "member: at the job's end")
+DEAD = Family("lk:dead", "zset", UPKEEP, "member: requeued, deleted or expired")
+LEFTOVERS = Family("lk:leftovers", "set", UPKEEP, "member: with the next sweep")
+LEADER = Family("lk:leader", "string", UPKEEP, "seconds after the leader's last round")
+IDEMPOTENCY = Family("lk:idem:{}:{}", "hash", IDEMPOTENCY_STORE, "after a day", secret=True)
+STATS = Family("lk:stats", "hash", STATISTICS, "never; a bounded set of counters")
+STAGES = Family("lk:stages", "hash", STATISTICS, "never; a bounded set of counters")
+
+# Tasks: a job's steps on their way to a worker
+
+TASK = Family("lk:task:{}", "hash", TASK_LINES, "at the job's end")
+TASKS_ACTIVE = Family("lk:active", "zset", TASK_LINES, "member: when the task is done")
+LINE = Family("lk:line:{}:{}", "zset", TASK_LINES, "member: when the task is delivered or done")
+TURN = Family("lk:turn:{}", "zset", TASK_LINES, "member: with the tenant's line")
+TURN_CLOCK = Family("lk:turn:{}:clock", "string", TASK_LINES, "never; one for each queue")
+DELIVERED = Family("lk:delivered:{}", "set", TASK_LINES, "member: when the task has begun")
+OUT = Family("lk:out:{}:{}", "set", TASK_LINES, "member: when the task is done or comes back")
+
+# Identities
+
+IDENTITY = Family("lk:identity:{}", "hash", IDENTITY_STORE, "at its erasure")
+IDENTITY_CODE = Family("lk:identity:{}:code", "string", IDENTITY_STORE, "at its erasure")
+IDENTITY_PACKS = Family("lk:identity:{}:packs", "set", IDENTITY_STORE, "at its erasure")
+IDENTITY_JOBS = Family("lk:identity:{}:jobs", "set", IDENTITY_STORE, "at its erasure")
+TENANT_IDENTITIES = Family("lk:tenant:{}:identities", "zset", IDENTITY_STORE, "member: erasure")
+ERASED = Family("lk:erased:{}", "hash", IDENTITY_STORE, "a year after the erasure")
+WEIGHTS = Family("lk:weights:{}", "string", WEIGHT_STORE, "evicted, or at the erasure")
+WEIGHTS_LOCK = Family("lk:weights:{}:lock", "string", WEIGHT_STORE, "after half a minute")
+WEIGHTS_LRU = Family("lk:weights:lru", "zset", WEIGHT_STORE, "member: with the weights")
+WEIGHTS_SIZES = Family("lk:weights:sizes", "hash", WEIGHT_STORE, "field: with the weights")
+WEIGHTS_BYTES = Family("lk:weights:bytes", "string", WEIGHT_STORE, "never; one number")
+REFINED = Family("lk:refined:{}", "string", WEIGHT_STORE, "at the identity's erasure")
+ERASURES = Family("lk:erasures", "stream", ERASURE_LOG, "entry: after 10,000 others")
+ERASURE_WANTED = Family("lk:erasure:wanted", "string", ERASURE_LOG, "never; one time")
+ERASURE_STARTED = Family("lk:erasure:started", "string", ERASURE_LOG, "never; one time")
+ERASURE_REWRITTEN = Family("lk:erasure:rewritten", "string", ERASURE_LOG, "never; one time")
+
+# Uploads and what is stored on disk
+
+UPLOAD = Family("lk:media:{}", "hash", MEDIA_STORE, "with the file, at its expiry")
+UPLOAD_HOLDS = Family("lk:media:{}:holds", "set", MEDIA_STORE, "with the upload")
+UPLOAD_JOBS = Family("lk:media:{}:jobs", "set", MEDIA_STORE, "with the upload")
+CONTENT = Family("lk:content:{}:{}", "set", MEDIA_STORE, "with the last upload of these bytes")
+STORED = Family("lk:stored", "hash", MEDIA_STORE, "never; a number for each tenant")
+EXPIRY = Family("lk:expiry", "zset", UPKEEP, "member: when it has been deleted")
+
+# Tenants, their API keys and webhooks
+
+TENANTS = Family("lk:tenants", "set", KEY_STORE, "never; few")
+TENANT = Family("lk:tenant:{}", "hash", KEY_STORE, "never; few")
+TENANT_KEYS = Family("lk:tenant:{}:keys", "set", KEY_STORE, "never; few")
+API_KEY = Family("lk:key:{}", "hash", KEY_STORE, "never; ended ones stay refused", secret=True)
+TENANT_ENDPOINTS = Family("lk:tenant:{}:endpoints", "set", OUTBOX, "member: with the endpoint")
+ENDPOINT = Family("lk:endpoint:{}", "hash", OUTBOX, "when its tenant deletes it", secret=True)
+MESSAGE = Family("lk:outbox:{}", "hash", OUTBOX, "delivered, given up, or after a while")
+MESSAGES_DUE = Family("lk:outbox:due:{}", "zset", OUTBOX, "member: with the message")
+MESSAGE_TENANTS = Family("lk:outbox:tenants", "zset", OUTBOX, "member: with its last message")
+
+# The audit trail, until a worker moves it to disk
+
+AUDIT = Family("lk:audit", "stream", AUDIT_LOG, "entry: when it is archived")
+AUDIT_SEQ = Family("lk:audit:seq", "string", AUDIT_LOG, "never; one number")
+
+ALL_KEYS = "lk:*"
+FAMILIES: dict[str, Family] = {
+    name: family for name, family in list(globals().items()) if isinstance(family, Family)
+}
+
+
+def lua_names(families: set[str]) -> str:
+    """Return Lua that defines `key.<name>` for these families, by their names in lower case."""
+    unknown = families - {name.lower() for name in FAMILIES}
+    if unknown:
+        raise KeyError(f"no such family of keys: {sorted(unknown)}")
+
+    chosen = sorted(name for name in FAMILIES if name.lower() in families)
+    functions = (f"{name.lower()} = {_lua_function(FAMILIES[name].pattern)}" for name in chosen)
+    return f"local key = {{{', '.join(functions)}}}\n"
+
+
+def _lua_function(pattern: str) -> str:
+    start, *rest = pattern.split("{}")
+    arguments = [f"id{place}" for place in range(len(rest))]
+    tail = "".join(
+        f" .. {argument}" + (f" .. '{text}'" if text else "")
+        for argument, text in zip(arguments, rest, strict=True)
+    )
+    return f"function({', '.join(arguments)}) return '{start}'{tail} end"

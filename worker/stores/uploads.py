@@ -1,0 +1,98 @@
+"""An upload on its way in: what is known of it, and the file that it is written to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from worker.stores.durable_files import open_private, writing
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """What was found in the file; sizes in pixels of the upright image."""
+
+    media_type: str
+    suffix: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class MediaRecord:
+    """An upload; times are seconds since the epoch."""
+
+    id: str
+    tenant: str
+    sha256: str
+    bytes: int
+    created_at: float
+    expires_at: float
+    facts: MediaFacts
+
+
+class Adopt(Protocol):
+    """Takes a complete file into the media store."""
+
+    def __call__(
+        self, path: Path, tenant: str, sha256: str, facts: MediaFacts, ttl_s: float
+    ) -> MediaRecord:
+        """Return the upload's record."""
+
+
+class UploadWriter:
+    """An upload on its way in: write, look into `path`, then commit or abort."""
+
+    def __init__(self, path: Path, tenant: str, adopt: Adopt) -> None:
+        self.path = path
+        self.bytes = 0
+        self._tenant = tenant
+        self._adopt = adopt
+        self._digest = hashlib.sha256()
+        self._file = open_private(path)
+
+    def write(self, chunk: bytes) -> None:
+        """Append; raises DiskFull."""
+        with writing():
+            self._file.write(chunk)
+
+        self._digest.update(chunk)
+        self.bytes += len(chunk)
+
+    def flush(self) -> None:
+        """Make what was written readable at `path`; raises DiskFull."""
+        with writing():
+            self._file.flush()
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what was written so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def commit(self, facts: MediaFacts, ttl_s: float) -> MediaRecord:
+        """Keep the upload for `ttl_s` seconds.
+
+        Raises:
+            DiskFull, StorageQuotaExceeded, StoreUnavailable, StoreFull: nothing is kept.
+        """
+        try:
+            with writing(), self._file:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            return self._adopt(self.path, self._tenant, self.sha256, facts, ttl_s)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Leave nothing behind; harmless after a commit."""
+        with suppress(OSError):  # what was not written yet may fail again
+            self._file.close()
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)

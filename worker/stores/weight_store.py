@@ -1,0 +1,134 @@
+"""Specialised weights of identities: derived ones in a bounded cache, refined ones until erasure.
+
+Derived weights may be evicted at any time, since they can be rebuilt from the identity's code.
+Refined ones cost minutes of training; they are read in the place of the derived ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from redis import Redis
+
+from worker.errors import WorkerError
+from worker.stores.connection import Reply, Scripts, reaching
+from worker.stores.jobs.statistics import Statistics
+from worker.stores.keys import REFINED, WEIGHTS, WEIGHTS_BYTES, WEIGHTS_LOCK
+
+log = logging.getLogger(__name__)
+
+LOCK_TTL_S = 30.0  # a rebuild takes a second or two; a caller that dies frees its lock by this
+DIGEST_BYTES = 32
+
+
+class WeightsCorrupt(WorkerError):
+    """Stored weights are no longer what was put: memory and disks flip bits."""
+
+    code = "weights_corrupt"
+    message = "The stored weights are corrupt."
+
+
+class WeightStore:
+    """Weights by identity and pack."""
+
+    def __init__(
+        self, redis: Redis, bound_bytes: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Hold at most `bound_bytes` of derived weights."""
+        self._redis = redis
+        self._bound_bytes = bound_bytes
+        self._clock = clock
+        self._scripts = Scripts(redis)
+        self._statistics = Statistics(redis)
+
+    def get(self, identity_id: str, pack: str) -> bytes | None:
+        """Return refined weights, else derived ones, or None; raises WeightsCorrupt."""
+        arguments = {"identity": identity_id, "pack": pack, "now_ms": self._now_ms()}
+        kept: bytes | None = self._scripts.run("get_weights", arguments)
+
+        if kept is None:
+            return None
+
+        # A wrong weight would show in a face, and nothing else would tell.
+        digest = kept[:DIGEST_BYTES]
+        weights = kept[DIGEST_BYTES:]
+        if hashlib.sha256(weights).digest() != digest:
+            log.error("stored weights are corrupt", extra={"identity": identity_id, "pack": pack})
+            self._statistics.count("weights:corrupt")
+            raise WeightsCorrupt
+
+        return weights
+
+    def put(self, identity_id: str, pack: str, weights: bytes) -> bool:
+        """Cache derived weights, evicting the least recently used.
+
+        False when the identity is gone or they are too large.
+        """
+        arguments = {
+            "identity": identity_id,
+            "pack": pack,
+            "bound": self._bound_bytes,
+            "now_ms": self._now_ms(),
+        }
+        return bool(self._scripts.run("put_weights", arguments, blob=_sealed(weights)) == b"stored")
+
+    def put_refined(
+        self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
+    ) -> bool:
+        """Keep refined weights; `refinement` goes into the record. False: the identity is gone."""
+        arguments = {
+            "identity": identity_id,
+            "pack": pack,
+            "refinement": json.dumps(dict(refinement)),
+        }
+        return bool(self._scripts.run("put_refined", arguments, blob=_sealed(weights)) == b"stored")
+
+    def drop_refined(self, identity_id: str, pack: str) -> bool:
+        """Remove refined weights; False when there are none."""
+        with reaching():
+            return bool(self._redis.delete(REFINED(_member(identity_id, pack))))
+
+    def has(self, identity_id: str, pack: str) -> bool:
+        """Return whether there are any weights, without counting it as a use."""
+        member = _member(identity_id, pack)
+        with reaching():
+            return bool(self._redis.exists(WEIGHTS(member), REFINED(member)))
+
+    def cached_bytes(self) -> int:
+        """Return how many bytes of derived weights there are."""
+        with reaching():
+            held: Reply = self._redis.get(WEIGHTS_BYTES())
+        return int(held or 0)
+
+    @contextmanager
+    def building(self, identity_id: str, pack: str) -> Iterator[bool]:
+        """Yield whether the caller is the one that may rebuild weights, while it does so."""
+        lock = WEIGHTS_LOCK(_member(identity_id, pack))
+        token = secrets.token_hex(8)
+        with reaching():
+            is_ours = bool(self._redis.set(lock, token, nx=True, px=int(LOCK_TTL_S * 1000)))
+
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                self._scripts.run("unlock", {"name": lock, "token": token})
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _member(identity_id: str, pack: str) -> str:
+    return f"{identity_id}:{pack}"
+
+
+def _sealed(weights: bytes) -> bytes:
+    """Return weights as they are stored: behind their SHA-256."""
+    return hashlib.sha256(weights).digest() + weights
