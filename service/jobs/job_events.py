@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from service.protocol.key_watch import KeyWatch
 from service.protocol.problems import ServiceError
 from worker.stores.keys import JOB_EVENTS
+from worker.stores.sentinels import sentinel_address
 
 Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -39,15 +40,7 @@ class JobEvents:
     """Streams of job events, for at most `max_waiters` at a time."""
 
     def __init__(self, url: str, max_waiters: int, gauge: Gauge, watch: KeyWatch) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=max_waiters,
-            socket_connect_timeout=5,
-            socket_timeout=_SLICE_S + 5,
-            protocol=2,
-        )
-
-        self._redis = Redis.from_pool(pool)
+        self._redis = _client(url, max_waiters)
         self._max_waiters = max_waiters
         self._waiting = Counter[str]()  # by tenant
         self._gauge = gauge
@@ -127,6 +120,23 @@ class JobEvents:
             JobEvent(id.decode(), fields[b"type"].decode(), fields[b"data"].decode())
             for id, fields in entries
         ]
+
+
+def _client(url: str, max_waiters: int) -> Redis:
+    timeout_s = _SLICE_S + 5  # a read blocks for up to a slice
+    if (sentinels := sentinel_address(url)) is not None:
+        # Its pool refuses where the other one waits: twice the waiters' connections, so that
+        # looking up a stream's end never finds it empty.
+        return sentinels.async_client(timeout_s, max_connections=2 * max_waiters)
+
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_waiters,
+        socket_connect_timeout=5,
+        socket_timeout=timeout_s,
+        protocol=2,
+    )
+    return Redis.from_pool(pool)
 
 
 def checked_event_id(text: str) -> str:

@@ -26,7 +26,9 @@ from redis.exceptions import RedisError
 from service.stack.store_users import StoreUsers
 from service.stack.supervisor import Program
 from worker.stores.credentials import SOCKET
+from worker.stores.sentinels import sentinel_address
 
+ANSWER_TIMEOUT_S = 2.0  # of one look whether the store is there
 LONGEST_SOCKET_PATH_BYTES = 100  # sun_path holds 108 on Linux, 104 on macOS
 
 
@@ -151,7 +153,13 @@ async def wait_until_ready(url: str, timeout_s: float) -> None:
     Raises StoreNotReadyError after `timeout_s`.
     """
     deadline = time.monotonic() + timeout_s
-    async with Redis.from_url(url, socket_timeout=2.0) as client:
+    sentinels = sentinel_address(url)
+    waiting = (
+        Redis.from_url(url, socket_timeout=ANSWER_TIMEOUT_S)
+        if sentinels is None
+        else sentinels.async_client(ANSWER_TIMEOUT_S, max_connections=1)
+    )
+    async with waiting as client:
         while True:
             try:
                 await client.ping()

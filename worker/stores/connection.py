@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
 from worker.stores.keys import lua_names
+from worker.stores.sentinels import sentinel_address
 
 Reply: TypeAlias = Any  # what a script returns: bytes, integers and lists of them
 LUA = Path(__file__).parent / "lua"
@@ -33,13 +34,18 @@ class StoreClient(Redis):
 
 
 def connect(url: str, timeout_s: float = 5.0, replicas: int = 0) -> StoreClient:
-    """A client for `redis://`, `rediss://` or `unix://`; connects when first used.
+    """A client for `redis://`, `rediss://`, `unix://` or Sentinels; connects when first used.
 
     What is written durably waits for so many `replicas` to have it.
 
     Raises:
         StoreUnsuitable: the address cannot be read.
     """
+    if (sentinels := sentinel_address(url)) is not None:
+        behind = StoreClient(connection_pool=sentinels.pool(timeout_s))
+        behind.replicas = replicas
+        return behind
+
     try:
         client = cast(
             StoreClient,
@@ -52,7 +58,8 @@ def connect(url: str, timeout_s: float = 5.0, replicas: int = 0) -> StoreClient:
         )
     except ValueError as error:
         raise StoreUnsuitable(
-            "The store's address must start with redis://, rediss:// or unix://."
+            "The store's address must start with redis://, rediss://, unix://, or"
+            " redis+sentinel:// for Sentinels."
         ) from error
 
     client.replicas = replicas
@@ -170,7 +177,7 @@ class Scripts:
             # Not pipelined with the script: the server would then wait for its next cron tick (100
             # ms).
             if self._waits_for_disk:
-                local, _ = connection.execute_command("WAITAOF", 1, 0, DURABILITY_TIMEOUT_MS)
+                local, _ = _ask_again(connection, "WAITAOF", 1, 0, DURABILITY_TIMEOUT_MS)
                 if not local:
                     raise StoreUnavailable(
                         "The job store's disk does not keep up; try again shortly."
@@ -180,7 +187,7 @@ class Scripts:
             # nobody: without this, a failover loses jobs that were acknowledged.
             replicas = getattr(self._redis, "replicas", 0)
             if replicas:
-                reached = connection.execute_command("WAIT", replicas, DURABILITY_TIMEOUT_MS)
+                reached = _ask_again(connection, "WAIT", replicas, DURABILITY_TIMEOUT_MS)
                 if reached < replicas:
                     raise StoreUnavailable(
                         f"Only {reached} of {replicas} replicas of the job store have what was"
@@ -203,6 +210,20 @@ class Scripts:
                 _source(name, with_flags=self._version >= (7, 0))
             )
         return self._loaded[name]
+
+
+def _ask_again(client: Redis, *command: str | int) -> Reply:
+    """Send a command over the very connection that wrote.
+
+    The client would connect anew where that one broke, and a connection that has written nothing
+    is told at once that everybody has what it wrote.
+    """
+    wire = client.connection
+    if wire is None:
+        raise StoreUnavailable
+
+    wire.send_command(*command, check_health=False)  # type: ignore[no-untyped-call]
+    return wire.read_response()
 
 
 def _source(name: str, with_flags: bool) -> str:

@@ -3,6 +3,8 @@
 -- uses: storage
 -- Returns {outcome, job id or retry hint}.
 local a = cjson.decode(ARGV[1])
+-- The client sends a script again when the connection broke before the answer came.
+if redis.call('EXISTS', key.job(a.id)) == 1 then return {'accepted', a.id} end
 local idem = a.idempotency
 if idem then
   local seen = redis.call('HMGET', idem.key, 'fingerprint', 'job')

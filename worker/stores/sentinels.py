@@ -1,0 +1,136 @@
+"""A store behind Sentinels: they are asked where its primary is, for every new connection.
+
+    redis+sentinel://[user:password@]host:port,host:port,host:port/NAME
+    rediss+sentinel://...                       the same over TLS, to Sentinels and store alike
+
+NAME is the primary's name in the Sentinels' configuration. `?sentinel_password=...` (and
+`sentinel_username`) is for Sentinels that ask for a password of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from worker.errors import StoreUnsuitable
+
+SCHEMES = ("redis+sentinel", "rediss+sentinel")
+SENTINEL_PORT = 26379
+# A Sentinel that does not answer at once is passed over: the others know the primary as well.
+SENTINEL_TIMEOUT_S = 1.0
+# An election takes about two seconds. Callers retry by themselves; here only the moment in which
+# the new primary is known and not yet writable is bridged.
+RETRIES = 3
+RETRY_BASE_S = 0.1
+RETRY_CAP_S = 0.5
+
+
+@dataclass(frozen=True)
+class SentinelAddress:
+    """Where the Sentinels are, and which primary to ask them for."""
+
+    hosts: tuple[tuple[str, int], ...]
+    primary: str
+    tls: bool
+    credentials: Mapping[str, str] = field(repr=False)
+    sentinel_credentials: Mapping[str, str] = field(repr=False)
+
+    def pool(self, timeout_s: float) -> SentinelConnectionPool:
+        """Return a pool of connections to the primary, whichever server that is by then."""
+        once = Retry(NoBackoff(), 0)
+        asked = Sentinel(  # type: ignore[no-untyped-call]
+            self.hosts, sentinel_kwargs=self._to_sentinels() | {"retry": once}
+        )
+        retry = Retry(ExponentialBackoff(cap=RETRY_CAP_S, base=RETRY_BASE_S), RETRIES)
+        return SentinelConnectionPool(  # type: ignore[no-untyped-call]
+            self.primary, asked, retry=retry, **self._to_primary(timeout_s)
+        )
+
+    def async_client(self, timeout_s: float, max_connections: int) -> AsyncRedis:
+        """Return a client for an event loop."""
+        once = AsyncRetry(NoBackoff(), 0)
+        asked = AsyncSentinel(  # type: ignore[no-untyped-call]
+            list(self.hosts), sentinel_kwargs=self._to_sentinels() | {"retry": once}
+        )
+        client: AsyncRedis = asked.master_for(
+            self.primary, max_connections=max_connections, **self._to_primary(timeout_s)
+        )
+        return client
+
+    def _to_sentinels(self) -> dict[str, Any]:
+        return {
+            **self.sentinel_credentials,
+            "ssl": self.tls,
+            "socket_timeout": SENTINEL_TIMEOUT_S,
+            "socket_connect_timeout": SENTINEL_TIMEOUT_S,
+        }
+
+    def _to_primary(self, timeout_s: float) -> dict[str, Any]:
+        return {
+            **self.credentials,
+            "ssl": self.tls,
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "health_check_interval": 30,
+        }
+
+
+def sentinel_address(url: str) -> SentinelAddress | None:
+    """Return what a URL says of Sentinels; None for the address of a single server.
+
+    Raises:
+        StoreUnsuitable: it names Sentinels and no primary, or no host.
+    """
+    scheme, _, _ = url.partition("://")
+    if scheme not in SCHEMES:
+        return None
+
+    parts = urlsplit(url)
+    user, _, hosts = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    primary = parts.path.strip("/")
+    query = parse_qs(parts.query)
+
+    try:
+        addresses = tuple(_host(host) for host in hosts.split(",") if host)
+    except ValueError as error:
+        raise StoreUnsuitable(f"A Sentinel's port must be a number: {hosts}") from error
+
+    if not addresses or not primary or "/" in primary:
+        raise StoreUnsuitable(
+            "Sentinels are given as redis+sentinel://host:port,host:port,host:port/NAME,"
+            " where NAME is the primary's name in their configuration."
+        )
+
+    return SentinelAddress(
+        hosts=addresses,
+        primary=primary,
+        tls=scheme.startswith("rediss"),
+        credentials=_credentials(unquote(name), unquote(password)),
+        sentinel_credentials=_credentials(
+            query.get("sentinel_username", [""])[0], query.get("sentinel_password", [""])[0]
+        ),
+    )
+
+
+def _host(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or port.endswith("]"):  # no port; the colons are those of an IPv6 address
+        host = text
+        port = str(SENTINEL_PORT)
+
+    return host.strip("[]"), int(port)
+
+
+def _credentials(user: str, password: str) -> dict[str, str]:
+    given = {"username": user, "password": password}
+    return {name: value for name, value in given.items() if value}
