@@ -12,8 +12,8 @@ from tests.worker.stores.sentinel_group import sentinel_group
 from worker.contract import JobPayload, JobRequest
 from worker.errors import StoreError, UnknownJob
 from worker.stores.connection import connect
-from worker.stores.job_limits import JobLimits
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_limits import JobLimits
+from worker.stores.jobs.job_store import JobStore
 
 LAG_S = 4.0
 SUBMITTERS = 4

@@ -11,7 +11,7 @@ from tests.worker.workers import eventually
 from worker.contract import JobPayload, JobRequest
 from worker.errors import StoreUnavailable, StoreUnsuitable
 from worker.stores.connection import connect, require_suitable
-from worker.stores.job_store import JobStore
+from worker.stores.jobs.job_store import JobStore
 from worker.stores.sentinels import sentinel_address
 
 ANALYSIS = JobRequest(JobPayload(kind="analysis", tenant="acme"))
