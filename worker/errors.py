@@ -6,7 +6,8 @@ WorkerError
 │   ├── StoreUnavailable       the store does not answer
 │   ├── StoreFull              the store is at maxmemory: reads go on, writes do not
 │   ├── StoreUnsuitable        the store would evict our keys, or lacks what we need
-│   ├── MediaUnavailable       the media directory is lost, or the disk fails
+│   ├── MediaUnavailable       the media directory or bucket is lost, or the disk fails
+│   ├── MediaUnsuitable        it is another installation's, or keeps what was deleted
 │   └── DiskFull               the media directory has no room
 ├── AdmissionRefused           nothing was accepted; `retry_after_s` says when to come back
 │   ├── QuotaExceeded          this tenant has too much in flight
@@ -71,7 +72,12 @@ class StoreUnsuitable(StoreError):
 
 class MediaUnavailable(StoreError):
     code = "media_unavailable"
-    message = "The media directory cannot be read or written; try again shortly."
+    message = "The media cannot be read or written; try again shortly."
+
+
+class MediaUnsuitable(StoreError):
+    code = "media_unsuitable"
+    message = "The media directory or bucket is not one to keep media in."
 
 
 class DiskFull(StoreError):

@@ -72,7 +72,7 @@ CODES: dict[str, tuple[int, str]] = {
     "draining": (503, "The service is shutting down"),
     "store_unavailable": (503, "The store cannot be reached"),
     "store_full": (503, "The store is out of memory"),
-    "media_unavailable": (503, "The media directory cannot be read or written"),
+    "media_unavailable": (503, "The media cannot be read or written"),
     "inspection_unavailable": (503, "Videos cannot be inspected right now"),
     "enrolment_busy": (503, "Too many registrations are waiting"),
     "enrolment_unavailable": (503, "Registration is not available right now"),

@@ -1,0 +1,1 @@
+"""Where the bytes of media lie: a directory that all hosts share, or a bucket of objects."""

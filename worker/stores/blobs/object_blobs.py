@@ -1,0 +1,243 @@
+"""Bytes as objects in a bucket: hosts that share no disk.
+
+Only the processes that hold our settings speak to the bucket. A confined child is given plain
+files, which are brought from a bounded cache of whole objects: the parts of a video are many, and
+their input is one. What lies in the cache goes a few seconds after its last use, because what is
+deleted in the bucket must not live on here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import from_url
+
+from worker.errors import MediaUnavailable, MediaUnsuitable
+from worker.stores.blobs.blobs import Name
+from worker.stores.blobs.object_reader import BLOCK_BYTES, ObjectReader
+from worker.stores.durable_files import noticing_full_disk, open_private
+from worker.stores.ids import new_id
+
+log = logging.getLogger(__name__)
+
+# A request moves at most one block or part, so this bounds the slowest link at 270 KB/s.
+REQUEST_TIMEOUT_S = 30
+RETRIES = 3
+RETRY_WITHIN_S = 20
+# Above this an object is sent in parts, whose names nobody can fence; those are names of content.
+SINGLE_PUT_BYTES = 16 << 20
+PART_BYTES = 8 << 20
+PARTS_AT_ONCE = 4
+# Erased media must be gone everywhere within a minute: copies go well before.
+IDLE_COPY_S = 20.0
+
+
+class ObjectBlobs:
+    """Implements `Blobs` on S3 or what speaks like it."""
+
+    def __init__(self, url: str, scratch: Path, cache_bytes: int) -> None:
+        """Use the bucket and prefix in `url` (`s3://bucket/prefix`).
+
+        Credentials, region and endpoint come from where AWS's own tools take them: `AWS_*` in the
+        environment, a web identity, or the machine's role.
+        """
+        self._store: Any = from_url(
+            url,
+            client_options={
+                "timeout": timedelta(seconds=REQUEST_TIMEOUT_S),
+                "connect_timeout": timedelta(seconds=5),
+                # An endpoint that is named as http:// is meant so.
+                "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
+            },
+            retry_config={
+                "max_retries": RETRIES,
+                "retry_timeout": timedelta(seconds=RETRY_WITHIN_S),
+            },
+        )
+        self._cache = scratch / "cache"
+        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._cache_bytes = cache_bytes
+
+    def require_suitable(self) -> None:
+        """Write, write again, delete and look: four requests that show what the server does.
+
+        Raises:
+            MediaUnsuitable: it overwrites what must not be, or keeps what was deleted.
+            MediaUnavailable: it does not answer, or refuses us.
+        """
+        name = f"probes/{new_id('upl')}"
+        with _reaching():
+            version = obstore.put(self._store, name, b"first", mode="create")["version"]
+            try:
+                obstore.put(self._store, name, b"second", mode="create")
+            except AlreadyExistsError:
+                pass
+            else:
+                raise MediaUnsuitable(
+                    "The object server overwrites an object that was to be created"
+                    " (If-None-Match): results could be exchanged."
+                )
+            finally:
+                obstore.delete(self._store, name)
+
+        if version is not None and self._is_kept(name, version):
+            raise MediaUnsuitable(
+                "The bucket keeps old versions: what is erased would not be gone. Suspend"
+                " versioning and delete the old versions, or use another bucket."
+            )
+
+    def is_usable(self) -> bool:
+        """Return whether the bucket answers."""
+        try:
+            next(iter(obstore.list(self._store, "installation", chunk_size=1)), None)
+        except (BaseError, OSError):
+            return False
+        return True
+
+    def put(self, file: Path, name: Name) -> None:
+        """Send the file; nobody sees it before it is whole."""
+        small = file.stat().st_size <= SINGLE_PUT_BYTES
+        with _reaching(), suppress(AlreadyExistsError):  # a twin was first, with the same bytes
+            obstore.put(
+                self._store,
+                name,
+                file,
+                mode="create" if small else "overwrite",
+                use_multipart=not small,
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+
+        file.unlink()
+
+    def create(self, name: Name, content: bytes) -> bool:
+        """Keep a few bytes under a name that nobody has."""
+        with _reaching():
+            try:
+                obstore.put(self._store, name, content, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def read(self, name: Name) -> bytes:
+        """Return all bytes."""
+        with _reaching():
+            return bytes(obstore.get(self._store, name).bytes())
+
+    def open(self, name: Name) -> BinaryIO:
+        """Return a file over range reads."""
+        with _reaching():
+            meta = obstore.head(self._store, name)
+        reader = ObjectReader(self._store, name, meta["size"], meta["e_tag"] or "")
+        return io.BufferedReader(reader, BLOCK_BYTES)
+
+    def bring(self, name: Name, place: Path) -> None:
+        """Link the cached copy, which is fetched first where there is none."""
+        copy = self._cache / hashlib.sha256(name.encode()).hexdigest()
+        for _ in range(3):  # another process may tidy between the two steps
+            with noticing_full_disk():
+                if not copy.exists():
+                    self._fetch(name, copy)
+            with suppress(FileNotFoundError):
+                os.utime(copy)
+                os.link(copy, place)
+                return
+
+        raise MediaUnavailable
+
+    def exists(self, name: Name) -> bool:
+        """Return whether the object is there."""
+        try:
+            with _reaching():
+                obstore.head(self._store, name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete(self, name: Name) -> None:
+        """Remove the object."""
+        with _reaching(), suppress(FileNotFoundError):
+            obstore.delete(self._store, name)
+
+    def delete_all(self, folder: Name) -> None:
+        """Remove the objects under a prefix, as many at a time as one request may name."""
+        with _reaching():
+            for batch in obstore.list(self._store, f"{folder}/"):
+                obstore.delete(self._store, [entry["path"] for entry in batch])
+
+    def older(self, folder: Name, age_s: float) -> Iterator[Name]:
+        """Yield names by the server's clock."""
+        before = datetime.now(UTC) - timedelta(seconds=age_s)
+        with _reaching():
+            for batch in obstore.list(self._store, f"{folder}/"):
+                yield from (e["path"] for e in batch if e["last_modified"] < before)
+
+    def tidy(self) -> None:
+        """Remove copies that were not used lately."""
+        before = time.time() - IDLE_COPY_S
+        for entry in self._copies():
+            with suppress(FileNotFoundError):
+                if entry.stat().st_mtime < before:
+                    os.unlink(entry)
+
+    def _is_kept(self, name: Name, version: str) -> bool:
+        try:
+            with _reaching():
+                obstore.get(self._store, name, options={"version": version})
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _fetch(self, name: Name, copy: Path) -> None:
+        with self.open(name) as source:
+            size = source.seek(0, io.SEEK_END)
+            source.seek(0)
+            self._make_room(size)
+            unfinished = copy.with_name(f"{copy.name}.{os.getpid()}.{time.monotonic_ns()}.new")
+
+            try:
+                with open_private(unfinished) as file:
+                    shutil.copyfileobj(source, file, BLOCK_BYTES)
+                unfinished.replace(copy)
+            finally:
+                unfinished.unlink(missing_ok=True)
+
+    def _make_room(self, size: int) -> None:
+        """Remove the copies that were not used for longest, until another one fits the bound."""
+        known = sorted((e.stat().st_mtime, e.stat().st_size, e.path) for e in self._copies())
+        held = sum(bytes_ for _, bytes_, _ in known)
+
+        for _, bytes_, path in known:
+            if held + size <= self._cache_bytes:
+                return
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+            held -= bytes_
+
+    def _copies(self) -> list[os.DirEntry[str]]:
+        return [entry for entry in os.scandir(self._cache) if entry.is_file()]
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Translate the client's exceptions into ours; FileNotFoundError is its own, and passes."""
+    try:
+        yield
+    except AlreadyExistsError:
+        raise
+    except BaseError as error:
+        # Its text may name the endpoint, but no credentials.
+        log.warning("object server refused", extra={"error": str(error)[:300]})
+        raise MediaUnavailable from error
