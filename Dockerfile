@@ -13,7 +13,12 @@ RUN python3 -m venv /opt/venv
 COPY pyproject.toml requirements.lock ./
 # Your pip.conf, for an index or a certificate of your own: --secret id=pip,src=pip.conf
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /opt/venv/bin/pip install --no-cache-dir -c requirements.lock ".[${EXTRA}]"
+    /opt/venv/bin/pip install --no-cache-dir -c requirements.lock ".[${EXTRA}]" \
+    && case ",${EXTRA}," in *,gpu,*) \
+        # Both of them are the module onnxruntime: the one for the GPU takes the other's place.
+        /opt/venv/bin/pip uninstall --yes onnxruntime \
+        && /opt/venv/bin/pip install --no-cache-dir --force-reinstall --no-deps \
+            -c requirements.lock onnxruntime-gpu ;; esac
 COPY models models
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /opt/venv/bin/python -m models --root /opt/packs pull open

@@ -12,7 +12,7 @@ RUN ?= main
 IMAGES ?= 16000
 
 # Without torch the rooms that need it cannot be type-checked; these can.
-WITHOUT_TORCH := service worker models/inference models/packs benchmarks/api benchmarks/jobs \
+WITHOUT_TORCH := likeness service worker models/inference models/packs benchmarks/api benchmarks/jobs \
 	benchmarks/scale tests/architecture tests/image tests/service tests/worker tests/models/inference
 
 .PHONY: help setup demo up check test coverage image-test bar bench train train-cover train-stop train-status clean
@@ -23,10 +23,10 @@ help: ## show this list
 setup: $(VENV)/cpu.stamp $(PACK) ## make the environment and fetch the open pack
 
 demo: setup ## swap a face into a portrait and a clip over HTTP; results in var/demo
-	@$(PY) -m service.stack.demo
+	@$(PY) -m likeness demo
 
 up: setup ## run the service on this machine and stay
-	@$(PY) -m service up
+	@$(PY) -m likeness up
 
 check: $(VENV)/check.stamp ## lint, types, import directions; needs no torch
 	$(VENV)/bin/ruff check .
@@ -87,22 +87,22 @@ $(PY):
 
 $(VENV)/cpu.stamp: pyproject.toml requirements.lock | $(PY)
 	@echo "installing the service's packages"
-	@$(INSTALL) '.[cpu]'
+	@$(INSTALL) -e '.[cpu]'
 	@touch $@
 
 $(VENV)/check.stamp: pyproject.toml requirements.lock | $(PY)
 	@echo "installing the service's packages and what checks it"
-	@$(INSTALL) '.[cpu,check]'
+	@$(INSTALL) -e '.[cpu,check]'
 	@touch $@ $(VENV)/cpu.stamp
 
 $(VENV)/test.stamp: pyproject.toml requirements.lock | $(PY)
 	@echo "installing the service's packages and what tests it"
-	@$(INSTALL) '.[cpu,test]'
+	@$(INSTALL) -e '.[cpu,test]'
 	@touch $@ $(VENV)/cpu.stamp $(VENV)/check.stamp
 
 $(VENV)/train.stamp: pyproject.toml requirements.lock | $(PY)
 	@echo "installing what training needs"
-	@$(INSTALL) '.[cpu,train]'
+	@$(INSTALL) -e '.[cpu,train]'
 	@touch $@
 
 $(PACK): models/packs/open.toml | $(VENV)/cpu.stamp

@@ -109,7 +109,7 @@ def _describe(pack: Pack) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     packs = installed_packs(arguments.root)
     if not packs:
-        print("no pack is installed: run python -m models pull open", file=sys.stderr)
+        print("no pack is installed: run likeness packs pull open", file=sys.stderr)
         return 1
 
     healthy = True

@@ -93,7 +93,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
 
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
-    verifier = _verifier(settings, trust, metrics)
+    verifier = file_verifier(settings, trust, metrics)
 
     state = AppState(
         settings=settings,
@@ -137,7 +137,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     )
 
 
-def _verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Verifier:
+def file_verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Verifier:
+    """Return what verifies files against this installation's keys and records."""
     child = SandboxedChild(
         "service.sandbox.verify_child",
         [str(settings.verify_memory_bytes)],

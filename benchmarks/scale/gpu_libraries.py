@@ -101,9 +101,21 @@ def _environment() -> Path:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         install = [str(python), "-m", "pip", "install", "-q", "-c", "requirements.lock", ".[gpu]"]
         subprocess.run(install, cwd=ROOT, check=True, timeout=INSTALL_TIMEOUT_S)
+        _leave_one_runtime(python)
         stamp.touch()
 
     return python
+
+
+def _leave_one_runtime(python: Path) -> None:
+    """Let the runtime for the GPU take the place of the other: both are the module onnxruntime."""
+    pip = [str(python), "-m", "pip"]
+    subprocess.run([*pip, "uninstall", "-q", "--yes", "onnxruntime"], check=True)
+    subprocess.run(
+        [*pip, "install", "-q", "--force-reinstall", "--no-deps", "onnxruntime-gpu"],
+        check=True,
+        timeout=INSTALL_TIMEOUT_S,
+    )
 
 
 def _broken_driver(place: Path) -> Path:

@@ -32,7 +32,7 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
     The IDN runs with the weights that the IIM gives.
     """
     for name in corrupt_files(pack):
-        yield Finding(name, problem=f"is damaged; run: python -m models pull {pack.name}")
+        yield Finding(name, problem=f"is damaged; run: likeness packs pull {pack.name}")
 
     weights: dict[str, Tensor] = {}
     for file in pack.manifest.files:

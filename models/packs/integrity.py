@@ -49,7 +49,7 @@ def require_intact(pack: Pack) -> Pack:
     """
     if corrupt := corrupt_files(pack):
         raise PackBrokenError(
-            f"pack {pack.name} is damaged ({', '.join(corrupt)}); run: python -m models pull"
+            f"pack {pack.name} is damaged ({', '.join(corrupt)}); run: likeness packs pull"
             f" {pack.name}"
         )
 

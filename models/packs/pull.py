@@ -45,7 +45,7 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
     manifest = Manifest.parse(text)
     if any(file.converter == "paddle" for file in manifest.files):
         raise FetchError(
-            f"its weights may not be passed on: bring them, python -m models import {name} --from"
+            f"the weights of {name} may not be passed on: bring them with likeness packs import"
             " FILE"
         )
 

@@ -92,7 +92,7 @@ def load_pack(name_or_dir: str, root: Path) -> Pack:
 
     if missing:
         raise PackBrokenError(
-            f"pack {name_or_dir} lacks {', '.join(missing)}; run: python -m models pull"
+            f"pack {name_or_dir} lacks {', '.join(missing)}; run: likeness packs pull"
             f" {manifest.name}"
         )
 
@@ -127,7 +127,7 @@ def _telling_what_keeps_us_from(pack: str, root: Path) -> Iterator[None]:
         ) from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PackMissingError(
-            f"pack {pack} is not installed in {root}; run: python -m models pull {pack}"
+            f"pack {pack} is not installed in {root}; run: likeness packs pull {pack}"
         ) from error
     except OSError as error:
         raise PackBrokenError(f"pack {pack} in {root} cannot be read: {error}") from error

@@ -26,7 +26,7 @@ def create_first_key(store_url: str) -> str | None:
         return (
             None
             if TenantStore(redis).names()
-            else _create(redis, DEFAULT_TENANT, SCOPES, "first key")
+            else create_key(redis, DEFAULT_TENANT, SCOPES, "first key")
         )
 
 
@@ -60,17 +60,19 @@ def run_key_command(arguments: Namespace, store_url: str) -> None:
     with connect(store_url) as redis:
         match arguments.action:
             case "create":
-                print(_create(redis, arguments.tenant, arguments.scopes, arguments.name))
+                print(create_key(redis, arguments.tenant, arguments.scopes, arguments.name))
             case "list":
-                tenants = [arguments.tenant] if arguments.tenant else TenantStore(redis).names()
-                _list(KeyStore(redis), tenants)
+                for row in list_keys(redis, arguments.tenant):
+                    print("  ".join(row))
             case "rotate":
-                print(_rotate(redis, arguments.key_id))
+                print(rotate_key(redis, arguments.key_id))
             case "revoke":
-                _revoke(redis, arguments.key_id)
+                key = revoke_key(redis, arguments.key_id)
+                print(f"revoked {key.id} of {key.tenant}")
 
 
-def _create(redis: Redis, tenant: str, scopes: Sequence[str], name: str) -> str:
+def create_key(redis: Redis, tenant: str, scopes: Sequence[str], name: str) -> str:
+    """Return the token of a new key; it is not shown again."""
     key, token = KeyStore(redis).create(
         tenant, [scope for scope in SCOPES if scope in scopes], name
     )
@@ -78,26 +80,31 @@ def _create(redis: Redis, tenant: str, scopes: Sequence[str], name: str) -> str:
     return token
 
 
-def _rotate(redis: Redis, key_id: str) -> str:
+def rotate_key(redis: Redis, key_id: str) -> str:
+    """Return the token that replaces a key, which stays valid for an hour; raises UnknownKey."""
     key, token = KeyStore(redis).rotate(key_id, overlap_s=ROTATION_OVERLAP_S)
     AuditLog(redis).append("key.rotated", key.tenant, OPERATOR, key_id, replaced_by=key.id)
     return token
 
 
-def _revoke(redis: Redis, key_id: str) -> None:
+def revoke_key(redis: Redis, key_id: str) -> ApiKey:
+    """End a key at once and return it; raises UnknownKey."""
     key = KeyStore(redis).revoke(key_id)
     AuditLog(redis).append("key.revoked", key.tenant, OPERATOR, key_id)
-    print(f"revoked {key.id} of {key.tenant}")
+    return key
 
 
-def _list(keys: KeyStore, tenants: Sequence[str]) -> None:
-    for each in tenants:
-        for key in keys.list(each):
-            created = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d %H:%M")
-            print(
-                f"{key.id}  {key.tenant}  {_state(key)}  {created}  {','.join(sorted(key.scopes))} "
-                f" {key.name}"
-            )
+def list_keys(redis: Redis, tenant: str | None = None) -> list[tuple[str, ...]]:
+    """Return id, tenant, state, day and minute, scopes and name of each key, none of its secret."""
+    keys = KeyStore(redis)
+    tenants = [tenant] if tenant else TenantStore(redis).names()
+    return [_row(key) for each in tenants for key in keys.list(each)]
+
+
+def _row(key: ApiKey) -> tuple[str, ...]:
+    created = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d %H:%M")
+    scopes = ",".join(sorted(key.scopes))
+    return (key.id, key.tenant, _state(key), created, scopes, key.name)
 
 
 def _state(key: ApiKey) -> str:

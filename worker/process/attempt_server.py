@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from worker.errors import AttemptTimedOut, DiskFull, JobFailure, WorkerError
 from worker.failures import FailureCode
-from worker.job_context import Outcome, Performed
+from worker.job_context import JobContext, Outcome, Performed, Spent
 from worker.process import requests
-from worker.process.attempt import Attempt
 from worker.process.child_context import JOB_ORDER, JobOrder
 from worker.process.requests import REQUEST
 from worker.sandbox.messages import Channel, Message
 
 log = logging.getLogger(__name__)
+
+
+class ServedAttempt(JobContext, Protocol):
+    """What a child can be served: a `JobContext`, and what the engine has done for it so far."""
+
+    spent: Callable[[], Spent]
 
 
 class ChildLost(WorkerError):
@@ -41,7 +47,9 @@ class BuildFailed(WorkerError):
 class AttemptServer:
     """Serves one attempt. `pack` is the one that the child loaded before it saw untrusted bytes."""
 
-    def __init__(self, attempt: Attempt, channel: Channel, pack: str, timeout_s: float) -> None:
+    def __init__(
+        self, attempt: ServedAttempt, channel: Channel, pack: str, timeout_s: float
+    ) -> None:
         self._attempt = attempt
         self._channel = channel
         self._pack = pack

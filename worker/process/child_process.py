@@ -15,8 +15,7 @@ from pathlib import Path
 from worker.contract import QueueName
 from worker.errors import AttemptTimedOut, WorkerError
 from worker.job_context import Performed
-from worker.process.attempt import Attempt
-from worker.process.attempt_server import AttemptServer, ChildLost
+from worker.process.attempt_server import AttemptServer, ChildLost, ServedAttempt
 from worker.process.requests import ChildOrder, Hello
 from worker.process.staging import Staging
 from worker.sandbox.confinement import Protection
@@ -121,7 +120,7 @@ class WarmChild:
             self.start()
         self.await_ready()
 
-    def perform(self, attempt: Attempt) -> Performed:
+    def perform(self, attempt: ServedAttempt) -> Performed:
         """Have the child perform an attempt; see `AttemptServer.run` for what it raises.
 
         A child that is of no further use is killed, and is the caller's to `reap`.

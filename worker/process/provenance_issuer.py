@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
 
 from worker.contract import JobRecord, JobResult, Task
 from worker.errors import SigningFailed
@@ -17,28 +18,41 @@ from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
 from worker.provenance.trust_store import Signer, TrustStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identity_store import IdentityRecord
 
 MARKED_KINDS = frozenset({"swap_image", "swap_video"})
 # A claim's bytes to be signed are about 2 KB; a compromised child could ask for more.
 MAX_CLAIM_BYTES = 64 << 10
 
 
+class IdentityRecords(Protocol):
+    """Where the consent receipts of a job's identities are."""
+
+    def get(self, identity_id: str, tenant: str) -> IdentityRecord:
+        """Return an identity's record; raises UnknownIdentity, IdentityErased."""
+
+
 @dataclass(frozen=True)
 class ProvenanceIssuer:
-    """Holds the keys, which no child ever sees."""
+    """Holds the keys, which no child ever sees.
+
+    Without a store, as for a swap by the command, nothing is said in the audit trail.
+    """
 
     code: MarkCode
     signer: Signer
     records: ProvenanceStore
-    identities: IdentityStore
-    audit: AuditLog
+    identities: IdentityRecords
+    audit: AuditLog | None
     strength: int
     verify_url: str
 
     @classmethod
     def open(
-        cls, settings: WorkerSettings, identities: IdentityStore, audit: AuditLog
+        cls,
+        settings: WorkerSettings,
+        identities: IdentityRecords,
+        audit: AuditLog | None = None,
     ) -> ProvenanceIssuer | None:
         """Return the installation's issuer, or None where an operator has turned it off.
 
@@ -107,7 +121,7 @@ class ProvenanceIssuer:
 
     def announce(self, job: JobRecord, result: JobResult, embedded: bool) -> None:
         """Note the committed output in the audit trail."""
-        if job.payload.mark_id is None:
+        if job.payload.mark_id is None or self.audit is None:
             return
 
         self.audit.append(

@@ -151,7 +151,7 @@ def test_failed_installation_leaves_the_old_pack_and_nothing_else(tmp_path: Path
 
 
 def test_missing_and_broken_packs_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(PackMissingError, match="python -m models pull open"):
+    with pytest.raises(PackMissingError, match="likeness packs pull open"):
         load_pack("open", tmp_path)
 
     install(tmp_path)

@@ -1,0 +1,1 @@
+"""Bars of the product: the command, the document, the clients."""

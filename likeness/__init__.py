@@ -1,0 +1,36 @@
+"""Likeness as one program: `likeness` on the command line, `python -m likeness` as well.
+
+The rooms `service`, `worker` and `models` lie beside this package in a checkout, and below it in a
+wheel, where no other distribution's modules of these names can meet them. Importing this package
+puts them first in the search, for this process and for those that it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 - a checkout can be run with any interpreter
+    sys.exit(
+        "error: likeness needs Python 3.11 or newer, and this is "
+        + ".".join(map(str, sys.version_info[:2]))
+        + ": install a newer one and run it as python3.12 -m likeness"
+    )
+
+PACKAGE = Path(__file__).resolve().parent
+IS_CHECKOUT = not (PACKAGE / "rooms").is_dir()
+ROOMS = PACKAGE.parent if IS_CHECKOUT else PACKAGE / "rooms"
+
+
+def _search_rooms_first() -> None:
+    place = str(ROOMS)
+    sys.path[:] = [place, *(entry for entry in sys.path if entry != place)]
+    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+
+    # A directory called `models` where somebody calls the program must not take the place of ours.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([place, *inherited]))
+
+
+_search_rooms_first()

@@ -1,0 +1,81 @@
+"""The command line: which commands there are, and what every one of them has in common."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from likeness.commands import keys, packs, stack, swap, trust
+from likeness.errors import explain_and_exit
+from likeness.setup import prepare
+
+INTERRUPTED = 130  # as a shell reports a program that Ctrl-C has ended
+
+app = typer.Typer(
+    name="likeness",
+    help="Register a face once; swap it into any image or video.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+app.command()(stack.up)
+app.command()(stack.demo)
+app.command()(swap.swap)
+app.command()(swap.analyse)
+app.command()(trust.verify)
+app.command()(packs.doctor)
+app.add_typer(packs.app, name="packs")
+app.add_typer(keys.app, name="keys")
+app.add_typer(trust.audit_app, name="audit")
+
+
+def _show_version(wished: bool) -> None:
+    if wished:
+        print(f"likeness {program_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    shown: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Register a face once; swap it into any image or video.
+
+    Start with `likeness demo`, or with `likeness swap ada.jpg ben.jpg out.jpg`.
+    """
+    prepare()
+
+
+def program_version() -> str:
+    """Return the installed version; of a checkout that is not installed, "unknown"."""
+    try:
+        return version("likeness")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status; whatever fails is one sentence."""
+    try:
+        status = app(arguments, standalone_mode=False, prog_name="likeness")
+    except (typer.Abort, KeyboardInterrupt):
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "likeness"
+        problem = error.format_message().rstrip(".")
+        print(f"error: {problem}: see {where} --help", file=sys.stderr)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the outermost handler words it, or raises it again
+        return explain_and_exit(error)
+
+    return int(status or 0)

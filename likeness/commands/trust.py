@@ -1,0 +1,103 @@
+"""`likeness verify` and `likeness audit`: where a file comes from, and whether the trail holds."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from likeness.commands.swap import JsonOption
+from likeness.console import diverted_log, print_json
+from likeness.errors import CommandError
+from likeness.setup import settings
+from service.settings import Settings
+
+CHUNK_BYTES = 1 << 20
+audit_app = typer.Typer(help="Check the audit trail, or write it out.", no_args_is_help=True)
+
+
+def verify(file: Path, as_json: JsonOption = False) -> None:
+    """Say where a file comes from: its signature, its invisible mark, and our record of it.
+
+    Exits with 1 unless it was made by this installation.
+
+    Example: likeness verify out.jpg
+    """
+    if not file.is_file():
+        raise CommandError(f"{file} is not there: check its name")
+
+    chosen = settings()
+    with diverted_log(chosen.data_dir / "logs" / "command.log"):
+        verdict = asyncio.run(_verify(file, chosen))
+
+    if as_json:
+        print_json(verdict)
+    else:
+        print("\n".join(_told(verdict)))
+
+    if verdict["verdict"] != "made_here":
+        raise typer.Exit(1)
+
+
+@audit_app.command("verify")
+def audit_verify() -> None:
+    """Check that no entry was changed, removed or slipped in.
+
+    Example: likeness audit verify
+    """
+    from service.stack.audit_commands import run_audit_command
+
+    run_audit_command(Namespace(action="verify"), settings())
+
+
+@audit_app.command("export")
+def audit_export(
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant only.")] = None,
+) -> None:
+    """Write the entries and the signed heads as JSON lines.
+
+    Example: likeness audit export
+    """
+    from service.stack.audit_commands import run_audit_command
+
+    run_audit_command(Namespace(action="export", tenant=tenant), settings())
+
+
+def _told(verdict: Mapping[str, Any]) -> list[str]:
+    """Return the verdict in words, one line for each thing that was looked at."""
+    record = verdict["record"]
+    known = f"made here on {record['day']}" if record else "none"
+    mark = {True: "of this installation", False: "none"}[verdict["mark"]["ours"]]
+
+    return [
+        f"verdict      {verdict['verdict']}",
+        f"credentials  {verdict['c2pa']['state']}",
+        f"mark         {mark}",
+        f"record       {known}",
+        *verdict["notes"],
+    ]
+
+
+async def _verify(file: Path, chosen: Settings) -> dict[str, Any]:
+    from service.composition import file_verifier
+    from service.protocol.observability import Metrics
+    from worker.provenance.trust_store import TrustStore
+
+    trust = TrustStore(chosen.trust_dir, chosen.c2pa_chain, chosen.c2pa_key)
+    trust.prepare()
+    verifier = file_verifier(chosen, trust, Metrics())
+
+    try:
+        return (await verifier.verify(_chunks(file))).model_dump(mode="json")
+    finally:
+        await verifier.stop()
+
+
+async def _chunks(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk

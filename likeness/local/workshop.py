@@ -1,0 +1,189 @@
+"""Carries out jobs without a server: one confined child of the worker, fed from this process."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from likeness.local.attempt import LocalAttempt, LocalJob, Watch
+from likeness.local.identity import TENANT, LocalIdentity
+from likeness.local.target import Target
+from models.packs.integrity import require_intact
+from models.packs.store import load_pack
+from worker.contract import (
+    QUEUE_OF,
+    Assignment,
+    FaceSelector,
+    JobKind,
+    JobPayload,
+    JobRecord,
+    JobResult,
+    Progress,
+    QueueName,
+    SwapOptions,
+    Task,
+)
+from worker.errors import WorkerError
+from worker.job_context import Outcome, Performed
+from worker.process.child_process import WarmChild
+from worker.process.provenance_issuer import ProvenanceIssuer
+from worker.process.staging import Staging
+from worker.settings import WorkerSettings
+from worker.stores.ids import new_id
+
+MUX_STEP = "mux"
+DEADLINE_S = 24 * 3600.0  # recorded, and not enforced: whoever waits can interrupt
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a job made: a file of the workshop (gone with it), and what the job has to tell."""
+
+    file: Path
+    result: JobResult
+    report: dict[str, Any]
+    seconds: float
+
+
+class Workshop:
+    """A child with its models loaded, and a private folder for the files of its jobs."""
+
+    def __init__(
+        self, child: WarmChild, staging: Staging, settings: WorkerSettings, folder: Path
+    ) -> None:
+        self._child = child
+        self._staging = staging
+        self._settings = settings
+        self._folder = folder
+
+    def swap(
+        self,
+        target: Target,
+        identity: LocalIdentity,
+        faces: Sequence[FaceSelector],
+        options: SwapOptions,
+        watch: Watch,
+    ) -> Made:
+        """Return the swapped target: marked, signed and recorded as the service's results are.
+
+        Raises JobFailure and WorkerError.
+        """
+        payload = JobPayload(
+            kind=target.swap_kind,
+            tenant=TENANT,
+            input_id=new_id("upl"),
+            assignments=tuple(
+                Assignment(face=face, identity_id=identity.record.id) for face in faces
+            ),
+            options=options,
+            mark_id=secrets.randbits(32) if self._settings.provenance == "on" else None,
+        )
+        return self._make(payload, target.path, identity, watch)
+
+    def analyse(self, target: Target, watch: Watch) -> Made:
+        """Return the people in a target, as JSON; raises JobFailure and WorkerError."""
+        payload = JobPayload(kind="analysis", tenant=TENANT, input_id=new_id("upl"))
+        return self._make(payload, target.path, None, watch)
+
+    def _make(
+        self, payload: JobPayload, target: Path, identity: LocalIdentity | None, watch: Watch
+    ) -> Made:
+        began = time.monotonic()
+        issuer = ProvenanceIssuer.open(self._settings, identity) if identity else None
+        job = LocalJob(_record(payload), target, identity, self._folder, watch)
+        performed = self._perform(job, Task(job.record.id, 1), issuer)
+
+        if performed.outcome is None:
+            for step in job.steps:
+                self._perform(job, Task(f"{job.record.id}-{step}", 1), issuer)
+            performed = self._perform(job, Task(f"{job.record.id}-{MUX_STEP}", 1), issuer)
+
+        outcome = performed.outcome
+        if outcome is None or outcome.file is None:
+            raise WorkerError("The job ended without a result.")
+
+        result = _result(outcome, outcome.file)
+
+        if issuer is not None and outcome.manifest is not None:
+            issuer.record(job.record, result, outcome, outcome.manifest.read_bytes())
+
+        job.add_spent(performed.spent)
+        report = {**outcome.report, "pack": performed.pack, "counters": job.spent}
+        return Made(outcome.file, result, report, time.monotonic() - began)
+
+    def _perform(self, job: LocalJob, task: Task, issuer: ProvenanceIssuer | None) -> Performed:
+        self._staging.clear()
+        self._child.await_ready()
+        return self._child.perform(LocalAttempt(job, task, self._staging, issuer))
+
+
+@contextmanager
+def workshop(kind: JobKind, settings: WorkerSettings) -> Iterator[Workshop]:
+    """Yield a workshop for jobs of one kind; its child loads the models meanwhile.
+
+    Raises PackError when the models are not installed or not intact.
+    """
+    require_intact(load_pack(settings.pack, settings.packs_root))
+    queue: QueueName = QUEUE_OF[kind]
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="command-", dir=settings.data_dir))
+    staging = Staging(folder)
+    child = WarmChild(queue, settings, staging)
+
+    try:
+        child.start()
+        yield Workshop(child, staging, settings, folder)
+    finally:
+        child.stop()
+        staging.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _record(payload: JobPayload) -> JobRecord:
+    now = time.time()
+    return JobRecord(
+        id=new_id("job"),
+        tenant=payload.tenant,
+        kind=payload.kind,
+        status="running",
+        priority="normal",
+        payload=payload,
+        attempt=1,
+        progress=Progress(),
+        created_at=now,
+        deadline_at=now + DEADLINE_S,
+        started_at=now,
+        finished_at=None,
+        expires_at=None,
+        result=None,
+        report={},
+        timings={},
+        error=None,
+        metadata={},
+        webhook=None,
+        requeued_from=None,
+        version=1,
+    )
+
+
+def _result(outcome: Outcome, file: Path) -> JobResult:
+    with file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+
+    return JobResult(
+        sha256=sha256,
+        bytes=file.stat().st_size,
+        media_type=outcome.media_type,
+        suffix=outcome.suffix,
+        width=outcome.width,
+        height=outcome.height,
+        frames=outcome.frames,
+    )

@@ -1,0 +1,54 @@
+"""What every command needs first: where state lies, the settings, and the models.
+
+State is below `LIKENESS_DATA_DIR`; without it, in `var` of a checkout, else where the system keeps
+a user's data.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from likeness import IS_CHECKOUT, ROOMS
+from service.settings import Settings
+
+PACK = "open"
+
+
+def prepare() -> None:
+    """Settle where state lies, for this process and those that it starts; make it private."""
+    os.umask(0o077)  # whatever is written holds people's faces
+    os.environ.setdefault("LIKENESS_DATA_DIR", str(default_data_dir()))
+
+
+def default_data_dir() -> Path:
+    """Return the data directory of a user who has named none."""
+    if IS_CHECKOUT:
+        return ROOMS / "var"
+
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "likeness"
+
+
+def settings(**changes: object) -> Settings:
+    """Return the settings of the environment, with `changes` from the command line.
+
+    Raises pydantic's ValidationError, which `likeness.errors` words.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    return Settings(**given)  # type: ignore[arg-type]
+
+
+def ensure_pack(chosen: Settings) -> None:
+    """Fetch and build the open pack where it is not installed yet; raises PackError."""
+    from models.packs.errors import PackMissingError
+    from models.packs.pull import pull
+    from models.packs.store import load_pack
+
+    try:
+        load_pack(chosen.pack, chosen.packs_root)
+    except PackMissingError:
+        if chosen.pack != PACK:
+            raise
+        print("The models are not here yet: fetching and building them, once.", flush=True)
+        pull(PACK, chosen.packs_root)
