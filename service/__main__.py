@@ -55,9 +55,7 @@ async def _stay_up(settings: Settings) -> None:
 
 
 def _announcement(stack: Stack, settings: Settings, key: str | None) -> str:
-    shown = (
-        f"{key} (shown this once)" if key else "as before; another: likeness keys create"
-    )
+    shown = f"{key} (shown this once)" if key else "as before; another: likeness keys create"
     return "\n".join(
         [
             f"API        {stack.url} (documentation at /docs)",

@@ -14,7 +14,9 @@ from likeness.errors import CommandError
 from likeness.setup import ensure_pack, settings
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 chooses a free one.")]
+Port = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 chooses a free one.")
+]
 Folder = Annotated[
     Path | None, typer.Option(help="Folder of the results; demo in the data directory without it.")
 ]
