@@ -120,7 +120,7 @@ def test_pip_that_cannot_fetch_is_explained_in_one_sentence(
 
 
 def test_official_weights_are_not_fetched(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match="models import official --from"):
+    with pytest.raises(FetchError, match="likeness packs import"):
         pull("official", tmp_path, report=lambda _: None)
 
 
@@ -157,7 +157,7 @@ def test_a_flipped_bit_is_found(open_pack: Pack, tmp_path: Path) -> None:
         damaged.write_bytes(content)
         assert corrupt_files(pack) == [damaged.name]
 
-        with pytest.raises(PackBrokenError, match="models pull open"):
+        with pytest.raises(PackBrokenError, match="likeness packs pull open"):
             require_intact(pack)
 
         examined = run("--root", str(tmp_path), "doctor")
