@@ -10,7 +10,7 @@ from likeness.console import print_table
 from likeness.errors import CommandError
 from likeness.setup import settings
 from worker.stores.connection import connect
-from worker.stores.key_store import SCOPES, TENANT
+from worker.stores.key_store import SCOPES, TENANT_NAME
 
 EVERY_SCOPE = ",".join(SCOPES)
 
@@ -33,7 +33,7 @@ def create(
     """
     from service.stack.api_keys import create_key
 
-    if not TENANT.fullmatch(tenant):
+    if not TENANT_NAME.fullmatch(tenant):
         raise CommandError(
             f"--tenant is {tenant!r}: a tenant's name has 1 to 63 of a-z, 0-9, _ and -"
         )

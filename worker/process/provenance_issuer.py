@@ -18,7 +18,7 @@ from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
 from worker.provenance.trust_store import Signer, TrustStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_store import IdentityRecord
+from worker.stores.identity_records import IdentityRecord
 
 MARKED_KINDS = frozenset({"swap_image", "swap_video"})
 # A claim's bytes to be signed are about 2 KB; a compromised child could ask for more.
