@@ -91,7 +91,7 @@ class Town:
     def add_worker(
         self, name: str, queue: str = "video", small: bool = True, **environment: str
     ) -> None:
-        """A worker that is kept alive; `small` ones run the tests' own use cases."""
+        """Keep a worker alive; `small` ones run the tests' own use cases."""
         extra = ["--use-cases", "tests.worker.small_use_cases"] if small else []
         command = [
             "worker",
@@ -106,7 +106,7 @@ class Town:
         self.keeper.keep(name, lambda: self._spawn("workers.log", command, environment))
 
     def add_api(self, **environment: str) -> None:
-        """The real HTTP service, as a process of its own."""
+        """Keep the real HTTP service alive, as a process of its own."""
         port = self.url.rpartition(":")[2]
         settings = {
             "PORT": port,
@@ -124,11 +124,11 @@ class Town:
         eventually(lambda: len(self.bench.shop.queue.workers()) >= count, 60, f"{count} workers")
 
     def token(self, tenant: str = "acme") -> str:
-        """A new key of this tenant."""
+        """Return a new key of this tenant."""
         return KeyStore(self.bench.shop.store.redis).create(tenant, SCOPES)[1]
 
     def client(self, tenant: str = "acme", timeout_s: float = 30.0) -> httpx.Client:
-        """An HTTP client with a new key."""
+        """Return an HTTP client with a new key."""
         headers = {"Authorization": f"Bearer {self.token(tenant)}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False)
 
@@ -153,7 +153,7 @@ class Town:
 
 @contextmanager
 def town(limits: JobLimits | None = None) -> Iterator[Town]:
-    """A town in a directory of its own, gone afterwards."""
+    """Yield a town in a directory of its own, gone afterwards."""
     # What the store's own children still write while it is removed must not fail the bar.
     with tempfile.TemporaryDirectory(prefix="lk-", ignore_cleanup_errors=True) as directory:
         (Path(directory) / "data").mkdir()
@@ -180,7 +180,7 @@ def stopwatch(bound_s: float) -> Iterator[None]:
     Raises TookTooLong, from wherever the main thread is.
     """
 
-    def ring(number: int, frame: FrameType | None) -> None:
+    def ring(_number: int, _frame: FrameType | None) -> None:
         raise TookTooLong(bound_s)
 
     began = time.monotonic()
@@ -200,7 +200,7 @@ def pick_victim(keeper: Keeper, dice: random.Random, prefix: str) -> bool:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that this share of the values does not exceed."""
+    """Return the value that this share of the values does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 

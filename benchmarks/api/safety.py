@@ -33,7 +33,7 @@ TESTS = "tests/service"
 
 @contextmanager
 def live_service() -> Iterator[LiveService]:
-    """A service in this process, on a store of its own."""
+    """Yield a service in this process, on a store of its own."""
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
         store = StoreServer(Path(directory))
         store.start()
@@ -209,7 +209,7 @@ def an_erased_face_is_nowhere() -> Figure:
 
 
 def _used_identity(here: Town, client: httpx.Client) -> tuple[str, bytes]:
-    """An identity that a worker holds in its cache, and bytes of its stored weights."""
+    """Return an identity that a worker holds in its cache, and bytes of its stored weights."""
     photo = (SAMPLES / "ada_neutral.jpg").read_bytes()
     data = {"consent": json.dumps(CONSENT)}
     made = client.post(

@@ -21,7 +21,7 @@ LOOPS, WIDTH, HEIGHT, RATE = 6, 640, 360, 30
 
 
 def long_film(path: Path) -> Path:
-    """The solo clip six times over (30 s, 900 frames, 360p), with a key frame every five
+    """Return the solo clip six times over (30 s, 900 frames, 360p), with a key frame every five
     seconds.
     """
     with av.open(str(path), "w") as film, av.open(str(SAMPLES / "solo_720p30.mp4")) as source:

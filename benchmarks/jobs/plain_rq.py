@@ -34,13 +34,13 @@ class Losses:
 
 
 def work(directory: str, name: str, seconds: float) -> None:
-    """A job of the comparison: the same small file work as ours."""
+    """Do a job of the comparison: the same small file work as ours."""
     time.sleep(seconds)
     (Path(directory) / name).write_text(hashlib.sha256(name.encode()).hexdigest())
 
 
 def run_chaos(jobs: int, queues: int, bound_s: float, job_s: float, seed: int = 7) -> Losses:
-    """The same kills on plain RQ with one or two queues for its two workers."""
+    """Return what the same kills lose on plain RQ with one or two queues for its two workers."""
     with tempfile.TemporaryDirectory(prefix="lk-", ignore_cleanup_errors=True) as directory:
         done = Path(directory) / "done"
         done.mkdir()
@@ -76,7 +76,7 @@ def doomed_worker(redis: Redis, names: list[str]) -> bool:
     return Queue.dequeue_any(queues, None, connection=redis) is not None
 
 
-def _suffer(
+def _suffer(  # noqa: PLR0913 - one loop, seven facts
     keeper: Keeper,
     redis: Redis,
     names: list[str],

@@ -133,14 +133,14 @@ def break_and_resume(bench: FilmBench, source: Path, dice: random.Random) -> Job
 
 
 def digest(bench: FilmBench, job: JobRecord) -> str:
-    """The hash of a job's result."""
+    """Return the hash of a job's result."""
     if job.status != "succeeded":
         raise AssertionError(job.error)
     return sha256(bench.result(job).read_bytes()).hexdigest()
 
 
 def two_shots(path: Path) -> Path:
-    """The duet as a slide show with a cut half way: long enough for several segments."""
+    """Return the duet as a slide show with a cut half way: long enough for several segments."""
     frames = [
         np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
         for frame in frames_of(DUET, count=48, size=(480, 270))

@@ -16,7 +16,7 @@ from service.sandbox import enrolment_child, probe_child, verify_child
 from service.sandbox.serving import Handle, Reply
 
 
-def do(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
+def do(request: Mapping[str, Any], _files: Sequence[BinaryIO]) -> Reply:
     """Attempt the deed that is asked for."""
     return Reply({"outcome": attempt(request["deed"], Targets(**request["targets"]))})
 

@@ -22,7 +22,7 @@ class DeedUseCases:
         """The pack that is loaded."""
         return self._taken_over.pack
 
-    def find(self, kind: JobKind) -> UseCase:
+    def find(self, _kind: JobKind) -> UseCase:
         """Return the deed, whatever the kind."""
         return self._do
 

@@ -48,11 +48,11 @@ def send_by_udp(targets: Targets) -> bool:
         return client.sendto(b"stolen", ("127.0.0.1", targets.udp_port)) > 0
 
 
-def run_a_program(targets: Targets) -> bool:
+def run_a_program(_targets: Targets) -> bool:
     os.execv("/bin/echo", ["echo", DONE])  # noqa: S606 - the deed itself; replaces this process
 
 
-def fork(targets: Targets) -> bool:
+def fork(_targets: Targets) -> bool:
     if (pid := os.fork()) == 0:
         os._exit(0)
     os.waitpid(pid, 0)

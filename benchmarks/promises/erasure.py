@@ -169,7 +169,7 @@ def finished(client: httpx.Client, accepted: httpx.Response) -> str:
     return str(job["urls"]["result"])
 
 
-def by_form(client: httpx.Client, web: Web, person: Person) -> httpx.Response:
+def by_form(client: httpx.Client, _web: Web, person: Person) -> httpx.Response:
     data = {"name": person.name, "consent": json.dumps(consent(f"{person.name}@example.org"))}
     files = {"image": ("ada.jpg", person.photo, "image/jpeg")}
     return client.post("/v1/identities", files=files, data=data, headers=key(person))

@@ -203,7 +203,7 @@ def idle_connections(here: Town) -> Iterator[None]:
 
 @contextmanager
 def tar_pit() -> Iterator[str]:
-    """A server that takes connections and never answers."""
+    """Yield a server that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/pit"
 

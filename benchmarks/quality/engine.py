@@ -114,7 +114,7 @@ def _swapped_clip(path: Path, identity: Identity) -> list[I420Frame]:
     swapper = engine().sequence([Assignment(FaceSelector(), identity)])
     with Video.open(SOLO, MediaLimits()) as video:
         segment = plan_video(video).segments[0]
-        swap_segment(video, segment, path, swapper, OutputSettings(), lambda done: None)
+        swap_segment(video, segment, path, swapper, OutputSettings(), lambda _done: None)
     return frames_of(path)
 
 
@@ -227,7 +227,9 @@ def _trembling(track: Landmarks) -> float:
 
 
 def _lag_frames(raw: Landmarks, late: Landmarks) -> float:
-    """The delay of the raw track that comes nearest to the filtered one, in tenths of a frame."""
+    """Return the delay of the raw track that comes nearest to the filtered one, in tenths of a
+    frame.
+    """
     delays = np.arange(0, 3.01, 0.1)
     errors = [
         np.linalg.norm(late[4:] - _delayed(raw, float(delay))[4:], axis=-1).mean()

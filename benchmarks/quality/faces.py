@@ -21,7 +21,7 @@ SAMPLES = ROOT / "service" / "samples"
 
 
 def register_ada(here: Town) -> str:
-    """An identity of the sample photo of ada, as enrolment would store it."""
+    """Return an identity of the sample photo of ada, as enrolment would store it."""
     engine = FaceSwapEngine.load(load_pack("open", PACKS))
     photo = decode_image(SAMPLES / "ada_neutral.jpg", MediaLimits()).bgr
     code = engine.register([photo]).code
@@ -37,7 +37,7 @@ def submit_swap(
     source: Path = SAMPLES / "ben_neutral.jpg",
     kind: JobKind = "swap_image",
 ) -> JobRecord:
-    """A swap of ada into a sample, accepted and delivered."""
+    """Return a swap of ada into a sample, accepted and delivered."""
     writer = here.bench.shop.media.begin_write("acme")
     writer.write(source.read_bytes())
     media_type = "image/jpeg" if kind == "swap_image" else "video/mp4"

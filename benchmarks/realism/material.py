@@ -64,7 +64,7 @@ WITH_FRINGE = (1, 5, 10, 27, 56, 80)
 class Bypass(FaceSwapper):
     """Shows the placed texture as it is, in the mesh's own mask: what the network has to beat."""
 
-    def swap(self, target: RgbImage, texture: RgbImage | None) -> tuple[RgbImage, None]:
+    def swap(self, _target: RgbImage, texture: RgbImage | None) -> tuple[RgbImage, None]:
         assert texture is not None
         return texture, None
 

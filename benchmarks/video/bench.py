@@ -54,7 +54,7 @@ class PeerSwapper:
     network: Network
     size: int
 
-    def swap(self, target: RgbImage, texture: RgbImage | None) -> tuple[RgbImage, Mask]:
+    def swap(self, target: RgbImage, _texture: RgbImage | None) -> tuple[RgbImage, Mask]:
         self.network(to_network(cv2.resize(target, (self.size, self.size)).astype(np.uint8)))
         return target, np.ones((TEMPLATE_SIZE, TEMPLATE_SIZE), np.float32)
 
@@ -87,7 +87,7 @@ def best(rounds: int, measure: Callable[[], Cost]) -> Cost:
 
 
 def transcode(folder: Path) -> Cost:
-    """The cheaper of our own pipeline with nothing in its middle and FFmpeg's plain loop."""
+    """Return the cheaper of our own pipeline with nothing in its middle and FFmpeg's plain loop."""
     ours = through_pipeline(SOLO, Untouched, folder)
     return replace(cheapest([ours, plain_transcode(SOLO, folder)]), outcome=ours.outcome)
 
@@ -113,7 +113,7 @@ class Naive:
     """
 
     def swap(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A swapped copy of a BGR frame."""
+        """Return a swapped copy of a BGR frame."""
         out = frame
         still = StillFrame(frame)
 
@@ -133,7 +133,7 @@ class Naive:
 
 
 def naive(folder: Path, frames: int = 45) -> Cost:
-    """The naive way, one thing after the other, on the clip's first frames."""
+    """Return the cost of the naive way, one thing after the other, on the clip's first frames."""
     way = Naive()
     cpu = process_cpu_s()
     clock = time.perf_counter()
@@ -159,7 +159,10 @@ def naive(folder: Path, frames: int = 45) -> Cost:
 
 
 def print_table(costs: dict[str, Cost]) -> None:
-    """A Markdown table; stages are milliseconds on the clock while the others run beside them."""
+    """Print a Markdown table.
+
+    Stages are milliseconds on the clock while the others run beside them.
+    """
     transcode = next(iter(costs.values()))
     print(f"\n{machine()}\n")
     print(
@@ -190,7 +193,7 @@ def stages(cost: Cost) -> list[str]:
 
 
 def machine() -> str:
-    """The processor's name, and that two cores of it are used."""
+    """Return the processor's name, and that two cores of it are used."""
     names = [line for line in _cpu_lines() if line.startswith("model name")]
     return (
         f"{names[0].partition(':')[2].strip() if names else platform.processor()}, two cores, CPU"

@@ -25,7 +25,7 @@ class GraphOfShapes:
     def conv(
         self, channels: int, kernel: int = 3, stride: int = 1, normed: bool = True
     ) -> GraphOfShapes:
-        """A convolution, then instance normalisation (as AdaIN costs) and ReLU."""
+        """Return a convolution, then instance normalisation (as AdaIN costs) and ReLU."""
         name = f"n{len(self._nodes)}"
         block = np.random.default_rng(len(self._nodes)).normal(0, 0.02, 4099).astype(np.float32)
         weights = np.resize(block, (channels, self._channels, kernel, kernel))
@@ -96,7 +96,7 @@ def like_simswap_224(path: Path) -> Path:
 
 
 def like_inswapper_128(path: Path) -> Path:
-    """The generator of inswapper at 128: about 175 G multiply-adds."""
+    """Return the generator of inswapper at 128: about 175 G multiply-adds."""
     graph = GraphOfShapes(128).conv(128, 7).conv(256).conv(512, stride=2).conv(1024, stride=2)
     for _ in range(6):
         graph.residual()

@@ -54,7 +54,9 @@ class Untouched:
     transcode.
     """
 
-    def take(self, frame: I420Frame, time_s: float, *, is_shown: bool = True) -> list[FrameReport]:
+    def take(
+        self, _frame: I420Frame, _time_s: float, *, is_shown: bool = True
+    ) -> list[FrameReport]:
         return [FrameReport((), 0.0, 0.0, 0.0)] if is_shown else []
 
     def finish(self) -> list[FrameReport]:
@@ -78,7 +80,7 @@ def swapper() -> Swapper:
 
 
 def film_at(height: int, folder: Path, count: int = 150) -> Path:
-    """The solo clip, at 720 lines as it is, else scaled up."""
+    """Return the solo clip, at 720 lines as it is, else scaled up."""
     if height == 720:
         return SOLO
 
@@ -116,7 +118,7 @@ def encoded(
 
 
 def through_pipeline(source: Path, make: Callable[[], Swapper], folder: Path) -> Cost:
-    """The cost of our own path with what `make` gives in its middle."""
+    """Return the cost of our own path with what `make` gives in its middle."""
     settings = OutputSettings()
     middle = make()
 
@@ -175,8 +177,8 @@ def cheapest(costs: Sequence[Cost]) -> Cost:
 
 
 def measured(height: int, rounds: int = ROUNDS) -> tuple[Cost, Cost]:
-    """The cheapest transcode and the cheapest swap of the solo clip at this height, taken in turn,
-    on two cores.
+    """Return the cheapest transcode and the cheapest swap of the solo clip at this height, taken in
+    turn, on two cores.
     """
     use_two_cores()
     with tempfile.TemporaryDirectory() as name:
@@ -260,7 +262,7 @@ def memory_does_not_grow_with_length() -> Figure:
 
 
 def looped_film(path: Path, seconds: int) -> Path:
-    """The solo clip there and back again, for as long as asked."""
+    """Return the solo clip there and back again, for as long as asked."""
     frames = [frame.to_ndarray() for frame in decoded(SOLO, 100, (480, 270))]
     turns = [*range(100), *range(98, 0, -1)]
     order = (frames[turns[index % len(turns)]] for index in range(seconds * 4))
@@ -348,7 +350,7 @@ def an_instant_identity_does_not_flicker() -> Figure:
 
 
 def flicker(make: Callable[[], Swapper] = swapper) -> tuple[float, int]:
-    """Output's over input's mean second difference in the face, and the frame where their
+    """Return output's over input's mean second difference in the face, and the frame where their
     difference is greatest.
     """
     before = frames_of(SOLO)

@@ -80,7 +80,7 @@ class _Reader:
         return self.tensor().reshape(inputs, outputs)
 
     def seek(self, version: str) -> None:
-        """Moves behind the next layer of this version: a string with its length in front."""
+        """Move behind the next layer of this version: a string with its length in front."""
         tag = b"\x01" + bytes([len(version)]) + version.encode()
         found = self.data.find(tag, self.position)
 
@@ -90,8 +90,8 @@ class _Reader:
         self.position = found + len(tag)
 
     def integer(self) -> int:
-        """A variable-length integer: a byte with the number of bytes (and the sign in its top bit),
-        then those.
+        """Return a variable-length integer: a byte with the number of bytes (and the sign in its
+        top bit), then those.
         """
         size = self.data[self.position] & 0x0F
         start = self.position + 1
@@ -100,8 +100,8 @@ class _Reader:
         return int.from_bytes(self.data[start : self.position], "little")
 
     def tensor(self) -> NDArray[np.float32]:
-        """The numbers of a serialised tensor, flat: format version 2, four sizes, little-endian
-        float32.
+        """Return the numbers of a serialised tensor, flat: format version 2, four sizes,
+        little-endian float32.
         """
         if self.integer() != 2:
             raise DlibFormatError("a tensor of an unknown format version")

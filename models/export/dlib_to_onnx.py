@@ -51,7 +51,7 @@ def _levels(graph: GraphBuilder, x: str, weights: Weights) -> str:
     return x
 
 
-def _block(
+def _block(  # noqa: PLR0913 - the shape of a block
     graph: GraphBuilder,
     x: str,
     name: str,
@@ -73,7 +73,7 @@ def _block(
 
 
 def _grown(graph: GraphBuilder, x: str, ends: list[int]) -> str:
-    """Pads zeros at the end of axes, as dlib's add_prev does to the smaller operand."""
+    """Append zeros at the end of axes, as dlib's add_prev does to the smaller operand."""
     if not any(ends):
         return x
     pads = graph.constant(f"{x}.pads", np.array([0, 0, 0, 0, *ends], np.int64))

@@ -25,7 +25,7 @@ class GraphBuilder:
         self._external: dict[str, list[int]] = {}
 
     def constant(self, name: str, value: NDArray[np.generic] | np.generic) -> str:
-        """An initializer of that name; a name used again must mean the same value."""
+        """Return an initializer of that name; a name used again must mean the same value."""
         array = np.asarray(value)
         self._initializers[name] = numpy_helper.from_array(
             np.ascontiguousarray(array).reshape(array.shape), name
@@ -33,7 +33,7 @@ class GraphBuilder:
         return name
 
     def half_constant(self, name: str, value: NDArray[np.generic]) -> str:
-        """A float32 tensor stored as float16: half the file.
+        """Return a float32 tensor stored as float16: half the file.
 
         ONNX Runtime folds the cast once, at load.
         """
@@ -41,8 +41,8 @@ class GraphBuilder:
         return self.node("Cast", [stored], name, to=TensorProto.FLOAT)
 
     def external_constant(self, name: str, shape: Sequence[int]) -> str:
-        """A float32 initializer that the file leaves out: whoever opens the session hands it in by
-        name.
+        """Return a float32 initializer that the file leaves out: whoever opens the session hands it
+        in by name.
 
         ONNX Runtime treats it as a constant all the same, so that its weight layouts and fusions
         still apply (SessionOptions.add_external_initializers).

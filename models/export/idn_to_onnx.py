@@ -67,8 +67,8 @@ def _body(graph: NetworkGraph, images: list[str], layers: tuple[BodyLayer, ...])
 
 
 def _first_layer(graph: NetworkGraph, images: list[str], layer: BodyLayer) -> str:
-    """The first layer on images in 0..1, without normalising them: kernel * (2 x - 1) = 2 kernel *
-    x - sum(kernel).
+    """Return the first layer on images in 0..1, without normalising them: kernel * (2 x - 1) = 2
+    kernel * x - sum(kernel).
 
     Zero padding after normalising is padding with a half before it. Empty channels fill up the
     eight that ONNX Runtime's blocked kernels work on; with three or six it falls back to slower

@@ -21,7 +21,7 @@ class NetworkGraph(GraphBuilder):
         self._half = half
 
     def weight(self, name: str, value: NDArray[np.float32]) -> str:
-        """A float32 weight, stored as float16 where the graph was asked to be small."""
+        """Return a float32 weight, stored as float16 where the graph was asked to be small."""
         return self.half_constant(name, value) if self._half else self.constant(name, value)
 
     def convolution(self, x: str, name: str, conv: nn.Module, norm: nn.Module | None = None) -> str:

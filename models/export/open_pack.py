@@ -33,7 +33,7 @@ def write_open_pack(
     size: int = 224,
     packs: Path = PACKS,
 ) -> None:
-    """Writes iim.onnx, idn.onnx and embedding_mean.npy into `packs`/open and their facts into
+    """Write iim.onnx, idn.onnx and embedding_mean.npy into `packs`/open and their facts into
     `packs`/open.toml.
 
     The IIM is rounded to float16 first; both graphs must then agree with torch. Raises
@@ -54,7 +54,7 @@ def write_open_pack(
 
 @torch.no_grad()
 def write_cover(network: CoverNet, *, packs: Path = PACKS) -> None:
-    """Writes cover.onnx into `packs`/open and its SHA-256 into the manifests of both packs: the
+    """Write cover.onnx into `packs`/open and its SHA-256 into the manifests of both packs: the
     official one takes it from the open one.
 
     Raises ExportMismatchError when the graph does not agree with torch.
@@ -77,7 +77,7 @@ def write_cover(network: CoverNet, *, packs: Path = PACKS) -> None:
 def check_open_graphs(
     idn: IDN, iim: OpenIIM, idn_graph: onnx.ModelProto, iim_graph: onnx.ModelProto, size: int
 ) -> None:
-    """Compares both graphs with torch on one made-up identity and picture.
+    """Compare both graphs with torch on one made-up identity and picture.
 
     Raises ExportMismatchError.
     """
@@ -93,7 +93,7 @@ def check_open_graphs(
 
 
 def pin(manifest: Path, folder: Path, *, size: int, head: str) -> None:
-    """Writes the SHA-256 of every committed file, the crop size and the head into a manifest,
+    """Write the SHA-256 of every committed file, the crop size and the head into a manifest,
     comments kept.
     """
     text = re.sub(
@@ -115,7 +115,7 @@ def _pinned(manifest: str, path: Path) -> str:
 
 
 def _rounded(network: OpenIIM) -> OpenIIM:
-    """A copy in eval mode whose weights are what float16 keeps of them."""
+    """Return a copy in eval mode whose weights are what float16 keeps of them."""
     rounded = copy.deepcopy(network).eval()
     for parameter in rounded.parameters():
         parameter.data = parameter.data.half().float()

@@ -84,7 +84,7 @@ def _array(name: str, value: object) -> NDArray[np.float32]:
 
 
 def load_into(network: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> set[str]:
-    """Fills a network from Paddle's arrays and returns the names it used.
+    """Fill a network from Paddle's arrays and return the names it used.
 
     Paddle stores linear weights [in, out], calls running statistics `_mean` and `_variance` and a
     PReLU's slope `_weight`. Raises CheckpointError when a name is missing or a shape differs.
@@ -112,7 +112,7 @@ def load_into(network: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> 
 
 
 def _correspondence(network: nn.Module) -> Iterator[tuple[str, str, bool]]:
-    """Yields our name, Paddle's name and whether the array is to be transposed, for every tensor of
+    """Yield our name, Paddle's name and whether the array is to be transposed, for every tensor of
     the network.
     """
     for prefix, module in network.named_modules():

@@ -39,14 +39,14 @@ class Table:
 
     @classmethod
     def root(cls, data: bytes) -> Table:
-        """The outermost table of a flatbuffer file."""
+        """Return the outermost table of a flatbuffer file."""
         return cls(data, flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0))
 
     def _offset(self, field: int) -> int:
         return int(self._table.Offset(4 + 2 * field))
 
     def integer(self, field: int, default: int = 0, width: int = 4) -> int:
-        """A signed scalar of `width` bytes, or its default when the file leaves it out."""
+        """Return a signed scalar of `width` bytes, or its default when the file leaves it out."""
         kind = {1: number.Int8Flags, 4: number.Int32Flags}[width]
         offset = self._offset(field)
         return int(self._table.Get(kind, self._table.Pos + offset)) if offset else default
@@ -71,7 +71,7 @@ class Table:
                 yield Table(self._table.Bytes, self._table.Indirect(start + 4 * index))
 
     def array(self, field: int, dtype: type[np.generic] = np.int32) -> NDArray[np.generic]:
-        """A vector of scalars; empty when absent."""
+        """Return a vector of scalars; empty when absent."""
         offset = self._offset(field)
         if not offset:
             return np.zeros(0, dtype)
@@ -145,7 +145,7 @@ class TfliteModel:
 def _densify(
     values: NDArray[np.generic], shape: tuple[int, ...], sparsity: Table
 ) -> NDArray[np.generic]:
-    """Expands a constant stored as nested dense and compressed-row dimensions (schema.fbs,
+    """Expand a constant stored as nested dense and compressed-row dimensions (schema.fbs,
     SparsityParameters).
     """
     blocks = sparsity.array(1)

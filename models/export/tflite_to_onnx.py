@@ -81,7 +81,7 @@ class _Conversion:
         return self.graph.build("tflite", inputs, dict(zip(outputs, shapes, strict=True)))
 
     def nhwc(self, index: int, output: str) -> None:
-        """Gives a tensor in the file's own layout."""
+        """Add a tensor as `output` in the file's own layout."""
         if self.rank(index) == 4:
             self.graph.node("Transpose", [self.name(index)], output, perm=TO_NHWC)
         else:
@@ -100,14 +100,14 @@ class _Conversion:
     def weight(
         self, index: int, permutation: Sequence[int] = (0,)
     ) -> tuple[str, NDArray[np.float32]]:
-        """Puts a constant into the graph as float32 with its axes permuted."""
+        """Put a constant into the graph as float32 with its axes permuted."""
         value = self.constants[index].astype(np.float32).transpose(permutation)
         return self.graph.constant(self.name(index), value), value
 
     def activated(
         self, kind: str, inputs: Sequence[str], index: int, fused: int, **attributes: Attribute
     ) -> None:
-        """Adds a node whose result passes through the operator's fused activation."""
+        """Add a node whose result passes through the operator's fused activation."""
         output = self.name(index)
         linear = self.graph.node(
             kind, inputs, f"{output}.linear" if fused else output, **attributes

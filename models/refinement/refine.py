@@ -131,7 +131,7 @@ class Refiner:
         code: IdentityCode,
         weights: SpecialisedWeights,
         config: RefineConfig | None = None,
-        watch: Watch = lambda share: None,
+        watch: Watch = lambda _share: None,
     ) -> Refined:
         """Polish an identity's tensors for `config.seconds`; never returns worse ones than it was
         given.

@@ -30,7 +30,7 @@ def prefetched(make: Callable[[int], T], first: int = 0) -> Iterator[T]:
 def termination() -> Iterator[list[int]]:
     """Collect SIGTERM while training lasts, and give the signal back afterwards."""
     received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: received.append(number))
 
     try:
         yield received

@@ -64,7 +64,7 @@ class Trainer:
         return min(1.0, self.steps * self.images_per_step / self.config.images)
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """Does one update and returns the unweighted loss terms."""
+        """Do one update and return the unweighted loss terms."""
         self._set_rate()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             face, mask = self.student(batch)

@@ -30,14 +30,16 @@ SECRET = re.compile(
 
 
 def store_options() -> list[dict[str, str]]:
-    """The store's options in docker-compose.yml and in the manifests."""
+    """Return the store's options in docker-compose.yml and in the manifests."""
     (container,) = _containers(next(m for m in WORKLOADS if m["metadata"]["name"] == "valkey"))
     commands = [COMPOSE["services"]["valkey"]["command"][1:], container["args"]]
     return [dict(zip(command[::2], command[1::2], strict=True)) for command in commands]
 
 
 def in_bytes(size: str) -> int:
-    """An amount of memory as compose, Kubernetes and Valkey write it; all mean powers of 1024."""
+    """Return an amount of memory as compose, Kubernetes and Valkey write it; all mean powers of
+    1024.
+    """
     number, unit = re.fullmatch(r"(\d+)([KMG])(?:i|b)?", size, re.IGNORECASE).groups()
     return int(number) << {"K": 10, "M": 20, "G": 30}[unit.upper()]
 

@@ -18,7 +18,7 @@ DUET = SAMPLES / "duet_720p2997.mp4"
 
 
 def portrait(name: str) -> BgrImage:
-    """A demo portrait: ada, ben, cleo or dev, neutral or smiling."""
+    """Return a demo portrait: ada, ben, cleo or dev, neutral or smiling."""
     image = cv2.imread(str(SAMPLES / f"{name}.jpg"))
     assert image is not None
     return np.asarray(image, np.uint8)
@@ -39,7 +39,7 @@ def frames_of(clip: Path, count: int | None = None, step: int = 1) -> list[I420F
 
 
 def from_packed(packed: Plane, height: int) -> I420Frame:
-    """The three planes of a packed I420 array [H * 3 / 2, W]."""
+    """Return the three planes of a packed I420 array [H * 3 / 2, W]."""
     width = packed.shape[1]
     chroma = height * packed.shape[1] // 4
     flat = packed[height:].ravel()
@@ -65,7 +65,7 @@ def planes(frame: I420Frame) -> tuple[Plane, Plane, Plane]:
 
 
 def sides_swapped(frame: I420Frame) -> I420Frame:
-    """The frame with its left and right halves exchanged."""
+    """Return the frame with its left and right halves exchanged."""
     return of_planes(np.roll(plane, plane.shape[1] // 2, axis=1) for plane in planes(frame))
 
 
@@ -75,7 +75,7 @@ def crossing(frames: Sequence[I420Frame]) -> list[I420Frame]:
 
 
 def with_noise(frame: I420Frame, levels: float, rng: np.random.Generator) -> I420Frame:
-    """The frame with a sensor's noise of `levels` standard deviation in every plane."""
+    """Return the frame with a sensor's noise of `levels` standard deviation in every plane."""
     return of_planes(
         np.clip(p + rng.normal(0, levels, p.shape), 0, 255).astype(np.uint8) for p in planes(frame)
     )

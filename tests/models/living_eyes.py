@@ -51,7 +51,7 @@ def looking(photo: BgrImage, eyes: Sequence[Eye], shift: float) -> BgrImage:
 
 
 def _curve(eye: Eye, rank: slice, columns: int) -> np.ndarray:
-    """The height of a lid at each column; both lids meet at the corners, and outside."""
+    """Return the height of a lid at each column; both lids meet at the corners, and outside."""
     points = np.concatenate([eye.lids[[OUTER]], eye.lids[rank], eye.lids[[INNER]]])
     points = points[np.argsort(points[:, 0])]
     return np.interp(np.arange(columns), points[:, 0], points[:, 1]).astype(np.float32)

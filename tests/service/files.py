@@ -15,20 +15,20 @@ def jpeg(width: int = 320, height: int = 240) -> bytes:
     return buffer.getvalue()
 
 
-def saved(format: str, width: int = 64, height: int = 48, frames: int = 1) -> bytes:
-    """A picture that Pillow wrote, moving when it has several frames."""
+def saved(file_format: str, width: int = 64, height: int = 48, frames: int = 1) -> bytes:
+    """Return a picture that Pillow wrote, moving when it has several frames."""
     pictures = [
         Image.new("RGB", (width, height), (index * 7 % 256, 40, 90)) for index in range(frames)
     ]
     buffer = io.BytesIO()
     more = {"save_all": True, "append_images": pictures[1:], "duration": 40} if frames > 1 else {}
-    pictures[0].save(buffer, format, **more)
+    pictures[0].save(buffer, file_format, **more)
 
     return buffer.getvalue()
 
 
 def png_bomb(side: int = 20_000) -> bytes:
-    """A PNG of side x side grey pixels in about a megabyte."""
+    """Return a PNG of side x side grey pixels in about a megabyte."""
     packer = zlib.compressobj(1)
     rows = []
     row = bytes(1 + side)
@@ -57,19 +57,19 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def jpeg_header(width: int, height: int) -> bytes:
-    """A JPEG that ends after saying how large it is."""
+    """Return a JPEG that ends after saying how large it is."""
     frame = struct.pack(">BHHB", 8, height, width, 3) + b"\x01\x22\x00\x02\x11\x01\x03\x11\x01"
     return b"\xff\xd8\xff\xc0" + struct.pack(">H", len(frame) + 2) + frame + b"\xff\xda" + bytes(64)
 
 
 def gif_bomb(frames: int) -> bytes:
-    """A GIF of `frames` frames, one pixel each, 16 bytes each."""
+    """Return a GIF of `frames` frames, one pixel each, 16 bytes each."""
     frame = b",\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0"
     return b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff" + frame * frames + b";"
 
 
 def apng_bomb(frames: int) -> bytes:
-    """A PNG that says it has `frames` frames, and has their headers."""
+    """Return a PNG that says it has `frames` frames, and has their headers."""
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
     frame = png_chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 1, 1, 0, 0, 1, 25, 0, 0))
     control = png_chunk(b"acTL", struct.pack(">II", frames, 0))
@@ -84,7 +84,7 @@ def box(kind: bytes, content: bytes) -> bytes:
 
 
 def mp4_bomb(frames: int) -> bytes:
-    """An MP4 of one video track with `frames` samples of one byte."""
+    """Return an MP4 of one video track with `frames` samples of one byte."""
     avc = box(b"avcC", b"\x01\x42\x00\x1e\xff\xe1\x00\x00\x01\x00\x00")
     entry = box(
         b"avc1",

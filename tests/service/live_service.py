@@ -81,25 +81,25 @@ class LiveService:
         self.redis.close()
 
     def client(self, tenant: str = "acme", scopes: Sequence[str] = SCOPES) -> httpx.Client:
-        """An HTTP client with a new key of this tenant."""
+        """Return an HTTP client with a new key of this tenant."""
         _, token = KeyStore(self.redis).create(tenant, scopes)  # type: ignore[arg-type]
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=70.0, trust_env=False)
 
     def identity(self, tenant: str = "acme", consent: Mapping[str, Any] | None = CONSENT) -> str:
-        """A stored identity that no photo was needed for."""
+        """Return a stored identity that no photo was needed for."""
         record = IdentityRecord(new_id("idn"), tenant, "open@test", time.time(), consent=consent)
         self.identities.put(record, b"code", b"weights")
         return record.id
 
     def upload(self, tenant: str = "acme") -> str:
-        """A stored picture."""
+        """Return a stored picture."""
         writer = self.media.begin_write(tenant)
         writer.write(JPEG)
         return writer.commit(MediaFacts("image/jpeg", ".jpg", 800, 800, 1), 3600.0).id
 
     def job(self, client: httpx.Client, tenant: str = "acme", **body: Any) -> dict[str, Any]:  # noqa: ANN401
-        """An accepted image swap."""
+        """Return an accepted image swap."""
         asked = {
             "input": {"upload_id": self.upload(tenant)},
             "identity_id": self.identity(tenant),
@@ -143,7 +143,7 @@ def until(holds: Any, timeout_s: float = 15.0) -> None:  # noqa: ANN401 - any ca
 
 
 def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The answer's problem, after a look at what every problem must have."""
+    """Return the answer's problem, after a look at what every problem must have."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()

@@ -121,7 +121,7 @@ def _jobs(service: RunningService) -> set[str]:
 
 
 def _black_png(width: int, height: int) -> bytes:
-    """A valid grey PNG that is some 200 kB long: zlib packs equal rows a thousandfold."""
+    """Return a valid grey PNG that is some 200 kB long: zlib packs equal rows a thousandfold."""
     packer = zlib.compressobj(9)
     body = BytesIO()
     row = bytes(1 + width)

@@ -171,7 +171,7 @@ def _wait_for_progress(service: RunningService, job_id: str) -> None:
 
 
 def _part(service: RunningService, *words: str) -> psutil.Process:
-    """The stack's process whose command has these words one after the other.
+    """Return the stack's process whose command has these words one after the other.
 
     It may just be restarting.
     """

@@ -106,5 +106,5 @@ class SmallUseCases:
 
 
 def load(queue: QueueName, settings: WorkerSettings) -> SmallUseCases:
-    """What the warm child asks for."""
+    """Return what the warm child asks for."""
     return SmallUseCases()

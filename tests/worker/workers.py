@@ -149,7 +149,7 @@ class Bench:
 
 
 def performer(use_cases: UseCases) -> Perform:
-    """Performs attempts in this process, where a worker has a child for that."""
+    """Perform attempts in this process, where a worker has a child for that."""
 
     def perform(attempt: Attempt) -> Performed:
         attempt.spent = since_now(use_cases)
@@ -160,7 +160,7 @@ def performer(use_cases: UseCases) -> Perform:
 
 
 def child_pid(worker: subprocess.Popen[bytes]) -> int:
-    """The worker's warm child."""
+    """Return the worker's warm child."""
     return int(psutil.Process(worker.pid).children()[0].pid)
 
 

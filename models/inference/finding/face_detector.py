@@ -287,9 +287,9 @@ def _starts(length: int, side: float) -> list[float]:
 
 
 def _is_whole(face: Detection, tile: Square, frame: Frame) -> bool:
-    """A face cut by a tile's edge is seen whole by a neighbour.
+    """Return whether no edge of the tile cuts the face, unless that edge is the frame's own.
 
-    One cut by the frame is all there is.
+    What a tile cuts is seen whole by its neighbour; what the frame cuts is all there is.
     """
     left, top, side = tile
     low_x, low_y, high_x, high_y = face.box

@@ -286,7 +286,7 @@ class FaceTracker:
         return self.gallery.look(frame, track.face.landmarks)
 
     def _number_copies(self) -> None:
-        """Number the faces of a person who is in the frame more than once, as in a mirror."""
+        """Tell apart the faces of a person who is in the frame more than once, as in a mirror."""
         taken: set[tuple[str, int]] = set()
         for track in sorted(self._tracks, key=lambda track: track.is_new):
             name = track.person.person_id

@@ -110,7 +110,7 @@ class FacePainter:
     counters: Counters
     cover: CoverFinder | None = None
 
-    def paint(
+    def paint(  # noqa: PLR0913 - a face, and what is known of it
         self,
         frame: Frame,
         landmarks: Landmarks,
@@ -165,7 +165,7 @@ class FacePainter:
             to_crop[:, 2] += self.canonical.crop_shift
         return to_crop
 
-    def _place(
+    def _place(  # noqa: PLR0913 - as `paint`
         self,
         identity: Identity,
         target: RgbImage,

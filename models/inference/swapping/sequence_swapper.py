@@ -94,7 +94,7 @@ class SequenceSwapper:
         self.take(frame, time_s, is_shown=False)
 
     def report(self) -> SequenceReport:
-        """What was done so far, person by person in order of appearance."""
+        """Return what was done so far, person by person in order of appearance."""
         return SequenceReport(
             people=tuple(record.report() for record in self._records.values() if record.seen),
             frames=self.frames,

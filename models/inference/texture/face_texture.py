@@ -219,7 +219,7 @@ class CanonicalFace:
 
         return np.asarray(cv2.GaussianBlur(eyes, (0, 0), 1.0), np.float32)
 
-    def place(
+    def place(  # noqa: PLR0913 - two faces and their light
         self,
         texture: RgbImage,
         identity_mesh: Landmarks,
@@ -477,8 +477,9 @@ def _with_rim(points: Array, hull: Array) -> Array:
 
 
 def _border_fade() -> Mask:
-    """The mask ends before the crop does: a face larger than the crop must not be cut with an
-    edge.
+    """Return a mask that ends before the crop does.
+
+    Without it, a face larger than the crop would be cut with an edge.
     """
     ramp = np.clip(np.minimum(np.arange(SIZE), np.arange(SIZE)[::-1]) / BORDER_PX, 0, 1)
     return np.asarray(np.minimum(ramp[:, None], ramp[None]), np.float32)

@@ -67,7 +67,7 @@ def _put(canvas: Canvas, rng: Generator, hands: Hands) -> None:
         _lay(canvas, rng, "object", surface(rng, canvas), shape(canvas, rng))
 
 
-def _lay(
+def _lay(  # noqa: PLR0913 - one layer of a canvas
     canvas: Canvas,
     rng: Generator,
     kind: str,
@@ -115,7 +115,7 @@ def _cut_hand(canvas: Canvas, rng: Generator, hands: Hands) -> tuple[Array, Arra
 
 
 def _drawn_hand(canvas: Canvas, rng: Generator) -> tuple[Array, Array]:
-    """A palm, a forearm and one to five fingers, or an arm alone."""
+    """Return a palm, a forearm and one to five fingers, or an arm alone."""
     at = canvas.on_outline(rng) if rng.random() < AT_OUTLINE else canvas.somewhere(rng)
     along, across = direction(rng)
     width = rng.uniform(12, 32)

@@ -33,7 +33,7 @@ def _disc(canvas: Canvas, rng: Generator) -> Array:
 
 
 def _board(canvas: Canvas, rng: Generator) -> Array:
-    """A phone, a book, a sheet of paper, a cup."""
+    """Return a phone, a book, a sheet of paper, a cup."""
     alpha = blank()
     size = rng.uniform(6, 40)
     at = canvas.on_outline(rng) if rng.random() < 0.5 else canvas.somewhere(rng)
@@ -52,7 +52,7 @@ def _stick(canvas: Canvas, rng: Generator) -> Array:
 
 
 def _microphone(canvas: Canvas, rng: Generator) -> Array:
-    """A round head before mouth or chin on a stick from below."""
+    """Return a round head before mouth or chin on a stick from below."""
     alpha = blank()
     at = canvas.mesh[rng.choice((0, 17, 152, 4))] + rng.normal(0, 8, 2)
     radius = rng.uniform(6, 18)
@@ -64,7 +64,7 @@ def _microphone(canvas: Canvas, rng: Generator) -> Array:
 
 
 def _lower_face(canvas: Canvas, rng: Generator) -> Array:
-    """A mask, a scarf, a veil."""
+    """Return a mask, a scarf, a veil."""
     alpha = blank()
     mesh = canvas.mesh
     height = mesh[rng.choice((4, 195, 2, 0)), 1] + rng.normal(0, 2)
@@ -80,7 +80,7 @@ def _lower_face(canvas: Canvas, rng: Generator) -> Array:
 
 
 def _brim(canvas: Canvas, rng: Generator) -> Array:
-    """A cap, a headscarf: whatever covers a forehead from above."""
+    """Return a cap, a headscarf: whatever covers a forehead from above."""
     alpha = blank()
     brow = canvas.mesh[[105, 334], 1].mean()
     edge = brow - rng.uniform(-2, 22)
@@ -95,7 +95,7 @@ def _brim(canvas: Canvas, rng: Generator) -> Array:
 
 
 def _blob(canvas: Canvas, rng: Generator) -> Array:
-    """An uneven shape: a bunch of flowers, a sleeve, a toy."""
+    """Return an uneven shape: a bunch of flowers, a sleeve, a toy."""
     alpha = blank()
     turns = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(5, 14))))
     reach = rng.uniform(6, 30) * rng.uniform(0.4, 1.4, len(turns))

@@ -74,7 +74,7 @@ class CoverTrainer:
         return float(loss.detach())
 
     def _rate(self) -> float:
-        """A short warm-up, then half a cosine."""
+        """Return the rate of a step: a short warm-up, then half a cosine."""
         done = min(1.0, self.steps / self.config.steps)
         warm = min(1.0, (self.steps + 1) / WARM_UP_STEPS)
         return float(RATE * warm * (0.5 + 0.5 * np.cos(np.pi * done)) + LAST_RATE)

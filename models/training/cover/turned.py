@@ -88,7 +88,7 @@ def _turned_mesh(canonical: CanonicalFace, mesh: Landmarks, rng: Generator) -> A
 
 
 def _behind(image: RgbImage, mesh: Landmarks, turned: Landmarks) -> Array:
-    """What is beside the turned face: the portrait's surroundings, stretched and blurred."""
+    """Return what is beside the turned face: the portrait's surroundings, stretched and blurred."""
     from_points = np.asarray([mesh[10], mesh[152], mesh[234]], np.float32)
     to_points = np.asarray([turned[10], turned[152], turned[234]], np.float32)
     moved = cv2.warpAffine(

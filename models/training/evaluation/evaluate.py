@@ -205,7 +205,7 @@ class Evaluation:
         return np.hstack([self.faces.swap_crop(pair.source), target, taught, ours, grey])
 
 
-def teacher_render(source: int, target: RgbImage, placed: Placed) -> Rendered:
+def teacher_render(_source: int, target: RgbImage, placed: Placed) -> Rendered:
     """Render as the teacher does."""
     return composite(placed, target), placed.mask
 

@@ -68,8 +68,8 @@ def pickled(arrays: object) -> bytes:
 
 
 def manifest_for(files: dict[str, bytes]) -> str:
-    """The official manifest with the sizes and hashes of these files in place of the released
-    ones'.
+    """Return the official manifest with the sizes and hashes of these files in place of the
+    released ones'.
     """
     text = manifest_text("official")
     released = {

@@ -98,7 +98,7 @@ def test_second_try_goes_on_where_the_first_one_stopped(
 
 
 def without_index(monkeypatch: pytest.MonkeyPatch, empty: Path) -> None:
-    """An empty directory instead of any index that pip may be configured for."""
+    """Use an empty directory instead of any index that pip may be configured for."""
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_INDEX_URL", empty.as_uri())
     for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):

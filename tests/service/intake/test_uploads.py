@@ -189,7 +189,7 @@ def test_a_refusal_names_the_format_and_what_is_accepted(
 
 
 def scan_bomb() -> bytes:
-    """A progressive JPEG whose last scan comes again and again."""
+    """Return a progressive JPEG whose last scan comes again and again."""
     buffer = io.BytesIO()
     Image.linear_gradient("L").resize((1000, 1000)).save(buffer, "JPEG", progressive=True)
     data = buffer.getvalue()

@@ -60,14 +60,14 @@ def test_a_swap_takes_its_picture_in_the_form(
 
 
 @pytest.mark.parametrize(
-    ("kind", "format"), [("image", "mp4"), ("image", "webm"), ("video", "png")]
+    ("kind", "file_format"), [("image", "mp4"), ("image", "webm"), ("video", "png")]
 )
 def test_a_result_of_the_other_kind_is_refused_before_the_job(
-    live: LiveService, client: httpx.Client, tenant: str, kind: str, format: str
+    live: LiveService, client: httpx.Client, tenant: str, kind: str, file_format: str
 ) -> None:
     body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
     answer = client.post(
-        f"/v1/swaps/{kind}", json=body | {"options": {"output": {"format": format}}}
+        f"/v1/swaps/{kind}", json=body | {"options": {"output": {"format": file_format}}}
     )
     problem_of(answer, 422, "invalid_request")
     assert not live.jobs.list(tenant).jobs
@@ -284,11 +284,13 @@ def test_a_still_is_not_a_film(live: LiveService, client: httpx.Client, tenant: 
     problem_of(client.post("/v1/swaps/video", json=body), 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize(("format", "media_type"), [("GIF", "image/gif"), ("WEBP", "image/webp")])
+@pytest.mark.parametrize(
+    ("file_format", "media_type"), [("GIF", "image/gif"), ("WEBP", "image/webp")]
+)
 def test_an_animation_does_not_lose_its_frames_on_the_image_route(
-    live: LiveService, client: httpx.Client, tenant: str, format: str, media_type: str
+    live: LiveService, client: httpx.Client, tenant: str, file_format: str, media_type: str
 ) -> None:
-    animated = files.saved(format, frames=4)
+    animated = files.saved(file_format, frames=4)
     fields = {"identity_id": live.identity(tenant)}
     answer = client.post(
         "/v1/swaps/image", files={"image": ("wave", animated, media_type)}, data=fields

@@ -22,20 +22,20 @@ KINDS = (
 
 
 def pictures() -> dict[str, bytes]:
-    """A small noisy picture in each format, by media type."""
+    """Return a small noisy picture in each format, by media type."""
     noise = np.random.default_rng(6).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     made = {}
 
-    for format, media_type in KINDS:
+    for file_format, media_type in KINDS:
         buffer = io.BytesIO()
-        Image.fromarray(noise).save(buffer, format)
+        Image.fromarray(noise).save(buffer, file_format)
         made[media_type] = buffer.getvalue()
 
     return made
 
 
 def film() -> bytes:
-    """An MP4 of ten small frames."""
+    """Return an MP4 of ten small frames."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(25))
@@ -53,7 +53,7 @@ def film() -> bytes:
 
 
 def mutate(content: bytes, dice: random.Random) -> bytes:
-    """A copy of `content` with one to eight changes.
+    """Return a copy of `content` with one to eight changes.
 
     Its first bytes mostly stay, so that it is looked into.
     """

@@ -36,7 +36,7 @@ IN_OPEN = 0x20
 
 
 def ask(request: dict[str, str], timeout_s: float = 10.0) -> dict[str, object]:
-    """What the prying child answers; it does what it is told, confined as the real ones."""
+    """Return what the prying child answers; it does what it is told, confined as the real ones."""
 
     async def run() -> dict[str, object]:
         child = SandboxedChild(PROBER, [], 20, lambda: None)

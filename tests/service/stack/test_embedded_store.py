@@ -82,7 +82,7 @@ def test_only_this_user_reaches_the_socket(data_dir: Path) -> None:
 
 @asynccontextmanager
 async def clients(data_dir: Path) -> AsyncIterator[dict[Role, Redis]]:
-    """A client of each role, logged in as the programs of a stack are."""
+    """Yield a client of each role, logged in as the programs of a stack are."""
     supervisor = Supervisor(data_dir / "logs")
     users = StoreUsers(data_dir)
 

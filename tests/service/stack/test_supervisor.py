@@ -145,7 +145,7 @@ def test_the_log_of_a_running_program_is_bounded(tmp_path: Path) -> None:
 
 
 async def _pid_of(supervisor: Supervisor, logs: Path, starts: int) -> int:
-    """The program's process once it has said "up" this many times."""
+    """Return the program's process once it has said "up" this many times."""
     deadline = time.monotonic() + 10.0
     log = logs / "sleeper.log"
 

@@ -22,14 +22,14 @@ LIMITS = MediaLimits()
 
 
 def gradient(height: int = 48, width: int = 64) -> np.ndarray:
-    """A smooth BGR picture whose corners all differ."""
+    """Return a smooth BGR picture whose corners all differ."""
     x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     return np.dstack((x, y, 255 - x)).astype(np.uint8)
 
 
-def saved(image: Image.Image, format: str, **options: object) -> bytes:
+def saved(image: Image.Image, file_format: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, format, **options)
+    image.save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
@@ -37,10 +37,10 @@ def picture() -> Image.Image:
     return Image.fromarray(gradient()[:, :, ::-1])
 
 
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "avif", "tiff", "bmp"])
-def test_every_still_format_comes_back_as_it_went_in(format: str) -> None:
-    decoded = decode_image(encode_image(gradient(), format=format, quality=95), LIMITS)
-    assert decoded.format == format
+@pytest.mark.parametrize("file_format", ["jpeg", "png", "webp", "avif", "tiff", "bmp"])
+def test_every_still_format_comes_back_as_it_went_in(file_format: str) -> None:
+    decoded = decode_image(encode_image(gradient(), format=file_format, quality=95), LIMITS)
+    assert decoded.format == file_format
     assert decoded.bgr.shape == (48, 64, 3)
     assert np.abs(decoded.bgr.astype(int) - gradient()).mean() < 3
 
@@ -172,17 +172,17 @@ def test_heic_is_refused_with_the_reason() -> None:
         decode_image(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", LIMITS)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
-def test_a_truncated_image_is_damaged_not_half_grey(format: str) -> None:
-    data = saved(Image.effect_noise((256, 256), 90).convert("RGB"), format)
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
+def test_a_truncated_image_is_damaged_not_half_grey(file_format: str) -> None:
+    data = saved(Image.effect_noise((256, 256), 90).convert("RGB"), file_format)
     with pytest.raises(DamagedMedia):
         decode_image(data[: len(data) // 2], LIMITS)
 
 
 def test_mutated_images_only_ever_raise_media_errors() -> None:
     random = np.random.default_rng(7)
-    for format in ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP"):
-        clean = np.frombuffer(saved(picture(), format), np.uint8)
+    for file_format in ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP"):
+        clean = np.frombuffer(saved(picture(), file_format), np.uint8)
         for _ in range(60):
             broken = clean.copy()
             places = random.integers(0, len(broken), 8)

@@ -80,7 +80,9 @@ def desk(store_url: str, tmp_path: Path) -> Iterator[Desk]:
 
 
 def says(*messages: Mapping[str, Any], blobs: tuple[bytes, ...] = ()) -> Child:
-    """A child that says these things, whatever it is answered; the last one comes with blobs."""
+    """Return a child that says these things, whatever it is answered; the last one comes with
+    blobs.
+    """
 
     def child(channel: Channel) -> None:
         channel.receive()
@@ -92,7 +94,7 @@ def says(*messages: Mapping[str, Any], blobs: tuple[bytes, ...] = ()) -> Child:
 
 
 def answers_to(desk: Desk, *messages: Mapping[str, Any]) -> list[Message | None]:
-    """What a child is answered to these messages."""
+    """Return what a child is answered to these messages."""
     answers: list[Message | None] = []
 
     def child(channel: Channel) -> None:

@@ -40,13 +40,13 @@ def bench(store_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 def outputs(bench: Bench, job_id: str) -> list[str]:
-    """What lies in the job's directory, which its worker may be clearing at this moment."""
+    """Return what lies in the job's directory, which its worker may be clearing at this moment."""
     walk = os.walk(bench.shop.media.job_dir(job_id))
     return sorted(name for _, folders, files in walk for name in [*folders, *files])
 
 
 def is_cleared(bench: Bench, job_id: str) -> bool:
-    """True soon after a job's end: its state is final before its files are gone."""
+    """Return true soon after a job's end: its state is final before its files are gone."""
     return eventually(lambda: not outputs(bench, job_id), 5, "end of the job's files") < 5
 
 

@@ -21,7 +21,7 @@ HEADERS = {
 
 
 def decide(program: list[Instruction], audit: int, number: int, *arguments: int) -> int:
-    """What the kernel would answer to a call: classic BPF over its seccomp_data."""
+    """Return what the kernel would answer to a call: classic BPF over its seccomp_data."""
     padded = (*arguments, *[0] * (6 - len(arguments)))
     data = struct.pack("=IIQ6Q", number, audit, 0, *padded)
     accumulator = position = 0

@@ -23,7 +23,7 @@ ANALYSIS = JobRequest(JobPayload(kind="analysis", tenant="acme"))
 
 
 def free_port() -> int:
-    """A port that nobody listens on; a cluster also takes the one 10,000 above."""
+    """Return a port that nobody listens on; a cluster also takes the one 10,000 above."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return 20_000 + int(server.getsockname()[1]) % 20_000
 

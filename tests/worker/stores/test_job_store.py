@@ -67,7 +67,7 @@ def analysis(
 
 
 def ticking() -> Callable[[], float]:
-    """A clock that moves whenever it is read: lines go by age, and what comes in the same
+    """Return a clock that moves whenever it is read: lines go by age, and what comes in the same
     millisecond has none.
     """
     ticks = itertools.count()

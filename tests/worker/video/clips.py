@@ -68,7 +68,7 @@ class CornerFilter:
 def frames_of(
     path: Path, *, count: int | None = None, size: tuple[int, int] | None = None
 ) -> list[VideoFrame]:
-    """The first `count` decoded frames, scaled to `size` (width, height)."""
+    """Return the first `count` decoded frames, scaled to `size` (width, height)."""
     frames: list[VideoFrame] = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -271,7 +271,7 @@ def planned(source: Path, **cuts: float) -> VideoPlan:
 
 
 def probed(source: Path) -> VideoInfo:
-    """What a file is."""
+    """Return what a file is."""
     with Video.open(source, LIMITS) as video:
         return video.info
 

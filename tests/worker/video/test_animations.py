@@ -51,13 +51,13 @@ def read(path: Path) -> list[AnimatedFrame]:
     return list(read_animation(path, MediaLimits()))
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_frames_durations_and_loop_come_back(tmp_path: Path, format: AnimationFormat) -> None:
-    path = tmp_path / f"a.{format}"
-    write_animation(path, format, frames(), loop=3, quality=90)
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_frames_durations_and_loop_come_back(tmp_path: Path, file_format: AnimationFormat) -> None:
+    path = tmp_path / f"a.{file_format}"
+    write_animation(path, file_format, frames(), loop=3, quality=90)
     info = probe_animation(path, MediaLimits())
     assert info is not None
-    assert (info.format, info.width, info.height, info.loop) == (format, 320, 180, 3)
+    assert (info.format, info.width, info.height, info.loop) == (file_format, 320, 180, 3)
     again = read(path)
     assert [frame.duration_ms for frame in again] == DURATIONS
     assert [frame.time_s for frame in again] == pytest.approx([frame.time_s for frame in frames()])
@@ -66,10 +66,10 @@ def test_frames_durations_and_loop_come_back(tmp_path: Path, format: AnimationFo
         assert np.abs(before.bgr.astype(int) - after.bgr).mean() < 8
 
 
-@pytest.mark.parametrize("format", ["webp", "apng", "gif"])
-def test_transparent_pixels_stay_transparent(tmp_path: Path, format: AnimationFormat) -> None:
-    path = tmp_path / f"a.{format}"
-    write_animation(path, format, frames(alpha=True))
+@pytest.mark.parametrize("file_format", ["webp", "apng", "gif"])
+def test_transparent_pixels_stay_transparent(tmp_path: Path, file_format: AnimationFormat) -> None:
+    path = tmp_path / f"a.{file_format}"
+    write_animation(path, file_format, frames(alpha=True))
 
     for frame in read(path):
         assert frame.alpha is not None
@@ -83,13 +83,15 @@ def test_gif_durations_do_not_drift() -> None:
     assert abs(sum(durations) - 3000) <= 5
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("rate", [24, 30, 50, 60, 90, 120, 240])
-def test_animations_play_at_their_speed_in_browsers(format: AnimationFormat, rate: int) -> None:
+def test_animations_play_at_their_speed_in_browsers(
+    file_format: AnimationFormat, rate: int
+) -> None:
     blank = np.zeros((2, 2, 3), np.uint8)
     source = [AnimatedFrame(blank, None, i / rate, 1000 / rate) for i in range(rate)]
-    shown = paced(source, format)
-    unit_ms = 10 if format == "gif" else 1
+    shown = paced(source, file_format)
+    unit_ms = 10 if file_format == "gif" else 1
     durations = whole_durations([frame.duration_ms for frame in shown], unit_ms)
     assert min(durations) >= 20  # a frame of 10 ms or less is shown for 100
     assert abs(sum(durations) - 1000) <= 20
@@ -138,16 +140,16 @@ def test_a_million_frames_are_refused_at_once(tmp_path: Path) -> None:
         assert time.monotonic() - started < 2
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("file_format", FORMATS)
 def test_an_animation_is_swapped_in_its_own_format(
-    bench: FilmBench, tmp_path: Path, format: AnimationFormat
+    bench: FilmBench, tmp_path: Path, file_format: AnimationFormat
 ) -> None:
-    path = tmp_path / f"a.{format}"
-    write_animation(path, format, frames(), loop=0, quality=90)
+    path = tmp_path / f"a.{file_format}"
+    write_animation(path, file_format, frames(), loop=0, quality=90)
     job = bench.work(bench.submit(path))
     assert job.status == "succeeded", job.error
     assert job.result is not None
-    assert (job.result.media_type, job.result.frames) == (f"image/{format}", 5)
+    assert (job.result.media_type, job.result.frames) == (f"image/{file_format}", 5)
     before = read(path)
     after = read(bench.result(job))
     assert [frame.duration_ms for frame in after] == DURATIONS
@@ -156,9 +158,9 @@ def test_an_animation_is_swapped_in_its_own_format(
     assert job.report["faces"][0]["frames_swapped"] == 5
 
 
-@pytest.mark.parametrize("format", ["gif", "webp"])
+@pytest.mark.parametrize("file_format", ["gif", "webp"])
 def test_a_film_becomes_an_animation_when_asked(
-    bench: FilmBench, tmp_path: Path, format: str
+    bench: FilmBench, tmp_path: Path, file_format: str
 ) -> None:
     base = Fraction(1, 15_360)
     clip = Clip(
@@ -169,12 +171,14 @@ def test_a_film_becomes_an_animation_when_asked(
     )
 
     job = bench.work(
-        bench.submit(write(tmp_path / "in.mp4", clip), output={"format": format, "max_side": 160})
+        bench.submit(
+            write(tmp_path / "in.mp4", clip), output={"format": file_format, "max_side": 160}
+        )
     )
     assert job.status == "succeeded", job.error
     assert job.result is not None
     assert (job.result.media_type, job.result.width, job.result.frames) == (
-        f"image/{format}",
+        f"image/{file_format}",
         160,
         12,
     )

@@ -138,7 +138,7 @@ def test_limits_are_checked_before_frames_are_decoded(tmp_path: Path) -> None:
 
 
 def claiming(path: Path, frames: int) -> Path:
-    """The file with an index that says it has this many frames of one byte each."""
+    """Return the file with an index that says it has this many frames of one byte each."""
     data = bytearray(path.read_bytes())
     struct.pack_into(">II", data, data.index(b"stsz") + 8, 1, frames)
     struct.pack_into(">III", data, data.index(b"stts") + 8, 1, frames, 512)

@@ -38,7 +38,7 @@ def clip(path: Path, count: int = 24, rate: int = 24, **properties: object) -> P
 
 
 def recoded(path: Path, old: bytes, new: bytes, *, last: bool = True) -> Path:
-    """The file with the code of one of its tracks replaced by one that nobody knows."""
+    """Return the file with the code of one of its tracks replaced by one that nobody knows."""
     data = bytearray(path.read_bytes())
     start = data.rindex(old) if last else data.index(old)
     data[start : start + len(old)] = new

@@ -141,8 +141,8 @@ def test_tone_mapping_keeps_greys_grey_and_white_near_white(transfer: int, white
 
 
 def graded_for_pq(frame: VideoFrame) -> VideoFrame:
-    """An SDR frame as an HDR programme would show it: white at 203 nits, BT.2020, SMPTE ST 2084,
-    ten bits.
+    """Return an SDR frame as an HDR programme would show it: white at 203 nits, BT.2020, SMPTE ST
+    2084, ten bits.
     """
     light = (frame.to_ndarray(format="rgb24") / 255.0) ** 2.4
     wide = (

@@ -79,14 +79,14 @@ def test_sound_is_dropped_when_asked_and_that_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "format"), [("in.mp4", "aac", "webm"), ("in.avi", "pcm_mulaw", "mp4")]
+    ("name", "codec", "file_format"), [("in.mp4", "aac", "webm"), ("in.avi", "pcm_mulaw", "mp4")]
 )
 def test_sound_that_the_format_cannot_hold_is_encoded_again_and_that_is_said(
-    tmp_path: Path, name: str, codec: str, format: str
+    tmp_path: Path, name: str, codec: str, file_format: str
 ) -> None:
     source = write(tmp_path / name, clip(sounds=[Sound(seconds=1.0, codec=codec)]))
-    encoder = EncoderSettings(codec="vp9" if format == "webm" else "h264")
-    film = run_film(source, tmp_path / "out", format=format, encoder=encoder)
+    encoder = EncoderSettings(codec="vp9" if file_format == "webm" else "h264")
+    film = run_film(source, tmp_path / "out", format=file_format, encoder=encoder)
     (note,) = (note for note in film.notes if note.startswith("audio_encoded_again"))
     assert codec in note
     (sound,) = packets_of(film.path, "audio")
@@ -110,11 +110,11 @@ def test_subtitles_that_mp4_cannot_hold_are_stated(tmp_path: Path) -> None:
     assert "subtitle_track_left_out:srt" in film.notes
 
 
-@pytest.mark.parametrize("format", ["mp4", "mkv"])
-def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, format: str) -> None:
+@pytest.mark.parametrize("file_format", ["mp4", "mkv"])
+def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, file_format: str) -> None:
     cover = (SOLO.parent / "ada_neutral.jpg").read_bytes()
     source = write(tmp_path / "in.mp4", clip(sounds=[Sound()], cover=cover))
-    film = run_film(source, tmp_path / "out", format=format)
+    film = run_film(source, tmp_path / "out", format=file_format)
 
     with av.open(str(film.path)) as container:
         pictures = [
@@ -129,13 +129,13 @@ def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, format: s
             if packet.size
         ]
 
-    assert kept == ([cover] if format == "mp4" else [])
-    assert ("video_track_left_out:mjpeg" in film.notes) == (format == "mkv")
+    assert kept == ([cover] if file_format == "mp4" else [])
+    assert ("video_track_left_out:mjpeg" in film.notes) == (file_format == "mkv")
 
 
-@pytest.mark.parametrize("format", ["mp4", "mkv"])
-def test_the_stated_frame_rate_is_the_films(tmp_path: Path, format: str) -> None:
-    film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out", format=format)
+@pytest.mark.parametrize("file_format", ["mp4", "mkv"])
+def test_the_stated_frame_rate_is_the_films(tmp_path: Path, file_format: str) -> None:
+    film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out", format=file_format)
     with av.open(str(film.path)) as container:
         assert abs(float(container.streams.video[0].average_rate or 0) - 30) < 0.5
 

@@ -47,7 +47,7 @@ def mask() -> Mask:
 def reference_paste(
     plane: NDArray[np.uint8], face: NDArray[np.uint8], mask: Mask, to_crop: Affine
 ) -> NDArray[np.uint8]:
-    """The same by the book: the whole frame, in floating point."""
+    """Return the same by the book: the whole frame, in floating point."""
     size = (plane.shape[1], plane.shape[0])
     placed = cv2.warpAffine(
         face.astype(np.float32), invert(to_crop), size, borderMode=cv2.BORDER_REPLICATE

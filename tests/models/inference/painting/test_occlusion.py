@@ -38,7 +38,7 @@ def finder(engine: FaceSwapEngine) -> CoverFinder:
 
 
 def crop_of(engine: FaceSwapEngine, name: str) -> Crop:
-    """A demo portrait's crop, 224 px, and its landmarks in it."""
+    """Return a demo portrait's crop, 224 px, and its landmarks in it."""
     photo = portrait(name)
     landmarks = engine.detect(photo)[0].landmarks
     to_crop = engine.painter.swap_crop(landmarks)
@@ -51,7 +51,7 @@ def at(plane: NDArray[Any], point: NDArray[np.float32]) -> float:
 
 
 def with_arm(crop: NDArray[np.uint8], shade: float, at_y: float) -> NDArray[np.uint8]:
-    """A forearm across the lower face, in the cheek's own colour."""
+    """Return a forearm across the lower face, in the cheek's own colour."""
     covered = crop.copy()
     skin = np.median(crop[110:130, 60:80].reshape(-1, 3), axis=0) * shade
     ends = (-20, round(at_y) + 20), (244, round(at_y) - 15)
@@ -104,7 +104,7 @@ def test_a_turning_and_smiling_face_covers_nothing(
 
 
 def brightness(tmp_path: Path) -> CoverFinder:
-    """A network for which what is bright is cover, as surely as it is bright."""
+    """Return a network for which what is bright is cover, as surely as it is bright."""
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 112, 112])
     guide = helper.make_tensor_value_info("guide", TensorProto.FLOAT, [1, 5, 112, 112])
     cover = helper.make_tensor_value_info("cover", TensorProto.FLOAT, [1, 3, 112, 112])
@@ -117,7 +117,7 @@ def brightness(tmp_path: Path) -> CoverFinder:
 
 
 def patched(level: float, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.uint8]:
-    """A black crop with a patch of this brightness, 0..1."""
+    """Return a black crop with a patch of this brightness, 0..1."""
     crop = np.zeros((224, 224, 3), np.uint8)
     crop[slice(*rows), slice(*columns)] = round(255 * level)
     return crop

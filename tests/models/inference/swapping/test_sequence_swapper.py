@@ -117,7 +117,7 @@ def test_someone_who_leaves_the_picture_is_not_smeared_at_its_edge(
 
 
 def shifted(frame: I420Frame, by: int) -> I420Frame:
-    """The frame moved to the right; what comes in from the left repeats its edge."""
+    """Return the frame moved to the right; what comes in from the left repeats its edge."""
     moved = []
     for plane, shrink in zip(planes(frame), (1, 2, 2), strict=True):
         shift = by // shrink
