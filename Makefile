@@ -75,7 +75,7 @@ train-status: ## how far the training is
 
 $(TRAINING)/faces/labels.npz: | $(VENV)/train.stamp $(PACK)
 	@echo "preparing the training faces (two minutes)"
-	@$(PY) -m models.training.dataset --graphs $(DATA)/packs/open --out $(TRAINING)/faces
+	@$(PY) -m models.training.material.prepare --graphs $(DATA)/packs/open --out $(TRAINING)/faces
 
 clean: ## remove the environment and what was built; var/ stays
 	rm -rf $(VENV) build likeness.egg-info

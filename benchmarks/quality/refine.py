@@ -19,8 +19,8 @@ from models.inference.options import FaceSelector, SwapOptions
 from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack
 from models.refinement.refine import RefineConfig
-from models.training.evaluation.evaluate import Figures
 from models.training.evaluation.evaluate_refined import RefinedPeople, Weights
+from models.training.evaluation.tables import Figures
 
 PEOPLE = int(os.environ.get("LIKENESS_BAR_PEOPLE", "3"))
 TARGETS = 20

@@ -18,9 +18,8 @@ from models.inference.finding.face_mesh import INPUT_SIZE, OUTER_EYE_CORNERS
 from models.inference.frames.affine import compose
 from models.networks.dlib_resnet import DlibResnet, load_dlib_resnet
 from models.networks.mesh_network import MeshNetwork
-from models.training.dataset import CHIP_OF_TEMPLATE, SWAP_SHIFT
+from models.training.dataset import CHIP_OF_TEMPLATE, CHIP_SIZE, SWAP_SHIFT
 
-CHIP_SIZE = 150
 # Upper and lower points of the mesh: inner lips, then the lids of either eye.
 MOUTH = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402))
 EYES = ((159, 145), (158, 153), (160, 144), (386, 374), (385, 380), (387, 373))

@@ -13,7 +13,7 @@ import torch
 
 from models.export.open_pack import write_open_pack
 from models.training.dataset import FaceSet
-from models.training.evaluation.evaluate import load_student, settle_norms
+from models.training.evaluation.renders import load_student, settle_norms
 
 
 def main() -> None:

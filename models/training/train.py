@@ -8,7 +8,6 @@ and batch k of a seed is always the same, so a run that was stopped goes on as i
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Iterable
@@ -20,13 +19,14 @@ import torch
 
 from models.training.curves import TERMS
 from models.training.dataset import FaceSet
+from models.training.evaluation.tables import append_quietly
 from models.training.loop import termination
 from models.training.student import PARTS, TrainConfig
 from models.training.trainer import Trainer
 
 
 def train(config: TrainConfig, folder: Path, graphs: Path) -> None:
-    """Trains until the schedule ends or SIGTERM comes.
+    """Train until the schedule ends or SIGTERM comes.
 
     Writes state, the curve and a line of progress as it goes.
     """
@@ -79,14 +79,8 @@ def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds
     rate = len(recent) * trainer.images_per_step / seconds
     eta_min = (trainer.config.images - images) / rate / 60
     curve = run / "curve.csv"
-    new = not curve.exists()
-
-    with curve.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["images", "images_per_s", *TERMS])
-
-        writer.writerow([images, f"{rate:.1f}", *(f"{value:.5f}" for value in means.values())])
+    losses = {name: f"{value:.5f}" for name, value in means.items()}
+    append_quietly(curve, {"images": images, "images_per_s": f"{rate:.1f}"} | losses)
 
     shown = " ".join(f"{name} {value:.4f}" for name, value in means.items() if value == value)
     sys.stdout.write(f"{images} images, {rate:.1f}/s, {eta_min:.0f} min left: {shown}\n")

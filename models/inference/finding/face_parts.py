@@ -1,8 +1,8 @@
 """Whether the eyes and the mouth of a face can be seen, or something covers them.
 
 A mouth that can be seen has the structure that mouths have: it is close to what the principal
-components of many people's make of it (`models.training.face_parts`). Eyes behind dark glasses are
-much darker than the cheeks below them. Error rates: docs/recognition.md.
+components of many people's make of it (`models.training.material.face_parts`). Eyes behind dark
+glasses are much darker than the cheeks below them. Error rates: docs/recognition.md.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import Landmarks, RgbImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.alignment import eye_distance
-from models.training.clips import faces_of
+from models.training.material.clips import faces_of
 
 Array = NDArray[Any]
 

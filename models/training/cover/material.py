@@ -19,12 +19,12 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.frames.affine import compose, transform
 from models.inference.texture.face_texture import CanonicalFace
 from models.packs.store import load_pack
-from models.training.clips import OPEN_CLIPS, clip_of, faces_of
 from models.training.cover.hair_labels import label_hair
 from models.training.cover.hands import cut_hands
 from models.training.cover.occluders import Hands
 from models.training.cover.turned import carried, turn
 from models.training.dataset import CANONICAL, FaceSet, swap_crop_matrix, warp
+from models.training.material.clips import OPEN_CLIPS, clip_of, faces_of
 
 Array = NDArray[Any]
 

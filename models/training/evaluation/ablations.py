@@ -18,15 +18,15 @@ import cv2
 import numpy as np
 
 from models.training.dataset import FaceSet, shared_folder
-from models.training.evaluation.evaluate import (
-    Evaluation,
+from models.training.evaluation.evaluate import Evaluation
+from models.training.evaluation.renders import (
     Render,
-    append,
     load_student,
     settle_norms,
     student_render,
     teacher_render,
 )
+from models.training.evaluation.tables import append
 from models.training.pairs import PairMix
 from models.training.student import TrainConfig
 from models.training.train import train

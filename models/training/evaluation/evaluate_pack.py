@@ -8,7 +8,6 @@ one.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +25,11 @@ from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
 from models.inference.texture.face_texture import CanonicalFace
 from models.packs.store import Pack, load_pack
-from models.training.dataset import FaceSet, portraits, prepare, shared_folder
-from models.training.evaluation.evaluate import Evaluation, Figures, Pair, record
+from models.training.dataset import FaceSet, shared_folder
+from models.training.evaluation.command_line import pack_arguments
+from models.training.evaluation.evaluate import Evaluation, Pair
+from models.training.evaluation.tables import Figures, record
+from models.training.material.prepare import portraits, prepare
 
 Array = NDArray[Any]
 
@@ -141,12 +143,8 @@ def as_row(name: str, found: Figures) -> str:
 
 def main() -> None:
     """Measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pack", default="open")
-    parser.add_argument("--packs", type=Path, default=Path("var/packs"))
-    parser.add_argument("--folder", type=Path, default=Path("var/training"))
+    parser = pack_arguments(__doc__)
     found = parser.parse_args()
-    cv2.setNumThreads(1)
     pack = load_pack(found.pack, found.packs)
     swaps = PackSwaps(pack, found.folder)
     record(found.folder / "evaluations.csv", pack.id, 0, swaps.figures())

@@ -10,11 +10,9 @@ their encoder was not trained by us, but the student has seen them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -28,8 +26,10 @@ from models.inference.options import FaceSelector
 from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack
 from models.training.dataset import FaceSet
-from models.training.evaluation.evaluate import Evaluation, Figures, Pair
+from models.training.evaluation.command_line import pack_arguments
+from models.training.evaluation.evaluate import Evaluation, Pair
 from models.training.evaluation.evaluate_pack import evaluation_of, photograph, swapped
+from models.training.evaluation.tables import Figures
 
 COUNTS = (1, 2, 4)
 TURN_DEG, DISTANCE, GAIN, SIDE_LIGHT, NOISE, BLUR_PX, JPEG = (
@@ -171,17 +171,13 @@ def _compare(
 
 def main() -> None:
     """Measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pack", default="open")
-    parser.add_argument("--packs", type=Path, default=Path("var/packs"))
-    parser.add_argument("--folder", type=Path, default=Path("var/training"))
+    parser = pack_arguments(__doc__)
     parser.add_argument("--targets", type=int, default=2)
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument(
         "--real", action="store_true", help="people of the training split with several real photos"
     )
     found = parser.parse_args()
-    cv2.setNumThreads(1)
     pack = load_pack(found.pack, found.packs)
     engine = FaceSwapEngine.load(pack)
     evaluation = evaluation_of(pack, found.folder)

@@ -8,7 +8,6 @@ the table are of the same pairs.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -25,8 +24,10 @@ from models.inference.options import FaceSelector
 from models.inference.swapping.selection import Assignment
 from models.packs.store import Pack, load_pack
 from models.refinement.refine import RefineConfig, Refined, Refiner
-from models.training.evaluation.evaluate import Evaluation, Figures, Pair
+from models.training.evaluation.command_line import pack_arguments
+from models.training.evaluation.evaluate import Evaluation, Pair
 from models.training.evaluation.evaluate_pack import evaluation_of, photograph, swapped
+from models.training.evaluation.tables import Figures
 
 Weights = Mapping[int, SpecialisedWeights]
 
@@ -140,10 +141,7 @@ def _told(found: Refined) -> str:
 
 def main() -> None:
     """Refine and measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pack", default="open")
-    parser.add_argument("--packs", type=Path, default=Path("var/packs"))
-    parser.add_argument("--folder", type=Path, default=Path("var/training"))
+    parser = pack_arguments(__doc__)
     parser.add_argument("--people", type=int, default=4)
     parser.add_argument("--targets", type=int, default=10)
     parser.add_argument("--steps", type=int, default=RefineConfig.steps)
@@ -152,7 +150,6 @@ def main() -> None:
         "--sheet", type=Path, help="where to write source | target | instant | refined"
     )
     found = parser.parse_args()
-    cv2.setNumThreads(1)
     people = RefinedPeople(
         load_pack(found.pack, found.packs), found.folder, found.people, found.targets
     )

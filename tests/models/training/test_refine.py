@@ -18,7 +18,8 @@ from models.inference.session import SessionFactory  # noqa: E402
 from models.inference.texture.face_texture import CanonicalFace  # noqa: E402
 from models.networks.mesh_network import load_mesh_network  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
-from models.refinement.refine import HELD_BACK, RefineConfig, Refiner  # noqa: E402
+from models.refinement.batches import HELD_BACK  # noqa: E402
+from models.refinement.refine import RefineConfig, Refiner  # noqa: E402
 from models.refinement.target_bank import TargetBank  # noqa: E402
 from models.training import losses  # noqa: E402
 from models.training.committed import load_shared_heads  # noqa: E402

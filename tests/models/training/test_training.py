@@ -15,9 +15,10 @@ from models.inference.texture.face_texture import CanonicalFace  # noqa: E402
 from models.networks.mesh_network import load_mesh_network  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
 from models.training import losses  # noqa: E402
-from models.training.dataset import BANK, FaceSet, Portrait, prepare  # noqa: E402
+from models.training.dataset import BANK, FaceSet  # noqa: E402
 from models.training.evaluation import measures  # noqa: E402
-from models.training.evaluation.evaluate import settle_norms  # noqa: E402
+from models.training.evaluation.renders import settle_norms  # noqa: E402
+from models.training.material.prepare import Portrait, prepare  # noqa: E402
 from models.training.pairs import PairMaker, PairMix  # noqa: E402
 from models.training.student import Student, TrainConfig  # noqa: E402
 from models.training.teacher import Source, morph, teach  # noqa: E402

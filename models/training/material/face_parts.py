@@ -1,6 +1,6 @@
 """What mouths look like: the principal components that registration knows them by.
 
-`python -m models.training.face_parts --faces ../shared/data --packs var/packs` writes
+`python -m models.training.material.face_parts --faces ../shared/data --packs var/packs` writes
 `models/inference/finding/face_parts.npz` from the training split, and prints how often open faces
 of the evaluation split, and faces with something drawn over them, are taken for covered.
 """

@@ -1,5 +1,6 @@
-"""Builds the canonical face all textures are drawn on: `python -m models.training.canonical --out
-<file>`.
+"""Builds the canonical face that all textures are drawn on.
+
+Run as `python -m models.training.material.canonical --out <file>`.
 
 Textures and weights belong to the canonical face they were made with: replacing the committed one
 means preparing the training material and training again.
@@ -24,14 +25,8 @@ from models.inference.frames.still_frame import StillFrame
 from models.inference.session import SessionFactory
 from models.inference.texture.face_texture import SIZE
 from models.inference.texture.triangle_raster import facing_ratio
-from models.training.dataset import (
-    SWAP_SHIFT,
-    mesh_in,
-    portraits,
-    read_rgb,
-    shared_folder,
-    swap_crop_matrix,
-)
+from models.training.dataset import SWAP_SHIFT, mesh_in, read_rgb, shared_folder, swap_crop_matrix
+from models.training.material.prepare import portraits
 
 Array = NDArray[Any]
 

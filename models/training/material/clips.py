@@ -1,8 +1,8 @@
 """Faces that move: frames of clips, as a networks' material that portraits are not.
 
-Run as `python -m models.training.clips` before the faces are prepared: it writes crop files into
-`var/training/clips`. Frames of one clip count as photos of one person, so that a texture of one is
-asked to become another, whose expression it cannot know.
+Run as `python -m models.training.material.clips` before the faces are prepared: it writes crop
+files into `var/training/clips`. Frames of one clip count as photos of one person, so that a
+texture of one is asked to become another, whose expression it cannot know.
 """
 
 from __future__ import annotations
