@@ -1,6 +1,6 @@
 """The repository's Python files, each with its syntax and its kinds of lines, by room.
 
-A *room* is a folder of modules; a *package* is one of the five folders at the top.
+A *room* is a folder of modules; a *package* is one of the folders at the top.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = ("service", "worker", "models")
+PRODUCT = ("service", "worker", "models", "likeness")
 PACKAGES = (*PRODUCT, "benchmarks", "tests")
 
 # Comments that speak to a tool; they explain nothing to a reader.

@@ -18,7 +18,7 @@ LUA = ROOT / "worker" / "stores" / "lua"
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """The modules of the product, by name."""
+    """Return the modules of the product, by name."""
     for package in ("service", "worker", "models"):
         for path in (ROOT / package).rglob("*.py"):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)

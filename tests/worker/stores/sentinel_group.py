@@ -186,7 +186,7 @@ class SentinelGroup:
 
 @contextmanager
 def sentinel_group() -> Iterator[SentinelGroup]:
-    """A group in a directory of its own, gone afterwards."""
+    """Yield a group in a directory of its own, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
         group = SentinelGroup(Path(directory))
         try:
@@ -197,6 +197,6 @@ def sentinel_group() -> Iterator[SentinelGroup]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
