@@ -17,12 +17,15 @@ WorkerError
 ├── IdempotencyInProgress      the first request with this key is still running
 ├── Missing                    no such thing for this tenant; a foreign id reads the same
 │   ├── UnknownJob, UnknownMedia, UnknownIdentity, UnknownKey, UnknownEndpoint
+│   ├── UnknownBlocklistEntry, UnknownReview
 │   └── Gone
 │       ├── IdentityErased
 │       └── ResultExpired
 ├── UploadInUse                a job in flight, or a registration, needs the upload
 ├── JobNotFinal                the job still runs: there is no result to fetch, nothing to delete
 ├── TrustKeyBroken             a key or certificate in the trust directory cannot be used
+├── BlocklistUnreadable        an entry of the never-swap list cannot be opened with this key
+├── BlocklistFull              the never-swap list has no room
 ├── AuditBroken                the audit trail was changed after it was written
 ├── SigningFailed              a result could not be signed
 ├── KeyRefused                 no such key, wrong secret, revoked or out of date
@@ -142,6 +145,14 @@ class UnknownEndpoint(Missing):
     message = "There is no such webhook endpoint."
 
 
+class UnknownBlocklistEntry(Missing):
+    message = "There is no such entry or request."
+
+
+class UnknownReview(Missing):
+    message = "There is no such review."
+
+
 class Gone(Missing):
     code = "gone"
     message = "What this request created has been deleted."
@@ -220,3 +231,13 @@ class SigningFailed(WorkerError):
 class AuditBroken(WorkerError):
     code = "audit_broken"
     message = "The audit trail was changed after it was written."
+
+
+class BlocklistUnreadable(WorkerError):
+    code = "trust_key_broken"
+    message = "An entry of the never-swap list cannot be opened: is trust/blocklist.key another?"
+
+
+class BlocklistFull(WorkerError):
+    code = "blocklist_full"
+    message = "The never-swap list has no room for more entries or requests."

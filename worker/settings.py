@@ -94,6 +94,7 @@ class InstallationSettings(BaseSettings):
     # Refusals; turning one off is said at start and in /readyz.
     nudity_check: Literal["on", "off"] = "on"
     age_check: Literal["on", "off"] = "on"
+    blocklist: Literal["on", "off"] = "on"  # whether the never-swap list is compared with
     # Both marks on every result, or neither; off is said at start, in /readyz and in each report.
     provenance: Literal["on", "off"] = "on"
     provenance_keep_days: int = Field(default=1095, ge=1)

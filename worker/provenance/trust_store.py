@@ -1,6 +1,7 @@
 """The installation's keys: a mark key, and a certificate chain that signs C2PA manifests.
 
 trust/audit.key      the key in hex that chains the audit trail
+trust/blocklist.key  the key in hex that seals the never-swap list
 trust/mark.key       hex keys of 32 bytes, one a line; the first draws, all of them read
 trust/chain.pem      the signing certificate, then the root
 trust/signing.key    its private key (PKCS #8)
@@ -63,7 +64,7 @@ class TrustStore:
             self._prepare(now)
 
     def _prepare(self, now: datetime.datetime) -> None:
-        for file in (self._mark_file, self._audit_file):
+        for file in (self._mark_file, self._audit_file, self._blocklist_file):
             if not file.exists():
                 _write(file, secrets.token_hex(KEY_BYTES).encode() + b"\n")
 
@@ -87,6 +88,10 @@ class TrustStore:
     def audit_key(self) -> bytes:
         """Return the key of the audit trail; raises TrustKeyBroken."""
         return _keys(self._audit_file)[0]
+
+    def blocklist_key(self) -> bytes:
+        """Return the key that seals the never-swap list; raises TrustKeyBroken."""
+        return _keys(self._blocklist_file)[0]
 
     def signer(self) -> Signer:
         """Return the signer of manifests; raises TrustKeyBroken."""
@@ -121,6 +126,10 @@ class TrustStore:
     @property
     def _audit_file(self) -> Path:
         return self.directory / "audit.key"
+
+    @property
+    def _blocklist_file(self) -> Path:
+        return self.directory / "blocklist.key"
 
     @property
     def _chain_file(self) -> Path:

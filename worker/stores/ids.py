@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import Literal
 
-Prefix = Literal["job", "idn", "upl", "whe", "msg"]
+Prefix = Literal["job", "idn", "upl", "whe", "msg", "blk"]
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 PATTERN = re.compile(rf"([a-z]{{3}})_([{ALPHABET}]{{26}})")
 

@@ -1,0 +1,283 @@
+"""The never-swap list in the store.
+
+lk:blocklist:{id}       hash     an entry; `sealed` holds the face, the label and the contact
+lk:blocklist:entries    zset     ids of all entries, by the time they were added
+lk:blocklist:version    counter  of changes: readers open the list again when it has moved
+lk:expiry               zset     when an entry ends (worker/process/expiry.py)
+
+The list is biometric data of people who are not customers: nothing but the mean embedding of their
+photos is kept, sealed with a key outside the store, and nothing ever exports it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Literal, TypeAlias, cast
+
+from redis import Redis
+
+from worker.blocklist.sealing import Sealer
+from worker.errors import BlocklistFull, UnknownBlocklistEntry
+from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
+from worker.stores.ids import is_id, new_id
+
+Reason = Literal["self", "public_figure", "legal"]
+State = Literal["pending", "active"]
+Face: TypeAlias = "array[float]"
+"""A face's embedding of unit length, as single floats."""
+
+MOST_ENTRIES = 10_000
+"""Comparing one face with so many takes 60 ms; see CROWDED_AT for how few are advisable."""
+MOST_PENDING = 500
+"""Anybody may ask, so what waits for a decision is bounded by itself."""
+CROWDED_AT = 100
+"""Above it the open pack's encoder refuses too many others (docs/trust.md)."""
+
+
+@dataclass(frozen=True)
+class BlocklistEntry:
+    """Somebody on the list, without the face. Times are seconds since the epoch.
+
+    `pack` names the model pack whose encoder saw the photos: its faces cannot be compared with
+    those of another. `added_by` is the tenant and key of an operator, or "person".
+    """
+
+    id: str
+    state: State
+    reason: Reason
+    pack: str
+    label: str
+    contact: str
+    added_by: str
+    created_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class BlockedFace:
+    """What a face is compared with."""
+
+    entry_id: str
+    pack: str
+    face: Face
+
+
+class BlocklistStore:
+    """Entries of one installation; many processes read, few write."""
+
+    def __init__(self, redis: Redis, key: bytes, clock: Callable[[], float] = time.time) -> None:
+        self.redis = redis
+        self._sealer = Sealer(key)
+        self._clock = clock
+        self._reading = Lock()
+        self._version = b""
+        self._faces: list[BlockedFace] = []
+
+    def add(self, entry: BlocklistEntry, face: Face, token: str = "") -> None:
+        """Keep an entry; `token` lets the person it is about withdraw it.
+
+        Raises BlocklistFull, StoreError.
+        """
+        if self.count() >= MOST_ENTRIES or (
+            entry.state == "pending" and len(self.newest_first("pending")) >= MOST_PENDING
+        ):
+            raise BlocklistFull
+
+        key = f"lk:blocklist:{entry.id}"
+        with reaching(), self.redis.pipeline() as pipeline:
+            pipeline.hset(key, mapping=as_hash(_to_fields(entry, token)))
+            pipeline.hset(key, "sealed", self._sealed(entry, face))
+            pipeline.zadd("lk:blocklist:entries", {entry.id: entry.created_at})
+            pipeline.zadd("lk:expiry", {entry.id: entry.expires_at})
+            pipeline.incr("lk:blocklist:version")
+            pipeline.execute()
+
+    def get(self, entry_id: str) -> BlocklistEntry:
+        """Return an entry; raises UnknownBlocklistEntry, BlocklistUnreadable."""
+        fields, sealed = self._fields(entry_id)
+        return _entry(fields, self._opened(entry_id, sealed))
+
+    def owned(self, entry_id: str, token: str) -> BlocklistEntry:
+        """Return the entry that a person asked for with this token.
+
+        Raises UnknownBlocklistEntry, also for a wrong token.
+        """
+        fields, _ = self._fields(entry_id)
+        known = fields.get("token_sha256", "")
+        given = hashlib.sha256(token.encode()).hexdigest()
+
+        if not known or not hmac.compare_digest(known, given):
+            raise UnknownBlocklistEntry
+
+        return self.get(entry_id)
+
+    def newest_first(self, state: State | None = None) -> list[BlocklistEntry]:
+        """Return all entries, newest first, or those of one state."""
+        with reaching():
+            ids = texts(self.redis.zrevrange("lk:blocklist:entries", 0, -1))
+
+        found = []
+        for entry_id in ids:
+            try:
+                fields, sealed = self._fields(entry_id)
+            except UnknownBlocklistEntry:
+                continue  # removed meanwhile
+            if state in (None, fields["state"]):
+                found.append(_entry(fields, self._opened(entry_id, sealed)))
+
+        return found
+
+    def count(self) -> int:
+        """Return how many entries there are, pending ones included."""
+        with reaching():
+            held: Reply = self.redis.zcard("lk:blocklist:entries")
+            return int(held)
+
+    def activate(self, entry_id: str, expires_at: float) -> BlocklistEntry:
+        """Let a request take effect until `expires_at`; raises UnknownBlocklistEntry."""
+        entry = replace(self.get(entry_id), state="active", expires_at=expires_at)
+        changed = {"state": "active", "expires_at": repr(expires_at)}
+
+        with reaching(), self.redis.pipeline() as pipeline:
+            pipeline.hset(f"lk:blocklist:{entry_id}", mapping=as_hash(changed))
+            pipeline.zadd("lk:expiry", {entry_id: expires_at})
+            pipeline.incr("lk:blocklist:version")
+            pipeline.execute()
+
+        return entry
+
+    def remove(self, entry_id: str) -> None:
+        """Erase an entry, also from the store's append-only file within a minute.
+
+        Raises UnknownBlocklistEntry.
+        """
+        if not is_id(entry_id, "blk"):
+            raise UnknownBlocklistEntry
+
+        with reaching(), self.redis.pipeline() as pipeline:
+            pipeline.delete(f"lk:blocklist:{entry_id}")
+            pipeline.zrem("lk:blocklist:entries", entry_id)
+            pipeline.zrem("lk:expiry", entry_id)
+            pipeline.incr("lk:blocklist:version")
+            pipeline.set("lk:erasure:wanted", repr(self._clock()))
+            removed = pipeline.execute()[0]
+
+        if not removed:
+            raise UnknownBlocklistEntry
+
+    def faces(self) -> Sequence[BlockedFace]:
+        """Return the faces of all entries in effect, opened once for each change of the list."""
+        with reaching():
+            version: Reply = self.redis.get("lk:blocklist:version") or b""
+
+        with self._reading:
+            if version != self._version:
+                self._faces = self._read_faces()
+                self._version = version
+            return self._faces
+
+    def _read_faces(self) -> list[BlockedFace]:
+        with reaching():
+            ids = texts(self.redis.zrange("lk:blocklist:entries", 0, -1))
+
+        faces = []
+        for entry_id in ids:
+            try:
+                fields, sealed = self._fields(entry_id)
+            except UnknownBlocklistEntry:
+                continue
+            if fields["state"] == "active":
+                face = base64.b64decode(self._opened(entry_id, sealed)["face"])
+                faces.append(BlockedFace(entry_id, fields["pack"], as_face(face)))
+
+        return faces
+
+    def _sealed(self, entry: BlocklistEntry, face: Face) -> bytes:
+        kept = {
+            "face": base64.b64encode(face.tobytes()).decode(),
+            "label": entry.label,
+            "contact": entry.contact,
+        }
+        return self._sealer.seal(entry.id, json.dumps(kept).encode())
+
+    def _opened(self, entry_id: str, sealed: bytes) -> dict[str, str]:
+        return dict(json.loads(self._sealer.open(entry_id, sealed)))
+
+    def _fields(self, entry_id: str) -> tuple[dict[str, str], bytes]:
+        if not is_id(entry_id, "blk"):
+            raise UnknownBlocklistEntry
+        with reaching():
+            reply: Reply = self.redis.hgetall(f"lk:blocklist:{entry_id}")
+
+        sealed = reply.pop(b"sealed", None)
+        if sealed is None:
+            raise UnknownBlocklistEntry
+
+        return text_fields(reply), sealed
+
+
+def new_entry(
+    *,
+    state: State,
+    reason: Reason,
+    pack: str,
+    label: str,
+    contact: str,
+    added_by: str,
+    keep_s: float,
+) -> BlocklistEntry:
+    """Return an entry with a fresh id that ends after `keep_s` seconds."""
+    now = time.time()
+    return BlocklistEntry(
+        id=new_id("blk"),
+        state=state,
+        reason=reason,
+        pack=pack.partition("@")[0],
+        label=label,
+        contact=contact,
+        added_by=added_by,
+        created_at=now,
+        expires_at=now + keep_s,
+    )
+
+
+def as_face(data: bytes) -> Face:
+    """Return the embedding in bytes of little-endian float32; raises ValueError."""
+    face = array("f")
+    face.frombytes(data)
+    return face
+
+
+def _to_fields(entry: BlocklistEntry, token: str) -> dict[str, str]:
+    return {
+        "id": entry.id,
+        "state": entry.state,
+        "reason": entry.reason,
+        "pack": entry.pack,
+        "added_by": entry.added_by,
+        "created_at": repr(entry.created_at),
+        "expires_at": repr(entry.expires_at),
+        "token_sha256": hashlib.sha256(token.encode()).hexdigest() if token else "",
+    }
+
+
+def _entry(fields: Mapping[str, str], opened: Mapping[str, str]) -> BlocklistEntry:
+    return BlocklistEntry(
+        id=fields["id"],
+        state=cast(State, fields["state"]),
+        reason=cast(Reason, fields["reason"]),
+        pack=fields["pack"],
+        label=opened["label"],
+        contact=opened["contact"],
+        added_by=fields["added_by"],
+        created_at=float(fields["created_at"]),
+        expires_at=float(fields["expires_at"]),
+    )

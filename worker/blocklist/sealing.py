@@ -1,0 +1,33 @@
+"""Encryption of what the store holds of people on the never-swap list."""
+
+from __future__ import annotations
+
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from worker.errors import BlocklistUnreadable
+
+SALT_BYTES = 12
+"""The nonce of AES-GCM, random for each entry; without it a sealed face cannot be opened."""
+
+
+class Sealer:
+    """Seals with a key that lies outside the store, bound to the id of what is sealed."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, name: str, content: bytes) -> bytes:
+        """Return content that only this key opens, and only under the same name."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        return salt + self._cipher.encrypt(salt, content, name.encode())
+
+    def open(self, name: str, sealed: bytes) -> bytes:
+        """Return what was sealed; raises BlocklistUnreadable."""
+        salt = sealed[:SALT_BYTES]
+        try:
+            return self._cipher.decrypt(salt, sealed[SALT_BYTES:], name.encode())
+        except (InvalidTag, ValueError) as error:
+            raise BlocklistUnreadable from error
