@@ -1,4 +1,4 @@
-"""Packs on the command line: python -m models pull | import | list | doctor."""
+"""Packs on the command line: python -m models pull | import | list | doctor | nsfw."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import os
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from models.inference.runtime import ort
+from models.inference.safety.checks import SafetyChecks
 from models.inference.session import SessionFactory
 from models.packs.doctor import examine
 from models.packs.errors import PackError
 from models.packs.pull import MANIFESTS, pull
-from models.packs.store import Pack, installed_packs
+from models.packs.store import Pack, installed_packs, load_pack
 
 
 def main() -> int:
@@ -64,7 +68,28 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="run every graph once and say what is missing").set_defaults(
         run=_doctor
     )
+    measure = commands.add_parser(
+        "nsfw", help="print the nudity network's score of every image of a folder of your own"
+    )
+    measure.add_argument("folder", type=Path)
+    measure.add_argument("--pack", default="open")
+    measure.set_defaults(run=_score_folder)
     return parser
+
+
+def _score_folder(arguments: argparse.Namespace) -> int:
+    pack = load_pack(arguments.pack, arguments.root)
+    scorer = SafetyChecks.load(pack, SessionFactory(), age=False).nudity
+    if scorer is None:
+        print("this pack has no nudity network", file=sys.stderr)
+        return 1
+
+    for path in sorted(arguments.folder.iterdir()):
+        image = cv2.imread(str(path))
+        if image is not None:
+            print(f"{scorer.score(np.asarray(image, np.uint8)):.3f}  {path.name}")
+
+    return 0
 
 
 def _pull(arguments: argparse.Namespace) -> int:

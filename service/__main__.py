@@ -1,5 +1,6 @@
-"""`python -m service up | serve | keys | audit | acl`: the composition root of everything but the
-worker.
+"""`python -m service up | serve | keys | audit | trust | acl`: the composition root.
+
+It is that of everything but the worker.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from service.stack.audit_commands import add_audit_commands, run_audit_command
 from service.stack.embedded_store import EmbeddedStoreError
 from service.stack.stack import Stack, StackStartError, running
 from service.stack.store_users import ROLES, acl
+from service.stack.trust_commands import add_trust_commands, run_trust_command
 from worker.errors import WorkerError
 
 GRACEFUL_SHUTDOWN_S = 20
@@ -108,6 +110,7 @@ def main() -> int:
     )
     commands.add_parser("acl", help="print the users that a store of your own should have")
     add_key_commands(commands.add_parser("keys", help="make, list, rotate and revoke API keys"))
+    add_trust_commands(commands.add_parser("trust", help="show keys, rotate the mark key"))
     add_audit_commands(commands.add_parser("audit", help="verify or export the audit trail"))
     arguments = parser.parse_args()
     os.umask(0o077)  # whatever is written holds people's faces
@@ -125,6 +128,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         case "audit":
             run_audit_command(arguments, settings)
             return 0
+        case "trust":
+            run_trust_command(arguments, settings)
         case "serve":
             return serve(settings, arguments.fd)
         case "keys":

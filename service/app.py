@@ -24,6 +24,7 @@ from service.protocol.observability import Metrics
 from service.protocol.request_scope import RequestScope
 from service.routes import (
     audit,
+    blocklist,
     capacity,
     health,
     identities,
@@ -63,7 +64,17 @@ def create_app(settings: Settings) -> FastAPI:
         title="Likeness", version="1", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
     problems.install(app, WorkerError)
-    resources = (uploads, identities, swaps, jobs, webhook_endpoints, keys, audit, verify)
+    resources = (
+        uploads,
+        identities,
+        swaps,
+        jobs,
+        webhook_endpoints,
+        keys,
+        audit,
+        blocklist,
+        verify,
+    )
 
     for module in (*resources, capacity, health):
         app.include_router(module.router)

@@ -30,8 +30,10 @@ from service.protocol.observability import Metrics
 from service.routes.app_state import AppState
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
+from service.trust.blocklisting import Blocklisting
 from service.trust.verification import TrustAnchors, Verifier
 from service.trust.visitors import Visitors
+from worker.composition import open_screening
 from worker.provenance.audit_archive import AuditArchive
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.provenance.trust_store import TrustStore
@@ -67,6 +69,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     identities = IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes))
     outbox = Outbox(redis)
     audit = AuditLog(redis)
+    audit.note_policy("service", settings.policy())
 
     backend = GuardedBackend(AddressGuard(settings.trusted_networks))
     fetcher = GuardedClient(backend, settings.fetch_timeout_s)
@@ -83,7 +86,11 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     photo_remover = PhotoRemover(jobs, media, job_remover)
     photos = PhotoOpener(media, urls, photo_remover, settings.max_photo_bytes)
     refinement = Refinement(jobs, queue, identities)
-    registration = Registration(settings, identities, photos, enrolment, refinement, audit)
+    screening = open_screening(settings, redis)
+    compared = screening if settings.blocklist == "on" else None
+    registration = Registration(
+        settings, identities, photos, enrolment, refinement, audit, compared
+    )
     eraser = IdentityEraser(identities, jobs, job_remover, photo_remover, audit)
 
     admission = JobAdmission(settings, jobs, queue, media, identities, audit)
@@ -122,6 +129,9 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         audit_trail=AuditArchive(settings.audit_dir, trust.audit_key()),
         verifier=verifier,
         visitors=Visitors(),
+        blocklisting=Blocklisting(screening, enrolment),
+        # A request costs an encoding, of which there is one at a time for everybody.
+        askers=Visitors(per_minute=5, at_once=1, all_at_once=2),
     )
     return Service(
         state=state,
@@ -147,7 +157,7 @@ def file_verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Ve
     )
 
     anchors = TrustAnchors(
-        mark_keys=trust.mark_keys(),
+        mark_keys=trust.mark_keys,
         roots=trust.anchors(),
         public_sync=settings.mark_sync == "public",
     )

@@ -50,3 +50,7 @@ class Settings(InstallationSettings):
     trusted_networks: tuple[
         IPv4Network | IPv6Network, ...
     ] = ()  # private addresses that inputs and webhooks may reach
+
+    def policy(self) -> dict[str, str]:
+        """Return the installation's policy, and whether a consent is required."""
+        return {**super().policy(), "require_consent": str(self.require_consent)}

@@ -1,10 +1,17 @@
-"""Opens the stores a worker works with: the part of its composition that parent and child share."""
+"""Opens the stores a worker works with, and the never-swap list."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.settings import WorkerSettings
+from redis import Redis
+
+from worker.blocklist.entries import BlocklistStore
+from worker.blocklist.reviews import ReviewStore
+from worker.blocklist.screening import Screening
+from worker.provenance.trust_store import TrustStore
+from worker.settings import InstallationSettings, WorkerSettings
+from worker.stores.audit_log import AuditLog
 from worker.stores.connection import connect
 from worker.stores.identity_store import IdentityLimits, IdentityStore
 from worker.stores.jobs.job_attempts import JobAttempts
@@ -39,4 +46,18 @@ def open_stores(settings: WorkerSettings) -> Stores:
         ),
         identities,
         JobQueue(redis, attempts),
+    )
+
+
+def open_screening(settings: InstallationSettings, redis: Redis) -> Screening:
+    """Return the never-swap list, whether or not it is compared with.
+
+    Raises TrustKeyBroken.
+    """
+    trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
+    trust.prepare()
+    return Screening(
+        entries=BlocklistStore(redis, trust.blocklist_key()),
+        reviews=ReviewStore(redis),
+        audit=AuditLog(redis),
     )

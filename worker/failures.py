@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -33,7 +34,20 @@ class FailureCode(StrEnum):
     UNDECODABLE = "undecodable"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
 
+    @property
+    def check(self) -> str | None:
+        """The refusal that this failure is; None where it is none."""
+        return _CHECKS.get(self)
+
     @classmethod
     def _missing_(cls, value: object) -> FailureCode:
         # A record of an earlier version may hold a name that is no longer used.
         return cls.INTERNAL_ERROR
+
+
+_CHECKS: Mapping[FailureCode, str] = {
+    FailureCode.SEXUAL_CONTENT: "nudity",
+    FailureCode.APPARENT_MINOR: "age",
+    FailureCode.IDENTITY_BLOCKED: "blocklist",
+    FailureCode.IDENTITY_REVIEW: "blocklist",
+}

@@ -109,8 +109,22 @@ class JobContext(Protocol):
     def marking(self) -> Marking | None:
         """Draws this task's mark; None where results are not marked."""
 
+    @property
+    def is_screened(self) -> bool:
+        """Whether faces must be compared with the never-swap list."""
+
+    def screen(self, sources: bytes, targets: bytes, width: int) -> tuple[str, str]:
+        """Return "allowed", "review" or "blocked" for faces, and the id of a review or "".
+
+        Both are embeddings of `width` bytes (float32), one after the other: of the identities in
+        use, and of the people who are to be swapped.
+        """
+
     def sign(self, claim: bytes) -> bytes:
         """Return the installation's signature of a C2PA claim."""
+
+    def time_stamp(self, message: bytes) -> bytes | None:
+        """Return an authority's RFC 3161 token of a message, None where there is none."""
 
     def progress(
         self, done: int, total: int | None = None, unit: str = "frame", *, last: bool = False

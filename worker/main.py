@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.composition import Stores, open_stores
+from worker.composition import Stores, open_screening, open_stores
 from worker.contract import QueueName, Task
 from worker.errors import WorkerError
 from worker.process.audit_keeper import AuditKeeper
@@ -87,9 +87,10 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     staging = Staging(shop.media.root)
     issuer = ProvenanceIssuer.open(settings, shop.identities, AuditLog(shop.store.redis))
 
-    if issuer is None:
-        log.warning("results are neither marked nor signed: LIKENESS_PROVENANCE is off")
+    AuditLog(shop.store.redis).note_policy("worker", settings.policy())
+    _warn(settings)
 
+    screening = open_screening(settings, shop.store.redis) if settings.blocklist == "on" else None
     child = WarmChild(queue, settings, staging)
     worker = WarmWorker(
         name,
@@ -97,7 +98,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         shop.store.redis,
         settings,
         child=child,
-        run_task=TaskRunner(name, shop, staging, child.perform, issuer).run_task,
+        run_task=TaskRunner(name, shop, staging, child.perform, issuer, screening).run_task,
         on_lost=lambda task, handed_back: _lost(shop, queue, task, handed_back),
     )
 
@@ -118,6 +119,15 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         staging.close()
 
     log.info("worker ended", extra={"worker": name, "queue": queue})
+
+
+def _warn(settings: WorkerSettings) -> None:
+    """Say in the log what an operator has turned off."""
+    if settings.provenance == "off":
+        log.warning("results are neither marked nor signed: LIKENESS_PROVENANCE is off")
+    for name in ("nudity_check", "age_check", "blocklist"):
+        if getattr(settings, name) == "off":
+            log.warning("a check of targets is off: LIKENESS_%s", name.upper())
 
 
 def _audit_keeper(settings: WorkerSettings, shop: Stores) -> AuditKeeper:

@@ -5,7 +5,7 @@ checked at start.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -95,13 +95,28 @@ class InstallationSettings(BaseSettings):
     nudity_check: Literal["on", "off"] = "on"
     age_check: Literal["on", "off"] = "on"
     blocklist: Literal["on", "off"] = "on"  # whether the never-swap list is compared with
+    blocklist_requests: Literal["public", "off"] = "public"  # who may ask to be on it
     # Both marks on every result, or neither; off is said at start, in /readyz and in each report.
     provenance: Literal["on", "off"] = "on"
     provenance_keep_days: int = Field(default=1095, ge=1)
     mark_strength: int = Field(default=1, ge=1, le=2)  # levels of luma in videos
     mark_sync: Literal["keyed", "public"] = "keyed"
+    allow_training: Literal["on", "off"] = "off"  # what results say of training on them
+    tsa_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = (
+        ""  # RFC 3161 time-stamp authority of the signatures; empty: none
+    )
+    verify: Literal["public", "keyed", "off"] = "public"  # who may ask where a file comes from
     c2pa_chain: Path | None = None  # PEM: an operator's own certificate, then its issuers
     c2pa_key: Path | None = None
+
+    def policy(self) -> dict[str, str]:
+        """Return what is refused and marked here: a change of it is in the audit trail."""
+        return {name: str(getattr(self, name)) for name in POLICY}
+
+    @property
+    def timestamps(self) -> str:
+        """Whether signatures are time-stamped, without the authority's address."""
+        return "on" if self.tsa_url else "off"
 
     @property
     def trust_dir(self) -> Path:
@@ -123,6 +138,21 @@ class InstallationSettings(BaseSettings):
     def store_url(self) -> str:
         """Where the store listens: the configured URL, else the embedded one's socket."""
         return self.redis_url or embedded_store_url(self.data_dir, self.store_credentials_fd)
+
+
+POLICY = (
+    "nudity_check",
+    "age_check",
+    "blocklist",
+    "blocklist_requests",
+    "provenance",
+    "provenance_keep_days",
+    "mark_strength",
+    "mark_sync",
+    "allow_training",
+    "timestamps",
+    "verify",
+)
 
 
 class WorkerSettings(InstallationSettings):

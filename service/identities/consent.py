@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from service.protocol.problems import ServiceError
+from service.protocol.problems import Refused, ServiceError
 from service.schemas import Consent
 from worker.contract import JobKind
 from worker.stores.identity_records import IdentityRecord
@@ -17,8 +17,6 @@ from worker.stores.identity_records import IdentityRecord
 _USE: dict[JobKind, Literal["image", "video"]] = {"swap_image": "image", "swap_video": "video"}
 
 SALT_BYTES = 16
-REFUSALS = frozenset({"sexual_content", "apparent_minor", "age_unsure"})
-"""Codes of registrations that are refused for what the photos show; each is audited."""
 
 
 def check_registration(
@@ -78,8 +76,8 @@ def check_age(band: str | None, consent: Consent | None) -> None:
     names the evidence. Nothing overrides an apparent minor.
     """
     if band == "under 18":
-        raise ServiceError("apparent_minor")
+        raise Refused("apparent_minor", "age", band)
 
     is_attested = consent is not None and consent.adult and consent.evidence_sha256 is not None
     if band == "18 to 25" and not is_attested:
-        raise ServiceError("age_unsure")
+        raise Refused("age_unsure", "age", band)

@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 
 from service.fair_queue import FairQueue
 from service.protocol.observability import Metrics
-from service.protocol.problems import CODES, ServiceError
+from service.protocol.problems import CODES, Refused, ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
+from service.sandbox.serving import Reply
 from service.settings import Settings
 from worker.process.memory import fitting
 from worker.sandbox.confinement import Protection
@@ -20,17 +21,22 @@ from worker.sandbox.limits import device_environment
 
 log = logging.getLogger(__name__)
 
+_BAND_CHARACTERS = 32
 _LOOK_AGAIN_S = 2.0  # at a healthy child; longer after each failure to start one
 
 
 @dataclass(frozen=True)
 class EncodedFace:
-    """What the child returns: opaque bytes for the store, and a report for each photo."""
+    """What the child returns: opaque bytes for the store, and a report for each photo.
+
+    `embedding` is float32 of unit length, for the never-swap list.
+    """
 
     pack: str
     code: bytes
     weights: bytes
     photos: Sequence[Mapping[str, Any]]
+    embedding: bytes
     age_band: str | None = None
 
 
@@ -115,9 +121,33 @@ class Enrolment:
         Raises the photo problems, busy and unavailable.
         """
         began = time.perf_counter()
+        reply = await self._ask(tenant, photos, {"checks": self._checks})
+        self._metrics.registrations.observe(time.perf_counter() - began)
+        code, weights, embedding = reply.blobs
+
+        return EncodedFace(
+            pack=reply.header["pack"],
+            code=code,
+            weights=weights,
+            photos=reply.header["photos"],
+            embedding=embedding,
+            age_band=reply.header.get("age"),
+        )
+
+    async def embed(self, tenant: str, photos: Sequence[BinaryIO]) -> tuple[str, bytes]:
+        """Return the pack and the embedding (float32) of the face in one person's `photos`.
+
+        No refusal applies: a minor, too, may ask not to be swapped. Raises as `encode` does.
+        """
+        reply = await self._ask(tenant, photos, {"embedding_only": True})
+        return str(reply.header["pack"]), reply.blobs[0]
+
+    async def _ask(
+        self, tenant: str, photos: Sequence[BinaryIO], request: Mapping[str, Any]
+    ) -> Reply:
         try:
             async with self._turns.turn(tenant):
-                reply = await self._child.ask({"checks": self._checks}, photos, self._timeout_s)
+                reply = await self._child.ask(request, photos, self._timeout_s)
         except ChildStartError as error:
             raise ServiceError("enrolment_unavailable") from error
         except ChildError as error:
@@ -126,15 +156,10 @@ class Enrolment:
                 "undecodable", "A photo could not be processed within its limits"
             ) from error
 
-        self._metrics.registrations.observe(time.perf_counter() - began)
+        if refused := reply.header.get("refused"):
+            code = refused["code"] if refused["code"] in CODES else "internal"
+            raise Refused(code, str(refused["check"]), str(refused["band"])[:_BAND_CHARACTERS])
         if failure := reply.header.get("code"):
             raise ServiceError(failure if failure in CODES else "internal", reply.header["detail"])
 
-        code, weights = reply.blobs
-        return EncodedFace(
-            pack=reply.header["pack"],
-            code=code,
-            weights=weights,
-            photos=reply.header["photos"],
-            age_band=reply.header.get("age"),
-        )
+        return reply

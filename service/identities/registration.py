@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
+from collections.abc import Sequence
 
 from anyio import to_thread
 
 from service import schemas
 from service.caller import Caller
 from service.identities.consent import (
-    REFUSALS,
     SALT_BYTES,
     check_age,
     check_registration,
@@ -21,8 +22,10 @@ from service.identities.photos import PhotoOpener
 from service.identities.refinement import Refinement
 from service.identities.registration_request import RegistrationRequest
 from service.intake.incoming import Incoming
-from service.protocol.problems import ServiceError
+from service.protocol.problems import Refused, ServiceError
 from service.settings import Settings
+from worker.blocklist.entries import as_face
+from worker.blocklist.screening import Case, Screening
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_records import IdentityRecord
 from worker.stores.identity_store import IdentityStore
@@ -40,7 +43,9 @@ class Registration:
         enrolment: Enrolment,
         refinement: Refinement,
         audit: AuditLog,
+        screening: Screening | None = None,
     ) -> None:
+        """Register as the settings say; `screening` is None where nobody is compared."""
         self._consent_required = settings.require_consent
         self._max_identities = settings.max_identities
         self._identities = identities
@@ -48,14 +53,16 @@ class Registration:
         self._enrolment = enrolment
         self._refinement = refinement
         self._audit = audit
+        self._screening = screening
 
     async def register(
         self, caller: Caller, request: RegistrationRequest, incoming: Incoming
     ) -> IdentityRecord:
         """Return the identity made of the photos, which are deleted before it is stored.
 
-        Raises the photo problems, consent_missing, consent_expired, quota_exceeded,
-        refinement_unavailable, upload_in_use, enrolment_busy, enrolment_unavailable.
+        Raises the photo problems, consent_missing, consent_expired, identity_blocked,
+        identity_review, quota_exceeded, refinement_unavailable, upload_in_use, enrolment_busy,
+        enrolment_unavailable.
         """
         # Before anything is fetched, opened or encoded for this client:
         check_registration(request.form.consent, self._consent_required)
@@ -65,15 +72,43 @@ class Registration:
             try:
                 face = await self._enrolment.encode(caller.tenant, photos.files)
                 check_age(face.age_band, request.form.consent)
-            except ServiceError as error:
-                if error.code in REFUSALS:
-                    await to_thread.run_sync(self._note_refusal, caller, error.code)
+                await to_thread.run_sync(self._screen, caller, face, photos.digests)
+            except Refused as refusal:
+                await to_thread.run_sync(self._note_refusal, caller, refusal)
                 raise
 
         return await to_thread.run_sync(self._store, caller, request.form, face, photos.digests)
 
-    def _note_refusal(self, caller: Caller, code: str) -> None:
-        self._audit.append("request.refused", caller.tenant, caller.key_id, code=code)
+    def _note_refusal(self, caller: Caller, refusal: Refused) -> None:
+        self._audit.append(
+            "request.refused",
+            caller.tenant,
+            caller.key_id,
+            code=refusal.code,
+            check=refusal.check,
+            band=refusal.band,
+        )
+
+    def _screen(self, caller: Caller, face: EncodedFace, digests: Sequence[str]) -> None:
+        """Raise identity_blocked or identity_review for somebody on the never-swap list."""
+        if self._screening is None:
+            return
+
+        content = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+        case = Case(caller.tenant, caller.key_id, "registration", content, face.pack)
+        decision = self._screening.decide(case, [as_face(face.embedding)])
+
+        if decision.verdict == "blocked":
+            raise Refused("identity_blocked", "blocklist", "blocked")
+        if decision.verdict == "review":
+            raise Refused(
+                "identity_review",
+                "blocklist",
+                "review",
+                "The person resembles somebody who must not be swapped here; ask the operator to"
+                f" release {decision.review_id}, then send the same photos again",
+                review=decision.review_id,
+            )
 
     def _check_room(self, tenant: str, form: schemas.RegisterForm) -> None:
         if form.quality == "refined":

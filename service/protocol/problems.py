@@ -32,9 +32,14 @@ CODES: dict[str, tuple[int, str]] = {
     "forbidden": (403, "The key lacks the scope for this call"),
     "consent_expired": (403, "The person's consent has expired"),
     "consent_scope": (403, "The person's consent does not cover this use"),
+    "identity_blocked": (403, "This person must not be swapped here"),
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "The resource does not support this method"),
     "idempotency_in_progress": (409, "A request with this Idempotency-Key is still running"),
+    "identity_review": (
+        409,
+        "The person resembles somebody who must not be swapped here; an operator decides",
+    ),
     "job_not_final": (409, "The job has not ended yet"),
     "upload_in_use": (409, "A job in flight or a registration needs the upload"),
     "no_result": (409, "The job ended without a result"),
@@ -65,6 +70,7 @@ CODES: dict[str, tuple[int, str]] = {
     "fetch_failed": (422, "The URL could not be fetched"),
     "too_many_requests": (429, "Too many requests from this address"),
     "quota_exceeded": (429, "The tenant's quota is used up"),
+    "blocklist_full": (429, "The never-swap list has no room"),
     "storage_quota": (429, "The tenant has too many bytes stored"),
     "internal": (500, "Internal error"),
     "too_many_waiters": (503, "Too many clients are waiting"),
@@ -76,6 +82,7 @@ CODES: dict[str, tuple[int, str]] = {
     "inspection_unavailable": (503, "Videos cannot be inspected right now"),
     "enrolment_busy": (503, "Too many registrations are waiting"),
     "enrolment_unavailable": (503, "Registration is not available right now"),
+    "trust_key_broken": (503, "A key of this installation cannot be used"),
     "disk_full": (507, "The disk is full"),
 }
 
@@ -106,6 +113,19 @@ class ServiceError(Exception):
         self.detail = str(self)
         self.headers = dict(headers or {})
         self.extra = extra
+
+
+class Refused(ServiceError):
+    """A request that is refused for what its files show.
+
+    `check` names what refused it and `band` how surely, for the audit trail and nobody else.
+    """
+
+    def __init__(self, code: str, check: str, band: str, detail: str = "", **extra: object) -> None:
+        super().__init__(code, detail)
+        self.extra = extra
+        self.check = check
+        self.band = band
 
 
 def problem(code: str, detail: str = "", **extra: object) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
+from service.trust.blocklisting import Blocklisting
 from service.trust.verification import Verifier
 from service.trust.visitors import Visitors
 from worker.provenance.audit_archive import AuditArchive
@@ -68,6 +69,8 @@ class AppState:
 
     verifier: Verifier
     visitors: Visitors
+    blocklisting: Blocklisting
+    askers: Visitors
 
 
 async def state_of(request: Request) -> AppState:  # async, or FastAPI would call it in a thread

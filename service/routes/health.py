@@ -63,6 +63,8 @@ async def readyz(response: Response, state: State) -> schemas.Health:
         "provenance": state.settings.provenance,
         "nudity_check": state.settings.nudity_check,
         "age_check": state.settings.age_check,
+        "blocklist": state.settings.blocklist,
+        "verify": state.settings.verify,
         "sandbox": await to_thread.run_sync(_sandbox, state),
     }
 

@@ -57,6 +57,8 @@ _PHOTO_FAILURES = (
     "sexual_content",
     "apparent_minor",
     "age_unsure",
+    "identity_blocked",
+    "identity_review",
 )
 _ENROLMENT_FAILURES = ("enrolment_busy", "enrolment_unavailable", "refinement_unavailable")
 _REGISTRATION_FAILURES = (

@@ -13,10 +13,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from service import schemas
 from service.caller import Caller
 from service.protocol.openapi import JSON_BODY, json_body, problems, success
+from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
 from service.schemas.fields import at
-from worker.stores.key_store import ApiKey
+from worker.stores.key_store import OPERATOR_SCOPE, ApiKey
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
@@ -64,7 +65,14 @@ async def get_key(key_id: str, caller: Admin, state: State) -> schemas.Key:
 async def rotate_key(
     key_id: str, caller: Admin, state: State, overlap_s: Overlap = 0
 ) -> schemas.Key:
-    """Create a key with the same scopes in place of an old one."""
+    """Create a key with the same scopes in place of an old one.
+
+    A key with the scope `operator` takes another such key, or the command line.
+    """
+    old = await to_thread.run_sync(state.keys.get, key_id, caller.tenant)
+    if OPERATOR_SCOPE in old.scopes - caller.scopes:
+        raise ServiceError("forbidden", "The key lacks the scope operator")
+
     key, token = await to_thread.run_sync(
         state.keys.rotate, key_id, caller.tenant, float(overlap_s)
     )

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
 from service.protocol.bodies import media_type
 from service.protocol.openapi import Responses, problems, success
 from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
+from service.routes.auth import credentials_of, identified
 from service.schemas.trust import Verification, VerifyRequest
 from service.trust.page import CONTENT_SECURITY_POLICY, page, script
 from worker.provenance.names import MANIFEST_TYPE
@@ -48,15 +49,29 @@ _BODY: dict[str, Any] = {
 }
 _RESPONSES: Responses = problems(
     *("invalid_json", "body_too_large", "invalid_request", "undecodable", "too_many_requests"),
+    *("unauthorized", "not_found", "store_unavailable"),
     anonymous=True,
 )
 
 
-@router.post("/v1/verify", responses=_RESPONSES, openapi_extra=_BODY)
+async def admitted(request: Request, state: State) -> None:
+    """Raise not_found or unauthorized where the operator lets nobody, or only keys, verify."""
+    match state.settings.verify:
+        case "off":
+            raise ServiceError("not_found", "Verification is off here: LIKENESS_VERIFY")
+        case "keyed":
+            await identified(state, await credentials_of(request))
+
+
+Admitted = Depends(admitted)
+
+
+@router.post("/v1/verify", dependencies=[Admitted], responses=_RESPONSES, openapi_extra=_BODY)
 async def verify(request: Request, response: Response, state: State) -> Verification:
     """Say what is known about a file's origin: its signature, an invisible mark, our record.
 
-    Send the file raw or as `file` of a form, or only its SHA-256 as JSON. The bytes are not kept.
+    It needs no key, unless the operator has set LIKENESS_VERIFY=keyed. Send the file raw or as
+    `file` of a form, or only its SHA-256 as JSON. The bytes are not kept.
     """
     address = request.client.host if request.client else ""
     with state.visitors.visit(address):
@@ -70,10 +85,11 @@ async def verify(request: Request, response: Response, state: State) -> Verifica
 
 @router.get(
     "/v1/verify/manifests/{mark_id}",
+    dependencies=[Admitted],
     response_class=Response,
     responses={
         200: success("The signed manifest.", content={MANIFEST_TYPE: _BINARY}),
-        **problems("not_found", anonymous=True),
+        **problems("not_found", "unauthorized", "store_unavailable", anonymous=True),
     },
     openapi_extra={"security": []},
 )
@@ -88,8 +104,11 @@ async def get_manifest(mark_id: str, state: State) -> Response:
 
 
 @router.get("/verify", include_in_schema=False)
-async def verify_page() -> HTMLResponse:
-    """Return the page for people."""
+async def verify_page(state: State) -> HTMLResponse:
+    """Return the page for people, which asks without a key."""
+    if state.settings.verify != "public":
+        raise ServiceError("not_found", "The page needs LIKENESS_VERIFY=public")
+
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     return HTMLResponse(page(), headers=headers)
 

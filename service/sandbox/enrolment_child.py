@@ -61,10 +61,10 @@ def register(
     """Return the code, the weights and a report for each photo.
 
     Or the code of the error that kept them from it. `request["checks"]` names the refusals that
-    are on.
+    are on. A request with `embedding_only` is answered with the face's embedding alone.
     """
     from models.inference.errors import InferenceError
-    from models.inference.safety.nudity import is_sexual
+    from models.inference.safety.nudity import refused_band
     from worker.media.images import decode_image
     from worker.media.media_errors import MediaError
 
@@ -73,8 +73,12 @@ def register(
         photos = [decode_image(file.read(), limits).bgr for file in files]
         registration = engine.register(photos)
 
-        if "nudity" in checks and is_sexual(registration.nudity):
-            return Reply({"code": "sexual_content", "detail": "A photo seems to be sexual."})
+        if "nudity" in checks and (band := refused_band(registration.nudity)):
+            return Reply({"refused": {"code": "sexual_content", "check": "nudity", "band": band}})
+
+        embedding = registration.code.embedding.astype("<f4").tobytes()
+        if request.get("embedding_only"):
+            return Reply({"pack": registration.code.pack}, [embedding])
 
         weights = engine.specialise(registration.code)
     except (InferenceError, MediaError) as error:
@@ -86,7 +90,7 @@ def register(
             "pack": registration.code.pack,
             "age": registration.age.band if registration.age and "age" in checks else None,
         },
-        [registration.code.to_bytes(), weights.to_bytes()],
+        [registration.code.to_bytes(), weights.to_bytes(), embedding],
     )
 
 

@@ -17,6 +17,9 @@ from worker.contract import (
 )
 from worker.stores.key_store import Scope
 
+TenantScope = Literal["identities:write", "jobs:write", "jobs:read", "audit:read", "admin"]
+"""Scopes that a tenant's admin may give away: all but `operator`."""
+
 
 class WebhookEndpointRequest(Strict):
     """Where to send the events of this tenant's jobs."""
@@ -63,7 +66,7 @@ class KeyRequest(Strict):
     model_config = example(name="web app", scopes=["identities:write", "jobs:write", "jobs:read"])
 
     name: Annotated[str, Field(max_length=100)] = ""
-    scopes: Annotated[frozenset[Scope], Field(min_length=1)]
+    scopes: Annotated[frozenset[TenantScope], Field(min_length=1)]
 
 
 class Key(Strict):

@@ -13,7 +13,7 @@ from redis import Redis
 
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import connect
-from worker.stores.key_store import SCOPES, TENANT_NAME, ApiKey, KeyStore, TenantStore
+from worker.stores.key_store import SCOPES, TENANT_NAME, TENANT_SCOPES, ApiKey, KeyStore, TenantStore
 
 DEFAULT_TENANT = "default"
 OPERATOR = "operator"  # the audit log's actor for what is done on the machine itself
@@ -38,7 +38,10 @@ def add_key_commands(parser: ArgumentParser) -> None:
     create = commands.add_parser("create", help="make a key and show it once")
     create.add_argument("--tenant", type=_tenant, default=DEFAULT_TENANT)
     create.add_argument(
-        "--scopes", type=_scopes, default=SCOPES, help=f"from {','.join(SCOPES)}; default all"
+        "--scopes",
+        type=_scopes,
+        default=TENANT_SCOPES,
+        help=f"from {','.join(SCOPES)}; default all but operator",
     )
     create.add_argument("--name", default="", help="a note for the list")
     listing = commands.add_parser("list", help="show keys without their secrets")

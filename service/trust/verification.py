@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -24,9 +24,12 @@ ASK_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class TrustAnchors:
-    """What recognises this installation's outputs: mark keys, and roots of its signatures."""
+    """What recognises this installation's outputs: mark keys, and roots of its signatures.
 
-    mark_keys: Sequence[bytes]
+    Keys are read for each request: one that was rotated in a minute ago marks results by now.
+    """
+
+    mark_keys: Callable[[], Sequence[bytes]]
     roots: Sequence[str]
     public_sync: bool = False
 
@@ -85,7 +88,7 @@ class Verifier:
 
     async def _ask(self, file: BinaryIO) -> Verification:
         request = {
-            "keys": [key.hex() for key in self._anchors.mark_keys],
+            "keys": [key.hex() for key in self._anchors.mark_keys()],
             "anchors": list(self._anchors.roots),
             "public_sync": self._anchors.public_sync,
         }

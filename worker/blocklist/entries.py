@@ -159,18 +159,7 @@ class BlocklistStore:
 
         Raises UnknownBlocklistEntry.
         """
-        if not is_id(entry_id, "blk"):
-            raise UnknownBlocklistEntry
-
-        with reaching(), self.redis.pipeline() as pipeline:
-            pipeline.delete(f"lk:blocklist:{entry_id}")
-            pipeline.zrem("lk:blocklist:entries", entry_id)
-            pipeline.zrem("lk:expiry", entry_id)
-            pipeline.incr("lk:blocklist:version")
-            pipeline.set("lk:erasure:wanted", repr(self._clock()))
-            removed = pipeline.execute()[0]
-
-        if not removed:
+        if not erase_entry(self.redis, entry_id, self._clock()):
             raise UnknownBlocklistEntry
 
     def faces(self) -> Sequence[BlockedFace]:
@@ -222,6 +211,21 @@ class BlocklistStore:
             raise UnknownBlocklistEntry
 
         return text_fields(reply), sealed
+
+
+def erase_entry(redis: Redis, entry_id: str, now: float) -> bool:
+    """Erase an entry; return whether there was one."""
+    if not is_id(entry_id, "blk"):
+        return False
+
+    with reaching(), redis.pipeline() as pipeline:
+        pipeline.delete(f"lk:blocklist:{entry_id}")
+        pipeline.zrem("lk:blocklist:entries", entry_id)
+        pipeline.zrem("lk:expiry", entry_id)
+        pipeline.incr("lk:blocklist:version")
+        # As after the erasure of an identity: the append-only file is rewritten without it.
+        pipeline.set("lk:erasure:wanted", repr(now))
+        return bool(pipeline.execute()[0])
 
 
 def new_entry(

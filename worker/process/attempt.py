@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from worker.blocklist.entries import as_face
+from worker.blocklist.screening import ALLOWED, Case, Decision, Place, Screening
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, Task
 from worker.errors import JobFailure, Missing, SigningFailed, UnknownIdentity, UnknownMedia
@@ -16,6 +18,9 @@ from worker.process.staging import Staging
 from worker.provenance.marking import Marking
 from worker.stores.identity_store import IdentityStore
 
+# The structure that is stamped has a certificate chain in it: some 2 KB, more with an operator's.
+MAX_STAMPED_BYTES = 64 << 10
+
 
 class JobIdentities:
     """The identities that a job's payload names, of its own tenant; implements `Identities`."""
@@ -24,6 +29,10 @@ class JobIdentities:
         self._identities = identities
         self._named = payload.identities()
         self._tenant = payload.tenant
+
+    def pack(self) -> str:
+        """Return the pack with which the job's identities were registered."""
+        return self._identities.get(min(self._named), self._tenant).pack
 
     def quality(self, identity_id: str) -> str:
         """Return "instant" or "refined"."""
@@ -64,6 +73,7 @@ class Attempt:
         staging: Staging,
         stores: Stores,
         issuer: ProvenanceIssuer | None = None,
+        screening: Screening | None = None,
     ) -> None:
         self.job = job
         self.task = task
@@ -72,7 +82,10 @@ class Attempt:
         self.spent: Callable[[], Spent] = dict
         self.provenance = issuer.order(job, task) if issuer else None
         self.marking = Marking.of(self.provenance) if self.provenance else None
+        self.is_screened = screening is not None and screening.is_needed()
         self._issuer = issuer
+        self._has_asked_for_time = False
+        self._screening = screening
         self._staging = staging
         self._media = stores.media
         self._attempts = stores.attempts
@@ -125,6 +138,45 @@ class Attempt:
             raise SigningFailed("Results are not signed here.")
         return self._issuer.sign(claim)
 
+    def time_stamp(self, message: bytes) -> bytes | None:
+        """Return an authority's time-stamp of a message, None where there is none.
+
+        Once an attempt: a compromised child must not use us to flood the authority.
+        """
+        if self._issuer is None or self._has_asked_for_time or len(message) > MAX_STAMPED_BYTES:
+            return None
+
+        self._has_asked_for_time = True
+        return self._issuer.time_stamp(message)
+
+    def screen(self, sources: bytes, targets: bytes, width: int) -> tuple[str, str]:
+        """Compare faces with the never-swap list; raises Missing, StoreError."""
+        decision = self._decide("source", _cut(sources, width))
+        if decision == ALLOWED:
+            decision = self._decide("target", _cut(targets, width))
+
+        return decision.verdict, decision.review_id
+
+    def _decide(self, place: Place, faces: Sequence[bytes]) -> Decision:
+        if self._screening is None or not faces:
+            return ALLOWED
+
+        upload = self._media.stat(self.job.payload.input_id or "", self.job.tenant)
+        case = Case(
+            tenant=self.job.tenant,
+            actor="worker",
+            place=place,
+            content=upload.sha256,
+            pack=self.identities.pack(),
+            subject=self.job.id,
+        )
+        return self._screening.decide(case, [as_face(face) for face in faces])
+
     def result(self, file: Path) -> Path:
         """Return the file of the outcome; raises UnknownMedia."""
         return self._staging.take_out(file.name)
+
+
+def _cut(blob: bytes, width: int) -> list[bytes]:
+    """Return the embeddings in a blob; what is left at its end is no embedding."""
+    return [blob[start : start + width] for start in range(0, len(blob), width)]

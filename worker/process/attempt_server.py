@@ -90,6 +90,7 @@ class AttemptServer:
             task=attempt.task,
             input=attempt.input.name if has_input else None,
             provenance=attempt.provenance,
+            is_screened=attempt.is_screened,
         )
         self._send({"job": JOB_ORDER.dump_python(order, mode="json")})
 
@@ -118,6 +119,12 @@ class AttemptServer:
                 self._send({"file": attempt.part(request.sha256, request.suffix).name})
             case requests.SignClaim() if len(blobs) == 1:
                 self._send({}, attempt.sign(blobs[0]))
+            case requests.TimeStamp() if len(blobs) == 1:
+                token = attempt.time_stamp(blobs[0])
+                self._send({}, *([token] if token else []))
+            case requests.Screen() if _are_whole(blobs, request.width):
+                verdict, review = attempt.screen(blobs[0], blobs[1], request.width)
+                self._send({"verdict": verdict, "review": review})
             case _:
                 self._answer_about_identities(request, blobs)
 
@@ -199,3 +206,8 @@ class AttemptServer:
         except (OSError, ValueError) as error:  # also pydantic's ValidationError
             log.warning("child said what is not in the protocol", extra={"error": str(error)[:500]})
             raise ChildLost from error
+
+
+def _are_whole(blobs: list[bytes], width: int) -> bool:
+    """Whether these are two blobs of whole embeddings."""
+    return len(blobs) == 2 and not any(len(blob) % width for blob in blobs)

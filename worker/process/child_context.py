@@ -61,6 +61,7 @@ class JobOrder:
     task: Task
     input: str | None
     provenance: ProvenanceOrder | None = None
+    is_screened: bool = False
 
 
 JOB_ORDER: TypeAdapter[JobOrder] = TypeAdapter(JobOrder)
@@ -152,6 +153,7 @@ class RemoteContext:
         self._inward = directories.inward
         self._input = order.input
         self.provenance = order.provenance
+        self.is_screened = order.is_screened
         self._parent = parent
         self._spent = spent
         self._reported = -REPORT_EVERY_S
@@ -215,6 +217,16 @@ class RemoteContext:
     def sign(self, claim: bytes) -> bytes:
         """Return the installation's signature of a C2PA claim."""
         return self._parent.ask(requests.SignClaim(), [claim]).blobs[0]
+
+    def time_stamp(self, message: bytes) -> bytes | None:
+        """Return an authority's time-stamp of a message, None where there is none."""
+        blobs = self._parent.ask(requests.TimeStamp(), [message]).blobs
+        return blobs[0] if blobs else None
+
+    def screen(self, sources: bytes, targets: bytes, width: int) -> tuple[str, str]:
+        """Return the never-swap list's verdict on faces, and the review it asks for."""
+        answer = self._parent.ask(requests.Screen(width=width), [sources, targets]).header
+        return str(answer["verdict"]), str(answer["review"])
 
     def finish_part(self, outcome: str) -> None:
         """Record this part's outcome; raises Canceled, Superseded."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from worker.blocklist.entries import erase_entry
 from worker.errors import Missing
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
@@ -65,6 +66,8 @@ class ExpirySweep:
             self._expire_job(name)
         elif is_id(name, "idn"):
             self._expire_identity(name)
+        elif is_id(name, "blk") and erase_entry(self._redis, name, self._clock()):
+            self._audit.append("blocklist.removed", "", EXPIRY, name)
 
         self._upkeep.deleted(name)
         return True

@@ -15,6 +15,7 @@ from worker.provenance.marking import tile_in_hex
 from worker.provenance.names import mark_name
 from worker.provenance.order import ProvenanceOrder
 from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
+from worker.provenance.time_stamp_authority import TimeStampAuthority
 from worker.provenance.trust_store import Signer, TrustStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
@@ -39,13 +40,16 @@ class ProvenanceIssuer:
     Without a store, as for a swap by the command, nothing is said in the audit trail.
     """
 
-    code: MarkCode
+    trust: TrustStore
+    public_sync: bool
     signer: Signer
     records: ProvenanceStore
     identities: IdentityRecords
     audit: AuditLog | None
     strength: int
     verify_url: str
+    allow_training: bool
+    authority: TimeStampAuthority | None = None
 
     @classmethod
     def open(
@@ -56,21 +60,30 @@ class ProvenanceIssuer:
     ) -> ProvenanceIssuer | None:
         """Return the installation's issuer, or None where an operator has turned it off.
 
-        Raises TrustKeyBroken.
+        Raises TrustKeyBroken, SigningFailed for an operator's certificate that cannot sign.
         """
         if settings.provenance == "off":
             return None
 
         trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
         trust.prepare()
+        trust.mark_keys()  # broken keys are told at start, not by the first job
+        signer = trust.signer()
+
+        if settings.c2pa_chain is not None:
+            _try_out(signer)
+
         return cls(
-            code=MarkCode(trust.mark_keys()[0], public_sync=settings.mark_sync == "public"),
-            signer=trust.signer(),
+            trust=trust,
+            public_sync=settings.mark_sync == "public",
+            signer=signer,
             records=ProvenanceStore(settings.provenance_dir),
             identities=identities,
             audit=audit,
             strength=settings.mark_strength,
             verify_url=f"{settings.public_url}/verify" if settings.public_url else "",
+            allow_training=settings.allow_training == "on",
+            authority=TimeStampAuthority(settings.tsa_url) if settings.tsa_url else None,
         )
 
     def order(self, job: JobRecord, task: Task) -> ProvenanceOrder | None:
@@ -82,7 +95,9 @@ class ProvenanceIssuer:
         if mark_id is None or job.kind not in MARKED_KINDS:
             return None
 
-        tile = self.code.tile(mark_id, _segment(task))
+        # By the job's own time: a key that is rotated meanwhile must not change its later segments.
+        code = MarkCode(self.trust.mark_key_at(job.created_at), public_sync=self.public_sync)
+        tile = code.tile(mark_id, _segment(task))
         return ProvenanceOrder(
             version=installed_version(),
             chain=self.signer.chain,
@@ -93,6 +108,8 @@ class ProvenanceIssuer:
             strength=self.strength,
             consent_receipts=self._receipts(job),
             verify_url=self.verify_url,
+            allow_training=self.allow_training,
+            is_stamped=self.authority is not None,
         )
 
     def sign(self, claim: bytes) -> bytes:
@@ -100,6 +117,10 @@ class ProvenanceIssuer:
         if len(claim) > MAX_CLAIM_BYTES:
             raise SigningFailed("A claim is not that long.")
         return self.signer.sign(claim)
+
+    def time_stamp(self, message: bytes) -> bytes | None:
+        """Return the authority's token of a message; None without one, or when it is away."""
+        return None if self.authority is None else self.authority.token(message)
 
     def record(self, job: JobRecord, result: JobResult, outcome: Outcome, manifest: bytes) -> None:
         """Keep what was made, before it can be fetched; raises DiskFull."""
@@ -148,6 +169,14 @@ def installed_version() -> str:
         return version("likeness")
     except PackageNotFoundError:
         return "0"
+
+
+def _try_out(signer: Signer) -> None:
+    """Sign an image of one pixel, so that a certificate that cannot is told at start."""
+    # Imported late: only a parent with an operator's certificate needs it.
+    from worker.provenance.manifest import try_out
+
+    try_out(signer.chain, signer.sign)
 
 
 def _segment(task: Task) -> int:

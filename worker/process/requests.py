@@ -128,6 +128,22 @@ class SignClaim(Strict):
     ask: Literal["sign"] = "sign"
 
 
+class TimeStamp(Strict):
+    """Comes with a message as a blob; answered with an RFC 3161 token as a blob, or without."""
+
+    ask: Literal["time_stamp"] = "time_stamp"
+
+
+class Screen(Strict):
+    """Comes with two blobs: embeddings of the identities in use, and of people to be swapped.
+
+    Both are float32, each embedding `width` bytes. Answered with a verdict.
+    """
+
+    ask: Literal["screen"] = "screen"
+    width: Annotated[int, Field(ge=4, le=16_384, multiple_of=4)]
+
+
 class OutcomeMade(Strict):
     """An `Outcome`; its file is a name in the work directory."""
 
@@ -177,6 +193,8 @@ Request = (
     | Built
     | PutRefined
     | SignClaim
+    | TimeStamp
+    | Screen
     | Ended
     | Raised
 )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from worker.blocklist.screening import Screening
 from worker.composition import Stores
 from worker.contract import QUEUE_OF, JobRecord, JobResult, Problem, Task
 from worker.errors import (
@@ -26,9 +27,12 @@ from worker.process.attempt_server import ChildLost
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.provenance.names import DETACHED
+from worker.stores.audit_log import AuditLog
 from worker.stores.jobs.job_records import JobReport
 
 log = logging.getLogger(__name__)
+
+_BAND_CHARACTERS = 32
 
 Perform: TypeAlias = Callable[[Attempt], Performed]
 
@@ -43,13 +47,20 @@ class TaskRunner:
         staging: Staging,
         perform: Perform,
         issuer: ProvenanceIssuer | None = None,
+        screening: Screening | None = None,
     ) -> None:
-        """Run tasks as `worker`; without an `issuer`, results are neither marked nor signed."""
+        """Run tasks as `worker`.
+
+        Without an `issuer`, results are neither marked nor signed; without a `screening`, nobody
+        is compared with the never-swap list.
+        """
         self._worker = worker
         self._stores = stores
         self._staging = staging
         self._perform = perform
         self._issuer = issuer
+        self._audit = AuditLog(stores.store.redis)
+        self._screening = screening
 
     def run_task(self, task_id: str, attempt: int) -> None:
         """Do one attempt at a task.
@@ -72,7 +83,9 @@ class TaskRunner:
 
     def _attempt(self, task: Task, job: JobRecord) -> None:
         try:
-            self._run(Attempt(job, task, self._staging, self._stores, self._issuer))
+            self._run(
+                Attempt(job, task, self._staging, self._stores, self._issuer, self._screening)
+            )
         except AttemptEnded as ending:
             self._end(task, ending)
         except DiskFull:
@@ -87,6 +100,7 @@ class TaskRunner:
             log.info("job failed", extra=_names(task, job) | {"code": failure.code})
             report = JobReport(failure.report, {}) if failure.report else None
             self._fail(task, Problem(failure.failure, failure.message), report)
+            self._note_refusal(job, failure)
         except Exception:
             log.exception("attempt failed", extra=_names(task, job))
             self._try_again(task)
@@ -169,6 +183,26 @@ class TaskRunner:
         if isinstance(ending, Canceled):
             self._stores.store.settle_cancel(task.job_id)
             self._stores.media.delete_job(task.job_id)
+
+    def _note_refusal(self, job: JobRecord, failure: JobFailure) -> None:
+        """Note in the audit trail that a target was refused for what it shows.
+
+        The child says how sure the check was; whatever else it says there is left out.
+        """
+        if failure.failure.check is None:
+            return
+
+        told = failure.report.get("refused", {})
+        band = str(told.get("band", ""))[:_BAND_CHARACTERS] if isinstance(told, dict) else ""
+        self._audit.append(
+            "request.refused",
+            job.tenant,
+            "worker",
+            job.id,
+            code=failure.code,
+            check=failure.failure.check,
+            band=band,
+        )
 
     def _fail(self, task: Task, problem: Problem, report: JobReport | None = None) -> None:
         if self._stores.attempts.fail(task, problem, report=report):

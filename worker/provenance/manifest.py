@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import c2pa
 
 from worker.errors import SigningFailed
 from worker.provenance.names import DETACHED, mark_name
+from worker.provenance.time_stamp import replace_manifest, stamped_message, with_token
 
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
@@ -20,6 +22,12 @@ COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrained
 WHOLE_FILE_BYTES = 512 << 20
 _SPILL_TO_DISK_MIB = 16
 _CHUNK_KIB = 4096
+
+_PIXEL_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+
+Stamp = Callable[[bytes], bytes | None]
 
 _NOT_ALLOWED = (
     "cawg.ai_generative_training",
@@ -48,11 +56,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class SignedFile:
-    """How a manifest was bound: in the file, or beside it."""
+    """How a manifest was bound: in the file, or beside it; `is_stamped` by an authority."""
 
     manifest: bytes
     embedded: bool
     binding: str = field(default="file")
+    is_stamped: bool = False
 
 
 def sign(
@@ -64,11 +73,13 @@ def sign(
     chain: str,
     sign_claim: Callable[[bytes], bytes],
     original: tuple[Path, str],
+    stamp: Stamp | None = None,
 ) -> SignedFile:
     """Write `source` to `destination` with a signed manifest; detached ones leave the file as is.
 
     `original` is the upload and its media type: it becomes the parent ingredient, with whatever
-    credentials it brought. `sign_claim` returns an ES256 signature of about 2 KB of bytes.
+    credentials it brought. `sign_claim` returns an ES256 signature of about 2 KB of bytes, `stamp`
+    an RFC 3161 token of some bytes, or None.
 
     Raises SigningFailed.
     """
@@ -81,14 +92,47 @@ def sign(
             signer = c2pa.Signer.from_callback(sign_claim, c2pa.C2paSigningAlg.ES256, chain, None)
 
             if media_type in DETACHED:
-                return _detached(builder, signer, source, destination)
+                return _stamped(_detached(builder, signer, source, destination), stamp)
             with source.open("rb") as unsigned, destination.open("w+b") as signed:
                 manifest = builder.sign(signer, media_type, unsigned, signed)
     except c2pa.C2paError as error:
         raise SigningFailed(str(error)) from error
 
     binding = "file" if size <= WHOLE_FILE_BYTES else "chunks"
-    return SignedFile(manifest=bytes(manifest), embedded=True, binding=binding)
+    signed_file = SignedFile(manifest=bytes(manifest), embedded=True, binding=binding)
+    return _stamped(signed_file, stamp, destination, media_type)
+
+
+def _stamped(
+    signed: SignedFile, stamp: Stamp | None, path: Path | None = None, media_type: str = ""
+) -> SignedFile:
+    """Put a time-stamp into a manifest, and into the file at `path` that holds it."""
+    message = stamped_message(signed.manifest) if stamp is not None else None
+    token = stamp(message) if stamp is not None and message is not None else None
+    manifest = with_token(signed.manifest, token) if token is not None else None
+
+    if manifest is None:
+        return signed
+    if path is not None and not replace_manifest(path, signed.manifest, manifest, media_type):
+        return signed
+
+    return replace(signed, manifest=manifest, is_stamped=True)
+
+
+def try_out(chain: str, sign_claim: Callable[[bytes], bytes]) -> None:
+    """Sign an image of one pixel; raises SigningFailed for a chain that cannot sign."""
+    with tempfile.TemporaryDirectory() as folder:
+        pixel = Path(folder) / "pixel.png"
+        pixel.write_bytes(base64.b64decode(_PIXEL_PNG))
+        sign(
+            pixel,
+            Path(folder) / "signed.png",
+            "image/png",
+            Claim(job="", pack="", version="0"),
+            chain=chain,
+            sign_claim=sign_claim,
+            original=(pixel, "image/png"),
+        )
 
 
 def signing_settings(file_bytes: int) -> dict[str, Any]:

@@ -15,7 +15,8 @@ class ProvenanceOrder(Strict):
     """The mark to draw and what the manifest is to say; it holds no key.
 
     `tile` is 64 x 64 bits in hex, row by row: the signs of the mark's chips. `shift` is where the
-    tile begins in this segment of a video, in chips. `chain` is the PEM certificate chain.
+    tile begins in this segment of a video, in chips. `chain` is the PEM certificate chain;
+    `is_stamped` says whether a time-stamp authority is to be asked.
     """
 
     version: str
@@ -27,3 +28,5 @@ class ProvenanceOrder(Strict):
     strength: Annotated[int, Field(ge=1, le=2)]
     consent_receipts: tuple[str, ...] = ()
     verify_url: str = ""
+    allow_training: bool = False
+    is_stamped: bool = False

@@ -2,9 +2,11 @@
 
 trust/audit.key      the key in hex that chains the audit trail
 trust/blocklist.key  the key in hex that seals the never-swap list
-trust/mark.key       hex keys of 32 bytes, one a line; the first draws, all of them read
+trust/mark.key       hex keys of 32 bytes, one a line, newest first, each with the time from which
+                     it draws (seconds since the epoch); all of them read
 trust/chain.pem      the signing certificate, then the root
 trust/signing.key    its private key (PKCS #8)
+trust/signed-with.pem  every certificate that ever signed here, to check old audit heads with
 trust/root.pem       what a validator adds to its anchors to call our manifests trusted
 trust/root.key       renews the signing certificate
 
@@ -17,6 +19,7 @@ import datetime
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
@@ -38,6 +42,8 @@ from worker.provenance.names import KEY_BYTES
 ROOT_DAYS = 3650
 LEAF_DAYS = 365
 RENEW_DAYS_BEFORE = 30
+MOST_MARK_KEYS = 16
+"""Each costs a verification 5 ms of search, and a third of a second for a cropped image."""
 
 # Validators' default configuration refuses C2PA's own key usage alone ("missing required EKU"),
 # so a certificate of ours carries emailProtection beside it (measured with c2pa-rs 0.91.3).
@@ -68,22 +74,79 @@ class TrustStore:
             if not file.exists():
                 _write(file, secrets.token_hex(KEY_BYTES).encode() + b"\n")
 
-        if self.chain is not None:
-            return
+        if self.chain is None:
+            self._prepare_chain(now)
+
+        self._remember_certificate()
+
+    def _prepare_chain(self, now: datetime.datetime) -> None:
         if not self._root_file.exists() or not self._root_key_file.exists():
             self._make_root(now)
             self._make_leaf(now)
         elif self._ends(now) - now < datetime.timedelta(days=RENEW_DAYS_BEFORE):
             self._make_leaf(now)
 
-    def rotate_mark_key(self) -> None:
-        """Put a new key first; results marked with older keys can still be read."""
-        older = self._mark_file.read_bytes() if self._mark_file.exists() else b""
-        _write(self._mark_file, secrets.token_hex(KEY_BYTES).encode() + b"\n" + older)
+    def _remember_certificate(self) -> None:
+        """Keep the certificate that signs now: it must check what it signed after its renewal."""
+        try:
+            certificate = _first_certificate((self.chain or self._chain_file).read_text())
+        except (OSError, ValueError):
+            return  # `signer` says what is wrong with it
+
+        known = self._signed_with_file.read_text() if self._signed_with_file.exists() else ""
+        if certificate not in known:
+            _write(self._signed_with_file, (known + certificate).encode())
+
+    def is_signed(self, message: bytes, signature: bytes) -> bool:
+        """Return whether a signature was ever made here, also with an earlier certificate."""
+        if not self._signed_with_file.exists():
+            return False
+
+        certificates = x509.load_pem_x509_certificates(self._signed_with_file.read_bytes())
+        return any(
+            _is_of(certificate.public_key(), message, signature) for certificate in certificates
+        )
+
+    def rotate_mark_key(self, now: float | None = None) -> None:
+        """Put a new key first; results marked with older keys can still be read.
+
+        Jobs that were admitted before keep their key, so that all segments of a video have one.
+        Raises TrustKeyBroken when the file is broken or has no room.
+        """
+        with _only_one(self.directory):
+            if len(self._dated_mark_keys()) >= MOST_MARK_KEYS:
+                raise TrustKeyBroken(
+                    f"mark.key has {MOST_MARK_KEYS} keys; take the oldest out, whose marks can then"
+                    " no longer be read"
+                )
+
+            since = time.time() if now is None else now
+            key = f"{secrets.token_hex(KEY_BYTES)} {since!r}\n"
+            _write(self._mark_file, key.encode() + self._mark_file.read_bytes())
 
     def mark_keys(self) -> list[bytes]:
         """Return the mark keys, newest first; raises TrustKeyBroken."""
-        return _keys(self._mark_file)
+        return [key for key, _ in self._dated_mark_keys()]
+
+    def mark_key_at(self, moment: float) -> bytes:
+        """Return the key for a job admitted then (seconds since the epoch).
+
+        Raises TrustKeyBroken.
+        """
+        keys = self._dated_mark_keys()
+        return next((key for key, since in keys if since <= moment), keys[-1][0])
+
+    def _dated_mark_keys(self) -> list[tuple[bytes, float]]:
+        keys = _keys(self._mark_file)
+        lines = self._mark_file.read_text().splitlines()
+        words = [line.split() for line in lines if line.strip()]
+        try:
+            return [
+                (key, float(word[1]) if len(word) > 1 else 0.0)
+                for key, word in zip(keys, words, strict=True)
+            ]
+        except ValueError as error:
+            raise TrustKeyBroken(f"a time in mark.key cannot be read: {error}") from error
 
     def audit_key(self) -> bytes:
         """Return the key of the audit trail; raises TrustKeyBroken."""
@@ -107,7 +170,11 @@ class TrustStore:
         if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.key_size != 256:
             raise TrustKeyBroken("the signing key must be an ES256 (P-256) key")
 
-        return Signer(chain=certificates, private=private)
+        signer = Signer(chain=certificates, private=private)
+        if not signer.is_of_its_certificate:
+            raise TrustKeyBroken("the signing key does not belong to the chain's first certificate")
+
+        return signer
 
     def anchors(self) -> list[str]:
         """Return the PEM certificates that make a manifest one of this installation.
@@ -138,6 +205,10 @@ class TrustStore:
     @property
     def _key_file(self) -> Path:
         return self.directory / "signing.key"
+
+    @property
+    def _signed_with_file(self) -> Path:
+        return self.directory / "signed-with.pem"
 
     @property
     def _root_file(self) -> Path:
@@ -205,23 +276,38 @@ class Signer:
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Return whether a signature of ours belongs to a message."""
-        r = int.from_bytes(signature[:_P256_BYTES], "big")
-        s = int.from_bytes(signature[_P256_BYTES:], "big")
+        return _is_of(self.private.public_key(), message, signature)
 
+    @property
+    def is_of_its_certificate(self) -> bool:
+        """Whether the chain's first certificate is of this key."""
         try:
-            self.private.public_key().verify(
-                encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256())
-            )
-        except InvalidSignature:
-            return False
-
-        return True
+            public = x509.load_pem_x509_certificate(self.chain.encode()).public_key()
+        except ValueError as error:
+            raise TrustKeyBroken(f"the signing certificate cannot be read: {error}") from error
+        return public == self.private.public_key()
 
     @property
     def key_id(self) -> str:
         """The first 16 hex digits of the certificate's SHA-256."""
         certificate = x509.load_pem_x509_certificate(self.chain.encode())
         return certificate.fingerprint(hashes.SHA256()).hex()[:16]
+
+
+def _is_of(public: PublicKeyTypes, message: bytes, signature: bytes) -> bool:
+    """Return whether an ES256 signature (r and s) of a message was made with this key."""
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        return False
+
+    r = int.from_bytes(signature[:_P256_BYTES], "big")
+    s = int.from_bytes(signature[_P256_BYTES:], "big")
+
+    try:
+        public.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+
+    return True
 
 
 @contextmanager
@@ -237,7 +323,8 @@ def _only_one(directory: Path) -> Iterator[None]:
 
 def _keys(path: Path) -> list[bytes]:
     try:
-        keys = [bytes.fromhex(line) for line in path.read_text().split()]
+        lines = path.read_text().splitlines()
+        keys = [bytes.fromhex(line.split()[0]) for line in lines if line.strip()]
     except (OSError, ValueError) as error:
         raise TrustKeyBroken(f"{path.name} cannot be read: {error}") from error
 

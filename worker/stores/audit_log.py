@@ -51,6 +51,34 @@ class AuditLog:
         text = json.dumps(body | details, sort_keys=True, separators=(",", ":"))
         return int(str(self._scripts.run("append_audit", {"body": text})))
 
+    def note_policy(self, role: str, policy: Mapping[str, str]) -> bool:
+        """Note the settings of a refusal or a mark where they differ from the last start's.
+
+        `role` is "service" or "worker". Return whether they did. Raises StoreError.
+        """
+        with reaching():
+            known: Reply = self._redis.get(f"lk:policy:{role}")
+
+        before = json.loads(known) if known else {}
+        changed = [name for name, value in policy.items() if before.get(name) != value]
+        if not changed:
+            return False
+
+        body = {
+            "event": "policy.changed",
+            "tenant": "",
+            "actor": role,
+            "subject": "",
+            "at": repr(self._clock()),
+            "changed": ",".join(sorted(changed)),
+        }
+        arguments = {
+            "role": role,
+            "policy": json.dumps(policy, sort_keys=True),
+            "body": json.dumps(body | dict(policy), sort_keys=True, separators=(",", ":")),
+        }
+        return bool(self._scripts.run("note_policy", arguments))
+
     def pending(self, count: int = BATCH) -> list[AuditEntry]:
         """Return the oldest entries that are not archived yet."""
         with reaching():

@@ -20,10 +20,13 @@ from worker.errors import KeyRefused, UnknownKey
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
 from worker.stores.keys import API_KEY, TENANT, TENANT_KEYS, TENANTS
 
-Scope = Literal["identities:write", "jobs:write", "jobs:read", "audit:read", "admin"]
+Scope = Literal["identities:write", "jobs:write", "jobs:read", "audit:read", "admin", "operator"]
 Bound = Literal["max_jobs", "max_bytes", "max_running", "max_stored_bytes"]
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+OPERATOR_SCOPE: Scope = "operator"
+"""What concerns all tenants; only the command line gives it away."""
+TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope != OPERATOR_SCOPE)
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 TOKEN = re.compile(r"lk_([0-9a-f]{16})_([0-9a-f]{64})")
 NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()

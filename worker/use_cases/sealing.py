@@ -52,6 +52,7 @@ class Sealing:
             mark_id=order.mark_id if is_marked else None,
             verify_url=order.verify_url,
             faces=_rectangles(context, outcome),
+            allow_training=order.allow_training,
         )
 
         with context.input.open("rb") as file:
@@ -67,6 +68,7 @@ class Sealing:
                     chain=order.chain,
                     sign_claim=context.sign,
                     original=(context.input, media_type or ""),
+                    stamp=context.time_stamp if order.is_stamped else None,
                 )
         except SigningFailed as error:
             raise JobFailure(FailureCode.SIGNING_FAILED, error.message) from error
@@ -91,8 +93,14 @@ def _report(order: ProvenanceOrder, signed: SignedFile, is_marked: bool) -> dict
         "mark": "lk1" if is_marked else "too_small",
         "mark_id": mark_name(order.mark_id),
         "key": order.key_id,
-        "timestamp": "missing",
+        "timestamp": _timestamp(order, signed),
     }
+
+
+def _timestamp(order: ProvenanceOrder, signed: SignedFile) -> str:
+    if signed.is_stamped:
+        return "present"
+    return "missing" if order.is_stamped else "off"
 
 
 def _rectangles(context: JobContext, outcome: Outcome) -> tuple[tuple[int, int, int, int], ...]:

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from av.video.frame import VideoFrame
 
+from models.inference.arrays import Embedding
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
@@ -34,6 +35,7 @@ from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMe
 from worker.settings import MediaLimits
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
+from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, scaled
 from worker.video.reader import SourceFrame, Span, VideoReader
@@ -115,6 +117,7 @@ class SwapAnimation:
         examiner = TargetExaminer(self.engine)
         survey = survey_samples(self.engine, samples, assignments, watch, examiner.look)
         examiner.require_allowed()
+        require_nobody_blocked(context, assignments, survey.chosen())
         options = swap_options(context.job.payload.options, measure_similarity=True)
         swapper = self.engine.sequence(
             survey.resolve(assignments), options, surveyed=survey.surveyed, prefix=NEWCOMER
@@ -134,6 +137,7 @@ class SwapAnimation:
         if not frames:
             raise DamagedMedia("no frame of the input can be decoded")
 
+        require_nobody_blocked(context, (), work.swapped_newcomers())
         payload = context.job.payload
         people = work.people()
         outcomes = assignment_outcomes(payload, people, work.survey.unmatched)
@@ -213,6 +217,16 @@ class _FrameByFrame:
                 row["person_id"] = f"p{next(free)}"
 
         return rows
+
+    def swapped_newcomers(self) -> list[Embedding]:
+        """Return those whom the survey has missed, and whose face was replaced."""
+        seen = self._swapper.people()
+        swapped = {
+            row["person_id"] for row in person_rows(self._swapper.report()) if row["frames_swapped"]
+        }
+        return [
+            view for name, view in seen.items() if name in swapped and name.startswith(NEWCOMER)
+        ]
 
     def _write(self, reports: Sequence[FrameReport]) -> None:
         for report in reports:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from models.inference.arrays import BgrImage, Embedding
 from models.inference.engine import FaceSwapEngine
+from models.inference.finding.face_mesh import MeshedFace
 from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceReport
 from models.inference.swapping.still_swapper import SwapOutcome
@@ -19,6 +21,7 @@ from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
+from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.report import require_quality, video_quality
 
@@ -38,7 +41,8 @@ class SwapImage:
 
         Raises:
             JobFailure: `undecodable`, `unsupported_media_type`, `media_too_large`,
-            `face_not_found`, `identity_erased`. Canceled, Superseded
+            `face_not_found`, `identity_erased`, `sexual_content`, `apparent_minor`,
+            `identity_blocked`, `identity_review`. Canceled, Superseded
         """
         payload = context.job.payload
         timings = dict[str, float]()
@@ -59,6 +63,11 @@ class SwapImage:
         with timed(timings, "swap_ms"):
             options = swap_options(payload.options, measure_similarity=True)
             swapped = self._engine.swap_found(picture.bgr, found, assignments, options)
+
+        if context.is_screened:
+            with timed(timings, "screen_ms"):
+                views = self._swapped_people(picture.bgr, found, swapped)
+                require_nobody_blocked(context, assignments, views)
 
         report = self._report(payload, swapped, picture.notes)
 
@@ -85,6 +94,17 @@ class SwapImage:
 
         height, width = shown.shape[:2]
         return Outcome(file, MEDIA_TYPES[format], f".{format}", width, height, 1, report, timings)
+
+    def _swapped_people(
+        self, image: BgrImage, found: Sequence[MeshedFace], swapped: SwapOutcome
+    ) -> list[Embedding]:
+        """Return who the people were whose faces were replaced in an image."""
+        still = StillFrame(image)
+        return [
+            self._engine.encoder.recognise(still, face.landmarks)
+            for face, report in zip(found, swapped.faces, strict=True)
+            if report.swapped
+        ]
 
     def _report(
         self, payload: JobPayload, swapped: SwapOutcome, notes: Sequence[str]

@@ -18,6 +18,7 @@ from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
+from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.swap_animation import SwapAnimation, as_animation_format
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.frames.planes import PictureFormat
@@ -106,6 +107,7 @@ class SwapVideo:
         samples = video_samples(video, context.work)
         survey = survey_samples(self.engine, samples, assignments, watch, examiner.look)
         examiner.require_allowed()
+        require_nobody_blocked(context, assignments, survey.chosen())
 
         return survey
 
@@ -163,6 +165,11 @@ class SwapVideo:
         }
         seen = {person.person_id for person in outcome.report.people}
         part = PartRecord.of(outcome, {name: newcomers[name] for name in newcomers if name in seen})
+        swapped = {row["person_id"] for row in part.people if row["frames_swapped"]}
+        # Whom the survey missed is known only now; nothing of the segment is delivered yet.
+        require_nobody_blocked(
+            context, (), [view for name, view in newcomers.items() if name in swapped]
+        )
         hashes = tuple(context.marking.hashes) if context.marking else ()
 
         return part.model_copy(update={"hashes": hashes})

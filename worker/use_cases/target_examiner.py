@@ -11,7 +11,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.frames.frame import Frame
 from models.inference.safety.age import ADULT_FROM
-from models.inference.safety.nudity import is_sexual
+from models.inference.safety.nudity import refused_band
 from worker.errors import JobFailure
 from worker.failures import FailureCode
 
@@ -53,13 +53,19 @@ class TargetExaminer:
 
     def require_allowed(self) -> None:
         """Raise JobFailure `sexual_content` or `apparent_minor` for what must not be swapped."""
-        if is_sexual(self._scores):
-            raise JobFailure(FailureCode.SEXUAL_CONTENT, "The target seems to show sexual content.")
+        if band := refused_band(self._scores):
+            raise JobFailure(
+                FailureCode.SEXUAL_CONTENT,
+                "The target seems to show sexual content.",
+                {"refused": {"band": band}},
+            )
         if self.engine.safety is None:
             return
         for chips in self._chips.values():
             age = self.engine.safety.apparent_age(chips)
             if age is not None and age.years < ADULT_FROM:
                 raise JobFailure(
-                    FailureCode.APPARENT_MINOR, "Somebody in the target seems to be under 18."
+                    FailureCode.APPARENT_MINOR,
+                    "Somebody in the target seems to be under 18.",
+                    {"refused": {"band": age.band}},
                 )

@@ -87,6 +87,10 @@ class Survey:
         ]
         return chosen + [one for one in assignments if one.selector.kind in {"all", "reference"}]
 
+    def chosen(self) -> list[Embedding]:
+        """Return the views of those who become somebody else."""
+        return [one.embedding for one in self.surveyed.people if one.person_id in self.choices]
+
     def to_record(self) -> SurveyRecord:
         """Return the survey for the job's record; what was seen where is not kept."""
         people = {

@@ -50,8 +50,16 @@ class NudityScorer:
 
 def is_sexual(scores: Sequence[float]) -> bool:
     """Return whether the samples of one image or video must be refused."""
+    return bool(refused_band(scores))
+
+
+def refused_band(scores: Sequence[float]) -> str:
+    """Return why samples are refused, as coarsely as a record may say it; "" when they pass."""
+    if any(score >= REFUSE_AT for score in scores):
+        return f"one of {REFUSE_AT} or more"
+
     suspect = sum(score >= SUSPECT_AT for score in scores)
-    return suspect >= SUSPECT_SAMPLES or any(score >= REFUSE_AT for score in scores)
+    return f"two of {SUSPECT_AT} or more" if suspect >= SUSPECT_SAMPLES else ""
 
 
 def _body(image: BgrImage, face: Box) -> BgrImage | None:

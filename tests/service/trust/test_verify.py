@@ -6,6 +6,8 @@ import hashlib
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -225,6 +227,41 @@ def test_the_page_loads_nothing_from_elsewhere(visitor: httpx.Client) -> None:
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "http" not in page.text.replace("http-equiv", "")
     assert visitor.get("/verify.js").headers["content-type"].startswith("text/javascript")
+
+
+@pytest.fixture
+def allowing(live: LiveService) -> Iterator[Callable[[str], None]]:
+    """Sets who may verify, until the test ends."""
+    state = live.app.state.service
+
+    def set_to(verify: str) -> None:
+        settings = state.settings.model_copy(update={"verify": verify})
+        live.app.state.service = replace(state, settings=settings)
+
+    yield set_to
+    live.app.state.service = state
+
+
+def test_an_operator_may_ask_for_keys_or_turn_verification_off(
+    visitor: httpx.Client, client: httpx.Client, allowing: Callable[[str], None]
+) -> None:
+    body = {"sha256": "0" * 64}
+    allowing("keyed")
+    problem_of(visitor.post("/v1/verify", json=body), 401, "unauthorized")
+    assert client.post("/v1/verify", json=body).status_code == 200
+    assert visitor.get("/verify").status_code == 404
+
+    allowing("off")
+    problem_of(client.post("/v1/verify", json=body), 404, "not_found")
+    problem_of(client.get("/v1/verify/manifests/00c0ffee"), 404, "not_found")
+
+
+def test_marks_of_a_key_that_was_rotated_in_meanwhile_are_read(
+    visitor: httpx.Client, publisher: Publisher
+) -> None:
+    publisher.trust.rotate_mark_key()
+    copy = stripped(publisher.image())
+    assert visitor.post("/v1/verify", content=copy).json()["verdict"] == "made_here"
 
 
 def test_large_bodies_are_refused_before_they_are_read(live: LiveService) -> None:

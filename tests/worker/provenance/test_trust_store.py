@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from worker.errors import TrustKeyBroken
-from worker.provenance.trust_store import TrustStore
+from worker.errors import SigningFailed, TrustKeyBroken
+from worker.provenance.manifest import try_out
+from worker.provenance.trust_store import MOST_MARK_KEYS, TrustStore
 
 
 @pytest.fixture
@@ -51,6 +53,52 @@ def test_rotated_mark_keys_can_still_be_read(store: TrustStore) -> None:
     store.rotate_mark_key()
     assert store.mark_keys()[1:] == first
     assert store.mark_keys()[0] != first[0]
+
+
+def test_a_job_keeps_the_key_of_its_time(store: TrustStore) -> None:
+    first = store.mark_keys()[0]
+    store.rotate_mark_key(now=1000.0)
+    second = store.mark_keys()[0]
+    assert store.mark_key_at(999.0) == first
+    assert store.mark_key_at(1000.0) == second
+
+
+def test_rotations_at_once_lose_no_key(store: TrustStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: store.rotate_mark_key(), range(8)))
+    assert len(set(store.mark_keys())) == 9
+
+
+def test_mark_keys_are_bounded(store: TrustStore) -> None:
+    for _ in range(MOST_MARK_KEYS - 1):
+        store.rotate_mark_key()
+    with pytest.raises(TrustKeyBroken, match="oldest"):
+        store.rotate_mark_key()
+
+
+def test_what_was_signed_with_an_earlier_certificate_is_still_ours(store: TrustStore) -> None:
+    message = b"head"
+    signature = store.signer().sign(message)
+    store.prepare(leaf(store).not_valid_after_utc - datetime.timedelta(days=1))
+    assert not store.signer().verify(message, signature)
+    assert store.is_signed(message, signature)
+    assert not store.is_signed(b"other", signature)
+
+
+def test_an_operators_chain_must_fit_its_key_and_be_able_to_sign(
+    store: TrustStore, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = TrustStore(tmp_path / "other" / "trust")
+    other.prepare()
+    theirs = other.directory / "chain.pem"
+    with pytest.raises(TrustKeyBroken, match="does not belong"):
+        TrustStore(store.directory, theirs, store.directory / "signing.key").signer()
+
+    signer = TrustStore(store.directory, theirs, other.directory / "signing.key").signer()
+    try_out(signer.chain, signer.sign)
+    with pytest.raises(SigningFailed):
+        try_out(signer.chain, lambda claim: b"no signature" * 6)
 
 
 def test_broken_keys_are_told_and_not_replaced(store: TrustStore) -> None:

@@ -154,3 +154,18 @@ def test_readers_filter_by_tenant_event_subject_time_and_place(trail: Trail) -> 
     assert found(AuditFilter(subject="idn_1")) == [2, 4]
     assert found(AuditFilter(after=2)) == [3, 4]
     assert found(AuditFilter(until=NOW)) == []
+
+
+def test_a_change_of_policy_is_noted_once_for_all_processes(store: Redis) -> None:
+    log = AuditLog(store, clock=lambda: NOW)
+    policy = {"nudity_check": "on", "age_check": "on"}
+    with ThreadPoolExecutor(8) as pool:
+        noted = list(pool.map(lambda _: log.note_policy("worker", policy), range(8)))
+
+    assert sum(noted) == 1
+    assert not log.note_policy("worker", policy)
+    assert log.note_policy("worker", policy | {"age_check": "off"})
+    first, second = (entry.body for entry in log.pending())
+    assert first["changed"] == "age_check,nudity_check"
+    assert (second["changed"], second["age_check"]) == ("age_check", "off")
+    assert second["actor"] == "worker"

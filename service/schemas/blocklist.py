@@ -1,0 +1,116 @@
+"""The never-swap list: entries, requests of people, and cases to review."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from service.schemas.fields import EARLY, LATE, example
+from worker.blocklist.entries import Reason, State
+from worker.contract import Strict
+
+EXAMPLE_ENTRY = "blk_01k4w0000000000000000000aa"
+EXAMPLE_REVIEW = "rev_5f0c9a1be2d3847a5f0c9a1be2d3847a"
+# What is kept without an end is kept for ever: three years, and the operator may add them again.
+KEEP_DAYS = 1095
+
+
+class BlocklistForm(Strict):
+    """The fields beside the photos of an entry that an operator makes."""
+
+    label: Annotated[str, Field(min_length=1, max_length=200)]
+    reason: Reason = "legal"
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = KEEP_DAYS
+
+
+class BlocklistRequestForm(Strict):
+    """The fields beside the photos of a person's own request."""
+
+    reason: Reason = "self"
+    label: Annotated[str, Field(max_length=200)] = ""
+    contact: Annotated[
+        str, Field(max_length=200, description="How the operator can reach you; sealed.")
+    ] = ""
+
+
+class BlocklistEntry(Strict):
+    """Somebody who must never be swapped; their face is never shown or exported."""
+
+    model_config = example(
+        id=EXAMPLE_ENTRY,
+        state="active",
+        reason="legal",
+        label="case 2026-17",
+        contact="",
+        pack="open",
+        is_compared=True,
+        added_by="default/0f3a5c7e9b1d2f4a",
+        created_at=EARLY,
+        expires_at=LATE,
+    )
+
+    id: str
+    state: State = Field(description="`pending`: a request that an operator has not approved.")
+    reason: Reason
+    label: str
+    contact: str
+    pack: str = Field(description="Model pack whose encoder saw the photos.")
+    is_compared: bool = Field(
+        description="False for an entry of another pack than the one in use: add it again."
+    )
+    added_by: str = Field(description="Tenant and key of an operator, or `person`.")
+    created_at: datetime
+    expires_at: datetime
+
+
+class BlocklistPage(Strict):
+    """The whole list, newest first."""
+
+    data: tuple[BlocklistEntry, ...]
+    warning: str | None = Field(
+        default=None, description="Present when the list refuses too many other people."
+    )
+
+
+class BlocklistTicket(Strict):
+    """A person's request, as that person sees it."""
+
+    model_config = example(
+        id=EXAMPLE_ENTRY, state="pending", expires_at=LATE, token="5f0c9a1be2d3847a" * 4
+    )
+
+    id: str
+    state: State
+    expires_at: datetime
+    token: str | None = Field(
+        default=None,
+        description="Sent as `Blocklist-Token` to read or withdraw the request; shown this once.",
+    )
+
+
+class Review(Strict):
+    """Files in which somebody resembles an entry, until an operator releases them."""
+
+    model_config = example(
+        id=EXAMPLE_REVIEW,
+        tenant="default",
+        entry_id=EXAMPLE_ENTRY,
+        created_at=EARLY,
+        released_at=None,
+        released_by="",
+    )
+
+    id: str
+    tenant: str
+    entry_id: str
+    created_at: datetime
+    released_at: datetime | None = None
+    released_by: str = ""
+
+
+class ReviewList(Strict):
+    """Cases, newest first."""
+
+    data: tuple[Review, ...]
