@@ -32,6 +32,7 @@ app.command()(packs.doctor)
 app.add_typer(packs.app, name="packs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(trust.audit_app, name="audit")
+app.add_typer(trust.trust_app, name="trust")
 
 
 def _show_version(wished: bool) -> None:

@@ -10,9 +10,9 @@ from likeness.console import print_table
 from likeness.errors import CommandError
 from likeness.setup import settings
 from worker.stores.connection import connect
-from worker.stores.key_store import SCOPES, TENANT_NAME
+from worker.stores.key_store import SCOPES, TENANT_NAME, TENANT_SCOPES
 
-EVERY_SCOPE = ",".join(SCOPES)
+EVERY_SCOPE = ",".join(TENANT_SCOPES)
 
 app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
 

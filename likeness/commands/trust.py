@@ -17,6 +17,7 @@ from likeness.setup import settings
 from service.settings import Settings
 
 CHUNK_BYTES = 1 << 20
+trust_app = typer.Typer(help="Show keys, rotate the mark key.", no_args_is_help=True)
 audit_app = typer.Typer(help="Check the audit trail, or write it out.", no_args_is_help=True)
 
 
@@ -41,6 +42,28 @@ def verify(file: Path, as_json: JsonOption = False) -> None:
 
     if verdict["verdict"] != "made_here":
         raise typer.Exit(1)
+
+
+@trust_app.command("show")
+def trust_show() -> None:
+    """Say which certificate signs results, and how many mark keys there are.
+
+    Example: likeness trust show
+    """
+    from service.stack.trust_commands import run_trust_command
+
+    run_trust_command(Namespace(action="show"), settings())
+
+
+@trust_app.command("rotate-mark-key")
+def trust_rotate_mark_key() -> None:
+    """Mark results of new jobs with a new key; older marks can still be read.
+
+    Example: likeness trust rotate-mark-key
+    """
+    from service.stack.trust_commands import run_trust_command
+
+    run_trust_command(Namespace(action="rotate-mark-key"), settings())
 
 
 @audit_app.command("verify")

@@ -1,10 +1,5 @@
 """The never-swap list in the store.
 
-lk:blocklist:{id}       hash     an entry; `sealed` holds the face, the label and the contact
-lk:blocklist:entries    zset     ids of all entries, by the time they were added
-lk:blocklist:version    counter  of changes: readers open the list again when it has moved
-lk:expiry               zset     when an entry ends (worker/process/expiry.py)
-
 The list is biometric data of people who are not customers: nothing but the mean embedding of their
 photos is kept, sealed with a key outside the store, and nothing ever exports it.
 """
@@ -27,7 +22,10 @@ from redis import Redis
 from worker.blocklist.sealing import Sealer
 from worker.errors import BlocklistFull, UnknownBlocklistEntry
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
+from worker.stores.erasure import want_rewrite
 from worker.stores.ids import is_id, new_id
+from worker.stores.keys import BLOCKED, BLOCKLIST, BLOCKLIST_VERSION
+from worker.stores.upkeep import Upkeep
 
 Reason = Literal["self", "public_figure", "legal"]
 State = Literal["pending", "active"]
@@ -77,6 +75,7 @@ class BlocklistStore:
         self.redis = redis
         self._sealer = Sealer(key)
         self._clock = clock
+        self._upkeep = Upkeep(redis, clock)
         self._reading = Lock()
         self._version = b""
         self._faces: list[BlockedFace] = []
@@ -91,13 +90,13 @@ class BlocklistStore:
         ):
             raise BlocklistFull
 
-        key = f"lk:blocklist:{entry.id}"
+        key = BLOCKED(entry.id)
         with reaching(), self.redis.pipeline() as pipeline:
             pipeline.hset(key, mapping=as_hash(_to_fields(entry, token)))
             pipeline.hset(key, "sealed", self._sealed(entry, face))
-            pipeline.zadd("lk:blocklist:entries", {entry.id: entry.created_at})
-            pipeline.zadd("lk:expiry", {entry.id: entry.expires_at})
-            pipeline.incr("lk:blocklist:version")
+            pipeline.zadd(BLOCKLIST(), {entry.id: entry.created_at})
+            self._upkeep.expire_at(entry.id, entry.expires_at, pipeline)
+            pipeline.incr(BLOCKLIST_VERSION())
             pipeline.execute()
 
     def get(self, entry_id: str) -> BlocklistEntry:
@@ -122,7 +121,7 @@ class BlocklistStore:
     def newest_first(self, state: State | None = None) -> list[BlocklistEntry]:
         """Return all entries, newest first, or those of one state."""
         with reaching():
-            ids = texts(self.redis.zrevrange("lk:blocklist:entries", 0, -1))
+            ids = texts(self.redis.zrevrange(BLOCKLIST(), 0, -1))
 
         found = []
         for entry_id in ids:
@@ -138,7 +137,7 @@ class BlocklistStore:
     def count(self) -> int:
         """Return how many entries there are, pending ones included."""
         with reaching():
-            held: Reply = self.redis.zcard("lk:blocklist:entries")
+            held: Reply = self.redis.zcard(BLOCKLIST())
             return int(held)
 
     def activate(self, entry_id: str, expires_at: float) -> BlocklistEntry:
@@ -147,9 +146,9 @@ class BlocklistStore:
         changed = {"state": "active", "expires_at": repr(expires_at)}
 
         with reaching(), self.redis.pipeline() as pipeline:
-            pipeline.hset(f"lk:blocklist:{entry_id}", mapping=as_hash(changed))
-            pipeline.zadd("lk:expiry", {entry_id: expires_at})
-            pipeline.incr("lk:blocklist:version")
+            pipeline.hset(BLOCKED(entry_id), mapping=as_hash(changed))
+            self._upkeep.reschedule(entry_id, expires_at, pipeline)
+            pipeline.incr(BLOCKLIST_VERSION())
             pipeline.execute()
 
         return entry
@@ -162,10 +161,12 @@ class BlocklistStore:
         if not erase_entry(self.redis, entry_id, self._clock()):
             raise UnknownBlocklistEntry
 
+        self._upkeep.deleted(entry_id)
+
     def faces(self) -> Sequence[BlockedFace]:
         """Return the faces of all entries in effect, opened once for each change of the list."""
         with reaching():
-            version: Reply = self.redis.get("lk:blocklist:version") or b""
+            version: Reply = self.redis.get(BLOCKLIST_VERSION()) or b""
 
         with self._reading:
             if version != self._version:
@@ -175,7 +176,7 @@ class BlocklistStore:
 
     def _read_faces(self) -> list[BlockedFace]:
         with reaching():
-            ids = texts(self.redis.zrange("lk:blocklist:entries", 0, -1))
+            ids = texts(self.redis.zrange(BLOCKLIST(), 0, -1))
 
         faces = []
         for entry_id in ids:
@@ -204,7 +205,7 @@ class BlocklistStore:
         if not is_id(entry_id, "blk"):
             raise UnknownBlocklistEntry
         with reaching():
-            reply: Reply = self.redis.hgetall(f"lk:blocklist:{entry_id}")
+            reply: Reply = self.redis.hgetall(BLOCKED(entry_id))
 
         sealed = reply.pop(b"sealed", None)
         if sealed is None:
@@ -219,12 +220,11 @@ def erase_entry(redis: Redis, entry_id: str, now: float) -> bool:
         return False
 
     with reaching(), redis.pipeline() as pipeline:
-        pipeline.delete(f"lk:blocklist:{entry_id}")
-        pipeline.zrem("lk:blocklist:entries", entry_id)
-        pipeline.zrem("lk:expiry", entry_id)
-        pipeline.incr("lk:blocklist:version")
+        pipeline.delete(BLOCKED(entry_id))
+        pipeline.zrem(BLOCKLIST(), entry_id)
+        pipeline.incr(BLOCKLIST_VERSION())
         # As after the erasure of an identity: the append-only file is rewritten without it.
-        pipeline.set("lk:erasure:wanted", repr(now))
+        want_rewrite(pipeline, now)
         return bool(pipeline.execute()[0])
 
 

@@ -1,7 +1,5 @@
 """Faces that resemble somebody on the never-swap list, until an operator has looked.
 
-lk:blocklist:review:{id}  hash  one case; lk:blocklist:reviews (zset) their ids by time
-
 A case is one tenant's files (by their hash) beside one entry. It holds no image and no embedding.
 """
 
@@ -17,6 +15,7 @@ from redis import Redis
 
 from worker.errors import UnknownReview
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
+from worker.stores.keys import REVIEW, REVIEWS
 
 KEPT_S = 30 * 86_400
 """A case that nobody has decided in a month, and a release that nobody has used, end."""
@@ -63,7 +62,7 @@ class ReviewStore:
         if not _ID.fullmatch(review_id):
             raise UnknownReview
         with reaching():
-            fields = text_fields(self._redis.hgetall(f"lk:blocklist:review:{review_id}"))
+            fields = text_fields(self._redis.hgetall(REVIEW(review_id)))
 
         if not fields:
             raise UnknownReview
@@ -73,7 +72,7 @@ class ReviewStore:
     def newest_first(self) -> list[Review]:
         """Return all cases, newest first."""
         with reaching():
-            ids = texts(self._redis.zrevrange("lk:blocklist:reviews", 0, -1))
+            ids = texts(self._redis.zrevrange(REVIEWS(), 0, -1))
 
         found = []
         for review_id in ids:
@@ -81,7 +80,7 @@ class ReviewStore:
                 found.append(self.get(review_id))
             except UnknownReview:
                 with reaching():
-                    self._redis.zrem("lk:blocklist:reviews", review_id)
+                    self._redis.zrem(REVIEWS(), review_id)
 
         return found
 
@@ -92,12 +91,12 @@ class ReviewStore:
         return review
 
     def _write(self, review: Review) -> None:
-        key = f"lk:blocklist:review:{review.id}"
+        key = REVIEW(review.id)
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hset(key, mapping=as_hash(_to_fields(review)))
             pipeline.expire(key, KEPT_S)
-            pipeline.zadd("lk:blocklist:reviews", {review.id: review.created_at})
-            pipeline.zremrangebyrank("lk:blocklist:reviews", 0, -MOST_REVIEWS - 1)
+            pipeline.zadd(REVIEWS(), {review.id: review.created_at})
+            pipeline.zremrangebyrank(REVIEWS(), 0, -MOST_REVIEWS - 1)
             pipeline.execute()
 
 

@@ -66,7 +66,7 @@ class ExpirySweep:
             self._expire_job(name)
         elif is_id(name, "idn"):
             self._expire_identity(name)
-        elif is_id(name, "blk") and erase_entry(self._redis, name, self._clock()):
+        elif is_id(name, "blk") and erase_entry(self._media.redis, name, self._clock()):
             self._audit.append("blocklist.removed", "", EXPIRY, name)
 
         self._upkeep.deleted(name)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from worker.stores.connection import Reply, Scripts, reaching, text_fields
-from worker.stores.keys import AUDIT, AUDIT_SEQ
+from worker.stores.keys import AUDIT, AUDIT_SEQ, POLICY
 
 BATCH = 1000
 
@@ -57,7 +57,7 @@ class AuditLog:
         `role` is "service" or "worker". Return whether they did. Raises StoreError.
         """
         with reaching():
-            known: Reply = self._redis.get(f"lk:policy:{role}")
+            known: Reply = self._redis.get(POLICY(role))
 
         before = json.loads(known) if known else {}
         changed = [name for name, value in policy.items() if before.get(name) != value]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from worker.stores.connection import Reply, reaching
@@ -44,6 +45,11 @@ class ErasureFeed:
         with reaching():
             begun: Reply = self._redis.get(ERASURE_REWRITTEN())
         return float(begun) if begun is not None else None
+
+
+def want_rewrite(pipeline: Pipeline, now: float) -> None:
+    """Have the append-only file rewritten without what a pipeline deletes."""
+    pipeline.set(ERASURE_WANTED(), repr(now))
 
 
 class LogRewriter:

@@ -28,6 +28,8 @@ UPKEEP = f"{STORES}.upkeep"
 KEY_STORE = f"{STORES}.key_store"
 OUTBOX = f"{STORES}.outbox"
 AUDIT_LOG = f"{STORES}.audit_log"
+BLOCKLIST_ENTRIES = "worker.blocklist.entries"
+BLOCKLIST_REVIEWS = "worker.blocklist.reviews"
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,16 @@ MESSAGE_TENANTS = Family("lk:outbox:tenants", "zset", OUTBOX, "member: with its 
 
 AUDIT = Family("lk:audit", "stream", AUDIT_LOG, "entry: when it is archived")
 AUDIT_SEQ = Family("lk:audit:seq", "string", AUDIT_LOG, "never; one number")
+
+POLICY = Family("lk:policy:{}", "string", AUDIT_LOG, "never; one for the service, one for workers")
+
+# The never-swap list
+
+BLOCKED = Family("lk:blocklist:entry:{}", "hash", BLOCKLIST_ENTRIES, "at its erasure or its end")
+BLOCKLIST = Family("lk:blocklist:entries", "zset", BLOCKLIST_ENTRIES, "member: with the entry")
+BLOCKLIST_VERSION = Family("lk:blocklist:version", "string", BLOCKLIST_ENTRIES, "never; one number")
+REVIEW = Family("lk:blocklist:review:{}", "hash", BLOCKLIST_REVIEWS, "after a month")
+REVIEWS = Family("lk:blocklist:reviews", "zset", BLOCKLIST_REVIEWS, "member: after 1,000 others")
 
 ALL_KEYS = "lk:*"
 FAMILIES: dict[str, Family] = {

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from models.inference.arrays import Embedding
-from models.inference.selection import Assignment
+from models.inference.swapping.selection import Assignment
 from worker.errors import JobFailure
 from worker.failures import FailureCode
 from worker.job_context import JobContext

@@ -15,6 +15,7 @@ from worker.errors import BlocklistFull, BlocklistUnreadable, UnknownBlocklistEn
 from worker.process.expiry import ExpirySweep
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
+from worker.stores.keys import BLOCKED, ERASURE_WANTED, EXPIRY
 from worker.stores.media_store import MediaStore
 
 KEY = b"k" * 32
@@ -55,7 +56,7 @@ def test_the_store_holds_neither_face_nor_label_in_the_open(
 ) -> None:
     entry = an_entry()
     blocklist.add(entry, a_face(3))
-    held = b"".join(store.hgetall(f"lk:blocklist:{entry.id}").values())
+    held = b"".join(store.hgetall(BLOCKED(entry.id)).values())
     assert LABEL.encode() not in held
     assert a_face(3).tobytes() not in held
 
@@ -70,8 +71,8 @@ def test_a_sealed_face_cannot_be_moved_to_another_entry(
     second = an_entry()
     blocklist.add(first, a_face(1))
     blocklist.add(second, a_face(2))
-    stolen = store.hget(f"lk:blocklist:{first.id}", "sealed")
-    store.hset(f"lk:blocklist:{second.id}", "sealed", stolen)
+    stolen = store.hget(BLOCKED(first.id), "sealed")
+    store.hset(BLOCKED(second.id), "sealed", stolen)
     with pytest.raises(BlocklistUnreadable):
         blocklist.get(second.id)
 
@@ -122,8 +123,8 @@ def test_an_erased_entry_leaves_no_key_and_asks_for_a_new_log(
     before = time.time()
     blocklist.remove(entry.id)
     assert [key for key in store.scan_iter() if entry.id.encode() in key] == []
-    assert store.zscore("lk:expiry", entry.id) is None
-    assert float(store.get("lk:erasure:wanted")) >= before
+    assert store.zscore(EXPIRY(), entry.id) is None
+    assert float(store.get(ERASURE_WANTED())) >= before
 
     with pytest.raises(UnknownBlocklistEntry):
         blocklist.remove(entry.id)
