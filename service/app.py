@@ -79,6 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
     for module in (*resources, capacity, health):
         app.include_router(module.router)
 
+    app.include_router(audit.pages)
+
     openapi.describe(
         app,
         (

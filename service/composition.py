@@ -31,6 +31,7 @@ from service.routes.app_state import AppState
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
 from service.trust.blocklisting import Blocklisting
+from service.trust.chain_check import ChainCheck
 from service.trust.verification import TrustAnchors, Verifier
 from service.trust.visitors import Visitors
 from worker.composition import open_screening
@@ -100,6 +101,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
 
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
+    archive = AuditArchive(settings.audit_dir, trust.audit_key())
     verifier = file_verifier(settings, trust, metrics)
 
     state = AppState(
@@ -126,7 +128,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         events=events,
         answers=JobAnswers(jobs, events, settings.public_url),
         job_remover=job_remover,
-        audit_trail=AuditArchive(settings.audit_dir, trust.audit_key()),
+        audit_trail=archive,
+        chain_check=ChainCheck(archive, trust.is_signed),
         verifier=verifier,
         visitors=Visitors(),
         blocklisting=Blocklisting(screening, enrolment),

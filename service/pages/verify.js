@@ -19,6 +19,7 @@ const byId = (id) => document.getElementById(id);
 const say = (id, text) => { byId(id).textContent = text; };
 
 function show(result) {
+  byId("findings").hidden = false;
   say("verdict", VERDICTS[result.verdict]);
 
   const signer = result.c2pa.signer ? ` Signer: ${result.c2pa.signer}.` : "";
@@ -46,12 +47,13 @@ function show(result) {
 
 function fail(message) {
   say("verdict", message);
-  for (const id of ["signature", "mark", "record"]) say(id, "–");
+  byId("findings").hidden = true;
   byId("notes").replaceChildren();
 }
 
 async function verify(file) {
   byId("answer").hidden = false;
+  if (file.size === 0) return fail("The file is empty.");
   if (file.size > MAX_BYTES) return fail("The file is larger than 256 MB.");
   fail("Checking …");
   try {

@@ -23,6 +23,7 @@ from service.protocol.observability import Metrics
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
 from service.trust.blocklisting import Blocklisting
+from service.trust.chain_check import ChainCheck
 from service.trust.verification import Verifier
 from service.trust.visitors import Visitors
 from worker.provenance.audit_archive import AuditArchive
@@ -54,6 +55,7 @@ class AppState:
     outbox: Outbox
     audit: AuditLog
     audit_trail: AuditArchive
+    chain_check: ChainCheck
 
     uploads: UploadReceiver
     prober: SandboxedChild

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
 
 from service.caller import Caller
 from service.protocol.openapi import problems, success
+from service.protocol.problems import ServiceError
 from service.routes.app_state import State
 from service.routes.auth import caller_with
-from service.schemas.trust import AuditEvent, AuditHead, AuditPage
+from service.schemas.trust import AuditCheck, AuditEvent, AuditHead, AuditPage
+from service.trust.page import CONTENT_SECURITY_POLICY, page, script
 from worker.provenance.audit_archive import AuditFilter, AuditLine
+from worker.stores.key_store import OPERATOR_SCOPE
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
+pages = APIRouter(include_in_schema=False)
 
 Auditor = Annotated[Caller, Depends(caller_with("audit:read"))]
 
+EVERYBODY = "*"
+Tenant = Annotated[
+    str | None,
+    Query(
+        max_length=64,
+        description="Another tenant, or `*` for all; for keys with the scope operator.",
+    ),
+]
+
+_INFINITE = float("inf")
 _OWN_MEMBERS = frozenset({"event", "tenant", "actor", "subject", "at"})
 
 
@@ -32,33 +46,65 @@ async def list_events(
     subject: Annotated[
         str | None, Query(max_length=64, description="Only entries about this id.")
     ] = None,
+    about: Annotated[
+        str | None,
+        Query(max_length=64, description="Entries about this id, and those that name it."),
+    ] = None,
+    tenant: Tenant = None,
     since: Annotated[float, Query(ge=0, description="Seconds since the epoch, included.")] = 0.0,
     until: Annotated[
         float | None, Query(ge=0, description="Seconds since the epoch, excluded.")
     ] = None,
+    order: Annotated[
+        Literal["oldest", "newest"], Query(description="Which come first.")
+    ] = "oldest",
     limit: Annotated[int, Query(ge=1, le=1000, description="Entries a page.")] = 100,
     cursor: Annotated[int, Query(ge=0, description="`next_cursor` of the page before.")] = 0,
 ) -> AuditPage:
-    """List the audit trail of the key's tenant, oldest first.
+    """List the audit trail of the key's tenant; with the scope operator, of any.
 
     An entry appears here about a second after the event.
     """
     wanted = AuditFilter(
-        tenant=caller.tenant,
+        tenant=_tenant(caller, tenant),
         event=event,
         subject=subject,
+        about=about,
         since=since,
-        until=float("inf") if until is None else until,
-        after=cursor,
+        until=_INFINITE if until is None else until,
+        after=cursor if order == "oldest" else 0,
+        before=cursor if order == "newest" and cursor else _INFINITE,
     )
 
     def read() -> list[AuditLine]:
-        lines = state.audit_trail.lines(wanted)
+        trail = state.audit_trail
+        lines = trail.lines(wanted) if order == "oldest" else trail.newest_first(wanted)
         return [line for line, _ in zip(lines, range(limit + 1), strict=False)]
 
     lines = await to_thread.run_sync(read)
     more = lines[limit - 1].entry.seq if len(lines) > limit else None
     return AuditPage(items=tuple(map(_event, lines[:limit])), next_cursor=more)
+
+
+def _tenant(caller: Caller, asked: str | None) -> str | None:
+    """Return whose entries a caller gets, None for everybody's; raises forbidden."""
+    if asked in (None, caller.tenant):
+        return caller.tenant
+    if OPERATOR_SCOPE not in caller.scopes:
+        raise ServiceError("forbidden", "Another tenant's trail takes the scope operator")
+    return None if asked == EVERYBODY else asked
+
+
+@router.get("/check", responses=problems())
+async def check_trail(caller: Auditor, state: State) -> AuditCheck:
+    """Say whether any entry was changed, removed or slipped in; at most a minute old."""
+    found = await to_thread.run_sync(state.chain_check.state)
+    return AuditCheck(
+        intact=found.is_intact,
+        entries=found.entries,
+        problem=found.problem,
+        checked_at=found.checked_at,
+    )
 
 
 @router.get("/head", responses=problems())
@@ -95,11 +141,12 @@ async def get_head(caller: Auditor, state: State) -> AuditHead:
         **problems(),
     },
 )
-async def export_events(caller: Auditor, state: State) -> StreamingResponse:
-    """Return the tenant's whole audit trail."""
+async def export_events(caller: Auditor, state: State, tenant: Tenant = None) -> StreamingResponse:
+    """Return the tenant's whole audit trail; with the scope operator, any tenant's."""
+    whose = _tenant(caller, tenant)
 
     def lines() -> Iterator[str]:
-        for line in state.audit_trail.lines(AuditFilter(tenant=caller.tenant)):
+        for line in state.audit_trail.lines(AuditFilter(tenant=whose)):
             yield _event(line).model_dump_json() + "\n"
 
         heads = state.audit_trail.heads()
@@ -107,6 +154,19 @@ async def export_events(caller: Auditor, state: State) -> StreamingResponse:
             yield json.dumps({"head": heads[-1].__dict__}) + "\n"
 
     return StreamingResponse(lines(), media_type="application/jsonl")
+
+
+@pages.get("/audit")
+async def audit_page() -> HTMLResponse:
+    """Return the page for people; it asks for a key, which stays in the browser's memory."""
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return HTMLResponse(page("audit"), headers=headers)
+
+
+@pages.get("/audit.js")
+async def audit_script() -> Response:
+    """Return the page's script."""
+    return Response(script("audit"), media_type="text/javascript")
 
 
 def _event(line: AuditLine) -> AuditEvent:

@@ -101,6 +101,15 @@ class AuditPage(Frozen):
     next_cursor: int | None = Field(description="`cursor` of the next page; null at the end.")
 
 
+class AuditCheck(Frozen):
+    """Whether the trail is as it was written, checked within the last minute."""
+
+    intact: bool
+    entries: int = Field(description="Entries of all tenants; 0 where the trail is broken.")
+    problem: str = Field(description="Where it is broken, in words; or empty.")
+    checked_at: float = Field(description="Seconds since the epoch.")
+
+
 class AuditHead(Frozen):
     """The newest entry, and the newest head that was signed."""
 

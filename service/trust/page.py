@@ -1,4 +1,4 @@
-"""The page for people who want to verify a file: no script or style from anywhere else."""
+"""Pages for people: to verify a file, to read the audit trail. Nothing comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CONTENT_SECURITY_POLICY = (
 
 
 @cache
-def page() -> str:
-    """Return the page's HTML."""
-    return (_PAGES / "verify.html").read_text()
+def page(name: str = "verify") -> str:
+    """Return a page's HTML."""
+    return (_PAGES / f"{name}.html").read_text()
 
 
 @cache
-def script() -> str:
-    """Return the page's script."""
-    return (_PAGES / "verify.js").read_text()
+def script(name: str = "verify") -> str:
+    """Return a page's script."""
+    return (_PAGES / f"{name}.js").read_text()

@@ -154,6 +154,7 @@ class ProvenanceIssuer:
             mark_id=mark_name(job.payload.mark_id),
             c2pa="embedded" if embedded else "detached",
             key_id=self.signer.key_id,
+            identities=",".join(sorted(job.payload.identities())),
         )
 
     def _receipts(self, job: JobRecord) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import datetime
 import hmac
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,11 @@ class Head:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which entries a reader wants; times are seconds since the epoch, `after` a number."""
+    """Which entries a reader wants; times are seconds since the epoch, `after` a number.
+
+    `about` also finds entries that name an id beside their subject, such as a job's outputs by one
+    of its identities.
+    """
 
     tenant: str | None = None
     event: str | None = None
@@ -64,16 +68,19 @@ class AuditFilter:
     since: float = 0.0
     until: float = float("inf")
     after: int = 0
+    before: float = float("inf")
+    about: str | None = None
 
     def wants(self, entry: AuditEntry) -> bool:
         """Return whether an entry is among them."""
         body = entry.body
         return (
-            entry.seq > self.after
+            self.after < entry.seq < self.before
             and self.tenant in (None, body["tenant"])
             and self.event in (None, body["event"])
             and self.subject in (None, body["subject"])
             and self.since <= float(body["at"]) < self.until
+            and (self.about is None or self.about in _named(body))
         )
 
 
@@ -112,6 +119,16 @@ class AuditArchive:
                     line = _line(text)
                     if wanted.wants(line.entry):
                         yield line
+
+    def newest_first(self, wanted: AuditFilter) -> Iterator[AuditLine]:
+        """Yield the lines that are wanted, newest first; a day is read at a time."""
+        for path in reversed(self._days()):
+            if not _may_hold(path, wanted):
+                continue
+            for text in reversed(path.read_text().splitlines()):
+                line = _line(text)
+                if wanted.wants(line.entry):
+                    yield line
 
     def last(self) -> AuditLine | None:
         """Return the newest line."""
@@ -228,6 +245,12 @@ class AuditArchive:
     @property
     def _heads_file(self) -> Path:
         return self._directory / "heads.log"
+
+
+def _named(body: Mapping[str, str]) -> list[str]:
+    """Return the ids that an entry names."""
+    identities = body.get("identities", "").split(",")
+    return [body["subject"], body.get("job", ""), body.get("entry", ""), *identities]
 
 
 def _append_text(path: Path, text: str) -> None:

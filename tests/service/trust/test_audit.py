@@ -11,6 +11,7 @@ from tests.service.live_service import LiveService, problem_of
 from worker.provenance.audit_archive import AuditArchive
 from worker.provenance.trust_store import TrustStore
 from worker.stores.audit_log import AuditLog
+from worker.stores.key_store import TENANT_SCOPES
 
 
 @pytest.fixture
@@ -67,3 +68,71 @@ def test_the_head_and_the_export_can_be_kept_elsewhere(client: httpx.Client) -> 
 def test_a_key_needs_the_scope(live: LiveService, tenant: str) -> None:
     with live.client(tenant, ["jobs:read"]) as client:
         problem_of(client.get("/v1/audit"), 403, "forbidden")
+
+
+@pytest.mark.usefixtures("trail")
+def test_an_operator_sees_other_tenants_and_others_do_not(
+    client: httpx.Client, live: LiveService, tenant: str
+) -> None:
+    everybody = client.get("/v1/audit", params={"tenant": "*", "limit": 1000}).json()["items"]
+    assert {tenant, "somebody-else"} <= {item["tenant"] for item in everybody}
+    assert len(client.get("/v1/audit/export", params={"tenant": "*"}).text.splitlines()) > 4
+
+    with live.client(tenant, TENANT_SCOPES) as own:
+        assert len(own.get("/v1/audit").json()["items"]) == 3
+        problem_of(own.get("/v1/audit", params={"tenant": "*"}), 403, "forbidden")
+        problem_of(own.get("/v1/audit", params={"tenant": "somebody-else"}), 403, "forbidden")
+
+
+@pytest.mark.usefixtures("trail")
+def test_newest_entries_come_first_where_that_is_asked(client: httpx.Client) -> None:
+    first = client.get("/v1/audit", params={"order": "newest", "limit": 2}).json()
+    cursor = {"order": "newest", "cursor": first["next_cursor"]}
+    rest = client.get("/v1/audit", params=cursor).json()
+    subjects = [item["subject"] for item in first["items"] + rest["items"]]
+    assert subjects == ["idn_2", "idn_1", "idn_0"]
+    assert rest["next_cursor"] is None
+
+
+def test_one_question_finds_what_names_an_identity(
+    client: httpx.Client, live: LiveService, tenant: str, trail: AuditArchive
+) -> None:
+    log = AuditLog(live.redis)
+    log.append("output.marked", tenant, "worker", "job_9", identities="idn_7,idn_8")
+    log.append("identity.erased", tenant, "key-1", "idn_8")
+    trail.take(log)
+
+    found = client.get("/v1/audit", params={"about": "idn_8"}).json()["items"]
+    assert [item["event"] for item in found] == ["output.marked", "identity.erased"]
+
+
+def test_the_trail_is_checked_for_whoever_asks(
+    client: httpx.Client, live: LiveService, trail: AuditArchive
+) -> None:
+    check = live.app.state.service.chain_check
+    check._state = None  # an earlier test's answer may be a minute old
+    answer = client.get("/v1/audit/check").json()
+    assert (answer["intact"], answer["problem"]) == (True, "")
+    assert answer["entries"] == trail.last().entry.seq
+
+    day = next(live.settings.audit_dir.glob("*.jsonl"))
+    written = day.read_text()
+    day.write_text(written.replace("identity.used", "identity.lost", 1))
+    check._state = None
+    try:
+        broken = client.get("/v1/audit/check").json()
+    finally:
+        day.write_text(written)
+        check._state = None
+
+    assert not broken["intact"]
+    assert "not as it was written" in broken["problem"]
+
+
+def test_the_page_loads_nothing_from_elsewhere(live: LiveService) -> None:
+    with httpx.Client(base_url=live.url, trust_env=False) as anybody:
+        page = anybody.get("/audit")
+        assert page.status_code == 200
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert "http" not in page.text
+        assert anybody.get("/audit.js").headers["content-type"].startswith("text/javascript")
