@@ -135,9 +135,17 @@ class JobContext(Protocol):
         """
 
     def fan_out(
-        self, steps: Sequence[str], plan: str, total: int, unit: str = "frame", in_flight: int = 2
+        self,
+        steps: Sequence[str],
+        plan: str,
+        total: int,
+        unit: str = "frame",
+        in_flight: int = 2,
+        following: str = "mux",
     ) -> None:
-        """Have the job done in parts; return None from the use case after this."""
+        """Have the job done in parts, of which `in_flight` at a time may be with the workers, and
+        then in the step `following`; return None from the use case after this.
+        """
 
     def plan(self) -> tuple[str, Mapping[str, str]]:
         """Return the plan that was fanned out, and the parts' outcomes by step."""

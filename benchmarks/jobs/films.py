@@ -15,7 +15,7 @@ from benchmarks.quality.faces import SAMPLES, register_ada, submit_swap
 from benchmarks.stack import Town, stopwatch, town
 from tests.worker.workers import eventually, kill_tree
 from worker.contract import JobRecord
-from worker.use_cases.swap_video import PARTS_IN_FLIGHT
+from worker.use_cases.survey_tasks import PARTS_IN_FLIGHT
 
 LOOPS, WIDTH, HEIGHT, RATE = 6, 640, 360, 30
 

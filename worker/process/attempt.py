@@ -107,10 +107,25 @@ class Attempt:
         self._attempts.progress(self.task, done, total, unit)
 
     def fan_out(
-        self, steps: Sequence[str], plan: str, total: int, unit: str = "frame", in_flight: int = 2
+        self,
+        steps: Sequence[str],
+        plan: str,
+        total: int,
+        unit: str = "frame",
+        in_flight: int = 2,
+        following: str = "mux",
     ) -> None:
-        """Replace this task by one per step; raises Canceled, Superseded."""
-        self._attempts.fan_out(self.task, steps, plan, total, unit, in_flight, self.spent())
+        """Replace this task by one per step, and `following`; raises Canceled, Superseded."""
+        self._attempts.fan_out(
+            self.task,
+            steps,
+            plan,
+            total,
+            unit,
+            in_flight,
+            spent=self.spent(),
+            following=following,
+        )
 
     def plan(self) -> tuple[str, Mapping[str, str]]:
         """Return the plan that was fanned out, and the parts' outcomes by step."""

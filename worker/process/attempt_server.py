@@ -103,7 +103,12 @@ class AttemptServer:
             case requests.FanOut():
                 attempt.spent = lambda: request.spent
                 attempt.fan_out(
-                    request.steps, request.plan, request.total, request.unit, request.in_flight
+                    request.steps,
+                    request.plan,
+                    request.total,
+                    request.unit,
+                    request.in_flight,
+                    request.following,
                 )
                 self._send({})
             case requests.FinishPart():

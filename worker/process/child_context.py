@@ -185,7 +185,13 @@ class RemoteContext:
         self._reported = now
 
     def fan_out(
-        self, steps: Sequence[str], plan: str, total: int, unit: str = "frame", in_flight: int = 2
+        self,
+        steps: Sequence[str],
+        plan: str,
+        total: int,
+        unit: str = "frame",
+        in_flight: int = 2,
+        following: str = "mux",
     ) -> None:
         """Have the job done in parts; raises Canceled, Superseded."""
         self._parent.ask(
@@ -195,6 +201,7 @@ class RemoteContext:
                 total=total,
                 unit=unit,
                 in_flight=in_flight,
+                following=following,
                 spent=dict(self._spent()),
             )
         )

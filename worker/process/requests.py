@@ -64,6 +64,7 @@ class FanOut(Strict):
     total: Count
     unit: Unit
     in_flight: Annotated[int, Field(ge=1, le=16)]
+    following: Step
     spent: dict[str, Count]
 
 

@@ -38,6 +38,7 @@ from worker.use_cases.outcomes import assignment_outcomes, outcome_report, requi
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, scaled
+from worker.video.plan import plan_video
 from worker.video.reader import SourceFrame, Span, VideoReader
 from worker.video.report import PersonRow, person_rows, require_quality, video_quality
 from worker.video.segments import is_smaller
@@ -84,17 +85,18 @@ class SwapAnimation:
         info = video.info
         whole = PictureFormat.of(info, None)
         picture = PictureFormat.of(info, context.job.payload.options.output.max_side)
-        work = self._begin(context, video_samples(video, context.work))
+        most = most_frames(picture.width, picture.height, self.limits)
 
+        if plan_video(video).frames > most:  # said before minutes are spent on looking at it
+            raise _too_many_frames(most)
+
+        work = self._begin(context, video_samples(video, context.work))
         preparer = FramePreparer(info, whole, context.work)
         reader = VideoReader(video, preparer)
-        most = most_frames(picture.width, picture.height, self.limits)
 
         for index, frame in enumerate(reader.frames(Span())):
             if index >= most:
-                raise MediaTooLarge(
-                    f"an animation of this size may have {most} frames; ask for a smaller max_side"
-                )
+                raise _too_many_frames(most)
 
             view = i420_view(frame.picture, whole.colour)
             work.add(view, frame.time_s, partial(_as_animated, frame, picture, view.matrix))
@@ -243,6 +245,12 @@ class _FrameByFrame:
 def as_animation_format(format: str | None) -> AnimationFormat | None:
     """The format, if it is one of an animation's."""
     return next((name for name in ANIMATION_FORMATS if name == format), None)
+
+
+def _too_many_frames(most: int) -> MediaTooLarge:
+    return MediaTooLarge(
+        f"an animation of this size may have {most} frames; ask for a smaller max_side"
+    )
 
 
 def _require_format(format: str) -> AnimationFormat:

@@ -1,6 +1,7 @@
 """Use case: swap faces in a video. A short one in one go.
 
-A long one planned, swapped in parts, and joined.
+A long one is planned, surveyed in parts, swapped in parts, and joined: each a task that takes
+seconds, so that other videos come in between.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.inference.engine import FaceSwapEngine
+from models.inference.finding.people_survey import gather
 from worker.formats import MEDIA_TYPES
 from worker.job_context import JobContext, Outcome
 from worker.provenance.resemblance import thinned
@@ -19,8 +21,15 @@ from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.screening import require_nobody_blocked
+from worker.use_cases.survey_tasks import (
+    PARTS_IN_FLIGHT,
+    SURVEY,
+    fan_out_survey,
+    read_survey,
+    survey_part,
+)
 from worker.use_cases.swap_animation import SwapAnimation, as_animation_format
-from worker.use_cases.target_examiner import TargetExaminer
+from worker.use_cases.target_examiner import TargetExaminer, require_allowed
 from worker.video.frames.planes import PictureFormat
 from worker.video.muxing.mux import MuxReport
 from worker.video.output import output_settings
@@ -29,12 +38,13 @@ from worker.video.probe import is_video
 from worker.video.records import PartRecord, PlanRecord, add_timings, people_of
 from worker.video.report import require_quality, video_quality
 from worker.video.segments import OutputSettings, join_segments, swap_segment
-from worker.video.survey import Survey, survey_samples, video_samples
+from worker.video.survey import Survey, choose, survey_samples, video_samples
+from worker.video.survey_parts import ages_by_person
 from worker.video.video import Video
 
 MUX_STEP: Final = "mux"
+CAST_STEP: Final = "cast"
 PART_SUFFIX: Final = ".nut"
-PARTS_IN_FLIGHT: Final = 2  # a long video must not starve the others
 
 
 @dataclass
@@ -76,20 +86,22 @@ class SwapVideo:
         if step == MUX_STEP:
             return self._finish(context, video, settings)
 
-        self._do_part(context, video, settings, int(step[1:]))
+        if step == CAST_STEP:
+            self._cast(context)
+        elif step.startswith(SURVEY):
+            survey_part(context, video, self.engine)
+        else:
+            self._do_part(context, video, settings, int(step[1:]))
+
         return None
 
     def _begin(self, context: JobContext, video: Video, settings: OutputSettings) -> Outcome | None:
         plan = plan_video(video)
-        survey = self._survey(context, video, plan)
-
         if len(plan.segments) > 1:
-            record = PlanRecord(plan=plan, survey=survey.to_record())
-            steps = [f"s{segment.index:04d}" for segment in plan.segments]
-            context.fan_out(steps, record.model_dump_json(), plan.frames, in_flight=PARTS_IN_FLIGHT)
-
+            fan_out_survey(context, plan, following=CAST_STEP)
             return None
 
+        survey = self._survey(context, video, plan)
         path = context.work / f"frames{PART_SUFFIX}"
         part = self._swap(
             context, video, plan.segments[0], path, settings, survey, total=plan.frames
@@ -111,12 +123,32 @@ class SwapVideo:
 
         return survey
 
+    def _cast(self, context: JobContext) -> None:
+        """Settle who becomes whom from the parts of the survey, and have the segments swapped."""
+        plan, parts = read_survey(context)
+        gathered = gather([part.part() for part in parts])
+        scores = [score for part in parts for score in part.nudity_scores]
+        require_allowed(scores, ages_by_person(parts, gathered.names).values())
+
+        assignments = self.casting.assignments(context.job.payload, context.identities)
+        survey = choose(gathered.surveyed, assignments)
+        require_nobody_blocked(context, assignments, survey.chosen())
+        record = PlanRecord(plan=plan, survey=survey.to_record())
+        steps = [f"s{segment.index:04d}" for segment in plan.segments]
+        context.fan_out(
+            steps,
+            record.model_dump_json(),
+            plan.frames,
+            in_flight=PARTS_IN_FLIGHT,
+            following=MUX_STEP,
+        )
+
     def _do_part(
         self, context: JobContext, video: Video, settings: OutputSettings, index: int
     ) -> None:
         record = PlanRecord.model_validate_json(context.plan()[0])
         path = context.work / f"part{PART_SUFFIX}"
-        survey = Survey.from_record(record.survey)
+        survey = _survey_of(record)
         part = self._swap(context, video, record.plan.segments[index], path, settings, survey)
         sha256 = context.publish_part(path, PART_SUFFIX)
         context.finish_part(part.model_copy(update={"sha256": sha256}).model_dump_json())
@@ -130,9 +162,8 @@ class SwapVideo:
             for segment in plan.segments
         ]
         paths = [context.part(part.sha256, PART_SUFFIX) for part in parts]
-        survey = Survey.from_record(record.survey)
 
-        return self._join(context, video, plan, survey, paths, parts, settings)
+        return self._join(context, video, plan, _survey_of(record), paths, parts, settings)
 
     def _swap(
         self,
@@ -214,6 +245,12 @@ class SwapVideo:
             report={**report, **_facts(plan, parts, mux), "notes": _notes(plan, parts, mux)},
             timings=add_timings(parts),
         )
+
+
+def _survey_of(record: PlanRecord) -> Survey:
+    if record.survey is None:
+        raise ValueError("segments are swapped after the survey")
+    return Survey.from_record(record.survey)
 
 
 def _facts(plan: VideoPlan, parts: Sequence[PartRecord], mux: MuxReport) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from models.inference.arrays import RgbImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.frames.frame import Frame
-from models.inference.safety.age import ADULT_FROM
+from models.inference.safety.age import ADULT_FROM, ApparentAge
 from models.inference.safety.nudity import refused_band
 from worker.errors import JobFailure
 from worker.failures import FailureCode
@@ -51,21 +51,38 @@ class TargetExaminer:
             if face.eye_px >= LEAST_EYE_PX and len(chips) < CHIPS_A_PERSON:
                 chips.append(self.engine.encoder.chip(frame, face.landmarks))
 
+    @property
+    def nudity_scores(self) -> Sequence[float]:
+        """Return the scores of all samples looked at."""
+        return self._scores
+
+    def ages(self) -> dict[Hashable, ApparentAge]:
+        """Return the apparent age of everyone whose face was large enough to tell."""
+        safety = self.engine.safety
+        if safety is None:
+            return {}
+
+        ages = {name: safety.apparent_age(chips) for name, chips in self._chips.items()}
+        return {name: age for name, age in ages.items() if age is not None}
+
     def require_allowed(self) -> None:
         """Raise JobFailure `sexual_content` or `apparent_minor` for what must not be swapped."""
-        if band := refused_band(self._scores):
+        require_allowed(self._scores, self.ages().values())
+
+
+def require_allowed(nudity_scores: Sequence[float], ages: Iterable[ApparentAge]) -> None:
+    """Raise JobFailure `sexual_content` or `apparent_minor` for what must not be swapped."""
+    if band := refused_band(nudity_scores):
+        raise JobFailure(
+            FailureCode.SEXUAL_CONTENT,
+            "The target seems to show sexual content.",
+            {"refused": {"band": band}},
+        )
+
+    for age in ages:
+        if age.years < ADULT_FROM:
             raise JobFailure(
-                FailureCode.SEXUAL_CONTENT,
-                "The target seems to show sexual content.",
-                {"refused": {"band": band}},
+                FailureCode.APPARENT_MINOR,
+                "Somebody in the target seems to be under 18.",
+                {"refused": {"band": age.band}},
             )
-        if self.engine.safety is None:
-            return
-        for chips in self._chips.values():
-            age = self.engine.safety.apparent_age(chips)
-            if age is not None and age.years < ADULT_FROM:
-                raise JobFailure(
-                    FailureCode.APPARENT_MINOR,
-                    "Somebody in the target seems to be under 18.",
-                    {"refused": {"band": age.band}},
-                )

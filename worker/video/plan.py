@@ -1,5 +1,5 @@
 """Where a video is cut into segments: at its own key frames, found by reading packets without
-decoding them.
+decoding them, and between key frames that are far apart.
 """
 
 from __future__ import annotations
@@ -19,18 +19,25 @@ from worker.video.video import Video
 SEGMENT_S: Final = 5.0  # what a killed worker loses at most; each costs a start and a warm-up
 MISCOUNTED: Final = 2  # AVI counts a frame or two that are not there
 ONE_SEGMENT_S: Final = 12.0  # below this, spreading a video over workers costs more than it saves
+# A segment that begins between key frames is decoded from the key frame before it. Each is at least
+# this share of what lies before it, so that, however rare key frames are, a frame is decoded at
+# most 33 times, and a segment of an hour that has none takes under two minutes of video.
+LEAST_SHARE: Final = 1 / 32
 
 
 @dataclass(frozen=True)
 class PlannedSegment:
     """Frames with `start` <= pts < `stop` in the source's time base, `frames` of them by the
     packets' account.
+
+    Decoding begins at the key frame at `read_from`; None: at the beginning of the video.
     """
 
     index: int
     start: int
     stop: int | None
     frames: int
+    read_from: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,21 +61,22 @@ class VideoPlan:
 def plan_video(
     video: Video, *, segment_s: float = SEGMENT_S, whole_below_s: float = ONE_SEGMENT_S
 ) -> VideoPlan:
-    """Cut at key frames about `segment_s` apart; a video shorter than `whole_below_s` stays whole.
+    """Cut at key frames about `segment_s` apart, and between those that are further apart; a video
+    shorter than `whole_below_s` stays whole.
 
     Raises DamagedMedia or MediaTooLarge.
     """
     info = video.info
     account = _read_account(video)
     seconds = float((account.last - info.start_pts) * info.time_base)
-    starts = [info.start_pts]
+    cuts = [_Cut(info.start_pts, None)]
 
     if seconds >= whole_below_s:
-        starts += _cuts(account.keys, info.start_pts, round(segment_s / info.time_base))
+        cuts = _cuts(account, info.start_pts, round(segment_s / info.time_base))
 
     missing = (info.frames or 0) - account.packets
     return VideoPlan(
-        segments=_segments(starts, account.times),
+        segments=_segments(cuts, account.times),
         last_duration=account.last_duration or max(1, round(1 / info.fps / info.time_base)),
         truncated=missing > MISCOUNTED or _ends_early(info, seconds),
     )
@@ -90,8 +98,16 @@ class _Account:
         return self.times[-1] if self.times else 0
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """Where a segment begins, and the key frame that its decoding begins at."""
+
+    start: int
+    read_from: int | None
+
+
 def _read_account(video: Video) -> _Account:
-    """Read the packets; where they carry no showing times nothing is cut, as no seek is exact."""
+    """Read the packets; where they carry no showing times there are no key frames to seek."""
     by_showing_times = video.info.has_showing_times
     times: list[int] = []
     keys: list[int] = []
@@ -116,24 +132,47 @@ def _read_account(video: Video) -> _Account:
     return _Account(sorted(times), sorted(keys), packets, last_duration=last[1])
 
 
-def _segments(starts: Sequence[int], times: Sequence[int]) -> tuple[PlannedSegment, ...]:
-    """Return a segment from each start to the next, with the number of `times` in it."""
+def _segments(cuts: Sequence[_Cut], times: Sequence[int]) -> tuple[PlannedSegment, ...]:
+    """Return a segment from each cut to the next, with the number of `times` in it."""
+    starts = [cut.start for cut in cuts]
     places = [0, *(bisect_left(times, start) for start in starts[1:]), len(times)]
-    spans = zip(starts, [*starts[1:], None], pairwise(places), strict=True)
+    spans = zip(cuts, [*starts[1:], None], pairwise(places), strict=True)
     return tuple(
-        PlannedSegment(index=index, start=start, stop=stop, frames=end - begin)
-        for index, (start, stop, (begin, end)) in enumerate(spans)
+        PlannedSegment(
+            index=index,
+            start=cut.start,
+            stop=stop,
+            frames=end - begin,
+            read_from=cut.read_from,
+        )
+        for index, (cut, stop, (begin, end)) in enumerate(spans)
     )
 
 
-def _cuts(keys: Sequence[int], start: int, length: int) -> list[int]:
-    """Key frames at least `length` after the cut before."""
-    cuts = [start]
-    for key in keys:
-        if key - cuts[-1] >= length:
-            cuts.append(key)
+def _cuts(account: _Account, start: int, length: int) -> list[_Cut]:
+    """Return cuts at key frames at least `length` apart, and between those that are further than
+    twice that from the cut before.
+    """
+    cuts = [_Cut(start, None)]
+    key_before: int | None = None
 
-    return cuts[1:]
+    for key in [*account.keys, account.last]:
+        while key - cuts[-1].start > 2 * length:
+            into_it = cuts[-1].start - (start if key_before is None else key_before)
+            step = max(length, round(LEAST_SHARE * into_it))
+            place = bisect_left(account.times, cuts[-1].start + step)
+
+            if place == len(account.times) or account.times[place] >= key:
+                break
+
+            cuts.append(_Cut(account.times[place], key_before))
+
+        if key - cuts[-1].start >= length and key != account.last:
+            cuts.append(_Cut(key, key))
+
+        key_before = key if key > start else None
+
+    return cuts
 
 
 def _ends_early(info: VideoInfo, seconds: float) -> bool:

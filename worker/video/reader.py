@@ -24,16 +24,25 @@ class Span:
     """Frames with `start` <= pts < `stop`, and up to `warm_up` units of time before them that are
     only looked at.
 
-    In units of the stream's time base; None reaches to the end of the film on that side.
+    Decoding begins at the key frame at `read_from` or before. In units of the stream's time base;
+    None reaches to the end of the video on that side.
     """
 
     start: int | None = None
     stop: int | None = None
     warm_up: int = 0
+    read_from: int | None = None
 
     @property
     def first_seen(self) -> int | None:
         return None if self.start is None else self.start - self.warm_up
+
+    @property
+    def since(self) -> int | None:
+        """Return where to seek to."""
+        if self.first_seen is None or self.read_from is None:
+            return None
+        return min(self.read_from, self.first_seen)
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class VideoReader:
         self._decoding_times.clear()
         self._first_time = None
 
-        with closing(self.video.packets(since=span.first_seen)) as packets:
+        with closing(self.video.packets(since=span.since)) as packets:
             for frame in self._timed(packets):
                 pts = frame.pts or 0
                 if span.stop is not None and pts >= span.stop:

@@ -16,10 +16,12 @@ from worker.video.survey import Survey, SurveyRecord, decode, encode
 
 
 class PlanRecord(Strict):
-    """What the first task settles for all others: where to cut, and who is in the video."""
+    """What is settled for all later tasks: where to cut, and, once the parts of the survey are
+    gathered, who is in the video.
+    """
 
     plan: VideoPlan
-    survey: SurveyRecord
+    survey: SurveyRecord | None = None
 
 
 class PartRecord(Strict):

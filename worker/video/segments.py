@@ -190,4 +190,9 @@ class _FrameWork:
 def _span(segment: PlannedSegment, info: VideoInfo) -> Span:
     if segment.index == 0:
         return Span(None, segment.stop)
-    return Span(segment.start, segment.stop, round(WARM_UP_S / info.time_base))
+    return Span(
+        start=segment.start,
+        stop=segment.stop,
+        warm_up=round(WARM_UP_S / info.time_base),
+        read_from=segment.read_from,
+    )

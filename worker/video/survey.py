@@ -39,6 +39,7 @@ Examine = Callable[[Frame, Sequence[tuple[int, MeshedFace]], float], None]
 
 EVERY_S: Final = 0.25  # whoever is in view for half a second is seen, in two samples as a rule
 MOST_SAMPLES: Final = 14_400  # an hour of them; a longer video is sampled less often
+WHOLE: Final = Span()
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,8 @@ def choose(surveyed: Surveyed, assignments: Sequence[Assignment]) -> Survey:
     return Survey(surveyed, choices, unmatched)
 
 
-def video_samples(video: Video, scratch: Path) -> Iterator[Sample]:
-    """Return frames spread over the video, and the first one of every scene.
+def video_samples(video: Video, scratch: Path, span: Span = WHOLE) -> Iterator[Sample]:
+    """Return frames spread over a span of the video, and the first one of every scene.
 
     Frames on which no other depends are not even decoded.
     """
@@ -172,7 +173,7 @@ def video_samples(video: Video, scratch: Path) -> Iterator[Sample]:
         video, FramePreparer(video.info, picture, scratch), decoded="referenced", chosen=chooser
     )
 
-    for frame in reader.frames(Span()):
+    for frame in reader.frames(span):
         yield Sample(i420_view(frame.picture, picture.colour), frame.time_s)
 
 

@@ -1,14 +1,16 @@
 """Who is in a video: faces of samples from all of it, gathered into people.
 
 A face is followed from sample to sample; what was followed without doubt is one track, and tracks
-whose mean views are alike are one person, wherever in the video they are.
+whose mean views are alike are one person, wherever in the video they are. A long video is surveyed
+in parts, each with tracks of its own, which are gathered as those of one part are.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,12 +18,11 @@ import numpy as np
 from models.inference.arrays import Box, Embedding
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.face_tracker import FaceTracker
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import likeness, normalised
 from models.inference.finding.people import (
     OTHER_PERSON,
     SAME_MOMENT,
     SAME_PERSON,
-    mean_view,
 )
 from models.inference.finding.tracks import Track, TrackedFace
 from models.inference.frames.frame import Frame
@@ -72,15 +73,53 @@ class Surveyed:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A face of one sample, before it is known whose it is; no mesh, of which there are many."""
+class SeenFace:
+    """A face of one sample, before it is known whose it is: the number of its track in its part of
+    the video, where it is, and how far its eyes are apart.
+    """
+
+    track: int
+    box: Box
+    eye_px: float
+
+
+@dataclass(frozen=True)
+class FollowedFace:
+    """One track: the weighted sum of its views in which nothing was in doubt, the sum of their
+    weights, and its best `human`.
+    """
+
+    view_sum: Embedding
+    weight: float
+    human: float
+
+
+@dataclass(frozen=True)
+class SurveyPart:
+    """What the samples of one part of a video show; tracks are numbered in order of appearance."""
+
+    times_s: tuple[float, ...]
+    samples: tuple[tuple[SeenFace, ...], ...]
+    tracks: tuple[FollowedFace, ...]
+    hard_to_find: bool
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Everyone in the parts of a video, and `names`: the `person_id` of each track of each part."""
+
+    surveyed: Surveyed
+    names: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class _View:
+    """What one sample says of a face; no mesh, of which there are many."""
 
     track: Track
     time_s: float
     view: Embedding
     weight: float
-    box: Box
-    eye_px: float
 
     @property
     def is_sure(self) -> bool:
@@ -89,135 +128,178 @@ class _Seen:
 
 
 @dataclass
-class _Group:
-    """Tracks of one person."""
-
-    tracks: list[int]
-    views: list[Embedding]
-    weights: list[float]
-    times: set[float]
-
-    @property
-    def mean(self) -> Embedding:
-        return mean_view(self.views, self.weights)
-
-    def take(self, other: _Group) -> None:
-        self.tracks += other.tracks
-        self.views += other.views
-        self.weights += other.weights
-        self.times |= other.times
-
-
-@dataclass
 class PeopleSurvey:
-    """Gathers the faces of one video's samples; the tracker must recognise in every one."""
+    """Gathers the faces of the samples of one part of a video, or of all of it.
+
+    The tracker must recognise in every sample.
+    """
 
     tracker: FaceTracker
     _times_s: list[float] = field(default_factory=list, init=False)
-    _samples: list[list[_Seen]] = field(default_factory=list, init=False)
+    _samples: list[tuple[SeenFace, ...]] = field(default_factory=list, init=False)
+    _views: dict[int, list[_View]] = field(default_factory=dict, init=False)
+    _numbers: dict[int, int] = field(default_factory=dict, init=False)
     _hard_to_find: bool = field(default=False, init=False)
 
     def add(self, frame: Frame, time_s: float) -> list[TrackedFace]:
         """Look at the next sample, which stands for the time until the one after it."""
         tracked = self.tracker.update(frame, time_s)
         self._times_s.append(time_s)
-        self._samples.append([_seen(one) for one in tracked])
+
+        for one in tracked:
+            view = _View(one.track, one.time_s, one.track.view, _weight(one.face))
+            self._views.setdefault(id(one.track), []).append(view)
+            self._numbers.setdefault(id(one.track), len(self._numbers))
+
+        self._samples.append(
+            tuple(
+                SeenFace(self._numbers[id(one.track)], one.face.box, one.face.eye_px)
+                for one in tracked
+            )
+        )
         side = max(frame.width, frame.height)
         self._hard_to_find |= any(_is_hard_to_find(one.face, side) for one in tracked)
 
         return tracked
 
+    def numbers(self) -> Mapping[int, int]:
+        """Return the number of every track seen so far, by the track's `id`."""
+        return self._numbers
+
+    def part(self) -> SurveyPart:
+        """Return what was seen so far."""
+        tracks = tuple(_followed(views) for views in self._views.values())
+        return SurveyPart(tuple(self._times_s), tuple(self._samples), tracks, self._hard_to_find)
+
     def result(self) -> Surveyed:
         """Return everyone seen so far."""
-        groups = self._groups()
-        names = self._names(groups)
-        samples = tuple(
-            tuple(Sighting(names[id(seen.track)], seen.box, seen.eye_px) for seen in sample)
-            for sample in self._samples
-        )
-        people = tuple(self._person(group, groups) for group in groups)
-
-        return Surveyed(people, samples, self._hard_to_find)
+        return gather([self.part()]).surveyed
 
     def names(self) -> dict[int, str]:
         """Return the `person_id` of every track seen, by the track's `id`."""
-        return self._names(self._groups())
+        (names,) = gather([self.part()]).names
+        return dict(zip(self._views, names, strict=True))
 
-    def _names(self, groups: Sequence[_Group]) -> dict[int, str]:
-        return {track: _name(groups, group) for group in groups for track in group.tracks}
 
-    def _groups(self) -> list[_Group]:
-        """Return the people's tracks, in order of appearance."""
-        groups: list[_Group] = []
-        for track in sorted(self._tracks(), key=lambda group: -sum(group.weights)):
-            mean = track.mean
-            margins = [likeness(mean, group.mean) - _least(track, group) for group in groups]
-            best = int(np.argmax(margins)) if margins else 0
+def gather(parts: Sequence[SurveyPart]) -> Gathered:
+    """Return everyone in the parts of one video, given in its order."""
+    groups = _groups(parts)
+    names = {track: _name(groups, group) for group in groups for track in group.tracks}
+    samples = tuple(
+        tuple(Sighting(names[number, one.track], one.box, one.eye_px) for one in sample)
+        for number, part in enumerate(parts)
+        for sample in part.samples
+    )
+    times_s = [time_s for part in parts for time_s in part.times_s]
+    shares = _shares(samples, times_s)
 
-            if margins and margins[best] >= 0:
-                groups[best].take(track)
-            else:
-                groups.append(track)
-
-        order = {track: place for place, track in enumerate(self._order())}
-        return sorted(groups, key=lambda group: min(order[track] for track in group.tracks))
-
-    def _tracks(self) -> list[_Group]:
-        """Return one group for each track, of the views in which nothing was in doubt."""
-        tracks: dict[int, list[_Seen]] = {}
-        for seen in (seen for sample in self._samples for seen in sample):
-            tracks.setdefault(id(seen.track), []).append(seen)
-
-        groups = []
-        for track, every in tracks.items():
-            sure = [seen for seen in every if seen.is_sure] or every
-            views = [seen.view for seen in sure]
-            weights = [seen.weight for seen in sure]
-            groups.append(_Group([track], views, weights, {seen.time_s for seen in every}))
-
-        return groups
-
-    def _order(self) -> list[int]:
-        """Return tracks in order of appearance, left to right."""
-        return list(dict.fromkeys(id(seen.track) for sample in self._samples for seen in sample))
-
-    def _person(self, group: _Group, groups: Sequence[_Group]) -> SurveyedPerson:
-        mine = set(group.tracks)
-        seen = [one for sample in self._samples for one in sample if id(one.track) in mine]
-        lasting_s = dict(zip(self._times_s, self._durations_s(), strict=True))
-
-        return SurveyedPerson(
+    people = tuple(
+        SurveyedPerson(
             person_id=_name(groups, group),
             embedding=group.mean,
             resembles=_resembles(group, groups),
-            share=sum(one.eye_px**2 * lasting_s[one.time_s] for one in seen),
-            human=max(one.track.human for one in seen),
+            share=shares[_name(groups, group)],
+            human=group.human,
         )
+        for group in groups
+    )
+    return Gathered(
+        surveyed=Surveyed(people, samples, any(part.hard_to_find for part in parts)),
+        names=tuple(
+            tuple(names[number, track] for track in range(len(part.tracks)))
+            for number, part in enumerate(parts)
+        ),
+    )
 
-    def _durations_s(self) -> list[float]:
-        gaps = [after - before for before, after in pairwise(self._times_s)]
-        return [*gaps, gaps[-1] if gaps else 1.0]
+
+@dataclass
+class _Group:
+    """Tracks of one person, each named by the numbers of its part and in it."""
+
+    tracks: list[tuple[int, int]]
+    view_sum: Embedding
+    weight: float
+    times_s: set[float]
+    human: float
+
+    @property
+    def mean(self) -> Embedding:
+        return normalised(self.view_sum)
+
+    def take(self, other: _Group) -> None:
+        self.tracks += other.tracks
+        self.view_sum = self.view_sum + other.view_sum
+        self.weight += other.weight
+        self.times_s |= other.times_s
+        self.human = max(self.human, other.human)
+
+
+def _groups(parts: Sequence[SurveyPart]) -> list[_Group]:
+    """Return the people's tracks, in order of appearance."""
+    tracks = _tracks(parts)
+    groups: list[_Group] = []
+
+    for track in sorted(tracks, key=lambda one: -one.weight):
+        mean = track.mean
+        margins = [likeness(mean, group.mean) - _least(track, group) for group in groups]
+        best = int(np.argmax(margins)) if margins else 0
+
+        if margins and margins[best] >= 0:
+            groups[best].take(track)
+        else:
+            groups.append(replace(track, tracks=[*track.tracks], times_s={*track.times_s}))
+
+    # Tracks are numbered in order of appearance.
+    return sorted(groups, key=lambda group: min(group.tracks))
+
+
+def _tracks(parts: Sequence[SurveyPart]) -> list[_Group]:
+    """Return one group for each track, in order of appearance."""
+    groups = []
+    for number, part in enumerate(parts):
+        seen_s: dict[int, set[float]] = {}
+        for time_s, sample in zip(part.times_s, part.samples, strict=True):
+            for one in sample:
+                seen_s.setdefault(one.track, set()).add(time_s)
+
+        groups += [
+            _Group([(number, index)], track.view_sum, track.weight, seen_s[index], track.human)
+            for index, track in enumerate(part.tracks)
+        ]
+
+    return groups
+
+
+def _shares(samples: Sequence[Sequence[Sighting]], times_s: Sequence[float]) -> Mapping[str, float]:
+    """Return everyone's squared eye distance times the seconds they are seen."""
+    gaps_s = [after - before for before, after in pairwise(times_s)]
+    lasting_s = [*gaps_s, gaps_s[-1] if gaps_s else 1.0]
+    shares: dict[str, float] = defaultdict(float)
+
+    for sample, duration_s in zip(samples, lasting_s, strict=True):
+        for one in sample:
+            shares[one.person_id] += one.eye_px**2 * duration_s
+
+    return shares
 
 
 def _name(groups: Sequence[_Group], group: _Group) -> str:
     return f"p{1 + next(place for place, one in enumerate(groups) if one is group)}"
 
 
-def _seen(tracked: TrackedFace) -> _Seen:
-    face = tracked.face
-    return _Seen(
-        track=tracked.track,
-        time_s=tracked.time_s,
-        view=tracked.track.view,
-        weight=_weight(face),
-        box=face.box,
-        eye_px=face.eye_px,
+def _followed(views: Sequence[_View]) -> FollowedFace:
+    """Return a track's views in which nothing was in doubt, together; all, where all were."""
+    sure = [view for view in views if view.is_sure] or views
+    return FollowedFace(
+        view_sum=np.sum([view.weight * view.view for view in sure], axis=0, dtype=np.float32),
+        weight=sum(view.weight for view in sure),
+        human=views[0].track.human,
     )
 
 
 def _least(a: _Group, b: _Group) -> float:
     """Return the cosine from which two groups are one person."""
-    return SAME_MOMENT if a.times & b.times else SAME_PERSON
+    return SAME_MOMENT if a.times_s & b.times_s else SAME_PERSON
 
 
 def _resembles(group: _Group, groups: Sequence[_Group]) -> str | None:
@@ -229,9 +311,7 @@ def _resembles(group: _Group, groups: Sequence[_Group]) -> str | None:
     scores = {
         _name(groups, other): likeness(mean, other.mean)
         for other in groups
-        if other is not group
-        and not other.times & group.times
-        and sum(other.weights) >= sum(group.weights)
+        if other is not group and not other.times_s & group.times_s and other.weight >= group.weight
     }
 
     best = max(scores, key=lambda name: scores[name], default=None)

@@ -116,9 +116,10 @@ class JobAttempts:
         unit: str,
         in_flight: int,
         spent: Mapping[str, int] = MappingProxyType({}),
+        following: str = "mux",
     ) -> None:
-        """Replace the first task by one per step, of which `in_flight` at a time may be with the
-        workers.
+        """Replace a task by one per step, of which `in_flight` at a time may be with the workers;
+        the step `following` begins when all of them are done.
 
         Raises:
             Canceled, Superseded
@@ -127,6 +128,7 @@ class JobAttempts:
             "parts": [f"{task.job_id}-{step}" for step in steps],
             "plan": plan,
             "in_flight": in_flight,
+            "following": following,
         }
 
         now_ms = int(self._clock() * 1000)
@@ -137,8 +139,8 @@ class JobAttempts:
     def finish_part(
         self, task: Task, outcome: str, spent: Mapping[str, int] = MappingProxyType({})
     ) -> None:
-        """Record one part's outcome (JSON) and what it cost; the last one lets the step `mux`
-        begin.
+        """Record one part's outcome (JSON) and what it cost; the last one lets the step that
+        follows begin.
 
         Raises:
             Canceled, Superseded

@@ -1,5 +1,6 @@
 -- flags: allow-oom
--- Replace a film's first task by one task per segment; a few stand in line, the others are held back.
+-- Replace a task of a long video by one task per part; a few stand in line, the others are held back.
+-- Once all are done, the task `following` begins.
 -- uses: tasks
 local a = cjson.decode(ARGV[1])
 local task, why = fenced(a.task, a.attempt, a.job)
@@ -20,5 +21,5 @@ leave(a.task, task.tenant, task.queue)
 for name, count in pairs(a.spent) do redis.call('HINCRBY', key.job_spent(a.job), name, count) end
 redis.call('HSET', key.task(a.task), 'state', 'done')
 redis.call('HSET', job, 'plan', a.plan, 'parts_left', #a.parts, 'progress_done', 0, 'progress_total', a.total,
-  'progress_unit', a.unit)
+  'progress_unit', a.unit, 'following', a.following)
 return 'planned'

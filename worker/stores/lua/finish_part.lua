@@ -1,5 +1,5 @@
 -- flags: allow-oom
--- Record a segment by its hash, let the next one into the line, and after the last one let the mux in.
+-- Record a part, let the next one into the line, and after the last one let the task that follows in.
 -- uses: tasks
 local a = cjson.decode(ARGV[1])
 local task, why = fenced(a.task, a.attempt, a.job)
@@ -14,7 +14,7 @@ redis.call('HINCRBY', job, 'version', 1)
 
 local following = redis.call('LPOP', key.job_held(a.job))
 if redis.call('HINCRBY', job, 'parts_left', -1) == 0 then
-  following = a.job .. '-mux'
+  following = a.job .. '-' .. redis.call('HGET', job, 'following')
   add_task(following, a.job, task.tenant, task.queue, task.class, 'waiting')
 end
 if following then
