@@ -80,7 +80,9 @@ TASKS_ACTIVE = Family("lk:active", "zset", TASK_LINES, "member: when the task is
 LINE = Family("lk:line:{}:{}", "zset", TASK_LINES, "member: when the task is delivered or done")
 TURN = Family("lk:turn:{}", "zset", TASK_LINES, "member: with the tenant's line")
 TURN_CLOCK = Family("lk:turn:{}:clock", "string", TASK_LINES, "never; one for each queue")
+TURN_SERVED = Family("lk:turn:{}:served", "hash", TASK_LINES, "never; one field for each tenant")
 DELIVERED = Family("lk:delivered:{}", "set", TASK_LINES, "member: when the task has begun")
+RUNNING = Family("lk:running:{}", "set", TASK_LINES, "member: when the task ends")
 OUT = Family("lk:out:{}:{}", "set", TASK_LINES, "member: when the task is done or comes back")
 
 # Identities

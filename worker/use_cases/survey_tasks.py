@@ -4,6 +4,7 @@ of the job; a last one reads them all.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from worker.job_context import JobContext
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.plan import VideoPlan
 from worker.video.records import PlanRecord
-from worker.video.survey import video_samples
+from worker.video.survey import Sample, video_samples
 from worker.video.survey_parts import SurveyPartRecord, span_of_step, survey_steps
 from worker.video.video import Video
 
@@ -34,11 +35,10 @@ def fan_out_survey(context: JobContext, plan: VideoPlan, following: str) -> None
 
 def survey_part(context: JobContext, video: Video, engine: FaceSwapEngine) -> None:
     """Look at the samples of this task's segments."""
-    plan = PlanRecord.model_validate_json(context.plan()[0]).plan
     survey = engine.survey()
     examiner = TargetExaminer(engine)
 
-    for sample in video_samples(video, context.work, span_of_step(plan, context.task.step or "")):
+    for sample in samples_of_task(context, video):
         context.progress(0)
         tracked = survey.add(sample.frame, sample.time_s)
         faces = [(id(one.track), one.face) for one in tracked]
@@ -47,6 +47,12 @@ def survey_part(context: JobContext, video: Video, engine: FaceSwapEngine) -> No
     ages = examiner.ages()
     by_track = {number: ages[one] for one, number in survey.numbers().items() if one in ages}
     finish_part(context, SurveyPartRecord.of(survey.part(), examiner.nudity_scores, by_track))
+
+
+def samples_of_task(context: JobContext, video: Video) -> Iterator[Sample]:
+    """Return the samples that this task looks at."""
+    plan = PlanRecord.model_validate_json(context.plan()[0]).plan
+    return video_samples(video, context.work, span_of_step(plan, context.task.step or ""))
 
 
 def finish_part(context: JobContext, record: SurveyPartRecord) -> None:

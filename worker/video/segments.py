@@ -92,7 +92,7 @@ def swap_segment(
     work = _FrameWork(swapper, whole, picture)
 
     with SegmentEncoder(output, settings.encoder, picture, segment.start, marking) as encoder:
-        frames = reader.frames(_span(segment, video.info))
+        frames = reader.frames(span_of(segment, video.info))
         pipeline = Pipeline(frames, work, encoder.encode, watch, rest=work.rest)
         pipeline.run()
 
@@ -187,7 +187,7 @@ class _FrameWork:
         return [scaled(self._held.popleft(), self._picture) for _ in reports]
 
 
-def _span(segment: PlannedSegment, info: VideoInfo) -> Span:
+def span_of(segment: PlannedSegment, info: VideoInfo) -> Span:
     if segment.index == 0:
         return Span(None, segment.stop)
     return Span(

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import Field
 
+from models.inference.arrays import Box
 from models.inference.finding.people_survey import (
     FollowedFace,
     SeenFace,
@@ -36,11 +37,26 @@ class FollowedRecord(Strict):
     human: float
 
 
+class SeenRecord(Strict):
+    """What an analysis shows of a track; boxes are [time, (left, top, right, bottom)], the
+    thumbnail is a data URI.
+    """
+
+    frames: int
+    first_seen_s: float
+    last_seen_s: float
+    boxes: tuple[tuple[float, Box], ...]
+    yaw_range_deg: tuple[float, float]
+    eye_px_range: tuple[float, float]
+    best_view: float
+    thumbnail_uri: str | None
+
+
 class SurveyPartRecord(Strict):
     """A `SurveyPart`, each face as track, left, top, right, bottom, eye distance.
 
-    With what was seen that may forbid a swap: scores of sexual content, and apparent ages in years
-    by the number of the track.
+    Before a swap with what may forbid it: scores of sexual content, and apparent ages in years by
+    the number of the track. For an analysis with what it shows of each track.
     """
 
     times_s: tuple[float, ...]
@@ -49,6 +65,7 @@ class SurveyPartRecord(Strict):
     hard_to_find: bool
     nudity_scores: tuple[float, ...] = ()
     ages: dict[int, tuple[float, float]] = Field(default_factory=dict)
+    seen: tuple[SeenRecord, ...] = ()
 
     @classmethod
     def of(

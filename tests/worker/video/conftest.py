@@ -114,10 +114,11 @@ class FilmBench:
         source: Path,
         kind: JobKind = "swap_video",
         cast: Mapping[object, str] | None = None,
+        tenant: str = TENANT,
         **options: object,
     ) -> JobRecord:
         """Admit a job on `source`; `cast` maps a selector to the name of who is swapped in."""
-        writer = self.shop.media.begin_write(TENANT)
+        writer = self.shop.media.begin_write(tenant)
         writer.write(source.read_bytes())
         upload = writer.commit(MediaFacts("video/mp4", ".mp4"), ttl_s=600)
         chosen = {"largest": "ada"} if cast is None else cast
@@ -133,7 +134,7 @@ class FilmBench:
 
         payload = JobPayload(
             kind=kind,
-            tenant=TENANT,
+            tenant=tenant,
             input_id=upload.id,
             assignments=() if kind == "analysis" else assignments,
             options=SwapOptions.model_validate(options),

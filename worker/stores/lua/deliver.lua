@@ -11,8 +11,10 @@ local function serve(tenant)
   local share = tonumber(redis.call('HGET', key.tenant(tenant), 'max_running')) or a.tenant_running
   if redis.call('SCARD', out) >= share then return false end
   local task = redis.call('ZPOPMIN', line)[1]
+  local now = redis.call('INCR', key.turn_clock(a.queue))
+  redis.call('HSET', key.turn_served(a.queue), tenant, now)
   if redis.call('EXISTS', line) == 0 then redis.call('ZREM', turn, tenant)
-  else redis.call('ZADD', turn, redis.call('INCR', key.turn_clock(a.queue)), tenant) end
+  else redis.call('ZADD', turn, now, tenant) end
   if not task then return false end
   redis.call('SADD', delivered, task)
   redis.call('SADD', out, task)
@@ -22,7 +24,11 @@ local function serve(tenant)
   return true
 end
 
-local room = a.window - redis.call('SCARD', delivered)
+-- No more than idle workers can take up: what RQ holds already, nobody else can come before.
+local room = a.window
+local workers = redis.call('SCARD', 'rq:workers:' .. a.queue)
+if workers > 0 then room = math.min(room, workers - redis.call('SCARD', key.running(a.queue))) end
+room = room - redis.call('SCARD', delivered)
 while room > 0 do
   local served = false
   for _, tenant in ipairs(redis.call('ZRANGE', turn, 0, -1)) do

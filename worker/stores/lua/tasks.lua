@@ -2,7 +2,9 @@
 --
 -- line(queue, tenant)   tasks waiting to be delivered, by priority class and time
 -- turn(queue)           tenants with a line, by when they were last served
+-- turn_served(queue)    tenants that have had a line, by when they were last served
 -- delivered(queue)      tasks handed to RQ that no worker has begun
+-- running(queue)        tasks that a worker has begun
 -- out(queue, tenant)    tasks handed to RQ or running: the tenant's share of the workers
 -- tasks_active          every task that is not done, for the reconciler
 
@@ -11,12 +13,16 @@ local CLASS = 1e13  -- wider than a time in milliseconds, so that the class alwa
 
 local function stand_in_line(task, tenant, queue, class, ms)
   redis.call('ZADD', key.line(queue, tenant), class * CLASS + ms, task)
-  local clock = redis.call('GET', key.turn_clock(queue)) or '0'
-  redis.call('ZADD', key.turn(queue), 'NX', clock, tenant)
+  -- Who comes anew stands before the one that was served last, and behind all who wait: time spent
+  -- without a line counts for nothing.
+  local newcomer = tonumber(redis.call('GET', key.turn_clock(queue)) or 0) - 0.5
+  local served = tonumber(redis.call('HGET', key.turn_served(queue), tenant) or 0)
+  redis.call('ZADD', key.turn(queue), 'NX', math.max(newcomer, served), tenant)
 end
 
 local function give_back_place(task, tenant, queue)
   redis.call('SREM', key.delivered(queue), task)
+  redis.call('SREM', key.running(queue), task)
   redis.call('SREM', key.out(queue, tenant), task)
 end
 
