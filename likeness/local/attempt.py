@@ -29,7 +29,7 @@ class LocalJob:
     identity: LocalIdentity | None
     parts: Path  # a folder for the parts of a long video
     watch: Watch
-    steps: Sequence[str] = ()
+    steps: list[str] = field(default_factory=list)  # still to be done, in this order
     plan: str = ""
     outcomes: dict[str, str] = field(default_factory=dict)
     total: int = 0
@@ -83,10 +83,16 @@ class LocalAttempt:
         self._local.watch(self._local.done + done, whole, unit)
 
     def fan_out(
-        self, steps: Sequence[str], plan: str, total: int, unit: str = "frame", in_flight: int = 2
+        self,
+        steps: Sequence[str],
+        plan: str,
+        total: int,
+        unit: str = "frame",
+        in_flight: int = 2,
+        following: str = "mux",
     ) -> None:
-        """Note the parts, which this command does one after the other."""
-        self._local.steps = tuple(steps)
+        """Note the parts, which this command does one after the other, and what follows them."""
+        self._local.steps.extend([*steps, following])
         self._local.plan = plan
         self._local.total = total
         self._local.add_spent(self.spent())

@@ -39,7 +39,6 @@ from worker.process.staging import Staging
 from worker.settings import WorkerSettings
 from worker.stores.ids import new_id
 
-MUX_STEP = "mux"
 DEADLINE_S = 24 * 3600.0  # recorded, and not enforced: whoever waits can interrupt
 
 
@@ -101,10 +100,9 @@ class Workshop:
         job = LocalJob(_record(payload), target, identity, self._folder, watch)
         performed = self._perform(job, Task(job.record.id, 1), issuer)
 
-        if performed.outcome is None:
-            for step in job.steps:
-                self._perform(job, Task(f"{job.record.id}-{step}", 1), issuer)
-            performed = self._perform(job, Task(f"{job.record.id}-{MUX_STEP}", 1), issuer)
+        while job.steps:
+            step = job.steps.pop(0)
+            performed = self._perform(job, Task(f"{job.record.id}-{step}", 1), issuer)
 
         outcome = performed.outcome
         if outcome is None or outcome.file is None:
