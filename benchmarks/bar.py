@@ -37,6 +37,7 @@ def bar(name: str) -> Callable[[Measure], Measure]:
     """Register the decorated function as the measurement of bar `name`; a name is taken once."""
 
     def register(measure: Measure) -> Measure:
+        # Two bars of one name would hide each other in the index.
         if name in BARS:
             raise ValueError(f"bar {name} is defined twice")
 
@@ -50,6 +51,7 @@ def all_bars() -> Mapping[str, Measure]:
     """Import every room of benchmarks, so that their bars register; return the bars by name."""
     for room in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         if room.ispkg:
+            # Importing is what registers; a module at the top (`stack`, `suite`) has no bars.
             folder = importlib.import_module(room.name).__path__
             for module in pkgutil.iter_modules(folder, f"{room.name}."):
                 importlib.import_module(module.name)

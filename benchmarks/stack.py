@@ -51,6 +51,7 @@ class Keeper:
             return False
 
         kill_tree(process.pid)
+        # A process that ended by itself a moment before is not a kill that counts.
         return process.wait(timeout=10) == -signal.SIGKILL
 
     def start_watching(self) -> None:
@@ -58,6 +59,7 @@ class Keeper:
         self._watching.start()
 
     def _watch(self) -> None:
+        # Often enough that a killed worker is missed for no longer than a supervisor would take.
         while not self._over.wait(0.1):
             for name, start in self.start.items():
                 if self.running[name].poll() is not None:
@@ -85,6 +87,7 @@ class Town:
         self.store.start()
         self.bench = Bench(self.store.url, directory / "data", limits)
         self.keeper = Keeper()
+        # Taken and let go: should another program get it in between, the API ends with an error.
         self.url = f"http://127.0.0.1:{_free_port()}"
         self.keeper.start_watching()
 
@@ -94,6 +97,8 @@ class Town:
         """Keep a worker alive; `small` ones run the tests' own use cases."""
         extra = ["--use-cases", "tests.worker.small_use_cases"] if small else []
         command = [
+            # Started as an operator would, not called: a bar judges processes, their signals and
+            # their ends.
             "worker",
             "--queue",
             queue,
@@ -129,10 +134,12 @@ class Town:
 
     def client(self, tenant: str = "acme", timeout_s: float = 30.0) -> httpx.Client:
         """Return an HTTP client with a new key."""
+        # `trust_env`: a proxy of this machine must not see loopback.
         headers = {"Authorization": f"Bearer {self.token(tenant)}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False)
 
     def close(self) -> None:
+        # The keeper first, or it would start again what is ended here.
         self.keeper.stop()
         self.bench.close()
         self.store.kill()
@@ -140,6 +147,7 @@ class Town:
     def _spawn(
         self, log: str, command: list[str], environment: dict[str, str]
     ) -> subprocess.Popen[bytes]:
+        # What this machine sets for its own use is left in place.
         given = {f"LIKENESS_{name.upper()}": value for name, value in environment.items()}
         with (self.bench.data_dir / log).open("ab") as stream:
             return subprocess.Popen(
@@ -183,6 +191,7 @@ def stopwatch(bound_s: float) -> Iterator[None]:
     def ring(_number: int, _frame: FrameType | None) -> None:
         raise TookTooLong(bound_s)
 
+    # A signal reaches the main thread wherever it waits; a check between steps would not.
     began = time.monotonic()
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, bound_s)
@@ -202,6 +211,7 @@ def pick_victim(keeper: Keeper, dice: random.Random, prefix: str) -> bool:
 def percentile(values: list[float], share: float) -> float:
     """Return the value that this share of the values does not exceed."""
     ordered = sorted(values)
+    # The value at or above that share; for few values that is the largest.
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 

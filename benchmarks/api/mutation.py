@@ -32,6 +32,7 @@ def mutated_media_break_nothing() -> Figure:
         here.await_workers(1)
 
         with here.client(timeout_s=60) as client:
+            # Ten thousand small images take some minutes; each is another file to sniff and decode.
             answers = _register(client, round(10_000 * SHARE))
             videos, jobs = _upload_videos(client, round(1_000 * SHARE))
 
@@ -46,6 +47,7 @@ def mutated_media_break_nothing() -> Figure:
         print(f"{name}: {dict(counted.most_common())}")
 
     print(f"had to be started again: {crashes}")
+    # An answer of the 5xx kind is the service's own failure, whatever was sent.
     bad = sum(count for said, count in (answers + videos).items() if said.startswith("5"))
     bad += sum(ends[end] for end in ("never ended", "failed without a code", "attempts_exhausted"))
     bad += sum(crashes.values())
@@ -61,6 +63,7 @@ def _restarts(here: Town) -> int:
 
 
 def _register(client: httpx.Client, count: int) -> Counter[str]:
+    # Seeded: a mutation that breaks something is found again.
     dice = random.Random(6)
     seeds = pictures()
     seen = Counter[str]()
@@ -104,6 +107,7 @@ def _upload_videos(client: httpx.Client, count: int) -> tuple[Counter[str], list
 
 def _end(here: Town, job_id: str) -> str:
     try:
+        # A job that neither ends nor fails is the worst of the outcomes looked for.
         job = here.bench.wait_for(here.bench.shop.store.get(job_id))
     except (WorkerError, AssertionError, TimeoutError):
         return "never ended"

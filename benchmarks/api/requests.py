@@ -31,6 +31,7 @@ from worker.stores.identity_store import IdentityLimits
 from worker.stores.ids import new_id
 
 ADA = SAMPLES / "ada_neutral.jpg"
+# The median of forty: single requests differ by the scheduler's moods.
 ROUNDS = 40
 
 
@@ -45,6 +46,7 @@ def http_adds_little_to_the_work_itself() -> Figure:
             identity_id = register(client)
             ratio = _http_over_in_process(partial(swap, client, identity_id))
 
+        # The second worker comes after the ratio is measured, which is of one request at a time.
         here.add_worker("second", "image", small=False)
         here.await_workers(2)
         rates = {count: _under_clients(here, count, identity_id) for count in (1, 2, 4, 8)}
@@ -68,6 +70,7 @@ def swap(client: httpx.Client, identity_id: str) -> None:
     """Swap ada into ben's portrait and wait for the end."""
     files = {"image": ("ben.jpg", JPEG, "image/jpeg")}
     data = {"identity_id": identity_id}
+    # Held open until the job is done: polling would measure the polling.
     answer = client.post("/v1/swaps/image", files=files, data=data, headers={"Prefer": "wait=60"})
 
     if answer.raise_for_status().json()["status"] != "succeeded":
@@ -81,6 +84,7 @@ def _open_for_business(here: Town) -> None:
     here.await_workers(1)
     deadline = time.monotonic() + 60
 
+    # Ready means models loaded: the first request must not pay for that.
     while httpx.get(f"{here.url}/readyz").status_code != 200 and time.monotonic() < deadline:
         time.sleep(0.1)
 
@@ -92,9 +96,11 @@ def _http_over_in_process(over_http: Callable[[], None]) -> float:
 
     with tempfile.TemporaryDirectory() as directory:
         in_process = partial(_work, engine, identity, Path(directory))
+        # Once each, so that neither way pays for opening files and sessions.
         for warm_up in (over_http, in_process):
             warm_up()
 
+        # In turns, so that a busy machine slows both.
         pairs = [(_timed(over_http), _timed(in_process)) for _ in range(ROUNDS)]
 
     http_ms, own_ms = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
@@ -103,6 +109,7 @@ def _http_over_in_process(over_http: Callable[[], None]) -> float:
 
 
 def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
+    # Written to disk and read from it, as the service does.
     source = directory / "in.jpg"
     source.write_bytes(JPEG)
     picture = decode_image(source, MediaLimits())
@@ -120,11 +127,11 @@ def _under_clients(here: Town, count: int, identity_id: str) -> float:
         for name, times in (("register", registered), ("swap", swapped))
     )
     print(f"{count} clients: {shown}, {rate:.1f} swaps/s", flush=True)
-
     return rate
 
 
 def _at_once(calls: list[Callable[[], object]], rounds: int) -> tuple[list[float], float]:
+    # Threads are enough: they wait for answers.
     began = time.perf_counter()
     with ThreadPoolExecutor(len(calls)) as pool:
         times = [
@@ -158,6 +165,7 @@ def ten_thousand_people_fit() -> Figure:
         _open_for_business(here)
 
         with here.client(timeout_s=70) as client:
+            # The one that was used last is warm; those at the beginning have left the cache.
             swap(client, ids[-1])
             warm = [_timed(partial(swap, client, ids[-1])) for _ in range(8)]
             cold = [_timed(partial(swap, client, identity_id)) for identity_id in ids[:8]]
@@ -172,6 +180,7 @@ def ten_thousand_people_fit() -> Figure:
 
 def _populate(here: Town, people: int) -> list[str]:
     engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
+    # One face for all: what is measured is their number.
     code = engine.register([decode_image(ADA, MediaLimits()).bgr]).code
     code_bytes = code.to_bytes()
     weights_bytes = engine.specialise(code).to_bytes()
@@ -183,6 +192,7 @@ def _populate(here: Town, people: int) -> list[str]:
         record = IdentityRecord(identity_id, "acme", code.pack, time.time(), consent=CONSENT)
         here.bench.shop.identities.put(record, code_bytes, weights_bytes)
 
+        # Printed on the way: the growth per identity is what an operator plans with.
         if number in (10, people // 10, people):
             print(
                 f"{number} identities: the store uses"

@@ -40,6 +40,7 @@ def live_service() -> Iterator[LiveService]:
         settings = Settings(data_dir=Path(directory) / "data", packs_dir=PACKS, redis_url=store.url)
 
         with LiveService(settings) as live:
+            # Ninety seconds, since the models load in children while other bars may run.
             until(lambda: httpx.get(f"{live.url}/readyz").status_code == 200, timeout_s=90)
             yield live
 
@@ -59,6 +60,7 @@ def cuda_that_is_not_there_ends_the_process() -> Figure:
             "PACKS_DIR": str(PACKS),
         }
 
+        # Port 0: whichever is free, so that bars may run side by side.
         environment = os.environ | {
             f"LIKENESS_{name}": value for name, value in (told | {"PORT": "0"}).items()
         }
@@ -180,16 +182,19 @@ def an_erased_face_is_nowhere() -> Figure:
             found = _files_with(here.directory, marker)
             began = time.monotonic()
             client.delete(f"/v1/identities/{identity_id}").raise_for_status()
+            # Asked of the API, as a client would: a receipt that lies is found below.
             place = f"/v1/identities/{identity_id}"
             until(
                 lambda: client.get(f"{place}/erasure").json()["log_rewritten_at"] is not None,
                 timeout_s=60,
             )
             took_s = time.monotonic() - began
+            # In any file below the directory: the store's log, the media store, logs.
             left = _files_with(here.directory, marker)
             later = client.get(place).status_code
 
         redis = here.bench.shop.store.redis
+        # Each key as it is stored, whatever its type.
         keys = [key for key in redis.scan_iter(count=1000) if marker in (redis.dump(key) or b"")]
         events = [entry.body["event"] for entry in AuditLog(redis).pending()]
 
@@ -217,11 +222,12 @@ def _used_identity(here: Town, client: httpx.Client) -> tuple[str, bytes]:
     ).json()
     swap = {"files": {"image": ("b.jpg", JPEG, "image/jpeg")}, "data": {"identity_id": made["id"]}}
     client.post("/v1/swaps/image", headers={"Prefer": "wait=60"}, **swap).raise_for_status()  # type: ignore[arg-type]
+    # Where the cache has let go of the weights, random bytes cannot be found: the bar falls short.
     weights = here.bench.shop.identities.weights(made["id"], made["pack"]) or secrets.token_bytes(
         64
     )
+    # From the middle, since a file's beginning is the same for everyone.
     middle = len(weights) // 2
-
     return made["id"], weights[middle : middle + 64]
 
 
@@ -252,6 +258,7 @@ def what_expires_is_gone_also_after_a_restart() -> Figure:
         writer.write(JPEG)
         record = writer.commit(MediaFacts("image/jpeg", ".jpg"), ttl_s=5.0)
         path = here.bench.shop.media.path(record)
+        # Both die before the time is up: expiry must not depend on anyone's memory.
         here.store.kill()
         here.keeper.running["worker"].kill()
         here.store.start()
@@ -271,6 +278,7 @@ def every_failure_is_a_problem() -> Figure:
         f"{TESTS}/protocol/test_problems.py",
         f"{TESTS}/protocol/test_openapi.py",
         "-k",
+        # Generated requests have a bar of their own, S-15.
         "not generated",
     )
 
@@ -284,7 +292,6 @@ def containers_are_hardened() -> Figure:
     said = passed("tests/architecture/test_deployment.py")
     shown = passed("-m", "image", "tests/image")
     count = f"{said.value} + {shown.value}"
-
     return Figure(count, "tests passed", "all of them", said.holds and shown.holds)
 
 
@@ -292,6 +299,7 @@ def containers_are_hardened() -> Figure:
 def generated_requests_find_nothing() -> Figure:
     """schemathesis on every route, authenticated: server errors and answers off the schema."""
     with stopwatch(600), live_service() as live:
+        # Both can be set, to repeat what was found or to look longer.
         run = run_schemathesis(
             live, int(os.environ.get("EXAMPLES", "40")), int(os.environ.get("SEED", "1"))
         )

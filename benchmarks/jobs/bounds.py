@@ -27,8 +27,10 @@ def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
     with stopwatch(120), town() as here:
         here.add_worker("worker")
         here.await_workers(1)
+        # A deaf child hears no cancellation: it has to be killed.
         running = [_cancel_running_s(here, deaf=False) for _ in range(10)]
         deaf = [_cancel_running_s(here, deaf=True) for _ in range(3)]
+        # One worker is kept busy, so that what comes after stays in the queue.
         blocker = here.bench.submit(sleep_s=30, steps=300)
         here.bench.wait_for(blocker, "running")
         queued = [_cancel_s(here, here.bench.submit()) for _ in range(10)]
@@ -85,6 +87,7 @@ def sigterm_drains() -> Figure:
             "readiness",
         )
 
+        # Forty seconds: longer than a drain may take, so that they are handed back.
         long = [here.bench.submit(sleep_s=40, steps=400) for _ in range(2)]
         jobs = long + [here.bench.submit(sleep_s=0.2) for _ in range(38)]
 
@@ -92,6 +95,7 @@ def sigterm_drains() -> Figure:
             here.bench.wait_for(job, "running")
 
         said, unready_s, exits = _terminate_all(here)
+        # Neither ended nor accepted any more is what "lost" means.
         lost = sum(here.bench.get(job).status not in {"queued", "running", *FINAL} for job in jobs)
 
         for job in long:
@@ -176,7 +180,6 @@ def a_poison_input_is_tried_three_times_and_does_not_hold_up_others() -> Figure:
     )
     print(f"attempts on the poison: {dead}")
     holds = hit <= 1.2 * calm and max(dead) <= 3
-
     return Figure((hit / calm - 1) * 100, "% slower at p95", "<= 20 %, at most 3 attempts", holds)
 
 
@@ -224,5 +227,4 @@ def an_idle_worker_starts_at_once_and_loads_nothing() -> Figure:
         f" {len(jobs)} jobs: {loads}"
     )
     holds = p95 <= 50 and loads == 0 and all(job.status == "succeeded" for job in jobs)
-
     return Figure(p95, "ms, accept to start, p95", "<= 50 ms, 0 models loaded", holds)

@@ -259,7 +259,6 @@ def lost_jobs_are_soon_delivered_again() -> Figure:
         f"first job done {', '.join(f'{s:.1f}' for s in back)} s after the store's return (bar 10)"
     )
     holds = max(again) <= 15 and max(back) <= 10
-
     return Figure(
         max(again), "s to re-delivery", "<= 15 s, and <= 10 s after the store's return", holds
     )
@@ -276,7 +275,6 @@ def _redelivery_s(here: Town) -> float:
     here.bench.shop.store.request_cancel(job.id)
     here.bench.wait_for(job, "canceled")
     here.await_workers(2)
-
     return took
 
 

@@ -151,7 +151,6 @@ def _beside_a_tar_pit() -> float:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await client.close()
-
             return took_s
 
         took_s = asyncio.run(send())

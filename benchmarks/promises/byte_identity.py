@@ -30,6 +30,7 @@ from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
+# A time base in which 30 frames a second are whole numbers.
 BASE = Fraction(1, 30_000)
 REPEATS = 100
 OTHER_REPEATS = 10  # with other instruction sets, where only equality within each is asked
@@ -62,6 +63,7 @@ def a_resumed_video_equals_an_unbroken_one() -> Figure:
         repeats = REPEATS if not environment else OTHER_REPEATS
         with stress():
             done = subprocess.run(
+                # A process of its own: libraries choose their instructions when they load.
                 [sys.executable, "-m", __name__, str(repeats)],
                 env=os.environ | environment,
                 capture_output=True,
@@ -119,6 +121,7 @@ def repeat(count: int) -> dict[str, object]:
 def break_and_resume(bench: FilmBench, source: Path, dice: random.Random) -> JobRecord:
     """Do some of a job's tasks, lose the next one in its middle, and let another attempt go on."""
     job = bench.submit(source)
+    # Between two and four parts: before the first and after the last, breaking proves nothing.
     bench.work(job, most=dice.randint(2, 4))
     task = bench.next_task()
 
@@ -147,8 +150,8 @@ def two_shots(path: Path) -> Path:
     ]
     frames[24:] = [np.ascontiguousarray(image[:, ::-1]) for image in frames[24:]]
     pictures = [VideoFrame.from_ndarray(image, "rgb24") for image in frames]
+    # Key frames by number, not by content: segments begin at them.
     options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
-
     return write(path, Clip(pictures, [i * 10_000 for i in range(48)], BASE, options=options))
 
 

@@ -38,18 +38,19 @@ def a_taken_over_decoder_reaches_nothing() -> Figure:
 
         _print(outcomes)
 
+    # What cannot be done without confinement either says nothing about it.
     possible = sum(said == DONE for said in outcomes.pop("no cage").values())
     refused = min(
         sum("Error" in said for said in by_deed.values()) for by_deed in outcomes.values()
     )
     holds = refused == possible == len(DEEDS)
-
     return Figure(
         refused, f"of {possible} deeds refused in each child", "12 of 12 in each child", holds
     )
 
 
 async def _of_api_child(name: str, arguments: list[str], targets: Targets) -> Outcomes:
+    # As long as the API itself gives its children.
     child = SandboxedChild("benchmarks.promises.deed_child", arguments, 60, lambda: None)
     outcomes: Outcomes = {}
 
@@ -61,6 +62,7 @@ async def _of_api_child(name: str, arguments: list[str], targets: Targets) -> Ou
             request = {"deed": deed, "targets": targets.model_dump()}
             try:
                 outcomes[deed] = str((await child.ask(request, [], 20)).header["outcome"])
+            # A child that is replaced or killed does not answer: the deed happened.
             except ChildError:
                 outcomes[deed] = DONE  # it became another program
     finally:
@@ -79,6 +81,7 @@ def _of_worker_child(here: Town, queue: QueueName, targets: Targets) -> Outcomes
     outcomes: Outcomes = {}
     for deed in DEEDS:
         ended = here.bench.wait_for(_submit(here, queue, deed, targets), timeout_s=60)
+        # Without an outcome the child did not live to tell.
         outcomes[deed] = str(ended.report.get("outcome", DONE))
 
     return outcomes

@@ -25,10 +25,12 @@ def taken_over(
     pack_name: str, packs_root: Path, device: str, limits_json: str
 ) -> tuple[Handle, Mapping[str, Any]]:
     """Load as the enrolment child does, and answer with deeds."""
+    # Its models are loaded first, as an attacker would find it: confinement holds before that.
     return do, enrolment_child.load(pack_name, packs_root, device, limits_json)[1]
 
 
 if __name__ == "__main__":
+    # Each child through its own entry point, so that its own rules are what is tried.
     match sys.argv[-1]:
         case "probe":
             probe_child.main(do)

@@ -18,6 +18,7 @@ class DeedUseCases:
         self._taken_over = taken_over
 
     @property
+    # The real use cases are loaded and stand behind, so that the child is the one of production.
     def pack(self) -> str:
         """The pack that is loaded."""
         return self._taken_over.pack
@@ -35,6 +36,7 @@ class DeedUseCases:
         self._taken_over.forget(identity_id)
 
     def _do(self, context: JobContext) -> Outcome:
+        # The job's own metadata carry the deed: nothing of the worker is changed for the bar.
         wanted = context.job.metadata
         outcome = attempt(wanted["deed"], Targets(**wanted["targets"]))
         return Outcome(None, report={"outcome": outcome})

@@ -33,6 +33,7 @@ class Targets(Strict):
 
 def connect_to_the_store(targets: Targets) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        # Connecting alone might be allowed and be of no use: a command is sent and answered.
         client.connect(targets.store_socket)
         client.sendall(b"PING\r\n")
         return bool(client.recv(16))
@@ -70,6 +71,7 @@ def change_a_files_mode(targets: Targets) -> bool:
 
 
 def truncate_a_file(targets: Targets) -> bool:
+    # To its own length: the same call, and nothing is lost where it succeeds.
     os.truncate(targets.upload, os.stat(targets.upload).st_size)
     return True
 
@@ -79,6 +81,7 @@ def read_a_foreign_upload(targets: Targets) -> bool:
 
 
 def read_the_append_only_file(targets: Targets) -> bool:
+    # It holds every tenant's records.
     return Path(targets.append_only_file).open("rb").read(1) is not None
 
 
@@ -88,6 +91,7 @@ def write_the_pack(targets: Targets) -> bool:
 
 
 def look_into_the_api(targets: Targets) -> bool:
+    # Reading memory needs the same permission as looking at the map of it.
     return bool(Path(f"/proc/{targets.api_pid}/maps").read_bytes())
 
 
@@ -114,6 +118,7 @@ def attempt(name: str, targets: Targets) -> str:
     """Return "done", or the error that refused the deed."""
     try:
         return DONE if DEEDS[name](targets) else "nothing happened"
+    # Whatever keeps it from happening: which rule it was is printed.
     except OSError as error:
         return f"{type(error).__name__} {error.errno}"
 

@@ -22,6 +22,7 @@ from benchmarks.stack import ROOT, Town, stopwatch, town
 from tests.worker.workers import eventually
 
 SAMPLES = ROOT / "service" / "samples"
+# The promise in docs/security.md.
 BOUND_S = 60.0
 MARK_BYTES = 48  # of a marker; random or compressed bytes of this length occur by no accident
 
@@ -52,11 +53,13 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
         here.await_workers(2)
 
         with here.client("acme", timeout_s=90) as client:
+            # Ready means models loaded, which takes longer while other bars run.
             eventually(lambda: client.get("/readyz").status_code == 200, 90, "a ready API")
             other = register_other(client)
             people = [live_with(here, client, web, way, other) for way in WAYS]
             unseen = [
                 f"{person.way}: {what}"
+                # The control: a marker that is never found proves nothing when it is gone.
                 for person in people
                 for what, marker in person.markers.items()
                 if what != "photo" and not places(here, marker)
@@ -97,16 +100,19 @@ def consent(subject: str) -> dict[str, Any]:
 
 def live_with(here: Town, client: httpx.Client, web: Web, way: str, other: str) -> Person:
     """Use a person's photo and face in every way, and return the markers of what that made."""
+    # Bytes behind the end of a JPEG are part of the file and change no pixel.
     photo = (SAMPLES / "ada_neutral.jpg").read_bytes() + secrets.token_bytes(MARK_BYTES)
     person = Person(way, photo, f"g5-{secrets.token_hex(16)}")
     web.files[f"/{person.name}.jpg"] = photo
     person.markers["photo"] = photo[-MARK_BYTES:]
 
+    # As an input first: results made from a photo are erased with the photo, too.
     before = use_as_input(client, web, person, other)
     answer = WAYS[way](client, web, person)
     identity_id = answer.raise_for_status().json()["id"]
 
     for path in before:
+        # Already at registration: a photo that was registered must not stay as an upload.
         assert client.get(path).status_code == 404, "a result from a registered photo is served"
 
     assert not places(here, person.markers["photo"]), "the photo outlives its registration"
@@ -129,11 +135,14 @@ def live_with(here: Town, client: httpx.Client, web: Web, way: str, other: str) 
 
 def remember(person: Person, what: str, content: bytes) -> None:
     """Take markers from three places of what was made, and from each thumbnail in it."""
+    # Three places of each, in case a part of it is rewritten and the rest forgotten.
     for share in (0.3, 0.6, 0.9):
         start = int(share * (len(content) - MARK_BYTES))
+        # A run of few different bytes may occur anywhere.
         if len(set(content[start : start + MARK_BYTES])) > MARK_BYTES // 3:
             person.markers[f"{what} at {share}"] = content[start : start + MARK_BYTES]
 
+    # Credentials of a result carry thumbnails of what went into it.
     for part in content.split(b"data:image/jpeg;base64,")[1:]:
         thumbnail = base64.b64decode(part.partition(b'"')[0])
         Image.open(io.BytesIO(thumbnail)).verify()
@@ -143,6 +152,7 @@ def remember(person: Person, what: str, content: bytes) -> None:
 def use_as_input(client: httpx.Client, web: Web, person: Person, other: str) -> list[str]:
     """Analyse the photo and swap another face into it; return where the results are."""
     upload = {"Content-Type": "image/jpeg"}
+    # By all four ways in which a request can bring its input.
     upload_id = client.post("/v1/uploads", content=person.photo, headers=upload).json()["id"]
     inline = base64.b64encode(person.photo).decode()
     inputs: list[tuple[str, dict[str, Any]]] = [
@@ -151,7 +161,6 @@ def use_as_input(client: httpx.Client, web: Web, person: Person, other: str) -> 
         ("/v1/swaps/image", {"input": {"url": web.url(person)}, "identity_id": other}),
         ("/v1/swaps/image", {"input": {"upload_id": upload_id}, "identity_id": other}),
     ]
-
     return [finished(client, client.post(path, json=body)) for path, body in inputs]
 
 
@@ -232,15 +241,16 @@ def wait_until_gone(here: Town, people: list[Person], began: float) -> list[str]
         if not left or time.monotonic() - began > BOUND_S:
             return left
 
+        # Often enough for a bound of sixty seconds.
         time.sleep(2)
 
 
 def places(here: Town, marker: bytes) -> list[str]:
     """Return the files, of data directory and store, and the store's keys that hold a marker."""
+    # Logs and the store's own files included.
     files = [path for path in here.directory.rglob("*") if path.is_file()]
     found = [str(path.relative_to(here.directory)) for path in files if marker in read(path)]
     redis = here.bench.shop.store.redis
-
     return found + [
         str(name) for name in redis.scan_iter(count=1000) if marker in (redis.dump(name) or b"")
     ]

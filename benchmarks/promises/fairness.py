@@ -22,7 +22,9 @@ from tests.service.jobs.ended_job import ended_job
 from tests.worker.workers import eventually
 from worker.stores.outbox import Outbox
 
+# A 95th percentile of twenty is the second largest.
 TRIES = 20
+# As many as the API admits at once, and some more.
 IDLE_CONNECTIONS = 5000
 PAUSE_S = 0.25  # of a refused client of the flood: clients and service share two cores here
 PHOTO = (SAMPLES / "ada_neutral.jpg").read_bytes()
@@ -37,6 +39,7 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
 
     Another tenant's 95th percentiles beside it. The hostile video belongs to the worker's bar.
     """
+    # Five thousand sockets on either side.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -64,6 +67,7 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
         median = percentile(took[name], 0.5)
         print(f"{name}: p50 {median:.2f} s, p95 {p95[name]:.2f} s (bound {bound} s)")
 
+    # Each by its own bound, so that one figure speaks for all.
     worst = max(p95[name] / bound for name, bound in BOUNDS_S.items())
     return Figure(worst, "of the bound, the worst p95", "<= 1", worst <= 1)
 
@@ -72,6 +76,7 @@ def measure(here: Town, heard: Heard) -> dict[str, list[float]]:
     """Return how long each of the other tenant's requests took, by what it asked for."""
     took: dict[str, list[float]] = {name: [] for name in BOUNDS_S}
     shop = here.bench.shop
+    # Told in memory when the message arrives: the clock runs from the job's end to there.
     Outbox(shop.store.redis).add_endpoint("acme", f"{heard.url}/hook")
 
     with here.client("acme", timeout_s=60) as client:
@@ -81,6 +86,7 @@ def measure(here: Town, heard: Heard) -> dict[str, list[float]]:
             took["registration"].append(timed(lambda: register(client)))
             took["image"].append(timed(lambda: swap(client, identity_id)))
             url = f"{heard.url}/{index}.jpg"
+            # Another URL each time: the same one might be known.
             took["url input"].append(timed(lambda url=url: analyse(client, url)))  # type: ignore[misc]
             job_id = ended_job(shop.store, time.time, "acme")
             began = time.monotonic()
@@ -120,6 +126,7 @@ def flood(here: Town, pit_url: str) -> Iterator[None]:
     shop = here.bench.shop
     Outbox(shop.store.redis).add_endpoint("flood", pit_url)
 
+    # Two hundred messages wait for an address that never answers.
     for _ in range(200):
         ended_job(shop.store, time.time, "flood")
 
@@ -128,6 +135,7 @@ def flood(here: Town, pit_url: str) -> Iterator[None]:
         registering, fetching, swapping = clients
         identity_id = register(registering).raise_for_status().json()["id"]
         requests: list[Callable[[], httpx.Response]] = [
+            # More at once than a tenant's quota lets in.
             *[lambda: register(registering)] * 32,
             *[lambda: analyse(fetching, pit_url)] * 64,
             *[lambda: hasty_swap(swapping, identity_id)] * 16,
@@ -144,6 +152,7 @@ def flood(here: Town, pit_url: str) -> Iterator[None]:
         for thread in threads:
             thread.start()
 
+        # By now the flood has reached its bounds.
         time.sleep(3)
         try:
             yield
@@ -164,6 +173,7 @@ def idle_connections(here: Town) -> Iterator[None]:
     address = httpx.URL(here.url)
 
     async def hold() -> None:
+        # A semaphore counts those that are open: the API closes some, and they are opened again.
         held = asyncio.Semaphore(IDLE_CONNECTIONS)
 
         async def one() -> None:
@@ -174,6 +184,7 @@ def idle_connections(here: Town) -> Iterator[None]:
             except OSError:
                 pass
             finally:
+                # A refused connection is tried again after a second, as a patient attacker would.
                 await asyncio.sleep(1)
                 held.release()
 
@@ -188,6 +199,7 @@ def idle_connections(here: Town) -> Iterator[None]:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
+            # Opening them all in one go would block the loop that keeps them.
             if len(tasks) % 100 == 0:
                 await asyncio.sleep(0)
 

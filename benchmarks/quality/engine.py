@@ -69,7 +69,9 @@ def a_swapped_face_is_the_sources() -> Figure:
     ada = enrolled("ada")
     source = _embedding(judge, portrait("ada_neutral"))
     images_hold = [
-        _portrait_holds(judge, source, ada, name) for name in ("ben_neutral", "ben_smile")
+        # A neutral and a smiling portrait: the swap has to carry an expression, too.
+        _portrait_holds(judge, source, ada, name)
+        for name in ("ben_neutral", "ben_smile")
     ]
 
     with tempfile.TemporaryDirectory() as folder:
@@ -101,18 +103,21 @@ def _portrait_holds(
     to_source, to_target = _cosines(judge, source, StillFrame(before), StillFrame(after), face)
     changed = (after != before).any(axis=2)
     left, top, right, bottom = (int(edge) for edge in face.box)
+    # A box's surroundings: the mask ends within 40 px of the face.
     changed[max(0, top - 40) : bottom + 40, max(0, left - 40) : right + 40] = False
     print(
         f"{name}: to source {to_source:.3f}, to target {to_target:.3f}; {changed.sum()} pixels"
         " changed outside"
     )
 
+    # Not one pixel: outside the region nothing is computed.
     return to_source > to_target and not changed.any()
 
 
 def _swapped_clip(path: Path, identity: Identity) -> list[I420Frame]:
     swapper = engine().sequence([Assignment(FaceSelector(), identity)])
     with Video.open(SOLO, MediaLimits()) as video:
+        # Through the video path, encoder included: what a user gets.
         segment = plan_video(video).segments[0]
         swap_segment(video, segment, path, swapper, OutputSettings(), lambda _done: None)
     return frames_of(path)
@@ -132,6 +137,7 @@ def _cosines(
     if face is None:
         face = engine().mesh.settle(before, engine().detector.find(before)[0])
 
+    # The same landmarks for both: the judge compares faces, not detections.
     old, new = (judge.embed(frame, face.landmarks) for frame in (before, after))
     return float(new @ source), float(new @ old)
 
@@ -152,11 +158,13 @@ def the_detectors_find_what_yunet_finds() -> Figure:
             if row["split"] == "eval"
         ]
 
+    # Every fifth frame: neighbours show the same.
     clips = [_as_bgr(frame) for clip in (SOLO, DUET) for frame in frames_of(clip, step=5)]
     for name, images in (("eval images", map(_read, files)), ("clip frames", clips)):
         pairs = [(yunet.find(image), engine().detect(image)) for image in images]
         theirs = sum(len(boxes) for boxes, _ in pairs)
         ours = sum(
+            # Half of the union: the same face, whatever margin a detector draws.
             any(overlap(box, face.box) > 0.5 for face in faces)
             for boxes, faces in pairs
             for box in boxes
@@ -186,6 +194,7 @@ def still_faces_do_not_tremble_and_moving_ones_are_not_late() -> Figure:
     over unfiltered; and the filter's lag on the solo clip."""
     still = frames_of(SOLO, 1)[0]
     rng = np.random.default_rng(0)
+    # Three seconds of one image: all that moves is noise.
     noisy = _meshes([with_noise(still, NOISE_LEVELS, rng) for _ in range(90)])
     raw = _trembling(noisy)
     steady = _trembling(_filtered(noisy))
@@ -195,8 +204,8 @@ def still_faces_do_not_tremble_and_moving_ones_are_not_late() -> Figure:
         f"trembling {raw:.3f} px of the template unfiltered, {steady:.3f} filtered; lag {lag:.2f}"
         " frames"
     )
+    # Second differences: standing still and even motion have none.
     fall = 1 - steady / raw
-
     return Figure(fall, "less trembling", ">= 0.6, lag <= 1 frame", fall >= 0.6 and lag <= 1)
 
 
@@ -230,6 +239,7 @@ def _lag_frames(raw: Landmarks, late: Landmarks) -> float:
     """Return the delay of the raw track that comes nearest to the filtered one, in tenths of a
     frame.
     """
+    # To a tenth of a frame, up to three frames.
     delays = np.arange(0, 3.01, 0.1)
     errors = [
         np.linalg.norm(late[4:] - _delayed(raw, float(delay))[4:], axis=-1).mean()
@@ -257,8 +267,10 @@ def a_new_identity_is_ready_within_one_generator_pass() -> Figure:
     target = np.zeros((224, 224, 3), np.uint8)
     texture = ada.code.texture
     rounds = 24
+    # Room for all, so that none is dropped while memory is measured.
     crowd = FaceSwapEngine.load(engine().pack, device="cpu", max_sessions=rounds)
     _make_ready(crowd, "the first", stored)
+    # Before and after, of the whole process: what ONNX Runtime holds counts.
     before_kib = _resident_kib()
 
     for index in range(rounds):
@@ -301,6 +313,7 @@ def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
     """
     rng = np.random.default_rng(0)
     still = rng.integers(0, 255, (1080, 1920, 3), np.uint8)
+    # As a decoder gives them: limited range, two quarter planes.
     film = of_planes(
         rng.integers(16, 235, shape, np.uint8) for shape in ((1080, 1920), (540, 960), (540, 960))
     )
@@ -308,6 +321,7 @@ def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
     mask = np.zeros((224, 224), np.float32)
     cv2.ellipse(mask, (112, 112), (80, 100), 0, 0, 360, 1.0, -1)
     mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), 4), np.float32)
+    # A face of 600 px in the middle, slightly turned.
     to_crop = np.array([[0.36, 0.03, -240.0], [-0.03, 0.36, -60.0]])
     whole = list[float]()
     region = list[float]()
@@ -329,10 +343,10 @@ def _paste_whole_frame(
     mask: NDArray[np.float32],
     to_frame: NDArray[np.float64],
 ) -> BgrImage:
+    # As most implementations do it: the whole frame, in floating point.
     size = (still.shape[1], still.shape[0])
     placed = cv2.warpAffine(face, to_frame, size).astype(np.float32)
     weight = cv2.warpAffine(mask, to_frame, size)[..., None]
-
     return np.asarray(placed * weight + still.astype(np.float32) * (1 - weight), np.uint8)
 
 

@@ -22,12 +22,12 @@ SAMPLES = ROOT / "service" / "samples"
 
 def register_ada(here: Town) -> str:
     """Return an identity of the sample photo of ada, as enrolment would store it."""
+    # Written straight into the stores: registration over HTTP has bars of its own.
     engine = FaceSwapEngine.load(load_pack("open", PACKS))
     photo = decode_image(SAMPLES / "ada_neutral.jpg", MediaLimits()).bgr
     code = engine.register([photo]).code
     record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
     here.bench.shop.identities.put(record, code.to_bytes(), engine.specialise(code).to_bytes())
-
     return record.id
 
 
@@ -40,6 +40,7 @@ def submit_swap(
     """Return a swap of ada into a sample, accepted and delivered."""
     writer = here.bench.shop.media.begin_write("acme")
     writer.write(source.read_bytes())
+    # As a client would declare it.
     media_type = "image/jpeg" if kind == "swap_image" else "video/mp4"
     upload = writer.commit(MediaFacts(media_type, source.suffix), ttl_s=3600)
     payload = JobPayload(
@@ -50,5 +51,6 @@ def submit_swap(
     )
 
     job = here.bench.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+    # Nobody polls here: the queue is told at once.
     here.bench.shop.queue.deliver_all()
     return job

@@ -33,6 +33,7 @@ PUBLISHED = {  # docs/method.md 8, fact 1
     "identity encoder": 52_193_215,
     "multiply-adds of a frame": 305_722_368,
 }
+# The median of sixty.
 ROUNDS = 60
 Arrays = dict[str, np.ndarray]
 
@@ -73,6 +74,7 @@ def networks_have_the_published_sizes() -> Figure:
 def specialised_session_costs_no_more_than_a_baked_one() -> Figure:
     """One frame through a session with external initializers, over one whose file carries the
     weights.
+    # Random weights cost the same time as trained ones.
     """
     network = _network()
     weights = _weights()
@@ -84,14 +86,15 @@ def specialised_session_costs_no_more_than_a_baked_one() -> Figure:
         onnx.save(graph, shared)
         onnx.save(_baked(graph, weights), baked)
         sessions = {"baked": _session(baked), "external": _session(shared, weights)}
+        # The fastest of nine: opening is bound by the disk's cache.
         creation = min(_milliseconds(lambda: _session(shared, weights)) for _ in range(9))
 
     outputs = [session.run(None, _images()) for session in sessions.values()]
+    # Bit by bit, since both compute the same numbers in the same order.
     same = all(np.array_equal(a, b) for a, b in zip(*outputs, strict=True))
     costs = _costs(sessions)
     print(f"opening a specialised session: {creation:.1f} ms; outputs bit-identical: {same}")
     ratio = costs["external"] / costs["baked"]
-
     return Figure(ratio, "x baked", "<= 1.05", ratio <= 1.05 and same)
 
 
@@ -151,6 +154,7 @@ def _images() -> Arrays:
     return {name: random.random((1, 3, 224, 224), np.float32) for name in ("target", "texture")}
 
 
+# As if the identity were part of the file: what the external weights have to compete with.
 def _baked(graph: onnx.ModelProto, weights: Arrays) -> onnx.ModelProto:
     baked = onnx.ModelProto()
     baked.CopyFrom(graph)
@@ -159,7 +163,6 @@ def _baked(graph: onnx.ModelProto, weights: Arrays) -> onnx.ModelProto:
     baked.graph.initializer.extend(
         kept + [numpy_helper.from_array(value, name) for name, value in weights.items()]
     )
-
     return baked
 
 
@@ -190,13 +193,13 @@ def _plain_export(network: IDN, weights: Arrays, path: Path) -> None:
 
 def _session(path: Path, external: Mapping[str, np.ndarray] | None = None) -> ort.InferenceSession:
     options = ort.SessionOptions()
+    # One thread, as a worker has.
     options.intra_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     values = {
         name: ort.OrtValue.ortvalue_from_numpy(value) for name, value in (external or {}).items()
     }
     options.add_external_initializers(list(values), list(values.values()))
-
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
@@ -205,8 +208,10 @@ def _costs(sessions: Mapping[str, ort.InferenceSession]) -> dict[str, float]:
     images = _images()
     samples: dict[str, list[float]] = {name: [] for name in sessions}
 
+    # In turns, so that a busy machine slows both.
     for _ in range(ROUNDS):
         for name, session in sessions.items():
+            # CPU time of this thread: other processes do not count.
             started = time.thread_time()
             session.run(None, images)
             samples[name].append(1e3 * (time.thread_time() - started))

@@ -22,7 +22,9 @@ from models.refinement.refine import RefineConfig
 from models.training.evaluation.evaluate_refined import RefinedPeople, Weights
 from models.training.evaluation.tables import Figures
 
+# Four minutes a person: three by default, more for a release.
 PEOPLE = int(os.environ.get("LIKENESS_BAR_PEOPLE", "3"))
+# Twenty targets a person say more than twenty persons on one.
 TARGETS = 20
 
 
@@ -59,7 +61,6 @@ def refined_swaps_keep_pose_and_expression() -> Figure:
         f" {instant.mouth:.4f}"
     )
     holds = refined.landmarks <= 0.033 and refined.mouth <= 0.028
-
     return Figure(refined.landmarks, "of the eye distance", "<= .033, mouth <= .028", holds)
 
 
@@ -80,13 +81,13 @@ def refined_swaps_leave_the_rest_alone_and_keep_the_light() -> Figure:
         f" {refined.light:.4f} (<= .04)"
     )
     holds = refined.outside <= 0.003 and max(refined.colour, refined.light) <= 0.04
-
     return Figure(refined.outside, "L1 outside the mask", "<= .003, shifts <= .04", holds)
 
 
 @bar("Q-14R")
 def refined_identities_do_not_flicker() -> Figure:
     """As Q-5, for the refined people on the solo clip; the worst of them."""
+    # The worst of them, since a mean would hide one that shimmers.
     people, refined = refined_people()
 
     def flicker_of(row: int) -> float:
@@ -104,6 +105,7 @@ def measured() -> tuple[Figures, Figures]:
     """Return the figures of the same swaps with the weights of registration and with refined
     ones.
     """
+    # Kept for the other bars of this run, and on disk for the next.
     people, refined = refined_people()
     print(f"{PEOPLE} people onto {TARGETS} others each")
     return people.figures(people.instant), people.figures(refined)

@@ -37,7 +37,6 @@ def store_full() -> Figure:
     image = build_image()
     settings = {"compose": {}, "kubernetes": {"valkey": _of_the_manifest()}}
     wrong = sum(_wrong_answers(name, image, changed) for name, changed in settings.items())
-
     return Figure(wrong, "answers not as meant", "0", wrong == 0)
 
 
@@ -55,7 +54,6 @@ def _wrong_answers(name: str, image: str, changed: Mapping[str, Mapping[str, Any
     print(f"{name}: {json.dumps(told)}; killed for memory: {killed}; read after a kill: {after}")
     answers: dict[str, str] = told["when_full"]
     wrong = sum(answers[what] != meant for what, meant in MEANT.items())
-
     return wrong + int(told["rewrite"] != "ok") + int(bool(killed)) + int(after != 200)
 
 
@@ -70,7 +68,6 @@ def _of_the_manifest() -> dict[str, Any]:
     )
     arguments = [a.replace("$(STORE_BYTES)", str(requested)) for a in container["args"]]
     command = ["valkey-server", *arguments]
-
     return {**COMPOSE["services"]["valkey"], "command": command, "mem_limit": str(allowed)}
 
 

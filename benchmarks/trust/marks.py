@@ -41,7 +41,6 @@ def marking_costs_little_and_cannot_be_seen() -> Figure:
     print(f"still of 12 MP {still_ms:.1f} ms; video PSNR {psnr:.1f} dB; still SSIM {ssim:.4f}")
     holds = small_ms <= 0.5 and large_ms <= 1.0 and still_ms <= 30
     holds = holds and psnr >= 48 and ssim >= 0.993
-
     return Figure(small_ms, "ms a 720p frame", "<= 0.5 / 1 / 30 ms, 48 dB, .993", holds)
 
 
@@ -91,7 +90,6 @@ def marks_never_speak_falsely() -> Figure:
     print(f"{accepted} of {tiles} random tiles accepted; {ours} of 8 read with another key")
     print(f"a lifted mark, pasted on another video: {'caught' if lifted else 'not caught'}")
     holds = highest < FOUND_AT and accepted <= 1 and ours == 0 and lifted
-
     return Figure(highest, "highest certainty of an unmarked image", "< 7, <= 1, 0, caught", holds)
 
 
@@ -201,7 +199,6 @@ def _lifted_mark_is_caught() -> bool:
     recorded = [fingerprint(plane) for plane in source[::25]]
     fits = resembles([fingerprint(plane) for plane in pasted[:2]], recorded)
     print(f"lifted mark: certainty {reading.certainty:.1f}, id {reading.mark_id}, resembles {fits}")
-
     return not fits
 
 
@@ -227,7 +224,6 @@ def _ssim(image: Image, other: Image) -> float:
     c1 = (0.01 * 255) ** 2
     c2 = (0.03 * 255) ** 2
     similar = (2 * mean_a * mean_b + c1) * (2 * shared + c2)
-
     return float((similar / ((mean_a**2 + mean_b**2 + c1) * (spread + c2))).mean())
 
 

@@ -78,7 +78,6 @@ def encode(planes: Sequence[Image], path: Path, *options: str) -> Path:
     command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "gray", "-s", size]
     command += ["-r", "25", "-i", "-", "-pix_fmt", "yuv420p", *options, str(path)]
     subprocess.run(command, input=b"".join(plane.tobytes() for plane in planes), check=True)
-
     return path
 
 

@@ -40,7 +40,6 @@ def portraits_are_not_taken_for_sexual_content() -> Figure:
     frame_ms = 2 * look_ms / 60
     print(f"{len(scores)} portraits, highest score {max(max(one) for one in scores):.2f}")
     print(f"{look_ms:.1f} ms a look, {frame_ms:.2f} ms a video frame; {material.cpu_name()}")
-
     return Figure(
         refused, "refused of 300", "0, <= 0.5 ms a frame", refused == 0 and frame_ms <= 0.5
     )

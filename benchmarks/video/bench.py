@@ -67,10 +67,15 @@ def what_swapping_a_film_costs() -> Figure:
         folder = Path(name)
         costs = {
             "pure transcode, x264 veryfast crf 20": best(3, lambda: transcode(folder)),
+            # The cheapest of three: a transcode is the measure of everything else.
             "Likeness, one face": best(3, lambda: through_pipeline(SOLO, swapper, folder)),
             "naive: detect each frame, whole-frame paste": naive(folder),
             "Likeness with a SimSwap-224-size generator": with_peer(
-                folder, like_simswap_224, 224, 12
+                # Few frames: a generator of that size takes a second for each.
+                folder,
+                like_simswap_224,
+                224,
+                12,
             ),
             "Likeness with an inswapper-128-size generator": with_peer(
                 folder, like_inswapper_128, 128, 6
@@ -95,11 +100,14 @@ def transcode(folder: Path) -> Cost:
 def with_peer(folder: Path, write: Callable[[Path], Path], size: int, frames: int) -> Cost:
     """Our pipeline with another generator, on the clip's first frames."""
     source = encoded(
-        folder / f"{size}.mp4", decoded(SOLO, frames, (1280, 720)), Fraction(30), {"crf": "18"}
+        # As the frames come from a phone: H.264 that is nearly without loss.
+        folder / f"{size}.mp4",
+        decoded(SOLO, frames, (1280, 720)),
+        Fraction(30),
+        {"crf": "18"},
     )
     network = SessionFactory("cpu", 1).open(write(folder / f"{size}.onnx"))
     identity = replace(enrolled("ada"), key=f"peer{size}", swapper=PeerSwapper(network, size))  # type: ignore[arg-type]
-
     return through_pipeline(
         source,
         lambda: engine().sequence([Assignment(FaceSelector(), identity)], SwapOptions()),
@@ -120,6 +128,7 @@ class Naive:
         for found in engine().detector.find(still):
             face = engine().mesh.settle(still, found)
             painted = engine().painter.paint(still, face.landmarks, enrolled("ada"), SwapOptions())
+            # The whole frame, however small the face.
             size = frame.shape[1], frame.shape[0]
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             crop = cv2.cvtColor(painted.face, cv2.COLOR_RGB2BGR)
@@ -139,6 +148,7 @@ def naive(folder: Path, frames: int = 45) -> Cost:
     clock = time.perf_counter()
 
     with av.open(str(folder / "naive.mp4"), "w") as output:
+        # The same encoder settings for all, or the table would compare encoders.
         stream = output.add_stream("libx264", 30, options=EncoderSettings().options())
         stream.width = 1280
         stream.height = 720
@@ -184,11 +194,11 @@ def stages(cost: Cost) -> list[str]:
     if cost.outcome is None:
         return ["-"] * len(STAGES)
 
+    # The engine's own clocks, which run while other stages run beside them.
     engine_ms = cost.outcome.engine_ms
     times = cost.outcome.times
     sums = {"decode": times.decode_s * 1e3, "encode": times.encode_s * 1e3}
     sums |= {stage: engine_ms.get(f"{stage}_ms", 0.0) for stage in ("detect", "swap", "blend")}
-
     return [f"{sums[stage] / cost.outcome.frames:.1f}" for stage in STAGES]
 
 

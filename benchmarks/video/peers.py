@@ -73,7 +73,6 @@ class GraphOfShapes:
         graph = helper.make_graph(self._nodes, "peer", ends[:1], ends[1:], self._weights)
         opset = [helper.make_opsetid("", 17)]
         onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
-
         return path
 
     def _add(self, kind: str, inputs: list[str], **attributes: Any) -> None:  # noqa: ANN401 - ONNX attributes

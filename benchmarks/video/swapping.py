@@ -243,7 +243,6 @@ def frame_rate_is_near_that_of_a_transcode() -> Figure:
     print(
         f"best transcode {1e3 / transcode.wall_ms:.1f} fps, with swap {1e3 / swap.wall_ms:.1f} fps"
     )
-
     return Figure(share, "of the best transcode's fps", ">= 0.50 (goal 0.60)", share >= 0.5)
 
 
@@ -267,7 +266,6 @@ def looped_film(path: Path, seconds: int) -> Path:
     turns = [*range(100), *range(98, 0, -1)]
     order = (frames[turns[index % len(turns)]] for index in range(seconds * 4))
     pictures = (VideoFrame.from_ndarray(frame, "yuv420p") for frame in order)
-
     return encoded(path, pictures, Fraction(4), {"preset": "ultrafast", "crf": "23", "g": "12"})
 
 

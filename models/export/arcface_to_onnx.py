@@ -15,6 +15,7 @@ def export_arcface(network: ArcFace) -> onnx.ModelProto:
     "embedding".
     """
     graph = NetworkGraph()
+    # The network was trained on images normalised as ImageNet's are; the graph takes 0..1.
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (MEAN, STD))
     centred = graph.node("Sub", ["image", graph.constant("mean", mean)], "image.centred")
     x = graph.node("Div", [centred, graph.constant("std", std)], "image.normal")
@@ -27,12 +28,15 @@ def export_arcface(network: ArcFace) -> onnx.ModelProto:
         for index, block in enumerate(network.get_submodule(f"layer{level}").children()):
             x = _block(graph, x, f"layer{level}.{index}", block)
 
+    # Before the last norm's fully connected half: the paper's IIM reads this map beside the
+    # embedding.
     _scaled(graph, x, "bn2", network.bn2, "feature_map")
     flat = graph.node("Flatten", ["feature_map"], "flat")
     gain, shift = norm_scale(network.bn3)  # folds into the linear before it
     weight = graph.constant("fc.weight", array(network.fc.weight) * gain[:, None])
     bias = graph.constant("fc.bias", array(network.fc.bias) * gain + shift)
     raw = graph.node("Gemm", [flat, weight, bias], "raw", transB=1)
+    # Unit length: identities are compared by cosine, and the IIM was trained on such codes.
     length = graph.node("ReduceL2", [raw], "length", axes=[1], keepdims=1)
     graph.node("Div", [raw, length], "embedding")
     outputs = {"feature_map": (1, 512, 7, 7), "embedding": (1, EMBEDDING)}
@@ -64,6 +68,7 @@ def _squeeze_excite(graph: NetworkGraph, x: str, name: str, block: Block) -> str
     squeeze = block.se.fc[0]
     activation = block.se.fc[1]
     excite = block.se.fc[2]
+    # Squeeze and excitation: the mean of each channel decides how strongly the channel counts.
     mean = graph.node(
         "Flatten", [graph.node("GlobalAveragePool", [x], f"{name}.mean")], f"{name}.squeezed"
     )
@@ -76,6 +81,7 @@ def _squeeze_excite(graph: NetworkGraph, x: str, name: str, block: Block) -> str
 
 
 def _scaled(graph: NetworkGraph, x: str, name: str, norm: nn.Module, output: str) -> str:
+    # Gain and shift stay apart here, since nothing linear stands before this norm to take them in.
     gain, shift = (
         graph.constant(f"{name}.{i}", part.reshape(-1, 1, 1))
         for i, part in enumerate(norm_scale(norm))

@@ -37,6 +37,8 @@ def compare(
         name: ort.OrtValue.ortvalue_from_numpy(t.detach().numpy())
         for name, t in (external or {}).items()
     }
+    # Specialised weights are no inputs of the graph but initializers that are handed in, as in
+    # production.
     options.add_external_initializers(list(values), list(values.values()))
     session = ort.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
@@ -50,6 +52,7 @@ def compare(
     }
     worst = max(differences, key=differences.__getitem__)
 
+    # Written so that a NaN fails too: it is not <= anything.
     if not differences[worst] <= tolerance:
         raise ExportMismatchError(
             f"{worst} differs by {differences[worst]:.2g}, more than {tolerance:.2g}"
@@ -58,5 +61,6 @@ def compare(
     return differences[worst]
 
 
+# Relative to the largest value, but not to less than 1: tiny outputs may differ by rounding.
 def _difference(output: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     return float(np.abs(output - expected).max() / max(1.0, np.abs(expected).max()))

@@ -17,6 +17,7 @@ def export_cover(network: CoverNet) -> onnx.ModelProto:
     -> "cover" [1, 3, 112, 112] in 0..1, one plane of each of `KINDS`.
     """
     graph = NetworkGraph()
+    # From 0..1 to -1..1, which the network was trained on.
     doubled = graph.node("Mul", ["image", graph.constant("two", np.float32(2))], "image.doubled")
     centred = graph.node("Sub", [doubled, graph.constant("one", np.float32(1))], "image.centred")
     x = graph.node("Concat", [centred, "guide"], "seen", axis=1)
@@ -24,6 +25,7 @@ def export_cover(network: CoverNet) -> onnx.ModelProto:
     levels = []
     for index, block in enumerate(network.encoder):
         x = _block(graph, x, f"encoder.{index}", block)
+        # The encoder's levels, kept for the decoder to join at the same size: a U-Net.
         levels.append(x)
 
     for index, block in enumerate(network.middle):
@@ -49,6 +51,7 @@ def _block(graph: NetworkGraph, x: str, name: str, block: nn.Module) -> str:
 
 
 def _doubled(graph: NetworkGraph, x: str) -> str:
+    # Doubling by half-pixel bilinear steps, as torch's `interpolate` without aligned corners.
     """Half-pixel interpolation, as torch's without aligned corners."""
     scales = graph.constant("twice", np.array([1, 1, 2, 2], np.float32))
     mode = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}

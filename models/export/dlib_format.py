@@ -42,9 +42,12 @@ def read_resnet(data: bytes) -> Weights:
     for name in _convolution_names():
         kernel, bias = reader.convolution()
         gamma, beta = reader.affine(len(bias))
+        # A norm with fixed statistics is a gain and a shift: both fold into the convolution before
+        # it.
         weights[f"{name}.weight"] = kernel * gamma[:, None, None, None]
         weights[f"{name}.bias"] = bias * gamma + beta
 
+    # dlib stores inputs by outputs; torch and ONNX have it the other way round.
     weights["embed.weight"] = np.ascontiguousarray(reader.linear().T)
     return weights
 
@@ -81,7 +84,10 @@ class _Reader:
 
     def seek(self, version: str) -> None:
         """Move behind the next layer of this version: a string with its length in front."""
+        # How dlib begins a layer: a length of one byte, the version's length, its name.
         tag = b"\x01" + bytes([len(version)]) + version.encode()
+        # Layers come in the order of the network, so that the next of a kind is the one that is
+        # meant.
         found = self.data.find(tag, self.position)
 
         if found < 0:
@@ -93,6 +99,7 @@ class _Reader:
         """Return a variable-length integer: a byte with the number of bytes (and the sign in its
         top bit), then those.
         """
+        # The low four bits count the bytes that follow; no number of the file is negative.
         size = self.data[self.position] & 0x0F
         start = self.position + 1
         self.position = self.position + 1 + size
@@ -103,6 +110,7 @@ class _Reader:
         """Return the numbers of a serialised tensor, flat: format version 2, four sizes,
         little-endian float32.
         """
+        # Another version may lay its numbers out otherwise; read as this one they would be noise.
         if self.integer() != 2:
             raise DlibFormatError("a tensor of an unknown format version")
 

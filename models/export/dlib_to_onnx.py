@@ -24,6 +24,7 @@ def convert(data: bytes) -> onnx.ModelProto:
     for name, value in weights.items():
         graph.constant(name, value)
 
+    # dlib divides by 256, not by 255.
     graph.constant("input_scale", np.float32(255 / 256))
     graph.constant("input_mean", (np.array(MEAN_RGB, np.float32) / 256).reshape(3, 1, 1))
     scaled = graph.node("Mul", ["image", "input_scale"], "scaled")
@@ -67,6 +68,7 @@ def _block(  # noqa: PLR0913 - the shape of a block
     if halve:
         x = graph.node("AveragePool", [x], f"{name}.shortcut", kernel_shape=[2, 2], strides=[2, 2])
 
+    # dlib adds what two layers have in common and takes missing channels and pixels for zeros.
     x = _grown(graph, x, [0, missing_channels, 0, 0])
     y = _grown(graph, y, [0, 0, missing_pixels, missing_pixels])
     return _relu(graph, graph.node("Add", [x, y], f"{name}.sum"))

@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+# It has all that the graphs use; a newer one would ask for a newer runtime.
 OPSET = 17
 IR_VERSION = 9  # the oldest that opset 17 models of every supported runtime may carry
 HANDED_IN = "handed-in-at-load"  # where a file would be named; none exists
@@ -69,6 +70,7 @@ class GraphBuilder:
         check.
         """
         handed_in = _float_values(self._external)
+        # What is handed in is listed among the inputs, so that its type and shape are known.
         ports = [*_float_values(inputs), *handed_in], _float_values(outputs)
         graph = helper.make_graph(self._nodes, name, *ports, list(self._initializers.values()))
         model = helper.make_model(

@@ -26,6 +26,7 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
     images = ["target"]
     channels = network.layers[0].channels_in
 
+    # No input and no value in the file: each identity's session is opened with its own.
     for name, shape in specialised_shapes(channels).items():
         graph.external_constant(name, shape)
 
@@ -74,6 +75,7 @@ def _first_layer(graph: NetworkGraph, images: list[str], layer: BodyLayer) -> st
     eight that ONNX Runtime's blocked kernels work on; with three or six it falls back to slower
     ones.
     """
+    # The CPU's kernels take channels in blocks; three or six are filled up once, not at each frame.
     empty = BLOCK - layer.channels_in
     joined = graph.node("Concat", images, "first.images", axis=1) if len(images) > 1 else images[0]
     border = graph.constant("first.border", np.array([0, 0, 1, 1, 0, empty, 1, 1], np.int64))
@@ -124,6 +126,7 @@ def _blend_head(graph: NetworkGraph, features: str, head: BlendHead, size: int) 
     weight = graph.node("Sigmoid", [graph.slice(maps, 0, 1)], "blend.weight")
     residual = graph.node("Tanh", [graph.slice(maps, 1, 4)], "blend.residual")
     difference = graph.node("Sub", ["texture", "target"], "blend.difference")
+    # The face is the target plus a share of what the texture has in place of it, plus a residual.
     shown = graph.node("Mul", [weight, difference], "blend.shown")
     blended = graph.node(
         "Add", [graph.node("Add", ["target", shown], "blend.texture"), residual], "blend.face"

@@ -19,7 +19,9 @@ def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
 
     Weights are stored as float16, so that they can be committed.
     """
+    # Halves: this graph has most of the pack's numbers, and runs once for an identity.
     graph = NetworkGraph(half=True)
+    # A unit code has components of about 1/sqrt(D); the trunk was trained on components of about 1.
     scaled = graph.node(
         "Mul",
         ["embedding", graph.constant("scale", np.float32(identity_scale(network.dimension)))],
@@ -36,6 +38,7 @@ def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
     )
     base = graph.weight("kernel_base", array(network.kernel_base))
     kernels = graph.node("Add", [residual, base], "kernels")
+    # Both heads give one long row; each layer takes its part of it.
     style = kernel = 0
 
     for layer, pointwise in zip(network.layers, network.pointwise, strict=True):
@@ -68,6 +71,7 @@ def export_conditioner(network: Conditioner) -> onnx.ModelProto:
     decoder_seed = graph.leaky_relu(
         graph.convolution(seed, "first_decoder", predictor.first_decoder, decoder_norm)
     )
+    # The encoder's kernels come out from its last layer to its first, as in the network.
     kernels = _emitted(graph, seed, "encoder", predictor.encoder)[::-1]
     kernels += _emitted(graph, decoder_seed, "decoder", predictor.decoder)
     modulations = [*network.EncoderModulation, *network.DecoderModulation]
@@ -80,6 +84,7 @@ def export_conditioner(network: Conditioner) -> onnx.ModelProto:
         factors = graph.linear("embedding", f"{layer.name}.style", modulation.style)
         _modulate(graph, layer, weight, factors, modulation.EPSILON)
 
+    # What the official encoder gives: the map before its last layer, and the code.
     inputs = {"feature_map": (1, 512, 7, 7), "embedding": (1, 512)}
     return graph.build("conditioner", inputs, specialised_shapes())
 
@@ -103,9 +108,13 @@ def _modulate(
         "Add", [factors, graph.constant("one", np.float32(1))], f"{prefix}.factors"
     )
     scaled = graph.node("Mul", [weight, plus_one], f"{prefix}.scaled")
+    # Demodulation: rows of unit length, so that an identity cannot change how loud a layer is.
     squares = graph.node("ReduceSumSquare", [scaled], f"{prefix}.squares", axes=[1], keepdims=1)
     positive = graph.node(
-        "Add", [squares, graph.constant("epsilon", np.float32(epsilon))], f"{prefix}.positive"
+        # Inside the root, as in the paper's code, or a row of zeros would divide by zero.
+        "Add",
+        [squares, graph.constant("epsilon", np.float32(epsilon))],
+        f"{prefix}.positive",
     )
     rows = graph.node(
         "Div", [scaled, graph.node("Sqrt", [positive], f"{prefix}.length")], f"{prefix}.rows"

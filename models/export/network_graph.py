@@ -30,11 +30,13 @@ class NetworkGraph(GraphBuilder):
         bias = np.zeros(len(weight), np.float32) if conv.bias is None else array(conv.bias)
 
         if norm is not None:
+            # With fixed statistics a norm is a gain and a shift, which the convolution takes in.
             gain, shift = norm_scale(norm)
             weight = weight * gain[:, None, None, None]
             bias = bias * gain + shift
 
         inputs = [x, self.weight(f"{name}.weight", weight), self.weight(f"{name}.bias", bias)]
+        # torch names one pad for both sides; ONNX wants begins, then ends.
         pads = [int(side) for side in conv.padding] * 2
         return self.node(
             "Conv", inputs, f"{name}.out", strides=list(conv.stride), pads=pads, group=conv.groups
@@ -57,6 +59,7 @@ class NetworkGraph(GraphBuilder):
 
     def slice(self, x: str, start: int, end: int) -> str:
         """Channels or columns `start` to `end`: axis 1."""
+        # Named by its number, so that all slices share it.
         bounds = [self.constant(f"position.{n}", np.array([n], np.int64)) for n in (start, end)]
         return self.node(
             "Slice",
@@ -74,5 +77,6 @@ def norm_scale(norm: nn.Module) -> tuple[NDArray[np.float32], NDArray[np.float32
     """Return gain and shift per channel of a batch norm in eval mode: y = gain * x + shift."""
     assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)  # noqa: S101  narrows the type
     assert norm.running_var is not None and norm.running_mean is not None  # noqa: S101, PT018  kept by default
+    # Computed in single floats, as torch does: the comparison afterwards allows for rounding alone.
     gain = array(norm.weight) / np.sqrt(array(norm.running_var) + np.float32(norm.eps))
     return gain, array(norm.bias) - array(norm.running_mean) * gain

@@ -44,10 +44,12 @@ def import_official(
     """
     text = manifest_text("official") if manifest is None else manifest
     parsed = Manifest.parse(text)
+    # Detector and mesh are the open pack's: the official weights bring none that may be used.
     open_pack = load_pack("open", root)
     report(parsed.notice)
 
     with new_installation(text, root) as folder:
+        # Nothing is written before the graphs agree with the networks they were made of.
         for role, graph in _graphs(
             source, {archive.name: archive for archive in parsed.archives}, report
         ).items():
@@ -96,6 +98,7 @@ def arcface_of(arrays: Arrays) -> ArcFace:
 
 
 def _require_all(arrays: Arrays, used: set[str]) -> None:
+    # A tensor that nothing uses means that the network is not the one that was trained.
     extra = sorted(set(arrays) - used)
     if extra:
         raise CheckpointError(
@@ -110,6 +113,7 @@ def _checkpoint(source: Path, archive: Archive) -> Arrays:
 
 def _from_folder(source: Path, archive: Archive) -> bytes:
     for path in sorted(source.rglob(archive.file)):
+        # The size tells the file from others of its name before a byte of it is read.
         if path.stat().st_size == archive.bytes:
             return path.read_bytes()
     raise CheckpointError(f"{source} holds no {archive.file} of {archive.bytes:,} bytes")
@@ -117,6 +121,7 @@ def _from_folder(source: Path, archive: Archive) -> bytes:
 
 def _from_tar(source: Path, archive: Archive) -> bytes:
     try:
+        # Members are read one by one and never written: a tar may name any path.
         with tarfile.open(source) as tar:
             for member in tar:
                 if (
@@ -136,6 +141,7 @@ def _from_tar(source: Path, archive: Archive) -> bytes:
 def _compare(
     arcface: ArcFace, conditioner: Conditioner, idn: IDN, graphs: dict[str, onnx.ModelProto]
 ) -> None:
+    # Random weights would do; a random image does, since every layer must agree on it.
     random = torch.Generator().manual_seed(0)
     crop = torch.rand(1, 3, SIZE, SIZE, generator=random)
     feature_map, embedding = arcface(crop)
@@ -143,6 +149,7 @@ def _compare(
     compare(graphs["encoder"], {"image": crop}, encoded, tolerance=ENCODER_TOLERANCE)
     weights = one_identity(conditioner(feature_map, embedding), 0)
     compare(graphs["iim"], encoded, weights)
+    # The size that the official generator was trained at.
     target = F.interpolate(crop, size=224)
     face, mask = idn(target, weights)
     compare(graphs["idn"], {"target": target}, {"face": face, "mask": mask}, external=weights)

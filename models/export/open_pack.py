@@ -41,9 +41,11 @@ def write_open_pack(
     """
     folder = packs / "open"
     idn = idn.eval()
+    # Compared as it will be stored, not as it was trained: rounding is part of the pack.
     iim = _rounded(iim)
     iim_graph = export_open_iim(iim)
     idn_graph = export_idn(idn, size)
+    # Before anything is written: a pack that disagrees with its networks is worse than an old one.
     check_open_graphs(idn, iim, idn_graph, iim_graph, size)
     onnx.save(iim_graph, folder / "iim.onnx")
     onnx.save(idn_graph, folder / "idn.onnx")
@@ -69,6 +71,7 @@ def write_cover(network: CoverNet, *, packs: Path = PACKS) -> None:
     path = packs / "open" / "cover.onnx"
     onnx.save(graph, path)
 
+    # The cover network sees no identity, so that both packs use it.
     for manifest in (packs / "open.toml", packs / "official.toml"):
         manifest.write_text(_pinned(manifest.read_text(), path))
 
@@ -81,6 +84,7 @@ def check_open_graphs(
 
     Raises ExportMismatchError.
     """
+    # Fixed, so that a failure can be repeated.
     random = torch.Generator().manual_seed(0)
     embedding = F.normalize(torch.randn(1, iim.dimension, generator=random))
     weights = one_identity(iim(embedding), 0)
@@ -96,6 +100,7 @@ def pin(manifest: Path, folder: Path, *, size: int, head: str) -> None:
     """Write the SHA-256 of every committed file, the crop size and the head into a manifest,
     comments kept.
     """
+    # The manifest is edited as text: a writer of TOML would lose the comments that explain it.
     text = re.sub(
         r'(\[swapper\][^\[]*?size = )\d+(\nhead = )"\w+"',
         rf'\g<1>{size}\g<2>"{head}"',
@@ -110,6 +115,7 @@ def pin(manifest: Path, folder: Path, *, size: int, head: str) -> None:
 
 def _pinned(manifest: str, path: Path) -> str:
     """Return the manifest's text with a committed file's SHA-256."""
+    # Within the entry of that file: up to the next table, and no further.
     entry = re.compile(rf'(file = "{re.escape(path.name)}"[^\[]*?sha256 = )"\w*"')
     return entry.sub(rf'\g<1>"{hashlib.sha256(path.read_bytes()).hexdigest()}"', manifest)
 

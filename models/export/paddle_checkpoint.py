@@ -41,6 +41,7 @@ def read_checkpoint(data: bytes, *, size: int, sha256: str) -> Arrays:
     names, and name -> (name, array). Raises CheckpointError before anything is unpickled when size
     or hash differ.
     """
+    # Size and hash before anything is unpickled: a pickle of somebody else's is a program.
     if len(data) != size:
         raise CheckpointError(f"the checkpoint has {len(data):,} bytes instead of {size:,}")
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -76,8 +77,10 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _array(name: str, value: object) -> NDArray[np.float32]:
+    # Newer Paddle stores an array as a pair of name and values.
     if isinstance(value, tuple) and len(value) == 2:
         value = value[1]
+    # Nothing is converted in silence: another type is another release.
     if not isinstance(value, np.ndarray) or value.dtype != np.float32:
         raise CheckpointError(f"{name} is not a float32 array")
     return value
@@ -122,6 +125,7 @@ def _correspondence(network: nn.Module) -> Iterator[tuple[str, str, bool]]:
             *module.named_buffers(recurse=False),
         ]:
             if f"{dot}{name}" in network.state_dict() and name != "num_batches_tracked":
+                # Paddle's own names for what torch calls otherwise.
                 theirs = {"running_mean": "_mean", "running_var": "_variance"}.get(name, name)
                 theirs = "_weight" if isinstance(module, nn.PReLU) else theirs
                 yield (
@@ -132,6 +136,7 @@ def _correspondence(network: nn.Module) -> Iterator[tuple[str, str, bool]]:
 
 
 def _counters(network: nn.Module) -> dict[str, Tensor]:
+    # How often a norm was trained, which Paddle does not keep and inference does not read.
     return {
         name: value
         for name, value in network.state_dict().items()

@@ -17,6 +17,7 @@ import flatbuffers.table
 import numpy as np
 from numpy.typing import NDArray
 
+# Numbers of `TensorType` in TensorFlow's schema.fbs; only those that the models hold.
 FLOAT32 = 0
 FLOAT16 = 1
 INT32 = 2
@@ -43,6 +44,7 @@ class Table:
         return cls(data, flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0))
 
     def _offset(self, field: int) -> int:
+        # A flatbuffer's field k lies at 4 + 2 k in its table of offsets.
         return int(self._table.Offset(4 + 2 * field))
 
     def integer(self, field: int, default: int = 0, width: int = 4) -> int:
@@ -106,8 +108,11 @@ class TfliteModel:
 
     def __init__(self, data: bytes) -> None:
         root = Table.root(data)
+        # Old files have the code in a byte, newer ones in an integer: the larger is the one that is
+        # set.
         self._codes = [max(code.integer(0, width=1), code.integer(3)) for code in root.tables(1)]
         self._buffers = [buffer.array(0, np.uint8) for buffer in root.tables(4)]
+        # Only one graph: none of the models has subgraphs.
         self._graph = next(root.tables(2))
         self.inputs = tuple(int(index) for index in self._graph.array(1))
         self.outputs = tuple(int(index) for index in self._graph.array(2))

@@ -14,6 +14,7 @@ from models.export.graph_builder import Attribute, GraphBuilder
 from models.export.tflite_format import Operator, TfliteModel
 
 SAME = 0  # Padding.SAME; 1 is VALID
+# Numbers of `ActivationFunctionType` in TensorFlow's schema.fbs.
 FUSED_RELU = 1
 FUSED_RELU6 = 3
 TO_NCHW = (0, 3, 1, 2)
@@ -36,6 +37,8 @@ class TfliteGraph:
         self.constants = {
             i: t.constant for i, t in enumerate(self.tensors) if t.constant is not None
         }
+        # Scale and offset are part of the graph: whoever runs it gives RGB in 0..1, whatever was
+        # trained.
         scaled = self.builder.node(
             "Mul", ["image", self.builder.constant("scale", np.float32(scale))], "scaled"
         )
@@ -54,6 +57,7 @@ class TfliteGraph:
 
     def batched(self, index: int) -> tuple[int, ...]:
         """Return a tensor's shape in the graph; the file's own always holds one image."""
+        # The first axis is the batch: one in the file, what was asked for in the graph.
         return (self.batch, *self.tensors[index].shape[1:])
 
     def rank(self, index: int) -> int:
@@ -100,6 +104,7 @@ class TfliteGraph:
 
         sizes = self.tensors[operator.inputs[0]].shape[1:3]
         pads = [
+            # As TensorFlow computes SAME: as many outputs as strides fit, rounded up.
             max((-(-n // s) - 1) * s + k - n, 0)
             for n, s, k in zip(sizes, strides, kernel, strict=True)
         ]

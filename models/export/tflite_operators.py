@@ -17,10 +17,12 @@ DEPTHWISE_CONV_2D = (
 
 def _convolution(graph: TfliteGraph, operator: Operator) -> None:
     data, weight, bias = operator.inputs
+    # TensorFlow has one operator for each; in ONNX a depthwise convolution is one in groups.
     depthwise = operator.code == DEPTHWISE_CONV_2D
     name, kernel = graph.weight(weight, (3, 0, 1, 2) if depthwise else TO_NCHW)
     inputs = [graph.name(data), name, graph.weight(bias)[0]]
     window = graph.window(operator, (kernel.shape[2], kernel.shape[3]))
+    # The options' fields are in another order for the two.
     groups = graph.tensors[data].shape[3] if depthwise else 1
     fused = operator.option(4 if depthwise else 3, width=1)
     graph.activated("Conv", inputs, operator.outputs[0], fused, group=groups, **window)
@@ -41,6 +43,7 @@ def _add(graph: TfliteGraph, operator: Operator) -> None:
 
 def _concatenation(graph: TfliteGraph, operator: Operator) -> None:
     rank = graph.rank(operator.outputs[0])
+    # Counted from the end where it is negative.
     axis = operator.option(0) % rank
     inputs = [graph.name(index) for index in operator.inputs]
     fused = operator.option(1, width=1)
@@ -73,6 +76,7 @@ def _prelu(graph: TfliteGraph, operator: Operator) -> None:
 
 
 def _pad(graph: TfliteGraph, operator: Operator) -> None:
+    # One row an axis, begin and end: ONNX wants all begins, then all ends.
     before_and_after = graph.constants[operator.inputs[1]][list(TO_NCHW)].T.astype(np.int64)
     pads = graph.builder.constant(graph.name(operator.inputs[1]), before_and_after.reshape(-1))
     graph.builder.node(
@@ -82,9 +86,11 @@ def _pad(graph: TfliteGraph, operator: Operator) -> None:
 
 def _reshape(graph: TfliteGraph, operator: Operator) -> None:
     target = operator.outputs[0]
+    # The order of an image's values would change with its layout.
     if graph.rank(target) == 4:
         raise UnsupportedOperatorError("a reshape to four dimensions is not supported")
 
+    # A flattened tensor keeps the file's order, which was NHWC.
     flat = f"t{target}.nhwc"
     graph.nhwc(operator.inputs[0], flat)
     shape = graph.builder.constant(f"t{target}.shape", np.array(graph.batched(target), np.int64))
@@ -98,6 +104,7 @@ def _resize_bilinear(graph: TfliteGraph, operator: Operator) -> None:
         f"t{target}.sizes", np.array([graph.batch, channels, height, width], np.int64)
     )
     mode = "half_pixel" if operator.option(3, width=1) else "asymmetric"
+    # Align corners wins where a file sets both, as in TensorFlow's own kernel.
     mode = "align_corners" if operator.option(2, width=1) else mode
     inputs = [graph.name(operator.inputs[0]), "", "", sizes]
     graph.builder.node(

@@ -33,11 +33,13 @@ def convert(
     model = TfliteModel(data)
     graph = TfliteGraph(model, scale, offset, batch)
 
+    # In the file's order, which is an order of computation.
     for operator in model.operators:
         if operator.code not in HANDLERS:
             raise UnsupportedOperatorError(f"tflite operator {operator.code} is not supported")
         HANDLERS[operator.code](graph, operator)
 
+    # Outputs are the file's own: callers know its documentation, not our layout.
     for index, output in zip(model.outputs, outputs, strict=True):
         graph.nhwc(index, output)
 

@@ -52,13 +52,16 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 def to_network(image: RgbImage) -> Tensor:
     """Return an RGB image as a network input: float32 [1, 3, H, W] in 0..1."""
     planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+    # Converted and scaled in one pass over the planes.
     return np.multiply(planes, np.float32(1 / 255), dtype=np.float32)[None]
 
 
 def from_network(tensor: Tensor) -> RgbImage:
     """Return a network's float32 [1, 3, H, W] in 0..1 as an RGB image."""
     return np.asarray(
-        cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in tensor[0]]), np.uint8
+        # Rounds and saturates in one call, plane by plane, as OpenCV's kernels want them.
+        cv2.merge([cv2.convertScaleAbs(plane, alpha=255) for plane in tensor[0]]),
+        np.uint8,
     )
 
 

@@ -13,6 +13,7 @@ class Counters:
     `encoder_passes` those that register someone.
     """
 
+    # Counted because they cost: a job's report and the metrics say how often each ran.
     encoder_passes: int = 0
     recognition_passes: int = 0
     iim_passes: int = 0

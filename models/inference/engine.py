@@ -75,6 +75,8 @@ class FaceSwapEngine:
         *,
         device: Device = "auto",
         threads: int = 1,
+        # Sixteen sessions hold some 40 MB: more people than any one job may swap, and those of the
+        # last.
         max_sessions: int = 16,
         nudity_check: bool = False,
         age_check: bool = False,
@@ -84,6 +86,7 @@ class FaceSwapEngine:
         Raises `DeviceUnavailableError` when CUDA is asked for and cannot be had, and the pack's own
         errors when a file of it is missing.
         """
+        # One factory and one set of counters for all parts.
         from_pack = PackNetworks(pack, SessionFactory(device, threads), Counters())
         engine = cls(
             pack=pack,
@@ -114,6 +117,7 @@ class FaceSwapEngine:
         Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough,
         and `PhotosDisagreeError` when they show different people.
         """
+        # Loaded when somebody registers: workers that only swap never need it.
         check = PhotoCheck(FaceParts.load())
         candidates = [photo_candidate(photo, self.detect(photo), check) for photo in photos]
         registrar = Registrar(
@@ -121,6 +125,7 @@ class FaceSwapEngine:
         )
         registration = registrar.register(candidates)
 
+        # None in an installation that switched both checks off.
         if self.safety is None:
             return registration
 
@@ -140,6 +145,7 @@ class FaceSwapEngine:
 
         Raises `BadIdentityError` when the weights do not fit this pack.
         """
+        # Opening a session costs about as much as a swap.
         held = self.ready(key)
         if held is not None:
             return held
@@ -176,6 +182,7 @@ class FaceSwapEngine:
 
         Raises `FaceNotFoundError` when no face is found or none is chosen.
         """
+        # A single image either shows the swap that was asked for, or the caller gets a reason.
         outcome = self.swap_found(frame, self.detect(frame), assignments, options)
         if not any(face.assignment is not None for face in outcome.faces):
             raise FaceNotFoundError(
@@ -209,6 +216,7 @@ class FaceSwapEngine:
         them says; who was not gets a name that begins with `prefix`.
         """
         people = surveyed.people if surveyed else ()
+        # Whoever the survey named is not chosen again by what a single frame shows.
         settled = frozenset(person.person_id for person in people)
         return SequenceSwapper(
             self.tracker(surveyed, prefix),
@@ -227,12 +235,14 @@ class FaceSwapEngine:
             prefix=prefix,
             resembling={one.person_id: one.resembles for one in known.people if one.resembles},
         )
+        # Faces that the survey found hard to see are looked for more often.
         return FaceTracker(self.finder, gallery, HUNT_S if known.hard_to_find else SWEEP_S)
 
     def survey(self) -> PeopleSurvey:
         """Begin to find out who is in a video from samples of it."""
         gallery = PeopleGallery(self.encoder)
         return PeopleSurvey(
+            # The survey asks the encoder at each sample: its samples lie far apart.
             FaceTracker(self.finder, gallery, sweep_s=SURVEY_SWEEP_S, ask_every_s=0.0)
         )
 
@@ -242,5 +252,6 @@ class FaceSwapEngine:
         return FaceFinder(self.detector, self.mesh)
 
     def _swapper(self, weights: SpecialisedWeights) -> FaceSwapper:
+        # The graph is shared, the weights are this identity's.
         network = self.sessions.open_specialised(self.pack.graph("idn"), weights.tensors)
         return FaceSwapper(network, self.pack.manifest.swapper.size)

@@ -21,6 +21,7 @@ class InferenceError(Exception):
     client.
     """
 
+    # Codes are part of the API's answers and of a job's record: they do not change.
     code: ClassVar[str] = "inference_failed"
 
     def __init__(self, message: str) -> None:
@@ -31,6 +32,7 @@ class InferenceError(Exception):
 class PhotoError(InferenceError):
     """A photo cannot be used to register an identity."""
 
+    # Errors about photos can be remedied by the caller with another photo.
     code = "photo_unusable"
 
 
@@ -54,6 +56,7 @@ class FaceNotFoundError(InferenceError):
     code = "face_not_found"
 
 
+# Not the caller's photo: what is stored fits another pack, or is damaged.
 class BadIdentityError(InferenceError):
     code = "bad_identity"
 

@@ -17,6 +17,7 @@ from models.inference.arrays import Embedding, Landmarks, Plane, RgbImage, Tenso
 from models.inference.errors import BadIdentityError
 from models.inference.safety.age import ApparentAge
 
+# Goes up when a reader of the old format could misread the new one; fields may be added.
 CODE_FORMAT = "likeness-code-1"
 DETAIL_QUALITY = 85  # of JPEG: a band of pores loses .02 of its strength
 # not an npz: 18 small archive members take longer to open than to convert
@@ -74,6 +75,7 @@ class IdentityCode:
             arrays["detail"] = _packed(self.detail)
 
         kept = {name: array for name, array in arrays.items() if array is not None}
+        # Compressed: textures and irises have large even areas.
         buffer = io.BytesIO()
         np.savez_compressed(buffer, format=np.array(CODE_FORMAT), pack=np.array(self.pack), **kept)  # type: ignore[arg-type]
 
@@ -82,6 +84,7 @@ class IdentityCode:
     @classmethod
     def from_bytes(cls, data: bytes) -> IdentityCode:
         """Read `to_bytes` back; raises `BadIdentityError` for anything else."""
+        # Fields that came later are optional: identities registered before keep working.
         arrays = _unpack(data)
         if "pack" not in arrays or "embedding" not in arrays:
             raise BadIdentityError("the identity code is incomplete")
@@ -113,13 +116,17 @@ class SpecialisedWeights:
         level.
         """
         shapes = json.dumps({name: tensor.shape for name, tensor in self.tensors.items()}).encode()
+        # Halves: the store keeps them in memory.
         halves = [tensor.astype("<f2").tobytes() for tensor in self.tensors.values()]
+        # A length in front, since shapes are text and values are not.
         return b"".join([WEIGHTS_MAGIC, len(shapes).to_bytes(4, "little"), shapes, *halves])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SpecialisedWeights:
         """Read `to_bytes` back as float32; raises `BadIdentityError` for anything else."""
         start = len(WEIGHTS_MAGIC) + 4
+        # Checked before anything is parsed: weights come from a store that others may have written
+        # to.
         if data[: len(WEIGHTS_MAGIC)] != WEIGHTS_MAGIC:
             raise BadIdentityError("the stored weights are of another kind or version")
 
@@ -196,6 +203,7 @@ def _unpacked(data: NDArray[np.uint8]) -> Plane:
 
 def _unpack(data: bytes) -> dict[str, NDArray[Any]]:
     try:
+        # No pickles: an identity's code may come from a store that somebody else can write to.
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:

@@ -40,12 +40,15 @@ class SwapOptions:
     """
 
     blend: float = 1.0
+    # Of the widest rim; 0 is a hard edge.
     mask_feather: float = 0.5
     mask_erode: float = 0.0
     preserve: frozenset[Preserved] = frozenset()
     colour_match: float = 1.0
     smoothing: float = 0.5
+    # Below 16 px between the eyes there is no face to be seen, only a shade of skin.
     min_face_px: float = 16.0
+    # Beyond it the far half of the face is hidden, and its mesh a guess.
     max_yaw_deg: float = 62.0
     measure_similarity: bool = False
 
@@ -57,6 +60,7 @@ class FaceReport:
 
     `identity_similarity` is the cosine of a still's result to the identity, where the options ask
     for it; `assignment` the place of the assignment that chose the face, in the list given.
+    # What is true of the face in this frame; a report of the whole video is `PersonReport`.
     `box` is left, top, right, bottom in pixels; `human` 0..1 how sure the detector is, from close
     up, that this is a human face and not a drawing or an animal.
     """

@@ -49,12 +49,14 @@ class PackNetworks:
 
     def iris(self) -> IrisNetwork | None:
         """Return the network of the eyes; a pack from before it was part of them has none."""
+        # Without it, eyes are part of the texture and do not move.
         has_one = self.pack.has("iris")
         return IrisNetwork(self.sessions.open(self.pack.graph("iris"))) if has_one else None
 
     def encoder(self) -> IdentityEncoder:
         """Return the network that says who somebody is, with the crop it was trained on."""
         manifest = self.pack.manifest
+        # Where the encoder's crop lies is part of the pack: each encoder was trained on its own.
         return IdentityEncoder(
             network=self.sessions.open(self.pack.graph("encoder")),
             size=manifest.encoder.size,
@@ -73,6 +75,7 @@ class PackNetworks:
         """Return what paints faces; packs whose network sees no texture have no canonical face."""
         manifest = self.pack.manifest
         guided = manifest.swapper.inputs == TEXTURE_GUIDED
+        # Packs as the paper has them give a network the target alone.
         canonical = CanonicalFace.load(self.pack.canonical) if guided else None
 
         has_cover = self.pack.has("cover")

@@ -23,8 +23,10 @@ from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import PhotoReport, PhotoWarning
 
 MIN_FACE_PX: Final = 28.0  # between the eyes: below, the texture is enlarged more than twice
+# Variance of the Laplacian on the inner face at 224 px.
 MIN_SHARPNESS: Final = 12.0
 MAX_YAW_DEG: Final = 35.0
+# Mean levels of 255: beyond them, shadows or lights are clipped.
 DARKEST: Final = 35.0
 BRIGHTEST: Final = 235.0
 INSIDE_REFUSED: Final = 0.8  # of the mesh: less, and a cheek or the chin is missing

@@ -39,12 +39,14 @@ class ReadyIdentities:
         """Hold an identity under its own key."""
         with self._holding:
             self._held[identity.key] = identity
+            # The oldest first; whatever is swapping keeps its own reference.
             while len(self._held) > self.most:
                 self._held.popitem(last=False)
 
     def drop(self, key: str) -> None:
         """Let go of an identity. A swap that is using it keeps it until it is done."""
         with self._holding:
+            # Not an error when it is not here: erasures are told to every worker.
             self._held.pop(key, None)
 
 
@@ -59,5 +61,6 @@ def source_eyes(
     if iris is None or code.eyes is not None or code.texture is None or mesh is None:
         return code.eyes if iris is not None else None
 
+    # The texture is RGB, frames are BGR.
     texture = StillFrame(np.ascontiguousarray(code.texture[..., ::-1]))
     return cut_out(code.texture, iris.look(texture, mesh))

@@ -32,6 +32,7 @@ from models.inference.texture.texture_outline import cleaned, eye_zone, texture_
 BYSTANDER_SIZE = 0.4  # of the largest face: smaller ones are taken for background
 SAME_PERSON = 0.3  # cosine between photos that may be years apart
 TEXTURE_MARGIN_PX = 32  # around the template: cheeks and chin reach past it
+# A small photo is enlarged so far at most: there is nothing more to see in it.
 MAX_TEXTURE_SCALE = 3.0
 
 
@@ -78,6 +79,7 @@ class Registrar:
         Raises `LowQualityError` when no photo is good enough and `PhotosDisagreeError` when less
         than half of them show one person.
         """
+        # One good photo is enough: the others are reported and left out.
         usable = [candidate for candidate in candidates if candidate.report.accepted]
         if not usable:
             reasons = "; ".join(
@@ -89,6 +91,7 @@ class Registrar:
         encoded = [self.encoder.register(s.photo, s.face.landmarks) for s in usable]
         agreeing = _agreeing(encoded)
         code = self._code([usable[i] for i in agreeing], [encoded[i] for i in agreeing])
+        # By place, not by equality: records hold arrays, which have no single truth value.
         outliers = [usable[i] for i in range(len(usable)) if i not in agreeing]
 
         return Registration(
@@ -98,6 +101,7 @@ class Registrar:
     def _code(
         self, candidates: Sequence[PhotoCandidate], encoded: Sequence[Encoded]
     ) -> IdentityCode:
+        # The mean of unit vectors, made one again: no photo counts for more.
         embedding = normalised(np.mean([one.embedding for one in encoded], axis=0))
         maps = [one.feature_map for one in encoded if one.feature_map is not None]
         feature_map = np.mean(maps, axis=0) if maps else None
@@ -106,6 +110,7 @@ class Registrar:
             return IdentityCode(self.pack, embedding, feature_map)
 
         portraits = [self._portrait(candidate) for candidate in candidates]
+        # Whichever shows most of the face frontally.
         best = max(portraits, key=lambda portrait: float(portrait.texture.weight.sum()))
         # Of eyes that look elsewhere in each photo, one photo's are taken.
         zone = eye_zone(self.canonical)
@@ -133,6 +138,7 @@ class Registrar:
         eyes = None if self.iris is None else self.iris.look(candidate.photo, mesh)
         mesh = mesh if eyes is None else with_lids(mesh, eyes)
         to_crop = align(candidate.face.landmarks, self.fit)
+        # The photo's own resolution, within bounds: fine detail is read from it.
         scale = float(np.clip(1 / scale_of(to_crop), 1, MAX_TEXTURE_SCALE))
         to_crop[:, 2] += TEXTURE_MARGIN_PX
         to_crop *= scale
@@ -176,6 +182,7 @@ def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
     )
     best = alike[int(alike.sum(axis=1).argmax())]
 
+    # A majority, or nobody can say who is meant.
     if best.sum() * 2 <= len(encoded):
         raise PhotosDisagreeError("the photos do not show the same person")
 
@@ -204,6 +211,7 @@ def examined(
 
     for candidate, report in zip(candidates, registration.photos, strict=True):
         scores += safety.nudity_scores(candidate.photo, [candidate.face.box])
+        # A photo that is refused may show anybody.
         if report.accepted:
             chips.append(encoder.chip(candidate.photo, candidate.face.landmarks))
 

@@ -76,6 +76,7 @@ class SessionFactory:
     def _session_options(self) -> ort.SessionOptions:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
+        # Networks here are chains: there is nothing to run side by side.
         options.inter_op_num_threads = 1
         # Spinning workers burn the core that the decoder and encoder need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -21,6 +21,7 @@ def warm_up(engine: FaceSwapEngine) -> None:
 
     Costs about a second, holds nothing.
     """
+    # Grey: nothing is found in it, but everything has run once.
     picture = np.full((2 * TEMPLATE_SIZE, 2 * TEMPLATE_SIZE, 3), 127, np.uint8)
     engine.detect(picture)
     canonical = engine.painter.canonical
@@ -29,6 +30,7 @@ def warm_up(engine: FaceSwapEngine) -> None:
         return
 
     still = StillFrame(picture)
+    # The canonical face in the middle: a mesh that fits, without a photo of anybody.
     landmarks = canonical.mesh[:, :2] + TEMPLATE_SIZE // 2
     engine.mesh.look(still, RegionOfInterest.of_landmarks(landmarks))
     embedding = np.zeros(engine.pack.manifest.encoder.embedding, np.float32)
@@ -39,5 +41,6 @@ def warm_up(engine: FaceSwapEngine) -> None:
         identity = engine.identity(KEY, code, engine.specialise(code))
         painted = engine.painter.paint(still, landmarks, identity, SwapOptions())
         still.paste(painted.face, painted.mask, painted.to_crop)
+    # The identity is nobody's and must not take a place.
     finally:
         engine.forget(KEY)

@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# ImageNet's mean and deviation, as the released preprocessing has them.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 SIZE = 112
 EMBEDDING = 512
+# The blocks of what is called IR-SE-101.
 LEVELS = ((64, 3), (128, 4), (256, 23), (512, 3))  # width and blocks of layer1..4
 
 
@@ -52,6 +54,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.prelu(self.bn1(self.conv1(self.bn0(x))))
         y = self.se(self.bn2(self.conv2(y)))
+        # The first block of a level halves the image, so that its shortcut has to as well.
         shortcut: Tensor = x if self.downsample is None else self.downsample(x)
         activated: Tensor = self.prelu(y + shortcut)
         return activated
@@ -69,6 +72,7 @@ class ArcFace(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(STD)[:, None, None], persistent=False)
+        # No padding here: the released weights turn 112 px into 110, and the pooling into 55.
         self.conv1 = nn.Conv2d(3, 64, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.prelu = nn.PReLU()
@@ -92,5 +96,6 @@ class ArcFace(nn.Module):
         for level in range(1, len(LEVELS) + 1):
             x = self.get_submodule(f"layer{level}")(x)
 
+        # Read by the IIM's predictor beside the code itself (docs/method.md 3).
         feature_map: Tensor = self.bn2(x)
         return feature_map, F.normalize(self.bn3(self.fc(feature_map.flatten(1))))

@@ -18,8 +18,11 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         widths = (3, width, 2 * width, 4 * width)
+        # Spectral norm bounds how fast the judge can change, which keeps a hinge loss from
+        # exploding.
         strided = [spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in itertools.pairwise(widths)]
         self.layers = nn.ModuleList(strided)
+        # One verdict a patch, not one an image: what it judges is texture.
         self.judge = spectral_norm(nn.Conv2d(4 * width, 1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 Head = Literal["paper", "blend"]
 SpecialisedTensors = Mapping[str, Tensor]
 
+# The paper's code has .1 throughout (docs/method.md 4).
 SLOPE = 0.1
+# From the deepest features up: the mask is coarse until its last levels.
 MASK_WIDTHS = (512, 128, 64, 32, 8, 2)
 
 
@@ -50,6 +52,7 @@ def body_layers(inputs: int = 3) -> tuple[BodyLayer, ...]:
 
     `inputs` is 3 (target) or 6 (target and placed texture).
     """
+    # Widths as in the released network; 4 px kernels halve the image, 3 px ones keep its size.
     encoder = ((inputs, 32), (32, 64), (64, 128), (128, 256), (256, 512))
     decoder = ((512, 256), (512, 128), (256, 64), (128, 32))
     return tuple(
@@ -72,6 +75,7 @@ def upsample(x: Tensor) -> Tensor:
     """Return x enlarged twice, bilinear with corners aligned: what the released weights were
     trained with.
     """
+    # Corners aligned, as the released decoder was trained.
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
@@ -115,11 +119,13 @@ class BlendHead(nn.Module):
     pixel; it starts as "show the placed texture", that is, at the teacher.
     """
 
+    # sigmoid(3) = .95: an untrained network shows the placed texture, which is close to the answer.
     START_WEIGHT = 3.0
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(32, 16, 3, padding=1)
+        # So small that at first nothing but the bias speaks.
         nn.init.normal_(self.conv.weight, std=1e-4)
         # The shuffle reads four neighbours per output channel: the first four are the weight's.
         self.conv.bias = nn.Parameter(torch.tensor([self.START_WEIGHT] * 4 + [0.0] * 12))
@@ -176,6 +182,7 @@ class IDN(nn.Module):
         """Return the features at half resolution, for the image head, and the deepest ones, for
         the mask head.
         """
+        # To -1..1, which both heads were trained on.
         x = (images - 0.5) / 0.5
         skips = []
 
@@ -183,6 +190,7 @@ class IDN(nn.Module):
             x = _specialised(x, layer, weights)
             skips.append(x)
 
+        # The last decoder layer has no skip: the first encoder layer's features are not passed on.
         for layer, skip in zip(self.layers[5:], (skips[3], skips[2], skips[1], None), strict=True):
             x = _specialised(upsample(x), layer, weights)
             x = x if skip is None else torch.cat([x, skip], 1)
@@ -205,9 +213,11 @@ def count_multiply_adds(inputs: int = 3, head: Head = "paper", size: int = 224) 
     total = 0
 
     for layer in body_layers(inputs):
+        # Decoder layers come after an upsampling.
         side = side // 2 if layer.stride == 2 else side * 2
         total += side * side * (layer.depthwise_numbers + layer.pointwise_numbers)
 
+    # The blend head works at half size and is shuffled up.
     if head == "blend":
         return total + (size // 2) ** 2 * 9 * 32 * 16
 

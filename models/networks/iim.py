@@ -35,7 +35,10 @@ class OpenIIM(nn.Module):
         dimension: length of the embedding (dlib: 128).
     """
 
+    # Keeps an all-zero row from dividing by zero; far below what any trained weight squares to.
     EPSILON = 1e-8
+    # How far identities differ from their mean when training starts: enough to be told apart, not
+    # more.
     STYLE_SPREAD = 0.3
 
     def __init__(
@@ -45,6 +48,7 @@ class OpenIIM(nn.Module):
         self.layers = body_layers(inputs)
         self.dimension = dimension
         kernels = sum(layer.depthwise_numbers for layer in self.layers)
+        # The trunk only prepares the code for the heads below, which hold most of the numbers.
         self.trunk = nn.Sequential(
             nn.Linear(dimension, hidden),
             nn.LeakyReLU(SLOPE),
@@ -53,6 +57,8 @@ class OpenIIM(nn.Module):
         )
 
         self.style = nn.Linear(hidden, sum(layer.channels_in for layer in self.layers))
+        # A kernel is the mean one plus a difference of low rank: full rank would take eight times
+        # as many numbers.
         self.down = nn.Linear(hidden, rank)
         self.kernel_residual = nn.Linear(rank, kernels, bias=False)
         self.kernel_base = nn.Parameter(
@@ -69,6 +75,7 @@ class OpenIIM(nn.Module):
     def _start(self) -> None:
         for linear in (self.trunk[0], self.trunk[2], self.style, self.down, self.kernel_residual):
             assert isinstance(linear, nn.Linear)  # noqa: S101  narrows the type
+            # He's initialisation for leaky ReLU, with a slope so small that it may be left out.
             nn.init.normal_(linear.weight, std=math.sqrt(2 / linear.in_features))
 
             if linear.bias is not None:
@@ -78,6 +85,8 @@ class OpenIIM(nn.Module):
             self.style.weight, std=self.STYLE_SPREAD / math.sqrt(self.style.in_features)
         )
         nn.init.normal_(self.down.weight, std=1 / math.sqrt(self.down.in_features))
+        # Depthwise kernels start with a norm of about .35 a tap; differences between people with a
+        # part of it.
         residual = self.kernel_residual
         nn.init.normal_(
             residual.weight, std=self.STYLE_SPREAD * 0.35 / math.sqrt(residual.in_features)
@@ -87,6 +96,7 @@ class OpenIIM(nn.Module):
         """Return the tensors for embeddings [n, dimension], centred by the pack's mean and
         L2-normalised.
         """
+        # A unit vector has components of 1/sqrt(D); scaled back to about 1, as the trunk expects.
         hidden = self.trunk(embedding * identity_scale(self.dimension))
         styles = self.style(hidden).split([layer.channels_in for layer in self.layers], 1)
         kernels = (self.kernel_base + self.kernel_residual(self.down(hidden))).split(
@@ -106,6 +116,7 @@ class OpenIIM(nn.Module):
 
 def _starting_kernels(layer: BodyLayer) -> Tensor:
     kernels = torch.randn(layer.channels_in, layer.kernel**2) * 0.35
+    # A kernel starts close to the identity, so that the untrained network passes its image through.
     if layer.kernel == 3:
         kernels[:, 4] += 0.8
     else:

@@ -26,11 +26,13 @@ class MeshNetwork(nn.Module):
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         super().__init__()
+        # Whether a face is there is of no use here: the crops are known to show one.
         self.nodes = [_Node(node) for node in graph.node if "presence" not in node.output]
         self.names = {
             tensor.name: f"tensor{index}" for index, tensor in enumerate(graph.initializer)
         }
 
+        # Buffers move with the module to its device, and cannot be trained by mistake.
         for tensor in graph.initializer:
             self.register_buffer(
                 self.names[tensor.name], torch.from_numpy(numpy_helper.to_array(tensor).copy())
@@ -45,6 +47,7 @@ class MeshNetwork(nn.Module):
         for node in self.nodes:
             values[node.output] = node.run([values[name] for name in node.inputs])
 
+        # Depth is dropped: the losses compare what can be seen.
         return values["landmarks"].reshape(-1, POINTS, 3)[..., :2]
 
 
@@ -64,6 +67,8 @@ class _Node:
         match self.kind:
             case "Conv":
                 top, left, bottom, right = options.get("pads", (0, 0, 0, 0))
+                # torch's own padding is symmetric; TensorFlow's SAME, which the file was made with,
+                # is not.
                 padded = F.pad(x[0], (left, right, top, bottom))
                 bias = x[2] if len(x) > 2 else None
 
@@ -83,6 +88,8 @@ class _Node:
             case "MaxPool":
                 return F.max_pool2d(x[0], options["kernel_shape"], options["strides"])
             case "Pad":
+                # ONNX lists all begins before all ends, from the first axis; torch wants pairs,
+                # from the last.
                 half = len(x[1]) // 2
                 pairs = [
                     (int(x[1][axis]), int(x[1][axis + half])) for axis in reversed(range(half))

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# 3/16 of ResNet-18's widths: it is asked at every step of a training on the CPU.
 WIDTHS = (12, 24, 48, 96)
 
 
@@ -26,6 +27,7 @@ class ResidualBlock(nn.Module):
         same = stride == 1 and channels_in == channels_out
         self.shortcut: nn.Module = nn.Identity()
 
+        # A 1x1 convolution where the sizes differ, as in ResNet's second kind of shortcut.
         if not same:
             projection = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
             self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(channels_out))
@@ -56,6 +58,8 @@ class QualityScorer(nn.Module):
         self.score = nn.Linear(width, 1)
 
     def forward(self, crops: Tensor) -> Tensor:
+        # The stem's 7 px kernel and pooling are ResNet's: the first levels see the image at a
+        # quarter.
         x = F.relu(self.norm(self.stem(crops * 2 - 1)))
         pooled = self.blocks(F.max_pool2d(x, 3, 2, 1)).mean((2, 3))
         return torch.sigmoid(self.score(pooled)[:, 0])
@@ -69,7 +73,10 @@ def load_quality_scorer(path: Path) -> QualityScorer:
     network = QualityScorer()
     with np.load(path, allow_pickle=False) as archive:
         state = {
-            name: torch.from_numpy(archive[name].astype(np.float32)) for name in _kept(network)
+            # Stored as halves, which is more than the scorer's own precision; computed in single
+            # floats.
+            name: torch.from_numpy(archive[name].astype(np.float32))
+            for name in _kept(network)
         }
 
     network.load_state_dict(state, strict=False)

@@ -45,6 +45,8 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
             network = (
                 sessions.open_specialised(path, weights)
                 if file.role == "idn"
+                # The swap network is a graph without its specialised weights: they are handed in
+                # when it opens.
                 else sessions.open(path)
             )
 
@@ -63,8 +65,10 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
 
 
 def _inputs(network: Network) -> list[Tensor]:
+    # Any image will do: what is asked is whether the network runs and gives numbers.
     random = np.random.default_rng(0)
     shapes = (
+        # A side that may vary (a batch, say) is taken to be one.
         [side if isinstance(side, int) else 1 for side in port.shape]
         for port in network.session.get_inputs()
     )

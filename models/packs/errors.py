@@ -17,6 +17,7 @@ from typing import ClassVar
 class PackError(Exception):
     """Base of all errors of this package: a stable `code`, and one sentence with the remedy."""
 
+    # Codes are part of the interface: readiness, the command line and job errors show them.
     code: ClassVar[str] = "pack_unusable"
 
     def __init__(self, message: str) -> None:
@@ -45,6 +46,7 @@ class PackBrokenError(PackError):
 class FetchError(PackError):
     """A part of the pack could not be had."""
 
+    # Not `pack_missing`: what is asked for exists and can be had, but not from here or not now.
     code = "fetch_failed"
 
 

@@ -40,15 +40,18 @@ def new_installation(manifest_text: str, root: Path) -> Iterator[Path]:
         _open_to_all(staging)
         final = root / f"{name}@{digest[:12]}"
 
+        # The same version may be there and damaged, which is why it is installed again.
         if final.exists():
             shutil.rmtree(final)
 
+        # Until here nothing of the pack could be seen; `rename` is one step for the file system.
         staging.rename(final)
         before = (root / name).resolve()
         _point(root / name, final)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
+    # Older versions than the one before: whoever still runs on those was started two updates ago.
     for old in root.glob(f"{name}@*"):
         if old.resolve() not in (final.resolve(), before):
             shutil.rmtree(old)
@@ -74,6 +77,7 @@ def _open_to_all(folder: Path) -> None:
         file.chmod(FILE_MODE)
 
 
+# A link cannot be replaced in one step, but a file of any kind can be renamed over it.
 def _point(name: Path, folder: Path) -> None:
     link = name.with_name(f".{name.name}-{os.getpid()}")
     link.symlink_to(folder.name)

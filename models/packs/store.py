@@ -37,6 +37,7 @@ class Pack:
     @property
     def id(self) -> str:
         """Name and short digest, as "open@0123456789ab": what identity codes carry."""
+        # Twelve digits tell packs apart; the whole digest is what is checked.
         return f"{self.name}@{self.digest[:12]}"
 
     def graph(self, role: Role) -> Path:
@@ -55,6 +56,7 @@ class Pack:
         """Return what is subtracted from raw embeddings, float32 [D]: zeros unless the pack states
         a mean.
         """
+        # The official encoder was trained without a mean to take away.
         if not self.has("embedding_mean"):
             return np.zeros(self.manifest.encoder.embedding, np.float32)
 
@@ -78,6 +80,7 @@ def load_pack(name_or_dir: str, root: Path) -> Pack:
     Raises `PackMissingError` when there is none, `PackUnreadableError` when this user may not read
     it, and `PackBrokenError` when a file of it is missing.
     """
+    # A separator makes it a path, so that a pack may be tried where it was built.
     folder = Path(name_or_dir) if os.sep in name_or_dir else root / name_or_dir
     with _telling_what_keeps_us_from(name_or_dir, root):
         text = (folder / MANIFEST).read_text()
@@ -87,6 +90,7 @@ def load_pack(name_or_dir: str, root: Path) -> Pack:
     except ManifestError as error:
         raise PackBrokenError(f"pack {name_or_dir} is broken: {error}") from error
 
+    # Opened, not only listed: a file that this user may not read is as good as missing.
     with _telling_what_keeps_us_from(name_or_dir, root):
         missing = [file.file for file in manifest.files if not _is_readable(folder / file.file)]
 
@@ -112,6 +116,7 @@ def installed_packs(root: Path) -> list[Pack]:
 
 def digest_of(manifest_text: str) -> str:
     """Return the hex SHA-256 that identifies a pack by its manifest."""
+    # The manifest pins each file by its hash, so that its own hash stands for all of them.
     return hashlib.sha256(manifest_text.encode()).hexdigest()
 
 
@@ -146,6 +151,7 @@ def _holds_pack(folder: Path) -> bool:
     """Whether a manifest lies in the folder, or might: one that may not be looked into counts."""
     try:
         return (folder / MANIFEST).stat() is not None
+    # It may be one: loading it then says who may not read it, and what to do.
     except PermissionError:
         return True
     except OSError:

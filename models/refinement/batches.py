@@ -53,6 +53,8 @@ class BatchMaker:
         """
 
         def prepare(step: int) -> Batch:
+            # Seeded by step, so that a refinement can be repeated whatever the prefetching thread
+            # does.
             rng = np.random.default_rng((seed, step))
             return self._batch([self.bank.draw(rng, HELD_BACK) for _ in range(size)])
 
@@ -60,7 +62,9 @@ class BatchMaker:
 
     def _batch(self, targets: Sequence[Target]) -> Batch:
         taught = [
-            teach(self.canonical, self.source, target.crop, target.mesh) for target in targets
+            # Made on the CPU by the second thread while the network's step runs in the first.
+            teach(self.canonical, self.source, target.crop, target.mesh)
+            for target in targets
         ]
         masks = np.stack([placed.mask for _, placed in taught])
 

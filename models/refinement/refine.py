@@ -40,16 +40,21 @@ class RefineConfig:
     seconds more.
     """
 
+    # A bound for fast machines; on two cores the clock ends it at about half of this.
     steps: int = 600
     seconds: float = 240.0
     threads: int = 2
+    # What two cores do in some 0.8 s.
     batch: int = 8
+    # Half of the pack's own training rate: what is trained starts close to its end.
     rate: float = 1e-3
     warm_up_steps: int = 20
     seed: int = 0
+    # High frequencies count as much as the image itself does, or the result is soft.
     detail: float = 30.0
     # From the target's own identity, which the surroundings of the face pull towards.
     repel_target: float = 5.0
+    # Twice the pack's own training: identity is what refining is for.
     weights: losses.Weights = field(default_factory=lambda: losses.Weights(identity=6.0))
 
 
@@ -98,6 +103,7 @@ class Refiner:
         seconds.
         """
         mesh = FaceMesh(SessionFactory("cpu", 1).open(pack.graph("face_mesh")))
+        # Channels last is the layout that the CPU's convolutions work in.
         idn = load_shared_heads(pack.graph("idn")).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         encoder = losses.face_encoder(pack.graph("encoder"), pack.embedding_mean())
         expression = losses.Expression(load_mesh_network(pack.graph("face_mesh")))
@@ -134,6 +140,7 @@ class Refiner:
         steps = self._optimise(batches, wanted, tensors, config, watch)
         after = self._scores(held_back, tensors, wanted)
 
+        # The clock may end a refinement before it has gained anything: then nothing is changed.
         if after.similarity < before.similarity:
             return Refined(weights, before, before, 0, time.monotonic() - started)
 
@@ -154,6 +161,7 @@ class Refiner:
         config: RefineConfig,
         watch: Watch,
     ) -> int:
+        # Adam forgets its first moment quickly (0.5): steps are few, and each batch is different.
         optimiser = torch.optim.Adam(tensors.values(), config.rate, betas=(0.5, 0.99))
         started = time.monotonic()
 
@@ -207,6 +215,7 @@ class Refiner:
     def _scores(self, batch: Batch, tensors: dict[str, Tensor], wanted: Tensor) -> Scores:
         _, shown = self._swap(batch, tensors)
         embedding, _ = self.encoder(shown)
+        # Where the face shows for certain; the soft rim belongs to the target.
         inside = (batch.mask > 0.9).float()
         ours, given = ((_detail(image).abs() * inside).sum() for image in (shown, batch.texture))
         return Scores(float((embedding @ wanted).mean()), float(ours / given))

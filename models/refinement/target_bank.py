@@ -42,7 +42,10 @@ class TargetBank:
         seconds.
         """
         files = tuple(
-            file for path in sorted(folder.glob("bank_*.jpg")) for file in _with_mirror(path)
+            # In the order of their names: index k is the same face on every machine.
+            file
+            for path in sorted(folder.glob("bank_*.jpg"))
+            for file in _with_mirror(path)
         )
         return cls(files, tuple(mesh_in(network, file) for file in files))
 
@@ -50,6 +53,7 @@ class TargetBank:
         """Return a face as the engine would crop it, moved by `change` (crop to crop) if there is
         one.
         """
+        # Meshes are found once for the whole file; crops that are moved take theirs along.
         to_crop = swap_crop_matrix(self.meshes[index])
         to_crop = to_crop if change is None else compose(change, to_crop)
         return Target(
@@ -59,6 +63,7 @@ class TargetBank:
     def draw(self, rng: np.random.Generator, first: int = 0) -> Target:
         """Return one of the faces from `first` on, a little turned, scaled, shifted and tinted."""
         target = self.target(int(rng.integers(first, len(self.files))), random_change(rng))
+        # Each channel by itself: a cast of colour as well as a change of exposure.
         gain = rng.uniform(1 - GAIN, 1 + GAIN, 3)
         return Target(np.clip(target.crop * gain + 0.5, 0, 255).astype(np.uint8), target.mesh)
 

@@ -22,6 +22,7 @@ def load_shared_heads(graph: Path) -> IDN:
     """Return the texture-guided IDN with the image head of a pack's `idn.onnx`, fixed."""
     stored = _initializers(graph)
     network = IDN(6, "blend")
+    # Exported graphs call the last convolution `final.conv`; the module has nothing beside it.
     in_graph = {name: name.replace("final.conv", "final") for name in network.state_dict()}
     network.load_state_dict(
         {name: torch.from_numpy(stored[place].copy()) for name, place in in_graph.items()}
@@ -34,6 +35,7 @@ def load_iim(graph: Path) -> OpenIIM:
     """Return the open pack's IIM with the weights of its `iim.onnx`, which are float16 there."""
     stored = _initializers(graph)
     network = OpenIIM(6)
+    # Large tensors are stored as halves under another name, and cast when the graph runs.
     in_graph = {name: f"{name}.half" for name in network.state_dict()}
 
     for index, layer in enumerate(network.layers):
@@ -46,5 +48,6 @@ def load_iim(graph: Path) -> OpenIIM:
 
 def _initializers(graph: Path) -> dict[str, NDArray[np.generic]]:
     tensors = onnx.load(graph, load_external_data=False).graph.initializer
+    # The specialised weights are external, and nobody's in particular: there is nothing to read.
     local = [t for t in tensors if t.data_location != onnx.TensorProto.EXTERNAL]
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in local}

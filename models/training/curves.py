@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+# In the order of the panels, two rows of four.
 TERMS = (
     "reconstruction",
     "perceptual",
@@ -34,6 +35,7 @@ def draw_curves(table: Path, picture: Path) -> None:
 
     for place, term in enumerate(TERMS, start=1):
         axes = figure.add_subplot(2, 4, place, title=term)
+        # A term that was not computed in a stretch (a judge that starts later) leaves a gap.
         axes.plot(images, [float(row[term] or "nan") for row in rows])
         axes.grid(alpha=0.3)
 

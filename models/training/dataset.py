@@ -90,6 +90,7 @@ class FaceSet:
     @classmethod
     def load(cls, folder: Path) -> FaceSet:
         """Map the arrays `prepare` wrote. Raises FileNotFoundError when it has not been run."""
+        # Two arrays of gigabytes stay on disk and are mapped; the others are small.
         arrays = {
             name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("crops", "textures")
         }
@@ -149,6 +150,7 @@ def mesh_in(network: FaceMesh, crop: RgbImage) -> Landmarks:
     frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
     region = FACE_REGION
 
+    # Each look centres the region better, as tracking does from frame to frame.
     for _ in range(2):
         region = RegionOfInterest.of_landmarks(network.look(frame, region).landmarks)
 

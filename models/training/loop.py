@@ -17,6 +17,7 @@ def prefetched(make: Callable[[int], T], first: int = 0) -> Iterator[T]:
 
     Each is made in a second thread while the caller works on the one before.
     """
+    # Numpy and OpenCV let go of the interpreter's lock, so that a thread is enough.
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(make, first)
 
@@ -30,6 +31,7 @@ def prefetched(make: Callable[[int], T], first: int = 0) -> Iterator[T]:
 def termination() -> Iterator[list[int]]:
     """Collect SIGTERM while training lasts, and give the signal back afterwards."""
     received: list[int] = []
+    # Remembered rather than obeyed at once: the step that runs is finished and saved.
     before = signal.signal(signal.SIGTERM, lambda number, _frame: received.append(number))
 
     try:

@@ -33,12 +33,15 @@ class Weights:
     The paper's, with `real` for pairs whose truth is a photograph of the same person.
     """
 
+    # The paper's weights (docs/method.md 5) unless said otherwise.
     reconstruction: float = 30.0
     perceptual: float = 5.0
     identity: float = 3.0
     mask: float = 10.0
+    # Small: the discriminator sharpens, it must not decide what the face looks like.
     adversarial: float = 0.1
     features: float = 1.0
+    # Of ratios of some hundredths, where the others are differences of pixels up to 1.
     expression: float = 20.0
     real: float = 0.8
 
@@ -84,7 +87,9 @@ class Expression(nn.Module):
         """Return the openings [n, 11] as shares of the eye distance."""
         points = self.mesh(F.interpolate(crops, INPUT_SIZE, mode="bilinear", align_corners=False))
         apart = [
-            (points[:, a] - points[:, b]).norm(dim=1) for a, b in (*MOUTH, *EYES, OUTER_EYE_CORNERS)
+            # Divided by the eyes' distance, so that the size of the face does not matter.
+            (points[:, a] - points[:, b]).norm(dim=1)
+            for a, b in (*MOUTH, *EYES, OUTER_EYE_CORNERS)
         ]
         shares: Tensor = torch.stack(apart[:-1], 1) / apart[-1][:, None]
 
@@ -95,6 +100,7 @@ def face_encoder(graph: Path, embedding_mean: NDArray[Any]) -> FaceEncoder:
     """Return the open pack's encoder, frozen, looking at swap crops as production looks at
     photographs.
     """
+    # The crop lies lower than the template by `SWAP_SHIFT`; the chip is defined from the template.
     unshift = np.array([[1, 0, -SWAP_SHIFT[0]], [0, 1, -SWAP_SHIFT[1]]])
     crop_to_chip = torch.from_numpy(compose(CHIP_OF_TEMPLATE, unshift))
     mean = torch.from_numpy(np.asarray(embedding_mean, np.float32))
@@ -116,6 +122,7 @@ def _sampling_grid(matrix: Tensor, size: int, source: int) -> Tensor:
 
 def over_mask(error: Tensor, mask: Tensor) -> Tensor:
     """Return the mean of an error [n, c, h, w] over the masked area of each sample [n]."""
+    # 1e-6: a target that is wholly covered has an empty mask, and no error.
     return (error * mask).sum((1, 2, 3)) / (error.shape[1] * mask.sum((1, 2, 3)) + 1e-6)
 
 
@@ -145,6 +152,7 @@ def mask_entropy(mask: Tensor, truth: Tensor) -> Tensor:
     """Return the cross entropy of the mask head: an L1 on the composite would teach it to
     hedge.
     """
+    # Logarithms of 0 and 1 are infinite; 1e-4 is below what an 8 bit mask can show.
     return F.binary_cross_entropy(mask.float().clamp(1e-4, 1 - 1e-4), truth)
 
 

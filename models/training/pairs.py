@@ -38,6 +38,7 @@ class PairMix:
 
     identities: int = 2
     targets: int = 4
+    # Half of the truths are photographs (`same`, `self_`), the others the teacher's composites.
     same: float = 0.4
     self_: float = 0.1
     morphs: float = 0.3
@@ -67,6 +68,7 @@ class Batch:
     real: Tensor
 
     def to(self, device: torch.device) -> Batch:
+        # One field after the other by name, so that a field that is added moves too.
         return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
@@ -109,12 +111,14 @@ class PairMaker:
         return prefetched(self.batch, first)
 
     def _identity(self, rng: Generator) -> tuple[Array, RgbImage, list[Sample]]:
+        # People with several photos are drawn more often: only they have true answers.
         row = int(rng.choice(self._several if rng.random() < 0.7 else self._rows))
         source = Source(self.faces.textures[row], self.faces.meshes[row])
         embedding = self.faces.embeddings[self._other_photo(row, rng)]
 
         if rng.random() < self.mix.morphs:
             second = int(rng.choice(self._like(row)))
+            # Up to half: beyond that the second person is the first.
             share = float(rng.uniform(0.2, 0.5))
             source = morph(
                 source, Source(self.faces.textures[second], self.faces.meshes[second]), share
@@ -125,6 +129,7 @@ class PairMaker:
             kinds = [self._kind(rng) for _ in range(self.mix.targets)]
 
         if rng.random() < self.mix.blurred:
+            # Soft textures are what small and compressed photos give.
             soft = cv2.GaussianBlur(source.texture, (0, 0), float(rng.uniform(0.5, 1.3)))
             source = Source(np.asarray(soft, np.uint8), source.mesh)
 

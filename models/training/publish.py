@@ -22,9 +22,11 @@ def main() -> None:
     parser.add_argument("run", nargs="?", default="main")
     parser.add_argument("--folder", type=Path, default=Path("var/training"))
     found = parser.parse_args()
+    # As many as the two cores that the project is developed on; the result does not depend on it.
     torch.set_num_threads(2)
     faces = FaceSet.load(found.folder / "faces")
     student = settle_norms(load_student(found.folder / "runs" / found.run)[0], faces)
+    # Both networks at once: heads and generator belong together.
     write_open_pack(
         student.idn, student.iim, np.asarray(faces.embedding_mean, np.float32), size=224
     )

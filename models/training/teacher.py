@@ -27,6 +27,7 @@ def composite(placed: Placed, target: RgbImage) -> RgbImage:
     so.
     """
     mask = placed.mask[..., None]
+    # Half a level more, since the cast cuts off.
     return np.asarray(target + (placed.texture.astype(np.float32) - target) * mask + 0.5, np.uint8)
 
 
@@ -40,6 +41,7 @@ def teach(
 
 def morph(first: Source, second: Source, share: float) -> Source:
     """Return a person between two: textures and proportions mixed, `share` of the second."""
+    # Textures and proportions alike, or one person's eyes would lie on the other's cheeks.
     texture = first.texture + (second.texture.astype(np.float32) - first.texture) * np.float32(
         share
     )

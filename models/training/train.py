@@ -37,6 +37,7 @@ def train(config: TrainConfig, folder: Path, graphs: Path) -> None:
     run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config, FaceSet.load(folder / "faces"), graphs, device)
 
+    # Weights only: a state is data, and is loaded as such.
     if (run / "state.pt").exists():
         trainer.resume(torch.load(run / "state.pt", map_location=device, weights_only=True))
     with termination() as stopped:
@@ -48,6 +49,7 @@ def _run(trainer: Trainer, run: Path, stopped: list[int]) -> None:
     logged = time.monotonic()
     recent: list[dict[str, float]] = []
 
+    # Batches are made from the step on: a resumed run sees those that it has not seen.
     for batch in trainer.pairs.batches(trainer.steps):
         recent.append(trainer.step(batch.to(trainer.device)))
         finished = trainer.progress >= 1 or bool(stopped)
@@ -57,6 +59,7 @@ def _run(trainer: Trainer, run: Path, stopped: list[int]) -> None:
             logged = time.monotonic()
             recent = []
 
+        # Saved by the clock, since a step takes longer on some machines than a schedule can know.
         if finished or time.monotonic() - saved > trainer.config.save_every_s:
             _save(run / "state.pt", trainer)
             saved = time.monotonic()
@@ -67,13 +70,16 @@ def _run(trainer: Trainer, run: Path, stopped: list[int]) -> None:
 
 def _save(path: Path, trainer: Trainer) -> None:
     partial = path.with_suffix(".partial")
+    # Written beside and renamed: an end in the middle of writing leaves the state before.
     torch.save(trainer.state(), partial)
     partial.replace(path)
 
 
 def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds: float) -> None:
     means = {
-        name: float(np.mean([r[name] for r in recent if name in r] or [np.nan])) for name in TERMS
+        # Terms that were not computed in this stretch show as gaps in the curve.
+        name: float(np.mean([r[name] for r in recent if name in r] or [np.nan]))
+        for name in TERMS
     }
     images = trainer.steps * trainer.images_per_step
     rate = len(recent) * trainer.images_per_step / seconds
@@ -84,6 +90,7 @@ def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds
 
     shown = " ".join(f"{name} {value:.4f}" for name, value in means.items() if value == value)
     sys.stdout.write(f"{images} images, {rate:.1f}/s, {eta_min:.0f} min left: {shown}\n")
+    # Followed with `tail -f` while it lasts.
     sys.stdout.flush()
 
 

@@ -45,6 +45,7 @@ class Trainer:
         self.optimiser = torch.optim.Adam(
             parameter_groups(self.student, config), config.rate, betas=(0.5, 0.99)
         )
+        # Twice as fast to forget as the student's: the judge has to follow what it judges.
         self.judge_optimiser = torch.optim.Adam(self.judge.parameters(), 4e-4, betas=(0.0, 0.99))
         self.encoder = losses.face_encoder(graphs / "encoder.onnx", faces.embedding_mean).to(device)
         self.expression = losses.Expression(load_mesh_network(graphs / "face_mesh.onnx")).to(device)
@@ -65,6 +66,7 @@ class Trainer:
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Do one update and return the unweighted loss terms."""
+        # Set by hand: schedules of torch count steps, ours counts images.
         self._set_rate()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             face, mask = self.student(batch)
@@ -77,6 +79,7 @@ class Trainer:
         total = torch.stack([terms[name] * getattr(weights, name) for name in terms]).sum()
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
+        # A rare batch with a bad mesh would otherwise undo a minute of training.
         nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
         self.optimiser.step()
 
@@ -96,6 +99,7 @@ class Trainer:
         if self.config.uses("encoder"):
             z_shown, features = self.encoder(shown)
             with torch.no_grad():
+                # What the truth gives is the goal, not something to learn.
                 z_truth, wanted = self.encoder(batch.truth)
 
             z_source = batch.embeddings.repeat_interleave(self.config.mix.targets, 0)
@@ -111,12 +115,15 @@ class Trainer:
         if mask is not None:
             terms["mask"] = losses.mask_entropy(mask.float(), batch.mask)
         if self.config.uses("expression"):
+            # A real pair's photograph is its truth; a teacher's composite has the target's own
+            # expression.
             photograph = torch.where(batch.real[:, None, None, None] > 0, batch.truth, batch.target)
             with torch.no_grad():
                 wanted_openings = self.expression(photograph)
 
             terms["expression"] = (self.expression(shown) - wanted_openings).abs().mean()
 
+        # Late: a judge that begins with noise teaches noise.
         if self.config.uses("adversarial") and self.progress >= self.config.adversarial_from:
             verdict, seen = self.judge(_patch(shown, self.steps))
             with torch.no_grad():
@@ -156,9 +163,11 @@ class Trainer:
 
     @torch.no_grad()
     def _follow(self) -> None:
+        # The average follows quickly at first, when the student has little to lose.
         decay = min(self.config.ema, (1 + self.steps) / (10 + self.steps))
         for slow, fast in zip(self.average.parameters(), self.student.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
+        # Running statistics of norms are copied; they are averages already.
         for kept, newest in zip(self.average.buffers(), self.student.buffers(), strict=True):
             kept.copy_(newest)
 

@@ -16,6 +16,7 @@ from models.inference.painting.face_painter import Identity
 
 Unmatched = Literal["already_assigned", "not_sure", "not_a_face", "nobody_matches"]
 
+# Of the union of both boxes: a box drawn by hand is seldom a detector's.
 MIN_BOX_OVERLAP = 0.3
 # Cosine with a registered reference, which may be years older than the video: of 290 pairs of
 # photographs of one person from two sources 97.2 % reach it, of pairs of two people 0.06 %.
@@ -75,6 +76,7 @@ class Selection:
 
         for index, assignment in enumerate(self.assignments):
             mine = self._selected(index, assignment, in_view)
+            # The first assignment in the request wins a person that two of them select.
             for person_id in mine:
                 chosen.setdefault(person_id, assignment)
 
@@ -104,6 +106,7 @@ class Selection:
             return [one.person_id for one in self._humans(assignment, in_view)]
         if selector.kind == "reference":
             return self._like_reference(index, assignment, in_view)
+        # Chosen once: who is largest may change from frame to frame, who is swapped must not.
         if index not in self._chosen:
             found = self._find(assignment, in_view)
             if found is None:
@@ -148,9 +151,11 @@ class Selection:
         views = {one.person_id: one.embedding() for one in asked}
         alike = {name: likeness(view, reference) for name, view in views.items()}
 
+        # Nobody is compared twice: an embedding of a track changes little, and doubt would flicker.
         self._refused |= {(index, name) for name in views}
         if not chosen:
             found = like_reference(views, reference)
+            # Said in the report, so that the caller can choose by person instead.
             chosen |= found
 
             if not found and max(alike.values(), default=-1.0) >= MAYBE_REFERENCE:

@@ -27,6 +27,7 @@ class PersonRecord:
     similarities: list[float] = field(default_factory=list)
     yaw_range_deg: tuple[float, float] = (180.0, -180.0)
     first_seen_s: float = 0.0
+    # Reversed, so that the first face sets both ends.
     last_seen_s: float = 0.0
     _aligned: list[Landmarks] = field(default_factory=list)
     _jitter_sum: float = 0.0
@@ -38,6 +39,7 @@ class PersonRecord:
         self.last_seen_s = time_s
         self.seen += 1
         self.identity_key = face.identity_key or self.identity_key
+        # Once assigned, a person stays so in the report, whatever happens in later frames.
         self.assignment = self.assignment if face.assignment is None else face.assignment
         self.yaw_range_deg = (
             min(self.yaw_range_deg[0], face.yaw_deg),
@@ -46,6 +48,7 @@ class PersonRecord:
 
         if face.swapped:
             self.swapped += 1
+        # Counted only for those who were to be swapped: everyone else is skipped by intent.
         elif face.reason is not None and face.identity_key is not None:
             self.skipped[face.reason] += 1
 
@@ -73,8 +76,10 @@ class PersonRecord:
         if is_new:
             self._aligned.clear()
 
+        # Aligned first, so that a head that moves steadily has no jitter.
         self._aligned = [*self._aligned[-2:], transform(landmarks, align(landmarks, self.fit))]
         if len(self._aligned) == 3:
             before, now, after = self._aligned
+            # The second difference: zero for standing still and for even motion.
             self._jitter_sum += float(np.linalg.norm(after - 2 * now + before, axis=1).mean())
             self._jitter_count += 1

@@ -55,12 +55,14 @@ class StillSwapper:
         """
         options = options or SwapOptions()
         still = StillFrame(frame.copy())
+        # Left to right, as `detect` gives them: "p1" is the same person in a request made twice.
         found = {f"p{index + 1}": face for index, face in enumerate(faces)}
         selection = Selection(assignments)
         chosen = selection.choose(
             [self._candidate(still, person_id, face) for person_id, face in found.items()]
         )
         reports = [
+            # Pasted one after the other: where two faces overlap, the right one lies on top.
             self._swap_face(still, person_id, face, chosen.get(person_id), options)
             for person_id, face in found.items()
         ]
@@ -78,6 +80,8 @@ class StillSwapper:
             person_id=person_id,
             box=face.box,
             eye_px=face.eye_px,
+            # Asked only where a selector compares people: recognising costs as much as a pass of
+            # the network.
             embedding=lambda: self.encoder.recognise(still, face.landmarks),
             human=face.human,
         )
@@ -97,6 +101,7 @@ class StillSwapper:
         assignment: Assignment | None,
         options: SwapOptions,
     ) -> FaceReport:
+        # Decided before anything is painted: what is skipped keeps its pixels bit by bit.
         reason = skip_reason(face, still, options) if assignment else "not_selected"
         similarity = None
 
@@ -107,6 +112,8 @@ class StillSwapper:
             still.paste(painted.face, painted.mask, painted.to_crop)
 
             if options.measure_similarity:
+                # Read from the pasted result, not from the crop: blending is part of what is
+                # measured.
                 similarity = likeness(
                     self.encoder.recognise(still, face.landmarks),
                     assignment.identity.code.embedding,

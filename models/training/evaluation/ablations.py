@@ -60,10 +60,12 @@ def study(evaluation: Evaluation, faces: FaceSet, folder: Path, graphs: Path, im
         write(table, "teacher", evaluation, teacher_render)
     for name, config in LINES.items():
         run = "ablation-" + name.replace(",", "").replace(" ", "-").lower()
+        # A study of hours goes on where it was stopped: what is in the table is done.
         if name in done(table):
             continue
         if _seen(folder / "runs" / run) < images:
             train(replace(config, run=run, images=images), folder, graphs)
+        # Training was ended by a signal: the rest is for the next call.
         if _seen(folder / "runs" / run) < images:
             return
 
@@ -88,6 +90,7 @@ def colour_off_teacher(evaluation: Evaluation, render: Render) -> float:
     for pair in evaluation.pairs:
         target = evaluation.faces.swap_crop(pair.target)
         placed = evaluation.place(pair)
+        # The soft rim would add the target's own colour to both.
         inside = placed.mask > 0.9
         ours, taught = (drawn(pair.source, target, placed)[0] for drawn in (render, teacher_render))
         distances.append(np.abs(ours[inside].mean(0) - taught[inside].mean(0)).mean() / 255)
@@ -96,6 +99,7 @@ def colour_off_teacher(evaluation: Evaluation, render: Render) -> float:
 
 
 def done(table: Path) -> set[str]:
+    # The table itself says what is done, so that nothing else has to be kept.
     """Return the lines a table has."""
     if not table.exists():
         return set()
@@ -139,6 +143,7 @@ def main() -> None:
         "--graphs", type=Path, default=Path("var/packs/open"), help="folder of the pulled open pack"
     )
     found = parser.parse_args()
+    # As in production, and in every other evaluation.
     cv2.setNumThreads(1)
     faces = FaceSet.load(found.folder / "faces")
     study(

@@ -55,6 +55,7 @@ class Evaluation:
         self.encoder = measures.IndependentEncoder.load(shared)
         self.mesh = FaceMesh(SessionFactory("cpu", 2).open(graphs / "face_mesh.onnx"))
         rows = faces.evaluation_rows
+        # By name, so that rows of a table mean the same people in every run.
         self.people = [str(p) for p in np.unique(faces.persons[rows])]
         photos = [rows[faces.persons[rows] == person] for person in self.people]
         self.sources = [int(own[0]) for own in photos]
@@ -62,10 +63,12 @@ class Evaluation:
         self.pairs = self._pairs(targets)
 
     def _pairs(self, targets: int) -> list[Pair]:
+        # Fixed: all candidates are judged on the same pairs.
         rng = np.random.default_rng(7)
         pairs = []
 
         for _ in range(targets):
+            # Each person is a source and a target equally often, and never their own.
             order = rng.permutation(len(self.sources))
             pairs += [
                 Pair(self.sources[a], self.sources[b])
@@ -88,6 +91,7 @@ class Evaluation:
     def judge(self, pair: Pair, ours: RgbImage) -> dict[str, Any]:
         """Return what is measured of one swap, pasted into the target's 288 px crop file."""
         theirs = self.faces.crops[pair.target]
+        # On the crop file, which has the margin that production pastes into.
         mask = self._canvas_mask(pair)
         mesh = mesh_in(self.mesh, ours)
         wanted = mesh_in(self.mesh, theirs)
@@ -95,6 +99,7 @@ class Evaluation:
         return {
             "embedding": self.encoder.embed([ours])[0],
             "target_embedding": self.encoder.embed([theirs])[0],
+            # Which row of the gallery should come first.
             "person": self.sources.index(pair.source),
             "landmarks": measures.landmark_distance(mesh, wanted),
             "mouth": measures.mouth_error(mesh, wanted),
@@ -131,6 +136,7 @@ class Evaluation:
         """
         canvas = self.faces.crops[row]
         back = self.faces.to_crop[row]
+        # Cubic, as production's paste, or the comparison would judge the interpolation.
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         size = canvas.shape[1::-1]
         face = cv2.warpAffine(
@@ -140,12 +146,14 @@ class Evaluation:
             ..., None
         ]
 
+        # Half a level more, since the cast cuts off.
         return np.asarray(np.clip(canvas + (face - canvas) * weight + 0.5, 0, 255), np.uint8)
 
     def summary(self, rows: list[dict[str, Any]]) -> Figures:
         """Return the figures of judged swaps."""
         embeddings = np.stack([r["embedding"] for r in rows])
         persons = np.array([r["person"] for r in rows])
+        # Cosines, since all embeddings have length one.
         similar = embeddings @ self.gallery_embeddings.T
         to_target = (embeddings * np.stack([r["target_embedding"] for r in rows])).sum(1)
         mean = {
@@ -161,6 +169,7 @@ class Evaluation:
             cosine_target=float(to_target.mean()),
             landmarks=mean["landmarks"],
             mouth=mean["mouth"],
+            # Of the means, not the mean of ratios: a smooth target must not count for more.
             sharpness=mean["detail"] / mean["target_detail"],
             outside=mean["outside"],
             colour=mean["colour"],
@@ -196,6 +205,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=3, help="targets a source")
     parser.add_argument("--sheet", type=Path)
     found = parser.parse_args()
+    # As many as the two cores it is developed on.
     torch.set_num_threads(2)
     cv2.setNumThreads(1)
     faces = FaceSet.load(found.folder / "faces")

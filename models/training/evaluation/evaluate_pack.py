@@ -34,6 +34,7 @@ from models.training.material.prepare import portraits, prepare
 Array = NDArray[Any]
 
 TARGETS = 2  # of each source
+# Beyond it the cheek that is turned away begins to be hidden.
 TURNED_DEG = 15.0
 
 
@@ -60,6 +61,8 @@ class PackSwaps:
         target = photograph(self.evaluation.faces, pair.target)
         try:
             assignment = Assignment(FaceSelector("largest"), self._identity(pair.source))
+        # A source that cannot be registered counts as not swapped, or the best packs would look
+        # worse.
         except InferenceError:
             return np.ascontiguousarray(target[..., ::-1])
 
@@ -80,6 +83,7 @@ class PackSwaps:
         skin = np.array(
             [_lightness(faces.textures[row], self.evaluation.canonical.mask) for row in sources]
         )
+        # Thirds by lightness, so that a pack cannot do well on average alone.
         dark, light = np.quantile(skin, (1 / 3, 2 / 3))
         found["darkest third of skins"] = np.flatnonzero(skin <= dark)
         found["middle third"] = np.flatnonzero((skin > dark) & (skin <= light))
@@ -105,6 +109,7 @@ def evaluation_of(pack: Pack, folder: Path, targets: int = TARGETS) -> Evaluatio
     when first asked.
     """
     prepared = folder / "evaluation"
+    # Prepared with the pack's own networks, once.
     if not (prepared / "labels.npz").exists():
         people = [face for face in portraits(shared_folder()) if face.split == "eval"]
         prepare(people, pack.root, CanonicalFace.load(pack.canonical), prepared)
@@ -119,6 +124,7 @@ def swapped(engine: FaceSwapEngine, photo: BgrImage, assignment: Assignment) -> 
     """
     try:
         frame = engine.swap_frame(photo, [assignment]).frame
+    # As for sources: what is not swapped counts as it is.
     except InferenceError:
         frame = photo
 

@@ -31,6 +31,7 @@ from models.training.evaluation.evaluate import Evaluation, Pair
 from models.training.evaluation.evaluate_pack import evaluation_of, photograph, swapped
 from models.training.evaluation.tables import Figures
 
+# One photo, two, and four: the API takes up to eight.
 COUNTS = (1, 2, 4)
 TURN_DEG, DISTANCE, GAIN, SIDE_LIGHT, NOISE, BLUR_PX, JPEG = (
     8.0,
@@ -59,12 +60,14 @@ def captured(photo: BgrImage, rng: np.random.Generator) -> BgrImage:
     noisy, compressed.
     """
     height, width = photo.shape[:2]
+    # A phone held by hand: a tilt, a distance, the light of a room, noise, compression.
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-TURN_DEG, TURN_DEG), 1.0)
     turned = cv2.warpAffine(photo, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
     scale = 1 - rng.uniform(0, DISTANCE)
     far = cv2.resize(turned, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     soft = cv2.GaussianBlur(far, (0, 0), 0.3 + rng.uniform(0, BLUR_PX) * scale).astype(np.float32)
     side = np.linspace(-1, 1, soft.shape[1])[None, :, None] * rng.uniform(-SIDE_LIGHT, SIDE_LIGHT)
+    # Noise after light: it is the sensor's.
     lit = soft * (1 + side) * rng.uniform(1 - GAIN, 1 + GAIN) + rng.normal(0, NOISE, soft.shape)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*JPEG))]
     _, packed = cv2.imencode(".jpg", np.clip(lit, 0, 255).astype(np.uint8), quality)
@@ -76,9 +79,11 @@ def measure(engine: FaceSwapEngine, evaluation: Evaluation, targets: int, people
     """Register people who have another photo from 1, 2 and 4 captures, and swap each onto `targets`
     others.
     """
+    # Fixed, so that packs are compared on the same captures.
     rng = np.random.default_rng(11)
     cosines: dict[int, list[float]] = {photos: [] for photos in COUNTS}
     judged: dict[int, list[dict[str, Any]]] = {photos: [] for photos in COUNTS}
+    # Only people with another photo: the same one would flatter.
     several = [
         (a, b) for a, b in zip(evaluation.sources, evaluation.gallery, strict=True) if a != b
     ]
@@ -129,11 +134,13 @@ def measure_real(
 
     Poor photos leave people out.
     """
+    # Mirror images are no further photos.
     half = len(faces.persons) // 2
     own = [rows[rows < half] for rows in faces.rows_of.values()]
     found = []
 
     for photos in COUNTS[1:]:
+        # One photo is kept back to compare with.
         people = [rows for rows in own if len(rows) > photos and faces.splits[rows[0]] == "train"]
         rng = np.random.default_rng(12)
         cosines = []
@@ -161,6 +168,7 @@ def _compare(
     """Return cosines of the code of all photos but the last, and of its swaps, with the last."""
     code = engine.register(photos[:-1]).code
     wanted = engine.register(photos[-1:]).code.embedding
+    # Named by what it is, since two sets of photos may give one code.
     identity = engine.identity(code.embedding.tobytes().hex(), code, engine.specialise(code))
     swap = Assignment(FaceSelector("largest"), identity)
     ours = [swapped(engine, photograph(evaluation.faces, int(row)), swap) for row in targets]

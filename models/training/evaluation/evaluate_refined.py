@@ -85,6 +85,7 @@ class RefinedPeople:
 
     def swap(self, pair: Pair, weights: Weights) -> RgbImage:
         """Return the target's crop file after a swap with the source's weights."""
+        # The same source has two sets of weights here: the set is part of the key.
         key = f"{pair.source}:{id(weights)}"
         identity = self.engine.ready(key) or self.engine.identity(
             key, self.codes[pair.source], weights[pair.source]
@@ -96,6 +97,7 @@ class RefinedPeople:
         )
 
     def _refined(self, row: int, config: RefineConfig) -> SpecialisedWeights:
+        # Refining takes four minutes a person: kept by what determines it, for the next bar.
         kept = self._kept / f"{row}-{config.steps}.npz"
         if not kept.exists():
             found = self._refiner.refine(self.codes[row], self.instant[row], config)
@@ -111,11 +113,13 @@ class RefinedPeople:
 
 def _sources(evaluation: Evaluation, people: int) -> list[int]:
     """Draw people who have another photo for the gallery."""
+    # Judged against another photo of theirs, or the figures would praise the copying of one photo.
     several = [
         row
         for row, other in zip(evaluation.sources, evaluation.gallery, strict=True)
         if row != other
     ]
+    # Fixed seeds: candidates are compared on the same people and pairs.
     return [int(row) for row in np.random.default_rng(3).permutation(several)[:people]]
 
 

@@ -21,6 +21,7 @@ Array = NDArray[Any]
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+# A sixteenth of the crop: shading over a cheek, no feature of the face.
 LIGHT_SIGMA_PX = 14.0
 
 
@@ -42,9 +43,11 @@ class IndependentEncoder:
         return np.stack([self._one(crop) for crop in crop_files])
 
     def _one(self, crop_file: RgbImage) -> Embedding:
+        # The encoder wants the template's crop, without the margin of a crop file.
         inner = crop_file[MARGIN:-MARGIN, MARGIN:-MARGIN]
         small = cv2.resize(inner, (112, 112), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         planes = ((small - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
+        # The image and its mirror, summed: neither side of a face counts for more.
         both = np.stack([planes, planes[:, :, ::-1]]).astype(np.float32)
         (outputs,) = self.network(both).values()
         summed = outputs.sum(0)
@@ -65,11 +68,13 @@ def mouth_error(ours: Landmarks, target: Landmarks) -> float:
 def detail(image: RgbImage, mask: Mask) -> float:
     """Return the mean magnitude of what a 3 px box blur takes away, inside the mask."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    # What a 3 px box takes away is finer than features: pores, hair, lashes.
     return float(np.abs(grey - cv2.blur(grey, (3, 3)))[mask > 0.9].mean())
 
 
 def outside_error(ours: RgbImage, target: RgbImage, mask: Mask) -> float:
     """Return the mean absolute change, in 0..1, where the true mask is 0."""
+    # Of 0..1: less than one level of 255 of the face shows there.
     return float(np.abs(ours.astype(np.float32) - target)[mask < 0.004].mean() / 255)
 
 
@@ -83,6 +88,7 @@ def light_shift(ours: RgbImage, target: RgbImage, mask: Mask) -> float:
     """Return how far the lighting is off: the blurred difference inside the mask, mean magnitude,
     in 0..1.
     """
+    # Weighted by the mask, so that background does not bleed into the face's mean light.
     weight = cv2.GaussianBlur(mask, (0, 0), LIGHT_SIGMA_PX) + 1e-3
     difference = (ours.astype(np.float32) - target) * mask[..., None]
     blurred = cv2.GaussianBlur(difference, (0, 0), LIGHT_SIGMA_PX) / weight[..., None]

@@ -38,6 +38,7 @@ def student_render(student: Student, faces: FaceSet) -> Render:
         image = _tensor(target)
         texture = _tensor(placed.texture)
         face, mask = student.idn(image, weights, texture if student.guided else None)
+        # A student without a mask head shows in the teacher's; with one, within the teacher's.
         shown = placed.mask if mask is None else placed.shaped(mask[0, 0].numpy())
         mixed = image + (face - image) * torch.from_numpy(shown)
 
@@ -57,9 +58,11 @@ def _image(tensor: torch.Tensor) -> RgbImage:
 def load_student(run: Path) -> tuple[Student, int]:
     """Return the averaged student of a run's newest state, and how many images it has seen."""
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
+    # Older states have no `appearance`: it was off before it could be chosen.
     found = state["config"]
     config = TrainConfig(without=tuple(found["without"]), appearance=found.get("appearance", False))
     student = Student(config)
+    # The average over the steps, which is what is published.
     student.load_state_dict(state["average"])
     mix = found["mix"]
 

@@ -37,7 +37,9 @@ def append(table: Path, line: Mapping[str, Any]) -> None:
     Figures in four decimals.
     """
     values = {
-        name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()
+        # Four decimals: no document shows more.
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in line.items()
     }
     append_quietly(table, values)
     sys.stdout.write(" ".join(f"{name} {value}" for name, value in values.items()) + "\n")
@@ -49,6 +51,7 @@ def append_quietly(table: Path, line: Mapping[str, Any]) -> None:
 
     with table.open("a", newline="") as file:
         writer = csv.DictWriter(file, list(line))
+        # By the line's own names: a table keeps the columns it began with.
         if new:
             writer.writeheader()
 
