@@ -24,7 +24,7 @@ from worker.stores.outbox import Outbox
 
 # A 95th percentile of twenty is the second largest.
 TRIES = 20
-# As many as the API admits at once, and some more.
+# A share of the 8,192 that the API admits: enough to be felt, few enough to be admitted.
 IDLE_CONNECTIONS = 5000
 PAUSE_S = 0.25  # of a refused client of the flood: clients and service share two cores here
 PHOTO = (SAMPLES / "ada_neutral.jpg").read_bytes()
