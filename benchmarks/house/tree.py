@@ -21,6 +21,8 @@ PACKAGES = (*PRODUCT, "benchmarks", "tests")
 # Comments that speak to a tool; they explain nothing to a reader.
 PRAGMA = re.compile(r"#\s*(noqa|type:|mypy:|pragma|ruff:|fmt:|!)")
 
+TRAILING_PRAGMA = re.compile(r"\s+#\s*(noqa|type:|pragma).*$")
+
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 

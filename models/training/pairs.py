@@ -69,7 +69,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         # One field after the other by name, so that a field that is added moves too.
-        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        moved = {name: getattr(self, name).to(device) for name in self.__dataclass_fields__}
+        return Batch(**moved)
 
 
 @dataclass(frozen=True)

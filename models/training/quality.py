@@ -59,7 +59,8 @@ class Faults:
 
     @classmethod
     def drawn(cls, rng: Generator) -> Faults:
-        return cls(*(rng.random(3) * (rng.random(3) < SPOILT)))
+        blur, few_points, foreign_colour = rng.random(3) * (rng.random(3) < SPOILT)
+        return cls(blur=blur, few_points=few_points, foreign_colour=foreign_colour)
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,8 @@ def dash(target: str) -> bytes:
     return (
         '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"'
         ' type="static"><Period><AdaptationSet>'
-        f"<Representation><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>"
+        f"<Representation><BaseURL>{target}</BaseURL></Representation>"
+        "</AdaptationSet></Period></MPD>"
     ).encode()
 
 
