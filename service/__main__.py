@@ -22,6 +22,8 @@ from service.stack.store_users import ROLES, acl
 from service.stack.trust_commands import add_trust_commands, run_trust_command
 from worker.errors import WorkerError
 
+# Waits end within a second of the drain; what remains are uploads and downloads. The supervisor
+# kills after 30 s.
 GRACEFUL_SHUTDOWN_S = 20
 
 
@@ -30,12 +32,14 @@ async def up(settings: Settings) -> None:
 
     Raises EmbeddedStoreError, StackStartError or WorkerError when it does not come up.
     """
+    # An event, not an exception: the stack is taken down in order, workers before the store.
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
 
     serving = asyncio.create_task(_stay_up(settings))
     stopping = asyncio.create_task(stop.wait())
+    # Either ends it: a signal, or a program of the stack that cannot be kept running.
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
 
     if stopping.done():
@@ -45,6 +49,7 @@ async def up(settings: Settings) -> None:
     stopping.cancel()
     await asyncio.wait({serving})
 
+    # Raises what ended the stack, so that the command fails with it.
     if not serving.cancelled():
         serving.result()
 
@@ -53,6 +58,7 @@ async def _stay_up(settings: Settings) -> None:
     async with running(settings) as stack:
         key = await asyncio.to_thread(create_first_key, stack.store_url)
         print(_announcement(stack, settings, key), flush=True)
+        # For ever: `up` cancels this task.
         await asyncio.Event().wait()
 
 
@@ -87,13 +93,16 @@ def serve(settings: Settings, descriptor: int | None) -> int:
         host=settings.host,
         port=settings.port,
         http=bounded_http(settings.max_connections, settings.header_timeout_s),  # type: ignore[arg-type]
+        # uvicorn would add handlers of its own and print the query strings of requests.
         log_config=None,
+        # Versions help attackers more than clients.
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
 
     server = uvicorn.Server(config)
     server.run(sockets=None if descriptor is None else [socket.socket(fileno=descriptor)])
+    # uvicorn logs that a port is taken and returns as if all was well.
     return 0 if server.started else 1
 
 

@@ -93,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
         ),
     )
 
+    # Off by default: keys belong on servers, and browsers do not need to reach this API.
     if settings.cross_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -101,6 +102,8 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["*"],
         )
 
+    # Added last, so that it is outermost: preflights and failures of others are logged and get an
+    # id too.
     app.add_middleware(RequestScope, metrics=metrics, failure=problems.internal_error)
     return app
 
@@ -108,10 +111,13 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppState]:
     """Compose the service, run its background tasks, and take everything down in reverse."""
+    # anyio's default of 40 threads is shared by all calls, also those that wait for a slow disk.
     to_thread.current_default_thread_limiter().total_tokens = THREADS
     async with AsyncExitStack() as stack:
         redis = connect(settings.store_url, replicas=settings.store_replicas)
+        # First in, last out: everything below may still use the store while it closes.
         stack.callback(redis.close)
+        # Refused at start, not when the first key is evicted.
         await to_thread.run_sync(require_suitable, redis)
         service = compose(settings, redis, metrics)
         state = service.state
@@ -128,12 +134,14 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
         for run in service.background:
             stack.push_async_callback(_ended, asyncio.create_task(run()))
 
+        # Last in, first out: when the lifespan ends, draining has begun before anything closes.
         stack.callback(_on_sigterm(state.events.drain))
         yield state
 
 
 async def _require_sandbox(state: AppState) -> None:
     """Start what decodes; raises SandboxUnavailable where the kernel does not confine it."""
+    # Together, since each takes seconds to load.
     children = (state.enrolment, state.prober, state.verifier)
     await asyncio.gather(*(child.start() for child in children))
     for child in children:
@@ -154,6 +162,8 @@ def _on_sigterm(drain: Callable[[], None]) -> Callable[[], None]:
     previous = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:
+        # uvicorn waits for open responses first: long polls and event streams must end for it to go
+        # on.
         drain()
         if callable(previous):
             previous(number, frame)

@@ -62,6 +62,7 @@ def protections_of(workers: Sequence[WorkerState]) -> dict[str, Protection]:
     found: dict[str, Protection] = {}
 
     for worker in ordered:
+        # The least protected one is the one to be alarmed about.
         found.setdefault(f"worker-{worker.queue}", worker.protection)
 
     return found
@@ -87,6 +88,8 @@ class StoreCollector:
 
     def text(self) -> bytes:
         """Return the figures in Prometheus' text format; raises StoreUnavailable."""
+        # A registry for each scrape: the store may be away, and the process's own metrics must not
+        # fail with it.
         registry = CollectorRegistry()
         registry.register(self)
         return generate_latest(registry)
@@ -107,6 +110,7 @@ class StoreCollector:
         for name, backlog in read_backlog(self._jobs.lines).items():
             depth.add_metric((name, "queued"), backlog.queued)
             depth.add_metric((name, "running"), backlog.running)
+            # A gap in the series would read as a scrape that failed.
             age.add_metric((name,), backlog.oldest_age_s or 0.0)
 
         workers = GaugeMetricFamily("likeness_workers", "Workers alive.", labels=("queue",))
@@ -128,6 +132,7 @@ class StoreCollector:
         )
 
         for name, count in statistics.counters().items():
+            # One hash holds all counters; ends of jobs are told by their status.
             status, _, kind = name.partition(":")
             if status in ("succeeded", "failed", "canceled", "expired"):
                 ends.add_metric((status, kind), float(count))
@@ -161,6 +166,7 @@ def _stage_times(stages: Sequence[StageTime]) -> Metric:
     )
     for time in stages:
         labels = (time.kind, time.stage.removesuffix("_ms"))
+        # Prometheus counts in seconds.
         times.add_metric(labels, time.count, time.total_ms / 1000)
 
     return times

@@ -40,7 +40,7 @@ class FailureCode(StrEnum):
         return _CHECKS.get(self)
 
     @classmethod
-    def _missing_(cls, value: object) -> FailureCode:
+    def _missing_(cls, _value: object) -> FailureCode:
         # A record of an earlier version may hold a name that is no longer used.
         return cls.INTERNAL_ERROR
 

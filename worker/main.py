@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _absolute(settings: WorkerSettings) -> WorkerSettings:
-    """The child has another working directory."""
+    """Return settings with absolute paths: the child has another working directory."""
     return settings.model_copy(
         update={"data_dir": settings.data_dir.resolve(), "packs_dir": settings.packs_root.resolve()}
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.stores.credentials import embedded_store_url
+from worker.stores.addresses import embedded_store_url
 from worker.stores.jobs.job_limits import JobLimits
 
 MIB = 1 << 20
@@ -33,7 +33,7 @@ class JobSettings(BaseSettings):
     result_ttl_s: float = Field(default=JobLimits.result_ttl_s, gt=0, le=7 * 86400)
 
     def limits(self) -> JobLimits:
-        """The same for the job store."""
+        """Return these settings as the job store takes them."""
         return JobLimits(
             max_jobs=self.max_jobs,
             max_bytes=self.max_bytes,

@@ -114,7 +114,7 @@ def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
     source.write_bytes(JPEG)
     picture = decode_image(source, MediaLimits())
     swapped = engine.swap_frame(picture.bgr, [Assignment(FaceSelector("largest"), identity)])
-    (directory / "out.jpg").write_bytes(encode_image(swapped.frame, format="jpeg"))
+    (directory / "out.jpg").write_bytes(encode_image(swapped.frame, file_format="jpeg"))
 
 
 def _under_clients(here: Town, count: int, identity_id: str) -> float:

@@ -76,7 +76,7 @@ def doomed_worker(redis: Redis, names: list[str]) -> bool:
     return Queue.dequeue_any(queues, None, connection=redis) is not None
 
 
-def _suffer(  # noqa: PLR0913 - one loop, seven facts
+def _suffer(
     keeper: Keeper,
     redis: Redis,
     names: list[str],

@@ -88,9 +88,9 @@ def swap(
     for path in sources:
         _require_file(path)
     target = examine(_require_file(target_path), chosen)
-    format = _fitting(suffix_format, target.media_type, out)
+    file_format = _fitting(suffix_format, target.media_type, out)
     options = SwapOptions(
-        output=OutputOptions(format=format, max_side=max_side),  # type: ignore[arg-type]
+        output=OutputOptions(format=file_format, max_side=max_side),  # type: ignore[arg-type]
         audio="drop" if mute else "copy",
     )
 
@@ -177,23 +177,23 @@ def _faces(people: Sequence[str], everybody: bool) -> tuple[FaceSelector, ...]:
 
 
 def _format(out: Path) -> str:
-    format = SUFFIXES.get(out.suffix.lower())
-    if format is None:
+    file_format = SUFFIXES.get(out.suffix.lower())
+    if file_format is None:
         known = ", ".join(sorted(SUFFIXES))
         raise CommandError(f"the name of {out} does not say its format: end it with one of {known}")
-    return format
+    return file_format
 
 
-def _fitting(format: str, media_type: str, out: Path) -> str | None:
+def _fitting(file_format: str, media_type: str, out: Path) -> str | None:
     """Return the format to ask for; None where the result has the target's own anyway."""
-    is_same = MEDIA_TYPES[format] == media_type
-    if format in AS_THE_INPUT and not is_same:
+    is_same = MEDIA_TYPES[file_format] == media_type
+    if file_format in AS_THE_INPUT and not is_same:
         raise CommandError(
             f"{out.suffix} is written only for a target of that format: end the name with .png"
         )
     if is_same:
         return None
-    return format
+    return file_format
 
 
 def _check_out(out: Path, target: Path, force: bool) -> None:

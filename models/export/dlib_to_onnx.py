@@ -52,7 +52,7 @@ def _levels(graph: GraphBuilder, x: str, weights: Weights) -> str:
     return x
 
 
-def _block(  # noqa: PLR0913 - the shape of a block
+def _block(
     graph: GraphBuilder,
     x: str,
     name: str,

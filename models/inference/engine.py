@@ -69,7 +69,7 @@ class FaceSwapEngine:
         self._ready = ReadyIdentities(self.max_sessions)
 
     @classmethod
-    def load(  # noqa: PLR0913 - all optional, by keyword
+    def load(
         cls,
         pack: Pack,
         *,

@@ -16,6 +16,7 @@ from worker.stores.identity_records import IdentityRecord
 
 _USE: dict[JobKind, Literal["image", "video"]] = {"swap_image": "image", "swap_video": "video"}
 
+# 128 bits: nobody tries them all to find out whose consent a hash stands for.
 SALT_BYTES = 16
 
 
@@ -24,6 +25,7 @@ def check_registration(
 ) -> None:
     """Raise consent_missing or consent_expired unless a face may be registered."""
     if consent is None:
+        # Only an installation for a single user may do without (LIKENESS_REQUIRE_CONSENT).
         if required:
             raise ServiceError("consent_missing")
         return
@@ -40,11 +42,13 @@ def check_use(
     """
     try:
         consent = Consent.model_validate(identity.consent) if identity.consent else None
+    # A record that cannot be read must never count as a consent.
     except ValidationError as error:
         raise ServiceError(
             "consent_missing", "The identity's consent record cannot be read; register it again"
         ) from error
 
+    # The same rules again: a consent may have expired since.
     check_registration(consent, required, now)
     use = _USE.get(kind)
 
@@ -65,6 +69,7 @@ def consent_receipt(consent: Consent, identity_id: str, registered_at: float, sa
         "salt": salt,
     }
 
+    # Canonical, so that whoever has the facts can compute the hash again.
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -75,9 +80,11 @@ def check_age(band: str | None, consent: Consent | None) -> None:
     An adult who looks younger than 25 can be registered with a consent that says `adult` and
     names the evidence. Nothing overrides an apparent minor.
     """
+    # Before the consent is looked at: no evidence overrides it.
     if band == "under 18":
         raise Refused("apparent_minor", "age", band)
 
+    # Both are needed: the statement, and the hash of what it rests on.
     is_attested = consent is not None and consent.adult and consent.evidence_sha256 is not None
     if band == "18 to 25" and not is_attested:
         raise Refused("age_unsure", "age", band)

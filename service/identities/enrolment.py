@@ -48,6 +48,7 @@ class Enrolment:
             settings.pack,
             str(settings.packs_root.resolve()),
             settings.device,
+            # The bound shrinks to what the container has left beside the probe child.
             str(fitting(settings.enrolment_memory_bytes, beside_bytes=settings.probe_memory_bytes)),
             settings.media.model_dump_json(),
         ]
@@ -64,6 +65,8 @@ class Enrolment:
         switches = {"nudity": settings.nudity_check, "age": settings.age_check}
         self._checks = [name for name, switch in switches.items() if switch == "on"]
         self._timeout_s = settings.enrolment_timeout_s
+        # One at a time: the child's network uses all cores, so that two would only wait for each
+        # other.
         self._turns = FairQueue(
             at_once=1,
             per_tenant=1,
@@ -102,6 +105,7 @@ class Enrolment:
             try:
                 await self.start()
                 failures = 0
+            # Readiness tells it; the next attempts come further and further apart.
             except ChildStartError:
                 failures += 1
                 log.error("enrolment child does not start", extra={"failures": failures})
@@ -150,6 +154,7 @@ class Enrolment:
                 reply = await self._child.ask(request, photos, self._timeout_s)
         except ChildStartError as error:
             raise ServiceError("enrolment_unavailable") from error
+        # A photo that kills the child is the client's: the same photo would kill the next one too.
         except ChildError as error:
             log.warning("photo killed the enrolment child", extra={"reason": type(error).__name__})
             raise ServiceError(

@@ -29,9 +29,11 @@ class JobRemover:
 
         An input that another job has used stays, until it expires or its last job is removed.
         """
+        # The record first: it refuses while the job runs, and then no file must be gone.
         self._jobs.delete(job.id)
         self._media.delete_job(job.id)
 
+        # Refinements have no input.
         if job.payload.input_id is not None:
             self._media.delete_unless_held(job.payload.input_id, unused=True)
 
@@ -86,6 +88,7 @@ class PhotoRemover:
         Those in use go as soon as their jobs have ended, with what these make.
         """
         for upload_id in claimed.in_use:
+            # First the mark, then the jobs: one that ends in between is covered by either.
             self._media.delete_when_free(upload_id)
             self._remove_jobs(upload_id)
 
@@ -95,12 +98,15 @@ class PhotoRemover:
 
     def _remove_jobs(self, upload_id: str) -> None:
         for job_id in self._media.jobs_with(upload_id):
+            # A job may end or be deleted while we look at it; what it leaves is found by its
+            # expiry.
             with suppress(UnknownJob, JobNotFinal):
                 self._remover.remove(self._jobs.get(job_id))
 
     def _uploads(self, tenant: str, digests: Collection[str]) -> list[str]:
         return [
             upload_id
+            # Sorted, so that two registrations with the same photos claim them in the same order.
             for sha256 in sorted(set(digests))
             for upload_id in self._media.same_content(tenant, sha256)
         ]
@@ -129,6 +135,7 @@ class IdentityEraser:
         Results that have been made go too when asked for `with_results`: consent was withdrawn.
         Raises UnknownIdentity or IdentityErased.
         """
+        # Durable before anything else: whatever fails below, no new job can use the face.
         receipt = self._identities.erase(identity_id, caller.tenant)
         canceled = 0
         deleted = 0
@@ -143,9 +150,11 @@ class IdentityEraser:
                     self._job_remover.remove(job)
                     deleted += 1
 
+        # The photos were deleted at the registration; a client may have uploaded them again.
         photos = self._photo_remover.claim(caller.tenant, receipt.photo_sha256)
         self._photo_remover.remove(photos)
 
+        # After the deed, so that the receipt counts what was really removed.
         self._identities.note_erasure(identity_id, canceled, deleted)
         event = "consent.withdrawn" if with_results else "identity.erased"
         self._audit.append(

@@ -35,9 +35,11 @@ def identity_view(record: IdentityRecord, consent_required: bool) -> schemas.Ide
     }
     try:
         return schemas.Identity.model_validate(members)
+    # Records outlive versions of the service, and a corrupt one must still be erasable.
     except ValidationError as error:
         bad = {str(finding["loc"][0]) for finding in error.errors()}
         log.error("identity is shown in part", extra={"identity": record.id, "bad": sorted(bad)})
+        # `quality` has a default, and null would not fit it either.
         replaced = {name: () if name == "photos" else None for name in bad - {"quality"}}
 
         return schemas.Identity.model_validate({**members, **replaced})
@@ -45,6 +47,7 @@ def identity_view(record: IdentityRecord, consent_required: bool) -> schemas.Ide
 
 def identity_etag(record: IdentityRecord) -> str:
     """Return the identity's entity tag; weak, because fields may be added to the view."""
+    # Uses and the cache change without a new version, and are shown.
     return f'W/"{record.version}.{record.uses}.{int(record.cached)}.{record.quality}"'
 
 

@@ -26,6 +26,7 @@ class Photos:
 
     def add(self, file: BinaryIO, sha256: str, media_type: str) -> None:
         """Add an open photo; raises unsupported_media_type for a video."""
+        # Before it is checked, so that a refused file is closed too.
         self._stack.enter_context(file)
         if not media_type.startswith("image/"):
             raise ServiceError(
@@ -62,12 +63,15 @@ class PhotoOpener:
         An upload that a job in flight needs is deleted when the job ends; if the request names
         it, UploadInUse is raised instead.
         """
+        # One after the other: each counts against the tenant's storage before the next begins.
         for url in request.urls:
             await self._urls.receive(url, incoming, self._max_photo_bytes)
 
         with ExitStack() as stack:
             photos = Photos(stack)
             await to_thread.run_sync(self._open, tenant, request, incoming, photos)
+            # Claimed before the encoder sees them, so that no job begins with a photo that is about
+            # to go.
             claimed = await to_thread.run_sync(
                 self._remover.claim, tenant, photos.digests, request.upload_ids
             )
@@ -99,4 +103,5 @@ class PhotoOpener:
 
 def _asks_for_retry(error: BaseException) -> bool:
     """Return whether a client is to send the same request again: any 5xx, and a cancellation."""
+    # Unexpected errors become a 500, which asks for a retry as well.
     return not isinstance(error, ServiceError) or CODES[error.code][0] >= 500

@@ -40,16 +40,19 @@ class Refinement:
 
         If the job is refused, the identity is deleted. Raises QuotaExceeded, QueueFull, StoreError.
         """
+        # The job names its identity as swaps do, so that an erasure cancels it too.
         assignment = Assignment(identity_id=record.id)
         payload = JobPayload(kind="refine", tenant=record.tenant, assignments=(assignment,))
         request = JobRequest(payload, priority="low", deadline_s=_DEADLINE_S)
 
         try:
             job = self._jobs.admit(request).job
+        # A client that asked for a refined identity and is refused must find nothing left behind.
         except WorkerError:
             self._identities.erase(record.id, record.tenant)
             raise
 
+        # Before the delivery: the worker replaces this by the outcome.
         self._identities.annotate(record.id, refinement={"job_id": job.id})
         self._queue.deliver("refine")
 
@@ -68,6 +71,7 @@ class Refinement:
         try:
             job = self._jobs.get(str(refinement.get("job_id")), record.tenant)
         except UnknownJob:
+            # Records of jobs end before identities do.
             return replace(record, refinement={**refinement, "status": "expired"})
 
         live: dict[str, Any] = {
@@ -77,5 +81,6 @@ class Refinement:
         if job.error:
             live["code"] = job.error.code
 
+        # Both only grow, so the ETag changes with either.
         version = record.version + job.version
         return replace(record, refinement={**refinement, **live}, version=version)

@@ -113,6 +113,7 @@ class Registration:
     def _check_room(self, tenant: str, form: schemas.RegisterForm) -> None:
         if form.quality == "refined":
             self._refinement.require()
+        # Checked before the store, not within: two requests at once may pass the bound by one.
         if self._identities.count(tenant) >= self._max_identities:
             raise ServiceError(
                 "quota_exceeded", f"A tenant may have {self._max_identities} identities"
@@ -125,6 +126,7 @@ class Registration:
         expires_at = consent.expires_at if consent else None
         identity_id = new_id("idn")
         now = time.time()
+        # Drawn per identity, so that two receipts of one person cannot be linked.
         salt = secrets.token_hex(SALT_BYTES)
         record = IdentityRecord(
             id=identity_id,
@@ -134,12 +136,15 @@ class Registration:
             name=form.name,
             expires_at=expires_at.timestamp() if expires_at else None,
             photos=face.photos,
+            # Hashes stay after the photos are gone, so that an erasure also finds later uploads of
+            # them.
             photo_sha256=digests,
             consent=consent.model_dump(mode="json") if consent else None,
             consent_receipt=consent_receipt(consent, identity_id, now, salt) if consent else "",
             receipt_salt=salt,
         )
 
+        # The weights too: the first swap should not pay for a rebuild.
         self._identities.put(record, face.code, face.weights)
         if form.quality == "refined":
             self._refinement.start(record)

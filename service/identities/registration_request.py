@@ -25,6 +25,7 @@ class RegistrationRequest:
 
     def facts(self, incoming: Incoming) -> tuple[str, ...]:
         """Return what tells this request from another one with the same Idempotency-Key."""
+        # Of what came with the request; uploads and URLs are told apart by their names.
         digests = [file.sha256 for file in incoming.files]
         return (*self.upload_ids, *self.urls, *digests, self.form.model_dump_json())
 
@@ -41,5 +42,6 @@ async def read_registration(
         return RegistrationRequest(parse_fields(fields, schemas.RegisterForm, ("consent",)))
 
     body = await bodies.json(request, schemas.RegisterRequest)
+    # From here on it does not matter how the photos came.
     form = schemas.RegisterForm(name=body.name, consent=body.consent, quality=body.quality)
     return RegistrationRequest(form, upload_ids=body.upload_ids or (), urls=body.urls or ())

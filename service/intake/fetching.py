@@ -23,7 +23,9 @@ Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_CONNECTIONS = 256  # of one client; who may use them is decided before
+# Other ports lead to mail servers, databases and the like, which may obey an HTTP request.
 _WEB_PORTS = frozenset({80, 443})
+# Enough for http to https, a host name with www, and a content delivery network.
 _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Networks that `is_global` of the oldest supported Python lets pass. Those of IPv6 carry an IPv4
@@ -70,6 +72,7 @@ class AddressGuard:
 
     def allows(self, address: Address, port: int) -> bool:
         """Return whether a connection to `address`:`port` may be opened."""
+        # ::ffff:10.0.0.1 is 10.0.0.1.
         plain = getattr(address, "ipv4_mapped", None) or address
         if any(plain.version == network.version and plain in network for network in self._trusted):
             return True
@@ -80,6 +83,7 @@ def is_public(address: Address) -> bool:
     """Return whether `address` is a unicast address of the public internet."""
     if any(address.version == network.version and address in network for network in _NOT_PUBLIC):
         return False
+    # Link-local addresses with a zone, and forms that Python counts as global.
     if isinstance(address, IPv6Address) and (
         address.scope_id or address.is_site_local or address.ipv4_mapped
     ):
@@ -121,24 +125,28 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
+            # Once: a name that resolves twice could answer with another address the second time
+            # (DNS rebinding).
             addresses = await self._resolve(host.strip("[]"), port)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the name does not resolve") from error
 
+        # All of them: a name with one private address among public ones is a trick.
         if not addresses or not all(
             self._guard.allows(ip_address(address), port) for address in addresses
         ):
             raise AddressRefusedError
 
+        # To the address that was checked, not to the name.
         return await self._inner.connect_tcp(
             addresses[0], port, timeout, local_address, socket_options
         )
 
     async def connect_unix_socket(
         self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+        path: str,  # noqa: ARG002 - the backend's interface; a local socket is never a client's input
+        timeout: float | None = None,  # noqa: ARG002
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
     ) -> httpcore.AsyncNetworkStream:
         raise AddressRefusedError
 
@@ -154,7 +162,10 @@ class GuardedClient:
 
     def __init__(self, backend: GuardedBackend, timeout_s: float) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            network_backend=backend, max_connections=MAX_CONNECTIONS, max_keepalive_connections=0
+            # A kept connection would carry later requests past the check.
+            network_backend=backend,
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=0,
         )
         self._timeout_s = timeout_s
 
@@ -167,6 +178,7 @@ class GuardedClient:
 
         The caller bounds its size.
         """
+        # For the whole transfer, redirects included: a server that trickles must end.
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         chunks = self._follow(checked_url(url), _MAX_REDIRECTS)
 
@@ -193,6 +205,7 @@ class GuardedClient:
             raise FetchFailedError from error
 
     async def _follow(self, url: httpx.URL, redirects_left: int) -> AsyncIterator[bytes]:
+        # A compressed body could expand without bound after its size was checked.
         headers = [_host(url), ("Accept-Encoding", "identity"), ("User-Agent", "Likeness/1")]
         async with self._pool.stream("GET", str(url), headers=headers) as response:
             if response.status not in _REDIRECTS:
@@ -204,6 +217,7 @@ class GuardedClient:
 
             target = _location(response)
 
+        # After the response is closed, so that a chain holds one connection at a time.
         if redirects_left == 0:
             raise FetchFailedError("The URL redirects too often")
         async for chunk in self._follow(checked_url(str(url.join(target))), redirects_left - 1):
@@ -221,6 +235,8 @@ class GuardedClient:
                 read = 0
                 async for chunk in answer.aiter_stream():
                     read += len(chunk)
+                    # The receiver's answer is of no use; read a little, so that the connection ends
+                    # in order.
                     if read > 65_536:
                         break
 
@@ -238,10 +254,12 @@ def checked_url(text: str) -> httpx.URL:
     except (httpx.InvalidURL, ValueError) as error:
         raise AddressRefusedError("The URL is malformed") from error
 
+    # httpx takes any number, and the resolver would fail on it in its own ways.
     if url.port is not None and not 0 < url.port < 65_536:
         raise AddressRefusedError("The URL is malformed")
     if url.scheme not in ("http", "https") or not host:
         raise AddressRefusedError("Only http and https URLs may be fetched")
+    # http://trusted.example@attacker.example reads like another host.
     if url.userinfo:
         raise AddressRefusedError("The URL may not carry a user name")
 
@@ -249,6 +267,7 @@ def checked_url(text: str) -> httpx.URL:
 
 
 def _host(url: httpx.URL) -> tuple[str, str]:
+    # httpcore sends what it is given; the name stays in the header though we connect to an address.
     return "Host", url.netloc.decode("ascii")
 
 
@@ -260,6 +279,7 @@ def _location(response: httpcore.Response) -> str:
 
 
 def _check_answer(response: httpcore.Response) -> None:
+    # 206 and the like would be parts of a file.
     if response.status != 200:
         raise FetchFailedError(f"The URL answers with status {response.status}")
     encodings = [value for name, value in response.headers if name.lower() == b"content-encoding"]

@@ -43,6 +43,7 @@ async def read_form(
 
     async for part in bodies.form(request, max_bytes).parts():
         if part.filename is None:
+            # Of a field that is sent twice, the last one counts, as in most frameworks.
             fields[part.name] = await part.text(_MAX_FIELD_BYTES)
         elif part.name in rules.names and len(incoming.files) < rules.max_files:
             declared = Declared(part.content_type)

@@ -39,6 +39,7 @@ class IncomingFile:
 
     def open(self) -> BinaryIO:
         """Open the file for reading; raises DiskFull when it could not be written to its end."""
+        # What was written may still be in our buffer, and the child reads the file itself.
         self.writer.flush()
         return self.writer.path.open("rb")
 
@@ -85,5 +86,6 @@ class Incoming:
     ) -> IncomingFile:
         """Return one more accepted file; raises the 413, 415, 422 and 507 problems."""
         file = await self._receiver.receive(self.tenant, chunks, declared, max_bytes)
+        # Only accepted files: `receive` removes what it refuses.
         self.files.append(file)
         return file

@@ -24,7 +24,9 @@ class StorageAccount:
 
     async def room(self, tenant: str) -> int:
         """Return how many more bytes the tenant may store; raises StorageQuotaExceeded at none."""
+        # Asked for each file: other processes write as well.
         stored, quota = await to_thread.run_sync(self._media.stored_bytes, tenant)
+        # Without what is arriving, many uploads at once would each see the same free room.
         room = quota - stored - self._arriving[tenant]
 
         if room <= 0:

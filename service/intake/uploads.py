@@ -62,6 +62,7 @@ class UploadReceiver:
     ) -> IncomingFile:
         """Write one file and inspect its header; raises the 413, 415, 422 and 507 problems."""
         buffered = _gathered(chunks)
+        # Before a file is made: most wrong files are refused by their first bytes.
         head = await anext(buffered, b"")
         media_type = _accepted_type(head, declared)
         room = await self._account.room(tenant)
@@ -72,6 +73,7 @@ class UploadReceiver:
         try:
             chunk = head
             while chunk:
+                # Before the write, so that the disk never holds more than is allowed.
                 _check_bytes(writer.bytes + len(chunk), max_bytes)
                 if writer.bytes + len(chunk) > room:
                     raise StorageQuotaExceeded
@@ -81,21 +83,25 @@ class UploadReceiver:
                 await to_thread.run_sync(writer.write, chunk)
                 chunk = await anext(buffered, b"")
 
+            # Before the probe: a damaged transfer is not worth a look.
             if declared.sha256 not in (None, writer.sha256):
                 raise ServiceError("digest_mismatch")
 
             return IncomingFile(writer, await self._facts(tenant, writer, media_type))
         except BaseException:
             self._account.release(tenant, counted)
+            # Nothing may stay of a file that was refused.
             await to_thread.run_sync(writer.abort)
             raise
 
     async def discard(self, tenant: str, file: IncomingFile) -> None:
         """Delete the file of a request that has ended, unless it was kept."""
+        # From here on the media store counts it, if it was kept.
         self._account.release(tenant, file.bytes)
         await to_thread.run_sync(file.writer.abort)
 
     async def _facts(self, tenant: str, writer: UploadWriter, media_type: str) -> MediaFacts:
+        # The child reads the file through a descriptor of its own.
         await to_thread.run_sync(writer.flush)
         kind = media_type.partition("/")[0]
 
@@ -122,6 +128,7 @@ class UploadReceiver:
 def _turns(settings: Settings) -> FairQueue:
     return FairQueue(
         at_once=1,
+        # A tenant's hostile files wait behind each other, not before everybody's.
         per_tenant=1,
         waiting=_WAITING_PROBES,
         wait_s=settings.body_idle_timeout_s,
@@ -134,9 +141,11 @@ async def inline(text: str, max_bytes: int) -> AsyncIterator[bytes]:
 
     Raises body_too_large or invalid_request.
     """
+    # What browsers make of a file; the type in it is not believed.
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
+        # Strict: Python's default skips what is no base64.
         data = base64.b64decode(text, validate=True)
     except ValueError as error:
         raise ServiceError("invalid_request", "input.base64 is not base64") from error

@@ -9,6 +9,7 @@ from service.protocol.problems import ServiceError
 
 # A fetch that hangs costs a socket for half a minute: many may hang before others must wait.
 _AT_ONCE = 256
+# A client that downloads its inputs from one server gains nothing from more.
 _PER_TENANT = 8
 _WAITING = 512
 

@@ -25,6 +25,8 @@ from worker.stores.uploads import MediaRecord
 
 log = logging.getLogger(__name__)
 
+# Refused at once instead of by the worker: an image cannot become a video, nor a video a single
+# image.
 _IMPOSSIBLE_FORMATS = {
     "swap_image": frozenset(VIDEO_FORMATS),
     "swap_video": frozenset(IMAGE_FORMATS) - frozenset(ANIMATION_FORMATS),
@@ -44,6 +46,7 @@ class JobAdmission:
         audit: AuditLog,
     ) -> None:
         self._consent_required = settings.require_consent
+        # Without provenance no output has a mark, and none is promised in the record.
         self._is_marking = settings.provenance == "on"
         self._upload_ttl_s = float(settings.upload_ttl_s)
         self._jobs = jobs
@@ -72,6 +75,8 @@ class JobAdmission:
         if submission.idempotency is None:
             return None
 
+        # Last: the checks above cost less than receiving a file, and hold for a repeated request
+        # too.
         return self._jobs.replayed(caller.tenant, submission.idempotency)
 
     def admit(
@@ -95,6 +100,7 @@ class JobAdmission:
         )
 
         try:
+            # Now that the bytes are here; a path may not decide what a file is.
             _check_kind(submission.kind, record)
             admission = self._jobs.admit(request, submission.idempotency)
         except BaseException:
@@ -102,6 +108,7 @@ class JobAdmission:
                 self._media.delete_unless_held(record.id)
             raise
 
+        # A repeated request has been delivered and audited before.
         if not admission.replayed:
             self._deliver(caller, admission.job)
         elif received:

@@ -26,4 +26,5 @@ class InputReceiver:
             await self._urls.receive(source.url, incoming, self._max_upload_bytes)
         elif source.base64 is not None:
             chunks = inline(source.base64, self._max_inline_bytes)
+            # Nothing is declared: the type is what the bytes say.
             await incoming.receive(chunks, Declared(), self._max_inline_bytes)

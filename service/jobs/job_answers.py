@@ -42,6 +42,7 @@ class JobAnswers:
             headers["Idempotency-Replayed"] = "true"
 
         try:
+            # `wait=0` asks for no wait, and yet for the header that says so.
             if wait_s is not None:
                 job = await self._wait(job, caller, wait_s)
                 headers["Preference-Applied"] = f"wait={wait_s}"
@@ -60,6 +61,7 @@ class JobAnswers:
         known = request.headers.get("if-none-match", "")
 
         if wait_s and not job.final:
+            # A client that knows this state wants the next change; one that does not wants the end.
             is_known = known == job_etag(job)
             job = await self._wait(job, caller, wait_s, for_any_change=is_known)
 
@@ -80,6 +82,7 @@ class JobAnswers:
     async def view(self, job: JobRecord) -> schemas.Job:
         """Return a job's body, with its place in the queue while it waits there."""
         position = None
+        # The position costs two look-ups, and has no meaning once the job runs.
         if job.status == "queued":
             position = await to_thread.run_sync(self._jobs.queue_position, job)
         return job_view(job, self._public_url, position)
@@ -90,6 +93,8 @@ class JobAnswers:
         with self._events.waiter(job.tenant):
             after = BEGINNING
             if for_any_change:
+                # First the place in the stream, then the state: a change between the two is seen in
+                # the one or the other.
                 after = await self._events.last_id(job.id)
                 now = await to_thread.run_sync(self._jobs.get, job.id)
 
@@ -107,6 +112,7 @@ def answer(view: schemas.Job, job: JobRecord, status: int, **headers: str) -> JS
     """Return `view` with its ETag, and with Retry-After while the job is not final."""
     sent = {"ETag": job_etag(job), **headers}
     if not job.final:
+        # For clients that poll: often enough for images, and a video does not mind.
         sent["Retry-After"] = "1"
     return JSONResponse(view.model_dump(mode="json"), status, headers=sent)
 

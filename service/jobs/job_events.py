@@ -16,8 +16,8 @@ from redis.exceptions import RedisError
 
 from service.protocol.key_watch import KeyWatch
 from service.protocol.problems import ServiceError
+from worker.stores.addresses import sentinel_address
 from worker.stores.keys import JOB_EVENTS
-from worker.stores.sentinels import sentinel_address
 
 Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -66,6 +66,7 @@ class JobEvents:
 
         Half of them is the most that one tenant gets, so that the others can wait as well.
         """
+        # No lock: nothing is awaited between the count and the increment.
         taken = self._waiting.total()
         if taken >= self._max_waiters or 2 * self._waiting[tenant] >= max(2, self._max_waiters):
             raise ServiceError("too_many_waiters")
@@ -90,6 +91,7 @@ class JobEvents:
         while (left_s := deadline - asyncio.get_running_loop().time()) > 0 and not self.draining:
             if not await self._watch.is_active(key_id):
                 raise ServiceError("unauthorized", "The key was revoked or has expired")
+            # In slices of a second, so that a drain or a revoked key ends the longest wait soon.
             for event in await self._read(job_id, after, min(left_s, _SLICE_S)):
                 yield event
                 if event.type == "completed":
@@ -109,7 +111,10 @@ class JobEvents:
     async def _read(self, job_id: str, after: str, block_s: float) -> list[JobEvent]:
         try:
             read = self._redis.xread(
-                {JOB_EVENTS(job_id): after}, count=200, block=max(1, int(block_s * 1000))
+                # A page of a long job's history; the loop comes back for the rest.
+                {JOB_EVENTS(job_id): after},
+                count=200,
+                block=max(1, int(block_s * 1000)),
             )
             streams = cast(list[tuple[bytes, Entries]], await read)
         except RedisError as error:
@@ -117,8 +122,12 @@ class JobEvents:
 
         entries = streams[0][1] if streams else []
         return [
-            JobEvent(id.decode(), fields[b"type"].decode(), fields[b"data"].decode())
-            for id, fields in entries
+            JobEvent(
+                id=entry_id.decode(),
+                type=fields[b"type"].decode(),
+                data=fields[b"data"].decode(),
+            )
+            for entry_id, fields in entries
         ]
 
 
@@ -141,6 +150,7 @@ def _client(url: str, max_waiters: int) -> Redis:
 
 def checked_event_id(text: str) -> str:
     """Return a Last-Event-ID that the store can take; raises invalid_parameter."""
+    # The store answers a malformed id with an error, which would read as its failure.
     if not _EVENT_ID.fullmatch(text) or max(place_of(text)) >= _EVENT_ID_BOUND:
         raise ServiceError("invalid_parameter", "Last-Event-ID is not an id of this stream")
     return text

@@ -25,6 +25,7 @@ async def server_sent_events(
     The stream also ends when the service drains or the caller's key ends; a client that reconnects
     gets the reason as a problem.
     """
+    # A comment at once: proxies and browsers take the stream as open only with its first byte.
     yield ": following\n\n"
     clock = asyncio.get_running_loop().time
     ends_at = clock() + LONGEST_STREAM_S
@@ -34,6 +35,7 @@ async def server_sent_events(
             try:
                 async for event in events.follow(job.id, after, KEEP_ALIVE_S, caller.key_id):
                     yield await _formatted(job, event, answers)
+                    # The whole job, so that a client needs no further request.
                     if event.type == "completed":
                         return
 

@@ -28,6 +28,7 @@ def job_view(job: JobRecord, base: str, queue_position: int | None = None) -> sc
         input=schemas.JobInput(upload_id=job.payload.input_id),
         assignments=job.payload.assignments,
         pack=job.report.get("pack"),
+        # Cancelled and expired jobs have no outcome: nothing was tried to its end.
         outcome="failed" if job.status == "failed" else job.report.get("outcome"),
         result=_result(job, f"{here}/result"),
         report=dict(job.report),
@@ -67,9 +68,11 @@ def _error(job: JobRecord) -> Problem | None:
     if job.error is None:
         return None
 
+    # Codes of jobs are not all codes of requests, so the table of statuses does not know them.
     members = problem("internal", job.error.detail) | {
         "type": f"urn:likeness:problem:{job.error.code}",
         "title": _FAILURE_TITLE,
+        # Of the job's input, as a rule; the member must be there, and no request had this status.
         "status": 422,
         "code": job.error.code,
         "instance": f"urn:likeness:job:{job.id}",

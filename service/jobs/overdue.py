@@ -50,6 +50,7 @@ class Overdue:
         while True:
             try:
                 await to_thread.run_sync(self.tick)
+            # An outage is for the readiness check to tell; here it is waited for.
             except StoreError as error:
                 log.warning("store out of reach", extra={"code": error.code})
             except Exception:  # the outermost loop: no caller could go on
@@ -59,6 +60,7 @@ class Overdue:
 
     def tick(self) -> bool:
         """See to what is due now; False when a worker does. Raises StoreError."""
+        # Two that do the same are harmless, but cost the store twice.
         if self._upkeep.is_led():
             return False
 
@@ -75,6 +77,7 @@ class Overdue:
         if self._queue.workers():
             return  # one of them may still work on the job
 
+        # Nobody carries them out: a client that cancelled must see the end nevertheless.
         for job_id in self._upkeep.canceling_for(_LOST_AFTER_S):
             self._jobs.settle_cancel(job_id)
             self._media.delete_job(job_id)

@@ -29,10 +29,12 @@ class JobSubmission:
         """
         if self._events.draining:
             raise ServiceError("draining")
+        # Before the input is fetched: a repeated request must not download it again.
         if replayed := await to_thread.run_sync(self._admission.check, caller, submission):
             return replayed
         if submission.source is not None:
             await self._inputs.receive(submission.source, incoming)
 
+        # The rules of the form allow one; a URL or base64 adds the one.
         received = incoming.files[0] if incoming.files else None
         return await to_thread.run_sync(self._admission.admit, caller, submission, received)

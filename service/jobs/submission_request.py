@@ -18,6 +18,7 @@ from service.protocol.problems import ServiceError
 from worker.contract import Assignment, IdempotencyKey, JobKind, JobPayload, Priority
 
 _JSON_FIELDS = ("assignments", "options", "metadata")
+# Six digits are eleven days in seconds, beyond any deadline that is granted.
 _CANCEL_AFTER = re.compile(r"(\d{1,6})([smh]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -47,6 +48,7 @@ class Submission:
             input_id=input_id,
             assignments=self.assignments,
             options=self.options.for_workers(),
+            # W3C's name, so that a worker's spans continue the request's trace.
             trace={"traceparent": traceparent},
         )
 
@@ -82,6 +84,8 @@ def _submission(
     swap = body if isinstance(body, schemas.SwapForm) else None
     assignments = swap.assigned() if swap else ()
     options = swap.options if swap else schemas.RequestedOptions()
+    # Everything that changes the result or who hears of it; not the deadline, which a retry
+    # shortens.
     facts = (
         source_facts,
         *(assignment.model_dump_json() for assignment in assignments),

@@ -52,6 +52,8 @@ class BodyReader:
         Raises body_too_large as soon as that is known, bad_request when the client stalls.
         """
         too_large = ServiceError("body_too_large", f"The body may have at most {max_bytes} bytes")
+        # Before the first byte is read. The count below holds for bodies that lie about their
+        # length.
         if _declared_length(request) > max_bytes:
             raise too_large
 
@@ -62,6 +64,8 @@ class BodyReader:
 
         while True:
             try:
+                # Both at once: a body that trickles is within the idle time for ever, and stops at
+                # the total.
                 async with asyncio.timeout(min(self._idle_s, deadline - clock())):
                     chunk = await anext(chunks, None)
             except TimeoutError as error:
@@ -97,6 +101,7 @@ def parse_fields(
     fields: Mapping[str, str], model: type[Model], json_fields: Collection[str]
 ) -> Model:
     """Return a form's fields as a `model`; those named in `json_fields` hold JSON."""
+    # Parsed once and dumped again, so that a form is validated by the very same model as JSON.
     values: dict[str, Any] = dict(fields)
     for name in set(json_fields) & set(fields):
         try:

@@ -38,6 +38,8 @@ class BoundedHttpProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # Connections that are busy with a request are not in `waiting`, and are never closed for a
+        # newcomer.
         if len(self.connections) > self._bounds.max_connections:
             oldest = next(iter(self._bounds.waiting), self)
             oldest.close_now()
@@ -64,6 +66,7 @@ class BoundedHttpProtocol(H11Protocol):
     def _note_state(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
+        # A kept-alive connection waits for its next request; one timer at a time.
         elif self._timer is None:
             self._await_headers()
 

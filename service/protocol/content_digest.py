@@ -14,6 +14,8 @@ def content_digest(header: str | None) -> str | None:
     """
     if header is None:
         return None
+    # A dictionary of digests by algorithm; others than SHA-256 may stand beside it, and are not
+    # checked.
     for entry in header.split(","):
         name, _, value = entry.strip().partition("=")
         if name.strip() == "sha-256":
@@ -22,6 +24,7 @@ def content_digest(header: str | None) -> str | None:
             except ValueError as error:
                 raise ServiceError("invalid_parameter", "Content-Digest is not valid") from error
 
+            # Of any other length it is not what it claims to be, and no match could be trusted.
             if len(digest) == 32:
                 return digest.hex()
 

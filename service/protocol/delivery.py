@@ -17,7 +17,10 @@ from fastapi.responses import StreamingResponse
 
 from service.protocol.problems import ServiceError, problem_response
 
+# Large enough that reading in a thread costs little, small enough that thousands of downloads fit
+# into memory.
 CHUNK_BYTES = 256 * 1024
+# One range only: several need multipart responses, which no client of videos asks for.
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 _MOST_DIGITS = 18  # no file has 10**18 bytes; Python refuses to read numbers of 4,300 digits
 
@@ -45,12 +48,17 @@ def deliver(
         "ETag": etag,
         "Accept-Ranges": "bytes",
         "Content-Type": content.media_type,
+        # `inline`, so that players and browsers show it; the name is ours, never the user's.
         "Content-Disposition": f'inline; filename="{content.filename}"',
+        # Private: a shared cache must not hold faces. The bytes of a job never change, so a client
+        # may.
         "Cache-Control": "private, max-age=3600",
     }
 
     if _names(request.headers.get("if-none-match", ""), etag):
         content.file.close()
+        # The file is shorter than its record says: end, and let the client see that bytes are
+        # missing.
         return Response(
             status_code=304, headers={k: v for k, v in headers.items() if k != "Content-Type"}
         )
@@ -88,6 +96,7 @@ def _requested_span(request: Request, size: int, etag: str) -> tuple[int, int] |
     A request for several ranges gets the whole.
     """
     whole = (0, size)
+    # Another ETag means that the client holds parts of other bytes: it needs the whole.
     unchanged = request.headers.get("if-range", etag) == etag
     match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
 
@@ -98,6 +107,7 @@ def _requested_span(request: Request, size: int, etag: str) -> tuple[int, int] |
     last = _position(match[2])
 
     if first is None:
+        # `bytes=-n`: the last n bytes, all of them where there are fewer.
         start = max(0, size - (last or 0))
         return (start, size) if start < size else None
 
@@ -124,6 +134,8 @@ async def _read(
         left = end - start
 
         while left > 0:
+            # Once a chunk, answered from memory for two seconds: a revoked key must not finish its
+            # download.
             if not await is_allowed():
                 raise ServiceError("unauthorized", "The key was revoked or has expired")
 

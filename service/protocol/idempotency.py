@@ -45,6 +45,7 @@ def key_of(request: Request) -> str | None:
     Raises invalid_parameter when it is empty, too long or unprintable.
     """
     key = request.headers.get("idempotency-key")
+    # The bounds of the IETF draft's common practice; the key is hashed before it is stored.
     if key is not None and not (1 <= len(key) <= 255 and key.isprintable()):
         raise ServiceError(
             "invalid_parameter", "Idempotency-Key must have 1 to 255 printable characters"
@@ -78,6 +79,7 @@ class Idempotency:
 
         Raises idempotency_mismatch, idempotency_in_progress, and a 410 when it was deleted.
         """
+        # Without a key every request is a new one.
         if key is None:
             return (await create()).response()
 
@@ -97,6 +99,7 @@ class Idempotency:
 async def _replayed(read: Callable[[str], Awaitable[Created]], resource_id: str) -> Created:
     try:
         return await read(resource_id)
+    # Erased identities have a code of their own, which says more than `gone`.
     except Gone:
         raise
     except Missing as error:

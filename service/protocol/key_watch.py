@@ -11,6 +11,7 @@ from worker.errors import StoreError
 from worker.stores.key_store import KeyStore
 
 _CHECK_EVERY_S = 2.0  # a stream must end within 5 s of the revocation, and learns it each second
+# A bound, not a size to be reached: one entry for each key with an open stream.
 _MAX_KEPT = 10_000
 
 
@@ -37,6 +38,7 @@ class KeyWatch:
             return True
 
         if len(self._checked) >= _MAX_KEPT:
+            # All at once is simple, and costs each open stream one look-up.
             self._checked.clear()
 
         self._checked[key_id] = now

@@ -44,6 +44,7 @@ class Part:
         """Return a field's value; raises body_too_large past `max_bytes`."""
         data = b""
         async for chunk in self.chunks():
+            # Counted while it is read: a field must not fill the memory before it is refused.
             data += chunk
             if len(data) > max_bytes:
                 raise ServiceError(
@@ -51,6 +52,7 @@ class Part:
                     f"The field {self.name[:40]} may have at most {max_bytes} bytes",
                 )
 
+        # Never an error here: what is not text fails the field's own validation, with its name.
         return data.decode("utf-8", "replace")
 
 
@@ -65,6 +67,8 @@ class MultipartReader:
             raise ServiceError("bad_request", "The Content-Type names no boundary")
 
         self._chunks = chunks
+        # The parser calls back in the middle of a chunk; what it found waits here until it is asked
+        # for.
         self._events: deque[tuple[str, Any]] = deque()
         self._header: list[bytes] = [b"", b""]
         self._headers: dict[str, str] = {}
@@ -77,6 +81,7 @@ class MultipartReader:
 
     async def parts(self) -> AsyncIterator[Part]:
         """Yield the parts in order; what a part's reader leaves unread is skipped."""
+        # A for, not a while: the bound holds however the parts are skipped.
         for _ in range(MAX_PARTS):
             while (event := await self._next()) is not None and event[0] != "begin":
                 continue
@@ -126,6 +131,7 @@ class MultipartReader:
 
     def _end_header(self) -> None:
         name, value = self._header
+        # HTTP's encoding, which takes any byte; names of headers are case-insensitive.
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
         self._header = [b"", b""]
         if len(self._headers) > MAX_PART_HEADERS:

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from worker.process.logs import log_as_json
 
+# W3C Trace Context, version 00; ids of only zeros are invalid there.
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
 
@@ -105,6 +106,7 @@ class Metrics:
             "likeness_request_seconds",
             "Time to the end of the answer.",
             ("method", "route"),
+            # From a look-up to the longest poll of 60 s.
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=self.registry,
         )

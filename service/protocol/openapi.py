@@ -31,6 +31,7 @@ MEDIA = (
 )
 FETCH = ("fetch_refused", "fetch_failed")
 IDEMPOTENT = ("idempotency_mismatch", "idempotency_in_progress", "gone")
+# What any authenticated route may answer, so that no route can forget them.
 _EVERYWHERE = ("unauthorized", "forbidden", "invalid_parameter", "store_unavailable", "internal")
 _REF = "#/components/schemas/"
 HEADERS: dict[str, dict[str, Any]] = {
@@ -69,12 +70,14 @@ def problems(*codes: str, anonymous: bool = False) -> Responses:
 
 
 def _problem_response(status: int, codes: list[str]) -> dict[str, Any]:
+    # One example for each code, because clients branch on codes and not on statuses.
     examples = {code: {"value": _example(code)} for code in codes}
     described: dict[str, Any] = {
         "description": "; ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
         "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}, "examples": examples}},
     }
 
+    # The two for which waiting helps; `problem_response` sends the header with both.
     if status in (429, 503):
         described["headers"] = {"Retry-After": HEADERS["Retry-After"]}
 
@@ -139,6 +142,7 @@ def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
     """Make `app.openapi()` include the models of bodies that routes read themselves."""
 
     def document() -> dict[str, Any]:
+        # Made once, when first asked for: the routes do not change afterwards.
         if app.openapi_schema is None:
             made = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -148,6 +152,7 @@ def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
 
             for model in models:
                 schema = model.model_json_schema(ref_template=_REF + "{model}")
+                # Pydantic nests the models it refers to; OpenAPI wants them all side by side.
                 schemas.update(schema.pop("$defs", {}))
                 schemas[model.__name__] = schema
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+# The contract with clients: codes are stable, titles and details may be reworded.
 CODES: dict[str, tuple[int, str]] = {
     "invalid_json": (400, "The body is not valid JSON"),
     "invalid_parameter": (400, "A query parameter or header is not valid"),
@@ -86,6 +87,7 @@ CODES: dict[str, tuple[int, str]] = {
     "disk_full": (507, "The disk is full"),
 }
 
+# Failures that the framework raises by itself.
 _BY_STATUS = {
     400: "bad_request",
     401: "unauthorized",
@@ -111,6 +113,7 @@ class ServiceError(Exception):
         super().__init__(detail or CODES[code][1])
         self.code = code
         self.detail = str(self)
+        # A copy: a raised error may be answered later than the mapping it was given lives.
         self.headers = dict(headers or {})
         self.extra = extra
 
@@ -151,6 +154,7 @@ def problem_response(
     body = problem(code, detail, **extra)
     sent = dict(headers or {})
 
+    # Whoever raised it may know better how long it takes.
     if (wait_s := _RETRY_AFTER_S.get(body["status"])) and "Retry-After" not in sent:
         sent["Retry-After"] = str(wait_s)
 
@@ -194,6 +198,7 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
             )
 
     code = getattr(error, "code", "internal")
+    # An error of another package whose code has no status must not reach a client unnamed.
     if code == "internal" or code not in CODES:
         return internal_error(error)
 
@@ -208,6 +213,7 @@ def validation_problem(errors: Sequence[Any]) -> JSONResponse:
     for the body.
     """
     places = {str(finding["loc"][0]) for finding in errors if finding.get("loc")}
+    # A malformed id names nothing that exists, which is all a client needs to know.
     if "path" in places:
         return problem_response("not_found")
     if any(finding["type"] == "json_invalid" for finding in errors):

@@ -54,6 +54,7 @@ class RequestScope:
     ) -> None:
         began = time.perf_counter()
         status: int | None = None
+        # Whether there is more to come that nobody has read, known without reading it.
         body_left = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
         async def receive_noting_end() -> Message:
@@ -68,8 +69,10 @@ class RequestScope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
+                # On every response, so that a user's report can be found in the log.
                 answer["X-Request-Id"] = context.request_id
                 answer["traceparent"] = context.traceparent
+                # Results are files of users: no browser may guess that one of them is a page.
                 answer.setdefault("X-Content-Type-Options", "nosniff")
                 answer.setdefault("Cache-Control", "no-store")
 
@@ -111,4 +114,5 @@ class RequestScope:
 
 def _request_id(headers: Headers) -> str:
     offered = headers.get("x-request-id", "")
+    # A client's id is taken over when it cannot break a log line, and replaced when it could.
     return offered if _REQUEST_ID.fullmatch(offered) else f"req_{secrets.token_hex(8)}"

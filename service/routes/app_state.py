@@ -45,6 +45,7 @@ class AppState:
     bodies: BodyReader
     idempotency: Idempotency
 
+    # For the readiness check alone; everything else goes through a store.
     redis: Redis
     jobs: JobStore
     queue: JobQueue

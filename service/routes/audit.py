@@ -43,6 +43,7 @@ async def list_events(
     caller: Auditor,
     state: State,
     event: Annotated[str | None, Query(max_length=64, description="Only this event.")] = None,
+    # Ids have 30 characters; longer text cannot match, and is not carried to the disk.
     subject: Annotated[
         str | None, Query(max_length=64, description="Only entries about this id.")
     ] = None,
@@ -96,7 +97,7 @@ def _tenant(caller: Caller, asked: str | None) -> str | None:
 
 
 @router.get("/check", responses=problems())
-async def check_trail(caller: Auditor, state: State) -> AuditCheck:
+async def check_trail(_caller: Auditor, state: State) -> AuditCheck:
     """Say whether any entry was changed, removed or slipped in; at most a minute old."""
     found = await to_thread.run_sync(state.chain_check.state)
     return AuditCheck(
@@ -108,7 +109,7 @@ async def check_trail(caller: Auditor, state: State) -> AuditCheck:
 
 
 @router.get("/head", responses=problems())
-async def get_head(caller: Auditor, state: State) -> AuditHead:
+async def get_head(_caller: Auditor, state: State) -> AuditHead:
     """Return the newest entry's hash, and the newest head that was signed.
 
     Keep a copy elsewhere: nobody can rewrite what came before it without being noticed.
@@ -116,12 +117,15 @@ async def get_head(caller: Auditor, state: State) -> AuditHead:
 
     def read() -> AuditHead:
         last = state.audit_trail.last()
+        # The signed head belongs to the export: without it the lines prove nothing to an outsider.
         heads = state.audit_trail.heads()
         archived = last.entry.seq if last else 0
 
         return AuditHead(
             seq=archived,
             mac=last.mac if last else "",
+            # Numbers are given out before a worker archives the entries: the difference is what a
+            # verification of the files would miss right now.
             pending=max(0, state.audit.last_seq() - archived),
             signed_seq=heads[-1].seq if heads else 0,
             signature=heads[-1].signature if heads else "",
@@ -153,6 +157,7 @@ async def export_events(caller: Auditor, state: State, tenant: Tenant = None) ->
         if heads:
             yield json.dumps({"head": heads[-1].__dict__}) + "\n"
 
+    # Years of entries: streamed, so that the trail is never in memory as a whole.
     return StreamingResponse(lines(), media_type="application/jsonl")
 
 

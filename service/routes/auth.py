@@ -19,7 +19,10 @@ from service.routes.app_state import AppState, State
 from worker.errors import KeyRefused
 
 _bearer = HTTPBearer(
-    auto_error=False, bearerFormat="lk_<key id>_<secret>", description="An API key."
+    # FastAPI's own refusal would be no problem document, and 403 instead of 401.
+    auto_error=False,
+    bearerFormat="lk_<key id>_<secret>",
+    description="An API key.",
 )
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="likeness"'}

@@ -71,7 +71,7 @@ async def add_entry(request: Request, caller: Operator, state: State) -> schemas
 
 
 @router.get("", responses=problems())
-async def list_entries(caller: Operator, state: State) -> schemas.BlocklistPage:
+async def list_entries(_caller: Operator, state: State) -> schemas.BlocklistPage:
     """List the entries and the requests that wait for a decision."""
     found = [_entry(state, entry) for entry in await state.blocklisting.entries()]
     active = sum(entry.state == "active" for entry in found)
@@ -99,7 +99,7 @@ async def remove_entry(entry_id: str, caller: Operator, state: State) -> Respons
 
 
 @router.get("/reviews", responses=problems())
-async def list_reviews(caller: Operator, state: State) -> schemas.ReviewList:
+async def list_reviews(_caller: Operator, state: State) -> schemas.ReviewList:
     """List files in which somebody resembles an entry without surely being them."""
     return schemas.ReviewList(data=tuple(map(_review, await state.blocklisting.reviews())))
 

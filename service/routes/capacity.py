@@ -20,12 +20,13 @@ Reader = Annotated[Caller, Depends(caller_with("jobs:read"))]
 
 
 @router.get("/models", responses=problems())
-async def list_models(caller: Reader, state: State) -> schemas.ModelList:
+async def list_models(_caller: Reader, state: State) -> schemas.ModelList:
     """List the packs in use, with the execution provider that runs them."""
     about = state.enrolment.about
     models: tuple[schemas.Model, ...] = ()
 
     if about:
+        # None until the enrolment child has loaded its pack: then the list is empty, not an error.
         models = (
             schemas.Model(
                 id=about["pack"], name=about["name"], default=True, provider=about["provider"]
@@ -52,10 +53,12 @@ def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
         for name, load in backlog.items()
     )
 
+    # The same figures that admission counts, so that `accepting` agrees with its answer.
     total = sum(load.queued + load.running for load in backlog.values())
     return schemas.Capacity(
         queues=queues,
         workers=len(state.queue.workers()),
+        # A draining process accepts nothing, however empty the queues are.
         accepting=total < state.jobs.limits.max_jobs and not state.events.draining,
         limit=state.jobs.limits.max_jobs,
         tenant=schemas.TenantUse(

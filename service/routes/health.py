@@ -37,6 +37,8 @@ async def livez() -> schemas.Health:
 )
 async def startupz(response: Response, state: State) -> schemas.Health:
     """Return ok once the enrolment child has loaded its pack."""
+    # Separate from readiness: an orchestrator restarts what never starts, and only stops sending
+    # requests to what is not ready.
     started = state.enrolment.ready
     response.status_code = 200 if started else 503
     return schemas.Health(status="ok" if started else "starting", checks={"enrolment": started})
@@ -50,6 +52,7 @@ async def readyz(response: Response, state: State) -> schemas.Health:
     has begun.
     """
     about = state.enrolment.about
+    # Both may block on a socket or a disk that hangs, so they run in threads.
     store = await to_thread.run_sync(_store_answers, state)
     media = await to_thread.run_sync(state.media.is_usable)
     ready = store and media and state.enrolment.ready and not state.events.draining
@@ -91,6 +94,7 @@ def _sandbox(state: AppState) -> dict[str, JsonValue]:
     """Return what the kernel enforces on each process that decodes, by its name."""
     try:
         workers = protections_of(state.queue.workers())
+    # The API's own children can be described while the store is away.
     except StoreError:
         workers = {}
 

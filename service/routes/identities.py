@@ -100,6 +100,7 @@ async def create_identity(request: Request, caller: Writer, state: State) -> Res
         async def read(identity_id: str) -> Created:
             return _created(state, await _current(state, identity_id, caller.tenant))
 
+        # The photos' hashes are part of it: the same fields with other photos are another request.
         mark = fingerprint(request, *registration.facts(incoming))
         return await state.idempotency.once(
             caller.tenant, key_of(request), mark, create=create, read=read
@@ -171,6 +172,7 @@ async def delete_identity(identity_id: str, caller: Writer, state: State) -> sch
     Results that are made already stay until they expire.
     """
     erase = state.identity_eraser.erase
+    # Results made under a consent that held are their owner's; only its withdrawal deletes them.
     return receipt_view(await to_thread.run_sync(erase, caller, identity_id, False))
 
 
@@ -200,6 +202,7 @@ def _page(
     state: AppState, tenant: str, limit: int, cursor: str | None, subject: str | None
 ) -> tuple[list[IdentityRecord], str | None]:
     records, following = state.identities.list(tenant, limit, cursor, subject)
+    # A refinement job's state is read when asked for, not copied into the record at each step.
     return [state.refinement.with_progress(record) for record in records], following
 
 

@@ -28,6 +28,8 @@ Reader = Annotated[Caller, Depends(caller_with("jobs:read"))]
 Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 Admin = Annotated[Caller, Depends(caller_with("admin"))]
 
+# FastAPI describes no event streams, so this is written by hand; a test compares it with what is
+# sent.
 _EVENT = {
     "type": "object",
     "required": ["id", "event", "data"],
@@ -40,6 +42,7 @@ _EVENT = {
         },
     },
 }
+# A requeue is a new admission, and may be refused for what has changed since.
 _REQUEUE_FAILURES = ("not_found", "identity_erased", "quota_exceeded", "queue_full")
 
 
@@ -89,6 +92,7 @@ async def get_job(job_id: str, request: Request, caller: Reader, state: State) -
 
     `Prefer: wait` waits for its end, or with a matching If-None-Match for any change.
     """
+    # Looked up first: a requeue must not reveal whether another tenant's job exists.
     job = await _find(state, job_id, caller)
     return await state.answers.current(request, caller, job)
 
@@ -122,9 +126,11 @@ async def get_job(job_id: str, request: Request, caller: Reader, state: State) -
 async def job_events(job_id: str, request: Request, caller: Reader, state: State) -> Response:
     """Follow a job's events until it ends."""
     job = await _find(state, job_id, caller)
+    # Checked here: once a stream has begun, an error can no longer become a status.
     after = checked_event_id(request.headers.get("last-event-id") or BEGINNING)
 
     if job.final and place_of(after) >= place_of(await state.events.last_id(job.id)):
+        # A browser's EventSource reconnects after every end unless it gets 204.
         return Response(status_code=204)
     with state.events.waiter(job.tenant):
         pass  # refuses before the stream begins; the stream takes its place itself
@@ -132,6 +138,7 @@ async def job_events(job_id: str, request: Request, caller: Reader, state: State
     return StreamingResponse(
         server_sent_events(job, caller, after, state.events, state.answers),
         media_type="text/event-stream",
+        # nginx would hold events back until its buffer is full.
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
@@ -148,6 +155,7 @@ async def job_events(job_id: str, request: Request, caller: Reader, state: State
 async def cancel_job(job_id: str, caller: Writer, state: State) -> Response:
     """Ask a job to end."""
     job = await _find(state, job_id, caller)
+    # Cancelling twice is no mistake: the client sees how the job ended.
     if job.final:
         return await state.answers.now(job, 200)
 
@@ -168,6 +176,7 @@ async def requeue_job(job_id: str, caller: Admin, state: State) -> Response:
     """Run a dead letter again, as a new job: one that failed as `attempts_exhausted`."""
     await _find(state, job_id, caller)
     job = await to_thread.run_sync(state.jobs.requeue, job_id)
+    # At once, not with the reconciler's next round a second later.
     await to_thread.run_sync(state.queue.deliver, QUEUE_OF[job.kind])
     return await state.answers.now(job, 202, Location=f"/v1/jobs/{job.id}")
 

@@ -23,6 +23,7 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
 Admin = Annotated[Caller, Depends(caller_with("admin"))]
 Overlap = Annotated[
+    # A month: longer, and a rotation that answers a leak would not end the leak.
     int, Query(ge=0, le=30 * 86400, description="Seconds for which the old key stays valid.")
 ]
 

@@ -35,10 +35,12 @@ _CANCEL_AFTER = header(
     "Seconds (or a number with s, m or h) after which the job ends as `expired`.",
     {"type": "string", "pattern": "^[1-9][0-9]{0,5}[smh]?$"},
 )
+# The enum again, because a form's fields have no model that OpenAPI could take it from.
 _PRIORITY = {"type": "string", "enum": ["high", "normal", "low"]}
 
 
 def _form(name: str) -> dict[str, Any]:
+    # A form has only text, so what is an object in JSON is JSON inside of a field.
     described = {"type": "string", "description": "JSON, as in the JSON body."}
     return {
         "type": "object",
@@ -55,6 +57,8 @@ def _form(name: str) -> dict[str, Any]:
     }
 
 
+# Consent is checked again for each swap: it may have expired or been withdrawn since the
+# registration.
 _CONSENT_FAILURES = ("consent_missing", "consent_expired", "consent_scope", "identity_erased")
 _QUEUE_FAILURES = ("not_found", "upload_in_use", "queue_full", "draining")
 _HEADERS = ("Location", "ETag", "Preference-Applied")
@@ -105,6 +109,8 @@ async def swap_video(request: Request, caller: Writer, state: State) -> Response
 )
 async def analyse(request: Request, caller: Writer, state: State) -> Response:
     """Find the people in an image or video; the result is JSON."""
+    # Whatever was received is deleted when the block ends without an admission, also by a
+    # disconnect.
     async with state.uploads.incoming(caller.tenant) as incoming:
         analysis = await read_analysis(request, state.bodies)
         admission = await state.submission.submit(caller, analysis, incoming)
@@ -114,6 +120,7 @@ async def analyse(request: Request, caller: Writer, state: State) -> Response:
 async def _swap(
     request: Request, caller: Caller, state: AppState, kind: JobKind, file_name: str
 ) -> Response:
+    # The part may be called `input`, as in JSON, or by what it is.
     rules = FormRules((file_name, "input"), 1, state.settings.max_upload_bytes)
     async with state.uploads.incoming(caller.tenant) as incoming:
         swap = await read_swap(request, kind, state.bodies, rules, incoming)

@@ -33,6 +33,7 @@ router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 Reader = Annotated[Caller, Depends(caller_with("jobs:read"))]
 Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 
+# Every accepted media type has the same schema: raw bytes.
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENTED = {
     "requestBody": {
@@ -62,6 +63,7 @@ _DOCUMENTED = {
 )
 async def create_upload(request: Request, caller: Writer, state: State) -> Response:
     """Store the raw body: an image or a video."""
+    # What the client says of the file; both are checked against the bytes.
     declared = Declared(
         media_type=media_type(request),
         sha256=content_digest(request.headers.get("content-digest")),
@@ -80,6 +82,8 @@ async def create_upload(request: Request, caller: Writer, state: State) -> Respo
         async def read(upload_id: str) -> Created:
             return _created(await to_thread.run_sync(state.media.stat, upload_id, caller.tenant))
 
+        # Only known once the body is read: an upload with the same key and other bytes is a
+        # mistake.
         mark = fingerprint(request, file.sha256)
         return await state.idempotency.once(caller.tenant, key, mark, create=create, read=read)
 
@@ -102,6 +106,8 @@ async def get_upload(upload_id: str, caller: Reader, state: State) -> schemas.Up
 async def delete_upload(upload_id: str, caller: Writer, state: State) -> Response:
     """Delete an upload before it expires, unless a job in flight or a registration needs it."""
     record = await to_thread.run_sync(state.media.stat, upload_id, caller.tenant)
+    # The look-up above and this are two steps; the second one decides, so a job admitted in between
+    # wins.
     if not await to_thread.run_sync(state.media.delete_unless_held, record.id):
         raise ServiceError("upload_in_use")
     return Response(status_code=204)

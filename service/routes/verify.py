@@ -23,7 +23,10 @@ from worker.provenance.names import MANIFEST_TYPE
 
 router = APIRouter(tags=["verify"])
 
+# Results of long videos are larger; those can be looked up by hash. A quarter GiB keeps an
+# anonymous request from filling the disk.
 MAX_VERIFIED_BYTES = 256 << 20
+# For the parts' headers, boundaries and fields beside the file.
 _FORM_BYTES = 64 << 10
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -73,8 +76,11 @@ async def verify(request: Request, response: Response, state: State) -> Verifica
     It needs no key, unless the operator has set LIKENESS_VERIFY=keyed. Send the file raw or as
     `file` of a form, or only its SHA-256 as JSON. The bytes are not kept.
     """
+    # A reverse proxy's address unless uvicorn is told to trust its X-Forwarded-For.
     address = request.client.host if request.client else ""
+    # The one endpoint that decodes for anybody: bounded before a byte is read.
     with state.visitors.visit(address):
+        # An answer may change when a manifest expires, and must not lie in a shared cache.
         response.headers.update(_NOT_KEPT)
         if media_type(request) == "application/json":
             body = await state.bodies.json(request, VerifyRequest)
@@ -97,6 +103,7 @@ async def get_manifest(mark_id: str, state: State) -> Response:
     """Return the content credentials of an output, for a copy that lost them."""
     try:
         manifest = await to_thread.run_sync(state.verifier.manifest, mark_id)
+    # Not a mark id's shape: as unknown as one that was never issued.
     except ValueError as error:
         raise ServiceError("not_found") from error
 
@@ -132,4 +139,5 @@ async def _file(request: Request, state: AppState) -> AsyncIterator[bytes]:
                 yield chunk
             return
 
+    # Raised inside of the generator, so that the child never sees an empty file.
     raise ServiceError("invalid_request", "The form has no file called file")

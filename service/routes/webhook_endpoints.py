@@ -45,9 +45,12 @@ MAX_ENDPOINTS = 16  # the end of every job is sent to each of them
 async def create_endpoint(request: Request, caller: Writer, state: State) -> Response:
     """Register a receiver."""
     body = await state.bodies.json(request, schemas.WebhookEndpointRequest)
+    # Here for a clear answer; the address is checked again at each delivery, because names may
+    # point elsewhere by then.
     checked_url(body.url)
 
     async def create() -> Created:
+        # Within `create`, so that a repeated request is answered and not counted.
         if len(await to_thread.run_sync(state.outbox.endpoints, caller.tenant)) >= MAX_ENDPOINTS:
             raise ServiceError(
                 "quota_exceeded", f"A tenant may have {MAX_ENDPOINTS} webhook endpoints"

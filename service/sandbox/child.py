@@ -119,6 +119,7 @@ class SandboxedChild:
         line = json.dumps(request).encode() + b"\n"
         if self._socket is None or len(line) > MAX_LINE_BYTES:
             raise ValueError("the request is too long")
+        # Open files, not paths: the child can open nothing by itself.
         socket.send_fds(self._socket, [line], [file.fileno() for file in files])
         return await self._read()
 
@@ -136,6 +137,7 @@ class SandboxedChild:
         if self._starts:
             self._on_restart()
 
+        # The first start is no restart, and is not counted as one.
         self._starts += 1
         ours, theirs = socket.socketpair()
 
@@ -147,10 +149,15 @@ class SandboxedChild:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
+                # Nothing of ours: no keys, no addresses of the store.
                 env=self._environment,
+                # The code's place, from which `-m` imports; the confinement lets it be read and
+                # nothing be written.
                 cwd=_ROOT,
+                # A group of its own, so that a kill takes whatever the child has started too.
                 start_new_session=True,
             )
+        # The child has its own copy; ours would keep the socket open after its death.
         finally:
             theirs.close()
 
@@ -172,8 +179,11 @@ class SandboxedChild:
             self._writer.close()
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
+                # SIGKILL: a child in a decoder's endless loop hears nothing else.
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+            # Reaped, or it would stay as a zombie; -9 in the log means that a limit or we killed
+            # it.
             code = await self._process.wait()
             log.info("child ended", extra={"child": self._command[-1], "exit_code": code})
 

@@ -28,6 +28,7 @@ def main(load_handler: Load | None = None) -> None:
     rules = rules_for(device)
     serve(
         lambda: (load_handler or load)(pack_name, Path(packs_root), device, limits_json),
+        # Sixty seconds of all cores together: eight large photos take about ten.
         child_limits(memory_bound(int(memory_bytes), rules), cpu_s=60),
         # A pack's name may be a path, and a link.
         readable=[Path(packs_root), (Path(packs_root) / pack_name).resolve()],
@@ -45,6 +46,7 @@ def load(
     from worker.settings import MediaLimits
 
     pack = require_intact(load_pack(pack_name, packs_root))
+    # Both checks are loaded whatever is asked for: what a request may switch, must be there.
     engine = FaceSwapEngine.load(pack, device=device, nudity_check=True, age_check=True)  # type: ignore[arg-type]
     limits = MediaLimits.model_validate_json(limits_json)
     hello = {"pack": pack.id, "name": pack.name, "digest": pack.digest, "provider": engine.provider}
@@ -70,6 +72,7 @@ def register(
 
     checks = request.get("checks", ())
     try:
+        # Decoded within the limits that the probe has checked the headers against.
         photos = [decode_image(file.read(), limits).bgr for file in files]
         registration = engine.register(photos)
 

@@ -35,19 +35,22 @@ def load(limits: MediaLimits) -> Handle:
 
     from worker.media.media_errors import MediaError
 
+    # FFmpeg would log what it thinks of each file, names of tracks included.
     av.logging.set_level(None)
 
     def probe(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:
-        measure = _image if request["media_type"].startswith("image/") else _video
+        media_type = request["media_type"]
         try:
-            return Reply(measure(files[0], request["media_type"], limits))
+            if media_type.startswith("image/"):
+                return Reply(_image(files[0], limits))
+            return Reply(_video(files[0], media_type, limits))
         except MediaError as error:
             return Reply({"code": error.code, "detail": error.message})
 
     return probe
 
 
-def _image(file: BinaryIO, media_type: str, limits: MediaLimits) -> Mapping[str, Any]:
+def _image(file: BinaryIO, limits: MediaLimits) -> Mapping[str, Any]:
     from worker.media.image_files import probe_image
 
     header = probe_image(file, limits)

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from service.sandbox.serving import Handle, Reply, child_limits, serve
 
+# Marks are looked for at several scales; a large image takes a few seconds.
 CPU_S = 30
 
 
@@ -27,6 +28,7 @@ def _load() -> Handle:
     from worker.video.examination import MAX_IMAGE_PIXELS, examine
 
     av.logging.set_level(None)
+    # Pillow raises beyond twice this, before it unpacks anything.
     Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
 
     def verify(request: Mapping[str, Any], files: Sequence[BinaryIO]) -> Reply:

@@ -65,8 +65,10 @@ class Consent(Strict):
         expires_at=LATE,
     )
 
+    # The operator's own name for the person: an address, a number. It is never interpreted.
     subject: Annotated[str, Field(min_length=1, max_length=200)]
     basis: Literal["consent", "self", "contract"]
+    # An empty scope would be a consent to nothing.
     scope: Annotated[frozenset[Literal["image", "video"]], Field(min_length=1)]
     granted_at: PastMoment = Field(description="When consent was given; not in the future.")
     expires_at: Moment | None = None
@@ -100,6 +102,7 @@ class RegisterRequest(Strict):
         },
     )
 
+    # More photos than eight gain nothing measurable, and each costs an encoding.
     upload_ids: Annotated[tuple[UploadId, ...], Field(min_length=1, max_length=8)] | None = None
     urls: Annotated[tuple[Url, ...], Field(min_length=1, max_length=8)] | None = None
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None

@@ -30,6 +30,7 @@ class JobProgress(Strict):
     done: int
     total: int
     unit: str
+    # For videos only, and once a frame is done.
     fps: float | None = None
     eta_s: float | None = None
 
@@ -133,7 +134,9 @@ class Job(Strict):
         ),
     )
     result: JobResultLink | None = None
+    # Free-form: reports gain members, and clients are told to ignore those they do not know.
     report: dict[str, Any]
+    # The same body as a failed request has, so that clients handle both in one place.
     error: Problem | None = None
     timings: dict[str, float]
     metadata: dict[str, Any]

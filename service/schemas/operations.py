@@ -103,6 +103,7 @@ class Model(Strict):
 
     id: str
     name: str
+    # One pack is loaded at a time; the member is there for the day of a second one.
     default: bool
     provider: str | None = None
 

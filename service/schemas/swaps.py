@@ -61,6 +61,7 @@ class SwapInput(Strict):
 
     upload_id: UploadId | None = None
     url: Url | None = None
+    # One MiB of bytes as base64, and a little for line breaks.
     base64: Annotated[str, Field(min_length=4, max_length=1_400_000)] | None = None
 
     @model_validator(mode="after")
@@ -83,6 +84,8 @@ class SwapForm(Strict):
     """A swap without its input: the fields beside the file of a multipart request."""
 
     identity_id: IdentityId | None = None
+    # Sixteen people in one image: more is a crowd, and each costs a pass of the network for every
+    # frame.
     assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=16)] | None = None
     options: RequestedOptions = RequestedOptions()
     webhook: Url | None = None
@@ -98,6 +101,7 @@ class SwapForm(Strict):
         """Return which identity goes onto which face, in either form of the request."""
         if self.identity_id is not None:
             return (Assignment(face=self.options.faces, identity_id=self.identity_id),)
+        # Never empty once validated; the type checker does not know that.
         return self.assignments or ()
 
 

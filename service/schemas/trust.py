@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.schemas.fields import EXAMPLE_SHA256
 
+# The order is that of the evidence: the first one that holds is given.
 Verdict = Literal[
     "made_here", "mark_copied", "likeness_elsewhere", "signed_by_others", "no_mark_found"
 ]

@@ -24,6 +24,7 @@ from worker.stores.key_store import (
 
 DEFAULT_TENANT = "default"
 OPERATOR = "operator"  # the audit log's actor for what is done on the machine itself
+# Time to change the key in every program that holds it.
 ROTATION_OVERLAP_S = 3600.0
 
 
@@ -84,7 +85,10 @@ def run_key_command(arguments: Namespace, store_url: str) -> None:
 def create_key(redis: Redis, tenant: str, scopes: Sequence[str], name: str) -> str:
     """Return the token of a new key; it is not shown again."""
     key, token = KeyStore(redis).create(
-        tenant, [scope for scope in SCOPES if scope in scopes], name
+        # In the order of the table, and typed.
+        tenant,
+        [scope for scope in SCOPES if scope in scopes],
+        name,
     )
     AuditLog(redis).append("key.created", tenant, OPERATOR, key.id)
     return token
@@ -123,14 +127,14 @@ def _state(key: ApiKey) -> str:
 
 
 def _tenant(text: str) -> str:
-    """An argparse type: a name that the key store accepts."""
+    """Return a tenant's name that the key store accepts; an argparse type."""
     if not TENANT_NAME.fullmatch(text):
         raise ArgumentTypeError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
     return text
 
 
 def _scopes(text: str) -> tuple[str, ...]:
-    """An argparse type: a comma-separated list of known scopes."""
+    """Return the known scopes in a comma-separated list; an argparse type."""
     scopes = tuple(text.split(","))
     if unknown := set(scopes) - set(SCOPES):
         raise ArgumentTypeError(f"unknown scopes: {', '.join(sorted(unknown))}")

@@ -53,6 +53,7 @@ def _verify(archive: AuditArchive, trust: TrustStore, settings: Settings) -> tup
         with connect(settings.store_url) as redis:
             log = AuditLog(redis)
             pending = log.pending()
+            # Pending entries are not expected in the files yet; everything before them is.
             archived = pending[0].seq - 1 if pending else log.last_seq()
     except WorkerError:
         print("the store does not answer: checked up to the signed head only", file=sys.stderr)

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+# Three columns fit the width of a README.
 CELL_PX = (400, 400)
 GAP_PX = 8
 HEADER_PX = 36
@@ -47,6 +48,7 @@ def contact_sheet(rows: Sequence[Comparison]) -> Image.Image:
     font = ImageFont.load_default(size=20)
 
     for column, title in enumerate(TITLES):
+        # White with a black edge is readable on any image.
         draw.text((GAP_PX + column * width, 6), title, "black", font)
 
     for number, row in enumerate(rows):

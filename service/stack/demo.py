@@ -30,7 +30,9 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 SOURCE, PORTRAIT, CLIP = (
     SAMPLES / name for name in ("ada_neutral.jpg", "ben_neutral.jpg", "solo_720p30.mp4")
 )
+# The first and the last frame, and three in between.
 MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# The clip takes some ten seconds on two cores; ten minutes are for an emulated machine.
 JOB_TIMEOUT_S = 600.0
 CONSENT = {
     "subject": "ada, a composite who is no one",
@@ -67,6 +69,7 @@ async def demo(folder: Path, settings: Settings) -> None:
 
     Raises DemoError, EmbeddedStoreError or StackStartError.
     """
+    # Results of an earlier run must not pass for those of this one.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     portrait = folder / "ben_as_ada.jpg"
@@ -95,6 +98,7 @@ async def demo(folder: Path, settings: Settings) -> None:
     with stages.stage("draw the contact sheet"):
         _sheet(portrait, clip).save(folder / "contact_sheet.png")
 
+    # It holds a key and a face's code; the results are what stays.
     shutil.rmtree(folder / "state")
     print(f"\n{stages}\n\n{_passes(jobs)}\n\nresults in {folder}:")
     print("\n".join(f"  {path.name}" for path in sorted(folder.iterdir())))
@@ -106,6 +110,7 @@ def _throw_away(settings: Settings, state: Path) -> Settings:
             "data_dir": state,
             "packs_dir": settings.packs_root,
             "host": "127.0.0.1",
+            # Any free port: the demo may run beside a stack.
             "port": 0,
             "redis_url": "",
         }
@@ -115,6 +120,7 @@ def _throw_away(settings: Settings, state: Path) -> Settings:
 def _client(stack: Stack) -> httpx.AsyncClient:
     key = create_first_key(stack.store_url)
     headers = {"Authorization": f"Bearer {key}"}
+    # A proxy of the environment must not carry what stays on this machine.
     return httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=90.0, trust_env=False)
 
 

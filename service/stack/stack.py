@@ -24,7 +24,9 @@ from service.stack.supervisor import Program, Supervisor
 # Together under 30 s, after which an init system or container runtime would kill us halfway.
 DRAIN_TIMEOUT_S = 22.0
 STORE_STOP_TIMEOUT_S = 6.0
+# Loading models on a busy machine with a cold disk; the store may replay its log before.
 STARTUP_TIMEOUT_S = 90.0
+# Two deaths may be a race at the start; three are a fault that the log explains.
 DEATHS_BEFORE_GIVING_UP = 3
 
 
@@ -59,6 +61,7 @@ async def running(settings: Settings) -> AsyncIterator[Stack]:
     _prepare(data_dir)
     supervisor = Supervisor(data_dir / "logs")
 
+    # The lock first: two stores on one directory would destroy its log.
     with locked(data_dir) as lock_fd, closing(_listen(settings.host, settings.port)) as listener:
         try:
             users: StoreUsers | None = None
@@ -68,6 +71,8 @@ async def running(settings: Settings) -> AsyncIterator[Stack]:
                     store_program(data_dir, lock_fd, settings.store_memory_bytes, users)
                 )
 
+            # API and workers would start, fail and be restarted until the store has loaded its
+            # data.
             await wait_until_ready(settings.store_url, STARTUP_TIMEOUT_S)
             for program in _programs(settings, data_dir, listener, users):
                 supervisor.start(program)
@@ -77,12 +82,14 @@ async def running(settings: Settings) -> AsyncIterator[Stack]:
             yield Stack(url, settings.store_url, supervisor)
         finally:
             listener.close()  # refuses new connections while the API finishes those it has
+            # The store last: workers hand back their tasks while they stop.
             await supervisor.stop(set(supervisor.programs) - {"store"}, DRAIN_TIMEOUT_S)
             await supervisor.stop({"store"}, STORE_STOP_TIMEOUT_S)
 
 
 def _prepare(data_dir: Path) -> None:
     data_dir.mkdir(parents=True, exist_ok=True)
+    # Also where it existed already: whatever is in it holds people's faces.
     data_dir.chmod(0o700)
     for name in ("run", "store", "logs"):
         (data_dir / name).mkdir(mode=0o700, exist_ok=True)
@@ -98,6 +105,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
+    # A client connects to an address, not to "any".
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{shown}:{port}"
 
@@ -116,6 +124,8 @@ def _programs(
         if users is not None:
             credentials = users.descriptor(role)
             store = {"LIKENESS_STORE_CREDENTIALS_FD": str(credentials)}
+            # Inherited as an open file, so that the password is on no command line and in no
+            # environment.
             keep_fds = (*keep_fds, credentials)
 
         return Program(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Literal, get_args
 
-from worker.stores.credentials import OPERATOR_FILE
+from worker.stores.addresses import OPERATOR_FILE
 from worker.stores.keys import ALL_KEYS, FAMILIES
 
 Role = Literal["api", "worker", "operator"]

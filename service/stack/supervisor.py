@@ -21,7 +21,9 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 STABLE_AFTER_S = 30.0  # a program that ran this long is forgiven its earlier deaths
+# A fault that lasts costs four starts a minute, and a mended one is noticed soon.
 LONGEST_PAUSE_S = 15.0
+# Two files each: five programs stay below 200 MB together.
 MAX_LOG_BYTES = 16 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
 
@@ -42,10 +44,7 @@ class Program:
 
 
 def restart_pause_s(deaths: int) -> float:
-    """Seconds to wait before a start that follows this many deaths in a row: 0.25, 0.5, 1, .
-
-    15.
-    """
+    """Return the seconds to wait after so many deaths in a row: 0.25, 0.5, 1 … 15."""
     return min(LONGEST_PAUSE_S, 0.25 * 2.0 ** min(deaths - 1, 10))
 
 
@@ -73,6 +72,7 @@ class SupervisedProgram:
         if self._process and self.pid is not None:
             self._process.terminate()
 
+        # The keeping task ends with its program, so waiting for it is waiting for both.
         done, _ = await asyncio.wait({self._task}, timeout=timeout_s)
         if not done and self._process and self.pid is not None:
             log.warning("%s did not stop in time and is killed", self.name)
@@ -89,10 +89,12 @@ class SupervisedProgram:
             if self._stop.is_set():
                 return
 
+            # A program that worked for a while gets the short pause again.
             deaths = 1 if time.monotonic() - started > STABLE_AFTER_S else deaths + 1
             pause_s = restart_pause_s(deaths)
             log.warning("%s %s, starting it again in %.2g s", self.name, end, pause_s)
             await self._pause(pause_s)
+            # Counted before each further start: `up` gives up by this number.
             self.restarts += 1
 
     async def _run_once(self) -> str:
@@ -110,6 +112,7 @@ class SupervisedProgram:
 
     async def _spawn(self) -> Process:
         _bound_log(self._log_path)
+        # Standard input from a nameless file: a pipe would need somebody to write it.
         with self._log_path.open("ab") as output, tempfile.TemporaryFile() as given:
             given.write(self._program.stdin)
             given.seek(0)
@@ -156,8 +159,9 @@ class Supervisor:
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """What a child runs before exec, so that it is asked to stop should the supervisor be killed
-    (Linux only).
+    """Return what a child runs before exec, so that it stops when the supervisor is killed.
+
+    Linux only.
     """
     if sys.platform != "linux":
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 _PAGES = Path(__file__).parents[1] / "pages"
 
+# The page may talk to this API and to nothing else, and nobody may frame it.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -51,7 +51,9 @@ def judge(seen: Seen, sha256: str, records: ProvenanceStore, public_url: str) ->
     `made_here` needs the very bytes, our intact signature, or a proved mark whose record resembles
     the file: a mark alone can be lifted from one video and put onto another.
     """
+    # The bytes themselves are the strongest proof, and need no decoding.
     exact = records.find(sha256)
+    # Several marks may be read from a collage; the first one with a record counts.
     marked = next((record for mark in seen.mark_ids if (record := records.get(mark))), None)
     record = exact or (marked if marked and resembles(seen.hashes, marked.hashes) else None)
 
@@ -68,6 +70,7 @@ def judge(seen: Seen, sha256: str, records: ProvenanceStore, public_url: str) ->
 def _verdict(seen: Seen, record: ProvenanceRecord | None, *, copied: bool) -> Verdict:
     if record is not None or seen.c2pa.state == "trusted":
         return "made_here"
+    # Before `elsewhere`: the mark is ours, and yet the file is not.
     if copied:
         return "mark_copied"
     if seen.mark_found or (seen.made_by_likeness and seen.c2pa.state == "valid"):
@@ -96,6 +99,7 @@ def _notes(verdict: Verdict, seen: Seen) -> list[str]:
     }
 
     chosen = [notes[verdict]] if verdict in notes else []
+    # A broken signature is worth a note in every verdict, also beside a proved mark.
     return [*chosen, CHANGED] if seen.c2pa.state == "invalid" else chosen
 
 
@@ -108,6 +112,7 @@ def seen_by_child(header: dict[str, Any]) -> Seen:
     marks = header["mark_ids"]
     hashes = header["hashes"]
 
+    # Ids become file names: nothing else may reach the store.
     if not all(isinstance(mark, str) and len(mark) == 8 for mark in marks):
         raise ValueError("a mark id has eight hex digits")
     if not all(isinstance(word, int) and 0 <= word < 1 << 64 for word in hashes):

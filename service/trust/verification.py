@@ -19,6 +19,7 @@ from worker.sandbox.confinement import Protection
 
 log = logging.getLogger(__name__)
 
+# As long as the child's processor time: a file that takes longer is answered as unreadable.
 ASK_TIMEOUT_S = 30.0
 
 
@@ -56,6 +57,7 @@ class Verifier:
             async for chunk in chunks:
                 await to_thread.run_sync(file.write, chunk)
 
+            # A child could not tell an empty file from an unreadable one.
             if not file.tell():
                 raise ServiceError("invalid_request", "The body is empty")
 
@@ -94,9 +96,11 @@ class Verifier:
         }
 
         try:
+            # Keys go with every request, because the child has no files of ours to read them from.
             header = (await self._child.ask(request, [file], ASK_TIMEOUT_S)).header
             seen = seen_by_child(dict(header))
             sha256 = str(header["sha256"])
+        # Whatever a file makes of the child, the answer is the same: nothing can be said.
         except (ChildError, KeyError, ValueError, TypeError) as error:
             log.warning("verification child failed", extra={"error": type(error).__name__})
             raise ServiceError("undecodable", "The file cannot be examined") from error

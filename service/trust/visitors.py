@@ -28,7 +28,9 @@ class Visitors:
 
     def __init__(
         self,
+        # A person who checks a folder of files; a crawler is slowed down.
         per_minute: int = 30,
+        # Each costs seconds of a core; two networks can fill the four places, and none can alone.
         at_once: int = 2,
         all_at_once: int = 4,
         clock: Callable[[], float] = time.monotonic,
@@ -69,6 +71,7 @@ class Visitors:
         self._visits.clear()
 
     def _of(self, name: str) -> _Visits:
+        # Taken out and put back at the end: the order is that of the last visit.
         visits = self._visits.pop(name, None) or _Visits()
         self._visits[name] = visits
         while len(self._visits) > MAX_NETWORKS:
@@ -83,6 +86,7 @@ def network(address: str) -> str:
     except ValueError:
         return address
 
+    # What one subscriber gets of IPv6; and a /24, so that a small block is not many visitors.
     prefix = 24 if parsed.version == 4 else 64
     return str(ipaddress.ip_network((parsed, prefix), strict=False))
 

@@ -46,7 +46,10 @@ class AnimationInfo:
 
 
 def probe_animation(path: Path, limits: MediaLimits) -> AnimationInfo | None:
-    """What the animation's header says; None for a still. Raises as `decode_image` does."""
+    """Return what the animation's header says; None for a single image.
+
+    Raises as `decode_image` does.
+    """
     with path.open("rb") as file:
         header = probe_image(file, limits)
 
@@ -63,7 +66,7 @@ def probe_animation(path: Path, limits: MediaLimits) -> AnimationInfo | None:
 
 
 def read_animation(path: Path, limits: MediaLimits) -> Generator[AnimatedFrame, None, None]:
-    """The frames in order.
+    """Yield the frames in order.
 
     Raises MediaTooLarge as soon as the limits are passed, DamagedMedia at a broken frame.
     """
@@ -92,7 +95,7 @@ def read_animation(path: Path, limits: MediaLimits) -> Generator[AnimatedFrame, 
 
 def write_animation(
     path: Path,
-    format: AnimationFormat,
+    file_format: AnimationFormat,
     frames: Sequence[AnimatedFrame],
     *,
     loop: int | None = 0,
@@ -104,19 +107,19 @@ def write_animation(
     """
     opaque = all(frame.alpha is None or frame.alpha.min() == 255 for frame in frames)
     pictures = [to_picture(frame.bgr, None if opaque else frame.alpha) for frame in frames]
-    durations = whole_durations([frame.duration_ms for frame in frames], _UNIT_MS[format])
+    durations = whole_durations([frame.duration_ms for frame in frames], _UNIT_MS[file_format])
     options: dict[str, object] = {"duration": durations}
 
     if loop is not None:
         options["loop"] = loop
-    if format == "webp":
+    if file_format == "webp":
         options |= {"quality": quality, "method": 4, "minimize_size": False}
-    if format == "gif":
+    if file_format == "gif":
         options |= {"disposal": 2 if not opaque else 1}
 
     pictures[0].save(
         path,
-        "PNG" if format == "apng" else format.upper(),
+        "PNG" if file_format == "apng" else file_format.upper(),
         save_all=True,
         append_images=pictures[1:],
         **options,
@@ -128,13 +131,13 @@ def most_frames(width: int, height: int, limits: MediaLimits) -> int:
     return min(limits.image_frames, limits.animation_pixels // max(1, width * height))
 
 
-def paced(frames: Sequence[AnimatedFrame], format: AnimationFormat) -> list[AnimatedFrame]:
+def paced(frames: Sequence[AnimatedFrame], file_format: AnimationFormat) -> list[AnimatedFrame]:
     """Return the frames at a rate that browsers keep: none is shown for less than 20 ms.
 
     A frame that follows too soon is left out, and the one before it shown for longer, so that the
     whole lasts as long as before.
     """
-    unit_ms = _UNIT_MS[format]
+    unit_ms = _UNIT_MS[file_format]
     starts = list(accumulate((frame.duration_ms for frame in frames), initial=0.0))
     grid = [round(start / unit_ms) * unit_ms for start in starts]
     kept: list[int] = []

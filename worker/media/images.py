@@ -113,33 +113,33 @@ def encode_image(
     bgr: Bgr,
     alpha: Alpha | None = None,
     *,
-    format: str = "jpeg",
+    file_format: str = "jpeg",
     quality: int = 92,
     icc_profile: bytes | None = None,
 ) -> bytes:
-    """`bgr` [H, W, 3] (and `alpha` [H, W]) as a file of `format`; `quality` 1..100 where the format
-    has one.
+    """Return `bgr` [H, W, 3] (and `alpha` [H, W]) as the bytes of a file.
 
-    A format without transparency shows the picture on white. Raises UnsupportedMedia for an unknown
+    `quality` is 1..100 where the format has one; without transparency the image is on white.
+    Raises UnsupportedMedia for an unknown
     format.
     """
-    if format not in IMAGE_FORMATS:
+    if file_format not in IMAGE_FORMATS:
         raise UnsupportedMedia(
-            f"images are written as {', '.join(IMAGE_FORMATS)}; not as {format[:16]}"
+            f"images are written as {', '.join(IMAGE_FORMATS)}; not as {file_format[:16]}"
         )
 
     image = to_picture(bgr, alpha)
-    if image.mode == "RGBA" and format in {"jpeg", "bmp"}:
+    if image.mode == "RGBA" and file_format in {"jpeg", "bmp"}:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
     options: dict[str, object] = {"icc_profile": icc_profile} if icc_profile else {}
-    if format in {"jpeg", "webp", "avif"}:
+    if file_format in {"jpeg", "webp", "avif"}:
         options["quality"] = quality
-    if format == "jpeg":
+    if file_format == "jpeg":
         options["subsampling"] = 0  # 4:2:0 would blur colour at the edge of the swapped region
 
     buffer = io.BytesIO()
-    image.save(buffer, format.upper(), **options)
+    image.save(buffer, file_format.upper(), **options)
     return buffer.getvalue()
 
 
@@ -162,7 +162,7 @@ def to_arrays(image: Image.Image) -> tuple[Bgr, Alpha | None]:
 
 
 def to_picture(bgr: Bgr, alpha: Alpha | None) -> Image.Image:
-    """The Pillow image (RGB, or RGBA with `alpha`) that `to_arrays` would take apart again."""
+    """Return the Pillow image (RGB, or RGBA with `alpha`); `to_arrays` takes it apart again."""
     rgb = bgr[:, :, ::-1]
     return Image.fromarray(rgb if alpha is None else np.dstack((rgb, alpha)))
 

@@ -101,7 +101,12 @@ class Attempt:
             raise JobFailure(FailureCode.INPUT_MISSING, "The job's input is gone.") from error
 
     def progress(
-        self, done: int, total: int | None = None, unit: str = "frame", *, last: bool = False
+        self,
+        done: int,
+        total: int | None = None,
+        unit: str = "frame",
+        *,
+        last: bool = False,  # noqa: ARG002 - matters to the child, which rations its reports
     ) -> None:
         """Note how far the attempt is; raises Canceled, Superseded."""
         self._attempts.progress(self.task, done, total, unit)

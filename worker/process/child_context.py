@@ -110,7 +110,10 @@ class RemoteIdentities:
         return self._parent.ask(requests.ReadCode(identity=identity_id)).blobs[0]
 
     def weights_or_build(
-        self, identity_id: str, pack: str, build: Callable[[bytes], bytes]
+        self,
+        identity_id: str,
+        pack: str,  # noqa: ARG002 - the parent knows it
+        build: Callable[[bytes], bytes],
     ) -> bytes:
         """Return the weights for the pack that this child has loaded.
 
@@ -129,7 +132,11 @@ class RemoteIdentities:
         return answer.blobs[0]
 
     def put_refined(
-        self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
+        self,
+        identity_id: str,
+        pack: str,  # noqa: ARG002 - the parent knows it
+        weights: bytes,
+        refinement: Mapping[str, Any],
     ) -> None:
         """Replace the derived weights by refined ones."""
         request = requests.PutRefined(identity=identity_id, refinement=dict(refinement))

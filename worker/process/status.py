@@ -68,12 +68,12 @@ def take_stock(shop: Stores) -> Stock:
 
 
 def as_json(stock: Stock) -> str:
-    """The snapshot for machines."""
+    """Return the snapshot as JSON, for machines."""
     return json.dumps(asdict(stock), indent=2, default=lambda value: value.model_dump())
 
 
 def as_text(stock: Stock) -> str:
-    """The snapshot for people, as tables."""
+    """Return the snapshot as tables, for people."""
     queues = [
         (q.name, q.waiting, q.delivered, q.running, f"{q.oldest_age_s:.0f}") for q in stock.queues
     ]

@@ -131,7 +131,7 @@ class WarmWorker(Worker):
             self._jobs_done = 0
             self.child.await_ready()  # the next job shall go to a worker that can do it now
 
-    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:  # noqa: ARG002 - RQ's interface
         """Begin the attempt."""
         self.child.ensure_ready()
         self._horse_pid = self.child.pid
@@ -177,7 +177,11 @@ class WarmWorker(Worker):
         super().teardown()  # type: ignore[no-untyped-call]
 
     def handle_work_horse_killed(
-        self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage
+        self,
+        job: Job,  # noqa: ARG002 - RQ's interface
+        retpid: int,  # noqa: ARG002
+        ret_val: int,  # noqa: ARG002
+        rusage: struct_rusage,  # noqa: ARG002
     ) -> None:
         """Have the lost attempt delivered again at once, without waiting for the reconciler."""
         if self.current is not None:
@@ -193,8 +197,12 @@ class WarmWorker(Worker):
             self.connection.hset(self.key, mapping=as_hash(self.serialize()))
             worker_registration.register(self)
 
-    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
-        """RQ would take over a minute to find a dead worker."""
+    def get_heartbeat_ttl(
+        self,
+        job: Job,  # noqa: ARG002 - RQ's interface, called with keywords
+        working_time: float = 0.0,  # noqa: ARG002
+    ) -> int:
+        """Return a short lease: RQ would take over a minute to find a dead worker."""
         return LEASE_S
 
     def handle_warm_shutdown_request(self) -> None:

@@ -209,7 +209,10 @@ class AuditArchive:
 
     @staticmethod
     def _beginning(first: AuditLine, heads: dict[int, Head]) -> str:
-        """The hash before the first line: nothing, or a signed head where older days are gone."""
+        """Return the hash before the first line: of nothing, or of a signed head.
+
+        Days that were removed on purpose end at a signed head.
+        """
         if first.entry.seq == 1:
             return GENESIS
 
@@ -270,7 +273,7 @@ def _append_text(path: Path, text: str) -> None:
 
 
 def _drop_unfinished_line(descriptor: int) -> None:
-    """A power cut may leave half a line at the end; its entry is still pending in the store."""
+    """Remove half a line, as a power cut leaves; its entry is still pending in the store."""
     size = os.fstat(descriptor).st_size
     tail = os.pread(descriptor, 65_536, max(0, size - 65_536))
     whole = tail.rfind(b"\n") + 1

@@ -64,7 +64,7 @@ class SignedFile:
     is_stamped: bool = False
 
 
-def sign(
+def sign(  # noqa: PLR0913 - a file, what is said of it, and who signs: nothing to group
     source: Path,
     destination: Path,
     media_type: str,

@@ -312,7 +312,7 @@ def _is_of(public: PublicKeyTypes, message: bytes, signature: bytes) -> bool:
 
 @contextmanager
 def _only_one(directory: Path) -> Iterator[None]:
-    """API and workers start at once: the second one finds the keys that the first one made."""
+    """Wait for a turn: API and workers start at once, and only one may make the keys."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -17,8 +17,8 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
+from worker.stores.addresses import sentinel_address
 from worker.stores.keys import lua_names
-from worker.stores.sentinels import sentinel_address
 
 Reply: TypeAlias = Any  # what a script returns: bytes, integers and lists of them
 LUA = Path(__file__).parent / "lua"
@@ -34,7 +34,9 @@ class StoreClient(Redis):
 
 
 def connect(url: str, timeout_s: float = 5.0, replicas: int = 0) -> StoreClient:
-    """A client for `redis://`, `rediss://`, `unix://` or Sentinels; connects when first used.
+    """Return a client for `redis://`, `rediss://`, `unix://` or Sentinels.
+
+    It connects when first used.
 
     What is written durably waits for so many `replicas` to have it.
 
@@ -116,12 +118,12 @@ def reaching() -> Iterator[None]:
 
 
 def texts(reply: Reply) -> list[str]:
-    """The members of a reply as text; the client's own types leave open whether they are bytes."""
+    """Return a reply's members as text; the client's types leave open whether they are bytes."""
     return [member.decode() if isinstance(member, bytes) else str(member) for member in reply]
 
 
 def text_fields(reply: Reply) -> dict[str, str]:
-    """A hash's fields as text."""
+    """Return a hash's fields as text."""
     return dict(zip(texts(reply.keys()), texts(reply.values()), strict=True))
 
 
@@ -144,8 +146,9 @@ class Scripts:
         client: Redis | None = None,
         blob: bytes | None = None,
     ) -> Reply:
-        """The script's answer; `blob` reaches it as a second argument, because JSON carries no
-        bytes.
+        """Run a script and return its answer.
+
+        `blob` reaches it as a second argument, because JSON carries no bytes.
 
         Raises:
             StoreUnavailable, StoreFull
@@ -159,8 +162,10 @@ class Scripts:
             return self._script(name)(args=parts, client=client)
 
     def run_durably(self, name: str, arguments: Mapping[str, Any]) -> Reply:
-        """The script's answer, once what it wrote is on the store's disk, where the store can say
-        so, and in the memory of as many replicas as the client asks for.
+        """Run a script and return its answer once what it wrote is durable.
+
+        That is: on the store's disk, where the store can say so, and in the memory of as many
+        replicas as the client asks for.
 
         Raises:
             StoreFull

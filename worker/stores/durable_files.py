@@ -16,12 +16,12 @@ CHUNK_BYTES = 1 << 20
 
 
 def open_private(path: Path) -> BinaryIO:
-    """A new file that only we can read."""
+    """Create a file that only we can read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def seal(file: Path) -> str:
-    """The SHA-256 of a file's bytes, all of them on the disk and readable by us alone."""
+    """Return the SHA-256 of a file's bytes, once all are on the disk and only we can read them."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):

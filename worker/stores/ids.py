@@ -15,7 +15,7 @@ PATTERN = re.compile(rf"([a-z]{{3}})_([{ALPHABET}]{{26}})")
 
 
 def new_id(prefix: Prefix, now_s: float | None = None) -> str:
-    """A fresh identifier such as `job_01k…`.
+    """Return a new identifier such as `job_01k…`.
 
     Two made in the same millisecond differ but have no order.
     """

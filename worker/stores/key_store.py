@@ -91,7 +91,7 @@ class KeyStore:
     def create(
         self, tenant: str, scopes: Iterable[Scope], name: str = "", expires_at: float | None = None
     ) -> tuple[ApiKey, str]:
-        """A new key and its token, which is shown this once and cannot be had again."""
+        """Make a key; return it and its token, which is shown this once and kept nowhere."""
         if not TENANT_NAME.fullmatch(tenant):
             raise ValueError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
 
@@ -111,8 +111,9 @@ class KeyStore:
         return key, f"lk_{key_id}_{secret.hex()}"
 
     def verify(self, token: str) -> ApiKey:
-        """The key a token belongs to; read from the store each time, so that a revocation holds at
-        once.
+        """Return the key that a token belongs to.
+
+        It is read from the store each time, so that a revocation holds at once.
 
         Raises:
             KeyRefused, StoreUnavailable
@@ -137,7 +138,7 @@ class KeyStore:
         return key
 
     def get(self, key_id: str, tenant: str | None = None) -> ApiKey:
-        """A key's record; raises UnknownKey, also when it is another tenant's."""
+        """Return a key's record; raises UnknownKey, also when it is another tenant's."""
         with reaching():
             fields = text_fields(self._redis.hgetall(API_KEY(key_id)))
 
@@ -154,7 +155,7 @@ class KeyStore:
             return False
 
     def list(self, tenant: str) -> Sequence[ApiKey]:
-        """The tenant's keys, oldest first."""
+        """Return the tenant's keys, oldest first."""
         with reaching():
             ids = texts(self._redis.smembers(TENANT_KEYS(tenant)))
         return sorted((self.get(key_id) for key_id in ids), key=lambda key: key.created_at)
@@ -176,7 +177,7 @@ class KeyStore:
     def rotate(
         self, key_id: str, tenant: str | None = None, overlap_s: float = 0.0
     ) -> tuple[ApiKey, str]:
-        """A new key in place of an old one, which stays valid for `overlap_s`.
+        """Make a key in place of an old one, which stays valid for `overlap_s`.
 
         Raises UnknownKey, also for a key that has ended: whoever still holds it must not be served
         again.

@@ -74,11 +74,11 @@ class MediaStore:
             raise MediaUnavailable
 
     def is_usable(self) -> bool:
-        """Whether the directories are there and can be written to."""
+        """Return whether the directories are there and can be written to."""
         return all(os.access(place, os.W_OK | os.X_OK) for place in self._directories)
 
     def begin_write(self, tenant: str) -> UploadWriter:
-        """A new upload of this tenant; raises DiskFull."""
+        """Begin an upload of this tenant; raises DiskFull."""
         with writing():
             return UploadWriter(self.root / "incoming" / new_id("upl"), tenant, self.adopt)
 
@@ -109,7 +109,7 @@ class MediaStore:
         return record
 
     def stat(self, media_id: str, tenant: str | None = None) -> MediaRecord:
-        """An upload's record; raises UnknownMedia, also when it is another tenant's."""
+        """Return an upload's record; raises UnknownMedia, also when it is another tenant's."""
         if not is_id(media_id, "upl"):
             raise UnknownMedia
         with reaching():
@@ -122,7 +122,7 @@ class MediaStore:
         return MediaRecord(**{**body, "facts": MediaFacts(**body["facts"])})
 
     def path(self, record: MediaRecord) -> Path:
-        """Where an upload's bytes are; raises UnknownMedia when they are gone."""
+        """Return where an upload's bytes are; raises UnknownMedia when they are gone."""
         path = self._upload_path(record)
         if not path.is_file():
             self._require_usable()
@@ -131,16 +131,16 @@ class MediaStore:
         return path
 
     def open(self, media_id: str, tenant: str) -> BinaryIO:
-        """An upload's bytes; raises UnknownMedia."""
+        """Open an upload's bytes; raises UnknownMedia."""
         return self.path(self.stat(media_id, tenant)).open("rb")
 
     def same_content(self, tenant: str, sha256: str) -> Sequence[str]:
-        """The tenant's uploads that have these bytes."""
+        """Return the tenant's uploads that have these bytes."""
         with reaching():
             return sorted(texts(self.redis.smembers(CONTENT(tenant, sha256))))
 
     def jobs_with(self, media_id: str) -> Sequence[str]:
-        """The jobs that have used an upload and were not deleted."""
+        """Return the jobs that have used an upload and were not deleted."""
         with reaching():
             return sorted(texts(self.redis.smembers(UPLOAD_JOBS(media_id))))
 
@@ -219,7 +219,7 @@ class MediaStore:
             raise StorageQuotaExceeded
 
     def stored_bytes(self, tenant: str) -> tuple[int, int]:
-        """How many bytes of uploads and results a tenant has stored, and how many it may."""
+        """Return how many bytes of uploads and results a tenant has stored, and may store."""
         with reaching():
             stored: Reply = self.redis.hget(STORED(), tenant)
 
@@ -237,7 +237,7 @@ class MediaStore:
     # Jobs
 
     def job_dir(self, job_id: str) -> Path:
-        """The directory that holds everything a job makes."""
+        """Return the directory that holds everything a job makes."""
         if not is_id(job_id, "job"):
             raise UnknownMedia
         return self.root / "jobs" / job_id
@@ -262,7 +262,7 @@ class MediaStore:
         return self.job_dir(job_id) / "parts" / f"{sha256}{suffix}"
 
     def result_path(self, job: JobRecord) -> Path:
-        """Where a job's result is.
+        """Return where a job's result is.
 
         Raises:
             JobNotFinal: there is none yet. UnknownMedia: it ended without one. ResultExpired: it

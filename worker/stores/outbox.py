@@ -88,7 +88,7 @@ class Outbox:
         return endpoint
 
     def endpoint(self, endpoint_id: str, tenant: str | None = None) -> Endpoint:
-        """An endpoint; raises UnknownEndpoint, also when it is another tenant's."""
+        """Return an endpoint; raises UnknownEndpoint, also when it is another tenant's."""
         with reaching():
             fields = text_fields(self._redis.hgetall(ENDPOINT(endpoint_id)))
 
@@ -98,7 +98,7 @@ class Outbox:
         return self._read(endpoint_id, fields)
 
     def endpoints(self, tenant: str) -> Sequence[Endpoint]:
-        """The tenant's endpoints, oldest first; disabled ones too."""
+        """Return the tenant's endpoints, oldest first; disabled ones too."""
         with reaching():
             ids = texts(self._redis.smembers(TENANT_ENDPOINTS(tenant)))
         return [self.endpoint(endpoint_id) for endpoint_id in sorted(ids)]
@@ -133,10 +133,7 @@ class Outbox:
             self._redis.hset(ENDPOINT(endpoint_id), "disabled_reason", reason)
 
     def tenant_secret(self, tenant: str) -> str:
-        """The secret that signs messages to addresses given with a job.
-
-        Made when first asked for.
-        """
+        """Return the secret that signs messages to addresses given with a job."""
         return self._tenants.webhook_secret(tenant, new_secret())
 
     def claim(
@@ -171,7 +168,7 @@ class Outbox:
             return sum(self._redis.zcard(MESSAGES_DUE(tenant)) for tenant in tenants)
 
     def delivered(self, delivery: Delivery) -> None:
-        """The receiver has the message."""
+        """Settle a message that its receiver has."""
         self.drop(delivery)
 
     def retry(self, delivery: Delivery) -> float | None:
@@ -236,5 +233,5 @@ class Outbox:
 
 
 def new_secret() -> str:
-    """A signing secret in the form Standard Webhooks gives it: 24 random bytes."""
+    """Return a signing secret as Standard Webhooks writes it: 24 random bytes in base64."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()

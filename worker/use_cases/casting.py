@@ -99,7 +99,7 @@ class Casting:
 def swap_options(
     options: contract.SwapOptions, *, measure_similarity: bool = False
 ) -> engine_options.SwapOptions:
-    """The payload's options as the engine takes them."""
+    """Return the payload's options as the engine takes them."""
     return engine_options.SwapOptions(
         blend=options.blend,
         mask_feather=options.mask.feather,

@@ -42,11 +42,11 @@ class EngineUseCases:
         return self._engine.pack.id
 
     def find(self, kind: JobKind) -> UseCase:
-        """The use case for this kind of job."""
+        """Return the use case for this kind of job."""
         return failing_once(self._by_kind[kind])
 
     def counters(self) -> Mapping[str, int]:
-        """What the engine has done since it was loaded."""
+        """Return what the engine has done since it was loaded."""
         return asdict(self._engine.counters)
 
     def forget(self, identity_id: str) -> None:
@@ -55,7 +55,7 @@ class EngineUseCases:
 
 
 def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
-    """The engine and its use cases; warms the engine, so that no job pays for that.
+    """Return the use cases on an engine that is warm, so that no job pays for that.
 
     Raises:
         PackMissingError, PackUnreadableError, PackBrokenError, DeviceUnavailableError

@@ -120,21 +120,22 @@ class RefineUseCases:
         """The id of the pack whose identities are refined."""
         return self._refine.pack.id
 
-    def find(self, kind: JobKind) -> UseCase:
-        """The use case, whatever the kind: the queue carries no other."""
+    def find(self, kind: JobKind) -> UseCase:  # noqa: ARG002 - the interface of a child
+        """Return the use case, whatever the kind: the queue carries no other."""
         return self._refine
 
     def counters(self) -> Mapping[str, int]:
-        """Nothing: no engine runs here."""
+        """Return nothing: no engine runs here."""
         return {}
 
     def forget(self, identity_id: str) -> None:
-        """Nothing is held between jobs."""
+        """Do nothing: no identity is held between jobs."""
 
 
 def _figures(job_id: str, refined: Refined) -> dict[str, Any]:
-    """What the identity's record keeps: similarity is a cosine, sharpness a share of the photo's
-    own detail.
+    """Return what the identity's record keeps.
+
+    Similarity is a cosine, sharpness a share of the photo's own detail.
     """
     before, after = (
         {name: round(value, 3) for name, value in asdict(s).items()}

@@ -58,7 +58,7 @@ class SwapAnimation:
     limits: MediaLimits
 
     def of_animation(self, context: JobContext) -> Outcome:
-        """The animated input, swapped, in its own format or the one asked for.
+        """Return the animated input, swapped, in its own format or the one asked for.
 
         Raises JobFailure, also as MediaError; what `context.progress` raises passes through.
         """
@@ -68,7 +68,7 @@ class SwapAnimation:
         if info is None:
             raise UnsupportedMedia("a still picture is not a video; send it to the image swap")
 
-        format = _require_format(output.format or info.format)
+        file_format = _require_format(output.format or info.format)
         samples = (
             Sample(StillFrame(frame.bgr), frame.time_s)
             for frame in read_animation(context.input, self.limits)
@@ -78,9 +78,9 @@ class SwapAnimation:
         for frame in read_animation(context.input, self.limits):
             work.add(StillFrame(frame.bgr), frame.time_s, partial(_fitted, frame, output.max_side))
 
-        return self._outcome(context, work, work.finish(), format, info.loop)
+        return self._outcome(context, work, work.finish(), file_format, info.loop)
 
-    def of_video(self, context: JobContext, video: Video, format: AnimationFormat) -> Outcome:
+    def of_video(self, context: JobContext, video: Video, file_format: AnimationFormat) -> Outcome:
         """Return the video as an animation that plays for ever; raises as `of_animation` does."""
         info = video.info
         whole = PictureFormat.of(info, None)
@@ -109,11 +109,11 @@ class SwapAnimation:
         ]
 
         frames = _until_next(work.finish(), 1e3 / float(info.fps))
-        return self._outcome(context, work, frames, format, 0, notes)
+        return self._outcome(context, work, frames, file_format, 0, notes)
 
     def _begin(self, context: JobContext, samples: Iterable[Sample]) -> _FrameByFrame:
-        def watch(count: int) -> None:
-            context.progress(0)
+        def watch(_samples: int) -> None:
+            context.progress(0)  # nothing is swapped yet, but a cancellation is heard
 
         assignments = self.casting.assignments(context.job.payload, context.identities)
         examiner = TargetExaminer(self.engine)
@@ -132,7 +132,7 @@ class SwapAnimation:
         context: JobContext,
         work: _FrameByFrame,
         frames: Sequence[AnimatedFrame],
-        format: AnimationFormat,
+        file_format: AnimationFormat,
         loop: int | None,
         notes: Sequence[str] = (),
     ) -> Outcome:
@@ -143,7 +143,7 @@ class SwapAnimation:
         payload = context.job.payload
         people = work.people()
         outcomes = assignment_outcomes(payload, people, work.survey.unmatched)
-        shown = paced(frames, format)
+        shown = paced(frames, file_format)
         left_out = len(frames) - len(shown)
 
         if left_out:
@@ -164,16 +164,16 @@ class SwapAnimation:
             for frame in frames:
                 context.marking.mark_image(frame.bgr, frame.time_s)
 
-        file = context.work / f"animation.{format}"
+        file = context.work / f"animation.{file_format}"
         quality = payload.options.output.quality or DEFAULT_QUALITY
-        write_animation(file, format, shown, loop=loop, quality=quality)
+        write_animation(file, file_format, shown, loop=loop, quality=quality)
         context.progress(len(frames), len(frames), last=True)
         height, width = frames[0].bgr.shape[:2]
 
         return Outcome(
             file=file,
-            media_type=MEDIA_TYPES[format],
-            suffix=f".{format}",
+            media_type=MEDIA_TYPES[file_format],
+            suffix=f".{file_format}",
             width=width,
             height=height,
             frames=len(shown),
@@ -242,9 +242,9 @@ class _FrameByFrame:
             self._frames.append(self._held.popleft()())
 
 
-def as_animation_format(format: str | None) -> AnimationFormat | None:
-    """The format, if it is one of an animation's."""
-    return next((name for name in ANIMATION_FORMATS if name == format), None)
+def as_animation_format(file_format: str | None) -> AnimationFormat | None:
+    """Return the format if it is an animation's, else None."""
+    return next((name for name in ANIMATION_FORMATS if name == file_format), None)
 
 
 def _too_many_frames(most: int) -> MediaTooLarge:
@@ -253,18 +253,18 @@ def _too_many_frames(most: int) -> MediaTooLarge:
     )
 
 
-def _require_format(format: str) -> AnimationFormat:
-    known = as_animation_format(format)
+def _require_format(file_format: str) -> AnimationFormat:
+    known = as_animation_format(file_format)
     if known is None:
         raise UnsupportedMedia(
-            f"an animation is written as {', '.join(ANIMATION_FORMATS)}, not as {format}"
+            f"an animation is written as {', '.join(ANIMATION_FORMATS)}, not as {file_format}"
         )
 
     return known
 
 
 def _until_next(frames: Sequence[AnimatedFrame], last_ms: float) -> list[AnimatedFrame]:
-    """The frames, each shown until the next one's time."""
+    """Return the frames, each shown until the next one's time."""
     gaps = [(after.time_s - before.time_s) * 1e3 for before, after in pairwise(frames)]
     return [
         replace(frame, duration_ms=gap)

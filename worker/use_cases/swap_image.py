@@ -37,7 +37,7 @@ class SwapImage:
         self._limits = limits
 
     def __call__(self, context: JobContext) -> Outcome:
-        """The swapped picture, in the input's format unless the options name one.
+        """Return the swapped image, in the input's format unless the options name one.
 
         Raises:
             JobFailure: `undecodable`, `unsupported_media_type`, `media_too_large`,
@@ -72,7 +72,9 @@ class SwapImage:
         report = self._report(payload, swapped, picture.notes)
 
         output = payload.options.output
-        format = output.format or (picture.format if picture.format in IMAGE_FORMATS else "png")
+        file_format = output.format or (
+            picture.format if picture.format in IMAGE_FORMATS else "png"
+        )
 
         with timed(timings, "encode_ms"):
             alpha = None if picture.alpha is None else fit_within(picture.alpha, output.max_side)
@@ -83,17 +85,23 @@ class SwapImage:
 
             quality = output.quality or DEFAULT_QUALITY
             body = encode_image(
-                shown, alpha, format=format, quality=quality, icc_profile=picture.icc_profile
+                shown,
+                alpha,
+                file_format=file_format,
+                quality=quality,
+                icc_profile=picture.icc_profile,
             )
 
         context.progress(1, 1, "image")
-        file = context.work / f"picture.{format}"
+        file = context.work / f"picture.{file_format}"
 
         with noticing_full_disk():
             file.write_bytes(body)
 
         height, width = shown.shape[:2]
-        return Outcome(file, MEDIA_TYPES[format], f".{format}", width, height, 1, report, timings)
+        return Outcome(
+            file, MEDIA_TYPES[file_format], f".{file_format}", width, height, 1, report, timings
+        )
 
     def _swapped_people(
         self, image: BgrImage, found: Sequence[MeshedFace], swapped: SwapOutcome

@@ -47,6 +47,24 @@ CAST_STEP: Final = "cast"
 PART_SUFFIX: Final = ".nut"
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What every step of one video needs."""
+
+    context: JobContext
+    video: Video
+    settings: OutputSettings
+    plan: VideoPlan
+    survey: Survey
+
+    @classmethod
+    def planned(cls, context: JobContext, video: Video, settings: OutputSettings) -> _Work:
+        """Return the work that an earlier step has planned."""
+        record = PlanRecord.model_validate_json(context.plan()[0])
+        survey = _survey_of(record)
+        return cls(context=context, video=video, settings=settings, plan=record.plan, survey=survey)
+
+
 @dataclass
 class SwapVideo:
     """Carries out `swap_video` jobs on one engine."""
@@ -70,9 +88,9 @@ class SwapVideo:
         self, context: JobContext, video: Video, animations: SwapAnimation
     ) -> Outcome | None:
         with video:
-            format = as_animation_format(context.job.payload.options.output.format)
-            if format:
-                return animations.of_video(context, video, format)
+            file_format = as_animation_format(context.job.payload.options.output.format)
+            if file_format:
+                return animations.of_video(context, video, file_format)
 
             return self._do_step(context, video)
 
@@ -102,17 +120,15 @@ class SwapVideo:
             return None
 
         survey = self._survey(context, video, plan)
+        work = _Work(context=context, video=video, settings=settings, plan=plan, survey=survey)
         path = context.work / f"frames{PART_SUFFIX}"
-        part = self._swap(
-            context, video, plan.segments[0], path, settings, survey, total=plan.frames
-        )
-        return self._join(
-            context, video, plan, survey, [path], [part], settings, counted=part.frames
-        )
+        part = self._swap(work, plan.segments[0], path, total=plan.frames)
+
+        return self._join(work, [path], [part], counted=part.frames)
 
     def _survey(self, context: JobContext, video: Video, plan: VideoPlan) -> Survey:
-        def watch(count: int) -> None:
-            context.progress(0, plan.frames)
+        def watch(_samples: int) -> None:
+            context.progress(0, plan.frames)  # a cancellation is heard during the survey too
 
         assignments = self.casting.assignments(context.job.payload, context.identities)
         examiner = TargetExaminer(self.engine)
@@ -134,7 +150,7 @@ class SwapVideo:
         survey = choose(gathered.surveyed, assignments)
         require_nobody_blocked(context, assignments, survey.chosen())
         record = PlanRecord(plan=plan, survey=survey.to_record())
-        steps = [f"s{segment.index:04d}" for segment in plan.segments]
+        steps = [_step(segment) for segment in plan.segments]
         context.fan_out(
             steps,
             record.model_dump_json(),
@@ -146,40 +162,34 @@ class SwapVideo:
     def _do_part(
         self, context: JobContext, video: Video, settings: OutputSettings, index: int
     ) -> None:
-        record = PlanRecord.model_validate_json(context.plan()[0])
+        work = _Work.planned(context, video, settings)
         path = context.work / f"part{PART_SUFFIX}"
-        survey = _survey_of(record)
-        part = self._swap(context, video, record.plan.segments[index], path, settings, survey)
+        part = self._swap(work, work.plan.segments[index], path)
         sha256 = context.publish_part(path, PART_SUFFIX)
         context.finish_part(part.model_copy(update={"sha256": sha256}).model_dump_json())
 
     def _finish(self, context: JobContext, video: Video, settings: OutputSettings) -> Outcome:
-        plan_json, outcomes = context.plan()
-        record = PlanRecord.model_validate_json(plan_json)
-        plan = record.plan
+        work = _Work.planned(context, video, settings)
+        outcomes = context.plan()[1]
         parts = [
-            PartRecord.model_validate_json(outcomes[f"s{segment.index:04d}"])
-            for segment in plan.segments
+            PartRecord.model_validate_json(outcomes[_step(segment)])
+            for segment in work.plan.segments
         ]
         paths = [context.part(part.sha256, PART_SUFFIX) for part in parts]
 
-        return self._join(context, video, plan, _survey_of(record), paths, parts, settings)
+        return self._join(work, paths, parts)
 
     def _swap(
-        self,
-        context: JobContext,
-        video: Video,
-        segment: PlannedSegment,
-        path: Path,
-        settings: OutputSettings,
-        survey: Survey,
-        total: int | None = None,
+        self, work: _Work, segment: PlannedSegment, path: Path, total: int | None = None
     ) -> PartRecord:
-        assignments = survey.resolve(
-            self.casting.assignments(context.job.payload, context.identities)
-        )
-        options = swap_options(context.job.payload.options, measure_similarity=True)
-        prefix = f"s{segment.index:04d}."
+        context = work.context
+        survey = work.survey
+        payload = context.job.payload
+
+        assignments = survey.resolve(self.casting.assignments(payload, context.identities))
+        options = swap_options(payload.options, measure_similarity=True)
+        # People whom the survey has missed get names of their segment: two never clash in the join.
+        prefix = f"{_step(segment)}."
         swapper = self.engine.sequence(
             assignments, options, surveyed=survey.surveyed, prefix=prefix
         )
@@ -188,7 +198,9 @@ class SwapVideo:
             context.progress(done, total)
 
         with noticing_full_disk():
-            outcome = swap_segment(video, segment, path, swapper, settings, watch, context.marking)
+            outcome = swap_segment(
+                work.video, segment, path, swapper, work.settings, watch, context.marking
+            )
 
         context.progress(outcome.frames, total, last=True)
         newcomers = {
@@ -206,20 +218,15 @@ class SwapVideo:
         return part.model_copy(update={"hashes": hashes})
 
     def _join(
-        self,
-        context: JobContext,
-        video: Video,
-        plan: VideoPlan,
-        survey: Survey,
-        paths: Sequence[Path],
-        parts: Sequence[PartRecord],
-        settings: OutputSettings,
-        counted: int = 0,
+        self, work: _Work, paths: Sequence[Path], parts: Sequence[PartRecord], counted: int = 0
     ) -> Outcome:
         """Join the segments; that adds nothing to the `counted` frames of this task.
 
         Reporting them is how a cancellation is heard.
         """
+        context = work.context
+        survey = work.survey
+        settings = work.settings
         payload = context.job.payload
         people = people_of(survey, parts)
         outcomes = assignment_outcomes(payload, people, survey.unmatched)
@@ -230,10 +237,15 @@ class SwapVideo:
         output = context.work / f"video.{settings.format}"
         with noticing_full_disk():
             mux = join_segments(
-                video, plan, paths, output, settings, lambda _: context.progress(counted)
+                work.video,
+                work.plan,
+                paths,
+                output,
+                settings,
+                watch=lambda _: context.progress(counted),
             )
 
-        picture = PictureFormat.of(video.info, settings.max_side)
+        picture = PictureFormat.of(work.video.info, settings.max_side)
         return Outcome(
             file=output,
             media_type=MEDIA_TYPES[settings.format],
@@ -242,9 +254,17 @@ class SwapVideo:
             height=picture.height,
             frames=mux.frames,
             hashes=thinned([word for part in parts for word in part.hashes]),
-            report={**report, **_facts(plan, parts, mux), "notes": _notes(plan, parts, mux)},
+            report={
+                **report,
+                **_facts(work.plan, parts, mux),
+                "notes": _notes(work.plan, parts, mux),
+            },
             timings=add_timings(parts),
         )
+
+
+def _step(segment: PlannedSegment) -> str:
+    return f"s{segment.index:04d}"
 
 
 def _survey_of(record: PlanRecord) -> Survey:

@@ -26,26 +26,28 @@ def output_settings(
     audio: Literal["copy", "drop"],
     info: VideoInfo,
 ) -> OutputSettings:
-    """The settings of the film; what the options leave open follows the source.
+    """Return the settings of the output; what the options leave open follows the source.
 
     Raises UnsupportedMedia for a codec that the format cannot hold, or a format that is not a
     film's.
     """
-    format = _format(output, info)
-    codecs = CONTAINERS[format].codecs
+    file_format = _format(output, info)
+    codecs = CONTAINERS[file_format].codecs
     codec = output.codec or codecs[0]
 
     if codec not in codecs:
-        raise UnsupportedMedia(f"{format} holds {' or '.join(codecs)}, not {codec}")
+        raise UnsupportedMedia(f"{file_format} holds {' or '.join(codecs)}, not {codec}")
 
     encoder = EncoderSettings(codec=codec, crf=_crf(output, codec))
-    return OutputSettings(encoder=encoder, format=format, audio=audio, max_side=output.max_side)
+    return OutputSettings(
+        encoder=encoder, format=file_format, audio=audio, max_side=output.max_side
+    )
 
 
 def _format(output: OutputOptions, info: VideoInfo) -> VideoFormat:
-    for format in VIDEO_FORMATS:
-        if output.format == format:
-            return format
+    for file_format in VIDEO_FORMATS:
+        if output.format == file_format:
+            return file_format
 
     if output.format is not None:
         raise UnsupportedMedia(

@@ -88,13 +88,13 @@ class VideoReader:
     video: Video
     preparer: FramePreparer
     decoded: Literal["all", "referenced"] = "all"
-    chosen: Callable[[VideoFrame], bool] = lambda frame: True
+    chosen: Callable[[VideoFrame], bool] = lambda _frame: True
     damage: Damage = field(default_factory=Damage)
     _decoding_times: deque[int] = field(default_factory=deque, init=False)
     _first_time: int | None = field(default=None, init=False)
 
     def frames(self, span: Span) -> Generator[SourceFrame, None, None]:
-        """The span's frames, prepared.
+        """Yield the span's frames, prepared.
 
         Raises DamagedMedia when not one can be decoded at the film's start.
         """

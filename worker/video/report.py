@@ -22,8 +22,9 @@ def person_rows(report: SequenceReport) -> list[PersonRow]:
 
 
 def merge_rows(parts: Sequence[Sequence[PersonRow]]) -> list[PersonRow]:
-    """The video's rows from its segments' rows: counts add up, means are weighted by frames, ranges
-    widen.
+    """Return the video's rows from its segments' rows.
+
+    Counts add up, means are weighted by frames, ranges widen.
     """
     merged: dict[str, PersonRow] = {}
     for row in (row for rows in parts for row in rows):

@@ -25,7 +25,7 @@ from worker.video.frames.planes import (
     scaled,
     source_matrix,
 )
-from worker.video.muxing.mux import MuxReport, Segment, mux_video
+from worker.video.muxing.mux import MuxReport, MuxSettings, Segment, mux_video
 from worker.video.pipeline import Pipeline, StageTimes
 from worker.video.plan import PlannedSegment, VideoPlan
 from worker.video.probe import VideoInfo
@@ -130,11 +130,13 @@ def join_segments(
         segments,
         video,
         output,
-        format=settings.format,
-        picture=PictureFormat.of(video.info, settings.max_side),
-        audio=settings.audio,
-        last_duration=plan.last_duration,
-        watch=watch,
+        MuxSettings(
+            format=settings.format,
+            picture=PictureFormat.of(video.info, settings.max_side),
+            audio=settings.audio,
+            last_duration=plan.last_duration,
+        ),
+        watch,
     )
 
 

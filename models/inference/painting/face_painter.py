@@ -165,7 +165,7 @@ class FacePainter:
             to_crop[:, 2] += self.canonical.crop_shift
         return to_crop
 
-    def _place(  # noqa: PLR0913 - as `paint`
+    def _place(
         self,
         identity: Identity,
         target: RgbImage,

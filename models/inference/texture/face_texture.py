@@ -219,7 +219,7 @@ class CanonicalFace:
 
         return np.asarray(cv2.GaussianBlur(eyes, (0, 0), 1.0), np.float32)
 
-    def place(  # noqa: PLR0913 - two faces and their light
+    def place(
         self,
         texture: RgbImage,
         identity_mesh: Landmarks,

@@ -67,7 +67,7 @@ def _put(canvas: Canvas, rng: Generator, hands: Hands) -> None:
         _lay(canvas, rng, "object", surface(rng, canvas), shape(canvas, rng))
 
 
-def _lay(  # noqa: PLR0913 - one layer of a canvas
+def _lay(
     canvas: Canvas,
     rng: Generator,
     kind: str,

@@ -25,7 +25,7 @@ from service.stack.embedded_store import (
 )
 from service.stack.store_users import ROLES, Role, StoreUsers
 from service.stack.supervisor import Supervisor
-from worker.stores.credentials import embedded_store_url
+from worker.stores.addresses import embedded_store_url
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def picture() -> Image.Image:
 
 @pytest.mark.parametrize("file_format", ["jpeg", "png", "webp", "avif", "tiff", "bmp"])
 def test_every_still_format_comes_back_as_it_went_in(file_format: str) -> None:
-    decoded = decode_image(encode_image(gradient(), format=file_format, quality=95), LIMITS)
+    decoded = decode_image(encode_image(gradient(), file_format=file_format, quality=95), LIMITS)
     assert decoded.format == file_format
     assert decoded.bgr.shape == (48, 64, 3)
     assert np.abs(decoded.bgr.astype(int) - gradient()).mean() < 3
@@ -72,13 +72,13 @@ def test_exif_orientation_is_applied_and_exif_is_dropped(orientation: int) -> No
 
     expected = picture().transpose(turn[orientation]) if orientation in turn else picture()
     assert np.array_equal(decoded.bgr, np.asarray(expected)[:, :, ::-1])
-    written = Image.open(io.BytesIO(encode_image(decoded.bgr, format="jpeg")))
+    written = Image.open(io.BytesIO(encode_image(decoded.bgr, file_format="jpeg")))
     assert not written.getexif()
 
 
 def test_png_alpha_survives_the_round_trip() -> None:
     alpha = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
-    decoded = decode_image(encode_image(gradient(), alpha, format="png"), LIMITS)
+    decoded = decode_image(encode_image(gradient(), alpha, file_format="png"), LIMITS)
     assert decoded.alpha is not None
     assert np.array_equal(decoded.alpha, alpha)
     assert np.array_equal(decoded.bgr, gradient())
@@ -86,7 +86,7 @@ def test_png_alpha_survives_the_round_trip() -> None:
 
 def test_jpeg_shows_transparent_pixels_on_white() -> None:
     decoded = decode_image(
-        encode_image(gradient(), np.zeros((48, 64), np.uint8), format="jpeg"), LIMITS
+        encode_image(gradient(), np.zeros((48, 64), np.uint8), file_format="jpeg"), LIMITS
     )
     assert decoded.bgr.min() > 250
 
@@ -123,7 +123,7 @@ def test_colour_profile_is_kept() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     decoded = decode_image(saved(picture(), "PNG", icc_profile=profile), LIMITS)
     again = Image.open(
-        io.BytesIO(encode_image(decoded.bgr, format="jpeg", icc_profile=decoded.icc_profile))
+        io.BytesIO(encode_image(decoded.bgr, file_format="jpeg", icc_profile=decoded.icc_profile))
     )
     assert again.info["icc_profile"] == profile
 
@@ -196,7 +196,7 @@ def test_mutated_images_only_ever_raise_media_errors() -> None:
 
 def test_an_unknown_output_format_is_refused() -> None:
     with pytest.raises(UnsupportedMedia):
-        encode_image(gradient(), format="eps")
+        encode_image(gradient(), file_format="eps")
 
 
 def test_fit_within_keeps_the_shape_and_never_enlarges() -> None:

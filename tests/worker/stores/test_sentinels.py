@@ -10,9 +10,9 @@ from tests.worker.stores.sentinel_group import SentinelGroup, sentinel_group
 from tests.worker.workers import eventually
 from worker.contract import JobPayload, JobRequest
 from worker.errors import StoreUnavailable, StoreUnsuitable
+from worker.stores.addresses import sentinel_address
 from worker.stores.connection import connect, require_suitable
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.sentinels import sentinel_address
 
 ANALYSIS = JobRequest(JobPayload(kind="analysis", tenant="acme"))
 

@@ -107,7 +107,7 @@ class JobAttempts:
 
         return outcome
 
-    def fan_out(
+    def fan_out(  # noqa: PLR0913 - the script takes them by name
         self,
         task: Task,
         steps: Sequence[str],
@@ -149,13 +149,13 @@ class JobAttempts:
         self._fenced("finish_part", task, outcome=outcome, now_ms=now_ms, spent=dict(spent))
 
     def spent(self, job_id: str) -> dict[str, int]:
-        """What the parts of a film that are done have cost, by counter."""
+        """Return what the finished parts of a video have cost, by counter."""
         with reaching():
             counted = text_fields(self._store.redis.hgetall(JOB_SPENT(job_id)))
         return {name: int(count) for name, count in counted.items()}
 
     def plan(self, job_id: str) -> tuple[str, dict[str, str]]:
-        """A film's plan and the outcomes recorded so far, by step; both as they were stored."""
+        """Return a video's plan and the outcomes so far, by step; both as they were stored."""
         with reaching():
             parts = text_fields(self._store.redis.hgetall(JOB_PARTS(job_id)))
 

@@ -111,7 +111,7 @@ class JobQueue:
         return sum(self.deliver(queue) for queue in QUEUES)
 
     def held(self, queue: QueueName) -> frozenset[Task]:
-        """The tasks that are queued in RQ, or in the hands of a worker whose heartbeat is fresh."""
+        """Return the tasks that RQ has queued, or that a worker with a fresh heartbeat has."""
         rq = rq_queue(queue, self._redis)
         with reaching():
             registry = StartedJobRegistry(queue=rq)
@@ -124,7 +124,7 @@ class JobQueue:
         return frozenset(task for task in tasks if task is not None)
 
     def workers(self) -> Sequence[WorkerState]:
-        """The workers whose heartbeat is fresh, by name.
+        """Return the workers whose heartbeat is fresh, by name.
 
         RQ keeps the dead ones for over a minute.
         """
@@ -145,12 +145,12 @@ def rq_queue(name: QueueName, redis: Redis) -> Queue:
 
 
 def rq_id(task: Task) -> str:
-    """The id under which RQ knows one attempt of a task."""
+    """Return the id under which RQ knows one attempt of a task."""
     return f"{task.id}-{task.attempt}"
 
 
 def task_of(name: str) -> Task | None:
-    """The task behind an RQ id, the inverse of `rq_id`.
+    """Return the task behind an RQ id, the inverse of `rq_id`.
 
     None for what somebody else put into the queue.
     """

@@ -78,7 +78,7 @@ def admission_arguments(
 def admitted_fields(
     request: JobRequest, job_id: str, now_s: float, deadline_s: float
 ) -> dict[str, str]:
-    """The hash of a job that has just been admitted."""
+    """Return the hash of a job that has just been admitted."""
     payload = request.payload
     fields = {
         "id": job_id,
@@ -113,7 +113,7 @@ def settled_fields(
     report: JobReport | None,
     error: Problem | None,
 ) -> dict[str, str]:
-    """The fields a job gains when it ends."""
+    """Return the fields that a job gains when it ends."""
     fields = {"finished_at": repr(now_s), "expires_at": repr(now_s + result_ttl_s)}
     if result:
         fields["result"] = json.dumps(asdict(result))
@@ -128,7 +128,7 @@ def settled_fields(
 
 
 def read_record(text: Mapping[str, str]) -> JobRecord:
-    """The record in a job's hash."""
+    """Return the record in a job's hash."""
     payload = JobPayload.model_validate_json(text["payload"])
     return JobRecord(
         id=text["id"],

@@ -125,7 +125,7 @@ class JobStore:
             raise
 
     def replayed(self, tenant: str, idempotency: IdempotencyKey) -> Admission | None:
-        """The job that an earlier request with this key made; None when there was none.
+        """Return the job that an earlier request with this key made; None when there was none.
 
         Raises:
             IdempotencyMismatch: the key came with another body. Gone: the job was deleted since.
@@ -139,7 +139,7 @@ class JobStore:
             raise Gone from error
 
     def get(self, job_id: str, tenant: str | None = None) -> JobRecord:
-        """The job's record; with a tenant, only if it is that tenant's.
+        """Return the job's record; with a tenant, only if it is that tenant's.
 
         Raises:
             UnknownJob, StoreUnavailable

@@ -23,7 +23,7 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Orientation:
-        """The frame's orientation.
+        """Return the frame's orientation.
 
         A matrix that is no multiple of 90 degrees counts as the nearest one.
         """
@@ -63,5 +63,5 @@ class Orientation:
         return (height, width) if self.swaps_sides else (width, height)
 
     def apply(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A view of `plane` [H, W] as it should be seen."""
+        """Return a view of `plane` [H, W] as it should be seen."""
         return np.rot90(plane[:, ::-1] if self.mirrored else plane, self.quarter_turns)

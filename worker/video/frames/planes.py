@@ -79,7 +79,7 @@ class FramePreparer:
         self._note_changes(info)
 
     def prepare(self, frame: VideoFrame) -> VideoFrame:
-        """The frame as `width` x `height` yuv420p that may be written to, with its time."""
+        """Return the frame as `width` x `height` yuv420p that may be written to, with its time."""
         pts = frame.pts
         duration = frame.duration
         time_base = frame.time_base
@@ -151,7 +151,7 @@ class FramePreparer:
         )
 
     def _whole_frame(self, frame: VideoFrame) -> VideoFrame:
-        """The interlaced frame as 8-bit 4:2:0 without combs."""
+        """Return the interlaced frame as 8-bit 4:2:0 without combs."""
         self.notes.add("deinterlaced")
         if frame.format.name not in {"yuv420p", "yuvj420p"}:
             frame = frame.reformat(format="yuv420p")
@@ -161,7 +161,7 @@ class FramePreparer:
         return frame
 
     def _oriented(self, frame: VideoFrame) -> VideoFrame:
-        """Turned upright, and padded by repeating the last row or column where a side is odd."""
+        """Return the frame upright; odd sides are padded by repeating the last row or column."""
         width, height = self._orientation.size(frame.width, frame.height)
         size = self.picture.width, self.picture.height
 
@@ -189,7 +189,7 @@ def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int
 
 
 def plane_array(plane: VideoPlane) -> NDArray[np.uint8]:
-    """A writable view [H, W] of an 8-bit plane, without the padding at the end of its rows."""
+    """Return a writable view [H, W] of an 8-bit plane, without the padding of its rows."""
     rows: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8).reshape(
         -1, plane.line_size
     )
@@ -223,7 +223,7 @@ def luma_samples(frame: VideoFrame) -> NDArray[np.uint8]:
 
 
 def i420_view(frame: VideoFrame, colour: ColourTags) -> I420Frame:
-    """The frame's planes for the engine; what is written there is what gets encoded."""
+    """Return the frame's planes for the engine; what is written there is what gets encoded."""
     y, u, v = (plane_array(plane) for plane in frame.planes)
     return I420Frame(y, u, v, assumed_matrix(colour, frame.width, frame.height), colour.full_range)
 

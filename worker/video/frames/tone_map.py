@@ -62,7 +62,7 @@ class ToneMapper:
         self._graph: Graph | None = None
 
     def map(self, frame: VideoFrame) -> VideoFrame:
-        """The frame as limited-range BT.709 yuv420p of the same size and time."""
+        """Return the frame as limited-range BT.709 yuv420p of the same size and time."""
         graph = self._graph or self._build(frame)
         graph.vpush(frame)
         return graph.vpull()

@@ -47,29 +47,34 @@ class MuxReport:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class MuxSettings:
+    """What the output is to be; `last_duration` is its last frame's, in the video's time base."""
+
+    format: VideoFormat
+    picture: PictureFormat
+    audio: Literal["copy", "drop"]
+    last_duration: int
+
+
 def mux_video(
     segments: Sequence[Segment],
     video: Video,
     output: Path,
-    *,
-    format: VideoFormat,
-    picture: PictureFormat,
-    audio: Literal["copy", "drop"],
-    last_duration: int,
+    settings: MuxSettings,
     watch: Callable[[int], None],
 ) -> MuxReport:
-    """Write the output: the segments' frames, and every track of `video` that `format` can hold.
+    """Write the output: the segments' frames, and every track of `video` that can be held.
 
-    `last_duration` is that of the last frame, in the video's time base. `watch` gets the number of
-    frames written, often; what it raises ends the work.
+    `watch` gets the number of frames written, often; what it raises ends the work.
 
     Where a muxer refuses a copied track, all sound is encoded again; where it refuses that too, the
     other tracks are left out, and the notes say so. The frames are never swapped anew for that.
     """
-    work = _Muxing(_filled(segments), format, picture, last_duration, watch)
+    work = _Muxing(_filled(segments), settings, watch)
     for tracks in _WAYS:
         try:
-            return work.write(output, CopiedTracks(video), audio=audio, tracks=tracks)
+            return work.write(output, CopiedTracks(video), tracks)
         except (av.FFmpegError, ValueError) as error:
             if tracks == _WAYS[-1] or _is_full_disk(error):
                 raise
@@ -86,30 +91,26 @@ class _Muxing:
     """One output, written in the way that its muxer accepts."""
 
     segments: Sequence[Segment]
-    format: VideoFormat
-    picture: PictureFormat
-    last_duration: int
+    settings: MuxSettings
     watch: Callable[[int], None]
 
-    def write(
-        self, output: Path, copied: CopiedTracks, *, audio: Literal["copy", "drop"], tracks: Tracks
-    ) -> MuxReport:
-        base = self.picture.time_base
+    def write(self, output: Path, copied: CopiedTracks, tracks: Tracks) -> MuxReport:
+        base = self.settings.picture.time_base
         with (
             av.open(
                 str(output),
                 "w",
-                format=CONTAINERS[self.format].muxer,
-                container_options=_options(self.format, self.picture),
+                format=CONTAINERS[self.settings.format].muxer,
+                container_options=_options(self.settings.format, self.settings.picture),
             ) as film,
             av.open(str(self.segments[0].path), format=SEGMENT_FORMAT) as first,
         ):
-            stream = _add_frames(film, first.streams.video[0], self.picture)
-            copied.prepare(film, audio=audio, tracks=tracks)
+            stream = _add_frames(film, first.streams.video[0], self.settings.picture)
+            copied.prepare(film, audio=self.settings.audio, tracks=tracks)
             frames = 0
 
             for packet in timed_packets(
-                self.segments, base, origin=copied.origin, last_duration=self.last_duration
+                self.segments, base, origin=copied.origin, last_duration=self.settings.last_duration
             ):
                 copied.mux_until(film, float((packet.dts or 0) * base))
                 packet.stream = stream
@@ -119,7 +120,7 @@ class _Muxing:
 
             copied.finish(film)
 
-        notes = (*copied.notes, *_rounding(self.format, self.picture))
+        notes = (*copied.notes, *_rounding(self.settings.format, self.settings.picture))
         return MuxReport(frames=frames, copied=tuple(copied.copied), notes=notes)
 
 
@@ -201,8 +202,8 @@ def _add_frames(
     return stream
 
 
-def _options(format: VideoFormat, picture: PictureFormat) -> dict[str, str]:
-    if format not in {"mp4", "mov"}:
+def _options(file_format: VideoFormat, picture: PictureFormat) -> dict[str, str]:
+    if file_format not in {"mp4", "mov"}:
         return {"fflags": "+bitexact"}
 
     # Both clocks tick as the source's does: in whole milliseconds a late start would be rounded.
@@ -215,6 +216,6 @@ def _options(format: VideoFormat, picture: PictureFormat) -> dict[str, str]:
     }
 
 
-def _rounding(format: VideoFormat, picture: PictureFormat) -> list[str]:
-    exact = format in {"mp4", "mov"} or (picture.time_base * 1000).denominator == 1
-    return [] if exact else [f"timestamps_rounded_to_1_ms_by_{format}"]
+def _rounding(file_format: VideoFormat, picture: PictureFormat) -> list[str]:
+    exact = file_format in {"mp4", "mov"} or (picture.time_base * 1000).denominator == 1
+    return [] if exact else [f"timestamps_rounded_to_1_ms_by_{file_format}"]

@@ -1,4 +1,6 @@
-"""A store behind Sentinels: they are asked where its primary is, for every new connection.
+"""Where the store is: in the embedded stack's data directory, or behind Sentinels.
+
+Sentinels are asked where the primary is, for every new connection:
 
     redis+sentinel://[user:password@]host:port,host:port,host:port/NAME
     rediss+sentinel://...                       the same over TLS, to Sentinels and store alike
@@ -9,8 +11,10 @@ NAME is the primary's name in the Sentinels' configuration. `?sentinel_password=
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -23,6 +27,11 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from worker.errors import StoreUnsuitable
 
+SOCKET = Path("run") / "valkey.sock"
+# `user:password` of whoever administers the stack from a command line on this machine.
+OPERATOR_FILE = Path("run") / "store.operator"
+LONGEST_CREDENTIALS_BYTES = 256
+
 SCHEMES = ("redis+sentinel", "rediss+sentinel")
 SENTINEL_PORT = 26379
 # A Sentinel that does not answer at once is passed over: the others know the primary as well.
@@ -32,6 +41,30 @@ SENTINEL_TIMEOUT_S = 1.0
 RETRIES = 3
 RETRY_BASE_S = 0.1
 RETRY_CAP_S = 0.5
+
+
+def embedded_store_url(data_dir: Path, descriptor: int | None) -> str:
+    """Return the embedded store's URL for this process.
+
+    API and workers of a stack inherit a descriptor of a file with their `user:password`, so that
+    it is on no command line and in no environment. Without one, the operator's file is read;
+    where that is missing, the store has no users.
+    """
+    address = (data_dir / SOCKET).resolve()
+    if descriptor is not None:
+        # Read at its start: a program that was restarted shares the position with its predecessor.
+        user = os.pread(descriptor, LONGEST_CREDENTIALS_BYTES, 0).decode()
+    else:
+        user = _operator(data_dir / OPERATOR_FILE)
+
+    return f"unix://{user}@{address}" if user else f"unix://{address}"
+
+
+def _operator(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True)
