@@ -90,6 +90,7 @@ class DiskFull(StoreError):
 
 class AdmissionRefused(WorkerError):
     code = "admission_refused"
+    # A quota frees up when a job ends, which takes seconds.
     retry_after_s = 5
 
 
@@ -194,6 +195,7 @@ class JobFailure(WorkerError):
         self, code: FailureCode, detail: str, report: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
         super().__init__(detail)
+        # The wire's text; `failure` is the same as an enum.
         self.code: str = code
         self.failure = code
         self.report = report

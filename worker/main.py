@@ -83,7 +83,9 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     log_as_json()
     shop = open_stores(settings)
     require_suitable(shop.store.redis)
+    # Unique over restarts: RQ refuses a name whose earlier owner it has not forgotten.
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    # On the file system of the media, so that files are handed over by links.
     staging = Staging(shop.media.root)
     issuer = ProvenanceIssuer.open(settings, shop.identities, AuditLog(shop.store.redis))
 
@@ -106,8 +108,10 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     child.await_ready()  # before RQ hears of this worker: a job must not wait for models
 
     if settings.require_sandbox:
+        # Before the first job: what the kernel does not confine must see no untrusted byte.
         require_complete(child.protection)
 
+    # Every worker stands ready to lead; one of them does.
     housekeeping = Housekeeping(worker, shop, [_audit_keeper(settings, shop).run])
     housekeeping.start()
     log.info("worker ready", extra={"worker": name, "queue": queue})
@@ -146,6 +150,7 @@ def _lost(shop: Stores, queue: QueueName, task: Task, handed_back: bool) -> None
     outcome = shop.attempts.redeliver(task, handed_back)
     log.warning("child lost", extra={"task": task.id, "attempt": task.attempt, "outcome": outcome})
     if outcome == "canceling":
+        # The lost attempt can clean up no more.
         shop.media.delete_job(task.job_id)
     shop.queue.deliver(queue)
 
@@ -198,6 +203,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         bounds.add_argument(f"--{bound.replace('_', '-')}", type=int, metavar="N")
 
     with_command = (
+        # `python -m worker --queue image` is the form that deployments use.
         arguments if not arguments or not arguments[0].startswith("--q") else ["work", *arguments]
     )
     return parser.parse_args(with_command)

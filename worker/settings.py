@@ -30,6 +30,7 @@ class JobSettings(BaseSettings):
     tenant_running: int = Field(default=JobLimits.tenant_running, ge=1)
     tenant_stored_bytes: int = Field(default=JobLimits.tenant_stored_bytes, ge=1)
     deadline_s: float = Field(default=JobLimits.default_deadline_s, gt=0)
+    # A week: the record, which outlives the result, is kept for eight days.
     result_ttl_s: float = Field(default=JobLimits.result_ttl_s, gt=0, le=7 * 86400)
 
     def limits(self) -> JobLimits:
@@ -78,6 +79,7 @@ class InstallationSettings(BaseSettings):
     pack: str = "open"
     public_url: str = ""  # put before the paths in `urls`; empty keeps them relative
     packs_dir: Path | None = None
+    # `auto` falls back to the CPU; `cuda` refuses to start without a GPU.
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # Refuse to start where the kernel cannot confine the processes that decode untrusted bytes.
     require_sandbox: bool = False
@@ -98,6 +100,7 @@ class InstallationSettings(BaseSettings):
     blocklist_requests: Literal["public", "off"] = "public"  # who may ask to be on it
     # Both marks on every result, or neither; off is said at start, in /readyz and in each report.
     provenance: Literal["on", "off"] = "on"
+    # Three years: longer than results live by far, because copies of them travel.
     provenance_keep_days: int = Field(default=1095, ge=1)
     mark_strength: int = Field(default=1, ge=1, le=2)  # levels of luma in videos
     mark_sync: Literal["keyed", "public"] = "keyed"
@@ -158,13 +161,19 @@ POLICY = (
 class WorkerSettings(InstallationSettings):
     """Settings of a worker process."""
 
+    # One: several workers on a machine use its cores better than one network does.
     inference_threads: int = Field(default=1, ge=1)
     use_cases: str = "worker.use_cases.load"  # the module whose `load` says what the child can do
+    # Address space, not memory in use: models, threads and a 4K video fit, a bomb ends here.
     child_memory_bytes: int = Field(default=8 * 1024 * MIB, ge=512 * MIB)
+    # Above the largest result that the limits of media allow.
     child_file_bytes: int = Field(default=16 * 1024 * MIB, ge=1)
+    # A new child costs three seconds; a thousand images take minutes.
     recycle_jobs: int = Field(default=1000, ge=1)
+    # Between jobs only: a job may use more for its own length.
     recycle_rss_bytes: int = Field(default=3 * 1024 * MIB, ge=1)
     refine_s: float = Field(default=240.0, gt=0, le=600)  # an attempt is ended after 900
+    # Training gains from a second core; more would starve the swaps beside it.
     refine_threads: int = Field(default=2, ge=1)
     drain_s: float = Field(default=20.0, gt=0)  # a supervisor waits 30 s before it kills
     jobs: JobSettings = Field(default_factory=JobSettings)

@@ -27,6 +27,7 @@ class JobIdentities:
 
     def __init__(self, identities: IdentityStore, payload: JobPayload) -> None:
         self._identities = identities
+        # A compromised child may ask for any id; only those of its own job are answered.
         self._named = payload.identities()
         self._tenant = payload.tenant
 
@@ -55,6 +56,7 @@ class JobIdentities:
         self._identities.put_refined(self._require(identity_id), pack, weights, refinement)
 
     def _require(self, identity_id: str) -> str:
+        # As unknown as one that does not exist: a child must not learn which ids do.
         if identity_id not in self._named:
             raise UnknownIdentity
         return identity_id
@@ -80,6 +82,7 @@ class Attempt:
         self.work = staging.outward
         self.identities = JobIdentities(stores.identities, job.payload)
         self.spent: Callable[[], Spent] = dict
+        # Made before the child sees a byte of the input, so that nothing in it can change the mark.
         self.provenance = issuer.order(job, task) if issuer else None
         self.marking = Marking.of(self.provenance) if self.provenance else None
         self.is_screened = screening is not None and screening.is_needed()
@@ -95,6 +98,8 @@ class Attempt:
         """The file the job works on; raises JobFailure `input_missing`."""
         payload = self.job.payload
         try:
+            # With the tenant: a record that was tampered with must not reach another tenant's
+            # upload.
             record = self._media.stat(payload.input_id or "", self.job.tenant)
             return self._staging.bring_in(self._media.path(record))
         except (Missing, FileNotFoundError) as error:
@@ -138,6 +143,7 @@ class Attempt:
 
     def publish_part(self, file: Path, suffix: str) -> str:
         """Keep a file as a part of the job; raises UnknownMedia, DiskFull."""
+        # By its name only: the child's idea of the directory is not believed.
         made = self._staging.take_out(file.name)
         return self._media.publish(self.job.id, made, suffix, part=True)
 

@@ -53,6 +53,7 @@ class AttemptServer:
         self._attempt = attempt
         self._channel = channel
         self._pack = pack
+        # One deadline for the whole attempt, however often the child reports.
         self._ends = time.monotonic() + timeout_s
         self._answered: WorkerError | None = None  # the last error that the child was told
 
@@ -76,10 +77,14 @@ class AttemptServer:
 
             try:
                 self._answer(request, blobs)
+            # The child is beyond an answer.
             except (AttemptTimedOut, ChildLost):
                 raise
             except WorkerError as error:
+                # Kept whole: the child passes on only its name, which is not evidence enough to end
+                # a job by.
                 self._answered = error
+                # The name alone: messages may hold what a child should not know.
                 self._send({"error": type(error).__name__})
 
     def _hand_over(self) -> None:
@@ -101,6 +106,8 @@ class AttemptServer:
                 attempt.progress(request.done, request.total, request.unit)
                 self._send({})
             case requests.FanOut():
+                # What the engine has done is known to the child alone; it is shown, and nothing
+                # depends on it.
                 attempt.spent = lambda: request.spent
                 attempt.fan_out(
                     request.steps,
@@ -122,6 +129,7 @@ class AttemptServer:
                 self._send({"sha256": attempt.publish_part(Path(request.file), request.suffix)})
             case requests.FetchPart():
                 self._send({"file": attempt.part(request.sha256, request.suffix).name})
+            # Any other number of blobs is not the protocol, and falls through to the end.
             case requests.SignClaim() if len(blobs) == 1:
                 self._send({}, attempt.sign(blobs[0]))
             case requests.TimeStamp() if len(blobs) == 1:
@@ -143,6 +151,7 @@ class AttemptServer:
             case requests.ReadWeights():
                 self._send_weights(request.identity)
             case requests.PutRefined() if len(blobs) == 1:
+                # The pack that this parent saw loaded, not one that the child names.
                 identities.put_refined(request.identity, self._pack, blobs[0], request.refinement)
                 self._send({})
             case _:
@@ -175,6 +184,7 @@ class AttemptServer:
         if made is None:
             return Performed(None, self._pack, ended.spent)
 
+        # Names become paths of ours; all else passed the model's checks.
         fields = made.model_dump(exclude={"file", "manifest"})
         work = self._attempt.work
         file = work / made.file if made.file else None
@@ -186,6 +196,7 @@ class AttemptServer:
     def _error_of(self, raised: requests.Raised) -> WorkerError:
         """Return the error to raise here; a child can invent failures of its job, nothing else."""
         if raised.final:
+            # A final failure ends this one job; a child can do its own job no more harm than that.
             return JobFailure(FailureCode(raised.code), raised.message, raised.report)
         if self._answered is not None and raised.code == type(self._answered).__name__:
             return self._answered
@@ -201,6 +212,7 @@ class AttemptServer:
     def _receive(self) -> tuple[requests.Request, list[bytes]]:
         left_s = self._ends - time.monotonic()
         try:
+            # Never zero or less, which a socket would take for "do not wait" or refuse.
             message = self._channel.receive(max(left_s, 0.01))
             if message is None:
                 raise ChildLost

@@ -39,12 +39,17 @@ class AuditKeeper:
         """Archive what is pending; a full disk is logged, the entries stay in the store."""
         now = self._clock()
         try:
+            # Batch after batch, until the store has none: after an outage many wait.
             while self._archive.take(self._audit):
                 pass
 
+            # After the archiving, so that the head covers what was just written.
             self._archive.sign_head(self._signer.sign, now)
+            # Records are kept for years; a day more or less does not matter, and the walk reads
+            # many files.
             if now - self._last_expiry >= DAY_S:
                 self._last_expiry = now
                 self._records.expire(self._keep_days, now)
+        # Logged, not raised: jobs must go on while the trail's disk is full.
         except WorkerError as error:
             log.error("audit trail not archived", extra={"code": error.code})

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 0.2  # each report is a round trip to the store; a viewer sees no finer steps
+# What a parent may answer with: others would be a message that we do not understand.
 ERRORS: Mapping[str, type[WorkerError]] = {
     error.__name__: error
     for error in (
@@ -86,9 +87,11 @@ class Parent:
         self.say(request, blobs)
         answer = self._answers.get()
 
+        # The parent is gone: there is nobody left to work for.
         if answer is None:
             raise SystemExit
         if error := answer.header.get("error"):
+            # An unknown name still ends the attempt, without a claim about why.
             raise ERRORS.get(error, WorkerError)
 
         return answer
@@ -123,6 +126,7 @@ class RemoteIdentities:
         if answer.header.get("build"):
             try:
                 built = [build(answer.blobs[0])]
+            # Also a cancellation: the parent waits for this answer with the lock held.
             except BaseException:
                 self._parent.ask(requests.Built())  # the parent frees the lock
                 raise
@@ -163,6 +167,7 @@ class RemoteContext:
         self.is_screened = order.is_screened
         self._parent = parent
         self._spent = spent
+        # So that the first report goes out at once.
         self._reported = -REPORT_EVERY_S
 
     @cached_property
@@ -185,6 +190,7 @@ class RemoteContext:
     ) -> None:
         """Report, at most every 0.2 s unless it is the end; raises Canceled, Superseded."""
         now = time.monotonic()
+        # A report is also how a cancellation is heard, so the wait bounds how late that is.
         if now - self._reported < REPORT_EVERY_S and not last and done != total:
             return
 
@@ -249,6 +255,7 @@ class RemoteContext:
 
 def since_now(use_cases: UseCases) -> Callable[[], Spent]:
     """Return a meter of what the engine does from now on."""
+    # The engine counts from its start; an attempt is the difference.
     began = dict(use_cases.counters())
     return lambda: {
         name: count - began.get(name, 0) for name, count in use_cases.counters().items()
@@ -268,17 +275,21 @@ def perform(
             requests.Raised(
                 final=True,
                 code=failure.code,
+                # The protocol's bound; a message may quote a file's own text.
                 message=failure.message[:2000],
                 report=dict(failure.report),
             )
         )
+    # Its own limit, not the machine's: the same job would meet it again.
     except MemoryError:
         message = "The job needs more memory than it may have."
         parent.say(requests.Raised(final=True, code="out_of_memory", message=message))
+    # Passed on by name: what the parent answered with, or a full disk.
     except WorkerError as error:
         parent.say(requests.Raised(final=False, code=type(error).__name__, message=error.message))
     except Exception:
         log.exception("use case failed", extra={"task": order.task.id})
+        # Without the trace, which may quote the input; it is in this process's log.
         parent.say(requests.Raised(final=False, code="Exception", message="a bug"))
     else:
         parent.say(requests.Ended(outcome=_as_message(outcome), spent=dict(spent())))

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 120.0  # a pack is loaded and warmed within 3 s; a busy machine takes its time
+# Closing its input ends an idle child within a few hundredths of a second.
 STOP_TIMEOUT_S = 5.0
 # glibc gives each thread an arena of its own, which RLIMIT_AS counts and in which memory creeps
 # over a video's segments; and it hands a network's buffers back to the kernel after every pass,
@@ -81,6 +82,7 @@ class WarmChild:
         From the main thread only: the kernel's death signal follows the thread that forked.
         """
         ours, theirs = socket.socketpair()
+        # -s: packages in a user's home directory are not part of the installation.
         command = [sys.executable, "-s", "-m", "worker.process.warm_child"]
 
         with theirs:
@@ -89,6 +91,8 @@ class WarmChild:
                 stdin=theirs.fileno(),
                 cwd=ROOT,
                 env=child_environment(self._order.outward),
+                # Ctrl-C in a terminal must reach the parent alone, which decides what becomes of
+                # the job.
                 start_new_session=True,
             )
 
@@ -103,6 +107,7 @@ class WarmChild:
         if self._hello is not None:
             return
         try:
+            # The hello comes before any untrusted byte, so it can be believed.
             said = self._open_channel().receive(START_TIMEOUT_S)
             self._hello = Hello.model_validate(said.header) if said else None
         except (OSError, ValueError) as error:
@@ -115,6 +120,7 @@ class WarmChild:
 
     def ensure_ready(self) -> None:
         """Replace a child that died idle, and wait until it is ready; raises ChildFailed."""
+        # A child that died idle: nobody waited for it, so nobody has noticed.
         if self._process is None or self._process.poll() is not None:
             self.stop()
             self.start()
@@ -132,12 +138,14 @@ class WarmChild:
         try:
             return server.run()
         except (AttemptTimedOut, ChildLost):
+            # RQ's own thread reaps it and books the attempt as lost; see `WarmWorker`.
             self.lost = True
             self._kill()
             raise
 
     def forget(self, identity_id: str) -> None:
         """Have the child drop what it holds of an identity, also during a job; from any thread."""
+        # A copy: another thread may close and clear it meanwhile.
         channel = self._channel
         if channel is not None:
             try:
@@ -149,12 +157,14 @@ class WarmChild:
         """Wait for the end of a child that is dying; return its id, wait status and usage."""
         pid = self.pid
         try:
+            # wait4, because RQ wants the usage of what it takes for its work horse.
             _, status, usage = os.wait4(pid, 0)
         except ChildProcessError:  # reaped before
             status = DIED
             usage = None
 
         self._forget_process()
+        # A status of 0 would read as an attempt that ended well.
         return pid, status or DIED, usage
 
     def rss_bytes(self) -> int:
@@ -169,6 +179,7 @@ class WarmChild:
     def stop(self) -> None:
         """End the child: by closing its input, else by force."""
         if self._channel is not None:
+            # An end of input, which an idle child takes as its own end.
             self._channel.end()
         if self._process is not None:
             try:
@@ -206,6 +217,7 @@ def child_environment(temporary: Path) -> dict[str, str]:
 
     No credentials, no user's settings. Torch asks for a user's name and a directory to write to.
     """
+    # Logs of one machine should agree about the time.
     zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
     fixed = {
         "LANG": "C.UTF-8",

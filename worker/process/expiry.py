@@ -18,8 +18,10 @@ from worker.stores.ids import is_id
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
 
+# Large enough that a day's expiry takes few rounds, small enough to interrupt.
 BATCH = 200
 EXPIRY = "expiry"  # the audit log's actor for what nobody asked for
+# A job in flight holds the upload; images take less than this.
 HELD_AGAIN_S = 30.0
 ORPHAN_AGE_S = 3600.0  # older than any write that may still be going on
 
@@ -48,6 +50,7 @@ class ExpirySweep:
         while True:
             due = self._upkeep.expired(BATCH)
             gone += sum(self._expire(name) for name in due)
+            # A full batch means that more is due.
             if len(due) < BATCH:
                 return gone
 
@@ -69,6 +72,7 @@ class ExpirySweep:
         elif is_id(name, "blk") and erase_entry(self._media.redis, name, self._clock()):
             self._audit.append("blocklist.removed", "", EXPIRY, name)
 
+        # Last: a crash before this repeats the deletion, which is harmless.
         self._upkeep.deleted(name)
         return True
 
@@ -78,6 +82,7 @@ class ExpirySweep:
 
     def _expire_identity(self, identity_id: str) -> None:
         with suppress(Missing):  # erased by its owner in the meantime
+            # Read before the erasure: the audit entry needs it.
             tenant = self._identities.get(identity_id).tenant
             self._identities.erase(identity_id)
             self._audit.append("identity.expired", tenant, EXPIRY, identity_id)
@@ -96,6 +101,7 @@ class ExpirySweep:
         Returns how many went.
         """
         removed = 0
+        # A request that writes for an hour has been ended by its timeouts long before.
         for path in self._old(self._media.root / "incoming"):
             path.unlink(missing_ok=True)
             removed += 1

@@ -17,6 +17,7 @@ from worker.stores.erasure import ErasureFeed
 
 log = logging.getLogger(__name__)
 
+# A cancelled job's child is killed within 2.5 s of the request: grace and one tick.
 TICK_S = 1.0
 
 
@@ -38,27 +39,33 @@ class Housekeeping(threading.Thread):
         """Tick; the outermost loop of this thread, so that no surprise ends it."""
         while not self._stopping.wait(TICK_S):
             try:
+                # First: it must happen in time even where the store is away.
                 self._worker.give_up_if_draining_too_long()
                 self._kill_deaf_attempt()
                 self._pass_on_erasures()
                 self._reconciler.tick()
             except StoreError as error:
                 log.warning("store away", extra={"code": error.code})
+            # A thread that ends in silence would take leadership, cancellation and erasure with it.
             except Exception:
                 log.exception("housekeeping failed")
 
     def stop(self) -> None:
         """End the thread and wait for its last tick."""
         self._stopping.set()
+        # Longer than a tick that waits for a slow store; the process ends in any case.
         self.join(timeout=5.0)
 
     def _kill_deaf_attempt(self) -> None:
         """Kill the child when its job was canceled and it has not noticed."""
+        # A copy: the main thread may finish the task at any time.
         task = self._worker.current
         if task is None:
             return
 
         since = self._upkeep.canceling_since(task.job_id)
+        # Children hear of a cancellation with their next report; this is for those that do not
+        # report.
         if since is not None and time.time() - since > CANCEL_GRACE_S:
             log.warning("attempt killed", extra={"task": task.id, "attempt": task.attempt})
             self._worker.kill_current(task)

@@ -7,6 +7,7 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
+# The names that log collectors expect.
 NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "message": "event"}
 QUIET = ("rq.worker", "rq.job", "rq.queue")  # RQ tells in prose what our own events say
 
@@ -26,6 +27,7 @@ def log_as_json(level: int = logging.INFO, context: logging.Filter | None = None
     if context is not None:
         handler.addFilter(context)
 
+    # force: RQ and others install handlers of their own when imported.
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)

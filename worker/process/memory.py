@@ -28,6 +28,7 @@ def fitting(wished_bytes: int, *, beside_bytes: int = 0) -> int:
     `beside_bytes` are what other children may use at the same time.
     """
     left = allowed_bytes() - RESERVE_BYTES - beside_bytes
+    # The usual case: the machine is large enough, and nothing needs to be said.
     if left >= wished_bytes:
         return wished_bytes
 

@@ -21,6 +21,7 @@ from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_records import IdentityRecord
 
+# Analyses show nothing new, and refinements have no output.
 MARKED_KINDS = frozenset({"swap_image", "swap_video"})
 # A claim's bytes to be signed are about 2 KB; a compromised child could ask for more.
 MAX_CLAIM_BYTES = 64 << 10
@@ -66,6 +67,7 @@ class ProvenanceIssuer:
             return None
 
         trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
+        # Idempotent: the API or another worker may have made the keys already.
         trust.prepare()
         trust.mark_keys()  # broken keys are told at start, not by the first job
         signer = trust.signer()
@@ -100,6 +102,7 @@ class ProvenanceIssuer:
         tile = code.tile(mark_id, _segment(task))
         return ProvenanceOrder(
             version=installed_version(),
+            # Public: the child embeds it, and never sees the key.
             chain=self.signer.chain,
             key_id=self.signer.key_id,
             mark_id=mark_id,
@@ -131,6 +134,7 @@ class ProvenanceIssuer:
             mark_id=mark_name(job.payload.mark_id),
             job=job.id,
             tenant=job.tenant,
+            # Not now: a second attempt at the same output must record the same.
             made_at=job.created_at,
             kind="image" if result.media_type.startswith("image/") else "video",
             sha256=result.sha256,
@@ -161,6 +165,7 @@ class ProvenanceIssuer:
         records = [
             self.identities.get(name, job.tenant) for name in sorted(job.payload.identities())
         ]
+        # Identities registered without a consent have none.
         return tuple(record.consent_receipt for record in records if record.consent_receipt)
 
 

@@ -17,8 +17,11 @@ from worker.stores.jobs.job_queue import QUEUES
 
 log = logging.getLogger(__name__)
 
+# Two rounds and a half: a leader that misses one keeps its place, and a dead one is replaced soon.
 LEADER_TTL_MS = 2500
+# What is due must be deleted within a minute; a sweep with nothing to do is one command.
 EXPIRY_EVERY_S = 5.0
+# It walks the whole media directory, and orphans are rare.
 ORPHANS_EVERY_S = 600.0
 CANCEL_GRACE_S = 1.5  # with the tick of one second, the hard kill comes within 2.5 s
 
@@ -47,14 +50,17 @@ class Reconciler:
     def tick(self) -> bool:
         """One round of housekeeping; False when another leads. Raises StoreError."""
         if not self._upkeep.lead(self._name, LEADER_TTL_MS):
+            # Whoever leads later begins anew: an old finding may be settled by then.
             self._missing = frozenset()
             return False
 
         for job_id in self._upkeep.past_deadline():
+            # Deadlines end like cancellations, so that one way of ending is enough.
             self._shop.store.request_cancel(job_id, "deadline_exceeded")
 
         self._revive()
         self._end_canceled()
+        # After the revival, so that what was revived is delivered in this round.
         self._shop.queue.deliver_all()
         self._rewriter.run()
         self._sweep()
@@ -69,6 +75,7 @@ class Reconciler:
 
         Seen so twice, because moving takes a moment.
         """
+        # A task on its way from RQ's queue to a worker is in neither for a moment.
         missing = self._handed_out() - self._held()
         for task, _ in missing & self._missing:
             outcome = self._shop.attempts.redeliver(task)
@@ -94,6 +101,7 @@ class Reconciler:
         died.
         """
         overdue = self._upkeep.canceling_for(CANCEL_GRACE_S)
+        # A live worker ends its own job, and kills its child if need be.
         running = {task.job_id for task, _ in self._handed_out() & self._held()}
         for job_id in overdue:
             if job_id not in running:

@@ -15,12 +15,15 @@ from worker.contract import IdentityId, QueueName, Strict
 from worker.sandbox.confinement import Protection
 from worker.settings import WorkerSettings
 
+# JSON numbers of this size survive every parser; no real count comes near.
 Count = Annotated[int, Field(ge=0, lt=1 << 48)]
 Fingerprint = Annotated[int, Field(ge=0, lt=1 << 64)]
+# No slash, no leading dot: a name can never leave its directory.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Step = Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
 Suffix = Annotated[str, Field(pattern=r"^(\.[a-z0-9]{1,8})?$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# It is put into an event's JSON by a script, so it may hold letters only.
 Unit = Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]
 # What results are served as: nothing that a browser would run as a page of ours.
 MediaType = Annotated[
@@ -155,6 +158,7 @@ class OutcomeMade(Strict):
     height: Count | None
     frames: Count | None
     manifest: Name | None = None
+    # One each few seconds of video, thinned to this many.
     hashes: Annotated[tuple[Fingerprint, ...], Field(max_length=256)] = ()
     report: dict[str, Any]
     timings: dict[str, float]
@@ -199,4 +203,5 @@ Request = (
     | Ended
     | Raised
 )
+# Told apart by `ask` alone, so that a message fits one model or none.
 REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="ask")])

@@ -26,6 +26,7 @@ class Staging:
     def __init__(self, media_root: Path) -> None:
         parent = media_root / DIRECTORY
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Workers that were killed leave files of people's faces behind.
         _sweep(parent)
 
         self._root = Path(tempfile.mkdtemp(prefix="worker-", dir=parent)).resolve()
@@ -44,10 +45,12 @@ class Staging:
             FileNotFoundError, DiskFull
         """
         place = self.inward / file.name
+        # A part may be asked for twice; the link is the same file.
         if place.exists():
             return place
         try:
             os.link(file, place)
+        # The source is gone, which a copy could not help.
         except FileNotFoundError:
             raise
         except OSError:  # a file system without hard links, or one that has enough of them
@@ -63,6 +66,7 @@ class Staging:
             UnknownMedia: there is no plain file of this name; a link is none.
         """
         file = self.outward / name
+        # A link that the child made could point at anything the parent may read.
         if Path(name).name != name or file.is_symlink() or not file.is_file():
             raise UnknownMedia("The child made no such file.")
 
@@ -72,6 +76,7 @@ class Staging:
         """Remove what is left of the job before."""
         for directory in (self.inward, self.outward):
             for entry in os.scandir(directory):
+                # Never through a link: the child may have made one to somewhere else.
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:

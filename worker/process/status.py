@@ -14,6 +14,7 @@ from worker.stores.jobs.job_queue import QUEUES, WorkerState
 from worker.stores.jobs.statistics import Statistics
 from worker.stores.jobs.task_lines import TaskState
 
+# A screenful; --json has as many, and the counters have the totals.
 SHOWN = 50
 
 
@@ -104,6 +105,7 @@ def _queue_state(queue: QueueName, tasks: Sequence[TaskState]) -> QueueState:
     waiting, delivered, running = (
         sum(task.state == state for task in here) for state in ("waiting", "delivered", "running")
     )
+    # How long the oldest waits, not how long the longest runs.
     oldest_age_s = max((task.age_s for task in here if task.state != "running"), default=0.0)
 
     return QueueState(queue, waiting, delivered, running, oldest_age_s)
@@ -112,6 +114,7 @@ def _queue_state(queue: QueueName, tasks: Sequence[TaskState]) -> QueueState:
 def _dead_letter(shop: Stores, job_id: str, died_at: float) -> DeadLetter | None:
     try:
         job: JobRecord = shop.store.get(job_id)
+    # Its record ended between the two reads.
     except UnknownJob:
         return None
     return DeadLetter(job_id, job.tenant, job.kind, job.error.code if job.error else "", died_at)

@@ -88,9 +88,11 @@ class TaskRunner:
             )
         except AttemptEnded as ending:
             self._end(task, ending)
+        # Of this machine: another one, or a later time, may have room.
         except DiskFull:
             log.warning("disk full", extra=_names(task, job))
             self._try_again(task)
+        # Not booked here: without a store nothing can be, and a lost child is RQ's to notice.
         except (StoreError, ChildLost):
             raise
         except AttemptTimedOut as late:
@@ -98,6 +100,7 @@ class TaskRunner:
             self._fail(task, Problem(FailureCode.TIMED_OUT, late.message))
         except JobFailure as failure:
             log.info("job failed", extra=_names(task, job) | {"code": failure.code})
+            # A job that swapped nobody still says whom it found.
             report = JobReport(failure.report, {}) if failure.report else None
             self._fail(task, Problem(failure.failure, failure.message), report)
             self._note_refusal(job, failure)
@@ -105,6 +108,7 @@ class TaskRunner:
             log.exception("attempt failed", extra=_names(task, job))
             self._try_again(task)
         finally:
+            # Whatever happened: the next job must not find this one's files.
             self._staging.clear()
 
     def _run(self, attempt: Attempt) -> None:
@@ -117,6 +121,7 @@ class TaskRunner:
 
         created = attempt.job.created_at
         timings = {
+            # Of a video in parts, until its last part began; what the client waited is `total_ms`.
             "queue_ms": (began - created) * 1e3,
             **outcome.timings,
             "total_ms": (time.time() - created) * 1e3,
@@ -125,6 +130,7 @@ class TaskRunner:
         counters = self._counters(attempt.job.id, performed)
         told = {**outcome.report, "pack": performed.pack, "counters": counters}
         self._commit(attempt, outcome, JobReport(told, timings))
+        # After the commit: a crash in between leaves parts that expire with the job.
         self._stores.media.tidy_job(attempt.job.id)
         log.info(
             "job succeeded",
@@ -146,6 +152,7 @@ class TaskRunner:
             file = attempt.result(outcome.file)
             size = file.stat().st_size
             result = JobResult(
+                # On the disk under its hash before the record says so.
                 sha256=media.publish(job_id, file, outcome.suffix),
                 bytes=size,
                 media_type=outcome.media_type,
@@ -154,6 +161,7 @@ class TaskRunner:
                 height=outcome.height,
                 frames=outcome.frames,
             )
+            # Before the commit: a result that can be fetched must be known to verification.
             self._record(attempt, outcome, result)
 
         try:
@@ -168,6 +176,7 @@ class TaskRunner:
 
         if self._issuer is not None and result is not None and outcome.manifest is not None:
             embedded = result.media_type not in DETACHED
+            # After the commit: only what became a result is in the audit trail.
             self._issuer.announce(attempt.job, result, embedded)
 
     def _record(self, attempt: Attempt, outcome: Outcome, result: JobResult) -> None:
@@ -180,6 +189,7 @@ class TaskRunner:
         log.info(
             "attempt ended", extra={"task": task.id, "attempt": task.attempt, "code": ending.code}
         )
+        # A superseded attempt leaves the files alone: they are the other attempt's.
         if isinstance(ending, Canceled):
             self._stores.store.settle_cancel(task.job_id)
             self._stores.media.delete_job(task.job_id)
@@ -205,10 +215,12 @@ class TaskRunner:
         )
 
     def _fail(self, task: Task, problem: Problem, report: JobReport | None = None) -> None:
+        # False when the job ended otherwise meanwhile; then its files are not ours to delete.
         if self._stores.attempts.fail(task, problem, report=report):
             self._stores.media.delete_job(task.job_id)
 
     def _try_again(self, task: Task) -> None:
+        # The job is over (exhausted or cancelled), so its parts are of no use.
         if self._stores.attempts.redeliver(task) != "waiting":
             self._stores.media.tidy_job(task.job_id)
 

@@ -44,6 +44,7 @@ class Inbox(Thread):
         try:
             while message := self._channel.receive():
                 if "forget" in message.header:
+                    # Here and now, in this thread: the job in progress may take an hour.
                     self._use_cases.forget(message.header["forget"])
                 elif "job" in message.header:
                     self.jobs.put(message)
@@ -59,16 +60,20 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to stop
 
+    # Standard input is the socket; a copy, so that what reads stdin by mistake gets an end of file.
     channel = Channel(socket.socket(fileno=os.dup(0)))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     first = channel.receive()
 
+    # The parent went away before it gave an order.
     if first is None:
         return
 
     order = ChildOrder.model_validate(first.header)
+    # Before anything is loaded: a parent that is killed must not leave a child with models behind.
     die_with(order.parent_pid)
     log_as_json()
+    # Before the use cases are imported: their libraries start threads, which would stay unconfined.
     protection = _confine(order)
     module = importlib.import_module(order.settings.use_cases)
     use_cases: UseCases = module.load(order.queue, order.settings)
@@ -88,6 +93,7 @@ def _confine(order: ChildOrder) -> Protection:
     return confine(
         Limits(
             memory_bytes=memory_bound(fitting(settings.child_memory_bytes), rules),
+            # A decoder that writes without end meets this before the disk is full.
             file_bytes=settings.child_file_bytes,
         ),
         readable=[

@@ -97,9 +97,12 @@ class WarmWorker(Worker):
             connection=redis,
             serializer=JSONSerializer,
             job_class=job_class,
+            # Longer than a wait for work, so that an idle worker is not taken for dead.
             worker_ttl=IDLE_WAIT_S + 15,
             job_monitoring_interval=MONITORING_INTERVAL_S,
+            # RQ's clean-up of its registries; our reconciler does not depend on it.
             maintenance_interval=10,
+            # It would put ids of jobs into RQ's prose.
             log_job_description=False,
         )
 
@@ -125,6 +128,7 @@ class WarmWorker(Worker):
         self.current = None
         self._jobs_done += 1
 
+        # Between jobs, outside of RQ's alarms, and not while stopping.
         if not self._stop_requested and (not self.child.pid or self._is_due()):
             self.child.stop()
             self.child.start()
@@ -135,6 +139,7 @@ class WarmWorker(Worker):
         """Begin the attempt."""
         self.child.ensure_ready()
         self._horse_pid = self.child.pid
+        # A thread, because RQ's loop must go on sending heartbeats.
         self._attempt = AttemptThread(lambda: self._run(job))
         self._attempt.start()
 
@@ -143,6 +148,7 @@ class WarmWorker(Worker):
         attempt = self._running_attempt()
         pid = self.horse_pid
         attempt.wait()
+        # Reaped here, where RQ expects to learn how its work horse ended.
         end = self.child.reap() if self.child.lost else (pid, 0, None)
 
         return end if attempt.lost else (pid, 0, None)
@@ -193,6 +199,7 @@ class WarmWorker(Worker):
         Anew, where the machine slept until RQ's record of this worker had expired.
         """
         super().heartbeat(timeout, pipeline)
+        # A machine that slept: RQ forgot the worker, and nobody would give it work.
         if pipeline is None and not self.connection.hexists(self.key, "queues"):
             self.connection.hset(self.key, mapping=as_hash(self.serialize()))
             worker_registration.register(self)
@@ -221,6 +228,7 @@ class WarmWorker(Worker):
             and self.horse_pid
             and time.monotonic() - asked > self._settings.drain_s
         ):
+            # Tells `on_lost` that the job is not to blame: the attempt is not counted.
             self._gave_up = True
             self.kill_horse()
 
@@ -230,6 +238,7 @@ class WarmWorker(Worker):
             self.kill_horse()
 
     def _is_due(self) -> bool:
+        # Memory that fragments over thousands of jobs is returned by a new process.
         too_many = self._jobs_done >= self._settings.recycle_jobs
         return too_many or self.child.rss_bytes() > self._settings.recycle_rss_bytes
 
