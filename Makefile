@@ -37,7 +37,7 @@ check: $(VENV)/check.stamp ## lint, types, import directions; needs no torch
 		echo "torch is not installed: rooms that need it are not type-checked"; \
 		$(VENV)/bin/mypy --follow-imports=silent $(WITHOUT_TORCH); \
 	fi
-	PYTHONPATH=. $(VENV)/bin/lint-imports
+	PYTHONPATH=.:clients/python $(VENV)/bin/lint-imports
 
 test: $(VENV)/test.stamp $(PACK) ## all tests but those of the image, with coverage of branches
 	$(PY) -m pytest -q --cov

@@ -21,16 +21,18 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a checkout can be run with any i
 PACKAGE = Path(__file__).resolve().parent
 IS_CHECKOUT = not (PACKAGE / "rooms").is_dir()
 ROOMS = PACKAGE.parent if IS_CHECKOUT else PACKAGE / "rooms"
+# The Python client lies with its own project in a checkout; the command uses it as anybody would.
+PLACES = (ROOMS, ROOMS / "clients" / "python") if IS_CHECKOUT else (ROOMS,)
 
 
 def _search_rooms_first() -> None:
-    place = str(ROOMS)
-    sys.path[:] = [place, *(entry for entry in sys.path if entry != place)]
+    places = [str(place) for place in PLACES]
+    sys.path[:] = [*places, *(entry for entry in sys.path if entry not in places)]
     inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
 
     # A directory called `models` where somebody calls the program must not take the place of ours.
     os.environ["PYTHONSAFEPATH"] = "1"
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([place, *inherited]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*places, *inherited]))
 
 
 _search_rooms_first()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from likeness.commands import keys, packs, stack, swap, trust
+from likeness.commands import document, keys, packs, server, stack, swap, trust
 from likeness.errors import explain_and_exit
 from likeness.setup import prepare
 
@@ -27,10 +27,13 @@ app.command()(stack.up)
 app.command()(stack.demo)
 app.command()(swap.swap)
 app.command()(swap.analyse)
+app.command()(server.register)
 app.command()(trust.verify)
 app.command()(packs.doctor)
+app.command()(document.openapi)
 app.add_typer(packs.app, name="packs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(server.app, name="jobs")
 app.add_typer(trust.audit_app, name="audit")
 app.add_typer(trust.trust_app, name="trust")
 

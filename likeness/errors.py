@@ -15,6 +15,7 @@ from typing import get_args
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
+from likeness_client import ConnectionFailed, LikenessError
 from models.inference.errors import InferenceError
 from models.packs.errors import PackError
 from service.protocol.problems import ServiceError
@@ -155,6 +156,23 @@ def _coded(error: BaseException) -> str:
     return _with_remedy(str(getattr(error, "code", "")), str(error))
 
 
+def _unreachable(error: BaseException) -> str:
+    return f"{str(error).split(' (')[0]}: start it with likeness up, or give another --url"
+
+
+def _refused(error: BaseException) -> str:
+    """Word a service's refusal; its own sentence comes first."""
+    assert isinstance(error, LikenessError)  # noqa: S101 - the table says so
+    remedies = {
+        **REMEDIES,
+        "unauthorized": "give a valid key with --key; likeness keys create makes one",
+        "forbidden": "use a key with that scope; likeness keys list shows them",
+        "not_found": "check the id; likeness jobs list shows jobs",
+    }
+    remedy = remedies.get(error.code)
+    return f"{error.detail.rstrip('.')}: {remedy}" if remedy else error.detail
+
+
 def _plain(error: BaseException) -> str:
     return str(error)
 
@@ -168,6 +186,8 @@ _WORDINGS: tuple[tuple[type[BaseException], Callable[[BaseException], str | None
     (StackStartError, _plain),
     (JobFailure, _job),
     (StoreUnavailable, _store),
+    (ConnectionFailed, _unreachable),
+    (LikenessError, _refused),
     (WorkerError, _coded),
     (ServiceError, _coded),
     (InferenceError, _coded),

@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service import schemas
 from service.composition import compose
-from service.protocol import openapi, problems
+from service.protocol import document, problems
 from service.protocol.observability import Metrics
 from service.protocol.request_scope import RequestScope
 from service.routes import (
@@ -44,7 +44,6 @@ from worker.stores.connection import connect, require_suitable
 log = logging.getLogger(__name__)
 
 THREADS = 64  # each is one short call to the store or the disk; no wait holds one
-_DESCRIPTION = "Register a face once, swap it into any image or video."
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -61,7 +60,11 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(
-        title="Likeness", version="1", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="Likeness",
+        version="1",
+        lifespan=lifespan,
+        redoc_url=None,
+        generate_unique_id_function=document.operation_id,
     )
     problems.install(app, WorkerError)
     resources = (
@@ -81,9 +84,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     app.include_router(audit.pages)
 
-    openapi.describe(
+    document.describe(
         app,
-        (
+        requests=(
             schemas.RegisterRequest,
             schemas.SwapRequest,
             schemas.AnalysisRequest,
@@ -91,6 +94,14 @@ def create_app(settings: Settings) -> FastAPI:
             schemas.KeyRequest,
             schemas.VerifyRequest,
         ),
+        answers=(
+            schemas.Problem,
+            schemas.JobReport,
+            schemas.AnalysisResult,
+            schemas.JobStreamEvent,
+        ),
+        event=schemas.JobEvent,
+        public_url=settings.public_url,
     )
 
     # Off by default: keys belong on servers, and browsers do not need to reach this API.

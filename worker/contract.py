@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from worker.failures import FailureCode
 from worker.formats import Codec, OutputFormat
@@ -43,11 +43,18 @@ class Strict(BaseModel):
     No number in it is infinite or NaN: JSON could not carry it further.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,  # an answer has all its members
+    )
 
 
 class PersonSelector(Strict):
-    person_id: Annotated[str, Field(min_length=1, max_length=64)]
+    person_id: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        description="A person, as an analysis of the same upload names them."
+    )
 
 
 class IndexSelector(Strict):
@@ -56,9 +63,14 @@ class IndexSelector(Strict):
     ]
 
 
+# Generators of clients do not know the prefixItems that a tuple has.
+_FOUR_NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+
+
 class BoxSelector(Strict):
     box: Annotated[
         tuple[float, float, float, float],
+        WithJsonSchema(_FOUR_NUMBERS),
         Field(
             description=(
                 "x, y, width, height in pixels of the upright image, as every box in this API; the"
@@ -69,7 +81,9 @@ class BoxSelector(Strict):
 
 
 class ReferenceSelector(Strict):
-    reference: IdentityId
+    reference: IdentityId = Field(
+        description="The face that looks most like this identity, if any does."
+    )
 
 
 FaceSelector = (
@@ -80,39 +94,63 @@ FaceSelector = (
 class Assignment(Strict):
     """Which identity goes onto which face."""
 
-    face: FaceSelector = "largest"
-    identity_id: IdentityId
+    face: FaceSelector = Field(default="largest", description="Whom to replace.")
+    identity_id: IdentityId = Field(description="By whom.")
 
 
 class MaskOptions(Strict):
-    feather: Fraction = 0.5
-    erode: Fraction = 0.0
+    feather: Fraction = Field(
+        default=0.5, description="How soft the edge of the swapped face is, 0 to 1."
+    )
+    erode: Fraction = Field(default=0.0, description="How much smaller it is, 0 to 1.")
 
 
 class OutputOptions(Strict):
     """How the result is written; what is left out follows the input."""
 
-    format: OutputFormat | None = None
-    quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    crf: Annotated[int, Field(ge=0, le=51)] | None = None
-    codec: Codec | None = None
-    max_side: (
-        Annotated[int, Field(ge=16, le=8192, description="Pixels; larger results are scaled down.")]
-        | None
-    ) = None
+    format: OutputFormat | None = Field(
+        default=None, description="Container or image format; as the input."
+    )
+    quality: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="Of JPEG and WebP, 1 to 100."
+    )
+    crf: Annotated[int, Field(ge=0, le=51)] | None = Field(
+        default=None, description="Of videos: constant rate factor, lower is better and larger."
+    )
+    codec: Codec | None = Field(default=None, description="Of videos.")
+    max_side: Annotated[int, Field(ge=16, le=8192)] | None = Field(
+        default=None, description="Pixels; larger results are scaled down."
+    )
 
 
 class SwapOptions(Strict):
-    blend: Fraction = 1.0
-    mask: MaskOptions = MaskOptions()
-    preserve: frozenset[Literal["mouth", "eyes"]] = frozenset()
-    colour_match: Fraction = 1.0
-    smoothing: Fraction = 0.5
-    output: OutputOptions = OutputOptions()
-    audio: Literal["copy", "drop"] = "copy"
-    min_face_px: Annotated[int, Field(ge=8, le=1024)] = 16
-    max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = 62.0
-    min_quality: Fraction | None = None
+    blend: Fraction = Field(
+        default=1.0, description="How much of the swap is seen, 0 (the target) to 1."
+    )
+    mask: MaskOptions = Field(default=MaskOptions(), description="The edge of the swapped face.")
+    preserve: frozenset[Literal["mouth", "eyes"]] = Field(
+        default=frozenset(), description="What is kept of the target."
+    )
+    colour_match: Fraction = Field(
+        default=1.0, description="How far the face takes the target's colours, 0 to 1."
+    )
+    smoothing: Fraction = Field(
+        default=0.5, description="How far landmarks are steadied from frame to frame, 0 to 1."
+    )
+    output: OutputOptions = Field(default=OutputOptions(), description="How the result is written.")
+    audio: Literal["copy", "drop"] = Field(
+        default="copy", description="Whether a video's sound is kept."
+    )
+    min_face_px: Annotated[int, Field(ge=8, le=1024)] = Field(
+        default=16, description="Faces with less between the eyes, in pixels, are left alone."
+    )
+    max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = Field(
+        default=62.0, description="Faces turned further, in degrees, are left alone."
+    )
+    min_quality: Fraction | None = Field(
+        default=None,
+        description="Fail with `low_quality_result` below this quality, 0 to 1; null for never.",
+    )
     allow_unswapped: Annotated[
         bool,
         Field(
@@ -159,14 +197,18 @@ class AssignmentOutcome(Strict):
     `not_a_face` (a drawing or an animal, which only a selector that names it means) or `no_face`.
     """
 
-    index: int
-    face: FaceSelector
-    identity_id: IdentityId
-    status: AssignmentStatus
-    reason: str | None = None
-    person_ids: tuple[str, ...] = ()
-    frames_swapped: int = 0
-    frames_left_alone: dict[str, int] = Field(default_factory=dict)
+    index: int = Field(description="Its place in the request, from 0.")
+    face: FaceSelector = Field(description="Whom it was to replace.")
+    identity_id: IdentityId = Field(description="By whom.")
+    status: AssignmentStatus = Field(description="What became of it.")
+    reason: str | None = Field(
+        default=None, description="Why it is not `swapped`; null where it is."
+    )
+    person_ids: tuple[str, ...] = Field(default=(), description="The people it chose.")
+    frames_swapped: int = Field(default=0, description="Frames in which they were replaced.")
+    frames_left_alone: dict[str, int] = Field(
+        default_factory=dict, description="Frames in which they were not, by reason."
+    )
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def broken_contracts() -> list[str]:
     outcome = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'clients' / 'python'}", "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=300,

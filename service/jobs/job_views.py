@@ -5,7 +5,7 @@ from __future__ import annotations
 from service import schemas
 from service.protocol.problems import problem
 from service.schemas.fields import at
-from service.schemas.problem import Problem
+from service.schemas.problem import JobError
 from worker.contract import JobRecord
 
 _FAILURE_TITLE = "The job failed"
@@ -64,7 +64,7 @@ def _result(job: JobRecord, url: str) -> schemas.JobResultLink | None:
     )
 
 
-def _error(job: JobRecord) -> Problem | None:
+def _error(job: JobRecord) -> JobError | None:
     if job.error is None:
         return None
 
@@ -77,4 +77,4 @@ def _error(job: JobRecord) -> Problem | None:
         "code": job.error.code,
         "instance": f"urn:likeness:job:{job.id}",
     }
-    return Problem(**members)
+    return JobError(**members)

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from service.protocol.problems import CODES, MEDIA_TYPE
-from service.schemas.problem import Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -33,7 +30,8 @@ FETCH = ("fetch_refused", "fetch_failed")
 IDEMPOTENT = ("idempotency_mismatch", "idempotency_in_progress", "gone")
 # What any authenticated route may answer, so that no route can forget them.
 _EVERYWHERE = ("unauthorized", "forbidden", "invalid_parameter", "store_unavailable", "internal")
-_REF = "#/components/schemas/"
+REF = "#/components/schemas/"
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 HEADERS: dict[str, dict[str, Any]] = {
     "Location": {"description": "Where the created resource is.", "schema": {"type": "string"}},
     "Retry-After": {
@@ -74,7 +72,7 @@ def _problem_response(status: int, codes: list[str]) -> dict[str, Any]:
     examples = {code: {"value": _example(code)} for code in codes}
     described: dict[str, Any] = {
         "description": "; ".join(f"`{code}`: {CODES[code][1]}" for code in codes),
-        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}, "examples": examples}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{REF}Problem"}, "examples": examples}},
     }
 
     # The two for which waiting helps; `problem_response` sends the header with both.
@@ -110,7 +108,7 @@ def json_body(model: type[BaseModel], **others: dict[str, Any]) -> dict[str, Any
     """Return the `openapi_extra` of a route that reads its body itself: JSON of `model`, and
     multipart where given.
     """
-    content: dict[str, Any] = {"application/json": {"schema": {"$ref": _REF + model.__name__}}}
+    content: dict[str, Any] = {"application/json": {"schema": {"$ref": REF + model.__name__}}}
     if "form" in others:
         content["multipart/form-data"] = {"schema": others["form"]}
 
@@ -136,52 +134,3 @@ IDEMPOTENCY_KEY = header(
     "Repeats of a request with the same key and body get the same answer for 24 hours.",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
 )
-
-
-def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
-    """Make `app.openapi()` include the models of bodies that routes read themselves."""
-
-    def document() -> dict[str, Any]:
-        # Made once, when first asked for: the routes do not change afterwards.
-        if app.openapi_schema is None:
-            made = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
-            schemas = made.setdefault("components", {}).setdefault("schemas", {})
-            models: tuple[type[BaseModel], ...] = (Problem, *bodies)
-
-            for model in models:
-                schema = model.model_json_schema(ref_template=_REF + "{model}")
-                # Pydantic nests the models it refers to; OpenAPI wants them all side by side.
-                schemas.update(schema.pop("$defs", {}))
-                schemas[model.__name__] = schema
-
-            _drop_foreign_errors(made)
-            _allow_repeats(made)
-            app.openapi_schema = made
-
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
-
-
-def _drop_foreign_errors(document: dict[str, Any]) -> None:
-    """Remove FastAPI's own 422, which no route answers with: failures are problems."""
-    for name in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(name, None)
-
-    for path in document["paths"].values():
-        for operation in path.values():
-            if "HTTPValidationError" in str(operation["responses"].get("422")):
-                del operation["responses"]["422"]
-
-
-def _allow_repeats(part: Any) -> None:  # noqa: ANN401 - any JSON
-    """Remove `uniqueItems`: what becomes a set may name a member twice."""
-    if isinstance(part, dict):
-        part.pop("uniqueItems", None)
-        part = list(part.values())
-
-    if isinstance(part, list):
-        for item in part:
-            _allow_repeats(item)

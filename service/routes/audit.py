@@ -23,6 +23,8 @@ from worker.stores.key_store import OPERATOR_SCOPE
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 pages = APIRouter(include_in_schema=False)
 
+_LINES = {"schema": {"type": "string"}}
+
 Auditor = Annotated[Caller, Depends(caller_with("audit:read"))]
 
 EVERYBODY = "*"
@@ -140,7 +142,7 @@ async def get_head(_caller: Auditor, state: State) -> AuditHead:
     responses={
         200: success(
             "JSON lines, oldest first; the last one is the signed head.",
-            content={"application/jsonl": {"schema": {"type": "string"}}},
+            content={"text/plain": _LINES, "application/jsonl": _LINES},
         ),
         **problems(),
     },

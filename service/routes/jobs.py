@@ -14,7 +14,7 @@ from service.jobs.job_events import BEGINNING, checked_event_id, place_of
 from service.jobs.job_stream import server_sent_events
 from service.jobs.job_views import job_view
 from service.protocol.delivery import Content, deliver
-from service.protocol.openapi import PREFER, header, problems, success
+from service.protocol.openapi import BINARY, PREFER, REF, header, problems, success
 from service.protocol.paging import next_link
 from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
@@ -30,17 +30,11 @@ Admin = Annotated[Caller, Depends(caller_with("admin"))]
 
 # FastAPI describes no event streams, so this is written by hand; a test compares it with what is
 # sent.
-_EVENT = {
-    "type": "object",
-    "required": ["id", "event", "data"],
-    "properties": {
-        "id": {"type": "string"},
-        "event": {"enum": ["status", "progress", "completed"]},
-        "data": {
-            "type": "string",
-            "description": "JSON: the status, the progress, or at the end the whole job.",
-        },
-    },
+_EVENT = {"$ref": f"{REF}JobStreamEvent"}
+_RESULT = {
+    # Bytes first, for generators take the first type they know; the header says the real one.
+    **dict.fromkeys(("application/octet-stream", "image/*", "video/*"), BINARY),
+    "application/json": {"schema": {"$ref": f"{REF}AnalysisResult"}},
 }
 # A requeue is a new admission, and may be refused for what has changed since.
 _REQUEUE_FAILURES = ("not_found", "identity_erased", "quota_exceeded", "queue_full")
@@ -195,7 +189,7 @@ _RESULT_RESPONSES = {
         "The result's bytes; the ETag is their SHA-256.",
         "ETag",
         "Accept-Ranges",
-        content={key: {"schema": {}} for key in ("image/*", "video/*", "application/json")},
+        content=_RESULT,
     ),
     206: success("The part that `Range` names.", "ETag", "Content-Range"),
     304: success("The bytes are those of `If-None-Match`.", "ETag"),
@@ -242,7 +236,7 @@ async def job_result(job_id: str, request: Request, caller: Reader, state: State
     responses={
         200: success(
             "The signed C2PA manifest; also of results that carry it themselves.",
-            content={MANIFEST_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            content=dict.fromkeys(("application/octet-stream", MANIFEST_TYPE), BINARY),
         ),
         **problems("not_found", "job_not_final", "no_result"),
     },

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from service import schemas
 from service.caller import Caller
+from service.intake.forms import FormRules, read_form
 from service.intake.incoming import Declared
 from service.protocol.bodies import media_type
 from service.protocol.content_digest import content_digest
@@ -25,7 +26,7 @@ from service.protocol.problems import ServiceError
 from service.routes.app_state import State
 from service.routes.auth import caller_with
 from service.schemas.fields import at
-from worker.media.media_types import IMAGE_TYPES, VIDEO_TYPES
+from worker.media.media_types import ACCEPTED_IMAGES, ACCEPTED_VIDEOS
 from worker.stores.uploads import MediaRecord
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
@@ -33,12 +34,23 @@ router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 Reader = Annotated[Caller, Depends(caller_with("jobs:read"))]
 Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 
-# Every accepted media type has the same schema: raw bytes.
-_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": _BINARY},
+}
 _DOCUMENTED = {
     "requestBody": {
         "required": True,
-        "content": dict.fromkeys((*IMAGE_TYPES, *VIDEO_TYPES), _BINARY),
+        "description": (
+            "The file, raw or as `file` of a form, under any media type or none: the bytes decide"
+            f" what it is. Images: {ACCEPTED_IMAGES}. Videos: {ACCEPTED_VIDEOS}."
+        ),
+        "content": {
+            "application/octet-stream": {"schema": _BINARY},
+            "multipart/form-data": {"schema": _FORM},
+        },
     },
     "parameters": [
         IDEMPOTENCY_KEY,
@@ -62,8 +74,7 @@ _DOCUMENTED = {
     openapi_extra=_DOCUMENTED,
 )
 async def create_upload(request: Request, caller: Writer, state: State) -> Response:
-    """Store the raw body: an image or a video."""
-    # What the client says of the file; both are checked against the bytes.
+    """Store an image or a video, which jobs and registrations can name for a day."""
     declared = Declared(
         media_type=media_type(request),
         sha256=content_digest(request.headers.get("content-digest")),
@@ -72,8 +83,12 @@ async def create_upload(request: Request, caller: Writer, state: State) -> Respo
     max_bytes = state.settings.max_upload_bytes
 
     async with state.uploads.incoming(caller.tenant) as incoming:
-        chunks = state.bodies.stream(request, max_bytes)
-        file = await incoming.receive(chunks, declared, max_bytes)
+        if declared.media_type == "multipart/form-data":
+            await read_form(request, state.bodies, FormRules(("file",), 1, max_bytes), incoming)
+            file = incoming.files[0]
+        else:
+            chunks = state.bodies.stream(request, max_bytes)
+            file = await incoming.receive(chunks, declared, max_bytes)
 
         async def create() -> Created:
             ttl_s = float(state.settings.upload_ttl_s)

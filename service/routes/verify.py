@@ -94,7 +94,10 @@ async def verify(request: Request, response: Response, state: State) -> Verifica
     dependencies=[Admitted],
     response_class=Response,
     responses={
-        200: success("The signed manifest.", content={MANIFEST_TYPE: _BINARY}),
+        200: success(
+            "The signed manifest.",
+            content=dict.fromkeys(("application/octet-stream", MANIFEST_TYPE), _BINARY),
+        ),
         **problems("not_found", "unauthorized", "store_unavailable", anonymous=True),
     },
     openapi_extra={"security": []},

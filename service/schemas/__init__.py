@@ -37,6 +37,13 @@ from service.schemas.operations import (
     WebhookEndpointRequest,
     WebhookSecret,
 )
+from service.schemas.problem import JobError, Problem
+from service.schemas.reports import (
+    AnalysisResult,
+    JobEvent,
+    JobReport,
+    JobStreamEvent,
+)
 from service.schemas.swaps import (
     AnalysisRequest,
     RequestedOptions,
@@ -49,6 +56,7 @@ from service.schemas.trust import VerifyRequest
 
 __all__ = [
     "AnalysisRequest",
+    "AnalysisResult",
     "Capacity",
     "Consent",
     "ErasureReceipt",
@@ -56,10 +64,14 @@ __all__ = [
     "Identity",
     "IdentityList",
     "Job",
+    "JobError",
+    "JobEvent",
     "JobInput",
     "JobList",
     "JobProgress",
+    "JobReport",
     "JobResultLink",
+    "JobStreamEvent",
     "JobUrls",
     "Key",
     "KeyList",
@@ -67,6 +79,7 @@ __all__ = [
     "Model",
     "ModelList",
     "PhotoQuality",
+    "Problem",
     "QueueCapacity",
     "Refinement",
     "RegisterForm",

@@ -20,16 +20,22 @@ KEEP_DAYS = 1095
 class BlocklistForm(Strict):
     """The fields beside the photos of an entry that an operator makes."""
 
-    label: Annotated[str, Field(min_length=1, max_length=200)]
-    reason: Reason = "legal"
-    keep_days: Annotated[int, Field(ge=1, le=3650)] = KEEP_DAYS
+    label: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        description="The operator's own name for the entry."
+    )
+    reason: Reason = Field(default="legal", description="Why the person is listed.")
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=KEEP_DAYS, description="Days until the entry ends."
+    )
 
 
 class BlocklistRequestForm(Strict):
     """The fields beside the photos of a person's own request."""
 
-    reason: Reason = "self"
-    label: Annotated[str, Field(max_length=200)] = ""
+    reason: Reason = Field(default="self", description="Why the person is to be listed.")
+    label: Annotated[str, Field(max_length=200)] = Field(
+        default="", description="The person's own words; the operator reads them."
+    )
     contact: Annotated[
         str, Field(max_length=200, description="How the operator can reach you; sealed.")
     ] = ""
@@ -51,24 +57,24 @@ class BlocklistEntry(Strict):
         expires_at=LATE,
     )
 
-    id: str
+    id: str = Field(description="`blk_` and 26 characters.")
     state: State = Field(description="`pending`: a request that an operator has not approved.")
-    reason: Reason
-    label: str
-    contact: str
+    reason: Reason = Field(description="Why the person is listed.")
+    label: str = Field(description="The operator's own name for the entry.")
+    contact: str = Field(description="How the person can be reached; empty where they did not say.")
     pack: str = Field(description="Model pack whose encoder saw the photos.")
     is_compared: bool = Field(
         description="False for an entry of another pack than the one in use: add it again."
     )
     added_by: str = Field(description="Tenant and key of an operator, or `person`.")
-    created_at: datetime
-    expires_at: datetime
+    created_at: datetime = Field(description="When it was made.")
+    expires_at: datetime = Field(description="When it ends.")
 
 
 class BlocklistPage(Strict):
     """The whole list, newest first."""
 
-    data: tuple[BlocklistEntry, ...]
+    data: tuple[BlocklistEntry, ...] = Field(description="The entries.")
     warning: str | None = Field(
         default=None, description="Present when the list refuses too many other people."
     )
@@ -81,9 +87,9 @@ class BlocklistTicket(Strict):
         id=EXAMPLE_ENTRY, state="pending", expires_at=LATE, token="5f0c9a1be2d3847a" * 4
     )
 
-    id: str
-    state: State
-    expires_at: datetime
+    id: str = Field(description="`blk_` and 26 characters.")
+    state: State = Field(description="What has become of the request.")
+    expires_at: datetime = Field(description="When the entry ends.")
     token: str | None = Field(
         default=None,
         description="Sent as `Blocklist-Token` to read or withdraw the request; shown this once.",
@@ -102,15 +108,19 @@ class Review(Strict):
         released_by="",
     )
 
-    id: str
-    tenant: str
-    entry_id: str
-    created_at: datetime
-    released_at: datetime | None = None
-    released_by: str = ""
+    id: str = Field(description="`rev_` and 32 hex digits.")
+    tenant: str = Field(description="Whose request it was.")
+    entry_id: str = Field(description="The entry that is resembled.")
+    created_at: datetime = Field(description="When the case was opened.")
+    released_at: datetime | None = Field(
+        default=None, description="When an operator released it; null before."
+    )
+    released_by: str = Field(
+        default="", description="Tenant and key of that operator; empty before."
+    )
 
 
 class ReviewList(Strict):
     """Cases, newest first."""
 
-    data: tuple[Review, ...]
+    data: tuple[Review, ...] = Field(description="The cases.")

@@ -43,13 +43,13 @@ def example(one_of: tuple[str, ...] = (), **members: object) -> ConfigDict:
     def describe(schema: dict[str, Any]) -> None:
         schema["examples"] = [members]
         for name in one_of:
-            choices = schema["properties"][name].get("anyOf", ())
-            schema["properties"][name] = next(
-                choice for choice in choices if choice != {"type": "null"}
-            )
+            member = schema["properties"][name]
+            choices = member.pop("anyOf", ())
+            member.pop("default", None)
+            member.update(next(choice for choice in choices if choice != {"type": "null"}))
 
         if one_of:
-            schema["oneOf"] = [{"required": [name]} for name in one_of]
+            schema["x-one-of"] = one_of  # becomes a schema for each in the document
 
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe)
 

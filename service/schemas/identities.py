@@ -66,13 +66,25 @@ class Consent(Strict):
     )
 
     # The operator's own name for the person: an address, a number. It is never interpreted.
-    subject: Annotated[str, Field(min_length=1, max_length=200)]
-    basis: Literal["consent", "self", "contract"]
+    subject: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        description="Who is shown: an address or a name, as the operator knows them."
+    )
+    basis: Literal["consent", "self", "contract"] = Field(
+        description="On what ground the face may be used; `self` is the caller's own face."
+    )
     # An empty scope would be a consent to nothing.
-    scope: Annotated[frozenset[Literal["image", "video"]], Field(min_length=1)]
+    scope: Annotated[frozenset[Literal["image", "video"]], Field(min_length=1)] = Field(
+        description="Which swaps are covered."
+    )
     granted_at: PastMoment = Field(description="When consent was given; not in the future.")
-    expires_at: Moment | None = None
-    evidence_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    expires_at: Moment | None = Field(
+        default=None, description="When consent ends; null until it is withdrawn."
+    )
+    evidence_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None,
+        description="SHA-256, in hex, of a document that shows the consent; the document stays with"
+        " the caller.",
+    )
     adult: bool = Field(
         default=False,
         description="Whether the evidence shows that the person is of age; asked for where the"
@@ -103,11 +115,23 @@ class RegisterRequest(Strict):
     )
 
     # More photos than eight gain nothing measurable, and each costs an encoding.
-    upload_ids: Annotated[tuple[UploadId, ...], Field(min_length=1, max_length=8)] | None = None
-    urls: Annotated[tuple[Url, ...], Field(min_length=1, max_length=8)] | None = None
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    consent: Consent | None = None
-    quality: Literal["instant", "refined"] = "instant"
+    upload_ids: Annotated[tuple[UploadId, ...], Field(min_length=1, max_length=8)] | None = Field(
+        default=None, description="1 to 8 uploads, each a photo of the person; they are deleted."
+    )
+    urls: Annotated[tuple[Url, ...], Field(min_length=1, max_length=8)] | None = Field(
+        default=None, description="1 to 8 public addresses of photos of the person."
+    )
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="A name for lists, for the caller's own use."
+    )
+    consent: Consent | None = Field(
+        default=None,
+        description="What the person agreed to; needed unless `consent_required` is false.",
+    )
+    quality: Literal["instant", "refined"] = Field(
+        default="instant",
+        description="`refined` improves the identity in the background for some minutes.",
+    )
 
     @model_validator(mode="after")
     def _one_to_eight_photos(self) -> RegisterRequest:
@@ -118,9 +142,14 @@ class RegisterRequest(Strict):
 class RegisterForm(Strict):
     """The fields beside the photos of a multipart registration."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    consent: Consent | None = None
-    quality: Literal["instant", "refined"] = "instant"
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="A name for lists, for the caller's own use."
+    )
+    consent: Consent | None = Field(default=None, description="What the person agreed to, as JSON.")
+    quality: Literal["instant", "refined"] = Field(
+        default="instant",
+        description="`refined` improves the identity in the background for some minutes.",
+    )
 
 
 class PhotoWarning(Strict):
@@ -128,8 +157,8 @@ class PhotoWarning(Strict):
     figure measured.
     """
 
-    code: str
-    detail: str
+    code: str = Field(description="Stable name of what may make swaps worse.")
+    detail: str = Field(description="A sentence with the figure that was measured.")
 
 
 class PhotoQuality(Strict):
@@ -137,14 +166,18 @@ class PhotoQuality(Strict):
     it was left out, as a stable code and in words; and warnings.
     """
 
-    face_px: float
-    sharpness: float
-    yaw_deg: float
-    brightness: float
-    accepted: bool
-    reason: str | None = None
-    detail: str | None = None
-    warnings: tuple[PhotoWarning, ...] = ()
+    face_px: float = Field(description="Distance between the eyes, in pixels.")
+    sharpness: float = Field(
+        description="Variance of the Laplacian over the face; sharp photos have over 100."
+    )
+    yaw_deg: float = Field(description="How far the face is turned, in degrees; 0 is frontal.")
+    brightness: float = Field(description="Mean luma of the face, 0 to 255.")
+    accepted: bool = Field(description="Whether the photo went into the identity.")
+    reason: str | None = Field(
+        default=None, description="Why it was left out, as a stable name; null where it was not."
+    )
+    detail: str | None = Field(default=None, description="The same in words.")
+    warnings: tuple[PhotoWarning, ...] = Field(default=(), description="What may make swaps worse.")
 
 
 class SwapQuality(Strict):
@@ -152,20 +185,26 @@ class SwapQuality(Strict):
     detail that is visible.
     """
 
-    similarity: float
-    sharpness: float
+    similarity: float = Field(description="Mean cosine with the identity's embedding, -1 to 1.")
+    sharpness: float = Field(description="Share of the photos' detail that is visible, 0 to 1.")
 
 
 class Refinement(Strict):
     """The state of an identity's refinement; `before` and `after` are set once it has succeeded."""
 
-    job_id: str
-    status: Status
-    progress: dict[Literal["done", "total"], int] | None = None
-    before: SwapQuality | None = None
-    after: SwapQuality | None = None
-    steps: int | None = None
-    seconds: float | None = None
+    job_id: str = Field(description="The job that refines.")
+    status: Status = Field(description="The job's status.")
+    progress: dict[Literal["done", "total"], int] | None = Field(
+        default=None, description="Steps that are done, of how many."
+    )
+    before: SwapQuality | None = Field(
+        default=None, description="Quality of swaps before; null until it has succeeded."
+    )
+    after: SwapQuality | None = Field(
+        default=None, description="Quality of swaps after; null until it has succeeded."
+    )
+    steps: int | None = Field(default=None, description="Steps of training.")
+    seconds: float | None = Field(default=None, description="Seconds it took.")
     code: str | None = Field(default=None, description="Why it failed.")
 
 
@@ -195,27 +234,39 @@ class Identity(Strict):
         refinement=None,
     )
 
-    id: str
-    name: str | None = None
-    pack: str
-    quality: Literal["instant", "refined"] = "instant"
-    photos: tuple[PhotoQuality, ...]
-    consent: Consent | None = None
+    id: str = Field(description="`idn_` and 26 characters.")
+    name: str | None = Field(default=None, description="The name given at registration.")
+    pack: str = Field(description="The pack it was registered with.")
+    quality: Literal["instant", "refined"] = Field(
+        default="instant", description="`refined` once a refinement has succeeded."
+    )
+    photos: tuple[PhotoQuality, ...] = Field(
+        description="A report for each photo, in the order sent."
+    )
+    consent: Consent | None = Field(
+        default=None, description="What the person agreed to; null where none was asked for."
+    )
     consent_required: bool = Field(
         description="False where the operator runs a single-user installation."
     )
     cached: bool = Field(
         description="Whether the specialised weights are cached; else the next job rebuilds them."
     )
-    uses: int
-    created_at: datetime
-    expires_at: datetime | None = None
-    refinement: Refinement | None = None
+    uses: int = Field(description="Jobs that have used it.")
+    created_at: datetime = Field(description="When it was registered.")
+    expires_at: datetime | None = Field(
+        default=None, description="When its consent ends, and it with it; null for never."
+    )
+    refinement: Refinement | None = Field(
+        default=None, description="State of its refinement; null where none was asked for."
+    )
 
 
 class IdentityList(Strict):
-    data: tuple[Identity, ...]
-    next_cursor: str | None = None
+    data: tuple[Identity, ...] = Field(description="The page, newest first.")
+    next_cursor: str | None = Field(
+        default=None, description="`cursor` of the next page; null at the end."
+    )
 
 
 class ErasureReceipt(Strict):
@@ -230,8 +281,8 @@ class ErasureReceipt(Strict):
         log_rewritten_at=None,
     )
 
-    identity_id: str
-    erased_at: datetime
+    identity_id: str = Field(description="The identity that was erased.")
+    erased_at: datetime = Field(description="When.")
     keys: int = Field(description="Store keys that held data of the face.")
     jobs_canceled: int | None = Field(default=None, description="Jobs in flight that used it.")
     results_deleted: int | None = Field(

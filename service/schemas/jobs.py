@@ -16,7 +16,7 @@ from service.schemas.fields import (
     LATE,
     example,
 )
-from service.schemas.problem import Problem
+from service.schemas.problem import JobError
 from worker.contract import (
     Assignment,
     JobKind,
@@ -27,34 +27,42 @@ from worker.contract import (
 
 
 class JobProgress(Strict):
-    done: int
-    total: int
-    unit: str
+    done: int = Field(description="Units that are done.")
+    total: int = Field(description="Units in all; 0 while that is not known.")
+    unit: str = Field(description="What is counted: `image`, `frame` or `step`.")
     # For videos only, and once a frame is done.
-    fps: float | None = None
-    eta_s: float | None = None
+    fps: float | None = Field(
+        default=None, description="Frames a second at the moment; null while not known."
+    )
+    eta_s: float | None = Field(
+        default=None, description="Seconds until the end; null while not known."
+    )
 
 
 class JobResultLink(Strict):
-    url: str
-    sha256: str
-    bytes: int
-    media_type: str
-    width: int | None = None
-    height: int | None = None
-    frames: int | None = None
+    url: str = Field(description="Where the file is.")
+    sha256: str = Field(description="SHA-256 of the file, in hex; also its ETag.")
+    bytes: int = Field(description="Size of the file.")
+    media_type: str = Field(description="The file's media type.")
+    width: int | None = Field(default=None, description="Pixels; null where it is no image.")
+    height: int | None = Field(default=None, description="Pixels; null where it is no image.")
+    frames: int | None = Field(
+        default=None, description="Frames; 1 for an image, null where it is none."
+    )
 
 
 class JobUrls(Strict):
-    self: str
-    cancel: str
-    events: str
-    result: str
-    manifest: str
+    self: str = Field(description="The job.")
+    cancel: str = Field(description="POST here to cancel it.")
+    events: str = Field(description="Its server-sent events.")
+    result: str = Field(description="Its result, once it has one.")
+    manifest: str = Field(description="Its result's content credentials, once it has one.")
 
 
 class JobInput(Strict):
-    upload_id: str | None = None
+    upload_id: str | None = Field(
+        default=None, description="The upload it works on; null for a job that has none."
+    )
 
 
 class Job(Strict):
@@ -98,7 +106,15 @@ class Job(Strict):
                     "frames_left_alone": {},
                 }
             ],
-            "faces": [{"person_id": "p1", "frames_swapped": 1, "frames_skipped": {}}],
+            "faces": [
+                {
+                    "person_id": "p1",
+                    "frames_seen": 1,
+                    "frames_swapped": 1,
+                    "frames_skipped": {},
+                    "jitter_px": 0.0,
+                }
+            ],
             "quality": 0.93,
         },
         error=None,
@@ -113,19 +129,29 @@ class Job(Strict):
         },
     )
 
-    id: str
-    kind: JobKind
-    status: Status
-    progress: JobProgress
-    queue_position: int | None = None
-    attempt: int
-    created_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    expires_at: datetime | None = None
-    input: JobInput
-    assignments: tuple[Assignment, ...]
-    pack: str | None = None
+    id: str = Field(description="`job_` and 26 characters.")
+    kind: JobKind = Field(description="What it does.")
+    status: Status = Field(
+        description="Where it is; `succeeded`, `failed`, `canceled` and `expired` are final."
+    )
+    progress: JobProgress = Field(description="How far it is.")
+    queue_position: int | None = Field(
+        default=None, description="Jobs before it in its queue; null unless it is queued."
+    )
+    attempt: int = Field(description="How often it was begun.")
+    created_at: datetime = Field(description="When it was accepted.")
+    started_at: datetime | None = Field(
+        default=None, description="When its first attempt began; null before."
+    )
+    finished_at: datetime | None = Field(default=None, description="When it ended; null before.")
+    expires_at: datetime | None = Field(
+        default=None, description="When its result is deleted; null before its end."
+    )
+    input: JobInput = Field(description="What it works on.")
+    assignments: tuple[Assignment, ...] = Field(description="Which identity goes onto which face.")
+    pack: str | None = Field(
+        default=None, description="The pack that did the work; null before its end."
+    )
     outcome: JobOutcome | None = Field(
         default=None,
         description=(
@@ -133,16 +159,27 @@ class Job(Strict):
             " its people: see `report.assignments`. `failed` says why in `error`."
         ),
     )
-    result: JobResultLink | None = None
+    result: JobResultLink | None = Field(
+        default=None, description="The file it made; null where there is none."
+    )
     # Free-form: reports gain members, and clients are told to ignore those they do not know.
-    report: dict[str, Any]
+    report: dict[str, Any] = Field(
+        description="What it has to tell; empty before its end.",
+        json_schema_extra={"x-model": "JobReport"},
+    )
     # The same body as a failed request has, so that clients handle both in one place.
-    error: Problem | None = None
-    timings: dict[str, float]
-    metadata: dict[str, Any]
-    urls: JobUrls
+    error: JobError | None = Field(
+        default=None, description="Why it failed; null where it did not."
+    )
+    timings: dict[str, float] = Field(
+        description="Milliseconds by stage, such as `swap_ms`; empty before its end."
+    )
+    metadata: dict[str, Any] = Field(description="What the caller gave it.")
+    urls: JobUrls = Field(description="Where to go from here.")
 
 
 class JobList(Strict):
-    data: tuple[Job, ...]
-    next_cursor: str | None = None
+    data: tuple[Job, ...] = Field(description="The page, newest first.")
+    next_cursor: str | None = Field(
+        default=None, description="`cursor` of the next page; null at the end."
+    )

@@ -26,7 +26,7 @@ class WebhookEndpointRequest(Strict):
 
     model_config = example(url="https://app.example.org/hooks/likeness")
 
-    url: Url
+    url: Url = Field(description="A public address that answers 2xx.")
 
 
 class WebhookEndpoint(Strict):
@@ -40,12 +40,15 @@ class WebhookEndpoint(Strict):
         secret="whsec_shown_once",  # noqa: S106 - an example, not a secret
     )
 
-    id: str
-    url: str
-    enabled: bool
-    disabled_reason: str | None = None
-    created_at: datetime
-    secret: str | None = None
+    id: str = Field(description="`whe_` and 26 characters.")
+    url: str = Field(description="Where messages go.")
+    enabled: bool = Field(description="Whether messages are sent.")
+    disabled_reason: str | None = Field(default=None, description="Why not; null where they are.")
+    created_at: datetime = Field(description="When it was registered.")
+    secret: str | None = Field(
+        default=None,
+        description="`whsec_` and what signs messages; null but when it is made or rotated.",
+    )
 
 
 class WebhookSecret(Strict):
@@ -53,11 +56,11 @@ class WebhookSecret(Strict):
 
     model_config = example(secret="whsec_of_this_tenant")  # noqa: S106 - an example, not a secret
 
-    secret: str
+    secret: str = Field(description="`whsec_` and what signs messages.")
 
 
 class WebhookEndpointList(Strict):
-    data: tuple[WebhookEndpoint, ...]
+    data: tuple[WebhookEndpoint, ...] = Field(description="All receivers of the tenant.")
 
 
 class KeyRequest(Strict):
@@ -65,8 +68,10 @@ class KeyRequest(Strict):
 
     model_config = example(name="web app", scopes=["identities:write", "jobs:write", "jobs:read"])
 
-    name: Annotated[str, Field(max_length=100)] = ""
-    scopes: Annotated[frozenset[TenantScope], Field(min_length=1)]
+    name: Annotated[str, Field(max_length=100)] = Field(default="", description="A note for lists.")
+    scopes: Annotated[frozenset[TenantScope], Field(min_length=1)] = Field(
+        description="What the key may do."
+    )
 
 
 class Key(Strict):
@@ -85,44 +90,52 @@ class Key(Strict):
         token=None,
     )
 
-    id: str
-    name: str
-    scopes: tuple[Scope, ...]
-    created_at: datetime
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
-    token: str | None = None
+    id: str = Field(description="What stands between `lk_` and the next `_`.")
+    name: str = Field(description="The note for lists.")
+    scopes: tuple[Scope, ...] = Field(description="What it may do.")
+    created_at: datetime = Field(description="When it was made.")
+    expires_at: datetime | None = Field(default=None, description="When it ends; null for never.")
+    revoked_at: datetime | None = Field(
+        default=None, description="When it was revoked; null where it was not."
+    )
+    token: str | None = Field(
+        default=None, description="The key itself; null but when it is made or rotated."
+    )
 
 
 class KeyList(Strict):
-    data: tuple[Key, ...]
+    data: tuple[Key, ...] = Field(description="All keys of the tenant.")
 
 
 class Model(Strict):
     """A pack that this installation can use."""
 
-    id: str
-    name: str
+    id: str = Field(description="Name and digest, as jobs and identities name it.")
+    name: str = Field(description="The pack's name.")
     # One pack is loaded at a time; the member is there for the day of a second one.
-    default: bool
-    provider: str | None = None
+    default: bool = Field(description="Whether new identities are made with it.")
+    provider: str | None = Field(
+        default=None, description="What runs it: the CPU's or the GPU's provider of ONNX Runtime."
+    )
 
 
 class ModelList(Strict):
-    data: tuple[Model, ...]
+    data: tuple[Model, ...] = Field(description="The packs.")
 
 
 class QueueCapacity(Strict):
-    name: str
-    queued: int
-    running: int
-    oldest_age_s: float | None = None
+    name: str = Field(description="`image`, `video` or `refine`.")
+    queued: int = Field(description="Jobs that wait.")
+    running: int = Field(description="Jobs that are done now.")
+    oldest_age_s: float | None = Field(
+        default=None, description="Seconds that the oldest has waited; null where none waits."
+    )
 
 
 class TenantUse(Strict):
     """What the caller's tenant has in flight, and stored."""
 
-    jobs: int
+    jobs: int = Field(description="Jobs in flight.")
     bytes: int = Field(description="Bytes of the inputs of jobs in flight.")
     stored_bytes: int = Field(description="Bytes of uploads and results.")
     max_stored_bytes: int = Field(description="At this many, requests answer `storage_quota`.")
@@ -144,13 +157,17 @@ class Capacity(Strict):
         },
     )
 
-    queues: tuple[QueueCapacity, ...]
-    workers: int
-    accepting: bool
+    queues: tuple[QueueCapacity, ...] = Field(description="Each queue.")
+    workers: int = Field(description="Workers that are up.")
+    accepting: bool = Field(description="Whether a new job would be accepted.")
     limit: int = Field(description="Jobs that may be in flight, of all tenants together.")
-    tenant: TenantUse
+    tenant: TenantUse = Field(description="What the caller's tenant uses.")
 
 
 class Health(BaseModel):
-    status: Literal["ok", "starting", "unavailable"]
-    checks: dict[str, JsonValue] = Field(default_factory=dict)
+    status: Literal["ok", "starting", "unavailable"] = Field(
+        description="Whether requests can be served."
+    )
+    checks: dict[str, JsonValue] = Field(
+        default_factory=dict, description="What was looked at, by name."
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.failures import FailureCode
 
 
 class Problem(BaseModel):
@@ -12,6 +14,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(
         extra="allow",
+        json_schema_serialization_defaults_required=True,
         json_schema_extra={
             "examples": [
                 {
@@ -27,10 +30,35 @@ class Problem(BaseModel):
         },
     )
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
+    type: str = Field(description="The address of the page about this code.")
+    title: str = Field(description="The code in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened, and where it helps what to do.")
+    instance: str = Field(description="This one occurrence.")
+    code: str = Field(description="Stable name of the failure.")
+    request_id: str = Field(description="What finds the operator's log lines.")
+
+
+class JobError(Problem):
+    """Why a job failed, in the form of a problem."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:likeness:problem:no_face",
+                    "title": "The job failed",
+                    "status": 422,
+                    "detail": "No face was found.",
+                    "instance": "urn:likeness:job:job_06avht5b1h7s4d9f2q6tjw3e8r",
+                    "code": "no_face",
+                    "request_id": "req_0f3a",
+                }
+            ]
+        }
+    )
+
+    code: FailureCode = Field(
+        description="Stable reason. Trying again gives the same, but for `attempts_exhausted` and"
+        " `out_of_memory`."
+    )

@@ -43,15 +43,21 @@ class Upload(Strict):
         expires_at=LATE,
     )
 
-    id: str
-    sha256: str
-    bytes: int
-    media_type: str
-    width: int | None = None
-    height: int | None = None
-    frames: int | None = None
-    duration_s: float | None = None
-    expires_at: datetime
+    id: str = Field(description="`upl_` and 26 characters.")
+    sha256: str = Field(description="SHA-256 of the file, in hex.")
+    bytes: int = Field(description="Size of the file.")
+    media_type: str = Field(description="What the file is, by its bytes.")
+    width: int | None = Field(
+        default=None, description="Pixels, upright; null where the file does not say."
+    )
+    height: int | None = Field(
+        default=None, description="Pixels, upright; null where the file does not say."
+    )
+    frames: int | None = Field(
+        default=None, description="Frames; 1 for a still image, null where the file does not say."
+    )
+    duration_s: float | None = Field(default=None, description="Seconds; null for images.")
+    expires_at: datetime = Field(description="When it is deleted.")
 
 
 class SwapInput(Strict):
@@ -59,10 +65,12 @@ class SwapInput(Strict):
 
     model_config = example(one_of=("upload_id", "url", "base64"), upload_id=EXAMPLE_UPLOAD)
 
-    upload_id: UploadId | None = None
-    url: Url | None = None
+    upload_id: UploadId | None = Field(default=None, description="An upload.")
+    url: Url | None = Field(default=None, description="A public address, fetched once.")
     # One MiB of bytes as base64, and a little for line breaks.
-    base64: Annotated[str, Field(min_length=4, max_length=1_400_000)] | None = None
+    base64: Annotated[str, Field(min_length=4, max_length=1_400_000)] | None = Field(
+        default=None, description="The file itself in base64, at most 1 MiB, also as a data URL."
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SwapInput:
@@ -73,7 +81,9 @@ class SwapInput(Strict):
 class RequestedOptions(SwapOptions):
     """How to swap, and with `identity_id` alone also which faces."""
 
-    faces: FaceSelector = "largest"
+    faces: FaceSelector = Field(
+        default="largest", description="Whom to replace, where the request names one identity."
+    )
 
     def for_workers(self) -> SwapOptions:
         """Return the options without `faces`, which becomes an assignment."""
@@ -83,14 +93,25 @@ class RequestedOptions(SwapOptions):
 class SwapForm(Strict):
     """A swap without its input: the fields beside the file of a multipart request."""
 
-    identity_id: IdentityId | None = None
+    identity_id: IdentityId | None = Field(
+        default=None, description="The identity to swap in; `options.faces` says for whom."
+    )
     # Sixteen people in one image: more is a crowd, and each costs a pass of the network for every
     # frame.
-    assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=16)] | None = None
-    options: RequestedOptions = RequestedOptions()
-    webhook: Url | None = None
-    metadata: Metadata = Field(default_factory=dict)
-    priority: Priority = "normal"
+    assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=16)] | None = (
+        Field(default=None, description="Which identity goes onto which face, up to 16.")
+    )
+    options: RequestedOptions = Field(default=RequestedOptions(), description="How to swap.")
+    webhook: Url | None = Field(
+        default=None, description="Where to send the job's end, beside the tenant's endpoints."
+    )
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="Whatever the caller wants back: up to 32 members, 16 KiB as JSON.",
+    )
+    priority: Priority = Field(
+        default="normal", description="Which of the tenant's own jobs go first."
+    )
 
     @model_validator(mode="after")
     def _has_identity(self) -> SwapForm:
@@ -115,7 +136,7 @@ class SwapRequest(SwapForm):
         options={"faces": "largest", "blend": 1.0},
     )
 
-    input: SwapInput
+    input: SwapInput = Field(description="The image or video.")
 
 
 class AnalysisRequest(Strict):
@@ -123,7 +144,14 @@ class AnalysisRequest(Strict):
 
     model_config = example(input={"upload_id": EXAMPLE_UPLOAD})
 
-    input: SwapInput
-    webhook: Url | None = None
-    metadata: Metadata = Field(default_factory=dict)
-    priority: Priority = "normal"
+    input: SwapInput = Field(description="The image or video.")
+    webhook: Url | None = Field(
+        default=None, description="Where to send the job's end, beside the tenant's endpoints."
+    )
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="Whatever the caller wants back: up to 32 members, 16 KiB as JSON.",
+    )
+    priority: Priority = Field(
+        default="normal", description="Which of the tenant's own jobs go first."
+    )

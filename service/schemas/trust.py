@@ -16,7 +16,7 @@ C2paState = Literal["trusted", "valid", "invalid", "absent"]
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class VerifyRequest(BaseModel):
@@ -76,8 +76,8 @@ class Verification(Frozen):
         " another installation, not proved; `signed_by_others`: intact credentials of others;"
         " `no_mark_found`: nothing."
     )
-    c2pa: C2paReport
-    mark: MarkReport
+    c2pa: C2paReport = Field(description="What the content credentials say.")
+    mark: MarkReport = Field(description="What the pixels say: the invisible mark.")
     record: RecordReport | None = Field(description="Present when the output is known here.")
     notes: tuple[str, ...] = Field(description="What the verdict does not show, in words.")
 
@@ -98,14 +98,14 @@ class AuditEvent(Frozen):
 class AuditPage(Frozen):
     """A page of the audit trail, oldest first."""
 
-    items: tuple[AuditEvent, ...]
+    items: tuple[AuditEvent, ...] = Field(description="The entries.")
     next_cursor: int | None = Field(description="`cursor` of the next page; null at the end.")
 
 
 class AuditCheck(Frozen):
     """Whether the trail is as it was written, checked within the last minute."""
 
-    intact: bool
+    intact: bool = Field(description="Whether every entry is as it was written.")
     entries: int = Field(description="Entries of all tenants; 0 where the trail is broken.")
     problem: str = Field(description="Where it is broken, in words; or empty.")
     checked_at: float = Field(description="Seconds since the epoch.")

@@ -104,7 +104,7 @@ def declares(declared: str, sniffed: str) -> bool:
     The bytes decide: a declared type must only not contradict them about image or video.
     """
     kind, _, _ = declared.strip().lower().partition("/")
-    return kind in {"", "application", "binary"} or kind == sniffed.partition("/")[0]
+    return kind not in {"image", "video"} or kind == sniffed.partition("/")[0]
 
 
 def refusal(head: bytes) -> str:

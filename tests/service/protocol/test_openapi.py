@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -67,6 +68,62 @@ def test_every_operation_documents_its_failures_with_examples(document: dict[str
                         == int(status)
                         == example["value"]["status"]
                     )
+
+
+def objects(part: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Yield every object of a document."""
+    if isinstance(part, dict):
+        yield part
+        part = list(part.values())
+
+    if isinstance(part, list):
+        for item in part:
+            yield from objects(item)
+
+
+def test_every_property_parameter_and_operation_is_described(document: dict[str, Any]) -> None:
+    schemas = [part for part in objects(document) if part.get("type") == "object"]
+    bare = [
+        (schema.get("title"), name)
+        for schema in schemas
+        for name, member in schema.get("properties", {}).items()
+        if not member.get("description")
+    ]
+    assert len(schemas) > 50
+    assert bare == []
+
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            parameters = operation.get("parameters", ())
+            unsaid = [each["name"] for each in parameters if not each["description"]]
+            assert unsaid == [], (method, path)
+            assert operation["description"], (method, path)
+            assert operation["tags"][0] in {tag["name"] for tag in document["tags"]}
+
+
+def test_operation_ids_are_short_and_unique(document: dict[str, Any]) -> None:
+    ids = [
+        operation["operationId"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+    ]
+    assert len(ids) == len(set(ids))
+    assert {"createIdentity", "swapImage", "getJob", "headJobResult"} <= set(ids)
+    assert all(len(name) <= 24 and name.isalpha() for name in ids)
+
+
+def test_requests_have_no_defaults_and_answers_all_their_members(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    told = {"JobReport", "PersonReport", "ProvenanceReport", "AnalysisResult"}
+    for name in ("Job", "Identity", "Upload", "Key", "Capacity", "WebhookEndpoint", "Consent"):
+        assert set(schemas[name]["required"]) == schemas[name]["properties"].keys(), name
+
+    for name, schema in schemas.items():
+        if name not in told:
+            defaults = [
+                key for key, member in schema.get("properties", {}).items() if "default" in member
+            ]
+            assert defaults == [], name
 
 
 def test_every_route_of_the_api_is_there(document: dict[str, Any]) -> None:

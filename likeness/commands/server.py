@@ -1,0 +1,153 @@
+"""`likeness register` and `likeness jobs`: a running service, spoken to by the published client."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from likeness.commands.consent import Adult, BasisOption, Evidence, Subject, consent_record
+from likeness.commands.swap import JsonOption
+from likeness.console import print_json, print_table, progress_bar
+from likeness.errors import CommandError
+from likeness_client import Client, Consent, Job, Progress
+from likeness_client.models import STATUSES
+
+Url = Annotated[
+    str | None, typer.Option("--url", envvar="LIKENESS_URL", help="Of the service; this machine's.")
+]
+Key = Annotated[
+    str | None, typer.Option("--key", envvar="LIKENESS_API_KEY", help="An API key, lk_...")
+]
+Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="1 to 8, of one person.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="As likeness jobs list shows it.")]
+
+app = typer.Typer(help="Jobs of a running service.", no_args_is_help=True)
+
+
+def register(
+    photos: Photos,
+    consent: Subject = None,
+    basis: BasisOption = "consent",
+    evidence: Evidence = None,
+    adult: Adult = False,
+    name: Annotated[str | None, typer.Option(help="A name for the list.")] = None,
+    url: Url = None,
+    key: Key = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register a person with a running service and print the identity's id.
+
+    Example: likeness register ada1.jpg ada2.jpg --consent ada@example.org --key lk_...
+    """
+    for photo in photos:
+        if not photo.is_file():
+            raise CommandError(f"{photo} is not there: check its name")
+
+    given = consent_record(consent, basis, evidence, adult, required=True)
+    record = None
+    if given is not None:
+        record = Consent(
+            subject=given.subject,
+            basis=given.basis,
+            granted_at=given.granted_at,
+            evidence_sha256=given.evidence_sha256,
+            adult=given.adult,
+        )
+
+    with client(url, key) as service:
+        identity = service.register(*photos, consent=record, name=name)
+
+    if as_json:
+        print_json(asdict(identity))
+    else:
+        print(identity.id)
+
+
+@app.command("list")
+def list_jobs(
+    status: Annotated[str | None, typer.Option(help=f"One of {', '.join(STATUSES)}.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """List jobs, newest first.
+
+    Example: likeness jobs list --status failed
+    """
+    if status is not None and status not in STATUSES:
+        raise CommandError(f"--status is {status!r}: it may be {', '.join(STATUSES)}")
+
+    with client(url, key) as service:
+        rows = [_row(job) for job in service.jobs(status=status)]
+
+    print_table(("job", "kind", "status", "made", "done"), rows)
+
+
+@app.command()
+def show(job: JobId, url: Url = None, key: Key = None) -> None:
+    """Print a job with its report, as JSON.
+
+    Example: likeness jobs show job_06avht5b1h7s4d9f2q6tjw3e8r
+    """
+    with client(url, key) as service:
+        print_json(asdict(service.job(job)))
+
+
+@app.command()
+def wait(job: JobId, url: Url = None, key: Key = None) -> None:
+    """Follow a job to its end.
+
+    Example: likeness jobs wait job_06avht5b1h7s4d9f2q6tjw3e8r
+    """
+    with client(url, key) as service, progress_bar(Console(stderr=True)) as bar:
+        watching = bar.add_task("waiting", total=None)
+
+        def watch(progress: Progress) -> None:
+            bar.update(watching, completed=progress.done, total=progress.total or None)
+
+        ended = service.wait(job, watch)
+
+    print(f"{ended.id} {ended.status}")
+
+
+@app.command()
+def result(
+    job: JobId,
+    out: Annotated[Path, typer.Argument(metavar="OUT")],
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Fetch a job's result.
+
+    Example: likeness jobs result job_06avht5b1h7s4d9f2q6tjw3e8r out.mp4
+    """
+    with client(url, key) as service:
+        service.download(service.job(job), out)
+
+
+@app.command()
+def cancel(job: JobId, url: Url = None, key: Key = None) -> None:
+    """Ask a job to end.
+
+    Example: likeness jobs cancel job_06avht5b1h7s4d9f2q6tjw3e8r
+    """
+    with client(url, key) as service:
+        print(service.cancel(job).status)
+
+
+def client(url: str | None, key: str | None) -> Client:
+    """Return a client of the service; raises CommandError when no key is given."""
+    if not key:
+        raise CommandError(
+            "an API key is needed: give --key or set LIKENESS_API_KEY (likeness keys create makes"
+            " one)"
+        )
+    return Client(url, key)
+
+
+def _row(job: Job) -> tuple[str, ...]:
+    done = f"{job.progress.done}/{job.progress.total}" if job.progress.total else ""
+    return (job.id, job.kind, job.status, job.created_at[:16].replace("T", " "), done)

@@ -1,0 +1,84 @@
+"""The sentences of the OpenAPI document that belong to no single route or model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ABOUT = """Register a face once, swap it into any image or video.
+
+An identity is registered from one to eight photos of one person, with a record of that person's
+consent. A swap is a job: it is accepted at once, followed by polling, by server-sent events or by a
+webhook, and ends with a result or a reason.
+
+Times are RFC 3339 with a zone, sizes are bytes, lengths are pixels, and names with a unit (`_ms`,
+`_s`, `_px`, `_deg`) are in that unit. Every failure is an RFC 9457 problem with a stable `code`."""
+
+LICENCE: dict[str, str] = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
+CONTACT: dict[str, str] = {"name": "The maintainers of Likeness"}
+
+TAGS: Mapping[str, str] = {
+    "uploads": "Files that jobs and registrations name by id, for a day.",
+    "identities": "Registered faces, each with its consent; they are erased with a receipt.",
+    "swaps": "Jobs that put identities into images and videos, or say who is in them.",
+    "jobs": "Jobs: read, wait for, follow, cancel and delete them, and fetch their results.",
+    "webhooks": "Receivers of the events of jobs, by Standard Webhooks 1.0.",
+    "keys": "API keys of the caller's own tenant.",
+    "blocklist": "People who must never be swapped, and requests to be among them.",
+    "audit": "The chained and signed trail of what was done.",
+    "verify": "Where a file comes from; open to everybody.",
+    "capacity": "The packs in use, and how busy the service is.",
+    "health": "Whether the service is alive, started and ready; and its metrics.",
+}
+
+# Where a function's name is not what a client's method should be called.
+OPERATION_IDS: Mapping[str, str] = {
+    "analyse": "createAnalysis",
+    "capacity": "getCapacity",
+    "create_endpoint": "createWebhookEndpoint",
+    "delete_endpoint": "deleteWebhookEndpoint",
+    "export_events": "exportAuditEvents",
+    "get_default_secret": "getWebhookSecret",
+    "get_endpoint": "getWebhookEndpoint",
+    "get_head": "getAuditHead",
+    "job_events": "getJobEvents",
+    "job_manifest": "getJobManifest",
+    "job_result": "getJobResult",
+    "list_endpoints": "listWebhookEndpoints",
+    "list_events": "listAuditEvents",
+    "livez": "getLiveness",
+    "metrics": "getMetrics",
+    "readyz": "getReadiness",
+    "rotate_secret": "rotateWebhookSecret",
+    "startupz": "getStartup",
+    "verify": "verifyFile",
+}
+
+PARAMETERS: Mapping[str, str] = {
+    "cursor": "`next_cursor` of the page before; without it, the first page.",
+    "entry_id": "The id of an entry of the never-swap list, `blk_` and 26 characters.",
+    "endpoint_id": "The id of a webhook endpoint, `whe_` and 26 characters.",
+    "identity_id": "The id of an identity, `idn_` and 26 characters.",
+    "job_id": "The id of a job, `job_` and 26 characters.",
+    "key_id": "The id of a key: what stands between `lk_` and the next `_`.",
+    "kind": "Only jobs of this kind.",
+    "limit": "How many entries a page has at most.",
+    "mark_id": "The id of an output's mark, eight hex digits.",
+    "review_id": "The id of a case, `rev_` and 32 hex digits.",
+    "status": "Only jobs with this status.",
+    "upload_id": "The id of an upload, `upl_` and 26 characters.",
+}
+
+FORM_FIELDS: Mapping[str, str] = {
+    "contact": "How the operator can reach you; sealed.",
+    "file": "The file, of any type.",
+    "identity_id": "The identity to swap in; give this or `assignments`.",
+    "image": "The image, or the photos of one person.",
+    "keep_days": "Days until the entry ends.",
+    "label": "A name for the entry.",
+    "name": "A name for lists, for the caller's own use.",
+    "priority": "Which of the tenant's own jobs go first.",
+    "quality": "`refined` improves the identity in the background for some minutes.",
+    "reason": "Why the person is to be listed.",
+    "video": "The video or animation.",
+    "webhook": "Where to send the job's end, beside the tenant's endpoints.",
+}

@@ -1,0 +1,110 @@
+"""The Python client and the command that uses it, against a whole running stack."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from likeness.cli import run
+from likeness_client import (
+    AsyncClient,
+    Client,
+    ConnectionFailed,
+    Consent,
+    JobFailed,
+    LikenessError,
+    Progress,
+)
+from likeness_client.retries import Retries
+from tests.system.running_service import SAMPLES, RunningService
+
+ADA = SAMPLES / "ada_neutral.jpg"
+BEN = SAMPLES / "ben_neutral.jpg"
+CLIP = SAMPLES / "solo_720p30.mp4"
+CONSENT = Consent("ada@example.org")
+
+
+@pytest.fixture
+def client(service: RunningService) -> Iterator[Client]:
+    with Client(service.url, service.key) as made:
+        yield made
+
+
+def test_swap_of_photos_in_one_call(client: Client, tmp_path: Path) -> None:
+    job = client.swap(ADA, BEN, tmp_path / "out.jpg", consent=CONSENT)
+
+    assert job.outcome == "succeeded"
+    assert job.result is not None
+    assert (tmp_path / "out.jpg").stat().st_size == job.result.bytes
+    assert client.verify(tmp_path / "out.jpg")["verdict"] == "made_here"
+    assert not list(client.identities()), "the identity of a photo outlives its swap"
+
+
+def test_video_is_followed_by_events(client: Client, tmp_path: Path) -> None:
+    identity = client.register(ADA, consent=CONSENT, name="ada")
+    seen: list[Progress] = []
+    job = client.swap(identity.id, CLIP, tmp_path / "out.mp4", on_progress=seen.append)
+
+    assert job.status == "succeeded"
+    assert seen
+    assert seen[-1].total >= seen[-1].done > 0
+    assert job.id in [each.id for each in client.jobs(kind="swap_video")]
+    assert client.erase(identity.id)["identity_id"] == identity.id
+
+
+def test_async_client_does_the_same(service: RunningService, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with AsyncClient(service.url, service.key) as client:
+            job = await client.swap(ADA, BEN, tmp_path / "out.jpg", consent=CONSENT)
+            assert job.id in [each.id async for each in client.jobs()]
+            people = (await client.analyse(BEN))["people"]
+            assert [person["person_id"] for person in people] == ["p1"]
+
+    asyncio.run(main())
+    assert (tmp_path / "out.jpg").stat().st_size > 10_000
+
+
+def test_refusals_have_the_service_s_code(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(LikenessError, match="consent") as refused:
+        client.register(ADA)
+    assert refused.value.code == "consent_missing"
+    assert refused.value.request_id
+
+    identity = client.register(ADA, consent=CONSENT)
+    with pytest.raises(JobFailed) as failed:
+        client.swap(identity.id, BEN, tmp_path / "o.jpg", faces={"person_id": "p9"})
+    assert failed.value.code == "face_not_found"
+    assert not (tmp_path / "o.jpg").exists()
+    client.erase(identity.id)
+
+
+def test_service_that_is_not_there_is_named() -> None:
+    client = Client("http://127.0.0.1:9", "lk_a_b", retries=Retries(tries=2, first_pause_s=0.01))
+    with client, pytest.raises(ConnectionFailed, match=r"http://127\.0\.0\.1:9"):
+        client.upload(ADA)
+
+
+def test_command_registers_and_shows_jobs(
+    service: RunningService, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    there = ["--url", service.url, "--key", str(service.key)]
+
+    assert run(["register", str(ADA), "--consent", "ada@example.org", *there]) == 0
+    identity_id = capsys.readouterr().out.strip()
+    assert identity_id.startswith("idn_")
+
+    with Client(service.url, service.key) as client:
+        job = client.submit(BEN, identity_id)
+
+    assert run(["jobs", "wait", job.id, *there]) == 0
+    assert run(["jobs", "list", *there]) == 0
+    assert job.id in capsys.readouterr().out
+    assert run(["jobs", "show", job.id, *there]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "succeeded"
+    assert run(["jobs", "result", job.id, str(tmp_path / "o.jpg"), *there]) == 0
+    assert run(["jobs", "list", "--url", service.url, "--key", "lk_no_no"]) == 1
+    assert "likeness keys create" in capsys.readouterr().err
