@@ -30,6 +30,7 @@ from worker.errors import StoreUnsuitable
 SOCKET = Path("run") / "valkey.sock"
 # `user:password` of whoever administers the stack from a command line on this machine.
 OPERATOR_FILE = Path("run") / "store.operator"
+# A role's name and 64 hexadecimal digits, with room.
 LONGEST_CREDENTIALS_BYTES = 256
 
 SCHEMES = ("redis+sentinel", "rediss+sentinel")
@@ -113,6 +114,7 @@ class SentinelAddress:
             "ssl": self.tls,
             "socket_timeout": timeout_s,
             "socket_connect_timeout": timeout_s,
+            # After a failover an idle connection may lead to a server that is primary no more.
             "health_check_interval": 30,
         }
 

@@ -16,6 +16,7 @@ from redis import Redis
 from worker.stores.connection import Reply, Scripts, reaching, text_fields
 from worker.stores.keys import AUDIT, AUDIT_SEQ, POLICY
 
+# A second's entries of a busy installation; an outage's are fetched batch by batch.
 BATCH = 1000
 
 
@@ -48,6 +49,7 @@ class AuditLog:
             "at": repr(self._clock()),
         }
 
+        # Canonical: the archive hashes this text.
         text = json.dumps(body | details, sort_keys=True, separators=(",", ":"))
         return int(str(self._scripts.run("append_audit", {"body": text})))
 
@@ -89,6 +91,7 @@ class AuditLog:
         """Remove entries that the archive holds on disk, oldest first as `pending` gave them."""
         with reaching():
             rows: Reply = self._redis.xrange(AUDIT(), count=len(entries))
+            # By number, not by count: another leader may have dropped some meanwhile.
             ids = [row_id for row_id, fields in rows if int(fields[b"seq"]) <= entries[-1].seq]
 
             if ids:

@@ -21,7 +21,9 @@ from worker.stores.addresses import sentinel_address
 from worker.stores.keys import lua_names
 
 Reply: TypeAlias = Any  # what a script returns: bytes, integers and lists of them
+# Beside this module, so that a wheel carries them along.
 LUA = Path(__file__).parent / "lua"
+# A busy disk syncs within a second; longer, and a client is better told to try again.
 DURABILITY_TIMEOUT_MS = 2000
 # How a server that takes no writes says so: its disk is full, or its replicas are away.
 NOT_NOW = ("MISCONF", "NOREPLICAS")
@@ -55,6 +57,8 @@ def connect(url: str, timeout_s: float = 5.0, replicas: int = 0) -> StoreClient:
                 url,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=timeout_s,
+                # A connection that was idle this long is tried first: firewalls drop them in
+                # silence.
                 health_check_interval=30,
             ),
         )
@@ -64,6 +68,7 @@ def connect(url: str, timeout_s: float = 5.0, replicas: int = 0) -> StoreClient:
             " redis+sentinel:// for Sentinels."
         ) from error
 
+    # On the client, so that it travels with the connection to whatever writes durably.
     client.replicas = replicas
     return client
 
@@ -90,11 +95,13 @@ def require_suitable(redis: Redis) -> None:
         )
 
     policy = str(memory.get("maxmemory_policy", "noeviction"))
+    # Policies that touch only keys with a TTL are fine: ours end by themselves in any case.
     if policy.startswith("allkeys"):
         raise StoreUnsuitable(
             f"The store evicts any key ({policy}); set maxmemory-policy to noeviction."
         )
 
+    # ZADD's and SET's options of 6.2 are used by the scripts.
     if _version(server) < (6, 2):
         raise StoreUnsuitable("The store is too old; Redis 6.2 or any Valkey is needed.")
 
@@ -109,6 +116,7 @@ def reaching() -> Iterator[None]:
     except OutOfMemoryError as error:
         raise StoreFull from error
     except ResponseError as error:
+        # A script's refusal is a ResponseError; a plain command's has a class of its own.
         if "OOM" in str(error):
             raise StoreFull from error
         if any(word in str(error) for word in NOT_NOW):  # a pipeline puts its own words before
@@ -137,6 +145,7 @@ class Scripts:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        # By name, since registering reads the file; the server keeps the script by its hash.
         self._loaded: dict[str, Script] = {}
 
     def run(
@@ -175,7 +184,9 @@ class Scripts:
         with (
             reaching(),
             Redis(
-                connection_pool=self._redis.connection_pool, single_connection_client=True
+                # WAIT and WAITAOF speak of what their own connection has written.
+                connection_pool=self._redis.connection_pool,
+                single_connection_client=True,
             ) as connection,
         ):
             answer = self.run(name, arguments, client=connection)
@@ -207,6 +218,7 @@ class Scripts:
 
     @cached_property
     def _waits_for_disk(self) -> bool:
+        # Without an append-only file there is no disk to wait for.
         return self._version >= (7, 2) and bool(self._redis.info("persistence").get("aof_enabled"))
 
     def _script(self, name: str) -> Script:

@@ -12,11 +12,13 @@ from typing import BinaryIO
 
 from worker.errors import DiskFull, MediaUnavailable
 
+# A video of gigabytes is hashed without being held.
 CHUNK_BYTES = 1 << 20
 
 
 def open_private(path: Path) -> BinaryIO:
     """Create a file that only we can read."""
+    # O_EXCL: a name that exists already is somebody else's file.
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
@@ -26,6 +28,7 @@ def seal(file: Path) -> str:
     with file.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
+        # Before the name is given: after a power cut, what has a name is whole.
         os.fsync(stream.fileno())
 
     file.chmod(0o600)
@@ -36,6 +39,7 @@ def sync_directory(directory: Path) -> None:
     """Make renames in a directory outlive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
+        # A rename is an entry of its directory, which is written by itself.
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -47,6 +51,7 @@ def noticing_full_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # EFBIG: a process's own limit of file sizes reads like a full disk to whoever writes.
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull from error
         raise

@@ -33,6 +33,7 @@ class ErasureFeed:
                 newest: Reply = self._redis.xrevrange(ERASURES(), count=1)
                 self._last = newest[0][0] if newest else b"0-0"
 
+            # A stream, not a channel: a worker that was away for a while misses nothing.
             rows: Reply = self._redis.xrange(ERASURES(), min=b"(" + self._last, count=BATCH)
 
         if rows:
@@ -65,16 +66,21 @@ class LogRewriter:
             wanted = _time(self._redis, ERASURE_WANTED())
             started = _time(self._redis, ERASURE_STARTED())
             rewritten = _time(self._redis, ERASURE_REWRITTEN())
+            # Nothing was erased since the newest rewrite began.
             if wanted <= rewritten:
                 return
 
             state: Reply = self._redis.info("persistence")
             if not state.get("aof_enabled"):
                 self._redis.set(ERASURE_REWRITTEN(), repr(self._clock()))
+            # Ours or another's: either way wait, a rewrite that began before the erasure proves
+            # nothing.
             elif state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]:
                 return
+            # As of its start: what was erased while it ran may still be in the new file.
             elif started > rewritten and state["aof_last_bgrewrite_status"] == "ok":
                 self._redis.set(ERASURE_REWRITTEN(), repr(started))
+            # The second condition bounds the wait while erasures keep coming.
             elif self._clock() - wanted >= DEBOUNCE_S or self._clock() - started >= 2 * DEBOUNCE_S:
                 self._start()
 

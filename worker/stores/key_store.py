@@ -27,8 +27,12 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 OPERATOR_SCOPE: Scope = "operator"
 """What concerns all tenants; only the command line gives it away."""
 TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope != OPERATOR_SCOPE)
+# Part of keys and log lines, and a label of metrics: no character that any of them treats as
+# special.
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+# Fixed lengths: what is no token is refused without asking the store.
 TOKEN = re.compile(r"lk_([0-9a-f]{16})_([0-9a-f]{64})")
+# Something to compare with for keys that do not exist.
 NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()
 
 
@@ -58,6 +62,7 @@ class TenantStore:
 
     def set_bounds(self, tenant: str, bounds: Mapping[Bound, int]) -> None:
         """Give a tenant other bounds than `JobLimits` has; admission reads them."""
+        # HSET refuses an empty mapping.
         if not bounds:
             return
         with reaching():
@@ -96,6 +101,7 @@ class KeyStore:
             raise ValueError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
 
         key_id = secrets.token_hex(8)
+        # 256 random bits need no slow hash: there is nothing to guess from.
         secret = secrets.token_bytes(32)
         key = ApiKey(key_id, tenant, frozenset(scopes), name, self._clock(), expires_at, None)
 
@@ -105,6 +111,7 @@ class KeyStore:
                 mapping=as_hash(_to_fields(key) | {"sha256": hashlib.sha256(secret).hexdigest()}),
             )
             pipeline.sadd(TENANT_KEYS(tenant), key_id)
+            # In one transaction with the key: a tenant is known as soon as it has a key.
             pipeline.sadd(TENANTS(), tenant)
             pipeline.execute()
 
@@ -168,6 +175,7 @@ class KeyStore:
         key = self.get(key_id, tenant)
         end = self._clock() + after_s
 
+        # A second revocation never prolongs a key's life.
         if key.revoked_at is None or end < key.revoked_at:
             with reaching():
                 self._redis.hset(API_KEY(key_id), "revoked_at", repr(end))
@@ -186,11 +194,13 @@ class KeyStore:
         if self._has_ended(old):
             raise UnknownKey("The key has ended; make a new one.")
 
+        # First the new key: a crash in between leaves two keys, not none.
         made = self.create(old.tenant, old.scopes, old.name, old.expires_at)
         self.revoke(key_id, after_s=overlap_s)
         return made
 
     def _has_ended(self, key: ApiKey) -> bool:
+        # The moment itself counts as over.
         return any(
             end is not None and end <= self._clock() for end in (key.revoked_at, key.expires_at)
         )

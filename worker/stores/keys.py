@@ -15,6 +15,7 @@ Type = Literal["string", "hash", "set", "zset", "list", "stream"]
 # The modules that own families; a test holds them to it.
 STORES = "worker.stores"
 JOB_STORE = f"{STORES}.jobs.job_store"
+JOB_LISTING = f"{STORES}.jobs.job_listing"
 JOB_ATTEMPTS = f"{STORES}.jobs.job_attempts"
 TASK_LINES = f"{STORES}.jobs.task_lines"
 STATISTICS = f"{STORES}.jobs.statistics"
@@ -60,7 +61,7 @@ JOB_TASKS = Family("lk:job:{}:tasks", "set", JOB_STORE, "at the job's end")
 JOB_HELD = Family("lk:job:{}:held", "list", JOB_ATTEMPTS, "at the job's end")
 JOB_PARTS = Family("lk:job:{}:parts", "hash", JOB_ATTEMPTS, "at the job's end")
 JOB_SPENT = Family("lk:job:{}:spent", "hash", JOB_ATTEMPTS, "at the job's end")
-TENANT_JOBS = Family("lk:tenant:{}:jobs", "zset", JOB_STORE, "member: with the job")
+TENANT_JOBS = Family("lk:tenant:{}:jobs", "zset", JOB_LISTING, "member: with the job")
 TENANT_ACTIVE = Family("lk:tenant:{}:active", "set", JOB_STORE, "member: at the job's end")
 JOBS_ACTIVE = Family("lk:jobs:active", "zset", JOB_STORE, "member: at the job's end")
 INPUT_BYTES = Family("lk:bytes", "hash", JOB_STORE, "never; a number for each tenant and for all")

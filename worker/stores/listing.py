@@ -23,6 +23,7 @@ def newest_first(redis: Redis, index: str, cursor: str | None) -> Iterator[Seque
             ids = texts(redis.zrevrangebylex(index, upper, "-", start=0, num=BATCH))
 
         yield ids
+        # A full batch may be the last one too; then the next is empty, which costs one look.
         if len(ids) < BATCH:
             return
 

@@ -111,6 +111,7 @@ class Outbox:
         not grow.
         """
         current = self.endpoint(endpoint_id, tenant).secrets[0]
+        # The newest signs first; receivers try signatures in order.
         kept = [(new_secret(), None), (current, self._clock() + overlap_s)]
 
         with reaching():
@@ -122,6 +123,7 @@ class Outbox:
         """Forget an endpoint; what waits for it is dropped. Raises UnknownEndpoint."""
         self.endpoint(endpoint_id, tenant)
         with reaching(), self._redis.pipeline() as pipeline:
+            # Off the list first: the next job's end must not post to it.
             pipeline.srem(TENANT_ENDPOINTS(tenant), endpoint_id)
             pipeline.delete(ENDPOINT(endpoint_id))
             pipeline.execute()
@@ -158,6 +160,7 @@ class Outbox:
         }
 
         names = texts(self._scripts.run("claim_outbox", arguments))
+        # A message whose endpoint is gone meanwhile is dropped on the way.
         claimed = map(self._delivery, names[::2], names[1::2])
         return [delivery for delivery in claimed if delivery is not None]
 
@@ -185,6 +188,7 @@ class Outbox:
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hset(MESSAGE(delivery.id), "attempt", following)
             pipeline.zadd(MESSAGES_DUE(delivery.tenant), {delivery.id: due})
+            # The tenant may have left the list with its last due message; 0 puts it first.
             pipeline.zadd(MESSAGE_TENANTS(), {delivery.tenant: 0}, nx=True)
             pipeline.execute()
 
@@ -210,6 +214,7 @@ class Outbox:
             self._drop(tenant, message)
             return None
 
+        # Disabled while the message waited: nobody wants it there.
         if endpoint is not None and endpoint.disabled_reason is not None:
             self._drop(tenant, message)
             return None

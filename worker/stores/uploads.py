@@ -54,6 +54,7 @@ class UploadWriter:
         self.bytes = 0
         self._tenant = tenant
         self._adopt = adopt
+        # While it is written: reading a large file again would double the disk's work.
         self._digest = hashlib.sha256()
         self._file = open_private(path)
 
@@ -84,8 +85,10 @@ class UploadWriter:
         try:
             with writing(), self._file:
                 self._file.flush()
+                # The record is durable, so the file has to be.
                 os.fsync(self._file.fileno())
             return self._adopt(self.path, self._tenant, self.sha256, facts, ttl_s)
+        # Also a cancelled request: half an upload must not stay.
         except BaseException:
             self.abort()
             raise

@@ -111,8 +111,10 @@ class WeightStore:
     def building(self, identity_id: str, pack: str) -> Iterator[bool]:
         """Yield whether the caller is the one that may rebuild weights, while it does so."""
         lock = WEIGHTS_LOCK(_member(identity_id, pack))
+        # Ours to release only while we hold it: the lock may have passed to another caller.
         token = secrets.token_hex(8)
         with reaching():
+            # SET NX with a TTL is one step: a crash cannot leave a lock without an end.
             is_ours = bool(self._redis.set(lock, token, nx=True, px=int(LOCK_TTL_S * 1000)))
 
         try:

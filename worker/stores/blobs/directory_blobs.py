@@ -15,6 +15,7 @@ from typing import BinaryIO
 from worker.stores.blobs.blobs import Name
 from worker.stores.durable_files import open_private, seal, sync_directory, writing
 
+# Made at the start: whether they are there tells a lost volume from a missing file.
 FOLDERS = ("uploads", "jobs", "identities")
 
 
@@ -40,6 +41,7 @@ class DirectoryBlobs:
         """Move the file, which is on the same file system, to its name."""
         target = self.path(name)
         with writing():
+            # Synced before it is renamed, so that what has a name is whole.
             seal(file)
             self._make_folder(target.parent)
             os.replace(file, target)
@@ -57,6 +59,7 @@ class DirectoryBlobs:
                 file.flush()
                 os.fsync(file.fileno())
             try:
+                # Unlike a rename, a link fails when the name is taken: whoever comes first wins.
                 os.link(unfinished, target)
                 sync_directory(target.parent)
             except FileExistsError:

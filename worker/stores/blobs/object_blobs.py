@@ -101,6 +101,7 @@ class ObjectBlobs:
     def is_usable(self) -> bool:
         """Return whether the bucket answers."""
         try:
+            # One small request; whether anything is listed does not matter.
             next(iter(obstore.list(self._store, "installation", chunk_size=1)), None)
         except (BaseError, OSError):
             return False
@@ -168,6 +169,7 @@ class ObjectBlobs:
 
     def delete(self, name: Name) -> None:
         """Remove the object."""
+        # Deleting twice is no mistake.
         with _reaching(), suppress(FileNotFoundError):
             obstore.delete(self._store, name)
 

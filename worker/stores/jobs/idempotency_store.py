@@ -15,6 +15,7 @@ from worker.errors import IdempotencyInProgress, IdempotencyMismatch
 from worker.stores.connection import reaching, text_fields
 from worker.stores.keys import IDEMPOTENCY
 
+# A day, as the API's documentation promises; retries come within minutes.
 KEPT_S = 24 * 3600
 RESERVED_S = 15 * 60  # longer than any request may take
 
@@ -50,6 +51,7 @@ class IdempotencyStore:
             pipeline.hsetnx(name, "fingerprint", key.fingerprint)
             pipeline.hmget(name, "fingerprint", "resource")
             pipeline.ttl(name)
+            # In one transaction, so that of two requests exactly one reserves the key.
             is_new, (first_fingerprint, resource), ttl_s = pipeline.execute()
 
             # Without a time to live: a process died here, between the two steps.
@@ -60,6 +62,7 @@ class IdempotencyStore:
             return None
         if first_fingerprint.decode() != key.fingerprint:
             raise IdempotencyMismatch
+        # Reserved and not kept: the first request runs, or died less than a quarter of an hour ago.
         if resource is None:
             raise IdempotencyInProgress
 

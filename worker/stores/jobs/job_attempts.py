@@ -52,6 +52,7 @@ class JobAttempts:
             Canceled, Superseded: this attempt has nothing to do.
         """
         self._fenced("begin", task, worker=worker, now=repr(self._clock()))
+        # After the script: the record as this attempt's beginning has left it.
         return self._store.get(task.job_id)
 
     def progress(self, task: Task, done: int, total: int | None, unit: str) -> None:
@@ -96,6 +97,7 @@ class JobAttempts:
         )
         outcome = cast(Redelivery, answer.decode())
 
+        # The script only counts; ending the job is one step of its own, fenced like any other.
         if outcome == "exhausted":
             problem = Problem(
                 FailureCode.ATTEMPTS_EXHAUSTED,
@@ -125,6 +127,7 @@ class JobAttempts:
             Canceled, Superseded
         """
         script = {
+            # The job's id is part of a task's name, so that a name alone finds its job.
             "parts": [f"{task.job_id}-{step}" for step in steps],
             "plan": plan,
             "in_flight": in_flight,
@@ -159,6 +162,7 @@ class JobAttempts:
         with reaching():
             parts = text_fields(self._store.redis.hgetall(JOB_PARTS(job_id)))
 
+        # By step: use cases know nothing of tasks' names.
         outcomes = {task.partition("-")[2]: outcome for task, outcome in parts.items()}
         return self._store.plan(job_id), outcomes
 
@@ -167,6 +171,7 @@ class JobAttempts:
 
 
 def _raise_if_ended(answer: str) -> None:
+    # Any other answer means that the attempt may go on.
     if answer == "canceling":
         raise Canceled
     if answer == "superseded":

@@ -12,21 +12,28 @@ class JobLimits:
     A tenant's own record may set other bounds.
     """
 
+    # Of all tenants: what a few workers do in some minutes, beyond which waiting helps nobody.
     max_jobs: int = 1000
+    # The disk, not the store, is what inputs fill.
     max_bytes: int = 64 << 30
+    # A fifth of all: one tenant cannot fill the queue alone.
     tenant_jobs: int = 200
     tenant_bytes: int = 16 << 30
+    # More workers than that are shared, however many a tenant could use.
     tenant_running: int = 64
     # Uploads and results of one tenant: a day's work, and too little to fill a common disk alone.
     tenant_stored_bytes: int = 16 << 30
     window: int = (
         8  # tasks RQ holds that no worker has begun; short, so that fairness is decided late
     )
+    # An input that killed three children will kill the next.
     max_begun: int = 3
     max_attempts: int = (
         20  # deliveries, begun or not: a bound for workers that die before they begin
     )
+    # Longer than the longest accepted video takes on one worker.
     default_deadline_s: float = 6 * 3600.0
+    # A day: a client that was down for a night still finds its results.
     result_ttl_s: float = 24 * 3600.0
     record_ttl_s: int = 8 * 86400  # longer than the webhook schedule
     idempotency_ttl_s: float = 24 * 3600.0

@@ -27,6 +27,8 @@ from worker.stores.jobs.job_attempts import JobAttempts
 
 ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
 QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
+# The inverse of `rq_id`, strict: RQ's queue may hold whatever somebody with the store's password
+# put there.
 TASK_ATTEMPT = re.compile(r"(?P<task>job_[0-9a-z]{26}(-[0-9a-z]+)?)-(?P<attempt>[0-9]+)")
 WORKER_ALIVE_S = 15.0  # an idle worker's heartbeat comes every 5 s
 RQ_TTL_S = 300  # RQ's own records of jobs that are over
@@ -53,12 +55,14 @@ class TaskJob(Job):
         self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = (
             None
         )
+        # RQ would post to whatever URL the record names.
         self.webhooks = []
         self.retries_left = self.repeats_left = None
 
     @property
     def func(self) -> RunTask:
         """The one entry point; raises ForeignFunction when the record names another."""
+        # A record that names anything else was not written by us.
         if self.func_name != ENTRY_POINT or self.instance is not None or self.run_task is None:
             raise ForeignFunction
         return self.run_task
@@ -99,6 +103,7 @@ class JobQueue:
                     args=[task.id, task.attempt],
                     job_id=rq_id(task),
                     timeout=ATTEMPT_TIMEOUT_S[queue],
+                    # Nobody reads RQ's results; they end soon.
                     result_ttl=RQ_TTL_S,
                     failure_ttl=RQ_TTL_S,
                     description=rq_id(task),
@@ -116,10 +121,12 @@ class JobQueue:
         with reaching():
             registry = StartedJobRegistry(queue=rq)
             started = texts(
+                # Scores are when an execution's lease ends: only live ones count.
                 self._redis.zrangebyscore(registry.key, f"({current_timestamp()}", "+inf")
             )
             queued = rq.get_job_ids()
 
+        # RQ 3 writes executions as id:number.
         tasks = (task_of(name.split(":")[0]) for name in (*queued, *started))
         return frozenset(task for task in tasks if task is not None)
 
@@ -160,6 +167,7 @@ def task_of(name: str) -> Task | None:
 
 def _is_alive(fields: Mapping[str, str]) -> bool:
     if (
+        # RQ notes a worker's orderly end; a killed one only stops its heartbeat.
         "death" in fields or not {"queues", "last_heartbeat"} <= fields.keys()
     ):  # a late heartbeat makes half a record
         return False
@@ -177,5 +185,6 @@ def _worker_state(key: str, fields: Mapping[str, str]) -> WorkerState:
         pid=int(fields.get("pid", 0)),
         done=int(fields.get("successful_job_count", 0)),
         last_heartbeat=fields.get("last_heartbeat", ""),
+        # A worker of an earlier version says nothing of it: then nothing is known to hold.
         protection=Protection.model_validate_json(fields.get("protection", "{}")),
     )

@@ -24,6 +24,7 @@ from worker.stores.ids import new_id
 from worker.stores.jobs.idempotency_store import idempotency_name
 from worker.stores.jobs.job_limits import JobLimits
 
+# Before time in the line's order; see `lua/tasks.lua`.
 CLASS_OF: Mapping[Priority, int] = {"high": 0, "normal": 1, "low": 2}
 
 
@@ -44,6 +45,7 @@ def admission_arguments(
     """Return what `lua/admit.lua` needs to accept or refuse a job under a new id."""
     payload = request.payload
     job_id = new_id("job", now_s)
+    # A client may shorten the deadline, never lengthen it.
     deadline_s = min(request.deadline_s or limits.default_deadline_s, limits.default_deadline_s)
     arguments: dict[str, Any] = {
         "id": job_id,
@@ -54,6 +56,7 @@ def admission_arguments(
         "deadline_ms": int((now_s + deadline_s) * 1000),
         "bytes": request.input_bytes,
         "uploads": [payload.input_id] if payload.input_id else [],
+        # Sorted, so that equal jobs have equal records.
         "identities": sorted(payload.identities()),
         "fields": admitted_fields(request, job_id, now_s, deadline_s),
         "limits": {
@@ -87,10 +90,12 @@ def admitted_fields(
         "queue": QUEUE_OF[payload.kind],
         "status": "queued",
         "priority": request.priority,
+        # Without defaults: records are kept for days by the thousand.
         "payload": payload.model_dump_json(exclude_defaults=True, exclude_unset=False),
         "uploads": json.dumps([payload.input_id] if payload.input_id else []),
         "identities": json.dumps(sorted(payload.identities())),
         "input_bytes": str(request.input_bytes),
+        # repr keeps every digit of a float, str of some Pythons does not.
         "created_at": repr(now_s),
         "deadline_at": repr(now_s + deadline_s),
         "metadata": json.dumps(dict(request.metadata)),
@@ -160,6 +165,7 @@ def _progress(text: Mapping[str, str]) -> Progress:
     total = int(text.get("progress_total", 0))
     started = _time(text, "started_at")
     at = _time(text, "progress_at")
+    # Until the last report, not until now: a worker that is stuck must not look slower and slower.
     elapsed = at - started if started and at else 0.0
     rate = done / elapsed if elapsed > 0 and done else None
 
@@ -167,6 +173,7 @@ def _progress(text: Mapping[str, str]) -> Progress:
         done=done,
         total=total,
         unit=text.get("progress_unit", "step"),
+        # Only frames have a rate that means something to a viewer.
         fps=rate if text.get("progress_unit") == "frame" else None,
         eta_s=(total - done) / rate if rate and total else None,
     )

@@ -1,14 +1,14 @@
-"""Job records in the store: RQ only delivers, this is the truth.
+"""Job records in the store: the source of truth, while RQ only delivers.
 
 Every change of state is one Lua script (`worker/stores/lua`), fenced by the attempt's number, so
-that a process may die between any two lines and a late twin changes nothing.
+that a process may die between any two lines and a stale attempt changes nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,6 +44,7 @@ from worker.stores.connection import Reply, Scripts, reaching, text_fields, text
 from worker.stores.ids import is_id, new_id
 from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_limits import JobLimits
+from worker.stores.jobs.job_listing import JobFilter, JobListing, Page
 from worker.stores.jobs.job_records import (
     JobReport,
     admission_arguments,
@@ -51,12 +52,12 @@ from worker.stores.jobs.job_records import (
     settled_fields,
 )
 from worker.stores.jobs.task_lines import TaskLines
-from worker.stores.keys import INPUT_BYTES, JOB, TENANT_ACTIVE, TENANT_JOBS
-from worker.stores.listing import newest_first, take_page
+from worker.stores.keys import INPUT_BYTES, JOB, TENANT_ACTIVE
 from worker.stores.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
+# What `lua/admit.lua` answers instead of an id.
 REFUSALS: dict[str, type[WorkerError]] = {
     "idempotency_mismatch": IdempotencyMismatch,
     "idempotency_in_progress": IdempotencyInProgress,
@@ -78,12 +79,6 @@ class Admission:
     replayed: bool
 
 
-@dataclass(frozen=True)
-class Page:
-    jobs: Sequence[JobRecord]
-    next_cursor: str | None
-
-
 class JobStore:
     """Admission, state and ends of jobs."""
 
@@ -95,6 +90,7 @@ class JobStore:
         self._clock = clock
         self._idempotency = IdempotencyStore(redis)
         self.scripts = Scripts(redis)
+        self._listing = JobListing(redis, self._hashes, self.limits.looked_at)
         self.lines = TaskLines(redis)
         self.upkeep = Upkeep(redis, clock)
 
@@ -149,6 +145,7 @@ class JobStore:
         with reaching():
             fields = text_fields(self.redis.hgetall(JOB(job_id)))
 
+        # Another tenant's job reads as an unknown one: ids must not be probed.
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownJob
 
@@ -181,29 +178,14 @@ class JobStore:
 
         With a filter, a page may be short, even empty, before the last one.
         """
-        rows = (
-            (job.id, job if status in (None, job.status) and kind in (None, job.kind) else None)
-            for job in self._newest_first(tenant, cursor)
-        )
-        return Page(*take_page(rows, limit, self.limits.looked_at))
+        filters = JobFilter(status=status, kind=kind)
+        return self._listing.page(tenant, filters, limit=limit, cursor=cursor)
 
-    def _newest_first(self, tenant: str, cursor: str | None) -> Iterator[JobRecord]:
-        index = TENANT_JOBS(tenant)
-        for ids in newest_first(self.redis, index, cursor):
-            with reaching():
-                with self.redis.pipeline(transaction=False) as pipeline:
-                    for job_id in ids:
-                        pipeline.hgetall(JOB(job_id))
-                    hashes = pipeline.execute()
-
-                # Records end by themselves; the index learns of it when somebody lists.
-                expired = [job_id for job_id, fields in zip(ids, hashes, strict=True) if not fields]
-                if expired:
-                    self.redis.zrem(index, *expired)
-
-            for job_id, fields in zip(ids, hashes, strict=True):
-                if fields and (record := _read_if_readable(job_id, text_fields(fields))):
-                    yield record
+    def _hashes(self, job_ids: Sequence[str]) -> Sequence[Mapping[str, str]]:
+        with reaching(), self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hgetall(JOB(job_id))
+            return [text_fields(fields) for fields in pipeline.execute()]
 
     def in_flight(self, tenant: str) -> tuple[int, int]:
         """Return how many jobs a tenant has in flight, and the bytes of their inputs."""
@@ -233,6 +215,7 @@ class JobStore:
         answer, activity = self.scripts.run(
             "cancel", {"job": job_id, "reason": reason, "now": repr(self._clock())}
         )
+        # Nobody works on it, so nobody else would end it.
         if answer == b"canceling" and activity == b"idle":
             self.settle_cancel(job_id)
 
@@ -275,6 +258,7 @@ class JobStore:
             requeued_from=job_id,
         )
 
+        # First the new job: if it is refused, the letter is still there.
         again = self.admit(request).job
         self.upkeep.forget_dead(job_id)
 
@@ -302,6 +286,8 @@ class JobStore:
             "dead": dead,
             "record_ttl_s": self.limits.record_ttl_s,
             "counters": dict(report.report.get("counters", {})) if report else {},
+            # Ids sort by time, so that everything below this one has expired and can leave the
+            # tenant's index.
             "oldest": new_id(
                 "job", now - self.limits.record_ttl_s - self.limits.default_deadline_s
             ),
@@ -312,14 +298,6 @@ class JobStore:
             arguments |= task_names(task)
 
         return str(self.scripts.run_durably("settle", arguments).decode())
-
-
-def _read_if_readable(job_id: str, fields: Mapping[str, str]) -> JobRecord | None:
-    try:
-        return read_record(fields)
-    except (ValueError, KeyError, TypeError):  # one bad record must not break a list
-        log.exception("job record is unreadable", extra={"job": job_id})
-        return None
 
 
 def task_names(task: Task) -> dict[str, Any]:

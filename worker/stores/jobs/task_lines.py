@@ -37,6 +37,8 @@ class TaskLines:
         now = time.time() if now_s is None else now_s
         with reaching():
             rows: Reply = self._redis.zrange(TASKS_ACTIVE(), 0, -1, withscores=True)
+            # No transaction: a snapshot that is a moment old here and there is good enough, and
+            # others need the store.
             with self._redis.pipeline(transaction=False) as pipeline:
                 for name, _ in rows:
                     pipeline.hmget(
@@ -57,6 +59,7 @@ class TaskLines:
             rank = self._redis.zrank(LINE(queue, tenant), task_id)
             delivered = self._redis.scard(DELIVERED(queue))
 
+        # What RQ holds already comes before everything in a line.
         return rank + delivered if isinstance(rank, int) else 0
 
 
