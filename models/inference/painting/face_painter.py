@@ -136,7 +136,9 @@ class FacePainter:
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
         in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
-        placed = self._place(identity, lit, in_crop, in_place, options.colour_match, resting)
+        placed = self._place(
+            identity, lit, in_crop, in_place, options.colour_match, resting, scale_of(to_crop)
+        )
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
         mask = shape_mask(_shown(placed, soft), in_crop, options)
         mask = mask if cover is None else mask * (1 - cover)
@@ -173,6 +175,7 @@ class FacePainter:
         moving: MovingEyes | None,
         colour_match: float,
         resting: RestingFace | None,
+        frame_scale: float,
     ) -> Placed | None:
         code = identity.code
         eyes = None
@@ -187,7 +190,7 @@ class FacePainter:
 
         drawn = texture.at(self.canonical.yaw_deg(landmarks))
         return self.canonical.place(
-            drawn, code.landmarks, target, landmarks, eyes, colour_match, resting
+            drawn, code.landmarks, target, landmarks, eyes, colour_match, resting, frame_scale
         )
 
 

@@ -228,6 +228,7 @@ class CanonicalFace:
         eyes: FaceEyes | None = None,
         colour_match: float = 1.0,
         resting: RestingFace | None = None,
+        frame_scale: float = 1.0,
     ) -> Placed:
         """Return an identity's texture on the target's geometry, in the target's light.
 
@@ -241,6 +242,8 @@ class CanonicalFace:
             colour_match: 0 keeps the photo's own light and colours, 1 takes the target's.
             resting: what is known of the target's face in a video, which learns from this frame;
             without it this frame's expression counts as the shape of the head.
+            frame_scale: how many pixels of the crop one of the frame is: of a small face, which
+            was enlarged, detail is compared in the frame's pixels.
         """
         mesh = target_mesh if eyes is None else eyes.at_rest(target_mesh)
         own = self.proportions(mesh)
@@ -256,11 +259,15 @@ class CanonicalFace:
         hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
-        lit = harmonised(drawn, target, skin, target_mesh, colour_match)
-
-        for eye in living:
-            eye.finish(lit, target)
-
+        lit = harmonised(
+            drawn,
+            target,
+            skin,
+            target_mesh,
+            eyes=living,
+            strength=colour_match,
+            scale=frame_scale,
+        )
         shown = np.minimum(
             skin * 4, 1
         )  # whole wherever the mask shows anything: the mask alone blends

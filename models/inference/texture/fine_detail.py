@@ -24,6 +24,10 @@ FLOOR = 8.0  # levels: keeps the logarithm of the dark apart from noise
 TWICE_FROM = 1.3
 THRICE_FROM = 2.4
 MOST_GAIN = 2.5  # of the target's band over the photo's own: more would only raise its noise
+OUT_OF_FOCUS = (
+    1.15  # an enlarged face with more of the band than so many times the target's is blurred
+)
+BLURS = (0.6, 0.8, 1.1, 1.5, 2.0)  # px: what is softer than the last has been made so at 224 px
 FILLED_LEVELS = 5.0  # what cleaning changed by as much is no longer the photo's
 
 Array = NDArray[Any]
@@ -79,31 +83,58 @@ def with_detail(
     fine = cv2.remap(
         band, at, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=[NONE]
     )
-    large = cv2.resize(face, size, interpolation=cv2.INTER_CUBIC)
-    gain = _gain(fine, large, target)
-    factors = np.exp((np.arange(256) - NONE) / PER_LOG * gain).astype(np.float32)
-    factor = cv2.LUT(fine, factors)
-    painted = cv2.multiply(large, cv2.merge([factor, factor, factor]), dtype=cv2.CV_8U)
+    large = np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    wanted = _band_levels(target)
+    has = _band_levels(large)
+
+    if has > OUT_OF_FOCUS * wanted:
+        painted = _softened(large, wanted)
+    else:
+        gain = _gain(fine, large, float(np.sqrt(max(0.0, wanted**2 - has**2))))
+        factors = np.exp((np.arange(256) - NONE) / PER_LOG * gain).astype(np.float32)
+        factor = cv2.LUT(fine, factors)
+        factor = cv2.merge([factor, factor, factor])
+        painted = np.asarray(cv2.multiply(large, factor, dtype=cv2.CV_8U), np.uint8)
+
     inside = cv2.resize(mouth, size, interpolation=cv2.INTER_LINEAR)
 
     return np.asarray(cv2.blendLinear(target, painted, inside, 1 - inside), np.uint8)
 
 
-def _gain(fine: Array, large: Array, target: RgbImage) -> float:
-    """Return how much stronger the target's band is than the photo's, in the face's middle."""
-    quarter = target.shape[0] // 4
-    middle = np.s_[quarter : 3 * quarter, quarter : 3 * quarter]
-    grey = cv2.cvtColor(target[middle], cv2.COLOR_RGB2GRAY)
-    factor = target.shape[0] // TEMPLATE_SIZE
-    size = grey.shape[::-1]
-    small = (size[0] // factor, size[1] // factor)
-    coarse = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
-    low = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
-    wanted = cv2.mean(cv2.absdiff(grey, low))[0]
+def _gain(fine: Array, large: RgbImage, wanted: float) -> float:
+    """Return how many times stronger than the photo's own band is to be, in the face's middle."""
+    middle = _middle(fine)
     luma = cv2.cvtColor(large[middle], cv2.COLOR_RGB2GRAY).astype(np.float32)
     own = float((np.abs(fine[middle].astype(np.float32) - NONE) * luma).mean()) / PER_LOG
 
     return min(wanted / max(own, 0.05), MOST_GAIN)
+
+
+def _softened(large: RgbImage, wanted: float) -> RgbImage:
+    """Return an enlarged face with no more of the band than is wanted: a target out of focus."""
+    for sigma in BLURS:
+        soft = np.asarray(cv2.GaussianBlur(large, (0, 0), sigma), np.uint8)
+        if _band_levels(soft) <= wanted:
+            break
+
+    return soft
+
+
+def _band_levels(image: RgbImage) -> float:
+    """Return the mean magnitude of what a painted crop's middle has above 224 px."""
+    factor = image.shape[0] // TEMPLATE_SIZE
+    grey = cv2.cvtColor(image[_middle(image)], cv2.COLOR_RGB2GRAY)
+    size = grey.shape[::-1]
+    small = (size[0] // factor, size[1] // factor)
+    coarse = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
+    low = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
+
+    return float(cv2.mean(cv2.absdiff(grey, low))[0])
+
+
+def _middle(image: Array) -> tuple[slice, slice]:
+    quarter = image.shape[0] // 4
+    return np.s_[quarter : 3 * quarter, quarter : 3 * quarter]
 
 
 _NO_MAP = np.empty(0, np.float32)  # cv2.remap takes both maps as one
