@@ -25,6 +25,7 @@ from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
 from models.inference.texture.blank_eyes import without_irises
 from models.inference.texture.face_texture import CanonicalFace, Placed
 from models.inference.texture.fine_detail import crop_factor, with_detail
+from models.inference.texture.harmonisation import Harmony
 from models.inference.texture.living_eyes import FaceEyes
 from models.inference.texture.relighting import relit
 from models.inference.texture.resting_face import RestingFace
@@ -136,9 +137,8 @@ class FacePainter:
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
         in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
-        placed = self._place(
-            identity, lit, in_crop, in_place, options.colour_match, resting, scale_of(to_crop)
-        )
+        harmony = Harmony(options.colour_match, scale_of(to_crop))
+        placed = self._place(identity, lit, in_crop, in_place, harmony, resting)
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
         mask = shape_mask(_shown(placed, soft), in_crop, options)
         mask = mask if cover is None else mask * (1 - cover)
@@ -173,9 +173,8 @@ class FacePainter:
         target: RgbImage,
         landmarks: Landmarks,
         moving: MovingEyes | None,
-        colour_match: float,
+        harmony: Harmony,
         resting: RestingFace | None,
-        frame_scale: float,
     ) -> Placed | None:
         code = identity.code
         eyes = None
@@ -190,7 +189,7 @@ class FacePainter:
 
         drawn = texture.at(self.canonical.yaw_deg(landmarks))
         return self.canonical.place(
-            drawn, code.landmarks, target, landmarks, eyes, colour_match, resting, frame_scale
+            drawn, code.landmarks, target, landmarks, eyes, harmony, resting
         )
 
 

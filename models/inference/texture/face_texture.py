@@ -26,7 +26,7 @@ from models.inference.mesh_points import EYES, INNER_LIPS
 from models.inference.texture.eye_window import Lids
 from models.inference.texture.fine_detail import band_of, unchanged
 from models.inference.texture.hair import targets_own
-from models.inference.texture.harmonisation import harmonised
+from models.inference.texture.harmonisation import Harmony, harmonised
 from models.inference.texture.living_eyes import FaceEyes, LivingEye
 from models.inference.texture.relighting import mean_colour
 from models.inference.texture.resting_face import RestingFace
@@ -226,9 +226,8 @@ class CanonicalFace:
         target: RgbImage,
         target_mesh: Landmarks,
         eyes: FaceEyes | None = None,
-        colour_match: float = 1.0,
+        harmony: Harmony | None = None,
         resting: RestingFace | None = None,
-        frame_scale: float = 1.0,
     ) -> Placed:
         """Return an identity's texture on the target's geometry, in the target's light.
 
@@ -239,11 +238,9 @@ class CanonicalFace:
             target_mesh: [468, 2] in the crop's pixels.
             eyes: the target's eyes in the crop's pixels and the identity's irises, which the
             texture then lacks; without them the texture's eyes stay as they are.
-            colour_match: 0 keeps the photo's own light and colours, 1 takes the target's.
+            harmony: how far the target's light is taken, and the scale detail is compared at.
             resting: what is known of the target's face in a video, which learns from this frame;
             without it this frame's expression counts as the shape of the head.
-            frame_scale: how many pixels of the crop one of the frame is: of a small face, which
-            was enlarged, detail is compared in the frame's pixels.
         """
         mesh = target_mesh if eyes is None else eyes.at_rest(target_mesh)
         own = self.proportions(mesh)
@@ -259,15 +256,7 @@ class CanonicalFace:
         hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
-        lit = harmonised(
-            drawn,
-            target,
-            skin,
-            target_mesh,
-            eyes=living,
-            strength=colour_match,
-            scale=frame_scale,
-        )
+        lit = harmonised(drawn, target, skin, target_mesh, living, harmony)
         shown = np.minimum(
             skin * 4, 1
         )  # whole wherever the mask shows anything: the mask alone blends

@@ -7,6 +7,7 @@ identity's skin.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from models.inference.arrays import Landmarks, Mask, RgbImage
 from models.inference.texture.living_eyes import LivingEye
@@ -14,23 +15,31 @@ from models.inference.texture.relighting import relit
 from models.inference.texture.sharpness import as_sharp
 
 
+@dataclass(frozen=True)
+class Harmony:
+    """How a texture is fitted: `colour_match` 0 keeps the photo's own light and colours, 1 takes
+    the target's; `scale` is how many pixels of the crop one of the frame is.
+    """
+
+    colour_match: float = 1.0
+    scale: float = 1.0
+
+
 def harmonised(
     drawn: RgbImage,
     target: RgbImage,
     where: Mask,
     mesh: Landmarks,
-    *,
     eyes: Sequence[LivingEye] = (),
-    strength: float = 1.0,
-    scale: float = 1.0,
+    harmony: Harmony | None = None,
 ) -> RgbImage:
-    """Return the drawn texture in the target's light (by `strength` 0..1) and as sharp as it.
+    """Return the drawn texture in the target's light and as sharp as it.
 
-    `eyes` are those drawn on it, which take the target's light before they are made as sharp;
-    `scale` is how many pixels of the crop one of the frame is.
+    `eyes` are those drawn on it: they take the target's light before all is made as sharp.
     """
-    lit = relit(drawn, target, where, mesh, strength)
+    harmony = harmony or Harmony()
+    lit = relit(drawn, target, where, mesh, harmony.colour_match)
     for eye in eyes:
         eye.finish(lit, target)
 
-    return as_sharp(lit, target, where, scale)
+    return as_sharp(lit, target, where, harmony.scale)
