@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from models.inference.arrays import BgrImage
-from models.inference.engine import Assignment, FaceSelector, FaceSwapEngine, Identity
+from models.inference.engine import FaceSwapEngine
+from models.inference.options import FaceSelector
+from models.inference.painting.face_painter import Identity
+from models.inference.swapping.selection import Assignment
 from tests.models.clips import portrait
 
 ROUNDING = 0.15  # levels of second difference: crop and frame are bytes, each rounds once more
