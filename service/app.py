@@ -19,6 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service import schemas
 from service.composition import compose
+from service.gauges import serve_metrics
 from service.protocol import document, problems
 from service.protocol.observability import Metrics
 from service.protocol.request_scope import RequestScope
@@ -132,9 +133,13 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
         await to_thread.run_sync(require_suitable, redis)
         service = compose(settings, redis, metrics)
         state = service.state
+        await to_thread.run_sync(state.media.join_installation)
 
         for close in service.closing:
             stack.push_async_callback(close)
+
+        if settings.metrics_port:
+            stack.callback(serve_metrics(state.all_metrics, settings.host, settings.metrics_port))
 
         if settings.device == "cuda":
             # A GPU that is not there must stop the service, not slow it down.

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from redis import Redis
 
+from service.gauges import Collector, Confined
 from service.identities.enrolment import Enrolment
 from service.identities.erasing import IdentityEraser, JobRemover, PhotoRemover
 from service.identities.photos import PhotoOpener
@@ -46,7 +48,7 @@ from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import KeyStore
-from worker.stores.media_store import MediaStore
+from worker.stores.media_place import open_media
 from worker.stores.outbox import Outbox
 
 
@@ -64,8 +66,12 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     job_settings = JobSettings()
     jobs = JobStore(redis, job_settings.limits())
     queue = JobQueue(redis, JobAttempts(jobs))
-    media = MediaStore(
-        settings.media_dir, redis, tenant_stored_bytes=job_settings.tenant_stored_bytes
+    media = open_media(
+        settings.media,
+        settings.media_dir,
+        redis,
+        cache_bytes=settings.media_cache_bytes,
+        tenant_stored_bytes=job_settings.tenant_stored_bytes,
     )
     identities = IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes))
     outbox = Outbox(redis)
@@ -104,9 +110,20 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     archive = AuditArchive(settings.audit_dir, trust.audit_key())
     verifier = file_verifier(settings, trust, metrics)
 
+    children: dict[str, Confined] = {
+        "probe": probers["video"],
+        "enrolment": enrolment,
+        "verify": verifier,
+    }
+    all_metrics = CollectorRegistry()
+    all_metrics.register(metrics.registry)
+    all_metrics.register(Collector(jobs, queue, media, identities, outbox, children))
+
     state = AppState(
         settings=settings,
         metrics=metrics,
+        all_metrics=all_metrics,
+        children=children,
         bodies=BodyReader(settings),
         idempotency=Idempotency(IdempotencyStore(redis)),
         redis=redis,
@@ -172,7 +189,7 @@ def file_verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Ve
 def _prober(settings: Settings, metrics: Metrics) -> SandboxedChild:
     return SandboxedChild(
         "service.sandbox.probe_child",
-        [str(settings.probe_memory_bytes), settings.media.model_dump_json()],
+        [str(settings.probe_memory_bytes), settings.media_limits.model_dump_json()],
         settings.enrolment_start_timeout_s,
         metrics.child_restarts.labels("probe").inc,
     )

@@ -17,6 +17,8 @@ class Settings(InstallationSettings):
     # Loopback: whoever wants to be reached from elsewhere puts TLS in front, or says so.
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    # Where Prometheus finds /metrics; 0: on the API's own port, for whoever can reach that.
+    metrics_port: int = Field(default=0, ge=0, le=65535)
 
     # On by default: a face without a consent record cannot be registered.
     require_consent: bool = True

@@ -17,6 +17,7 @@ from worker.stores.identity_store import IdentityLimits, IdentityStore
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
+from worker.stores.media_place import open_media
 from worker.stores.media_store import MediaStore
 
 
@@ -41,8 +42,12 @@ def open_stores(settings: WorkerSettings) -> Stores:
     return Stores(
         store,
         attempts,
-        MediaStore(
-            settings.media_dir, redis, tenant_stored_bytes=settings.jobs.tenant_stored_bytes
+        open_media(
+            settings.media,
+            settings.media_dir,
+            redis,
+            cache_bytes=settings.media_cache_bytes,
+            tenant_stored_bytes=settings.jobs.tenant_stored_bytes,
         ),
         identities,
         JobQueue(redis, attempts),

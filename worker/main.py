@@ -85,8 +85,9 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     require_suitable(shop.store.redis)
     # Unique over restarts: RQ refuses a name whose earlier owner it has not forgotten.
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    shop.media.join_installation()
     # On the file system of the media, so that files are handed over by links.
-    staging = Staging(shop.media.root)
+    staging = Staging(shop.media.scratch)
     issuer = ProvenanceIssuer.open(settings, shop.identities, AuditLog(shop.store.redis))
 
     AuditLog(shop.store.redis).note_policy("worker", settings.policy())
@@ -167,13 +168,13 @@ def _set_bounds(shop: Stores, options: argparse.Namespace) -> None:
     TenantStore(shop.store.redis).set_bounds(
         options.tenant, {b: n for b, n in given.items() if n is not None}
     )
+    for queue in QUEUES:
+        shop.store.lines.take_turns(options.tenant, queue)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
-        "--store", metavar="URL", help="redis://, rediss:// or unix://; else LIKENESS_REDIS_URL"
-    )
+    shared.add_argument("--store", metavar="URL", help="as in LIKENESS_REDIS_URL")
     shared.add_argument(
         "--data", type=Path, metavar="DIR", help="data directory; else LIKENESS_DATA_DIR or var"
     )

@@ -87,10 +87,15 @@ class InstallationSettings(BaseSettings):
         default=256 * MIB, ge=1 * MIB
     )  # bound of the store's cache of specialised weights
 
-    media: MediaLimits = Field(default_factory=MediaLimits)
+    media_limits: MediaLimits = Field(default_factory=MediaLimits)
+    # Where uploads and results lie: a bucket (s3://bucket/prefix), or the data directory.
+    media: str = Field(default="", pattern=r"^(s3://[^/]+(/.*)?)?$")
+    # Copies of objects on this machine's disk, for the children that may not fetch them.
+    media_cache_bytes: int = Field(default=8 * 1024 * MIB, ge=64 * MIB)
 
     @property
     def media_dir(self) -> Path:
+        """Where media lie that are in no bucket, and where files are on their way in any case."""
         return self.data_dir / "media"
 
     # Refusals; turning one off is said at start and in /readyz.

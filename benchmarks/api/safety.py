@@ -257,12 +257,12 @@ def what_expires_is_gone_also_after_a_restart() -> Figure:
         writer = here.bench.shop.media.begin_write("acme")
         writer.write(JPEG)
         record = writer.commit(MediaFacts("image/jpeg", ".jpg"), ttl_s=5.0)
-        path = here.bench.shop.media.path(record)
+        media = here.bench.shop.media
         # Both die before the time is up: expiry must not depend on anyone's memory.
         here.store.kill()
         here.keeper.running["worker"].kill()
         here.store.start()
-        until(lambda: not path.exists(), timeout_s=70)
+        until(lambda: not media.blobs.exists(media.name(record)), timeout_s=70)
         late_s = time.time() - record.expires_at
         keys = here.bench.shop.store.redis.exists(f"lk:media:{record.id}")
 

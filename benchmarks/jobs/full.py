@@ -16,6 +16,7 @@ from benchmarks.bar import Figure, bar
 from benchmarks.jobs.overload import body
 from benchmarks.stack import Town, stopwatch, town
 from tests.service.live_service import JPEG
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.connection import text_fields
 from worker.stores.media_store import MediaStore
 
@@ -75,7 +76,7 @@ def a_full_disk_serves_no_truncated_file() -> Figure:
     with stopwatch(120), town() as here:
         media = here.bench.data_dir / "media"
         with file_system(media, DISK_MIB):
-            MediaStore(media, here.bench.shop.store.redis)  # makes its directories there
+            MediaStore(DirectoryBlobs(media), media, here.bench.shop.store.redis)  # its directories
             here.add_api()
             here.await_api()
             large, small = [], []

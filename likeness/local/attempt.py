@@ -16,6 +16,7 @@ from worker.job_context import Identities, Spent
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.provenance.marking import Marking
+from worker.stores.durable_files import link
 
 Watch = Callable[[int, int | None, str], None]  # done, total, unit
 
@@ -63,7 +64,8 @@ class LocalAttempt:
     def input(self) -> Path:
         """The target, where the child finds it; raises JobFailure `input_missing`."""
         try:
-            return self._staging.bring_in(self._local.target)
+            target = self._local.target
+            return self._staging.bring_in(target.name, lambda place: link(target, place))
         except FileNotFoundError as error:
             raise JobFailure(FailureCode.INPUT_MISSING, "The target is gone.") from error
 
@@ -113,7 +115,8 @@ class LocalAttempt:
     def part(self, sha256: str, suffix: str) -> Path:
         """Bring a published part in; raises UnknownMedia."""
         try:
-            return self._staging.bring_in(self._local.parts / f"{sha256}{suffix}")
+            part = self._local.parts / f"{sha256}{suffix}"
+            return self._staging.bring_in(part.name, lambda place: link(part, place))
         except FileNotFoundError as error:
             raise UnknownMedia from error
 

@@ -52,7 +52,7 @@ def examine(path: Path, settings: Settings) -> Target:
 async def _measured(path: Path, media_type: str, settings: Settings) -> Target:
     child = SandboxedChild(
         "service.sandbox.probe_child",
-        [str(settings.probe_memory_bytes), settings.media.model_dump_json()],
+        [str(settings.probe_memory_bytes), settings.media_limits.model_dump_json()],
         settings.enrolment_start_timeout_s,
         lambda: None,
     )

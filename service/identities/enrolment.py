@@ -50,7 +50,7 @@ class Enrolment:
             settings.device,
             # The bound shrinks to what the container has left beside the probe child.
             str(fitting(settings.enrolment_memory_bytes, beside_bytes=settings.probe_memory_bytes)),
-            settings.media.model_dump_json(),
+            settings.media_limits.model_dump_json(),
         ]
 
         self._child = SandboxedChild(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from anyio import to_thread
 
 from worker.errors import StoreError
-from worker.process.expiry import ExpirySweep
+from worker.process.expiry import ORPHAN_AGE_S, ExpirySweep
 from worker.stores.erasure import LogRewriter
 from worker.stores.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
@@ -60,6 +60,7 @@ class Overdue:
 
     def tick(self) -> bool:
         """See to what is due now; False when a worker does. Raises StoreError."""
+        self._media.tidy(ORPHAN_AGE_S)  # uploads are written here, on a disk that may be ours alone
         # Two that do the same are harmless, but cost the store twice.
         if self._upkeep.is_led():
             return False

@@ -104,8 +104,8 @@ class Metrics:
         )
         self.latency = Histogram(
             "likeness_request_seconds",
-            "Time to the end of the answer.",
-            ("method", "route"),
+            "Time to the end of the answer, by what a request has to do.",
+            ("class",),
             # From a look-up to the longest poll of 60 s.
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=self.registry,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 from redis import Redis
 
+from service.gauges import Confined
 from service.identities.enrolment import Enrolment
 from service.identities.erasing import IdentityEraser, JobRemover
 from service.identities.refinement import Refinement
@@ -42,6 +45,8 @@ class AppState:
 
     settings: Settings
     metrics: Metrics
+    all_metrics: CollectorRegistry  # with those that the store keeps for all processes
+    children: Mapping[str, Confined]
     bodies: BodyReader
     idempotency: Idempotency
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends
 
 from service import schemas
 from service.caller import Caller
-from service.gauges import read_backlog
 from service.protocol.openapi import problems
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
+from worker.stores.jobs.job_queue import QUEUES
 
 router = APIRouter(prefix="/v1", tags=["capacity"])
 
@@ -43,12 +43,15 @@ async def capacity(caller: Reader, state: State) -> schemas.Capacity:
 
 
 def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
-    backlog = read_backlog(state.jobs.lines)
+    backlog = {name: state.jobs.lines.backlog(name) for name in QUEUES}
     jobs, held_bytes = state.jobs.in_flight(tenant)
     stored_bytes, max_stored_bytes = state.media.stored_bytes(tenant)
     queues = tuple(
         schemas.QueueCapacity(
-            name=name, queued=load.queued, running=load.running, oldest_age_s=load.oldest_age_s
+            name=name,
+            queued=load.queued,
+            running=load.running,
+            oldest_age_s=load.oldest_age_s if load.queued else None,
         )
         for name, load in backlog.items()
     )

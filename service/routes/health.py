@@ -11,8 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import JsonValue
 
 from service import schemas
-from service.gauges import StoreCollector, protections_of
+from service.gauges import protections_of
 from service.protocol.openapi import Responses, problems, success
+from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
 from worker.errors import StoreError
 from worker.sandbox.confinement import Protection
@@ -80,13 +81,18 @@ async def readyz(response: Response, state: State) -> schemas.Health:
     response_class=Response,
     responses={
         200: success("Prometheus text.", content={"text/plain": {"schema": {"type": "string"}}}),
-        **problems(anonymous=True),
+        **problems("not_found", anonymous=True),
     },
 )
 async def metrics(state: State) -> Response:
-    """Return the service's counters, and those that the store keeps for all processes."""
-    collector = StoreCollector(state.jobs, state.queue, state.identities, _children(state))
-    text = generate_latest(state.metrics.registry) + await to_thread.run_sync(collector.text)
+    """Return the service's counters, and those that the store keeps for all processes.
+
+    Where they have a port of their own, they are not shown here.
+    """
+    if state.settings.metrics_port:
+        raise ServiceError("not_found")
+
+    text = await to_thread.run_sync(generate_latest, state.all_metrics)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -105,11 +111,7 @@ def _sandbox(state: AppState) -> dict[str, JsonValue]:
 
 
 def _children(state: AppState) -> dict[str, Protection]:
-    known = {
-        "probe": state.prober.protection,
-        "enrolment": state.enrolment.protection,
-        "verify": state.verifier.protection,  # from its first use on
-    }
+    known = {name: child.protection for name, child in state.children.items()}
     return {name: protection for name, protection in known.items() if protection is not None}
 
 

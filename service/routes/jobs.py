@@ -219,9 +219,8 @@ async def job_result(job_id: str, request: Request, caller: Reader, state: State
     if job.result is None:
         raise ServiceError("no_result", f"The job ended as {job.status}")
 
-    path = await to_thread.run_sync(state.media.result_path, job)
     content = Content(
-        file=await to_thread.run_sync(path.open, "rb"),
+        file=await to_thread.run_sync(state.media.open_result, job),
         size=job.result.bytes,
         media_type=job.result.media_type,
         sha256=job.result.sha256,

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -212,3 +214,20 @@ def test_dashboard_and_rules_use_metrics_that_exist() -> None:
     stems = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in named}
     assert stems
     assert [stem for stem in stems if stem not in sources] == []
+
+
+def test_every_alert_has_a_line_in_the_runbook() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus-rules.yml").read_text())
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    runbook = (ROOT / "deploy/runbook.md").read_text()
+    assert alerts
+    assert {alert for alert in alerts if f"| `{alert}` |" not in runbook} == set()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_alerts_do_not_double_with_two_api_processes() -> None:
+    tested = ROOT / "deploy" / "prometheus-rules.test.yml"
+    told = subprocess.run(
+        ["promtool", "test", "rules", str(tested)], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr

@@ -31,7 +31,7 @@ def live() -> Iterator[LiveService]:
             redis_url=store.url,
             trusted_networks=("127.0.0.1/32",),  # type: ignore[arg-type]
             max_upload_bytes=8 * 1024 * 1024,
-            media=MediaLimits(image_frames=500),
+            media_limits=MediaLimits(image_frames=500),
         )
 
         with LiveService(settings) as service:

@@ -19,6 +19,7 @@ from service.protocol.connections import bounded_http
 from service.settings import Settings
 from worker.contract import JobResult, Problem, Task
 from worker.failures import FailureCode
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.connection import connect
 from worker.stores.identity_records import IdentityRecord
 from worker.stores.identity_store import IdentityStore
@@ -70,7 +71,8 @@ class LiveService:
         self.url = f"http://127.0.0.1:{port}"
         self.jobs = JobStore(self.redis)
         self.attempts = JobAttempts(self.jobs)
-        self.media = MediaStore(self.settings.media_dir, self.redis)
+        blobs = DirectoryBlobs(self.settings.media_dir)
+        self.media = MediaStore(blobs, self.settings.media_dir, self.redis)
         self.identities = IdentityStore(self.redis)
 
         return self
@@ -121,7 +123,7 @@ class LiveService:
     ) -> JobResult:
         """Do a job, as a worker would."""
         task = task or self.begin(job_id)
-        file = self.media.root / "incoming" / f"{job_id}.out"
+        file = self.media.incoming / f"{job_id}.out"
         file.write_bytes(content)
         sha256 = self.media.publish(job_id, file, ".jpg")
         result = JobResult(sha256, len(content), "image/jpeg", ".jpg", 800, 800, 1)

@@ -138,7 +138,8 @@ class Bench:
         return self.get(job)
 
     def result(self, job: JobRecord) -> bytes:
-        return self.shop.media.result_path(self.get(job)).read_bytes()
+        with self.shop.media.open_result(self.get(job)) as file:
+            return file.read()
 
     def close(self) -> None:
         for process in self.workers:

@@ -10,7 +10,7 @@ from worker.blocklist.entries import as_face
 from worker.blocklist.screening import ALLOWED, Case, Decision, Place, Screening
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, Task
-from worker.errors import JobFailure, Missing, SigningFailed, UnknownIdentity, UnknownMedia
+from worker.errors import JobFailure, Missing, SigningFailed, UnknownIdentity
 from worker.failures import FailureCode
 from worker.job_context import Spent
 from worker.process.provenance_issuer import ProvenanceIssuer
@@ -101,8 +101,10 @@ class Attempt:
             # With the tenant: a record that was tampered with must not reach another tenant's
             # upload.
             record = self._media.stat(payload.input_id or "", self.job.tenant)
-            return self._staging.bring_in(self._media.path(record))
-        except (Missing, FileNotFoundError) as error:
+            return self._staging.bring_in(
+                f"{record.id}{record.facts.suffix}", lambda place: self._media.bring(record, place)
+            )
+        except Missing as error:
             raise JobFailure(FailureCode.INPUT_MISSING, "The job's input is gone.") from error
 
     def progress(
@@ -149,10 +151,10 @@ class Attempt:
 
     def part(self, sha256: str, suffix: str) -> Path:
         """Bring a published part in; raises UnknownMedia."""
-        try:
-            return self._staging.bring_in(self._media.part_path(self.job.id, sha256, suffix))
-        except FileNotFoundError as error:
-            raise UnknownMedia from error
+        return self._staging.bring_in(
+            f"{sha256}{suffix}",
+            lambda place: self._media.bring_part(self.job.id, sha256, suffix, place),
+        )
 
     def finish_part(self, outcome: str) -> None:
         """Record this part's outcome; raises Canceled, Superseded."""

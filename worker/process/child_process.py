@@ -59,7 +59,7 @@ class WarmChild:
             queue=queue,
             parent_pid=os.getpid(),
             # The store's address may hold a secret, and the child has no use for it.
-            settings=settings.model_copy(update={"redis_url": ""}),
+            settings=settings.model_copy(update={"redis_url": "", "media": ""}),
             inward=staging.inward,
             outward=staging.outward,
             cpu_s=self._timeout_s * (os.cpu_count() or 1),

@@ -4,11 +4,9 @@ in a crash.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from worker.blocklist.entries import erase_entry
 from worker.errors import Missing
@@ -100,29 +98,17 @@ class ExpirySweep:
 
         Returns how many went.
         """
-        removed = 0
-        # A request that writes for an hour has been ended by its timeouts long before.
-        for path in self._old(self._media.root / "incoming"):
-            path.unlink(missing_ok=True)
-            removed += 1
+        blobs = self._media.blobs
+        removed = self._media.tidy(ORPHAN_AGE_S)
 
-        for path in self._old_uploads():
-            if not self._media.is_recorded(path.name.split(".")[0]):
-                path.unlink(missing_ok=True)
+        for name in blobs.older("uploads", ORPHAN_AGE_S):
+            if not self._media.is_recorded(name.rpartition("/")[2].split(".")[0]):
+                blobs.delete(name)
                 removed += 1
 
-        for path in self._old(self._media.root / "jobs"):
-            if is_id(path.name, "job") and not self._jobs.exists(path.name):
-                self._media.delete_job(path.name)
+        for job_id in {name.split("/")[1] for name in blobs.older("jobs", ORPHAN_AGE_S)}:
+            if is_id(job_id, "job") and not self._jobs.exists(job_id):
+                self._media.delete_job(job_id)
                 removed += 1
 
         return removed
-
-    def _old_uploads(self) -> Iterator[Path]:
-        for shelf in os.scandir(self._media.root / "uploads"):
-            yield from self._old(Path(shelf.path))
-
-    def _old(self, directory: Path) -> Iterator[Path]:
-        for entry in os.scandir(directory):
-            if self._clock() - entry.stat(follow_symlinks=False).st_mtime > ORPHAN_AGE_S:
-                yield Path(entry.path)

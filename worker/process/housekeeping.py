@@ -32,6 +32,7 @@ class Housekeeping(threading.Thread):
         self._worker = worker
         self._upkeep = shop.store.upkeep
         self._erasures = ErasureFeed(shop.store.redis)
+        self._media = shop.media
         self._reconciler = Reconciler(worker.name, shop, duties=duties)
         self._stopping = threading.Event()
 
@@ -44,6 +45,7 @@ class Housekeeping(threading.Thread):
                 self._kill_deaf_attempt()
                 self._pass_on_erasures()
                 self._reconciler.tick()
+                self._media.blobs.tidy()
             except StoreError as error:
                 log.warning("store away", extra={"code": error.code})
             # A thread that ends in silence would take leadership, cancellation and erasure with it.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import cast
 
 from worker.composition import Stores
 from worker.contract import QueueName, Task
@@ -76,7 +75,8 @@ class Reconciler:
         Seen so twice, because moving takes a moment.
         """
         # A task on its way from RQ's queue to a worker is in neither for a moment.
-        missing = self._handed_out() - self._held()
+        handed_out = self._handed_out()
+        missing = handed_out - self._held() if handed_out else handed_out
         for task, _ in missing & self._missing:
             outcome = self._shop.attempts.redeliver(task)
             log.warning(
@@ -88,9 +88,7 @@ class Reconciler:
 
     def _handed_out(self) -> frozenset[tuple[Task, QueueName]]:
         return frozenset(
-            (Task(task.id, task.attempt), cast(QueueName, task.queue))
-            for task in self._shop.store.lines.active(self._clock())
-            if task.state in ("delivered", "running")
+            (task, queue) for queue in QUEUES for task in self._shop.store.lines.handed_out(queue)
         )
 
     def _held(self) -> frozenset[tuple[Task, QueueName]]:
@@ -101,6 +99,9 @@ class Reconciler:
         died.
         """
         overdue = self._upkeep.canceling_for(CANCEL_GRACE_S)
+        if not overdue:
+            return
+
         # A live worker ends its own job, and kills its child if need be.
         running = {task.job_id for task, _ in self._handed_out() & self._held()}
         for job_id in overdue:

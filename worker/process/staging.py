@@ -2,7 +2,8 @@
 
 `in/` holds the job's input and parts, which the child may read, `out/` what it makes. The child is
 confined to the two directories when it starts, long before the first job, so the files of a job are
-brought in (by a hard link, which costs nothing) and taken out, and both are emptied between jobs.
+brought in (by a hard link where the media are on this disk) and taken out, and both are emptied
+between jobs.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from worker.errors import UnknownMedia
-from worker.stores.durable_files import noticing_full_disk
 
 DIRECTORY = "staging"
 
 
 class Staging:
-    """The staging directories of one worker, on the file system of its media."""
+    """The staging directories of one worker, on the file system of its media's scratch."""
 
-    def __init__(self, media_root: Path) -> None:
-        parent = media_root / DIRECTORY
+    def __init__(self, scratch: Path) -> None:
+        parent = scratch / DIRECTORY
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Workers that were killed leave files of people's faces behind.
         _sweep(parent)
@@ -38,24 +39,14 @@ class Staging:
         for directory in (self.inward, self.outward):
             directory.mkdir(mode=0o700)
 
-    def bring_in(self, file: Path) -> Path:
-        """Let the child read a file; return where it finds it.
+    def bring_in(self, name: str, bring: Callable[[Path], None]) -> Path:
+        """Let the child read a file, which `bring` makes; return where it finds it.
 
-        Raises:
-            FileNotFoundError, DiskFull
+        Raises what `bring` does.
         """
-        place = self.inward / file.name
-        # A part may be asked for twice; the link is the same file.
-        if place.exists():
-            return place
-        try:
-            os.link(file, place)
-        # The source is gone, which a copy could not help.
-        except FileNotFoundError:
-            raise
-        except OSError:  # a file system without hard links, or one that has enough of them
-            with noticing_full_disk():
-                shutil.copyfile(file, place)
+        place = self.inward / name
+        if not place.exists():
+            bring(place)
 
         return place
 

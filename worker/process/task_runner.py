@@ -18,6 +18,7 @@ from worker.errors import (
     Canceled,
     DiskFull,
     JobFailure,
+    MediaUnavailable,
     StoreError,
 )
 from worker.failures import FailureCode
@@ -33,6 +34,8 @@ from worker.stores.jobs.job_records import JobReport
 log = logging.getLogger(__name__)
 
 _BAND_CHARACTERS = 32
+# How long a worker without media takes no other task, so that those that have them get it.
+MEDIA_PAUSE_S = 5.0
 
 Perform: TypeAlias = Callable[[Attempt], Performed]
 
@@ -92,6 +95,12 @@ class TaskRunner:
         except DiskFull:
             log.warning("disk full", extra=_names(task, job))
             self._try_again(task)
+        except MediaUnavailable:
+            # The media are lost to this worker, perhaps to it alone: another one may do the job.
+            log.error("media out of reach", extra=_names(task, job))
+            self._stores.attempts.redeliver(task, handed_back=True)
+            self._stores.queue.deliver(QUEUE_OF[job.kind])
+            time.sleep(MEDIA_PAUSE_S)
         # Not booked here: without a store nothing can be, and a lost child is RQ's to notice.
         except (StoreError, ChildLost):
             raise

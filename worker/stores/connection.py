@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -104,6 +105,34 @@ def require_suitable(redis: Redis) -> None:
     # ZADD's and SET's options of 6.2 are used by the scripts.
     if _version(server) < (6, 2):
         raise StoreUnsuitable("The store is too old; Redis 6.2 or any Valkey is needed.")
+
+
+@dataclass(frozen=True)
+class StoreHealth:
+    """What a store says of itself; sizes in bytes, 0 for no bound."""
+
+    used_bytes: int
+    max_bytes: int
+    replicas: int
+    log_enabled: bool
+    log_ok: bool  # its append-only file could be written and rewritten the last time
+
+
+def health_of(redis: Redis) -> StoreHealth:
+    """Return what the store says of itself; raises StoreUnavailable."""
+    with reaching():
+        memory = redis.info("memory")
+        replication = redis.info("replication")
+        persistence = redis.info("persistence")
+
+    ok = (persistence.get(f"aof_last_{what}_status", "ok") for what in ("write", "bgrewrite"))
+    return StoreHealth(
+        used_bytes=int(memory["used_memory"]),
+        max_bytes=int(memory.get("maxmemory", 0)),
+        replicas=int(replication.get("connected_slaves", 0)),
+        log_enabled=bool(persistence.get("aof_enabled")),
+        log_ok=all(status == "ok" for status in ok),
+    )
 
 
 @contextmanager

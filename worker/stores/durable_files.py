@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,21 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def link(file: Path, place: Path) -> None:
+    """Give a file a second name, which costs nothing, or copy it where that cannot be.
+
+    Raises:
+        FileNotFoundError, DiskFull
+    """
+    try:
+        os.link(file, place)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without hard links, or one that has enough of them
+        with noticing_full_disk():
+            shutil.copyfile(file, place)
 
 
 @contextmanager

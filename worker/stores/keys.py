@@ -56,7 +56,7 @@ class Family:
 # Jobs
 
 JOB = Family("lk:job:{}", "hash", JOB_STORE, "a while after the job's end, or its deletion")
-JOB_EVENTS = Family("lk:job:{}:events", "stream", JOB_EVENTS_STREAM, "with the job")
+JOB_EVENTS = Family("lk:job:{}:events", "stream", JOB_EVENTS_STREAM, "an hour after the job's end")
 JOB_TASKS = Family("lk:job:{}:tasks", "set", JOB_STORE, "at the job's end")
 JOB_HELD = Family("lk:job:{}:held", "list", JOB_ATTEMPTS, "at the job's end")
 JOB_PARTS = Family("lk:job:{}:parts", "hash", JOB_ATTEMPTS, "at the job's end")
@@ -84,6 +84,7 @@ TURN_CLOCK = Family("lk:turn:{}:clock", "string", TASK_LINES, "never; one for ea
 TURN_SERVED = Family("lk:turn:{}:served", "hash", TASK_LINES, "never; one field for each tenant")
 DELIVERED = Family("lk:delivered:{}", "set", TASK_LINES, "member: when the task has begun")
 RUNNING = Family("lk:running:{}", "set", TASK_LINES, "member: when the task ends")
+QUEUED = Family("lk:queued:{}", "zset", TASK_LINES, "member: when the task has begun or is done")
 OUT = Family("lk:out:{}:{}", "set", TASK_LINES, "member: when the task is done or comes back")
 
 # Identities
@@ -111,7 +112,8 @@ UPLOAD = Family("lk:media:{}", "hash", MEDIA_STORE, "with the file, at its expir
 UPLOAD_HOLDS = Family("lk:media:{}:holds", "set", MEDIA_STORE, "with the upload")
 UPLOAD_JOBS = Family("lk:media:{}:jobs", "set", MEDIA_STORE, "with the upload")
 CONTENT = Family("lk:content:{}:{}", "set", MEDIA_STORE, "with the last upload of these bytes")
-STORED = Family("lk:stored", "hash", MEDIA_STORE, "never; a number for each tenant")
+STORED = Family("lk:stored", "hash", MEDIA_STORE, "never; a number for each tenant and for all")
+INSTALLATION = Family("lk:installation", "string", MEDIA_STORE, "never; one id")
 EXPIRY = Family("lk:expiry", "zset", UPKEEP, "member: when it has been deleted")
 
 # Tenants, their API keys and webhooks

@@ -1,26 +1,25 @@
-"""Files of uploads and jobs under one directory, and the records that say whose they are and when
-they go.
+"""Uploads and results: whose they are, when they go, and under what names their bytes lie.
 
-uploads/<xx>/<upload id><suffix>     what users sent; recorded in the store with a TTL incoming/
-uploads that are still being written jobs/<job id>/<sha256><suffix>       a job's result, by its
-content; parts/ holds a film's segments staging/worker-*/  files of the job that a worker's child
-is at (`worker.process.staging`)
+uploads/<xx>/<upload id><suffix>      what users sent; recorded in the store with a TTL
+jobs/<job id>/<sha256><suffix>        a job's result, by its content; parts/ holds segments
+installation                          whose bytes these are; the record store has the same id
 
-Names and extensions are ours, never the user's. Directories are 0700, files 0600. A file gets its
-name only once it is complete and on the disk, so what has a name can be served.
+The bytes are in a directory or in a bucket (`worker.stores.blobs`). `scratch` is a directory of
+this machine, or of the shared disk: `incoming/` holds uploads that are still being written.
+
+Names and extensions are ours, never the user's.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from redis import Redis
 
@@ -28,59 +27,125 @@ from worker.contract import JobRecord, JobResult
 from worker.errors import (
     JobNotFinal,
     MediaUnavailable,
+    MediaUnsuitable,
     ResultExpired,
     StorageQuotaExceeded,
     StoreError,
     UnknownMedia,
     UploadInUse,
 )
+from worker.stores.blobs.blobs import Blobs
 from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
-from worker.stores.durable_files import seal, sync_directory, writing
+from worker.stores.durable_files import seal, writing
 from worker.stores.ids import is_id, new_id
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.key_store import TenantStore
-from worker.stores.keys import CONTENT, STORED, UPLOAD, UPLOAD_JOBS
+from worker.stores.keys import CONTENT, INSTALLATION, STORED, UPLOAD, UPLOAD_JOBS
 from worker.stores.upkeep import Upkeep
 from worker.stores.uploads import MediaFacts, MediaRecord, UploadWriter
 
+MARKER = "installation"
 CLAIM_S = 900.0  # longer than a registration may wait for its turn and take
 
 
 class MediaStore:
-    """Uploads and results on disk."""
+    """Records of uploads, and the names of their bytes and of results."""
 
     def __init__(
         self,
-        root: Path,
+        blobs: Blobs,
+        scratch: Path,
         redis: Redis,
         clock: Callable[[], float] = time.time,
         tenant_stored_bytes: int = JobLimits.tenant_stored_bytes,
     ) -> None:
-        self.root = root
+        """Keep bytes in `blobs`; uploads are written in `scratch` before they are put there."""
+        self.blobs = blobs
+        self.scratch = scratch
+        self.incoming = scratch / "incoming"
         self.redis = redis
         self.clock = clock
         self._scripts = Scripts(redis)
         self._tenants = TenantStore(redis)
         self._upkeep = Upkeep(redis, clock)
         self._tenant_stored_bytes = tenant_stored_bytes
-        self._directories = (root, root / "uploads", root / "incoming", root / "jobs")
+        self._installation: bytes | None = None
+        self.incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-        for directory in self._directories:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def join_installation(self) -> None:
+        """Make sure that the records in the store and the bytes here belong together.
 
-    def _require_usable(self) -> None:
-        """Raise MediaUnavailable unless a missing file can be told from a lost directory."""
-        if not self.is_usable():
-            raise MediaUnavailable
+        Whoever comes first marks both. Call it once, when a process starts.
+
+        Raises:
+            MediaUnsuitable: this is another directory or bucket than the others use, or one that
+            does not do what it must.
+            MediaUnavailable, StoreUnavailable
+        """
+        self.blobs.require_suitable()
+        with reaching():
+            recorded: Reply = self.redis.get(INSTALLATION())
+
+        if recorded is None:
+            self.blobs.create(MARKER, new_id("ins").encode())
+            with reaching():
+                self.redis.set(INSTALLATION(), self._marker() or b"", nx=True)
+                recorded = self.redis.get(INSTALLATION())
+
+        if self._marker() != recorded:
+            raise MediaUnsuitable(
+                "The media here are not those that the store's records speak of: mount the same"
+                " directory, or set the same LIKENESS_MEDIA, for every process. If they are the"
+                f" right ones, write {recorded.decode()} into their file `{MARKER}`."
+            )
+
+        self._installation = bytes(recorded)
 
     def is_usable(self) -> bool:
-        """Return whether the directories are there and can be written to."""
-        return all(os.access(place, os.W_OK | os.X_OK) for place in self._directories)
+        """Return whether a missing file can be told from lost media.
+
+        A volume that was unmounted leaves an empty directory: the marker is not in it.
+        """
+        if not self.blobs.is_usable() or not os.access(self.incoming, os.W_OK | os.X_OK):
+            return False
+        try:
+            return self._installation in (None, self._marker())
+        except MediaUnavailable:
+            return False
+
+    def tidy(self, age_s: float) -> int:
+        """Remove uploads that were begun in this scratch directory so long ago, and copies.
+
+        Returns how many there were.
+        """
+        self.blobs.tidy()
+        gone = 0
+        for entry in os.scandir(self.incoming):
+            with suppress(FileNotFoundError):
+                if self.clock() - entry.stat(follow_symlinks=False).st_mtime > age_s:
+                    os.unlink(entry)
+                    gone += 1
+
+        return gone
+
+    def _marker(self) -> bytes | None:
+        try:
+            return self.blobs.read(MARKER)
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """Tell a file that is missing (UnknownMedia) from media that are lost."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise (UnknownMedia if self.is_usable() else MediaUnavailable) from error
 
     def begin_write(self, tenant: str) -> UploadWriter:
         """Begin an upload of this tenant; raises DiskFull."""
         with writing():
-            return UploadWriter(self.root / "incoming" / new_id("upl"), tenant, self.adopt)
+            return UploadWriter(self.incoming / new_id("upl"), tenant, self.adopt)
 
     def adopt(
         self, path: Path, tenant: str, sha256: str, facts: MediaFacts, ttl_s: float
@@ -95,13 +160,8 @@ class MediaStore:
 
         record = MediaRecord(path.name, tenant, sha256, size, now, now + ttl_s, facts)
         self._save(record)
-        target = self._upload_path(record)
-
         try:
-            with writing():
-                target.parent.mkdir(mode=0o700, exist_ok=True)
-                os.replace(path, target)
-                sync_directory(target.parent)
+            self.blobs.put(path, self.name(record))
         except StoreError:
             self._scripts.run("drop_upload", {"upload": record.id})
             raise
@@ -121,18 +181,15 @@ class MediaStore:
         body = json.loads(fields["record"])
         return MediaRecord(**{**body, "facts": MediaFacts(**body["facts"])})
 
-    def path(self, record: MediaRecord) -> Path:
-        """Return where an upload's bytes are; raises UnknownMedia when they are gone."""
-        path = self._upload_path(record)
-        if not path.is_file():
-            self._require_usable()
-            raise UnknownMedia
-
-        return path
+    def bring(self, record: MediaRecord, place: Path) -> None:
+        """Make an upload's bytes a plain file; raises UnknownMedia when they are gone."""
+        with self._looking():
+            self.blobs.bring(self.name(record), place)
 
     def open(self, media_id: str, tenant: str) -> BinaryIO:
-        """Open an upload's bytes; raises UnknownMedia."""
-        return self.path(self.stat(media_id, tenant)).open("rb")
+        """Open an upload, as a file whose descriptor can be passed on; raises UnknownMedia."""
+        with self._looking():
+            return self.blobs.open_file(self.name(self.stat(media_id, tenant)))
 
     def same_content(self, tenant: str, sha256: str) -> Sequence[str]:
         """Return the tenant's uploads that have these bytes."""
@@ -187,7 +244,7 @@ class MediaStore:
     def delete(self, media_id: str) -> None:
         """Remove an upload: its bytes, then its record."""
         with suppress(UnknownMedia):
-            self._upload_path(self.stat(media_id)).unlink(missing_ok=True)
+            self.blobs.delete(self.name(self.stat(media_id)))
         self._scripts.run("drop_upload", {"upload": media_id})
 
     def delete_unless_held(self, media_id: str, unused: bool = False) -> bool:
@@ -226,43 +283,43 @@ class MediaStore:
         own = self._tenants.bound(tenant, "max_stored_bytes")
         return int(stored or 0), self._tenant_stored_bytes if own is None else own
 
+    def all_stored_bytes(self) -> int:
+        """Return how many bytes of uploads and results all tenants have stored."""
+        with reaching():
+            return int(cast(Reply, self.redis.hget(STORED(), "*")) or 0)
+
     def is_recorded(self, media_id: str) -> bool:
         """Return whether an upload has a record."""
         with reaching():
             return bool(self.redis.exists(UPLOAD(media_id)))
 
-    def _upload_path(self, record: MediaRecord) -> Path:
-        return self.root / "uploads" / record.id[-2:] / f"{record.id}{record.facts.suffix}"
+    def name(self, record: MediaRecord) -> str:
+        """Return under what name an upload's bytes lie."""
+        return f"uploads/{record.id[-2:]}/{record.id}{record.facts.suffix}"
 
     # Jobs
-
-    def job_dir(self, job_id: str) -> Path:
-        """Return the directory that holds everything a job makes."""
-        if not is_id(job_id, "job"):
-            raise UnknownMedia
-        return self.root / "jobs" / job_id
 
     def publish(self, job_id: str, file: Path, suffix: str, part: bool = False) -> str:
         """Give a job's finished file the name of its content; returns its SHA-256.
 
-        Raises DiskFull.
+        Raises DiskFull, MediaUnavailable.
         """
-        directory = self.job_dir(job_id) / "parts" if part else self.job_dir(job_id)
         with writing():
-            for made in (self.job_dir(job_id), directory):
-                made.mkdir(mode=0o700, exist_ok=True)
-
             sha256 = seal(file)
-            os.replace(file, directory / f"{sha256}{suffix}")
-            sync_directory(directory)
 
+        folder = _folder(job_id)
+        self.blobs.put(
+            file, f"{folder}/parts/{sha256}{suffix}" if part else f"{folder}/{sha256}{suffix}"
+        )
         return sha256
 
-    def part_path(self, job_id: str, sha256: str, suffix: str) -> Path:
-        return self.job_dir(job_id) / "parts" / f"{sha256}{suffix}"
+    def bring_part(self, job_id: str, sha256: str, suffix: str, place: Path) -> None:
+        """Make a published part a plain file; raises UnknownMedia."""
+        with self._looking():
+            self.blobs.bring(f"{_folder(job_id)}/parts/{sha256}{suffix}", place)
 
-    def result_path(self, job: JobRecord) -> Path:
-        """Return where a job's result is.
+    def open_result(self, job: JobRecord) -> BinaryIO:
+        """Return a job's result as a file to seek in.
 
         Raises:
             JobNotFinal: there is none yet. UnknownMedia: it ended without one. ResultExpired: it
@@ -272,29 +329,33 @@ class MediaStore:
             raise JobNotFinal
         if job.result is None:
             raise UnknownMedia
-
-        path = self._result_path(job.id, job.result)
         if job.expires_at is not None and job.expires_at <= self.clock():
             raise ResultExpired
-        if not path.is_file():
-            self._require_usable()
-            raise ResultExpired
-
-        return path
+        try:
+            with self._looking():
+                return self.blobs.open(_result(job.id, job.result))
+        except UnknownMedia as error:
+            raise ResultExpired from error
 
     def discard_result(self, job_id: str, result: JobResult) -> None:
         """Remove a result that was not wanted."""
-        self._result_path(job_id, result).unlink(missing_ok=True)
+        self.blobs.delete(_result(job_id, result))
 
     def tidy_job(self, job_id: str) -> None:
         """Remove a job's parts; the result stays."""
-        for entry in self.job_dir(job_id).glob("*/"):
-            shutil.rmtree(entry, ignore_errors=True)
+        self.blobs.delete_all(f"{_folder(job_id)}/parts")
 
     def delete_job(self, job_id: str) -> None:
         """Remove everything a job made."""
-        shutil.rmtree(self.job_dir(job_id), ignore_errors=True)
+        self.blobs.delete_all(_folder(job_id))
         self._scripts.run("drop_result", {"job": job_id})
 
-    def _result_path(self, job_id: str, result: JobResult) -> Path:
-        return self.job_dir(job_id) / f"{result.sha256}{result.suffix}"
+
+def _folder(job_id: str) -> str:
+    if not is_id(job_id, "job"):
+        raise UnknownMedia
+    return f"jobs/{job_id}"
+
+
+def _result(job_id: str, result: JobResult) -> str:
+    return f"{_folder(job_id)}/{result.sha256}{result.suffix}"

@@ -72,6 +72,11 @@ class Upkeep:
             rows: Reply = self._redis.zrevrange(DEAD(), 0, most - 1, withscores=True)
         return [(name.decode(), died_at) for name, died_at in rows]
 
+    def count_dead(self) -> int:
+        """Return how many dead letters there are."""
+        with reaching():
+            return self._redis.zcard(DEAD())
+
     def is_dead(self, job_id: str) -> bool:
         """Return whether a job is a dead letter."""
         with reaching():
@@ -88,6 +93,12 @@ class Upkeep:
         """Return the ids of what has expired, longest ago first."""
         with reaching():
             return texts(self._redis.zrangebyscore(EXPIRY(), 0, self._clock(), start=0, num=most))
+
+    def expiry_lag_s(self) -> float:
+        """Return for how long the longest overdue thing has been due; 0 when nothing is."""
+        with reaching():
+            first: Reply = self._redis.zrange(EXPIRY(), 0, 0, withscores=True)
+        return max(0.0, self._clock() - first[0][1]) if first else 0.0
 
     def expire_at(self, name: str, at_s: float, pipeline: Pipeline | None = None) -> None:
         """Set when something expires, within a caller's pipeline if there is one."""

@@ -84,9 +84,9 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     warm_up(engine)
     casting = Casting(engine)
     by_kind: dict[JobKind, UseCase] = {
-        "swap_image": Sealing(SwapImage(engine, casting, settings.media), pack.id),
-        "swap_video": Sealing(SwapVideo(engine, casting, settings.media), pack.id),
-        "analysis": Analyse(engine, settings.media),
+        "swap_image": Sealing(SwapImage(engine, casting, settings.media_limits), pack.id),
+        "swap_video": Sealing(SwapVideo(engine, casting, settings.media_limits), pack.id),
+        "analysis": Analyse(engine, settings.media_limits),
     }
 
     return EngineUseCases(engine, casting, by_kind)

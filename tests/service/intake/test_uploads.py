@@ -77,7 +77,7 @@ def test_a_file_is_kept_and_measured(
         len(content),
     )
     record = live.media.stat(upload["id"])
-    assert live.media.path(record).read_bytes() == content
+    assert live.media.blobs.read(live.media.name(record)) == content
 
 
 def test_files_and_directories_are_ours_alone(live: LiveService, client: httpx.Client) -> None:

@@ -10,6 +10,7 @@ from redis import Redis
 from service.jobs.overdue import Overdue
 from tests.clock import Clock
 from worker.contract import JobPayload, JobRequest, Task
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identity_records import IdentityRecord
 from worker.stores.identity_store import IdentityStore
 from worker.stores.ids import new_id
@@ -23,7 +24,7 @@ from worker.stores.uploads import MediaFacts
 def test_what_is_due_ends_without_a_worker(store: Redis, tmp_path: Path) -> None:
     clock = Clock(time.time())
     jobs = JobStore(store, clock=clock)
-    media = MediaStore(tmp_path, store, clock)
+    media = MediaStore(DirectoryBlobs(tmp_path, clock), tmp_path, store, clock)
     identities = IdentityStore(store, clock=clock)
     overdue = Overdue(jobs, JobQueue(store, JobAttempts(jobs)), media, identities, clock)
     writer = media.begin_write("acme")
@@ -39,7 +40,7 @@ def test_what_is_due_ends_without_a_worker(store: Redis, tmp_path: Path) -> None
     clock.now += 51
     overdue.tick()
     assert jobs.get(job.id).status == "expired"
-    assert media.path(upload).is_file()
+    assert media.blobs.exists(media.name(upload))
     clock.now += 50
     overdue.tick()
     assert not list(tmp_path.rglob("*.jpg"))
@@ -53,7 +54,7 @@ def test_a_cancellation_that_no_worker_carries_out_is_ended(store: Redis, tmp_pa
     clock = Clock(time.time())
     jobs = JobStore(store, clock=clock)
     attempts = JobAttempts(jobs)
-    media = MediaStore(tmp_path, store, clock)
+    media = MediaStore(DirectoryBlobs(tmp_path, clock), tmp_path, store, clock)
     overdue = Overdue(jobs, JobQueue(store, attempts), media, IdentityStore(store), clock)
     job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job
     attempts.begin(Task(job.id, 1), "a worker that died")

@@ -60,7 +60,7 @@ def test_a_delete_during_submission_never_leaves_a_job_without_input(
             if answer.status_code == 202:
                 accepted += 1
                 record = live.media.stat(upload_id, tenant)
-                assert live.media.path(record).is_file()
+                assert live.media.blobs.exists(live.media.name(record))
                 client.post(answer.json()["urls"]["cancel"])
             else:
                 refused += 1

@@ -14,6 +14,7 @@ from worker.blocklist.entries import BlocklistStore, Face, new_entry
 from worker.errors import BlocklistFull, BlocklistUnreadable, UnknownBlocklistEntry
 from worker.process.expiry import ExpirySweep
 from worker.stores.audit_log import AuditLog
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identity_store import IdentityStore
 from worker.stores.keys import BLOCKED, ERASURE_WANTED, EXPIRY
 from worker.stores.media_store import MediaStore
@@ -135,7 +136,7 @@ def test_an_entry_ends_at_its_time_and_the_trail_says_so(
 ) -> None:
     entry = an_entry(keep_s=-1.0)
     blocklist.add(entry, a_face())
-    ExpirySweep(MediaStore(tmp_path, store), IdentityStore(store)).run()
+    ExpirySweep(MediaStore(DirectoryBlobs(tmp_path), tmp_path, store), IdentityStore(store)).run()
     assert blocklist.count() == 0
     (noted,) = AuditLog(store).pending()
     assert (noted.body["event"], noted.body["subject"]) == ("blocklist.removed", entry.id)

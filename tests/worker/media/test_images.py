@@ -213,8 +213,8 @@ def test_a_raised_limit_holds_in_the_worker_too(monkeypatch: pytest.MonkeyPatch)
         decode_image(buffer.getvalue(), MediaLimits())
 
     monkeypatch.setenv("LIKENESS_MAX_IMAGE_PIXELS", "80000000")
-    limits = WorkerSettings().media
-    assert Settings().media == limits
+    limits = WorkerSettings().media_limits
+    assert Settings().media_limits == limits
     assert decode_image(buffer.getvalue(), limits).bgr.shape == (6_000, 7_000, 3)
 
 

@@ -34,7 +34,7 @@ class Desk:
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
-        self.staging = Staging(stores.media.root)
+        self.staging = Staging(stores.media.scratch)
         self.identity, self.foreign = self._identity("acme"), self._identity("rival")
         writer = stores.media.begin_write("acme")
         writer.write(b"input")

@@ -13,6 +13,7 @@ from tests.clock import Clock
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, JobRequest, Task
 from worker.process.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identity_store import IdentityStore
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
@@ -24,7 +25,7 @@ from worker.stores.media_store import MediaStore
 def shop(store: Redis, tmp_path: Path, clock: Clock) -> Stores:
     jobs = JobStore(store, clock=clock)
     attempts = JobAttempts(jobs, clock)
-    media = MediaStore(tmp_path / "media", store, clock)
+    media = MediaStore(DirectoryBlobs(tmp_path / "media", clock), tmp_path / "media", store, clock)
     identities = IdentityStore(store, clock=clock)
     return Stores(jobs, attempts, media, identities, JobQueue(store, attempts))
 

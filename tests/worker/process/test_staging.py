@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,9 @@ def test_files_come_in_by_link_and_are_gone_after_the_job(tmp_path: Path) -> Non
     staging = Staging(tmp_path)
     upload = tmp_path / "upl.png"
     upload.write_bytes(b"input")
-    place = staging.bring_in(upload)
+    place = staging.bring_in("upl.png", lambda place: os.link(upload, place))
     assert place.samefile(upload)
-    assert staging.bring_in(upload) == place
+    assert staging.bring_in("upl.png", lambda _: pytest.fail("it is there")) == place
     (staging.outward / "made").write_bytes(b"output")
     (staging.outward / "folder").mkdir()
     assert staging.take_out("made").read_bytes() == b"output"

@@ -41,7 +41,7 @@ def bench(store_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 def outputs(bench: Bench, job_id: str) -> list[str]:
     """Return what lies in the job's directory, which its worker may be clearing at this moment."""
-    walk = os.walk(bench.shop.media.job_dir(job_id))
+    walk = os.walk(bench.shop.media.scratch / "jobs" / job_id)
     return sorted(name for _, folders, files in walk for name in [*folders, *files])
 
 
@@ -57,7 +57,9 @@ def test_jobs_run_one_after_another_in_one_warm_child(bench: Bench) -> None:
     assert len({job.report["pid"] for job in jobs}) == 1
     assert all(job.report["counters"]["models_loaded"] == 0 for job in jobs)
     assert bench.result(jobs[0]).endswith(b"input")
-    assert oct(bench.shop.media.result_path(jobs[0]).stat().st_mode)[-3:] == "600"
+    (result,) = outputs(bench, jobs[0].id)
+    place = bench.shop.media.scratch / "jobs" / jobs[0].id / result
+    assert oct(place.stat().st_mode)[-3:] == "600"
 
 
 def test_the_child_is_confined_and_knows_little(bench: Bench) -> None:

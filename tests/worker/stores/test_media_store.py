@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -11,23 +12,54 @@ from redis import Redis
 from tests.clock import Clock
 from tests.service.jobs.ended_job import ended_job
 from worker.contract import JobPayload, JobRequest
-from worker.errors import IdentityErased, ResultExpired, UnknownMedia
+from worker.errors import (
+    IdentityErased,
+    MediaUnavailable,
+    MediaUnsuitable,
+    ResultExpired,
+    UnknownMedia,
+)
 from worker.process.expiry import BATCH, ExpirySweep
 from worker.stores.audit_log import AuditLog
+from worker.stores.blobs.blobs import Blobs
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
+from worker.stores.blobs.object_blobs import ObjectBlobs
 from worker.stores.identity_records import IdentityRecord
 from worker.stores.identity_store import IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MediaStore
+from worker.stores.media_store import MARKER, MediaStore
 from worker.stores.uploads import MediaFacts
 
 PNG = MediaFacts("image/png", ".png", 4, 3, 1)
 
 
+@pytest.fixture(params=["directory", "objects"])
+def media(request: pytest.FixtureRequest, tmp_path: Path, store: Redis, clock: Clock) -> MediaStore:
+    """The media store in both places."""
+    blobs: Blobs = DirectoryBlobs(tmp_path / "media", clock)
+    if request.param == "objects":
+        blobs = ObjectBlobs(request.getfixturevalue("bucket"), tmp_path / "media", 1 << 20)
+    return MediaStore(blobs, tmp_path / "media", store, clock)
+
+
 @pytest.fixture
-def media(tmp_path: Path, store: Redis, clock: Clock) -> MediaStore:
-    return MediaStore(tmp_path / "media", store, clock)
+def shelf(tmp_path: Path, store: Redis, clock: Clock) -> MediaStore:
+    """The media store in a directory, for what only files have."""
+    return MediaStore(DirectoryBlobs(tmp_path / "media", clock), tmp_path / "media", store, clock)
+
+
+def is_there(media: MediaStore, media_id: str) -> bool:
+    """Whether an upload's bytes are where its record says."""
+    return media.blobs.exists(media.name(media.stat(media_id)))
+
+
+def made(directory: Path, content: bytes) -> Path:
+    """Make a file, as a job does."""
+    file = directory / "made"
+    file.write_bytes(content)
+    return file
 
 
 @pytest.fixture
@@ -58,12 +90,13 @@ def test_an_upload_is_kept_under_our_name_for_its_tenant_alone(media: MediaStore
             media.stat(wanted, tenant)
 
 
-def test_files_are_private(media: MediaStore) -> None:
-    path = media.path(media.stat(upload(media)))
+def test_files_are_private(shelf: MediaStore, tmp_path: Path) -> None:
+    media = shelf
+    path = tmp_path / "media" / media.name(media.stat(upload(media)))
     assert oct(path.stat().st_mode)[-3:] == "600"
     assert all(
         oct(parent.stat().st_mode)[-3:] == "700"
-        for parent in (path.parent, path.parent.parent, media.root)
+        for parent in (path.parent, path.parent.parent, media.scratch)
     )
 
 
@@ -71,7 +104,8 @@ def test_an_aborted_upload_leaves_nothing(media: MediaStore, store: Redis) -> No
     writer = media.begin_write("acme")
     writer.write(b"half")
     writer.abort()
-    assert not [path for path in media.root.rglob("*") if path.is_file()]
+    assert not [path for path in media.scratch.rglob("*") if path.is_file()]
+    assert not list(media.blobs.older("uploads", -60.0))
     assert store.keys("lk:media:*") == []
 
 
@@ -79,12 +113,12 @@ def test_an_upload_goes_when_it_is_due_and_not_before(
     media: MediaStore, sweep: ExpirySweep, clock: Clock
 ) -> None:
     media_id = upload(media, ttl_s=60)
-    path = media.path(media.stat(media_id))
+    name = media.name(media.stat(media_id))
     clock.now += 59
     assert sweep.run() == 0
     clock.now += 2
     assert sweep.run() == 1
-    assert not path.exists()
+    assert not media.blobs.exists(name)
 
     with pytest.raises(UnknownMedia):
         media.stat(media_id)
@@ -98,7 +132,7 @@ def test_an_upload_that_a_job_needs_stays_until_the_job_ends(
     job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme", input_id=media_id))).job
     clock.now += 120
     sweep.run()
-    assert media.path(media.stat(media_id)).exists()
+    assert is_there(media, media_id)
     jobs.request_cancel(job.id)
     clock.now += 60
     sweep.run()
@@ -112,13 +146,13 @@ def test_a_result_is_named_by_its_content_and_goes_when_it_is_due(
 ) -> None:
     jobs = JobStore(store, clock=clock)
     job_id = ended_job(jobs, clock)
-    file = tmp_path / "output"
-    file.write_bytes(b"result")
-    sha256 = media.publish(job_id, file, ".png")
-    assert [path.name for path in media.job_dir(job_id).iterdir()] == [f"{sha256}.png"]
+    sha256 = media.publish(job_id, made(tmp_path, b"result"), ".png")
+    assert sha256 == hashlib.sha256(b"result").hexdigest()
+    name = f"jobs/{job_id}/{sha256}.png"
+    assert media.blobs.read(name) == b"result"
     clock.now += jobs.limits.result_ttl_s + 1
     sweep.run()
-    assert not media.job_dir(job_id).exists()
+    assert not media.blobs.exists(name)
     assert jobs.get(job_id).status == "failed"
 
 
@@ -152,13 +186,13 @@ def test_what_a_canceled_films_parts_left_is_removed(
 ) -> None:
     jobs = JobStore(store)
     job = jobs.admit(JobRequest(JobPayload(kind="swap_video", tenant="acme"))).job
-    (tmp_path / "part").write_bytes(b"part")
-    media.publish(job.id, tmp_path / "part", ".part", part=True)
+    sha256 = media.publish(job.id, made(tmp_path, b"part"), ".part", part=True)
     sweep.run()
-    assert (media.job_dir(job.id) / "parts").exists()
+    media.bring_part(job.id, sha256, ".part", tmp_path / "brought")
+    assert (tmp_path / "brought").read_bytes() == b"part"
     jobs.request_cancel(job.id)
     sweep.run()
-    assert not media.job_dir(job.id).exists()
+    assert not media.blobs.exists(f"jobs/{job.id}/parts/{sha256}.part")
 
 
 def test_an_expired_result_is_gone_even_before_the_sweep(
@@ -169,29 +203,65 @@ def test_an_expired_result_is_gone_even_before_the_sweep(
 
     jobs = JobStore(store, clock=clock)
     job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job
-    (tmp_path / "output").write_bytes(b"result")
-    sha256 = media.publish(job.id, tmp_path / "output", ".png")
+    sha256 = media.publish(job.id, made(tmp_path, b"result"), ".png")
     attempts = JobAttempts(jobs, clock)
     attempts.begin(Task(job.id, 1), "by hand")
     attempts.commit(Task(job.id, 1), JobResult(sha256, 6, "image/png", ".png"), JobReport({}, {}))
-    assert media.result_path(jobs.get(job.id)).read_bytes() == b"result"
+    with media.open_result(jobs.get(job.id)) as file:
+        assert file.read() == b"result"
     clock.now += jobs.limits.result_ttl_s + 1
 
     with pytest.raises(ResultExpired):
-        media.result_path(jobs.get(job.id))
+        media.open_result(jobs.get(job.id))
 
 
 def test_files_that_lost_their_owner_in_a_crash_are_swept(
-    media: MediaStore, sweep: ExpirySweep, clock: Clock
+    shelf: MediaStore, clock: Clock, store: Redis, tmp_path: Path
 ) -> None:
-    kept = media.path(media.stat(upload(media, ttl_s=10**6)))
-    (media.root / "incoming" / new_id("upl")).write_bytes(b"half")
-    shelf = kept.parent
-    (shelf / f"{new_id('upl')}.png").write_bytes(b"no record")
-    media.job_dir(new_id("job")).mkdir()
+    kept = shelf.name(shelf.stat(upload(shelf, ttl_s=10**6)))
+    (shelf.incoming / new_id("upl")).write_bytes(b"half")
+    shelf.blobs.put(made(tmp_path, b"no record"), f"uploads/{kept[8:10]}/{new_id('upl')}.png")
+    shelf.publish(new_id("job"), made(tmp_path, b"no job"), ".png")
 
-    for path in [*media.root.rglob("*")]:
+    for path in [*shelf.scratch.rglob("*")]:
         os.utime(path, (clock.now - 7200, clock.now - 7200))
 
-    assert sweep.sweep_orphans() == 3
-    assert [path for path in media.root.rglob("*") if path.is_file()] == [kept]
+    assert ExpirySweep(shelf, IdentityStore(store, clock=clock), clock).sweep_orphans() == 3
+    left = [path for path in shelf.scratch.rglob("*") if path.is_file()]
+    assert left == [shelf.scratch / kept]
+
+
+def test_media_of_another_installation_are_refused(
+    media: MediaStore, store: Redis, tmp_path: Path
+) -> None:
+    media.join_installation()
+    media.join_installation()
+    other = MediaStore(DirectoryBlobs(tmp_path / "not-mounted"), tmp_path / "not-mounted", store)
+    with pytest.raises(MediaUnsuitable, match="mount the same directory"):
+        other.join_installation()
+
+    # The remedy of the message, for media that were restored from elsewhere.
+    other.blobs.create(MARKER, store.get("lk:installation"))
+    other.join_installation()
+
+
+def test_media_that_outlive_their_records_are_joined(media: MediaStore, store: Redis) -> None:
+    media.join_installation()
+    store.flushall()
+    media.join_installation()
+    assert store.get("lk:installation") == media.blobs.read(MARKER)
+
+
+def test_a_volume_that_was_unmounted_is_lost_media_and_not_a_missing_file(
+    shelf: MediaStore, tmp_path: Path
+) -> None:
+    shelf.join_installation()
+    record = shelf.stat(upload(shelf))
+    shelf.blobs.delete(shelf.name(record))
+    with pytest.raises(UnknownMedia):
+        shelf.bring(record, tmp_path / "place")
+
+    (shelf.scratch / MARKER).unlink()  # all else is there, as when a fresh volume was mounted
+    assert not shelf.is_usable()
+    with pytest.raises(MediaUnavailable):
+        shelf.bring(record, tmp_path / "place")

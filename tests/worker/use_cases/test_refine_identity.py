@@ -75,7 +75,7 @@ def poor(weights: SpecialisedWeights) -> SpecialisedWeights:
 
 
 def run(shop: Stores, use_cases: RefineUseCases, task: Task) -> None:
-    runner = TaskRunner("test", shop, Staging(shop.media.root), performer(use_cases))
+    runner = TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases))
     runner.run_task(task.id, task.attempt)
 
 
@@ -85,7 +85,7 @@ def refine(shop: Stores, use_cases: RefineUseCases, identity: str) -> JobRecord:
     )
     job = shop.store.admit(JobRequest(payload)).job
     [task] = shop.attempts.next_deliveries("refine")
-    TaskRunner("test", shop, Staging(shop.media.root), performer(use_cases)).run_task(
+    TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases)).run_task(
         task.id, task.attempt
     )
 
@@ -147,7 +147,7 @@ def test_a_canceled_refinement_leaves_the_identity_as_it_was(
     job = shop.store.admit(JobRequest(payload)).job
     [task] = shop.attempts.next_deliveries("refine")
     shop.store.request_cancel(job.id)
-    TaskRunner("test", shop, Staging(shop.media.root), performer(use_cases)).run_task(
+    TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases)).run_task(
         task.id, task.attempt
     )
     assert shop.store.get(job.id).status == "canceled"

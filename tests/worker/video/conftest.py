@@ -94,7 +94,7 @@ class FilmBench:
             "swap_video": SwapVideo(engine, casting, MediaLimits()),
             "analysis": Analyse(engine, MediaLimits()),
         }
-        self.runner = TaskRunner("bench", shop, Staging(shop.media.root), performer(self))
+        self.runner = TaskRunner("bench", shop, Staging(shop.media.scratch), performer(self))
 
     @property
     def pack(self) -> str:
@@ -157,7 +157,12 @@ class FilmBench:
         return self.shop.store.get(job.id)
 
     def result(self, job: JobRecord) -> Path:
-        return self.shop.media.result_path(self.shop.store.get(job.id))
+        """Return the result as a file, whatever keeps it."""
+        ended = self.shop.store.get(job.id)
+        place = self.shop.media.incoming / f"{job.id}{ended.result.suffix}"
+        with self.shop.media.open_result(ended) as file:
+            place.write_bytes(file.read())
+        return place
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def screening(bench: FilmBench) -> Iterator[Screening]:
     """The bench's worker compares with a list that is empty at first."""
     redis = bench.shop.store.redis
     made = Screening(BlocklistStore(redis, KEY), ReviewStore(redis), AuditLog(redis))
-    staging = Staging(bench.shop.media.root)
+    staging = Staging(bench.shop.media.scratch)
     bench.runner = TaskRunner("bench", bench.shop, staging, performer(bench), None, made)
     yield made
     staging.close()

@@ -24,7 +24,10 @@ class Blobs(Protocol):
         """Return whether a missing name can be told from a place that is lost."""
 
     def put(self, file: Path, name: Name) -> None:
-        """Give a complete local file its name; the file is gone afterwards. Raises DiskFull."""
+        """Give a local file its name; the file is gone afterwards. Raises DiskFull.
+
+        It must be complete, private and on the disk (`durable_files.seal`).
+        """
 
     def create(self, name: Name, content: bytes) -> bool:
         """Keep a few bytes; False when the name is taken. Raises DiskFull."""
@@ -34,6 +37,12 @@ class Blobs(Protocol):
 
     def open(self, name: Name) -> BinaryIO:
         """Return the bytes as a file to seek in; raises FileNotFoundError."""
+
+    def open_file(self, name: Name) -> BinaryIO:
+        """Return the bytes as a plain file, whose descriptor a child can be handed.
+
+        Raises FileNotFoundError, DiskFull.
+        """
 
     def bring(self, name: Name, place: Path) -> None:
         """Make the bytes a plain file at `place`; raises FileNotFoundError, DiskFull."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.stores.blobs.blobs import Name
-from worker.stores.durable_files import open_private, seal, sync_directory, writing
+from worker.stores.durable_files import link, open_private, sync_directory, writing
 
 # Made at the start: whether they are there tells a lost volume from a missing file.
 FOLDERS = ("uploads", "jobs", "identities")
@@ -41,8 +41,6 @@ class DirectoryBlobs:
         """Move the file, which is on the same file system, to its name."""
         target = self.path(name)
         with writing():
-            # Synced before it is renamed, so that what has a name is whole.
-            seal(file)
             self._make_folder(target.parent)
             os.replace(file, target)
             sync_directory(target.parent)
@@ -77,15 +75,13 @@ class DirectoryBlobs:
         """Open the file itself."""
         return self.path(name).open("rb")
 
+    def open_file(self, name: Name) -> BinaryIO:
+        """Open the file itself."""
+        return self.open(name)
+
     def bring(self, name: Name, place: Path) -> None:
-        """Link the file, which costs nothing, or copy it where the file system has no links."""
-        try:
-            os.link(self.path(name), place)
-        except FileNotFoundError:
-            raise
-        except OSError:  # no hard links here, or enough of this one
-            with writing():
-                shutil.copyfile(self.path(name), place)
+        """Link the file."""
+        link(self.path(name), place)
 
     def exists(self, name: Name) -> bool:
         """Return whether the file is there."""
@@ -119,10 +115,14 @@ class DirectoryBlobs:
         return self.root / name
 
     def _make_folder(self, folder: Path) -> None:
-        # Not with `parents`: what is above may be an unmounted volume, which must not be filled.
-        if folder.parent != self.root and not folder.parent.is_dir():
-            folder.parent.mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        # Those made at the start are not made again: what hid an unmounted volume is not filled.
+        missing = []
+        while folder not in self._places:
+            missing.append(folder)
+            folder = folder.parent
+
+        for place in reversed(missing):
+            place.mkdir(mode=0o700, exist_ok=True)
 
 
 def _modified_at(path: Path) -> float:

@@ -13,12 +13,13 @@ import io
 import logging
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -143,6 +144,17 @@ class ObjectBlobs:
             meta = obstore.head(self._store, name)
         reader = ObjectReader(self._store, name, meta["size"], meta["e_tag"] or "")
         return io.BufferedReader(reader, BLOCK_BYTES)
+
+    def open_file(self, name: Name) -> BinaryIO:
+        """Return a copy that has no name, so that it ends with its last user."""
+        with noticing_full_disk():
+            # The caller closes it.
+            copy = cast(BinaryIO, tempfile.TemporaryFile(dir=self._cache))  # noqa: SIM115
+            with self.open(name) as source:
+                shutil.copyfileobj(source, copy, BLOCK_BYTES)
+
+        copy.seek(0)
+        return copy
 
     def bring(self, name: Name, place: Path) -> None:
         """Link the cached copy, which is fetched first where there is none."""

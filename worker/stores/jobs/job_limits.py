@@ -36,5 +36,8 @@ class JobLimits:
     # A day: a client that was down for a night still finds its results.
     result_ttl_s: float = 24 * 3600.0
     record_ttl_s: int = 8 * 86400  # longer than the webhook schedule
+    # The events of a job that has ended: whoever follows it has them by then, and they are larger
+    # than its record.
+    events_ttl_s: int = 3600
     idempotency_ttl_s: float = 24 * 3600.0
     looked_at: int = 2000  # records that one page of a listing may cost

@@ -22,7 +22,7 @@ from rq.worker.base import BaseWorker
 from worker.contract import QueueName, Task
 from worker.errors import WorkerError
 from worker.sandbox.confinement import Protection
-from worker.stores.connection import reaching, text_fields, texts
+from worker.stores.connection import Reply, reaching, text_fields, texts
 from worker.stores.jobs.job_attempts import JobAttempts
 
 ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
@@ -138,9 +138,13 @@ class JobQueue:
         with reaching():
             keys = sorted(texts(worker_registration.get_keys(connection=self._redis)))
             # Read as they are stored: RQ's own reader would change our connection's timeouts.
-            found = {key: text_fields(self._redis.hgetall(key)) for key in keys}
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.hgetall(key)
+                found: Reply = pipeline.execute()
 
-        return [_worker_state(key, fields) for key, fields in found.items() if _is_alive(fields)]
+        rows = zip(keys, map(text_fields, found), strict=True)
+        return [_worker_state(key, fields) for key, fields in rows if _is_alive(fields)]
 
 
 def rq_queue(name: QueueName, redis: Redis) -> Queue:

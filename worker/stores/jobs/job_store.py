@@ -51,6 +51,7 @@ from worker.stores.jobs.job_records import (
     read_record,
     settled_fields,
 )
+from worker.stores.jobs.statistics import BUCKETS_MS
 from worker.stores.jobs.task_lines import TaskLines
 from worker.stores.keys import INPUT_BYTES, JOB, TENANT_ACTIVE
 from worker.stores.upkeep import Upkeep
@@ -285,7 +286,9 @@ class JobStore:
             "now": repr(now),
             "dead": dead,
             "record_ttl_s": self.limits.record_ttl_s,
+            "events_ttl_s": self.limits.events_ttl_s,
             "counters": dict(report.report.get("counters", {})) if report else {},
+            "buckets_ms": BUCKETS_MS,
             # Ids sort by time, so that everything below this one has expired and can leave the
             # tenant's index.
             "oldest": new_id(

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from redis import Redis
 
 from worker.stores.connection import reaching, text_fields
 from worker.stores.keys import STAGES, STATS
 
+# Upper bounds, from an image in a warm worker to a long video; the script that ends a job counts
+# into the first one that holds.
+BUCKETS_MS = (50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000)
+
 
 @dataclass(frozen=True)
 class StageTime:
-    """How long the jobs of a kind have taken in one stage, all together."""
+    """How long the jobs of a kind have taken in one stage, all together.
+
+    `within` says how many took no longer than each of `BUCKETS_MS`.
+    """
 
     kind: str
     stage: str
     count: int
     total_ms: float
+    within: tuple[int, ...]
 
 
 class Statistics:
@@ -38,17 +48,22 @@ class Statistics:
         return {name: int(count) for name, count in sorted(counters.items())}
 
     def stage_times(self) -> list[StageTime]:
-        """Return the stages' times by kind and stage; the store keeps a sum and a count of each."""
+        """Return the stages' times by kind and stage."""
         with reaching():
             fields = text_fields(self._redis.hgetall(STAGES()))
 
         stages = sorted(name.removesuffix(":count") for name in fields if name.endswith(":count"))
-        return [
-            StageTime(
-                kind=name.split(":")[0],
-                stage=name.split(":")[1],
-                count=int(fields[f"{name}:count"]),
-                total_ms=float(fields[f"{name}:sum"]),
-            )
-            for name in stages
-        ]
+        return [_stage_time(name, fields) for name in stages]
+
+
+def _stage_time(name: str, fields: Mapping[str, str]) -> StageTime:
+    kind, _, stage = name.partition(":")
+    counts = (int(fields.get(f"{name}:{bound}", 0)) for bound in BUCKETS_MS)
+
+    return StageTime(
+        kind=kind,
+        stage=stage,
+        count=int(fields[f"{name}:count"]),
+        total_ms=float(fields[f"{name}:sum"]),
+        within=tuple(accumulate(counts)),
+    )

@@ -10,6 +10,7 @@ redis.call('HSET', key.task(a.task), 'state', 'running', 'worker', a.worker)
 redis.call('HINCRBY', key.task(a.task), 'begun', 1)
 redis.call('SREM', key.delivered(task.queue), a.task)
 redis.call('SADD', key.running(task.queue), a.task)
+redis.call('ZREM', key.queued(task.queue), a.task)
 if a.attempt > tonumber(redis.call('HGET', job, 'attempt') or 0) then redis.call('HSET', job, 'attempt', a.attempt) end
 if task.status == 'queued' then
   redis.call('HSET', job, 'status', 'running', 'started_at', a.now)

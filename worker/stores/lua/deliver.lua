@@ -9,7 +9,10 @@ local picked = {}
 local function serve(tenant)
   local line, out = key.line(a.queue, tenant), key.out(a.queue, tenant)
   local share = tonumber(redis.call('HGET', key.tenant(tenant), 'max_running')) or a.tenant_running
-  if redis.call('SCARD', out) >= share then return false end
+  if redis.call('SCARD', out) >= share then
+    redis.call('ZREM', turn, tenant)  -- until one of its tasks gives its place back, or another one comes
+    return false
+  end
   local task = redis.call('ZPOPMIN', line)[1]
   local now = redis.call('INCR', key.turn_clock(a.queue))
   redis.call('HSET', key.turn_served(a.queue), tenant, now)
@@ -30,11 +33,8 @@ local workers = redis.call('SCARD', 'rq:workers:' .. a.queue)
 if workers > 0 then room = math.min(room, workers - redis.call('SCARD', key.running(a.queue))) end
 room = room - redis.call('SCARD', delivered)
 while room > 0 do
-  local served = false
-  for _, tenant in ipairs(redis.call('ZRANGE', turn, 0, -1)) do
-    if serve(tenant) then served = true break end
-  end
-  if not served then break end
-  room = room - 1
+  local tenant = redis.call('ZRANGE', turn, 0, 0)[1]
+  if not tenant then break end
+  if serve(tenant) then room = room - 1 end
 end
 return picked

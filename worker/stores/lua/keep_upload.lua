@@ -7,5 +7,5 @@ local upload = key.upload(a.upload)
 redis.call('HSET', upload, 'tenant', a.tenant, 'record', a.record, 'sha256', a.sha256, 'bytes', a.bytes)
 redis.call('SADD', content_index(a.tenant, a.sha256), a.upload)
 redis.call('ZADD', key.expiry(), a.expires_at, a.upload)
-redis.call('HINCRBY', key.stored(), a.tenant, a.bytes)
+add_stored(a.tenant, a.bytes)
 return 'kept'

@@ -1,6 +1,7 @@
 -- flags: allow-oom
 -- End a job, once: a late twin, a second commit or a cancelled attempt's success changes nothing.
 -- uses: tasks
+-- uses: storage
 -- Returns the status the job ended with, 'canceling' when only a cancellation may end it, or 'superseded'.
 local a = cjson.decode(ARGV[1])
 local job = key.job(a.job)
@@ -45,7 +46,7 @@ end
 if ending == 'succeeded' and fields.result then
   local bytes = cjson.decode(fields.result).bytes
   redis.call('HSET', job, 'stored_bytes', bytes)
-  redis.call('HINCRBY', key.stored(), tenant, bytes)
+  add_stored(tenant, bytes)
 end
 if a.dead then redis.call('ZADD', key.dead(), a.now, a.job) end
 local kind = redis.call('HGET', job, 'kind')
@@ -53,6 +54,12 @@ redis.call('HINCRBY', key.stats(), ending .. ':' .. kind, 1)
 for stage, ms in pairs(cjson.decode(fields.timings or '{}')) do
   redis.call('HINCRBYFLOAT', key.stages(), kind .. ':' .. stage .. ':sum', ms)
   redis.call('HINCRBY', key.stages(), kind .. ':' .. stage .. ':count', 1)
+  for _, bound in ipairs(a.buckets_ms) do
+    if ms <= bound then
+      redis.call('HINCRBY', key.stages(), kind .. ':' .. stage .. ':' .. bound, 1)
+      break
+    end
+  end
 end
 
 for name, count in pairs(a.counters) do redis.call('HINCRBY', key.stats(), 'engine:' .. name, count) end
@@ -74,5 +81,5 @@ if ending ~= 'succeeded' then redis.call('SADD', key.leftovers(), a.job) end  --
 redis.call('ZREMRANGEBYLEX', key.tenant_jobs(tenant), '-', '(' .. a.oldest)  -- ids sort by time
 redis.call('EXPIRE', job, a.record_ttl_s)
 emit(a.job, 'completed', cjson.encode({status = ending}))
-redis.call('EXPIRE', key.job_events(a.job), a.record_ttl_s)
+redis.call('EXPIRE', key.job_events(a.job), a.events_ttl_s)
 return ending

@@ -1,12 +1,17 @@
 -- Shared by scripts that say `-- uses: storage`: what a tenant has stored, and which uploads are one content.
 --
--- stored              bytes of uploads and results by tenant
+-- stored              bytes of uploads and results by tenant, and of all of them under '*'
 -- content             uploads of the tenant that have these bytes
 -- upload_holds        jobs in flight that need the upload
 -- upload_jobs         jobs that have used it, until they are deleted
 
 local function stored_bytes(tenant)
   return tonumber(redis.call('HGET', key.stored(), tenant) or 0)
+end
+
+local function add_stored(tenant, bytes)
+  redis.call('HINCRBY', key.stored(), tenant, bytes)
+  redis.call('HINCRBY', key.stored(), '*', bytes)
 end
 
 local function storage_quota(tenant, default)
@@ -28,6 +33,6 @@ local function forget_result_bytes(job)
   local tenant, bytes = unpack(redis.call('HMGET', job, 'tenant', 'stored_bytes'))
   if tenant and bytes then
     redis.call('HDEL', job, 'stored_bytes')
-    redis.call('HINCRBY', key.stored(), tenant, -tonumber(bytes))
+    add_stored(tenant, -tonumber(bytes))
   end
 end

@@ -1,35 +1,43 @@
 -- Shared by scripts that say `-- uses: tasks`: how a task moves from its tenant's line to RQ and to its end.
 --
 -- line(queue, tenant)   tasks waiting to be delivered, by priority class and time
--- turn(queue)           tenants with a line, by when they were last served
+-- turn(queue)           tenants with a line and room in their share, by when they were last served
 -- turn_served(queue)    tenants that have had a line, by when they were last served
+-- queued(queue)         tasks that nobody has begun, by since when they wait: for gauges
 -- delivered(queue)      tasks handed to RQ that no worker has begun
 -- running(queue)        tasks that a worker has begun
 -- out(queue, tenant)    tasks handed to RQ or running: the tenant's share of the workers
--- tasks_active          every task that is not done, for the reconciler
+-- tasks_active          every task that is not done, by since when
 
 local FINAL = {succeeded = true, failed = true, canceled = true, expired = true}
 local CLASS = 1e13  -- wider than a time in milliseconds, so that the class always decides first
 
-local function stand_in_line(task, tenant, queue, class, ms)
-  redis.call('ZADD', key.line(queue, tenant), class * CLASS + ms, task)
+local function take_turns(tenant, queue)
   -- Who comes anew stands before the one that was served last, and behind all who wait: time spent
-  -- without a line counts for nothing.
+  -- without a line, or without room in its share, counts for nothing.
   local newcomer = tonumber(redis.call('GET', key.turn_clock(queue)) or 0) - 0.5
   local served = tonumber(redis.call('HGET', key.turn_served(queue), tenant) or 0)
   redis.call('ZADD', key.turn(queue), 'NX', math.max(newcomer, served), tenant)
 end
 
+local function stand_in_line(task, tenant, queue, class, ms)
+  redis.call('ZADD', key.line(queue, tenant), class * CLASS + ms, task)
+  redis.call('ZADD', key.queued(queue), redis.call('ZSCORE', key.tasks_active(), task) or ms, task)
+  take_turns(tenant, queue)
+end
+
 local function give_back_place(task, tenant, queue)
   redis.call('SREM', key.delivered(queue), task)
   redis.call('SREM', key.running(queue), task)
-  redis.call('SREM', key.out(queue, tenant), task)
+  local had_place = redis.call('SREM', key.out(queue, tenant), task) == 1
+  if had_place and redis.call('EXISTS', key.line(queue, tenant)) == 1 then take_turns(tenant, queue) end
 end
 
 local function leave(task, tenant, queue)
   give_back_place(task, tenant, queue)
   local line = key.line(queue, tenant)
   redis.call('ZREM', line, task)
+  redis.call('ZREM', key.queued(queue), task)
   if redis.call('EXISTS', line) == 0 then redis.call('ZREM', key.turn(queue), tenant) end
   redis.call('ZREM', key.tasks_active(), task)
 end
