@@ -15,7 +15,7 @@ IMAGES ?= 16000
 WITHOUT_TORCH := likeness service worker models/inference models/packs benchmarks/api benchmarks/jobs \
 	benchmarks/scale tests/architecture tests/image tests/service tests/worker tests/models/inference
 
-.PHONY: help setup demo up check test coverage image-test bar bench train train-cover train-stop train-status clean
+.PHONY: help setup demo up check test coverage image-test bar on-device bench train train-cover train-stop train-status clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -50,6 +50,9 @@ image-test: $(VENV)/check.stamp ## build the container image and run it; needs b
 
 bar: $(VENV)/test.stamp $(PACK) ## measure a bar of docs/bars.md: make bar BAR=P-1
 	@$(PY) -m benchmarks $(BAR)
+
+on-device: $(PACK) ## build the page of examples/on_device; needs npm
+	cd examples/on_device && npm ci --no-fund --no-audit && npm run build -- $(abspath $(dir $(PACK)))
 
 bench: $(VENV)/test.stamp $(PACK) ## the table of frame rates in the README
 	@$(PY) -m benchmarks bench

@@ -27,6 +27,7 @@ from service.routes import (
     audit,
     blocklist,
     capacity,
+    exports,
     health,
     identities,
     jobs,
@@ -71,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     resources = (
         uploads,
         identities,
+        exports,
         swaps,
         jobs,
         webhook_endpoints,

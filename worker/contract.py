@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from worker.failures import FailureCode
 from worker.formats import Codec, OutputFormat
 
-JobKind = Literal["swap_image", "swap_video", "analysis", "refine"]
+JobKind = Literal["swap_image", "swap_video", "analysis", "refine", "export"]
 QueueName = Literal["image", "video", "refine"]
 Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled", "expired"]
 Priority = Literal["high", "normal", "low"]
@@ -26,6 +26,7 @@ QUEUE_OF: Mapping[JobKind, QueueName] = {
     "swap_video": "video",
     "analysis": "video",
     "refine": "refine",
+    "export": "image",  # it takes milliseconds, and needs what that queue's children have loaded
 }
 FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled", "expired"})
 
@@ -162,6 +163,16 @@ class SwapOptions(Strict):
     ] = False
 
 
+class ExportOptions(Strict):
+    """How an identity is written for a device: `litert` for LiteRT, `onnx` for ONNX Runtime.
+
+    `expires_at` is in seconds since the epoch; players refuse the file after it.
+    """
+
+    form: Literal["litert", "onnx"] = "litert"
+    expires_at: float
+
+
 class JobPayload(Strict):
     """What a worker reads to do a job: ids and options, never bytes or paths."""
 
@@ -171,6 +182,7 @@ class JobPayload(Strict):
     input_id: UploadId | None = None
     assignments: tuple[Assignment, ...] = Field(default=(), max_length=16)
     options: SwapOptions = SwapOptions()
+    export: ExportOptions | None = None
     mark_id: Annotated[
         int | None,
         Field(ge=0, lt=1 << 32, description="The invisible mark of the result; None: not marked."),

@@ -16,6 +16,7 @@ class FailureCode(StrEnum):
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     BAD_IDENTITY = "bad_identity"
     DEADLINE_EXCEEDED = "deadline_exceeded"
+    EXPORT_UNAVAILABLE = "export_unavailable"
     FACE_NOT_FOUND = "face_not_found"
     IDENTITY_BLOCKED = "identity_blocked"
     IDENTITY_ERASED = "identity_erased"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.export.comparison import compare
 from models.export.cover_to_onnx import GUIDE, export_cover
+from models.export.device_template import write_device_templates
 from models.export.idn_to_onnx import export_idn
 from models.export.iim_to_onnx import export_open_iim
 from models.networks.cover_net import SIZE as COVER_SIZE
@@ -33,8 +34,8 @@ def write_open_pack(
     size: int = 224,
     packs: Path = PACKS,
 ) -> None:
-    """Write iim.onnx, idn.onnx and embedding_mean.npy into `packs`/open and their facts into
-    `packs`/open.toml.
+    """Write iim.onnx, idn.onnx, device.zip and embedding_mean.npy into `packs`/open and their
+    facts into `packs`/open.toml.
 
     The IIM is rounded to float16 first; both graphs must then agree with torch. Raises
     ExportMismatchError.
@@ -51,6 +52,10 @@ def write_open_pack(
     onnx.save(idn_graph, folder / "idn.onnx")
     np.save(folder / "embedding_mean.npy", embedding_mean.astype(np.float32))
     head = "blend" if isinstance(idn.final, BlendHead) else "paper"
+
+    if head == "blend":
+        write_device_templates(folder / "idn.onnx", folder / "device.zip")
+
     pin(packs / "open.toml", folder, size=size, head=head)
 
 

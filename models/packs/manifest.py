@@ -76,7 +76,7 @@ class File:
     `offset` and `batch`, the images per pass, belong to the tflite converter.
     """
 
-    role: Role | Literal["canonical", "embedding_mean"]
+    role: Role | Literal["canonical", "embedding_mean", "device", "device_detector", "device_mesh"]
     file: str
     licence: str
     origin: str

@@ -52,6 +52,11 @@ class Pack:
         """
         return self._file("canonical")
 
+    @property
+    def device(self) -> Path:
+        """The graphs for devices (`models.device.template`). Raises `PackBrokenError`."""
+        return self._file("device")
+
     def embedding_mean(self) -> NDArray[np.float32]:
         """Return what is subtracted from raw embeddings, float32 [D]: zeros unless the pack states
         a mean.

@@ -14,7 +14,12 @@ from service.schemas import Consent
 from worker.contract import JobKind
 from worker.stores.identity_records import IdentityRecord
 
-_USE: dict[JobKind, Literal["image", "video"]] = {"swap_image": "image", "swap_video": "video"}
+_USE: dict[JobKind, Literal["image", "video", "export"]] = {
+    "swap_image": "image",
+    "swap_video": "video",
+    "export": "export",
+}
+_WORDS = {"image": "image swaps", "video": "video swaps", "export": "exports to devices"}
 
 # 128 bits: nobody tries them all to find out whose consent a hash stands for.
 SALT_BYTES = 16
@@ -40,20 +45,24 @@ def check_use(
     """Raise consent_missing, consent_expired or consent_scope unless `identity` may be used for a
     job of `kind`.
     """
+    # The same rules again: a consent may have expired since.
+    consent = consent_of(identity)
+    check_registration(consent, required, now)
+    use = _USE.get(kind)
+
+    if consent is not None and use is not None and use not in consent.scope:
+        raise ServiceError("consent_scope", f"The person's consent does not cover {_WORDS[use]}")
+
+
+def consent_of(identity: IdentityRecord) -> Consent | None:
+    """Return what the person agreed to; raises consent_missing when that cannot be read."""
     try:
-        consent = Consent.model_validate(identity.consent) if identity.consent else None
+        return Consent.model_validate(identity.consent) if identity.consent else None
     # A record that cannot be read must never count as a consent.
     except ValidationError as error:
         raise ServiceError(
             "consent_missing", "The identity's consent record cannot be read; register it again"
         ) from error
-
-    # The same rules again: a consent may have expired since.
-    check_registration(consent, required, now)
-    use = _USE.get(kind)
-
-    if consent is not None and use is not None and use not in consent.scope:
-        raise ServiceError("consent_scope", f"The person's consent does not cover {use} swaps")
 
 
 def consent_receipt(consent: Consent, identity_id: str, registered_at: float, salt: str) -> str:

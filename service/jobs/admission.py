@@ -87,38 +87,45 @@ class JobAdmission:
         Raises unsupported_media_type, UnknownMedia, and what `JobStore.admit` raises.
         """
         record = self._input(caller, submission, received)
-        payload = submission.payload(caller.tenant, record.id, current_traceparent())
+        input_id = record.id if record else None
+        payload = submission.payload(caller.tenant, input_id, current_traceparent())
         # Drawn here, once, so that every attempt at the job makes the same bytes.
         mark_id = secrets.randbits(32) if self._is_marking else None
         request = JobRequest(
             payload=payload.model_copy(update={"mark_id": mark_id}),
             priority=submission.priority,
             deadline_s=submission.deadline_s,
-            input_bytes=record.bytes,
+            input_bytes=record.bytes if record else 0,
             webhook=submission.webhook,
             metadata=submission.metadata,
         )
 
         try:
             # Now that the bytes are here; a path may not decide what a file is.
-            _check_kind(submission.kind, record)
+            if record:
+                _check_kind(submission.kind, record)
+
             admission = self._jobs.admit(request, submission.idempotency)
         except BaseException:
-            if received:  # a store too slow to say so may have accepted the job: then it is held
+            # A store too slow to say so may have accepted the job: then the input is held.
+            if received and record:
                 self._media.delete_unless_held(record.id)
             raise
 
         # A repeated request has been delivered and audited before.
         if not admission.replayed:
             self._deliver(caller, admission.job)
-        elif received:
+        elif received and record:
             self._media.delete(record.id)  # the job uses the upload of the first request
 
         return admission
 
     def _input(
         self, caller: Caller, submission: Submission, received: IncomingFile | None
-    ) -> MediaRecord:
+    ) -> MediaRecord | None:
+        """Return the input's record; an export has none."""
+        if submission.kind == "export":
+            return None
         if received is not None:
             return received.keep(self._upload_ttl_s)
 
@@ -134,9 +141,8 @@ class JobAdmission:
         try:
             self._queue.deliver(QUEUE_OF[job.kind])
             for identity_id in sorted(job.payload.identities()):
-                self._audit.append(
-                    "identity.used", caller.tenant, caller.key_id, identity_id, job=job.id
-                )
+                event = "identity.exported" if job.kind == "export" else "identity.used"
+                self._audit.append(event, caller.tenant, caller.key_id, identity_id, job=job.id)
         except StoreError as error:
             log.error("store failed after admission", extra={"job": job.id, "code": error.code})
 

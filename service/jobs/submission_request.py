@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from service.intake.incoming import Incoming
 from service.protocol.bodies import BodyReader, media_type, parse_fields
 from service.protocol.idempotency import fingerprint, key_of
 from service.protocol.problems import ServiceError
-from worker.contract import Assignment, IdempotencyKey, JobKind, JobPayload, Priority
+from worker.contract import Assignment, ExportOptions, IdempotencyKey, JobKind, JobPayload, Priority
 
 _JSON_FIELDS = ("assignments", "options", "metadata")
 # Six digits are eleven days in seconds, beyond any deadline that is granted.
@@ -39,6 +40,7 @@ class Submission:
     source: schemas.SwapInput | None
     deadline_s: float | None
     idempotency: IdempotencyKey | None
+    export: ExportOptions | None = None
 
     def payload(self, tenant: str, input_id: str | None, traceparent: str) -> JobPayload:
         """Return what a worker is to read."""
@@ -48,6 +50,7 @@ class Submission:
             input_id=input_id,
             assignments=self.assignments,
             options=self.options.for_workers(),
+            export=self.export,
             # W3C's name, so that a worker's spans continue the request's trace.
             trace={"traceparent": traceparent},
         )
@@ -72,6 +75,33 @@ async def read_analysis(request: Request, bodies: BodyReader) -> Submission:
     """Return the analysis that the JSON body describes."""
     body = await bodies.json(request, schemas.AnalysisRequest)
     return _submission(request, "analysis", body, body.input, body.input.model_dump_json())
+
+
+async def read_export(
+    request: Request, identity_id: str, consent_ends_at: float, bodies: BodyReader
+) -> Submission:
+    """Return the export of an identity that the JSON body describes.
+
+    It can be used until `consent_ends_at`, in seconds since the epoch, at the latest.
+    """
+    body = await bodies.json(request, schemas.ExportRequest)
+    key = key_of(request)
+    mark = fingerprint(request, identity_id, body.model_dump_json())
+
+    return Submission(
+        kind="export",
+        assignments=(Assignment(identity_id=identity_id),),
+        options=schemas.RequestedOptions(),
+        webhook=body.webhook,
+        metadata=dict(body.metadata),
+        priority="normal",
+        source=None,
+        deadline_s=_cancel_after_s(request),
+        idempotency=IdempotencyKey(key, mark) if key else None,
+        export=ExportOptions(
+            form=body.form, expires_at=min(time.time() + body.expires_in_s, consent_ends_at)
+        ),
+    )
 
 
 def _submission(

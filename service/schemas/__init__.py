@@ -46,6 +46,7 @@ from service.schemas.reports import (
 )
 from service.schemas.swaps import (
     AnalysisRequest,
+    ExportRequest,
     RequestedOptions,
     SwapForm,
     SwapInput,
@@ -60,6 +61,7 @@ __all__ = [
     "Capacity",
     "Consent",
     "ErasureReceipt",
+    "ExportRequest",
     "Health",
     "Identity",
     "IdentityList",

@@ -73,8 +73,9 @@ class Consent(Strict):
         description="On what ground the face may be used; `self` is the caller's own face."
     )
     # An empty scope would be a consent to nothing.
-    scope: Annotated[frozenset[Literal["image", "video"]], Field(min_length=1)] = Field(
-        description="Which swaps are covered."
+    scope: Annotated[frozenset[Literal["image", "video", "export"]], Field(min_length=1)] = Field(
+        description="What the face may be used for: swaps into images, swaps into videos, and"
+        " export as a file that swaps on a device."
     )
     granted_at: PastMoment = Field(description="When consent was given; not in the future.")
     expires_at: Moment | None = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -137,6 +137,24 @@ class SwapRequest(SwapForm):
     )
 
     input: SwapInput = Field(description="The image or video.")
+
+
+class ExportRequest(Strict):
+    """How an identity is to be written for a device, and how long it may be used there."""
+
+    model_config = example(form="litert", expires_in_s=2_592_000)
+
+    form: Literal["litert", "onnx"] = Field(
+        default="litert",
+        description="`litert` for phones and browsers (LiteRT, XNNPACK), `onnx` for ONNX Runtime.",
+    )
+    expires_in_s: Annotated[int, Field(ge=3600, le=31_622_400)] = Field(
+        default=2_592_000,
+        description="Seconds after which players refuse the file; never beyond the consent's own"
+        " `expires_at`.",
+    )
+    webhook: Url | None = None
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class AnalysisRequest(Strict):

@@ -57,7 +57,7 @@ class RecordReport(Frozen):
     """What this installation recorded about the output."""
 
     day: str = Field(description="Day it was made, UTC.")
-    kind: Literal["image", "video"] = Field(description="What kind of output it was.")
+    kind: Literal["image", "video", "export"] = Field(description="What kind of output it was.")
     exact: bool = Field(description="Whether the file has exactly the bytes that were delivered.")
     manifest_url: str | None = Field(
         description="Where its content credentials can be fetched again, for a copy without them."

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BAR = re.compile(r"BAR=([A-Z]+-\d+R?)")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
 SETTING = re.compile(r"LIKENESS_[A-Z][A-Z_]*[A-Z]\b")
+OF_CLIENTS = {"LIKENESS_URL", "LIKENESS_API_KEY"}
 FOR_TESTS = {
     "LIKENESS_SHARED",
     "LIKENESS_IMAGE_BASE",
@@ -75,7 +76,7 @@ def test_every_setting_named_in_the_documents_exists() -> None:
     limits = {f"max_{name}" for name in MediaLimits.model_fields}
     fields = {*Settings.model_fields, *WorkerSettings.model_fields, *limits}
     of_jobs = {f"LIKENESS_JOBS_{name.upper()}" for name in JobSettings.model_fields}
-    known = {f"LIKENESS_{name.upper()}" for name in fields} | of_jobs | FOR_TESTS
+    known = {f"LIKENESS_{name.upper()}" for name in fields} | of_jobs | OF_CLIENTS | FOR_TESTS
     named = {name for document in DOCUMENTS for name in SETTING.findall(document.read_text())}
     assert named
     assert named <= known

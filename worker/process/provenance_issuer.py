@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol
+from typing import Literal, Protocol
 
 from worker.contract import JobRecord, JobResult, Task
 from worker.errors import SigningFailed
@@ -22,7 +22,7 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.identity_records import IdentityRecord
 
 # Analyses show nothing new, and refinements have no output.
-MARKED_KINDS = frozenset({"swap_image", "swap_video"})
+MARKED_KINDS = frozenset({"swap_image", "swap_video", "export"})
 # A claim's bytes to be signed are about 2 KB; a compromised child could ask for more.
 MAX_CLAIM_BYTES = 64 << 10
 
@@ -136,7 +136,7 @@ class ProvenanceIssuer:
             tenant=job.tenant,
             # Not now: a second attempt at the same output must record the same.
             made_at=job.created_at,
-            kind="image" if result.media_type.startswith("image/") else "video",
+            kind=_kind_of(result),
             sha256=result.sha256,
             hashes=tuple(outcome.hashes),
             manifest_sha256=hashlib.sha256(manifest).hexdigest() if manifest else "",
@@ -189,3 +189,9 @@ def _segment(task: Task) -> int:
     """Return the segment that a task makes: 0 for a whole job."""
     step = task.step or ""
     return int(step[1:]) if step[1:].isdigit() else 0
+
+
+def _kind_of(result: JobResult) -> Literal["image", "video", "export"]:
+    if result.media_type == "application/zip":
+        return "export"
+    return "image" if result.media_type.startswith("image/") else "video"

@@ -29,7 +29,7 @@ Unit = Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]
 MediaType = Annotated[
     str,
     Field(
-        pattern=r"^(image/[a-z0-9.-]+|video/[a-z0-9.-]+|application/(json|octet-stream)|text/plain)$"
+        pattern=r"^(image/[a-z0-9.-]+|video/[a-z0-9.-]+|application/(json|octet-stream|zip)|text/plain)$"
     ),
 ]
 MAX_STEPS = 20_000  # five seconds each: more than a day of video

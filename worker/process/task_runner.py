@@ -189,9 +189,10 @@ class TaskRunner:
             self._issuer.announce(attempt.job, result, embedded)
 
     def _record(self, attempt: Attempt, outcome: Outcome, result: JobResult) -> None:
-        if self._issuer is None or outcome.manifest is None:
+        if self._issuer is None or attempt.provenance is None:
             return
-        manifest = attempt.result(outcome.manifest).read_bytes()
+        # An export's manifest is inside its archive.
+        manifest = attempt.result(outcome.manifest).read_bytes() if outcome.manifest else b""
         self._issuer.record(attempt.job, result, outcome, manifest)
 
     def _end(self, task: Task, ending: AttemptEnded) -> None:

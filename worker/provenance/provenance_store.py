@@ -28,7 +28,7 @@ class ProvenanceRecord:
     job: str
     tenant: str
     made_at: float
-    kind: Literal["image", "video"]
+    kind: Literal["image", "video", "export"]
     sha256: str
     hashes: tuple[int, ...] = ()
     manifest_sha256: str = ""

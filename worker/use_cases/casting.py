@@ -47,6 +47,21 @@ class Casting:
         except BadIdentityError as error:
             raise JobFailure(FailureCode.BAD_IDENTITY, error.message) from error
 
+    def stored(
+        self, identity_id: str, identities: Identities
+    ) -> tuple[IdentityCode, SpecialisedWeights]:
+        """Return an identity's code and weights; raises as `assignments` does."""
+        try:
+            code = self._code(identity_id, identities)
+            weights = identities.weights_or_build(identity_id, self._engine.pack.id, self._build)
+            return code, SpecialisedWeights.from_bytes(weights)
+        except (IdentityErased, UnknownIdentity) as error:
+            raise JobFailure(
+                FailureCode.IDENTITY_ERASED, "The identity of this job was erased."
+            ) from error
+        except BadIdentityError as error:
+            raise JobFailure(FailureCode.BAD_IDENTITY, error.message) from error
+
     def forget(self, identity_id: str) -> None:
         """Drop what the engine holds of an identity."""
         for quality in ("instant", "refined"):

@@ -18,6 +18,7 @@ from worker.settings import WorkerSettings
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
 from worker.use_cases.certain_failures import failing_once
+from worker.use_cases.export_identity import ExportIdentity
 from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
 from worker.use_cases.sealing import Sealing
 from worker.use_cases.swap_image import SwapImage
@@ -87,6 +88,7 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
         "swap_image": Sealing(SwapImage(engine, casting, settings.media_limits), pack.id),
         "swap_video": Sealing(SwapVideo(engine, casting, settings.media_limits), pack.id),
         "analysis": Analyse(engine, settings.media_limits),
+        "export": ExportIdentity(engine, casting),
     }
 
     return EngineUseCases(engine, casting, by_kind)

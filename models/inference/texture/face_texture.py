@@ -214,7 +214,7 @@ class CanonicalFace:
         """Return where the texture's eyes are, whose irises are drawn apart: [224, 224] in 0..1."""
         eyes = np.zeros((SIZE, SIZE), np.float32)
         for outline in EYES:
-            points = np.rint(self._canonical_positions[list(outline)]).astype(np.int32)
+            points = np.rint(self.texels[list(outline)]).astype(np.int32)
             cv2.fillConvexPoly(eyes, cv2.convexHull(points), 1.0)
 
         return np.asarray(cv2.GaussianBlur(eyes, (0, 0), 1.0), np.float32)
@@ -292,7 +292,7 @@ class CanonicalFace:
 
     def _shape_shift(self, identity_mesh: Landmarks, target_proportions: Array) -> Array:
         difference = self.proportions(identity_mesh) - target_proportions
-        shift: Array = self._smoothing @ (difference * self._shift_weights[:, None])
+        shift: Array = self._smoothing @ (difference * self.shift_weights[:, None])
         return shift * SHAPE_SHIFT
 
     def _living_eyes(
@@ -326,7 +326,7 @@ class CanonicalFace:
         Around `eyes` the mesh itself is moved, so that their lids lie exactly where they belong.
         """
         moved = self._near_eyes[:, None] if eyes else 0.0
-        positions = self._canonical_positions - shift * self.scale * (1 - moved)
+        positions = self.texels - shift * self.scale * (1 - moved)
         at: Array = mesh
 
         if eyes:
@@ -345,7 +345,8 @@ class CanonicalFace:
         return np.ascontiguousarray(self.mesh[:, :2])
 
     @cached_property
-    def _canonical_positions(self) -> Array:
+    def texels(self) -> Array:
+        """Where each point of the mesh lies in a texture, float32 [468, 2]."""
         return np.asarray(self._front * self.scale + self.offset, np.float32)
 
     @cached_property
@@ -362,11 +363,11 @@ class CanonicalFace:
 
     @cached_property
     def _raster(self) -> Raster:
-        return Raster.of(self._canonical_positions, self.triangles, SIZE)
+        return Raster.of(self.texels, self.triangles, SIZE)
 
     @cached_property
     def _areas(self) -> Array:
-        return np.maximum(facing_ratio(self._canonical_positions, self.triangles), 1e-3)
+        return np.maximum(facing_ratio(self.texels, self.triangles), 1e-3)
 
     @cached_property
     def _hull(self) -> Array:
@@ -408,9 +409,11 @@ class CanonicalFace:
         return np.asarray(kernel @ np.linalg.inv(kernel + 2.0 * np.eye(len(kernel))), np.float32)
 
     @cached_property
-    def _shift_weights(self) -> Array:
-        """Per point: 0 on the outline, where the face must meet the head, little at the mouth:
-        expression stays.
+    def shift_weights(self) -> Array:
+        """How much of an identity's own shape each point takes, float32 [468].
+
+        0 on the outline, where the face must meet the head, and little at the mouth: expression
+        stays.
         """
         points = self._front
         outline = cv2.convexHull(points)

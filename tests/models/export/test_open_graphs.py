@@ -164,7 +164,14 @@ def test_open_pack_is_written_pinned_and_described(tmp_path: Path) -> None:
     manifest = Manifest.parse((tmp_path / "open.toml").read_text())
     assert (manifest.swapper.size, manifest.swapper.head) == (128, "paper")
     pinned = {file.file: file.sha256 for file in manifest.files if not file.archive}
-    committed = {"iim.onnx", "idn.onnx", "cover.onnx", "canonical_face.npz", "embedding_mean.npy"}
+    committed = {
+        "iim.onnx",
+        "idn.onnx",
+        "cover.onnx",
+        "canonical_face.npz",
+        "device.zip",
+        "embedding_mean.npy",
+    }
     assert set(pinned) == committed
     before = Manifest.parse((MANIFESTS / "open.toml").read_text())
     fetched = [file for file in manifest.files if file.archive]

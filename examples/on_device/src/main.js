@@ -1,0 +1,140 @@
+// The page: an exported identity and a clip or the camera in, the swapped video out. Nothing that is
+// chosen here leaves the page.
+
+import { BundleError, readBundle } from './bundle.js'
+import { accelerator, loadRuntime, Network } from './networks.js'
+import { Player } from './player.js'
+
+const HEIGHT = 480 // frames are swapped at this height: what a phone's camera preview has
+const byId = (id) => document.getElementById(id)
+const state = { identity: null, player: null, source: null, running: false, device: '' }
+
+byId('identity').addEventListener('change', (event) => attempt(() => chooseIdentity(event.target.files[0])))
+byId('clip').addEventListener('change', (event) => attempt(() => chooseClip(event.target.files[0])))
+byId('camera').addEventListener('click', () => attempt(chooseCamera))
+byId('agree').addEventListener('change', refresh)
+byId('start').addEventListener('click', () => attempt(state.running ? stop : start))
+
+async function attempt(action) {
+  say('')
+  try {
+    await action()
+  } catch (error) {
+    console.error(error)
+    say(error instanceof BundleError ? error.message : `This did not work: ${error.message}`)
+  }
+  refresh()
+}
+
+async function chooseIdentity(file) {
+  if (!file) return
+  state.identity = await readBundle(await file.arrayBuffer())
+  state.player = null
+  const { manifest } = state.identity
+  byId('consent-text').textContent = manifest.consent_text
+  byId('expiry').textContent = new Date(manifest.expires_at).toLocaleDateString()
+  byId('consent').hidden = false
+}
+
+async function chooseClip(file) {
+  if (!file) return
+  release()
+  state.source = byId('video')
+  state.source.src = URL.createObjectURL(file)
+  state.source.loop = true
+  await state.source.play()
+}
+
+async function chooseCamera() {
+  release()
+  state.source = byId('video')
+  state.source.srcObject = await navigator.mediaDevices.getUserMedia({ video: { height: HEIGHT } })
+  await state.source.play()
+}
+
+function release() {
+  const video = byId('video')
+  for (const track of video.srcObject?.getTracks() ?? []) track.stop()
+  if (video.src) URL.revokeObjectURL(video.src)
+  video.removeAttribute('src')
+  video.srcObject = null
+}
+
+async function load() {
+  state.device = await accelerator()
+  await loadRuntime('wasm/')
+  const model = async (name) => new Uint8Array(await (await fetch(`models/${name}`)).arrayBuffer())
+  // The small networks cost less than a trip to the GPU and back.
+  const detector = await Network.load(await model('face_detector.tflite'), 'wasm')
+  const mesh = await Network.load(await model('face_mesh.tflite'), 'wasm')
+  const swapper = await Network.load(state.identity.network, state.device)
+
+  state.player = new Player(state.identity, { detector, mesh, swapper })
+}
+
+async function start() {
+  say('Loading the networks …')
+  if (state.player === null) await load()
+  say('')
+  state.running = true
+  refresh()
+  void run()
+}
+
+function stop() {
+  state.running = false
+}
+
+async function run() {
+  const canvas = byId('output')
+  const context = canvas.getContext('2d', { willReadFrequently: true })
+  let began = performance.now()
+  let frames = 0
+
+  while (state.running) {
+    const { source } = state
+    if (source.videoWidth > 0) {
+      const width = Math.round((source.videoWidth / source.videoHeight) * HEIGHT)
+      if (canvas.width !== width) [canvas.width, canvas.height] = [width, HEIGHT]
+      context.drawImage(source, 0, 0, width, HEIGHT)
+      await state.player.swap(canvas, context)
+      label(context)
+      frames++
+    }
+
+    const passed = performance.now() - began
+    if (passed > 1000) {
+      report((frames * 1000) / passed)
+      began += passed
+      frames = 0
+    }
+    await new Promise(requestAnimationFrame)
+  }
+}
+
+/** Say on every frame what it is: the law asks for it, and so would we. */
+function label(context) {
+  context.save()
+  context.font = '600 14px system-ui, sans-serif'
+  context.fillStyle = 'rgb(0 0 0 / 60%)'
+  context.fillRect(8, HEIGHT - 32, 120, 24)
+  context.fillStyle = 'white'
+  context.fillText('Made with AI', 18, HEIGHT - 15)
+  context.restore()
+}
+
+function report(fps) {
+  const stages = Object.entries(state.player.times).map(([name, ms]) => `${name} ${ms.toFixed(1)}`)
+  byId('figures').textContent = `${fps.toFixed(1)} frames a second on ${state.device}; ms: ${stages.join(', ')}`
+  window.likeness = { fps, times: { ...state.player.times }, device: state.device, frames: state.player.frames }
+}
+
+function say(text) {
+  byId('message').textContent = text
+}
+
+function refresh() {
+  const agreed = byId('agree').checked
+  byId('start').disabled = !(state.identity && state.source && agreed)
+  byId('start').textContent = state.running ? 'Stop' : 'Start'
+}

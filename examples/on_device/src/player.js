@@ -1,0 +1,94 @@
+// One frame after another: find the face, place the texture, run the identity's network, paste.
+
+import { invert, move } from './affine.js'
+import { FaceFinder, swapCrop } from './finder.js'
+import { Placer } from './placing.js'
+
+const SIZE = 224
+const MEMORY = 0.1 // of a new time in the average that is shown
+
+/** Swaps one identity into frames. */
+export class Player {
+  /**
+   * @param {object} identity what `readBundle` returns
+   * @param {{detector, mesh, swapper}} networks
+   */
+  constructor(identity, { detector, mesh, swapper }) {
+    this.finder = new FaceFinder(detector, mesh)
+    this.placer = new Placer(identity)
+    this.swapper = swapper
+    this.crop = new OffscreenCanvas(SIZE, SIZE)
+    this.cropContext = this.crop.getContext('2d', { willReadFrequently: true })
+    this.times = { find: 0, place: 0, swap: 0, paste: 0 }
+    this.frames = 0
+  }
+
+  /** Swap the face in a canvas, in place; return whether there was one. */
+  async swap(frame, context) {
+    const mark = stopwatch()
+    const mesh = await this.finder.find(frame)
+    this.note('find', mark())
+    if (mesh === null) return false
+
+    const toCrop = swapCrop(mesh)
+    const [a, b, c, d, e, f] = toCrop
+    this.cropContext.setTransform(1, 0, 0, 1, 0, 0)
+    this.cropContext.fillRect(0, 0, SIZE, SIZE)
+    this.cropContext.setTransform(a, d, b, e, c, f)
+    this.cropContext.drawImage(frame, 0, 0)
+    const target = this.cropContext.getImageData(0, 0, SIZE, SIZE)
+    const { texture, shown } = this.placer.place(target.data, move(mesh, toCrop))
+    this.note('place', mark())
+
+    const [face] = Object.values(await this.swapper.run(...this.inputs(target.data, texture)))
+    this.note('swap', mark())
+
+    this.paste(context, target, face, shown, invert(toCrop))
+    this.note('paste', mark())
+    this.frames++
+    return true
+  }
+
+  inputs(target, texture) {
+    const count = SIZE * SIZE
+    const arrays = { target: new Float32Array(count * 3), texture: new Float32Array(count * 3) }
+    for (let i = 0; i < count; i++) {
+      for (let c = 0; c < 3; c++) {
+        arrays.target[3 * i + c] = target[4 * i + c] / 127.5 - 1
+        arrays.texture[3 * i + c] = texture[3 * i + c] / 127.5 - 1
+      }
+    }
+    return this.swapper.inputs.map((name) => arrays[name])
+  }
+
+  paste(context, crop, face, shown, toFrame) {
+    const { data } = crop
+    for (let i = 0; i < shown.length; i++) {
+      for (let c = 0; c < 3; c++) data[4 * i + c] = (face[3 * i + c] + 1) * 127.5 + 0.5
+      data[4 * i + 3] = shown[i] * 255 + 0.5
+    }
+    this.cropContext.putImageData(crop, 0, 0)
+
+    const [a, b, c, d, e, f] = toFrame
+    context.save()
+    context.imageSmoothingQuality = 'high'
+    context.setTransform(a, d, b, e, c, f)
+    context.drawImage(this.crop, 0, 0)
+    context.restore()
+  }
+
+  note(stage, ms) {
+    const share = this.frames < 1 / MEMORY ? 1 / (this.frames + 1) : MEMORY
+    this.times[stage] += (ms - this.times[stage]) * share
+  }
+}
+
+function stopwatch() {
+  let last = performance.now()
+  return () => {
+    const now = performance.now()
+    const passed = now - last
+    last = now
+    return passed
+  }
+}
