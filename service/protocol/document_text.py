@@ -32,6 +32,15 @@ TAGS: Mapping[str, str] = {
 
 # Where a function's name is not what a client's method should be called.
 OPERATION_IDS: Mapping[str, str] = {
+    "add_entry": "addBlocklistEntry",
+    "approve_request": "approveBlocklistRequest",
+    "ask_to_be_listed": "createBlocklistRequest",
+    "list_entries": "listBlocklistEntries",
+    "list_reviews": "listBlocklistReviews",
+    "read_request": "getBlocklistRequest",
+    "release_review": "releaseBlocklistReview",
+    "remove_entry": "deleteBlocklistEntry",
+    "withdraw_request": "withdrawBlocklistRequest",
     "analyse": "createAnalysis",
     "capacity": "getCapacity",
     "create_endpoint": "createWebhookEndpoint",
