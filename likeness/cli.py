@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from likeness.commands import document, keys, packs, server, stack, swap, trust
+from likeness.commands import document, keys, mcp, packs, server, stack, swap, trust
 from likeness.errors import explain_and_exit
 from likeness.setup import prepare
 
@@ -31,6 +31,7 @@ app.command()(server.register)
 app.command()(trust.verify)
 app.command()(packs.doctor)
 app.command()(document.openapi)
+app.command()(mcp.mcp)
 app.add_typer(packs.app, name="packs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(server.app, name="jobs")

@@ -32,6 +32,7 @@ from service.routes import (
     identities,
     jobs,
     keys,
+    reference,
     swaps,
     uploads,
     verify,
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Likeness",
         version="1",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=document.operation_id,
     )
@@ -82,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
         verify,
     )
 
-    for module in (*resources, capacity, health):
+    for module in (*resources, capacity, health, reference):
         app.include_router(module.router)
 
     app.include_router(audit.pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service import schemas
+from service.protocol.catalogue import type_of
 from service.protocol.problems import problem
 from service.schemas.fields import at
 from service.schemas.problem import JobError
@@ -70,7 +71,7 @@ def _error(job: JobRecord) -> JobError | None:
 
     # Codes of jobs are not all codes of requests, so the table of statuses does not know them.
     members = problem("internal", job.error.detail) | {
-        "type": f"urn:likeness:problem:{job.error.code}",
+        "type": type_of(job.error.code),
         "title": _FAILURE_TITLE,
         # Of the job's input, as a rule; the member must be there, and no request had this status.
         "status": 422,

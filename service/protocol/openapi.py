@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.protocol.catalogue import type_of
 from service.protocol.problems import CODES, MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
@@ -85,7 +86,7 @@ def _problem_response(status: int, codes: list[str]) -> dict[str, Any]:
 def _example(code: str) -> dict[str, Any]:
     status, title = CODES[code]
     return {
-        "type": f"urn:likeness:problem:{code}",
+        "type": type_of(code),
         "title": title,
         "status": status,
         "detail": title,

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from service.protocol.catalogue import type_of
 from service.protocol.observability import current_request_id
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def problem(code: str, detail: str = "", **extra: object) -> dict[str, Any]:
     status, title = CODES[code]
     request_id = current_request_id()
     return {
-        "type": f"urn:likeness:problem:{code}",
+        "type": type_of(code),
         "title": title,
         "status": status,
         "detail": detail or title,

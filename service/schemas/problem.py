@@ -18,7 +18,7 @@ class Problem(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "type": "urn:likeness:problem:not_found",
+                    "type": "/errors/not_found",
                     "title": "Not found",
                     "status": 404,
                     "detail": "Not found",
@@ -30,7 +30,7 @@ class Problem(BaseModel):
         },
     )
 
-    type: str = Field(description="The address of the page about this code.")
+    type: str = Field(description="The page about this code, relative to the service.")
     title: str = Field(description="The code in words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What happened, and where it helps what to do.")
@@ -46,7 +46,7 @@ class JobError(Problem):
         json_schema_extra={
             "examples": [
                 {
-                    "type": "urn:likeness:problem:no_face",
+                    "type": "/errors/no_face",
                     "title": "The job failed",
                     "status": 422,
                     "detail": "No face was found.",

@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import mcp
 import pytest
 
 from likeness.cli import run
+from likeness.mcp_server import server
 from likeness_client import (
     AsyncClient,
     Client,
@@ -108,3 +110,39 @@ def test_command_registers_and_shows_jobs(
     assert run(["jobs", "result", job.id, str(tmp_path / "o.jpg"), *there]) == 0
     assert run(["jobs", "list", "--url", service.url, "--key", "lk_no_no"]) == 1
     assert "likeness keys create" in capsys.readouterr().err
+
+
+def test_model_registers_swaps_and_saves_by_mcp(service: RunningService, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            AsyncClient(service.url, service.key) as client,
+            mcp.Client(server(client)) as model,
+        ):
+            tools = {tool.name for tool in (await model.list_tools()).tools}
+            assert tools == {"register", "swap", "status", "result", "people"}
+
+            refused = await model.call_tool("register", {"photos": [str(ADA)]})
+            assert refused.is_error, "nobody is registered without a consent"
+
+            given = {"photos": [str(ADA)], "consent_subject": "ada@example.org"}
+            identity = await called(model, "register", given)
+            job = await called(model, "swap", {"identity_id": identity["id"], "target": str(BEN)})
+            await client.wait(job["id"])
+            ended = await called(model, "status", {"job_id": job["id"]})
+            assert ended["status"] == "succeeded"
+
+            out = str(tmp_path / "out.jpg")
+            await called(model, "result", {"job_id": job["id"], "out": out})
+            again = await model.call_tool("result", {"job_id": job["id"], "out": out})
+            assert again.is_error, "a file is not replaced"
+            await client.erase(identity["id"])
+
+    asyncio.run(main())
+    assert (tmp_path / "out.jpg").stat().st_size > 10_000
+
+
+async def called(model: mcp.Client, tool: str, arguments: dict[str, object]) -> dict[str, object]:
+    """Return what a tool answers; it must not fail."""
+    answer = await model.call_tool(tool, arguments)
+    assert not answer.is_error, answer.content
+    return json.loads(answer.content[0].text) if answer.content[0].text.startswith("{") else {}

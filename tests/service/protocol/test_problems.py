@@ -35,7 +35,7 @@ def test_every_failure_is_a_problem(
     answer = client.request(method, path)
     body = problem_of(answer, status, code)
     assert "/work" not in answer.text
-    assert body["type"] == f"urn:likeness:problem:{code}"
+    assert body["type"] == f"/errors/{code}"
 
     if status == 405:
         assert method not in answer.headers["allow"].split(", ")

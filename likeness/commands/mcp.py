@@ -1,0 +1,31 @@
+"""`likeness mcp`: tools for language models, on standard input and output."""
+
+from __future__ import annotations
+
+from likeness.commands.server import Key, Url
+from likeness.errors import CommandError
+
+
+def mcp(url: Url = None, key: Key = None) -> None:
+    """Serve the tools register, swap, status, result and people by the Model Context Protocol.
+
+    Needs a running service, its key, and the extra mcp: pip install 'likeness[mcp]'.
+
+    Example: likeness mcp --key lk_...
+    """
+    if not key:
+        raise CommandError(
+            "an API key is needed: give --key or set LIKENESS_API_KEY (likeness keys create makes"
+            " one)"
+        )
+
+    try:
+        from likeness.mcp_server import server
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("mcp"):
+            raise
+        raise CommandError("MCP is not installed: run pip install 'likeness[mcp]'") from error
+
+    from likeness_client import AsyncClient
+
+    server(AsyncClient(url, key)).run("stdio")

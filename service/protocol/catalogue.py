@@ -1,0 +1,99 @@
+"""What each failure means and what to do about it: the pages that problems' `type` leads to.
+
+The codes of requests are `service.protocol.problems.CODES`, those of jobs `worker.failures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ERRORS_PATH = "/errors"
+
+WHAT_TO_DO: Mapping[str, str] = {
+    "age_unsure": "Adults who look younger than 25 are registered with a consent whose `adult` is"
+    " true and whose `evidence_sha256` names a document that shows it.",
+    "apparent_minor": "Nothing overrides this. If the person is of age, use another photo; in a"
+    " target, nobody who seems under 18 may appear.",
+    "attempts_exhausted": "The job was begun several times and its worker died each time, most"
+    " likely for want of memory. Send a smaller file, or ask the operator, who can requeue it.",
+    "bad_identity": "The identity was registered with another model pack. Register it again.",
+    "bad_request": "Send the request as the API's description says: look at the form's boundary and"
+    " the headers.",
+    "blocklist_full": "Remove entries that have ended, or raise the bound.",
+    "body_too_large": "Send less: upload large files on their own and name them by id.",
+    "consent_expired": "Ask the person again, and register with the new consent.",
+    "consent_missing": "Send `consent` with who agreed, on what basis, to which uses, and when.",
+    "consent_scope": "The person agreed to images or to videos only. Ask for the other, and"
+    " register with that consent.",
+    "deadline_exceeded": "The job was not done by its `Cancel-After`. Give it longer, or send a"
+    " shorter video.",
+    "digest_mismatch": "The bytes that arrived are not those of the `Content-Digest`. Send them"
+    " again.",
+    "disk_full": "Nothing of the request was kept. Try again later; the operator has to make room.",
+    "draining": "The service is restarting. Try again after `Retry-After`.",
+    "enrolment_busy": "Many registrations wait. Try again after `Retry-After`.",
+    "enrolment_unavailable": "The models are not loaded. Try again after `Retry-After`; if it"
+    " lasts, the operator's `likeness doctor` says why.",
+    "face_not_found": "Nobody in the target is the one chosen. An analysis of the upload names who"
+    " is in it.",
+    "fetch_failed": "The address did not answer with a file in time. Check it, or upload the file.",
+    "fetch_refused": "Only public http and https addresses are fetched, on ports 80 and 443.",
+    "forbidden": "Use a key that has the scope which the detail names.",
+    "gone": "What the first request made has been deleted. Use a new Idempotency-Key.",
+    "idempotency_in_progress": "The first request with this key still runs. Try again after"
+    " `Retry-After`.",
+    "idempotency_mismatch": "Use a new Idempotency-Key for every new request.",
+    "identity_blocked": "The person has asked never to be swapped here. Nothing overrides this.",
+    "identity_erased": "Register the person again, if they still agree.",
+    "identity_review": "Somebody resembles a person who must never be swapped. An operator decides;"
+    " the same request goes through once the case is released.",
+    "input_missing": "The upload expired or was deleted before the job began. Upload it again.",
+    "inspection_unavailable": "Files cannot be inspected right now. Try again after `Retry-After`.",
+    "internal": "A bug of the service. The `request_id` finds it in the operator's log.",
+    "internal_error": "A bug of the service, or a record of an earlier version. The job's id finds"
+    " it in the operator's log.",
+    "invalid_cursor": "Take `next_cursor` of the same listing as it is, or begin anew without one.",
+    "invalid_json": "Send the body as JSON in UTF-8, without NaN and infinities.",
+    "invalid_parameter": "Correct the parameter or header which the detail names.",
+    "invalid_request": "Correct the fields that `errors` names.",
+    "job_not_final": "Wait for the job's end: by `Prefer: wait`, by its events, or by a webhook.",
+    "low_quality": "Send a larger, sharper photo, taken from the front in even light.",
+    "low_quality_result": "The result was worse than the `min_quality` asked for. Choose another"
+    " target or photo, or ask for less.",
+    "media_too_large": "Scale the image or video down, or cut it.",
+    "media_unavailable": "The service's disk cannot be used. Try again after `Retry-After`.",
+    "method_not_allowed": "Use a method that the `Allow` header names.",
+    "no_face": "Use an image or video that shows a face from the front, large enough to be seen.",
+    "no_result": "The job ended without a file; its `error` or its status says why.",
+    "nobody_swapped": "Everybody who was chosen was left alone, for the reasons in the report:"
+    " turned too far, too small, or hidden. Choose other frames or options.",
+    "not_found": "Check the id. What belongs to another tenant answers like this, too.",
+    "out_of_memory": "Send a smaller file.",
+    "photos_disagree": "Send photos of one person only.",
+    "queue_full": "Try again after `Retry-After`.",
+    "quota_exceeded": "Wait until a job in flight has ended, or delete what is not needed.",
+    "range_not_satisfiable": "Ask for a range within the size which `Content-Range` gives.",
+    "refinement_unavailable": "Register with `quality` instant; the operator has not installed what"
+    " refines.",
+    "result_expired": "Results are kept for a day. Submit the job again.",
+    "several_faces": "Crop the photo to the one person who is meant.",
+    "sexual_content": "Nothing overrides this. If the file is not sexual, use another.",
+    "signing_failed": "The result could not be signed. The operator's log says why.",
+    "storage_quota": "Delete uploads and jobs that are not needed, or wait until they expire.",
+    "store_full": "Try again later; the operator has to give the store more memory.",
+    "store_unavailable": "Try again after `Retry-After`.",
+    "timed_out": "An attempt took longer than it may. Send a shorter video.",
+    "too_many_requests": "Try again after `Retry-After`.",
+    "too_many_waiters": "Too many requests wait at once. Poll instead, or use a webhook.",
+    "trust_key_broken": "The operator has to mend the keys; the log says which.",
+    "unauthorized": "Send `Authorization: Bearer lk_...` with a key that is valid.",
+    "undecodable": "The file is damaged or cut off. Check that it opens elsewhere, and save it"
+    " anew.",
+    "unsupported_media_type": "Send a format which the detail names. HEIC photos: as JPEG.",
+    "upload_in_use": "Wait until the job in flight has ended.",
+}
+
+
+def type_of(code: str) -> str:
+    """Return the address of a code's page, relative to the service."""
+    return f"{ERRORS_PATH}/{code}"
