@@ -92,9 +92,14 @@ class Town:
         self.keeper.start_watching()
 
     def add_worker(
-        self, name: str, queue: str = "video", small: bool = True, **environment: str
+        self,
+        name: str,
+        queue: str = "video",
+        small: bool = True,
+        store: str | None = None,
+        **environment: str,
     ) -> None:
-        """Keep a worker alive; `small` ones run the tests' own use cases."""
+        """Keep a worker alive; `small` ones run the tests' own use cases, `store` is an address."""
         extra = ["--use-cases", "tests.worker.small_use_cases"] if small else []
         command = [
             # Started as an operator would, not called: a bar judges processes, their signals and
@@ -103,7 +108,7 @@ class Town:
             "--queue",
             queue,
             "--store",
-            self.store.url,
+            store or self.store.url,
             "--data",
             str(self.bench.data_dir),
             *extra,

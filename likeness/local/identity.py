@@ -50,7 +50,7 @@ class LocalIdentity:
         """Raise ServiceError unless the consent covers a job of this kind."""
         check_use(self.record, kind, required)
 
-    def get(self, identity_id: str, tenant: str) -> IdentityRecord:
+    def peek(self, identity_id: str, tenant: str) -> IdentityRecord:
         """Return the record; raises UnknownIdentity."""
         if identity_id != self.record.id:
             raise UnknownIdentity
@@ -58,18 +58,18 @@ class LocalIdentity:
 
     def quality(self, identity_id: str) -> str:
         """Return "instant"."""
-        return self.get(identity_id, TENANT).quality
+        return self.peek(identity_id, TENANT).quality
 
     def code(self, identity_id: str) -> bytes:
         """Return the identity's code."""
-        self.get(identity_id, TENANT)
+        self.peek(identity_id, TENANT)
         return self.face.code
 
     def weights_or_build(
         self, identity_id: str, pack: str, build: Callable[[bytes], bytes]
     ) -> bytes:
         """Return the weights that came with the registration, by the same pack."""
-        self.get(identity_id, TENANT)
+        self.peek(identity_id, TENANT)
         return self.face.weights
 
     def put_refined(

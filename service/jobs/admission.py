@@ -25,6 +25,10 @@ from worker.stores.uploads import MediaRecord
 
 log = logging.getLogger(__name__)
 
+# Of inputs that come with a job, which stay longer only while a job needs them: time enough to send
+# the same job again with other options. Uploads are what is to be used for longer.
+_INPUT_TTL_S = 600.0
+
 # Refused at once instead of by the worker: an image cannot become a video, nor a video a single
 # image.
 _IMPOSSIBLE_FORMATS = {
@@ -48,7 +52,6 @@ class JobAdmission:
         self._consent_required = settings.require_consent
         # Without provenance no output has a mark, and none is promised in the record.
         self._is_marking = settings.provenance == "on"
-        self._upload_ttl_s = float(settings.upload_ttl_s)
         self._jobs = jobs
         self._queue = queue
         self._media = media
@@ -69,7 +72,7 @@ class JobAdmission:
         if submission.webhook is not None:
             checked_url(submission.webhook)
         for identity_id in submission.payload(caller.tenant, None, "").identities():
-            identity = self._identities.get(identity_id, caller.tenant)
+            identity = self._identities.peek(identity_id, caller.tenant)
             check_use(identity, submission.kind, self._consent_required)
 
         if submission.idempotency is None:
@@ -127,7 +130,7 @@ class JobAdmission:
         if submission.kind == "export":
             return None
         if received is not None:
-            return received.keep(self._upload_ttl_s)
+            return received.keep(_INPUT_TTL_S)
 
         upload_id = submission.source.upload_id if submission.source else None
         return self._media.stat(upload_id or "", caller.tenant)

@@ -90,6 +90,9 @@ class JobAnswers:
     async def _wait(
         self, job: JobRecord, caller: Caller, wait_s: int, for_any_change: bool = False
     ) -> JobRecord:
+        if job.final:
+            return job
+
         with self._events.waiter(job.tenant):
             after = BEGINNING
             if for_any_change:

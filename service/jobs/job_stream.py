@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from service.caller import Caller
 from service.jobs.job_answers import JobAnswers
-from service.jobs.job_events import JobEvent, JobEvents
+from service.jobs.job_events import BEGINNING, JobEvent, JobEvents
 from service.protocol.problems import ServiceError
 from worker.contract import JobRecord
 from worker.errors import WorkerError
@@ -27,6 +27,12 @@ async def server_sent_events(
     """
     # A comment at once: proxies and browsers take the stream as open only with its first byte.
     yield ": following\n\n"
+    if job.final and await events.last_id(job.id) == BEGINNING:
+        # It ended a while ago, and its events are gone but for this one.
+        last = JobEvent(f"{int((job.finished_at or 0) * 1000)}-0", "completed", "")
+        yield await _formatted(job, last, answers)
+        return
+
     clock = asyncio.get_running_loop().time
     ends_at = clock() + LONGEST_STREAM_S
 

@@ -123,7 +123,8 @@ async def job_events(job_id: str, request: Request, caller: Reader, state: State
     # Checked here: once a stream has begun, an error can no longer become a status.
     after = checked_event_id(request.headers.get("last-event-id") or BEGINNING)
 
-    if job.final and place_of(after) >= place_of(await state.events.last_id(job.id)):
+    newest = await state.events.last_id(job.id) if job.final else BEGINNING
+    if job.final and after != BEGINNING and place_of(after) >= place_of(newest):
         # A browser's EventSource reconnects after every end unless it gets 204.
         return Response(status_code=204)
     with state.events.waiter(job.tenant):

@@ -33,11 +33,11 @@ class JobIdentities:
 
     def pack(self) -> str:
         """Return the pack with which the job's identities were registered."""
-        return self._identities.get(min(self._named), self._tenant).pack
+        return self._identities.peek(min(self._named), self._tenant).pack
 
     def quality(self, identity_id: str) -> str:
         """Return "instant" or "refined"."""
-        return self._identities.get(self._require(identity_id), self._tenant).quality
+        return self._identities.peek(self._require(identity_id), self._tenant).quality
 
     def code(self, identity_id: str) -> bytes:
         """Return the identity's code as it was registered."""

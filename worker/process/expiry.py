@@ -43,6 +43,7 @@ class ExpirySweep:
     def run(self) -> int:
         """Delete what is due; returns how many things went."""
         self._remove_leftovers()
+        self._jobs.pack_settled()
         gone = 0
 
         while True:
@@ -76,7 +77,7 @@ class ExpirySweep:
 
     def _expire_job(self, job_id: str) -> None:
         self._media.delete_job(job_id)
-        self._upkeep.result_expired(job_id)
+        self._jobs.result_expired(job_id)
 
     def _expire_identity(self, identity_id: str) -> None:
         with suppress(Missing):  # erased by its owner in the meantime

@@ -30,7 +30,7 @@ MAX_CLAIM_BYTES = 64 << 10
 class IdentityRecords(Protocol):
     """Where the consent receipts of a job's identities are."""
 
-    def get(self, identity_id: str, tenant: str) -> IdentityRecord:
+    def peek(self, identity_id: str, tenant: str) -> IdentityRecord:
         """Return an identity's record; raises UnknownIdentity, IdentityErased."""
 
 
@@ -163,7 +163,7 @@ class ProvenanceIssuer:
 
     def _receipts(self, job: JobRecord) -> tuple[str, ...]:
         records = [
-            self.identities.get(name, job.tenant) for name in sorted(job.payload.identities())
+            self.identities.peek(name, job.tenant) for name in sorted(job.payload.identities())
         ]
         # Identities registered without a consent have none.
         return tuple(record.consent_receipt for record in records if record.consent_receipt)

@@ -79,7 +79,6 @@ class TaskRunner:
             self._end(task, ending)
             return
 
-        self._stores.queue.deliver(QUEUE_OF[job.kind])  # RQ has room for one more
         log.info("attempt begun", extra=_names(task, job))
         self._attempt(task, job)
         self._stores.queue.deliver(QUEUE_OF[job.kind])
@@ -136,7 +135,7 @@ class TaskRunner:
             "total_ms": (time.time() - created) * 1e3,
         }
 
-        counters = self._counters(attempt.job.id, performed)
+        counters = self._counters(attempt.task, performed)
         told = {**outcome.report, "pack": performed.pack, "counters": counters}
         self._commit(attempt, outcome, JobReport(told, timings))
         # After the commit: a crash in between leaves parts that expire with the job.
@@ -146,10 +145,10 @@ class TaskRunner:
             extra=_names(attempt.task, attempt.job) | {"total_ms": timings["total_ms"]},
         )
 
-    def _counters(self, job_id: str, performed: Performed) -> dict[str, int]:
+    def _counters(self, task: Task, performed: Performed) -> dict[str, int]:
         """Add what this attempt cost to what the parts of a video did before."""
         now = performed.spent
-        before = self._stores.attempts.spent(job_id)
+        before = self._stores.attempts.spent(task.job_id) if task.step else {}
         return {name: now.get(name, 0) + before.get(name, 0) for name in now.keys() | before.keys()}
 
     def _commit(self, attempt: Attempt, outcome: Outcome, report: JobReport) -> None:

@@ -198,9 +198,17 @@ class WarmWorker(Worker):
 
         Anew, where the machine slept until RQ's record of this worker had expired.
         """
-        super().heartbeat(timeout, pipeline)
+        if pipeline is not None:
+            super().heartbeat(timeout, pipeline)
+            return
+
+        with self.connection.pipeline(transaction=False) as together:
+            super().heartbeat(timeout, together)
+            together.hexists(self.key, "queues")
+            *_, is_known = together.execute()
+
         # A machine that slept: RQ forgot the worker, and nobody would give it work.
-        if pipeline is None and not self.connection.hexists(self.key, "queues"):
+        if not is_known:
             self.connection.hset(self.key, mapping=as_hash(self.serialize()))
             worker_registration.register(self)
 

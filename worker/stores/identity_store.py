@@ -90,6 +90,10 @@ class IdentityStore:
         fields = self._fields(identity_id, tenant)
         return read_identity(fields, cached=self._weights.has(identity_id, fields["pack"]))
 
+    def peek(self, identity_id: str, tenant: str | None = None) -> IdentityRecord:
+        """Return what `get` does, in one step: it leaves open whether weights are cached."""
+        return read_identity(self._fields(identity_id, tenant), cached=False)
+
     def count(self, tenant: str) -> int:
         """Return how many identities a tenant has."""
         with reaching():

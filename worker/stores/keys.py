@@ -67,6 +67,7 @@ JOBS_ACTIVE = Family("lk:jobs:active", "zset", JOB_STORE, "member: at the job's 
 INPUT_BYTES = Family("lk:bytes", "hash", JOB_STORE, "never; a number for each tenant and for all")
 DEADLINES = Family("lk:deadlines", "zset", UPKEEP, "member: at the job's end")
 CANCELING = Family("lk:canceling", "zset", UPKEEP, "member: at the job's end")
+SETTLED = Family("lk:settled", "zset", UPKEEP, "member: when the record is packed")
 DEAD = Family("lk:dead", "zset", UPKEEP, "member: requeued, deleted or expired")
 LEFTOVERS = Family("lk:leftovers", "set", UPKEEP, "member: with the next sweep")
 LEADER = Family("lk:leader", "string", UPKEEP, "seconds after the leader's last round")

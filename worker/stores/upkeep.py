@@ -7,13 +7,13 @@ with it, so that a crash between the two only repeats the work.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from redis import Redis
 from redis.client import Pipeline
 
 from worker.stores.connection import Reply, Scripts, reaching, texts
-from worker.stores.keys import CANCELING, DEAD, DEADLINES, EXPIRY, LEADER, LEFTOVERS
+from worker.stores.keys import CANCELING, DEAD, DEADLINES, EXPIRY, LEADER, LEFTOVERS, SETTLED
 
 BATCH = 100  # jobs a round: what is left is due in the next one, a second later
 
@@ -82,10 +82,9 @@ class Upkeep:
         with reaching():
             return self._redis.zscore(DEAD(), job_id) is not None
 
-    def forget_dead(self, job_id: str) -> None:
-        """Take a job from the dead letters."""
-        with reaching():
-            self._redis.zrem(DEAD(), job_id)
+    def forget_dead(self, job_id: str, uploads: Collection[str]) -> None:
+        """Take a job from the dead letters, and let go of its input."""
+        self.result_expired(job_id, (), uploads)
 
     # Uploads, results and identities, each at its time
 
@@ -114,9 +113,20 @@ class Upkeep:
         with reaching():
             self._redis.zrem(EXPIRY(), name)
 
-    def result_expired(self, job_id: str) -> None:
-        """Let a job be found no more among the dead letters and by the identities it used.
+    def settled_for(self, seconds: float) -> list[str]:
+        """Return jobs that ended so long ago and whose records are not packed yet."""
+        with reaching():
+            until = self._clock() - seconds
+            return texts(self._redis.zrangebyscore(SETTLED(), 0, until, start=0, num=BATCH))
 
-        Its record stays for a while, so that a client learns that the result has expired.
-        """
-        self._scripts.run("expire_result", {"job": job_id})
+    def packed(self, job_id: str) -> None:
+        """Note that a job's record needs no packing any more."""
+        with reaching():
+            self._redis.zrem(SETTLED(), job_id)
+
+    def result_expired(
+        self, job_id: str, identities: Collection[str], uploads: Collection[str]
+    ) -> None:
+        """Let a job be found no more among the dead letters, by its identities and its input."""
+        arguments = {"job": job_id, "identities": sorted(identities), "uploads": sorted(uploads)}
+        self._scripts.run("expire_result", arguments)

@@ -14,7 +14,7 @@ from worker.contract import JobRecord, JobResult, Problem, QueueName, Task
 from worker.errors import Canceled, Superseded
 from worker.failures import FailureCode
 from worker.stores.connection import reaching, text_fields, texts
-from worker.stores.jobs.job_records import JobReport
+from worker.stores.jobs.job_records import JobReport, read_record
 from worker.stores.jobs.job_store import JobStore, task_names
 from worker.stores.keys import JOB_PARTS, JOB_SPENT
 
@@ -51,9 +51,13 @@ class JobAttempts:
         Raises:
             Canceled, Superseded: this attempt has nothing to do.
         """
-        self._fenced("begin", task, worker=worker, now=repr(self._clock()))
-        # After the script: the record as this attempt's beginning has left it.
-        return self._store.get(task.job_id)
+        arguments = {**task_names(task), "worker": worker, "now": repr(self._clock())}
+        answer = self._store.scripts.run("begin", arguments)
+        if isinstance(answer, bytes):
+            _raise_if_ended(answer.decode())
+
+        _, record = answer
+        return read_record(dict(zip(texts(record[::2]), texts(record[1::2]), strict=True)))
 
     def progress(self, task: Task, done: int, total: int | None, unit: str) -> None:
         """Note how far the attempt is, and learn whether it may go on.

@@ -35,6 +35,7 @@ class JobLimits:
     default_deadline_s: float = 6 * 3600.0
     # A day: a client that was down for a night still finds its results.
     result_ttl_s: float = 24 * 3600.0
+    pack_after_s: float = 600.0  # until then a client may still follow the job's events
     record_ttl_s: int = 8 * 86400  # longer than the webhook schedule
     # The events of a job that has ended: whoever follows it has them by then, and they are larger
     # than its record.

@@ -96,7 +96,10 @@ class JobQueue:
         A crash or an error on the way loses nothing: the reconciler delivers the task again.
         """
         tasks = self._attempts.next_deliveries(queue)
-        with reaching():
+        if not tasks:
+            return 0
+
+        with reaching(), self._redis.pipeline() as together:
             for task in tasks:
                 rq_queue(queue, self._redis).enqueue_call(
                     ENTRY_POINT,
@@ -107,7 +110,10 @@ class JobQueue:
                     result_ttl=RQ_TTL_S,
                     failure_ttl=RQ_TTL_S,
                     description=rq_id(task),
+                    pipeline=together,
                 )
+
+            together.execute()
 
         return len(tasks)
 

@@ -24,6 +24,7 @@ from worker.stores.ids import new_id
 from worker.stores.jobs.idempotency_store import idempotency_name
 from worker.stores.jobs.job_limits import JobLimits
 
+DIGITS = 6  # of a measured value; half of a record would be digits that say nothing
 # Before time in the line's order; see `lua/tasks.lua`.
 CLASS_OF: Mapping[Priority, int] = {"high": 0, "normal": 1, "low": 2}
 
@@ -123,13 +124,25 @@ def settled_fields(
     if result:
         fields["result"] = json.dumps(asdict(result))
     if report:
-        fields["report"] = json.dumps(dict(report.report))
-        fields["timings"] = json.dumps(dict(report.timings))
+        fields["report"] = json.dumps(_rounded(dict(report.report)))
+        fields["timings"] = json.dumps(_rounded(dict(report.timings)))
 
     if error:
         fields["error"] = json.dumps(asdict(error))
 
     return fields
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return JSON with its measured values cut to the digits that mean something."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+
+    return value
 
 
 def read_record(text: Mapping[str, str]) -> JobRecord:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -51,6 +52,7 @@ from worker.stores.jobs.job_records import (
     read_record,
     settled_fields,
 )
+from worker.stores.jobs.packed_record import PACKED, pack, record_fields
 from worker.stores.jobs.statistics import BUCKETS_MS
 from worker.stores.jobs.task_lines import TaskLines
 from worker.stores.keys import INPUT_BYTES, JOB, TENANT_ACTIVE
@@ -105,21 +107,19 @@ class JobStore:
             UnknownMedia, UnknownIdentity, IdentityErased: what the job needs is not this tenant's,
             or gone. IdempotencyMismatch, IdempotencyInProgress, StoreUnavailable, StoreFull
         """
-        answer = self.scripts.run_durably(
-            "admit", admission_arguments(request, idempotency, self.limits, self._clock())
-        )
+        arguments = admission_arguments(request, idempotency, self.limits, self._clock())
+        answer = self.scripts.run_durably("admit", arguments)
         outcome = answer[0].decode()
 
         if outcome in REFUSALS:
             raise REFUSALS[outcome]
 
-        replayed = outcome == "replayed"
+        if outcome != "replayed":
+            return Admission(read_record(arguments["fields"]), replayed=False)
         try:
-            return Admission(self.get(answer[1].decode()), replayed)
+            return Admission(self.get(answer[1].decode()), replayed=True)
         except UnknownJob as error:
-            if replayed:
-                raise Gone from error
-            raise
+            raise Gone from error
 
     def replayed(self, tenant: str, idempotency: IdempotencyKey) -> Admission | None:
         """Return the job that an earlier request with this key made; None when there was none.
@@ -144,13 +144,54 @@ class JobStore:
         if not is_id(job_id, "job"):
             raise UnknownJob
         with reaching():
-            fields = text_fields(self.redis.hgetall(JOB(job_id)))
+            fields = record_fields(self.redis.hgetall(JOB(job_id)))
 
         # Another tenant's job reads as an unknown one: ids must not be probed.
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownJob
 
         return read_record(fields)
+
+    def _fields(self, job_id: str) -> Mapping[str, str]:
+        with reaching():
+            fields = record_fields(self.redis.hgetall(JOB(job_id)))
+        if not fields:
+            raise UnknownJob
+
+        return fields
+
+    def pack_settled(self) -> int:
+        """Pack the records of jobs that ended ten minutes ago or before; return how many.
+
+        Nothing that a client sees is lost but the events, of which only the last one stays.
+        """
+        names = self.upkeep.settled_for(self.limits.pack_after_s)
+        for job_id in names:
+            with reaching():
+                reply: Reply = self.redis.hgetall(JOB(job_id))
+
+            if not reply or PACKED in reply:
+                self.upkeep.packed(job_id)
+                continue
+
+            record = pack(text_fields(reply))
+            arguments = {
+                "job": job_id,
+                "version": record.kept["version"],
+                "fields": dict(record.kept),
+            }
+            self.scripts.run("pack_job", arguments, blob=record.packed)
+
+        return len(names)
+
+    def result_expired(self, job_id: str) -> None:
+        """Let a job be found no more among the dead letters and by the identities it used.
+
+        Its record stays for a while, so that a client learns that the result has expired.
+        """
+        with suppress(UnknownJob):
+            job = self.get(job_id)
+            self.upkeep.result_expired(job_id, job.payload.identities(), _uploads(job))
 
     def plan(self, job_id: str) -> str:
         """Return the plan of a video that is swapped in segments; raises UnknownJob."""
@@ -186,7 +227,7 @@ class JobStore:
         with reaching(), self.redis.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
                 pipeline.hgetall(JOB(job_id))
-            return [text_fields(fields) for fields in pipeline.execute()]
+            return [record_fields(fields) for fields in pipeline.execute()]
 
     def in_flight(self, tenant: str) -> tuple[int, int]:
         """Return how many jobs a tenant has in flight, and the bytes of their inputs."""
@@ -232,7 +273,11 @@ class JobStore:
         Raises:
             UnknownJob, JobNotFinal
         """
-        answer = self.scripts.run("forget_job", {"job": job_id})
+        job = self.get(job_id)
+        identities = sorted(job.payload.identities())
+        answer = self.scripts.run(
+            "forget_job", {"job": job_id, "identities": identities, "uploads": _uploads(job)}
+        )
         if answer == b"missing":
             raise UnknownJob
         if answer == b"running":
@@ -243,17 +288,16 @@ class JobStore:
 
         Raises what `admit` does, and UnknownJob.
         """
-        dead = self.get(job_id)
+        fields = self._fields(job_id)
+        dead = read_record(fields)
         if not self.upkeep.is_dead(job_id):
             raise UnknownJob("There is no such dead letter.")
-        with reaching():
-            size = int(texts(self.redis.hmget(JOB(job_id), ["input_bytes"]))[0])
 
         request = JobRequest(
             dead.payload,
             dead.priority,
             None,
-            size,
+            int(fields["input_bytes"]),
             dead.webhook,
             dead.metadata,
             requeued_from=job_id,
@@ -261,7 +305,7 @@ class JobStore:
 
         # First the new job: if it is refused, the letter is still there.
         again = self.admit(request).job
-        self.upkeep.forget_dead(job_id)
+        self.upkeep.forget_dead(job_id, _uploads(dead))
 
         return again
 
@@ -301,6 +345,10 @@ class JobStore:
             arguments |= task_names(task)
 
         return str(self.scripts.run_durably("settle", arguments).decode())
+
+
+def _uploads(job: JobRecord) -> list[str]:
+    return [job.payload.input_id] if job.payload.input_id else []
 
 
 def task_names(task: Task) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 -- flags: allow-oom
 -- A worker's child takes up a task, unless the job is over or another attempt has it.
+-- Returns {'begun', the job's record} or why there is nothing to do.
 -- uses: tasks
 local a = cjson.decode(ARGV[1])
 local task, why = fenced(a.task, a.attempt, a.job)
@@ -17,4 +18,4 @@ if task.status == 'queued' then
   emit(a.job, 'status', '{"status":"running"}')
 end
 redis.call('HINCRBY', job, 'version', 1)
-return 'begun'
+return {'begun', redis.call('HGETALL', job)}

@@ -2,8 +2,8 @@
 -- A job's result has expired: neither a requeue nor the erasure of an identity concerns the job any more.
 local a = cjson.decode(ARGV[1])
 redis.call('ZREM', key.dead(), a.job)
-local identities = redis.call('HGET', key.job(a.job), 'identities')
-for _, identity in ipairs(cjson.decode(identities or '[]')) do
+for _, upload in ipairs(a.uploads) do redis.call('SREM', key.upload_holds(upload), a.job) end
+for _, identity in ipairs(a.identities) do
   redis.call('SREM', key.identity_jobs(identity), a.job)
 end
 return 'expired'

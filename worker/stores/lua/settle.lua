@@ -40,8 +40,10 @@ redis.call('SREM', key.tenant_active(tenant), a.job)
 local bytes = tonumber(redis.call('HGET', job, 'input_bytes') or 0)
 redis.call('HINCRBY', key.input_bytes(), tenant, -bytes)
 redis.call('HINCRBY', key.input_bytes(), '*', -bytes)
-for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
-  redis.call('SREM', key.upload_holds(upload), a.job)
+if not a.dead then  -- a dead letter may be done again
+  for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
+    redis.call('SREM', key.upload_holds(upload), a.job)
+  end
 end
 if ending == 'succeeded' and fields.result then
   local bytes = cjson.decode(fields.result).bytes
@@ -77,6 +79,7 @@ for _, endpoint in ipairs(redis.call('SMEMBERS', key.tenant_endpoints(tenant))) 
 end
 
 redis.call('ZADD', key.expiry(), fields.expires_at, a.job)
+redis.call('ZADD', key.settled(), a.now, a.job)
 if ending ~= 'succeeded' then redis.call('SADD', key.leftovers(), a.job) end  -- whatever its attempts left on disk
 redis.call('ZREMRANGEBYLEX', key.tenant_jobs(tenant), '-', '(' .. a.oldest)  -- ids sort by time
 redis.call('EXPIRE', job, a.record_ttl_s)
