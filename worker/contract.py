@@ -142,9 +142,11 @@ class SwapOptions(Strict):
     audio: Literal["copy", "drop"] = Field(
         default="copy", description="Whether a video's sound is kept."
     )
+    # Smaller faces have hardly a feature to swap.
     min_face_px: Annotated[int, Field(ge=8, le=1024)] = Field(
         default=16, description="Faces with less between the eyes, in pixels, are left alone."
     )
+    # Beyond it the far half of the face is hidden.
     max_yaw_deg: Annotated[float, Field(gt=0, le=90)] = Field(
         default=62.0, description="Faces turned further, in degrees, are left alone."
     )
@@ -180,6 +182,7 @@ class JobPayload(Strict):
     kind: JobKind
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     input_id: UploadId | None = None
+    # As in the API's body, checked again: the store is not trusted to hold what was sent.
     assignments: tuple[Assignment, ...] = Field(default=(), max_length=16)
     options: SwapOptions = SwapOptions()
     export: ExportOptions | None = None
@@ -310,7 +313,7 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class Task:
-    """One delivery to a worker: a job has one, a long film several.
+    """One delivery to a worker: a job has one, a long video several.
 
     `id` is the job's id, or the job's id and a step (`job_…-s003`, `job_…-mux`); `attempt` fences
     it.

@@ -119,6 +119,7 @@ class Metrics:
         )
 
         self.child_restarts = Counter(
+            # Grows with hostile or broken files: an alert watches its rate.
             "likeness_child_restarts",
             "Sandboxed children started anew.",
             ("child",),
@@ -129,7 +130,10 @@ class Metrics:
             "likeness_webhook_attempts", "Deliveries tried.", ("outcome",), registry=self.registry
         )
         self.waiters = Gauge(
-            "likeness_waiters", "Open long polls and event streams.", registry=self.registry
+            # Of the bound `max_waiters`, which a graph shows beside it.
+            "likeness_waiters",
+            "Open long polls and event streams.",
+            registry=self.registry,
         )
         self.provider = Gauge(
             "likeness_provider_info",

@@ -121,6 +121,7 @@ def header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any
     return {
         "name": name,
         "in": "header",
+        # All headers that routes read themselves are optional.
         "required": False,
         "description": description,
         "schema": schema,

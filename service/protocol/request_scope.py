@@ -54,6 +54,7 @@ class RequestScope:
     async def _answer(
         self, scope: Scope, receive: Receive, send: Send, context: RequestContext, headers: Headers
     ) -> None:
+        # Not the clock of the day, which may be set while a request runs.
         began = time.perf_counter()
         status: int | None = None
         # Whether there is more to come that nobody has read, known without reading it.

@@ -37,6 +37,7 @@ Tenant = Annotated[
 ]
 
 _INFINITE = float("inf")
+# Members of every entry; whatever else an event recorded goes into `details`.
 _OWN_MEMBERS = frozenset({"event", "tenant", "actor", "subject", "at"})
 
 
@@ -75,6 +76,7 @@ async def list_events(
         about=about,
         since=since,
         until=_INFINITE if until is None else until,
+        # The cursor is an entry's number, and bounds the page on the side that it comes from.
         after=cursor if order == "oldest" else 0,
         before=cursor if order == "newest" and cursor else _INFINITE,
     )
@@ -82,6 +84,8 @@ async def list_events(
     def read() -> list[AuditLine]:
         trail = state.audit_trail
         lines = trail.lines(wanted) if order == "oldest" else trail.newest_first(wanted)
+        # One more than asked for tells whether there is a next page. The archive is read lazily, so
+        # a short page does not read the files to their end.
         return [line for line, _ in zip(lines, range(limit + 1), strict=False)]
 
     lines = await to_thread.run_sync(read)
@@ -93,6 +97,7 @@ def _tenant(caller: Caller, asked: str | None) -> str | None:
     """Return whose entries a caller gets, None for everybody's; raises forbidden."""
     if asked in (None, caller.tenant):
         return caller.tenant
+    # Tenants read about themselves; only the operator reads across them.
     if OPERATOR_SCOPE not in caller.scopes:
         raise ServiceError("forbidden", "Another tenant's trail takes the scope operator")
     return None if asked == EVERYBODY else asked
@@ -101,6 +106,7 @@ def _tenant(caller: Caller, asked: str | None) -> str | None:
 @router.get("/check", responses=problems())
 async def check_trail(_caller: Auditor, state: State) -> AuditCheck:
     """Say whether any entry was changed, removed or slipped in; at most a minute old."""
+    # Kept for a minute: a check reads every file of the trail.
     found = await to_thread.run_sync(state.chain_check.state)
     return AuditCheck(
         intact=found.is_intact,

@@ -69,6 +69,7 @@ async def readyz(response: Response, state: State) -> schemas.Health:
         "age_check": state.settings.age_check,
         "blocklist": state.settings.blocklist,
         "verify": state.settings.verify,
+        # Not a condition of readiness: an operator decides with LIKENESS_REQUIRE_SANDBOX.
         "sandbox": await to_thread.run_sync(_sandbox, state),
     }
 

@@ -48,6 +48,7 @@ _FORM = {
         "quality": {"type": "string", "enum": ["instant", "refined"]},
     },
 }
+# What the encoder may say of the photos; each has its own remedy for the client.
 _PHOTO_FAILURES = (
     "no_face",
     "several_faces",
@@ -66,6 +67,7 @@ _REGISTRATION_FAILURES = (
     *_PHOTO_FAILURES,
     *_ENROLMENT_FAILURES,
 )
+# Deleting and withdrawing answer alike: with the receipt.
 _ERASURE = {200: success("The erasure's receipt."), **problems("not_found", "identity_erased")}
 
 
@@ -158,9 +160,11 @@ async def get_identity(
     record = await _current(state, identity_id, caller.tenant)
     etag = identity_etag(record)
 
+    # Compared as a whole: our tags are weak and never listed.
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
 
+    # A client that polls a refinement can then ask for changes only.
     response.headers["ETag"] = etag
     return _view(state, record)
 

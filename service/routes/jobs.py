@@ -176,6 +176,7 @@ async def requeue_job(job_id: str, caller: Admin, state: State) -> Response:
     return await state.answers.now(job, 202, Location=f"/v1/jobs/{job.id}")
 
 
+# GET and HEAD share one handler, and so their description.
 _RESULT_EXTRA = {
     "parameters": [
         header(
@@ -221,10 +222,12 @@ async def job_result(job_id: str, request: Request, caller: Reader, state: State
         raise ServiceError("no_result", f"The job ended as {job.status}")
 
     content = Content(
+        # Opened before the headers are sent: a result that expires now is still delivered whole.
         file=await to_thread.run_sync(state.media.open_result, job),
         size=job.result.bytes,
         media_type=job.result.media_type,
         sha256=job.result.sha256,
+        # Ours: the name of the upload is never kept.
         filename=f"{job.id}{job.result.suffix}",
     )
     return deliver(request, content, state.key_watch.of(caller.key_id))
@@ -246,6 +249,7 @@ async def job_manifest(job_id: str, caller: Reader, state: State) -> Response:
     job = await _find(state, job_id, caller)
     if not job.final:
         raise ServiceError("job_not_final", headers={"Retry-After": "1"})
+    # Results of an installation without provenance have no manifest to give.
     if job.result is None or job.payload.mark_id is None:
         raise ServiceError("no_result", "The job has no result with credentials")
 
@@ -266,6 +270,7 @@ async def job_manifest(job_id: str, caller: Reader, state: State) -> Response:
 async def delete_job(job_id: str, caller: Writer, state: State) -> Response:
     """Delete a job that has ended, with its result, and its input unless other jobs use it."""
     job = await _find(state, job_id, caller)
+    # Refuses a running job: it must be cancelled first, and its end seen.
     await to_thread.run_sync(state.job_remover.remove, job)
     return Response(status_code=204)
 

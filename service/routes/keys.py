@@ -43,6 +43,8 @@ async def create_key(
     """Create a key. It takes no Idempotency-Key: the token would have to be kept to be repeated."""
     body = await state.bodies.json(request, schemas.KeyRequest)
     key, token = await to_thread.run_sync(state.keys.create, caller.tenant, body.scopes, body.name)
+    # After the deed: an entry for a key that was not made would be wrong, and a missing one shows
+    # as a gap in the keys.
     await _note(state, caller, "key.created", key.id)
     response.headers["Location"] = f"/v1/keys/{key.id}"
 

@@ -61,6 +61,7 @@ def _form(name: str) -> dict[str, Any]:
 # registration.
 _CONSENT_FAILURES = ("consent_missing", "consent_expired", "consent_scope", "identity_erased")
 _QUEUE_FAILURES = ("not_found", "upload_in_use", "queue_full", "draining")
+# What any accepted job's response carries; a 202 says in addition when to look again.
 _HEADERS = ("Location", "ETag", "Preference-Applied")
 _RESPONSES = {
     200: success("The job ended within the `wait`.", *_HEADERS, model=schemas.Job),

@@ -79,6 +79,7 @@ async def create_upload(request: Request, caller: Writer, state: State) -> Respo
         media_type=media_type(request),
         sha256=content_digest(request.headers.get("content-digest")),
     )
+    # Read first: a malformed header is refused before the body arrives.
     key = key_of(request)
     max_bytes = state.settings.max_upload_bytes
 

@@ -94,6 +94,7 @@ async def get_default_secret(caller: Writer, state: State) -> schemas.WebhookSec
 async def rotate_secret(endpoint_id: str, caller: Writer, state: State) -> schemas.WebhookEndpoint:
     """Create a new secret; for a day, messages are signed with the old one as well."""
     endpoint = await to_thread.run_sync(state.outbox.rotate, endpoint_id, caller.tenant)
+    # Shown this once, as at its creation.
     return _view(endpoint, endpoint.secrets[0])
 
 

@@ -69,6 +69,7 @@ class Consent(Strict):
     subject: Annotated[str, Field(min_length=1, max_length=200)] = Field(
         description="Who is shown: an address or a name, as the operator knows them."
     )
+    # What the operator relies on; "self" is a person's own face.
     basis: Literal["consent", "self", "contract"] = Field(
         description="On what ground the face may be used; `self` is the caller's own face."
     )
@@ -86,6 +87,7 @@ class Consent(Strict):
         description="SHA-256, in hex, of a document that shows the consent; the document stays with"
         " the caller.",
     )
+    # The operator's statement; the service only asks for it where a face looks young.
     adult: bool = Field(
         default=False,
         description="Whether the evidence shows that the person is of age; asked for where the"

@@ -138,6 +138,7 @@ class Job(Strict):
     queue_position: int | None = Field(
         default=None, description="Jobs before it in its queue; null unless it is queued."
     )
+    # Grows when a worker is lost: the client sees why a job takes longer.
     attempt: int = Field(description="How often it was begun.")
     created_at: datetime = Field(description="When it was accepted.")
     started_at: datetime | None = Field(

@@ -165,9 +165,11 @@ class Capacity(Strict):
 
 
 class Health(BaseModel):
+    # One word for dashboards; orchestrators go by the HTTP status.
     status: Literal["ok", "starting", "unavailable"] = Field(
         description="Whether requests can be served."
     )
+    # Free-form: checks come and go with what is installed.
     checks: dict[str, JsonValue] = Field(
         default_factory=dict, description="What was looked at, by name."
     )

@@ -13,6 +13,7 @@ class Problem(BaseModel):
     """
 
     model_config = ConfigDict(
+        # Members of a single code, such as `errors`, stand beside the common ones.
         extra="allow",
         json_schema_serialization_defaults_required=True,
         json_schema_extra={

@@ -26,6 +26,7 @@ class VerifyRequest(BaseModel):
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"sha256": EXAMPLE_SHA256}]}
     )
 
+    # For files too large or too private to send.
     sha256: Annotated[
         str,
         Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the whole file, in hex."),
@@ -58,6 +59,7 @@ class RecordReport(Frozen):
 
     day: str = Field(description="Day it was made, UTC.")
     kind: Literal["image", "video", "export"] = Field(description="What kind of output it was.")
+    # A mark survives re-encoding, so a match by it says less than equal bytes.
     exact: bool = Field(description="Whether the file has exactly the bytes that were delivered.")
     manifest_url: str | None = Field(
         description="Where its content credentials can be fetched again, for a copy without them."

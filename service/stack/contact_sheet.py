@@ -28,12 +28,12 @@ class Comparison:
     after: Image.Image
 
 
-def film_moments(path: Path, moments: Sequence[float]) -> list[Image.Image]:
+def video_moments(path: Path, moments: Sequence[float]) -> list[Image.Image]:
     """Return the frames at these fractions (0 first, 1 last) of a clip short enough to hold in
     memory.
     """
-    with av.open(path) as film:
-        frames = list(film.decode(video=0))
+    with av.open(path) as video:
+        frames = list(video.decode(video=0))
 
     chosen = (frames[round(moment * (len(frames) - 1))] for moment in moments)
     return [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in chosen]
@@ -53,8 +53,8 @@ def contact_sheet(rows: Sequence[Comparison]) -> Image.Image:
 
     for number, row in enumerate(rows):
         top = HEADER_PX + number * height
-        for column, picture in enumerate((row.before, row.source, row.after)):
-            sheet.paste(ImageOps.fit(picture, CELL_PX), (GAP_PX + column * width, top))
+        for column, image in enumerate((row.before, row.source, row.after)):
+            sheet.paste(ImageOps.fit(image, CELL_PX), (GAP_PX + column * width, top))
 
         draw.text(
             (GAP_PX + 8, top + 6), row.label, "white", font, stroke_width=2, stroke_fill="black"

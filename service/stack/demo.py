@@ -22,7 +22,7 @@ from PIL import Image
 
 from service.settings import Settings
 from service.stack.api_keys import create_first_key
-from service.stack.contact_sheet import Comparison, contact_sheet, film_moments
+from service.stack.contact_sheet import Comparison, contact_sheet, video_moments
 from service.stack.embedded_store import EmbeddedStoreError
 from service.stack.stack import Stack, StackStartError, running
 
@@ -211,8 +211,8 @@ def _passes(jobs: list[dict[str, Any]]) -> str:
 
 def _sheet(portrait: Path, clip: Path) -> Image.Image:
     source = Image.open(SOURCE)
-    before = film_moments(CLIP, MOMENTS)
-    after = film_moments(clip, MOMENTS)
+    before = video_moments(CLIP, MOMENTS)
+    after = video_moments(clip, MOMENTS)
     rows = [Comparison("portrait", Image.open(PORTRAIT), source, Image.open(portrait))]
     rows += [
         Comparison(f"clip, {m:.0%}", b, source, a)

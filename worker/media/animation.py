@@ -12,7 +12,7 @@ from PIL import Image
 
 from worker.formats import AnimationFormat
 from worker.media.image_files import check_size, open_image, probe_image
-from worker.media.images import Alpha, Bgr, to_arrays, to_picture
+from worker.media.images import Alpha, Bgr, to_arrays, to_pillow
 from worker.media.media_errors import MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits
 
@@ -25,7 +25,7 @@ _UNIT_MS: Final[dict[AnimationFormat, int]] = {"gif": 10, "webp": 1, "apng": 1}
 
 @dataclass(frozen=True)
 class AnimatedFrame:
-    """One whole picture, whatever part of it the file stores: uint8 [H, W, 3], alpha [H, W] or
+    """One whole image, whatever part of it the file stores: uint8 [H, W, 3], alpha [H, W] or
     None.
     """
 
@@ -106,7 +106,7 @@ def write_animation(
     Frames must be `paced`, or browsers play them slower.
     """
     opaque = all(frame.alpha is None or frame.alpha.min() == 255 for frame in frames)
-    pictures = [to_picture(frame.bgr, None if opaque else frame.alpha) for frame in frames]
+    images = [to_pillow(frame.bgr, None if opaque else frame.alpha) for frame in frames]
     durations = whole_durations([frame.duration_ms for frame in frames], _UNIT_MS[file_format])
     options: dict[str, object] = {"duration": durations}
 
@@ -117,11 +117,11 @@ def write_animation(
     if file_format == "gif":
         options |= {"disposal": 2 if not opaque else 1}
 
-    pictures[0].save(
+    images[0].save(
         path,
         "PNG" if file_format == "apng" else file_format.upper(),
         save_all=True,
-        append_images=pictures[1:],
+        append_images=images[1:],
         **options,
     )
 

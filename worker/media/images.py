@@ -128,7 +128,7 @@ def encode_image(
             f"images are written as {', '.join(IMAGE_FORMATS)}; not as {file_format[:16]}"
         )
 
-    image = to_picture(bgr, alpha)
+    image = to_pillow(bgr, alpha)
     if image.mode == "RGBA" and file_format in {"jpeg", "bmp"}:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
@@ -161,7 +161,7 @@ def to_arrays(image: Image.Image) -> tuple[Bgr, Alpha | None]:
     return np.ascontiguousarray(pixels[:, :, 2::-1]), alpha
 
 
-def to_picture(bgr: Bgr, alpha: Alpha | None) -> Image.Image:
+def to_pillow(bgr: Bgr, alpha: Alpha | None) -> Image.Image:
     """Return the Pillow image (RGB, or RGBA with `alpha`); `to_arrays` takes it apart again."""
     rgb = bgr[:, :, ::-1]
     return Image.fromarray(rgb if alpha is None else np.dstack((rgb, alpha)))
@@ -193,6 +193,6 @@ def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
             image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
     except ImageCms.PyCMSError:
-        return image.convert("RGB")  # a broken profile is no reason to refuse the picture
+        return image.convert("RGB")  # a broken profile is no reason to refuse the image
 
     return converted if converted is not None else image.convert("RGB")

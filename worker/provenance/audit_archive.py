@@ -21,7 +21,9 @@ from worker.errors import AuditBroken
 from worker.stores.audit_log import AuditEntry, AuditLog
 from worker.stores.durable_files import noticing_full_disk, sync_directory
 
+# Before the first line there is nothing; as long as a hash, so that all lines have one form.
 GENESIS = "0" * 64
+# What a lost key could rewrite unseen is at most this much.
 HEAD_EVERY_ENTRIES = 1000
 HEAD_EVERY_S = 3600.0
 
@@ -102,8 +104,11 @@ class AuditArchive:
             return 0
 
         last = self.last()
+        # A crash after the append and before the drop leaves these in the store: they are on disk
+        # already.
         new = [entry for entry in entries if entry.seq > (last.entry.seq if last else 0)]
         self._append(new, last.mac if last else GENESIS)
+        # Only now: the lines are synced to the disk.
         log.drop(entries)
 
         return len(new)
@@ -112,6 +117,7 @@ class AuditArchive:
         """Yield the lines that are wanted, oldest first."""
         wanted = wanted or AuditFilter()
         for path in self._days():
+            # A query about last week must not read years of files.
             if not _may_hold(path, wanted):
                 continue
             with path.open() as file:
@@ -148,6 +154,7 @@ class AuditArchive:
         last = self.last()
         heads = self.heads()
 
+        # Nothing new to sign.
         if last is None or (heads and heads[-1].seq == last.entry.seq):
             return None
 
@@ -171,6 +178,7 @@ class AuditArchive:
         AuditBroken and says where.
         """
         heads = {head.seq: head for head in self.heads()}
+        # Signatures first: hashes that nobody has signed prove less.
         for head in heads.values():
             if not check(head.message, bytes.fromhex(head.signature)):
                 raise AuditBroken(f"The signature of head {head.seq} is not ours.")
@@ -184,6 +192,7 @@ class AuditArchive:
             count += 1
 
         newest = previous.entry.seq if previous else 0
+        # Either the store or a signed head says how far the trail must reach.
         expected = max([last_seq or 0, *heads])
 
         if newest < expected:
@@ -197,6 +206,7 @@ class AuditArchive:
         seq = line.entry.seq
         expected = previous.mac if previous else self._beginning(line, heads)
 
+        # The chain and the line's own hash: one tells of removal, the other of a change.
         if line.previous != expected or not hmac.compare_digest(
             line.mac, self._mac(line.previous, line.entry)
         ):
@@ -223,6 +233,7 @@ class AuditArchive:
         return head.mac
 
     def _append(self, entries: Sequence[AuditEntry], previous: str) -> None:
+        # One file a day, so that old days can be removed as files.
         by_day: dict[str, list[str]] = {}
         for entry in entries:
             mac = self._mac(previous, entry)
@@ -260,6 +271,7 @@ def _append_text(path: Path, text: str) -> None:
     with noticing_full_disk():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         is_new = not path.exists()
+        # Append only: no write of ours can land on an older line.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
         with os.fdopen(descriptor, "r+b") as file:
@@ -287,6 +299,7 @@ def _last_text(path: Path) -> str:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 65_536))
         lines = file.read().split(b"\n")
+    # The last element is what follows the last newline: nothing, or an unfinished line.
     return lines[-2].decode() if len(lines) > 1 else ""
 
 

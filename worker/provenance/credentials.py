@@ -12,6 +12,7 @@ import c2pa
 
 State = Literal["trusted", "valid", "invalid", "absent"]
 
+# An answer names the first ones; a hostile manifest may have thousands.
 _MAX_PROBLEMS = 16
 
 
@@ -38,6 +39,7 @@ def read_credentials(
     A manifest that a file only links to is never fetched. Damage of any kind is `invalid`.
     """
     settings = {
+        # Nothing is fetched for a file of unknown origin: its address could be anybody's.
         "verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
         "trust": {"user_anchors": "\n".join(anchors)} if anchors else {},
     }
@@ -54,8 +56,10 @@ def read_credentials(
 
 def _unreadable(error: c2pa.C2paError) -> Credentials:
     text = str(error)
+    # The library has no error of its own for "none there".
     if text.startswith(("ManifestNotFound", "NotSupported")) or "no JUMBF" in text:
         return Credentials(state="absent")
+    # Its kind alone, for details may quote the file.
     return Credentials(state="invalid", problems=(text.split(":")[0][:80],))
 
 
@@ -73,6 +77,7 @@ def _summary(store: dict[str, Any]) -> Credentials:
 
     return Credentials(
         state=state if state in ("trusted", "valid") else "invalid",  # type: ignore[arg-type]
+        # Every text of a foreign manifest is cut: it goes into an answer.
         signer=str(signature.get("issuer", ""))[:200],
         issued_on=str(signature.get("time", ""))[:40],
         actions=tuple(str(action.get("action", ""))[:80] for action in actions)[:_MAX_PROBLEMS],

@@ -20,6 +20,7 @@ COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrained
 # A whole-file hash is what independent readers understand, but it is held in memory; above this
 # size chunks are hashed instead (Merkle), which c2pa-rs trusts and other readers call invalid.
 WHOLE_FILE_BYTES = 512 << 20
+# Beyond this the library works in a file: the child's memory is for models.
 _SPILL_TO_DISK_MIB = 16
 _CHUNK_KIB = 4096
 
@@ -29,6 +30,7 @@ _PIXEL_PNG = (
 
 Stamp = Callable[[bytes], bytes | None]
 
+# All four uses that the training-and-mining assertion knows.
 _NOT_ALLOWED = (
     "cawg.ai_generative_training",
     "cawg.ai_inference",
@@ -151,11 +153,13 @@ def signing_settings(file_bytes: int) -> dict[str, Any]:
 def _detached(
     builder: c2pa.Builder, signer: c2pa.Signer, source: Path, destination: Path
 ) -> SignedFile:
+    # The file stays byte for byte what was encoded.
     builder.set_no_embed()
     with source.open("rb") as unsigned, tempfile.TemporaryFile(dir=destination.parent) as unused:
         manifest = builder.sign(signer, "application/octet-stream", unsigned, unused)
 
     if destination != source:
+        # A second name costs nothing, and the caller expects a file there.
         destination.hardlink_to(source)
 
     return SignedFile(manifest=bytes(manifest), embedded=False)
@@ -165,6 +169,7 @@ def _add_original(builder: c2pa.Builder, original: tuple[Path, str]) -> None:
     path, media_type = original
     facts = {
         "title": "target",
+        # The upload is what was edited, not a mere ingredient.
         "relationship": "parentOf",
         "instance_id": "target",
         "label": "target",
@@ -186,6 +191,7 @@ def _definition(claim: Claim, media_type: str) -> dict[str, Any]:
         },
     ]
 
+    # Where the faces are, for viewers that can show it; who they are is not said.
     if claim.faces:
         actions[1]["changes"] = [{"description": "faces", "region": _regions(claim.faces)}]
 
@@ -196,6 +202,7 @@ def _definition(claim: Claim, media_type: str) -> dict[str, Any]:
     }
 
     assertions = []
+    # The soft binding lets a copy that lost its manifest find it again by the mark.
     if claim.mark_id is not None:
         actions.append({"action": "c2pa.watermarked.bound"})
         swap["mark"] = "lk1"

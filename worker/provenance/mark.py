@@ -13,6 +13,7 @@ from worker.provenance.mark_code import TILE, Chips, MarkTile
 
 Plane: TypeAlias = NDArray[np.uint8]
 
+# The pattern scales with the image, so that a scaled copy still has it.
 CHIPS_PER_SHORT_SIDE = 90
 # Measured: at 288 px one mark in ten is read back at normal strength, ten in ten at 1.6; below
 # 200 px a chip is about two pixels and JPEG removes it at any strength that cannot be seen.
@@ -31,6 +32,7 @@ _DECODED = np.rint((np.arange(256) - _ZERO) / _FINE)
 _LIGHTER = np.maximum(_DECODED, 0).astype(np.uint8)
 _DARKER = np.maximum(-_DECODED, 0).astype(np.uint8)
 _BAND_ROWS = 64
+# One level of eight bits in sixteen.
 _STEP_16_BIT = 257
 
 
@@ -55,11 +57,13 @@ class VideoMark:
         if is_too_small(*luma.shape):
             return
 
+        # Drawn once for a size, then added to every frame.
         if luma.shape not in self._planes:
             self._planes = {luma.shape: self._drawn(*luma.shape)}
 
         lighter, darker = self._planes[luma.shape]
 
+        # Saturating and in place: black and white stay, and no plane is copied.
         cv2.add(luma, lighter, dst=luma)
         cv2.subtract(luma, darker, dst=luma)
 
@@ -147,5 +151,6 @@ def _pattern(chips: Chips, height: int, width: int) -> NDArray[np.float32]:
 
 
 def _places(length: int, chip_px: float) -> NDArray[np.float32]:
+    # Centres of pixels, so that a pattern is in the same place at every size.
     centres = (np.arange(length, dtype=np.float32) + 0.5) / chip_px - 0.5
     return np.asarray(np.mod(centres, TILE), np.float32)

@@ -22,12 +22,16 @@ Chips: TypeAlias = NDArray[np.float32]
 """float32 [64, 64]: the signs -1 and 1 of a tile, or the evidence for them that a reader found."""
 
 TILE = 64
+# A quarter: enough to find the tile at seven deviations, and no more than that.
 SYNC_CHIPS = 1024
 SYMBOLS = 12
+# Four bytes of id and two of check; the other half corrects errors.
 DATA_SYMBOLS = 6
+# One Walsh function each: any two differ in half of their chips.
 CHIPS_PER_SYMBOL = 256
 
 _ID_BYTES = 4
+# Known to everybody on purpose: whoever has this source can see that there is a mark.
 _PUBLIC_SYNC = b"likeness-lk1"
 
 
@@ -87,6 +91,7 @@ class MarkCode:
 
         for index in range(SYMBOLS):
             scores = _WALSH @ (chips[self._symbol_places[index]] * self._signs[index])
+            # How much better the best is than the next says how certain it is.
             second, first = np.argsort(scores)[-2:]
             symbols[index] = first
             certainty[index] = (scores[first] - scores[second]) / (scores.std() + 1e-9)
@@ -96,6 +101,8 @@ class MarkCode:
     def _correct(self, symbols: NDArray[np.uint8], doubtful: NDArray[np.intp]) -> int | None:
         """Try with ever more of the least certain symbols taken for lost."""
         codec = reedsolo.RSCodec(SYMBOLS - DATA_SYMBOLS)
+        # An erasure costs one symbol of redundancy, an error two: leaving out the doubtful ones
+        # helps.
         for lost in range(SYMBOLS - DATA_SYMBOLS):
             try:
                 words = codec.decode(
@@ -142,12 +149,14 @@ class MarkCode:
         return hmac.digest(self.key, b"check" + identity, "sha256")[: DATA_SYMBOLS - _ID_BYTES]
 
     def _shift(self, mark_id: int, segment: int) -> tuple[int, int]:
+        # Keyed: without the key nobody knows where a tile begins.
         words = hmac.digest(self.key, f"shift {mark_id} {segment}".encode(), "sha256")
         return words[0] % TILE, words[1] % TILE
 
     @staticmethod
     def _draw(key: bytes, purpose: bytes) -> np.random.Generator:
         seed = hashlib.sha256(key + purpose).digest()
+        # Seeded by the key alone: the same key draws the same chips in every process.
         return np.random.Generator(np.random.PCG64(int.from_bytes(seed, "big")))
 
 
@@ -156,6 +165,7 @@ def _signs(draw: np.random.Generator, count: int) -> NDArray[np.int8]:
 
 
 def _walsh() -> NDArray[np.int8]:
+    # Sylvester's construction: each doubling keeps all rows orthogonal.
     rows = np.array([[1]], np.int8)
     while len(rows) < CHIPS_PER_SYMBOL:
         rows = np.block([[rows, rows], [rows, -rows]])

@@ -15,8 +15,10 @@ from worker.provenance.mark_code import TILE, Chips, MarkCode
 
 FOUND_AT = 7.0
 """Standard deviations of the correlation's peak; 1,793 unmarked images reached 5.45 at most."""
+# Beyond this, further places of a video would not change the answer.
 CERTAIN_AT = 12.0
 
+# The working resolution: a chip must span several pixels to be told from noise.
 _CHIP_PX = 4
 _SHORT_SIDE = CHIPS_PER_SHORT_SIDE * _CHIP_PX
 _TILE_PX = TILE * _CHIP_PX
@@ -51,6 +53,7 @@ class MarkReader:
 
     def read_image(self, luma: Plane) -> Reading:
         """Return what a luma plane holds: its own scale first, then 64 scales for crops."""
+        # Most files are whole, and this costs a sixty-fourth of the search.
         reading = self._reading(self._sight([luma], 1.0))
         if reading.found and reading.mark_id is not None:
             return reading
@@ -71,6 +74,7 @@ class MarkReader:
 
         for frames in places:
             sighting = self._sight(frames, 1.0)
+            # Weighted, so that a place without detail does not drown the others.
             total = total + sighting.chips * sighting.certainty
             together = _Sighting(max(best.certainty, sighting.certainty), total)
             candidates = [self._reading(sighting), self._reading(together)]
@@ -98,6 +102,7 @@ class MarkReader:
 
         # Sums of many pixels vary less in their mean: this makes every place vary alike.
         even = total / np.sqrt(np.maximum(count, 1))
+        # All shifts at once: the tile repeats, which is what a Fourier correlation assumes.
         correlation = np.fft.irfft2(
             np.fft.rfft2(even) * self._sync_spectrum, s=(_TILE_PX, _TILE_PX)
         )
@@ -129,9 +134,11 @@ def _residual(luma: Plane, scale: float) -> NDArray[np.float32]:
     interpolation = cv2.INTER_AREA if shrink < 1 else cv2.INTER_LINEAR
 
     plane = cv2.resize(luma, size, interpolation=interpolation).astype(np.float32)
+    # The band in which a chip of four pixels lies; image content is mostly below it.
     fine = cv2.GaussianBlur(plane, (0, 0), 0.8) - cv2.GaussianBlur(plane, (0, 0), 5)
     spread = np.sqrt(np.maximum(cv2.blur(fine * fine, (17, 17)), 0)) + 0.7
 
+    # Edges would outweigh thousands of flat pixels otherwise.
     return np.asarray(np.clip(fine / spread, -2, 2), np.float32)
 
 

@@ -14,6 +14,7 @@ from worker.provenance.mark import Plane, VideoMark, draw_in_image
 from worker.provenance.mark_code import TILE, MarkTile
 from worker.provenance.order import ProvenanceOrder
 
+# A moment that is cut out of a video is longer than this as a rule.
 FINGERPRINT_EVERY_S = 1.0
 
 
@@ -42,6 +43,7 @@ class Marking:
 
     def mark_image(self, image: NDArray[Any], time_s: float = 0.0) -> None:
         """Mark a BGR image or a frame of an animation in place, uint8 or uint16 [H, W, 3 or 4]."""
+        # Before the fingerprint: it is of what is delivered.
         draw_in_image(image, self.tile)
         if self._is_due(time_s):
             small = cv2.resize(image[..., :3], (64, 64), interpolation=cv2.INTER_AREA)

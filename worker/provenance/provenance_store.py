@@ -52,6 +52,7 @@ class ProvenanceStore:
         Raises DiskFull.
         """
         with noticing_full_disk():
+            # The manifest first: a record must not promise one that is not there.
             if manifest:
                 _write(self._file(record.mark_id, ".c2pa"), manifest)
 
@@ -89,10 +90,12 @@ class ProvenanceStore:
         expired = 0
 
         for path in self._directory.glob("[0-9a-f][0-9a-f]/*.json"):
+            # By the file's time: reading each record would take hours at millions.
             if path.stat().st_mtime >= before:
                 continue
 
             record = self.get(path.stem)
+            # The by-hash entry last: without its record it leads nowhere, and is harmless.
             for file in (path, path.with_suffix(".c2pa")):
                 file.unlink(missing_ok=True)
 
@@ -104,6 +107,7 @@ class ProvenanceStore:
         return expired
 
     def _file(self, mark_id: str, suffix: str) -> Path:
+        # Becomes a path: nothing else may.
         if len(mark_id) != 8 or not set(mark_id) <= set("0123456789abcdef"):
             raise ValueError("a mark id has eight hex digits")
         return self._directory / mark_id[:2] / f"{mark_id}{suffix}"
@@ -116,6 +120,7 @@ class ProvenanceStore:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # With the process's id: two workers may write one output's record at the same time.
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 

@@ -22,12 +22,14 @@ def resembles(seen: Sequence[int], recorded: Sequence[int]) -> bool:
     """Return whether the frames of a file are among those recorded."""
     if not seen or not recorded:
         return False
+    # 256 against 24 at most, so the plain double loop is quick enough.
     near = sum(min(_distance(one, other) for other in recorded) <= SAME_BITS for one in seen)
     return near >= SAME_SHARE * len(seen)
 
 
 def thinned(hashes: Sequence[int]) -> tuple[int, ...]:
     """Return at most HASHES_MAX of the hashes, evenly spread."""
+    # Rounded up, so that the bound holds.
     step = max(1, -(-len(hashes) // HASHES_MAX))
     return tuple(hashes[::step])
 

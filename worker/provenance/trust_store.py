@@ -39,8 +39,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from worker.errors import TrustKeyBroken
 from worker.provenance.names import KEY_BYTES
 
+# Ten years: verifiers that were given the root should not have to change it.
 ROOT_DAYS = 3650
+# A year, as usual for signing certificates; renewal is automatic.
 LEAF_DAYS = 365
+# A service that is off for a month still comes up with a valid certificate.
 RENEW_DAYS_BEFORE = 30
 MOST_MARK_KEYS = 16
 """Each costs a verification 5 ms of search, and a third of a second for a cropped image."""
@@ -48,6 +51,7 @@ MOST_MARK_KEYS = 16
 # Validators' default configuration refuses C2PA's own key usage alone ("missing required EKU"),
 # so a certificate of ours carries emailProtection beside it (measured with c2pa-rs 0.91.3).
 _C2PA_SIGNING = ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
+# A verifier's clock may be behind ours.
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
 _P256_BYTES = 32
 
@@ -64,6 +68,7 @@ class TrustStore:
         """Make what is missing and renew a certificate of ours that ends within 30 days."""
         now = now or datetime.datetime.now(datetime.UTC)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Also where an operator has made it with wider rights.
         self.directory.chmod(0o700)
 
         with _only_one(self.directory):
@@ -77,9 +82,11 @@ class TrustStore:
         if self.chain is None:
             self._prepare_chain(now)
 
+        # Last, once it is known which one signs.
         self._remember_certificate()
 
     def _prepare_chain(self, now: datetime.datetime) -> None:
+        # A root without its key cannot renew anything: both are made anew.
         if not self._root_file.exists() or not self._root_key_file.exists():
             self._make_root(now)
             self._make_leaf(now)
@@ -167,10 +174,12 @@ class TrustStore:
         except (OSError, ValueError, TypeError) as error:
             raise TrustKeyBroken(f"the signing certificate cannot be read: {error}") from error
 
+        # ES256 is what every reader of C2PA must support.
         if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.key_size != 256:
             raise TrustKeyBroken("the signing key must be an ES256 (P-256) key")
 
         signer = Signer(chain=certificates, private=private)
+        # A mismatch would show only when somebody verifies a result.
         if not signer.is_of_its_certificate:
             raise TrustKeyBroken("the signing key does not belong to the chain's first certificate")
 
@@ -315,6 +324,7 @@ def _only_one(directory: Path) -> Iterator[None]:
     """Wait for a turn: API and workers start at once, and only one may make the keys."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        # On the directory: it exists before any file in it.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

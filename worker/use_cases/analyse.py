@@ -89,11 +89,13 @@ class Analyse:
         )
 
     def _look(self, context: JobContext) -> Found | None:
+        # By its bytes, not by the endpoint: analyses take images, animations and videos alike.
         with context.input.open("rb") as file:
             if is_video(file):
                 with Video(file, self.limits) as video:
                     return self._look_at_video(context, video)
 
+        # Before the still: an animation's first frame would pass for one.
         animation = probe_animation(context.input, self.limits)
         if animation is not None:
             return self._look_at_animation(context, animation)
@@ -110,6 +112,7 @@ class Analyse:
             people[f"p{number}"].add(frame, face, 0.0)
 
         context.progress(1, 1, "image")
+        # What is said of the upload besides its people.
         facts = {"kind": "image", "width": image.shape[1], "height": image.shape[0]}
         return Found(people, 1, facts)
 
@@ -123,6 +126,7 @@ class Analyse:
             context.progress(people.frames)
 
         context.progress(people.frames, people.frames, last=True)
+        # Known only at the end: tracks that were apart for a while turn out to be one person.
         names = survey.names()
         facts = {
             "kind": "animation",
@@ -156,6 +160,7 @@ class Analyse:
             survey.add(sample.frame, sample.time_s)
             context.progress(0, plan.frames)
 
+        # The samples name the people, every frame says where they are.
         return self._follow(context, video, survey.result(), _facts(video, plan))
 
     def _look_at_part(self, context: JobContext, video: Video) -> None:

@@ -33,9 +33,11 @@ def failing_once(use_case: UseCase) -> UseCase:
     def perform(context: JobContext) -> Outcome | None:
         try:
             return use_case(context)
+        # An OSError of this machine, which another try may not meet.
         except DiskFull:
             raise
         except tuple(kind for kind, _, _ in _CERTAIN) as error:
+            # In the table's order: UnicodeError is a ValueError, and says more.
             code, detail = next((c, d) for kind, c, d in _CERTAIN if isinstance(error, kind))
             log.exception("certain failure", extra={"job": context.job.id, "code": code})
             raise JobFailure(code, f"{detail} ({type(error).__name__}).") from error

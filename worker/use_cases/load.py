@@ -61,7 +61,9 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
     Raises:
         PackMissingError, PackUnreadableError, PackBrokenError, DeviceUnavailableError
     """
+    # Hashes first: a graph that was changed on the disk must not run in silence.
     pack = require_intact(load_pack(settings.pack, settings.packs_root))
+    # Without an engine: training loads networks of its own, and the engine's need not be held.
     if queue == "refine":
         os.nice(REFINE_NICE)
         os.environ.setdefault(
@@ -82,11 +84,13 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
         age_check=settings.age_check == "on",
     )
 
+    # First passes allocate and choose kernels; the hello is sent after that.
     warm_up(engine)
     casting = Casting(engine)
     by_kind: dict[JobKind, UseCase] = {
         "swap_image": Sealing(SwapImage(engine, casting, settings.media_limits), pack.id),
         "swap_video": Sealing(SwapVideo(engine, casting, settings.media_limits), pack.id),
+        # Not sealed: its result is JSON, which carries no mark.
         "analysis": Analyse(engine, settings.media_limits),
         "export": ExportIdentity(engine, casting),
     }

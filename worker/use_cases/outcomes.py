@@ -12,6 +12,7 @@ from worker.failures import FailureCode
 
 PersonRow = Mapping[str, Any]
 
+# Details of the failure; the code is what clients branch on.
 NOBODY = {
     "no_face": "No face was found.",
     "face_not_found": "No face matches the selection.",
@@ -35,6 +36,7 @@ def assignment_outcomes(
 
 def outcome_report(outcomes: Sequence[AssignmentOutcome]) -> dict[str, Any]:
     """Return the report's members `outcome` and `assignments`."""
+    # Partial success is success with a note: the client paid for frames that were swapped.
     is_whole = all(one.status == "swapped" for one in outcomes)
     return {
         "outcome": "succeeded" if is_whole else "partial",
@@ -57,7 +59,9 @@ def require_somebody(
     if any(one.status == "left_alone" for one in outcomes):
         code = FailureCode.NOBODY_SWAPPED
         reasons = sorted({one.reason for one in outcomes if one.reason})
+        # All reasons, since several people may have been left alone for different ones.
         detail = f"{NOBODY[code]}: {', '.join(reasons)}."
+    # Somebody is there, and nobody of them was meant.
     elif report["faces"]:
         code = FailureCode.FACE_NOT_FOUND
         detail = NOBODY[code]
@@ -75,6 +79,7 @@ def _outcome(
     for row in mine:
         left_alone.update(row["frames_skipped"])
 
+    # The most frequent one; the report has all.
     reason = max(left_alone, key=lambda name: left_alone[name], default=None)
     if not mine:
         reason = unmatched.get(index, "nobody_matches") if rows else "no_face"

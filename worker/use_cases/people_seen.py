@@ -123,6 +123,7 @@ class People:
     """Everyone seen in an upload, by what was followed: whose it is may be settled late."""
 
     def __init__(self) -> None:
+        # Tracks are held with what was seen of them, so that no other object gets the same id().
         self._seen: dict[int, tuple[Track, PersonSeen]] = {}
         self.frames = 0
 

@@ -33,6 +33,7 @@ class RefineBudget:
 
     seconds: float = 240.0
     threads: int = 2
+    # Whichever comes first ends it; the seconds are what an operator sets.
     steps: int = 600
 
 
@@ -54,6 +55,7 @@ class RefineIdentity:
             JobFailure: `identity_erased`, `refinement_unavailable`.
             Canceled, Superseded: the identity stays as it was.
         """
+        # The API admits such jobs itself, with exactly one.
         (identity_id,) = context.job.payload.identities()
         context.progress(0, 100, "percent")
 
@@ -71,6 +73,7 @@ class RefineIdentity:
         return Outcome(None, report={"refinement": told})
 
     def _refine(self, context: JobContext, identity_id: str) -> Refined:
+        # First, because it raises where torch is missing: no photo's code is read for nothing.
         refiner = self._refiner
         from models.refinement.refine import RefineConfig
 
@@ -80,6 +83,7 @@ class RefineIdentity:
             code,
             SpecialisedWeights.from_bytes(weights),
             RefineConfig(self._budget.steps, self._budget.seconds, self._budget.threads),
+            # 99 at most: 100 is said once the weights are kept.
             watch=lambda share: context.progress(min(99, int(share * 100)), 100, "percent"),
         )
 
@@ -93,6 +97,7 @@ class RefineIdentity:
                 "This worker has no torch, which refinement needs.",
             ) from error
 
+        # Refinement trains the open pack's network, whose generator takes six inputs.
         if self.pack.manifest.swapper.inputs != 6:
             raise JobFailure(
                 FailureCode.REFINEMENT_UNAVAILABLE,

@@ -21,6 +21,7 @@ def require_nobody_blocked(
     `targets` are those whose face is replaced. The parent compares: a process that decodes
     untrusted files does not get to see the list.
     """
+    # The list may be off, or empty: then no embedding leaves this process.
     if not context.is_screened:
         return
 
@@ -29,6 +30,7 @@ def require_nobody_blocked(
     if not faces:
         return
 
+    # The parent cuts the bytes by it, and refuses what does not fit.
     width = faces[0].size * np.dtype(np.float32).itemsize
     verdict, review = context.screen(_as_bytes(sources), _as_bytes(targets), width)
 

@@ -33,6 +33,7 @@ class Sealing:
         outcome = self.use_case(context)
         if outcome is None or outcome.file is None:
             return outcome
+        # Off by the operator's choice, which the report says of each result.
         if context.provenance is None or context.marking is None:
             return replace(outcome, report={**outcome.report, "provenance": _OFF})
 
@@ -42,7 +43,9 @@ class Sealing:
         self, context: JobContext, outcome: Outcome, order: ProvenanceOrder, marking: Marking
     ) -> Outcome:
         assert outcome.file is not None  # noqa: S101 - the caller has looked
+        # A claim of a mark that is not there would make verification call the file changed.
         is_marked = not is_too_small(outcome.height or 0, outcome.width or 0)
+        # A second file: the signature is over the finished bytes of the first.
         destination = context.work / f"signed{outcome.suffix}"
         claim = Claim(
             job=context.job.id,
@@ -56,6 +59,7 @@ class Sealing:
         )
 
         with context.input.open("rb") as file:
+            # The upload becomes the parent ingredient, under the type that its bytes show.
             media_type, _ = sniff_file(file)
 
         try:
@@ -105,6 +109,7 @@ def _timestamp(order: ProvenanceOrder, signed: SignedFile) -> str:
 
 def _rectangles(context: JobContext, outcome: Outcome) -> tuple[tuple[int, int, int, int], ...]:
     """Return the swapped faces' boxes of an image that was not scaled after they were found."""
+    # Boxes are in the input's pixels; a scaled result has others.
     if context.job.kind != "swap_image" or context.job.payload.options.output.max_side:
         return ()
 

@@ -44,6 +44,7 @@ def survey_part(context: JobContext, video: Video, engine: FaceSwapEngine) -> No
         faces = [(id(one.track), one.face) for one in tracked]
         examiner.look(sample.frame, faces, sample.time_s)
 
+    # Of this part alone: a person may look their age in one part and not in another.
     ages = examiner.ages()
     by_track = {number: ages[one] for one, number in survey.numbers().items() if one in ages}
     finish_part(context, SurveyPartRecord.of(survey.part(), examiner.nudity_scores, by_track))

@@ -1,4 +1,4 @@
-"""Use case: swap faces in an animated picture, or make one of a film: frame by frame, no sound, all
+"""Use case: swap faces in an animation, or make one of a video: frame by frame, no sound, all
 in one go.
 """
 
@@ -45,6 +45,7 @@ from worker.video.segments import is_smaller
 from worker.video.survey import Sample, Survey, survey_samples, video_samples
 from worker.video.video import Video
 
+# WebP's usual one; an animation has hundreds of frames.
 DEFAULT_QUALITY: Final = 80
 NEWCOMER: Final = "n"  # begins the names of people whom the survey has missed
 
@@ -66,7 +67,7 @@ class SwapAnimation:
         info = probe_animation(context.input, self.limits)
 
         if info is None:
-            raise UnsupportedMedia("a still picture is not a video; send it to the image swap")
+            raise UnsupportedMedia("a single image is not a video; send it to the image swap")
 
         file_format = _require_format(output.format or info.format)
         samples = (
@@ -75,6 +76,7 @@ class SwapAnimation:
         )
         work = self._begin(context, samples)
 
+        # Read twice: once for the survey, once to swap, since all frames at once may not fit.
         for frame in read_animation(context.input, self.limits):
             work.add(StillFrame(frame.bgr), frame.time_s, partial(_fitted, frame, output.max_side))
 
@@ -95,6 +97,7 @@ class SwapAnimation:
         reader = VideoReader(video, preparer)
 
         for index, frame in enumerate(reader.frames(Span())):
+            # Counted while reading: a container's number of frames is a claim.
             if index >= most:
                 raise _too_many_frames(most)
 
@@ -105,6 +108,7 @@ class SwapAnimation:
         notes = [
             *sorted(changes),
             *reader.damage.notes(),
+            # No animation format has sound.
             *(["audio_left_out"] * (info.audio_tracks > 0)),
         ]
 
@@ -144,6 +148,7 @@ class SwapAnimation:
         people = work.people()
         outcomes = assignment_outcomes(payload, people, work.survey.unmatched)
         shown = paced(frames, file_format)
+        # Said in the report: the client sees fewer frames than it sent.
         left_out = len(frames) - len(shown)
 
         if left_out:
@@ -201,6 +206,7 @@ class _FrameByFrame:
     def add(self, frame: Frame, time_s: float, make: Callable[[], AnimatedFrame]) -> None:
         """Take the next frame; `make` returns it for the animation once it is swapped."""
         self._watch(len(self._frames))
+        # The swapper delays frames; they come back in the order in which they went in.
         self._held.append(make)
         self._write(self._swapper.take(frame, time_s))
 
@@ -215,6 +221,7 @@ class _FrameByFrame:
         free = count(len(self.survey.surveyed.people) + 1)
 
         for row in rows:
+            # Names of the survey stay; people it missed get the next numbers.
             if row["person_id"].startswith(NEWCOMER):
                 row["person_id"] = f"p{next(free)}"
 
@@ -284,5 +291,6 @@ def _as_animated(frame: SourceFrame, picture: PictureFormat, matrix: str) -> Ani
 
 
 def _to_bgr(frame: VideoFrame, matrix: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    # FFmpeg would guess the matrix from the size, and be wrong for small HD material.
     colours = "ITU709" if matrix == "bt709" else "ITU601"
     return np.array(frame.reformat(format="bgr24", src_colorspace=colours).to_ndarray(), np.uint8)

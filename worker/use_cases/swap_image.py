@@ -25,6 +25,7 @@ from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.report import require_quality, video_quality
 
+# Hardly to be told from the original in photographs.
 DEFAULT_QUALITY = 92
 
 
@@ -48,38 +49,40 @@ class SwapImage:
         timings = dict[str, float]()
 
         with timed(timings, "decode_ms"):
-            picture = decode_image(context.input, self._limits)
+            image = decode_image(context.input, self._limits)
 
         context.progress(0, 1, "image")
         with timed(timings, "cast_ms"):
             assignments = self._casting.assignments(payload, context.identities)
 
         with timed(timings, "detect_ms"):
-            found = self._engine.detect(picture.bgr)
+            found = self._engine.detect(image.bgr)
             examiner = TargetExaminer(self._engine)
-            examiner.look(StillFrame(picture.bgr), list(enumerate(found)))
+            examiner.look(StillFrame(image.bgr), list(enumerate(found)))
+            # Before a face is swapped: what is refused must not be made.
             examiner.require_allowed()
 
         with timed(timings, "swap_ms"):
+            # The report says how much of the identity came through; it costs one pass of the
+            # encoder.
             options = swap_options(payload.options, measure_similarity=True)
-            swapped = self._engine.swap_found(picture.bgr, found, assignments, options)
+            swapped = self._engine.swap_found(image.bgr, found, assignments, options)
 
         if context.is_screened:
             with timed(timings, "screen_ms"):
-                views = self._swapped_people(picture.bgr, found, swapped)
+                views = self._swapped_people(image.bgr, found, swapped)
                 require_nobody_blocked(context, assignments, views)
 
-        report = self._report(payload, swapped, picture.notes)
+        report = self._report(payload, swapped, image.notes)
 
         output = payload.options.output
-        file_format = output.format or (
-            picture.format if picture.format in IMAGE_FORMATS else "png"
-        )
+        file_format = output.format or (image.format if image.format in IMAGE_FORMATS else "png")
 
         with timed(timings, "encode_ms"):
-            alpha = None if picture.alpha is None else fit_within(picture.alpha, output.max_side)
+            alpha = None if image.alpha is None else fit_within(image.alpha, output.max_side)
             shown = fit_within(swapped.frame, output.max_side)
 
+            # Last, on the final pixels: scaling would blur the mark.
             if context.marking is not None:
                 context.marking.mark_image(shown)
 
@@ -89,11 +92,11 @@ class SwapImage:
                 alpha,
                 file_format=file_format,
                 quality=quality,
-                icc_profile=picture.icc_profile,
+                icc_profile=image.icc_profile,
             )
 
         context.progress(1, 1, "image")
-        file = context.work / f"picture.{file_format}"
+        file = context.work / f"image.{file_format}"
 
         with noticing_full_disk():
             file.write_bytes(body)

@@ -42,8 +42,10 @@ from worker.video.survey import Survey, choose, survey_samples, video_samples
 from worker.video.survey_parts import ages_by_person
 from worker.video.video import Video
 
+# Steps name the tasks of one job; their names are in the store, so they must not change in passing.
 MUX_STEP: Final = "mux"
 CAST_STEP: Final = "cast"
+# NUT keeps timestamps exactly, see `SEGMENT_FORMAT`.
 PART_SUFFIX: Final = ".nut"
 
 
@@ -80,6 +82,7 @@ class SwapVideo:
         """
         animations = SwapAnimation(self.engine, self.casting, self.limits)
         with context.input.open("rb") as file:
+            # A GIF or APNG sent to the video endpoint is an animation.
             if not is_video(file):
                 return animations.of_animation(context)
             return self._swap_video(context, Video(file, self.limits), animations)
@@ -232,6 +235,7 @@ class SwapVideo:
         outcomes = assignment_outcomes(payload, people, survey.unmatched)
         report = {"faces": people, "quality": video_quality(people), **outcome_report(outcomes)}
         require_somebody(payload, outcomes, report)
+        # Before the join: a result that is not wanted need not be written.
         require_quality(people, payload.options.min_quality)
 
         output = context.work / f"video.{settings.format}"

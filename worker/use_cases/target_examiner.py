@@ -15,8 +15,11 @@ from models.inference.safety.nudity import refused_band
 from worker.errors import JobFailure
 from worker.failures import FailureCode
 
+# Two networks look at each: every sample of the survey would take longer than the survey.
 LOOK_EVERY_S = 2.0
+# The largest ones: in a crowd the faces are too small to tell an age from.
 MOST_PEOPLE = 5
+# Three moments even out a face that is turned or blurred once.
 CHIPS_A_PERSON = 3
 # Of smaller faces the 64 px chip that the network sees is enlarged, and adults look younger.
 LEAST_EYE_PX = 30.0

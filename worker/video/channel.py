@@ -66,7 +66,9 @@ class Channel(Generic[T]):
         The first failure stays.
         """
         with self._changed:
+            # The first one is the cause, the others are its consequences.
             self._failure = self._failure or failure
+            # Frames are megabytes each: let go of them before the threads notice.
             self._items.clear()
             self._changed.notify_all()
 

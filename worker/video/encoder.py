@@ -1,4 +1,4 @@
-"""Frames to a file of encoded pictures: one closed group, the same bytes for the same frames on
+"""Frames to a file of encoded ones: one closed group, the same bytes for the same frames on
 every machine.
 """
 
@@ -24,20 +24,22 @@ from worker.video.frames.planes import PictureFormat, plane_array
 SEGMENT_FORMAT: Final = "nut"
 _LIBRARIES: Final = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _CPUINFO: Final = Path("/proc/cpuinfo")  # Linux; elsewhere no AVX-512 is met
+# About the same visual quality in each codec's own scale.
 _DEFAULT_CRF: Final = {"h264": 20, "hevc": 23, "vp9": 31, "av1": 32}
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """How pictures are encoded; `crf` None is the codec's default here (about visually lossless for
+    """How frames are encoded; `crf` None is the codec's default here (about visually lossless for
     H.264).
 
-    `threads` is fixed rather than taken from the machine, so that a resumed film equals an unbroken
-    one.
+    `threads` is fixed rather than taken from the machine, so that a resumed video equals one that
+    was made in one go.
     """
 
     codec: Codec = "h264"
     crf: int | None = None
+    # Encoding shares the cores with swapping; a slower preset gains few bytes for much time.
     preset: str = "veryfast"
     threads: int = 2
 
@@ -53,6 +55,8 @@ class EncoderSettings:
             "hevc": {
                 "preset": self.preset,
                 "x265-params": (
+                    # Closed groups and no pools: a segment must not depend on the machine or on its
+                    # neighbours.
                     f"log-level=error:frame-threads={self.threads}:open-gop=0:pools=none"
                 ),
             },
@@ -84,7 +88,7 @@ def _repeatable_x264() -> Mapping[str, str]:
 
 
 class SegmentEncoder:
-    """Encodes frames in order into one file, in which `origin` of the film's clock is 0; a context
+    """Encodes frames in order into one file, in which `origin` of the video's clock is 0; a context
     manager.
 
     Without a frame the file is empty. Leaving the context by an exception leaves a file that is
@@ -104,7 +108,7 @@ class SegmentEncoder:
         self._origin = origin
         self._marking = marking
         self._time_base = picture.time_base
-        # B-frames are decoded from before time 0 on, which must not move the pictures
+        # B-frames are decoded from before time 0 on, which must not move the others
         options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
         self._container: OutputContainer = av.open(
             str(path), "w", format=SEGMENT_FORMAT, container_options=options
@@ -115,6 +119,7 @@ class SegmentEncoder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # An encoder that is flushed without a frame fails.
         if kind is None and self.frames:
             self._container.mux(self._stream.encode(None))
         self._container.close()
@@ -124,6 +129,7 @@ class SegmentEncoder:
     def encode(self, frame: VideoFrame) -> None:
         """Mark and append a frame; its pts must be at least `origin` and rise."""
         if self._marking is not None:
+            # The mark is drawn last, on the very pixels that are encoded.
             luma = plane_array(frame.planes[0])
             self._marking.mark_frame(luma, float((frame.pts or 0) * self._time_base))
 
@@ -156,6 +162,7 @@ class SegmentEncoder:
         context.color_trc = picture.colour.transfer
         context.color_range = 2 if picture.colour.full_range else 1
         context.flags |= (
+            # No version of the encoder in the file: equal inputs give equal bytes.
             av.codec.context.Flags.bitexact.value | av.codec.context.Flags.frame_duration.value
         )
 

@@ -21,7 +21,7 @@ from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import MarkReader, Reading
 from worker.provenance.names import mark_name
 
-# Four places of six frames: half a second of computing, and enough for a film at half its size.
+# Four places of six frames: half a second of computing, and enough for a video at half its size.
 PLACES = 4
 FRAMES_A_PLACE = 6
 # Larger images are decoded smaller: a mark is read at a short side of 360 px anyway.
@@ -36,6 +36,7 @@ def examine(file: BinaryIO, request: Mapping[str, Any]) -> Mapping[str, Any]:
     `request` has the hex `keys` of marks, the PEM `anchors` of our own signatures and whether the
     synchronisation is `public_sync`. What cannot be decoded has no marks; that is no error.
     """
+    # The file's own bytes decide which decoder sees it, here as everywhere.
     media_type, _ = sniff_file(file)
     credentials = read_credentials(file, media_type or "", request["anchors"])
     planes = list(_places(file, media_type)) if media_type else []
@@ -60,6 +61,7 @@ def examine(file: BinaryIO, request: Mapping[str, Any]) -> Mapping[str, Any]:
 def _read(reader: MarkReader, places: Sequence[Sequence[Plane]]) -> Reading:
     if not places:
         return Reading(certainty=0.0, mark_id=None)
+    # A single image may be a crop, which takes a search over scales.
     if len(places) == 1 and len(places[0]) == 1:
         return reader.read_image(places[0][0])
     return reader.read_frames(places)
@@ -71,12 +73,14 @@ def _places(file: BinaryIO, media_type: str) -> Iterator[list[Plane]]:
     try:
         file.seek(0)
         yield from _image(file) if demuxer is None else _video(file, demuxer)
+    # A damaged file is no error of the caller's: it has no readable mark.
     except (av.FFmpegError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return
 
 
 def _image(file: BinaryIO) -> Iterator[list[Plane]]:
     with Image.open(file) as image:
+        # JPEG can be decoded smaller, and in grey, at a fraction of the cost.
         image.draft("L", (DECODED_SIDE_PX, DECODED_SIDE_PX))
         frames = getattr(image, "n_frames", 1)
         planes = []
@@ -103,6 +107,7 @@ def _video(file: BinaryIO, demuxer: str) -> Iterator[list[Plane]]:
 
             if planes:
                 yield planes
+            # Without a duration there is nowhere to seek to: the beginning must do.
             if not container.duration:
                 return
 

@@ -21,6 +21,7 @@ def most_samples(file: BinaryIO) -> int:
     Reads headers of boxes only; the file is left at its start.
     """
     size = file.seek(0, 2)
+    # Bounded by count: a file of a gigabyte may hold a hundred million empty boxes.
     counts = list(islice(_sample_counts(file, 0, size), _MOST_BOXES))
 
     file.seek(0)
@@ -35,6 +36,7 @@ def _sample_counts(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iter
         length, kind = struct.unpack(">I4s", header[:8])
         body = start + 8
 
+        # 1 says that the real length follows, in 64 bits.
         if length == 1 and len(header) >= 16:
             (length,) = struct.unpack(">Q", header[8:16])
             body = start + 16

@@ -1,4 +1,4 @@
-"""What a job asks its film to be, settled against what the source is and what containers can
+"""What a job asks its video to be, settled against what the source is and what containers can
 hold.
 """
 
@@ -29,10 +29,11 @@ def output_settings(
     """Return the settings of the output; what the options leave open follows the source.
 
     Raises UnsupportedMedia for a codec that the format cannot hold, or a format that is not a
-    film's.
+    video's.
     """
     file_format = _format(output, info)
     codecs = CONTAINERS[file_format].codecs
+    # The first is what most players of the container can show.
     codec = output.codec or codecs[0]
 
     if codec not in codecs:
@@ -65,4 +66,5 @@ def _crf(output: OutputOptions, codec: Codec) -> int | None:
         return output.crf
 
     crf = 51 - 0.41 * output.quality
+    # VP9 and AV1 count to 63.
     return round(crf if codec in {"h264", "hevc"} else crf * 63 / 51)

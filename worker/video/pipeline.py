@@ -18,7 +18,9 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 QUEUED_FRAMES = 6  # enough to ride over an expensive frame; 1080p costs 3 MB each
+# How late a cancellation is heard at most, beside the frame in progress.
 HEARTBEAT_S = 0.25
+# A decoder in the middle of a broken packet takes this long at worst; then the job ends without it.
 JOIN_S = 5.0
 
 
@@ -67,7 +69,9 @@ class Pipeline(Generic[T, U]):
         Raises the first error of any stage.
         """
         threads = [
-            threading.Thread(target=stage, daemon=True) for stage in (self._feed, self._drain)
+            # Daemons: a stage that hangs in a library must not keep the process.
+            threading.Thread(target=stage, daemon=True)
+            for stage in (self._feed, self._drain)
         ]
         for thread in threads:
             thread.start()
@@ -76,6 +80,7 @@ class Pipeline(Generic[T, U]):
             self._swap_all()
             self._join(threads[1])
         except BaseException as failure:
+            # Both: each stage may be waiting on either side.
             for channel in (self._decoded, self._worked):
                 channel.abort(failure)
 
@@ -93,7 +98,9 @@ class Pipeline(Generic[T, U]):
                 item = self._decoded.get(HEARTBEAT_S)
             except TimeoutError:
                 continue
+            # The only way in which a stage ends well.
             except EndOfChannel:
+                # What the swapper still holds belongs before the end.
                 self._hand_over_all(self._rest)
                 self._worked.close()
                 return
@@ -117,6 +124,7 @@ class Pipeline(Generic[T, U]):
                 self._watch(self._done)
 
     def _join(self, drain: threading.Thread) -> None:
+        # In short waits, so that a cancellation during the last frames is heard.
         while drain.is_alive():
             drain.join(HEARTBEAT_S)
             self._watch(self._done)
@@ -124,6 +132,7 @@ class Pipeline(Generic[T, U]):
 
     def _feed(self) -> None:
         try:
+            # The generator holds the container: it must be closed by the thread that runs it.
             with closing(self._source):
                 started = perf_counter()
                 for item in self._source:

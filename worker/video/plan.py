@@ -77,6 +77,7 @@ def plan_video(
     missing = (info.frames or 0) - account.packets
     return VideoPlan(
         segments=_segments(cuts, account.times),
+        # A last packet without a duration is shown as long as a frame usually is.
         last_duration=account.last_duration or max(1, round(1 / info.fps / info.time_base)),
         truncated=missing > MISCOUNTED or _ends_early(info, seconds),
     )
@@ -108,15 +109,18 @@ class _Cut:
 
 def _read_account(video: Video) -> _Account:
     """Read the packets; where they carry no showing times there are no key frames to seek."""
+    # Without them only decoding order is known, in which no seek can be trusted.
     by_showing_times = video.info.has_showing_times
     times: list[int] = []
     keys: list[int] = []
     packets = 0
     last: tuple[int, int] = (-(1 << 62), 0)
 
+    # Damage ends the account; what lies before it is planned.
     with suppress(av.FFmpegError):
         for packet in video.packets():
             packets += packet.size > 0
+            # Counted while reading: the header's number was checked, but is only a claim.
             check_frames(packets, video.limits)
             time = packet.pts if by_showing_times else packet.dts
 
@@ -135,6 +139,7 @@ def _read_account(video: Video) -> _Account:
 def _segments(cuts: Sequence[_Cut], times: Sequence[int]) -> tuple[PlannedSegment, ...]:
     """Return a segment from each cut to the next, with the number of `times` in it."""
     starts = [cut.start for cut in cuts]
+    # By the packets' own times, so that counts of segments add up to the whole.
     places = [0, *(bisect_left(times, start) for start in starts[1:]), len(times)]
     spans = zip(cuts, [*starts[1:], None], pairwise(places), strict=True)
     return tuple(
@@ -179,4 +184,5 @@ def _ends_early(info: VideoInfo, seconds: float) -> bool:
     """Whether a container that counts no frames (Matroska, for one) declares at least a second more
     than there is.
     """
+    # A second: durations are rounded, and sound may end later than the picture.
     return info.frames is None and info.duration_s is not None and seconds + 1.0 < info.duration_s

@@ -96,7 +96,7 @@ class VideoReader:
     def frames(self, span: Span) -> Generator[SourceFrame, None, None]:
         """Yield the span's frames, prepared.
 
-        Raises DamagedMedia when not one can be decoded at the film's start.
+        Raises DamagedMedia when not one can be decoded at the video's start.
         """
         any_frame = False
         self._decoding_times.clear()

@@ -74,9 +74,11 @@ def people_of(survey: Survey, parts: Sequence[PartRecord]) -> list[PersonRow]:
         for name, text in part.newcomers.items():
             view = decode(text)
             free = {one: other for one, other in known.items() if one not in names.values()}
+            # Each known person at most once in a segment: two people in it are never one.
             best = max(free, key=lambda one: likeness(view, free[one]), default=None)
             is_known = best is not None and likeness(view, free[best]) >= SAME_PERSON
             names[name] = best if is_known and best is not None else f"p{len(known) + 1}"
+            # The first view stays: averaging would drift over a long video.
             known.setdefault(names[name], view)
 
         merged.append(

@@ -40,7 +40,9 @@ def video_quality(rows: Sequence[PersonRow]) -> float:
     The share of their frames that were swapped, lessened where the identity was not met or the face
     trembles.
     """
+    # People whom nobody asked to swap do not lower the quality.
     wanted = [row for row in rows if row["identity_id"]]
+    # The worst, not the mean: one bad face spoils the video.
     return min((_quality(row) for row in wanted), default=0.0)
 
 
@@ -63,6 +65,7 @@ def _quality(row: Mapping[str, Any]) -> float:
 def _row(person: PersonReport) -> PersonRow:
     return {
         "person_id": person.person_id,
+        # Keys of the engine carry the quality behind the id.
         "identity_id": person.identity_key.partition(":")[0] if person.identity_key else None,
         "assignment": person.assignment,
         "frames_seen": person.frames_seen,
@@ -89,6 +92,7 @@ def _added(a: PersonRow, b: PersonRow) -> PersonRow:
         "frames_seen": a["frames_seen"] + b["frames_seen"],
         "frames_swapped": a["frames_swapped"] + b["frames_swapped"],
         "frames_skipped": skipped,
+        # Measured on swapped frames only, so weighted by those.
         "identity_similarity": _mean(a, b, "identity_similarity", "frames_swapped"),
         "jitter_px": _mean(a, b, "jitter_px", "frames_seen"),
         "yaw_range_deg": [

@@ -32,6 +32,7 @@ from worker.video.probe import VideoInfo
 from worker.video.reader import SourceFrame, Span, VideoReader
 from worker.video.video import Video
 
+# Long enough for the tracker and the landmark filter to settle; it is decoded and not shown.
 WARM_UP_S: Final = 0.5
 
 
@@ -190,6 +191,7 @@ class _FrameWork:
 
 
 def span_of(segment: PlannedSegment, info: VideoInfo) -> Span:
+    # Nothing lies before the first frame to warm up on.
     if segment.index == 0:
         return Span(None, segment.stop)
     return Span(

@@ -82,6 +82,7 @@ class Survey:
         """Return the assignments by person, and those that may mean someone whom the survey, which
         sees whoever is in view for half a second, has missed.
         """
+        # Fixed by person now, so that all segments agree whatever they see.
         chosen = [
             replace(assignments[index], selector=FaceSelector("person", person_id=person))
             for person, index in self.choices.items()
@@ -133,6 +134,7 @@ def survey_samples(
     """
     survey = engine.survey()
     for count, sample in enumerate(samples):
+        # Before the work on a sample: a cancellation is heard without one more pass.
         watch(count)
         tracked = survey.add(sample.frame, sample.time_s)
 
@@ -150,6 +152,7 @@ def choose(surveyed: Surveyed, assignments: Sequence[Assignment]) -> Survey:
 
     for index, assignment in enumerate(assignments):
         meant = _meant(assignment.selector, surveyed)
+        # The first assignment wins, as the API's documentation says.
         free = [person for person in meant if person not in choices]
         choices |= dict.fromkeys(free, index)
 
@@ -167,6 +170,7 @@ def video_samples(video: Video, scratch: Path, span: Span = WHOLE) -> Iterator[S
     Frames on which no other depends are not even decoded.
     """
     picture = PictureFormat.of(video.info, None)
+    # A longer video is looked at less often, so that the survey's time is bounded.
     gap_s = max(EVERY_S, (video.info.duration_s or 0.0) / MOST_SAMPLES)
     chooser = _SampleChooser(gap_s)
     reader = VideoReader(
@@ -198,6 +202,7 @@ class _SampleChooser:
     def __call__(self, frame: VideoFrame) -> bool:
         samples = luma_samples(frame)
         before = self._before
+        # A new scene may show new people, however soon it comes.
         begins_scene = before is None or before.shape != samples.shape or is_cut(before, samples)
         self._before = samples
 
@@ -226,6 +231,8 @@ def _meant(selector: FaceSelector, surveyed: Surveyed) -> list[str]:
             return sorted(like_reference(_views(surveyed), selector.reference))
         case "index":
             rows = (row for row in surveyed.samples if len(row) > selector.index)
+            # The first sample with so many faces: "index 2" means the third from the left at first
+            # sight.
             first = next(rows, None)
             return [first[selector.index].person_id] if first else []
         case "box":

@@ -47,6 +47,7 @@ class Video:
         self.opens = 0
         self._file = file
         self._media_type = sniff_video(file)
+        # What the probe has consumed, to check that a rewind leads back to it.
         self._probed: list[_Place] = []
         self._reading_thread: int | None = None
         self._container, self._main = self._open()

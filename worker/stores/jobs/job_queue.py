@@ -32,8 +32,8 @@ QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
 TASK_ATTEMPT = re.compile(r"(?P<task>job_[0-9a-z]{26}(-[0-9a-z]+)?)-(?P<attempt>[0-9]+)")
 WORKER_ALIVE_S = 15.0  # an idle worker's heartbeat comes every 5 s
 RQ_TTL_S = 300  # RQ's own records of jobs that are over
-# How long one attempt may take. A part of a film has five seconds of video; an analysis reads a
-# whole film.
+# How long one attempt may take. A part of a video has five seconds; an analysis reads a
+# whole one.
 ATTEMPT_TIMEOUT_S: Mapping[QueueName, int] = {"image": 120, "video": 3600, "refine": 900}
 
 RunTask: TypeAlias = Callable[[str, int], None]

@@ -7,7 +7,7 @@ if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
 local job = key.job(a.job)
 redis.call('HSET', key.task(a.task), 'done', a.done)
--- By difference, because several segments of one film report to the same job.
+-- By difference, because several segments of one video report to the same job.
 local done = redis.call('HINCRBY', job, 'progress_done', a.done - task.done)
 if a.total then redis.call('HSET', job, 'progress_total', a.total) end
 local total = tonumber(redis.call('HGET', job, 'progress_total') or 0)

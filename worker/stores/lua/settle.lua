@@ -32,7 +32,7 @@ for _, name in ipairs(redis.call('SMEMBERS', key.job_tasks(a.job))) do
   redis.call('DEL', key.task(name))
 end
 redis.call('DEL', key.job_tasks(a.job), key.job_held(a.job), key.job_parts(a.job), key.job_spent(a.job))
-redis.call('HDEL', job, 'plan')  -- it knows the faces of everybody in a film
+redis.call('HDEL', job, 'plan')  -- it has the faces of everybody in a video
 redis.call('ZREM', key.jobs_active(), a.job)
 redis.call('ZREM', key.deadlines(), a.job)
 redis.call('ZREM', key.canceling(), a.job)

@@ -30,7 +30,7 @@ _TAGS: dict[Matrix, ColourTags] = {
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """What all pictures of the output have in common.
+    """What all frames of the output have in common.
 
     Both sides are even, as 4:2:0 encoders want them.
     """
@@ -63,9 +63,9 @@ class PictureFormat:
 class FramePreparer:
     """Prepares the frames of one stream for swapping; `notes` collects what had to be changed.
 
-    Most films are 8-bit 4:2:0, upright and even already: their frames are only copied where the
+    Most videos are 8-bit 4:2:0, upright and even already: their frames are only copied where the
     decoder still needs them as references. `scratch` is a directory for the colour table of HDR
-    films.
+    videos.
     """
 
     def __init__(self, info: VideoInfo, picture: PictureFormat, scratch: Path) -> None:

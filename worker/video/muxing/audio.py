@@ -23,11 +23,11 @@ LAYOUTS: Final = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 class ConvertedSound:
-    """Decodes one track's packets and encodes them for `film`, at the times they had."""
+    """Decodes one track's packets and encodes them for `result`, at the times they had."""
 
-    def __init__(self, film: OutputContainer, source: AudioStream, origin_s: Fraction) -> None:
-        codec, rate, layout = encoding_of(film.format.name, source)
-        self.target = cast("AudioStream", film.add_stream(codec, rate, layout=layout))
+    def __init__(self, result: OutputContainer, source: AudioStream, origin_s: Fraction) -> None:
+        codec, rate, layout = encoding_of(result.format.name, source)
+        self.target = cast("AudioStream", result.add_stream(codec, rate, layout=layout))
         self._source = source
         self._origin_s = origin_s
 

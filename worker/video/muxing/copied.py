@@ -30,7 +30,7 @@ _WRITTEN_BY_MUXERS: Final = {"major_brand", "minor_version", "compatible_brands"
 
 
 class CopiedTracks:
-    """Copies packets of the source into a film, a stretch at a time.
+    """Copies packets of the source into a result, a stretch at a time.
 
     `copied` and `notes` say what became of them.
     """
@@ -52,6 +52,7 @@ class CopiedTracks:
             Fraction(container.start_time or 0, 1_000_000) if self._is_broadcast else Fraction(0)
         )
 
+        # Said in the report: subtitles and chapters of other files may refer to the old times.
         if self.origin_s:
             self.notes.append("timestamps_moved_to_start_at_0")
 
@@ -61,24 +62,25 @@ class CopiedTracks:
 
     @property
     def origin(self) -> int:
-        """The source's time, in the main stream's units, that the film shows as 0."""
+        """The source's time, in the main stream's units, that the result shows as 0."""
         return round(self.origin_s / (self._main.time_base or 1))
 
     def prepare(
         self,
-        film: OutputContainer,
+        result: OutputContainer,
         *,
         audio: Literal["copy", "drop"],
         tracks: Tracks,
     ) -> None:
-        """Add to `film` a track for each of the source's that its format can hold, its chapters and
+        """Add to `result` a track for each of the source's that it can hold, its chapters and
         its metadata. With `tracks` "sound" all sound is encoded again and the rest left out.
         """
-        film.metadata.update(
+        # Titles and dates stay; what a muxer writes about itself would contradict the new file.
+        result.metadata.update(
             {k: v for k, v in self._source.metadata.items() if k not in _WRITTEN_BY_MUXERS}
         )
-        self._drop_location(film)
-        film.set_chapters(self._source.chapters())
+        self._drop_location(result)
+        result.set_chapters(self._source.chapters())
 
         for stream in self._source.streams:
             if stream.index == self._main.index:
@@ -87,27 +89,28 @@ class CopiedTracks:
                 self.notes.append("audio_dropped_as_asked")
             elif tracks == "none":
                 self.notes.append(_left_out(stream))
-            elif tracks == "copy" and self._holds(film, stream):
-                self._add(film, stream)
-            elif isinstance(stream, AudioStream) and is_convertible(film.format.name, stream):
-                self._convert(film, stream)
+            elif tracks == "copy" and self._holds(result, stream):
+                self._add(result, stream)
+            elif isinstance(stream, AudioStream) and is_convertible(result.format.name, stream):
+                self._convert(result, stream)
             elif not self._is_chapter_track(stream):
                 self.notes.append(_left_out(stream))
 
+        # Nothing is copied, so reading the file a second time can be spared.
         if not (self._targets or self._converted):
             self._packets = iter(())
 
-    def _drop_location(self, film: OutputContainer) -> None:
+    def _drop_location(self, result: OutputContainer) -> None:
         """Where a video was taken is no business of whoever gets the result, as in images."""
-        places = [name for name in film.metadata if "location" in name.lower()]
+        places = [name for name in result.metadata if "location" in name.lower()]
         for name in places:
-            del film.metadata[name]
+            del result.metadata[name]
 
         if places:
             self.notes.append("location_dropped")
 
-    def mux_until(self, film: OutputContainer, time_s: float) -> None:
-        """Copy all packets that are due up to `time_s` of the film.
+    def mux_until(self, result: OutputContainer, time_s: float) -> None:
+        """Copy all packets that are due up to `time_s` of the result.
 
         What is unreadable ends the copying with a note.
         """
@@ -115,13 +118,13 @@ class CopiedTracks:
             if float((packet.dts or 0) * packet.time_base - self.origin_s) > time_s:
                 self._waiting = packet
                 return
-            self._mux(film, packet)
+            self._mux(result, packet)
 
-    def finish(self, film: OutputContainer) -> None:
+    def finish(self, result: OutputContainer) -> None:
         """Copy what is left."""
-        self.mux_until(film, float("inf"))
+        self.mux_until(result, float("inf"))
         for sound in self._converted.values():
-            film.mux(list(sound.convert(None)))
+            result.mux(list(sound.convert(None)))
 
     def _next(self) -> Packet[Any] | None:
         if (waiting := self._waiting) is not None:
@@ -132,6 +135,7 @@ class CopiedTracks:
             for packet in self._packets:
                 if not self._is_wanted(packet):
                     continue
+                # Covers are one packet without a time, which muxers want at the start.
                 if packet.size and packet.dts is None and _is_cover(packet.stream):
                     packet.pts = packet.dts = 0
                 if packet.size and packet.dts is not None:
@@ -146,10 +150,10 @@ class CopiedTracks:
         index = packet.stream.index
         return index in self._targets or index in self._converted
 
-    def _mux(self, film: OutputContainer, packet: Packet[Any]) -> None:
+    def _mux(self, result: OutputContainer, packet: Packet[Any]) -> None:
         index = packet.stream_index
         if index in self._converted:
-            film.mux(list(self._converted[index].convert(packet)))
+            result.mux(list(self._converted[index].convert(packet)))
             return
 
         shift = round(self.origin_s / packet.time_base)
@@ -161,24 +165,24 @@ class CopiedTracks:
 
         self._last_dts[index] = packet.dts
         packet.stream = self._targets[index]
-        film.mux(packet)
+        result.mux(packet)
 
-    def _holds(self, film: OutputContainer, stream: Stream) -> bool:
+    def _holds(self, result: OutputContainer, stream: Stream) -> bool:
         if stream.type == "attachment":
-            return film.format.name == "matroska"
+            return result.format.name == "matroska"
         if stream.type == "video":  # a cover: Matroska would want it as an attachment
-            return _is_cover(stream) and film.format.name in {"mp4", "mov"}
-        return stream.type in {"audio", "subtitle"} and _codec(stream) in film.supported_codecs
+            return _is_cover(stream) and result.format.name in {"mp4", "mov"}
+        return stream.type in {"audio", "subtitle"} and _codec(stream) in result.supported_codecs
 
-    def _add(self, film: OutputContainer, stream: Stream) -> None:
-        target = film.add_stream_from_template(stream)
+    def _add(self, result: OutputContainer, stream: Stream) -> None:
+        target = result.add_stream_from_template(stream)
         target.metadata.update(stream.metadata)
         target.disposition = Disposition(stream.disposition)
         self._targets[stream.index] = target
         self.copied.append(f"{stream.type}:{_codec(stream)}")
 
-    def _convert(self, film: OutputContainer, stream: AudioStream) -> None:
-        sound = ConvertedSound(film, stream, self.origin_s)
+    def _convert(self, result: OutputContainer, stream: AudioStream) -> None:
+        sound = ConvertedSound(result, stream, self.origin_s)
         sound.target.metadata.update(stream.metadata)
         self._converted[stream.index] = sound
         self.notes.append(sound.note)

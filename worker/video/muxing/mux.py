@@ -28,9 +28,7 @@ _WAYS: Final[tuple[Tracks, ...]] = ("copy", "sound", "none")
 
 @dataclass(frozen=True)
 class Segment:
-    """An encoded file, or an empty one, whose time 0 is `start` on the film's clock, in the film's
-    time base.
-    """
+    """An encoded file, or an empty one; its time 0 is `start` in the video, in its time base."""
 
     path: Path
     start: int
@@ -102,23 +100,23 @@ class _Muxing:
                 "w",
                 format=CONTAINERS[self.settings.format].muxer,
                 container_options=_options(self.settings.format, self.settings.picture),
-            ) as film,
+            ) as result,
             av.open(str(self.segments[0].path), format=SEGMENT_FORMAT) as first,
         ):
-            stream = _add_frames(film, first.streams.video[0], self.settings.picture)
-            copied.prepare(film, audio=self.settings.audio, tracks=tracks)
+            stream = _add_frames(result, first.streams.video[0], self.settings.picture)
+            copied.prepare(result, audio=self.settings.audio, tracks=tracks)
             frames = 0
 
             for packet in timed_packets(
                 self.segments, base, origin=copied.origin, last_duration=self.settings.last_duration
             ):
-                copied.mux_until(film, float((packet.dts or 0) * base))
+                copied.mux_until(result, float((packet.dts or 0) * base))
                 packet.stream = stream
-                film.mux(packet)
+                result.mux(packet)
                 frames += 1
                 self.watch(frames)
 
-            copied.finish(film)
+            copied.finish(result)
 
         notes = (*copied.notes, *_rounding(self.settings.format, self.settings.picture))
         return MuxReport(frames=frames, copied=tuple(copied.copied), notes=notes)
@@ -187,16 +185,16 @@ def _packets(segment: Segment, time_base: Fraction) -> Iterator[tuple[Packet[Vid
 
 
 def _add_frames(
-    film: OutputContainer, template: VideoStream, picture: PictureFormat
+    result: OutputContainer, template: VideoStream, picture: PictureFormat
 ) -> VideoStream:
     # By its decoder: not every one has an encoder.
-    stream = film.add_stream_from_template(template, opaque=True)
+    stream = result.add_stream_from_template(template, opaque=True)
     stream.time_base = picture.time_base
     stream.rate = picture.fps
 
     if picture.pixel_aspect != 1:
         stream.sample_aspect_ratio = picture.pixel_aspect
-    if template.codec_context.name == "hevc" and film.format.name in {"mp4", "mov"}:
+    if template.codec_context.name == "hevc" and result.format.name in {"mp4", "mov"}:
         stream.codec_tag = "hvc1"  # Apple's players show nothing for hev1
 
     return stream
