@@ -191,4 +191,4 @@ def test_a_still_sent_as_a_video_is_refused_with_the_reason(bench: FilmBench) ->
     job = bench.work(bench.submit(SOLO.parent / "ada_neutral.jpg"))
     assert job.error is not None
     assert job.error.code == "unsupported_media_type"
-    assert "still" in job.error.detail
+    assert "single image" in job.error.detail
