@@ -34,8 +34,8 @@ WHAT_TO_DO: Mapping[str, str] = {
     "enrolment_busy": "Many registrations wait. Try again after `Retry-After`.",
     "enrolment_unavailable": "The models are not loaded. Try again after `Retry-After`; if it"
     " lasts, the operator's `likeness doctor` says why.",
-    "export_unavailable": "The operator has not installed what exports identities, or this pack has no"
-    " such graph.",
+    "export_unavailable": "The operator has not installed what exports identities, or this pack"
+    " has no such graph.",
     "face_not_found": "Nobody in the target is the one chosen. An analysis of the upload names who"
     " is in it.",
     "fetch_failed": "The address did not answer with a file in time. Check it, or upload the file.",
