@@ -23,7 +23,7 @@ OFFICIAL = 440
 @bar("T-10")
 def portraits_are_not_taken_for_sexual_content() -> Figure:
     """Of 300 portraits those refused, the highest score, and the cost of a look."""
-    engine = _engine()
+    engine = engine_with_checks()
     assert engine.safety is not None
     scores: list[tuple[float, ...]] = []
     spent: list[float] = []
@@ -48,7 +48,7 @@ def portraits_are_not_taken_for_sexual_content() -> Figure:
 @bar("T-11")
 def adults_are_not_taken_for_minors() -> Figure:
     """Of 440 official portraits of adults the share refused as under 18, and the cost."""
-    engine = _engine()
+    engine = engine_with_checks()
     assert engine.safety is not None
     verdicts: list[str] = []
     spent: list[float] = []
@@ -75,7 +75,8 @@ def adults_are_not_taken_for_minors() -> Figure:
     return Figure(minors * 100, "% refused", "<= 1, <= 10 ms", minors <= 0.01 and face_ms <= 10)
 
 
-def _engine() -> FaceSwapEngine:
+def engine_with_checks() -> FaceSwapEngine:
+    """Return the engine with the networks of both checks."""
     pack = load_pack("open", PACKS)
     return FaceSwapEngine.load(pack, device="cpu", nudity_check=True, age_check=True)
 

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, Literal
 
 import c2pa
 
+from worker.provenance.names import c2pa_type
+
 State = Literal["trusted", "valid", "invalid", "absent"]
 
 # An answer names the first ones; a hostile manifest may have thousands.
@@ -46,7 +48,7 @@ def read_credentials(
     context = c2pa.Context(settings=c2pa.Settings.from_dict(settings))
 
     try:
-        reader = c2pa.Reader(media_type, file, manifest_data=manifest, context=context)
+        reader = c2pa.Reader(c2pa_type(media_type), file, manifest_data=manifest, context=context)
     except c2pa.C2paError as error:
         return _unreadable(error)
 

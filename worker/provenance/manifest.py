@@ -12,7 +12,7 @@ from typing import Any
 import c2pa
 
 from worker.errors import SigningFailed
-from worker.provenance.names import DETACHED, mark_name
+from worker.provenance.names import DETACHED, c2pa_type, mark_name
 from worker.provenance.time_stamp import replace_manifest, stamped_message, with_token
 
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -85,6 +85,7 @@ def sign(  # noqa: PLR0913 - a file, what is said of it, and who signs: nothing 
 
     Raises SigningFailed.
     """
+    media_type = c2pa_type(media_type)
     size = source.stat().st_size
     context = c2pa.Context(settings=c2pa.Settings.from_dict(signing_settings(size)))
 
