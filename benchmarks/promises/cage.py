@@ -18,7 +18,7 @@ Outcomes = dict[str, str]
 
 # As `service.composition` starts them.
 API_CHILDREN: Mapping[str, list[str]] = {
-    "probe": [str(1 << 30), "probe"],
+    "probe": [str(1 << 30), MediaLimits().model_dump_json(), "probe"],
     "verify": [str(1 << 30), "verify"],
     "enrolment": ["open", str(PACKS), "cpu", str(6 << 30), MediaLimits().model_dump_json()],
 }
