@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from benchmarks.bar import Figure, bar
 from benchmarks.trust import material
 from benchmarks.trust.material import Image
-from worker.provenance.fingerprint import fingerprint
+from worker.provenance.fingerprint import fingerprint, fingerprints
 from worker.provenance.mark import VideoMark, draw_in_image
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import FOUND_AT, MarkReader
-from worker.provenance.resemblance import resembles
+from worker.provenance.resemblance import nearest, resembles
 
 CODE = MarkCode(key=b"an installation's key, 32 bytes.")
 OTHER = MarkCode(key=b"another installation, 32 bytes..")
@@ -197,7 +197,7 @@ def _lifted_mark_is_caught() -> bool:
 
     reading = MarkReader(CODE).read_frames([pasted[:6], pasted[24:30]])
     recorded = [fingerprint(plane) for plane in source[::25]]
-    fits = resembles([fingerprint(plane) for plane in pasted[:2]], recorded)
+    fits = resembles(nearest([fingerprints(plane) for plane in pasted[:2]], recorded), recorded)
     print(f"lifted mark: certainty {reading.certainty:.1f}, id {reading.mark_id}, resembles {fits}")
     return not fits
 

@@ -98,17 +98,25 @@ async def verify(request: Request, response: Response, state: State) -> Verifica
             "The signed manifest.",
             content=dict.fromkeys(("application/octet-stream", MANIFEST_TYPE), _BINARY),
         ),
-        **problems("not_found", "unauthorized", "store_unavailable", anonymous=True),
+        **problems(
+            *("not_found", "unauthorized", "too_many_requests", "store_unavailable"),
+            anonymous=True,
+        ),
     },
     openapi_extra={"security": []},
 )
-async def get_manifest(mark_id: str, state: State) -> Response:
-    """Return the content credentials of an output, for a copy that lost them."""
-    try:
-        manifest = await to_thread.run_sync(state.verifier.manifest, mark_id)
-    # Not a mark id's shape: as unknown as one that was never issued.
-    except ValueError as error:
-        raise ServiceError("not_found") from error
+async def get_manifest(mark_id: str, request: Request, state: State) -> Response:
+    """Return the content credentials of an output, for a copy that lost them.
+
+    It counts as a verification: there are four thousand million ids to try.
+    """
+    address = request.client.host if request.client else ""
+    with state.visitors.visit(address):
+        try:
+            manifest = await to_thread.run_sync(state.verifier.manifest, mark_id)
+        # Not a mark id's shape: as unknown as one that was never issued.
+        except ValueError as error:
+            raise ServiceError("not_found") from error
 
     return Response(manifest, media_type=MANIFEST_TYPE)
 

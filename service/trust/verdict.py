@@ -8,7 +8,7 @@ from typing import Any
 
 from service.schemas.trust import C2paReport, MarkReport, RecordReport, Verdict, Verification
 from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
-from worker.provenance.resemblance import resembles
+from worker.provenance.resemblance import nearest, resembles
 
 ABSENCE = "A missing mark does not show that a file is genuine."
 COPIED = (
@@ -31,7 +31,7 @@ class Seen:
     c2pa: C2paReport
     mark_found: bool
     mark_ids: Sequence[str]
-    hashes: Sequence[int]
+    hashes: Sequence[Sequence[int]]
     made_by_likeness: bool = False
 
 
@@ -55,7 +55,8 @@ def judge(seen: Seen, sha256: str, records: ProvenanceStore, public_url: str) ->
     exact = records.find(sha256)
     # Several marks may be read from a collage; the first one with a record counts.
     marked = next((record for mark in seen.mark_ids if (record := records.get(mark))), None)
-    record = exact or (marked if marked and resembles(seen.hashes, marked.hashes) else None)
+    known = marked is not None and resembles(nearest(seen.hashes, marked.hashes), marked.hashes)
+    record = exact or (marked if known else None)
 
     verdict = _verdict(seen, record, copied=marked is not None and record is None)
     return Verification(
@@ -115,13 +116,14 @@ def seen_by_child(header: dict[str, Any]) -> Seen:
     # Ids become file names: nothing else may reach the store.
     if not all(isinstance(mark, str) and len(mark) == 8 for mark in marks):
         raise ValueError("a mark id has eight hex digits")
-    if not all(isinstance(word, int) and 0 <= word < 1 << 64 for word in hashes):
+    words = [word for frame in hashes for word in frame]
+    if not all(isinstance(word, int) and 0 <= word < 1 << 64 for word in words):
         raise ValueError("a fingerprint has 64 bits")
 
     return Seen(
         c2pa=C2paReport.model_validate(credentials),
         mark_found=bool(header["mark_found"]),
         mark_ids=tuple(marks),
-        hashes=tuple(hashes),
+        hashes=tuple(tuple(frame) for frame in hashes),
         made_by_likeness=bool(header["made_by_likeness"]),
     )

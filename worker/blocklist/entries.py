@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias, cast
 from redis import Redis
 
 from worker.blocklist.sealing import Sealer
-from worker.errors import BlocklistFull, UnknownBlocklistEntry
+from worker.errors import BlocklistFull, BlocklistUnreadable, UnknownBlocklistEntry
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
 from worker.stores.erasure import want_rewrite
 from worker.stores.ids import is_id, new_id
@@ -36,6 +36,7 @@ MOST_ENTRIES = 10_000
 """Comparing one face with so many takes 60 ms; see CROWDED_AT for how few are advisable."""
 MOST_PENDING = 500
 """Anybody may ask, so what waits for a decision is bounded by itself."""
+UNREADABLE = "(sealed with another key)"
 CROWDED_AT = 100
 """Above it the open pack's encoder refuses too many others (docs/trust.md)."""
 
@@ -130,7 +131,7 @@ class BlocklistStore:
             except UnknownBlocklistEntry:
                 continue  # removed meanwhile
             if state in (None, fields["state"]):
-                found.append(_entry(fields, self._opened(entry_id, sealed)))
+                found.append(_entry(fields, self._shown(entry_id, sealed)))
 
         return found
 
@@ -197,6 +198,13 @@ class BlocklistStore:
             "contact": entry.contact,
         }
         return self._sealer.seal(entry.id, json.dumps(kept).encode())
+
+    def _shown(self, entry_id: str, sealed: bytes) -> dict[str, str]:
+        """Return what is shown of an entry; one that cannot be opened must still be erasable."""
+        try:
+            return self._opened(entry_id, sealed)
+        except BlocklistUnreadable:
+            return {"label": UNREADABLE, "contact": ""}
 
     def _opened(self, entry_id: str, sealed: bytes) -> dict[str, str]:
         return dict(json.loads(self._sealer.open(entry_id, sealed)))

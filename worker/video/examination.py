@@ -15,7 +15,7 @@ from PIL import Image
 from worker.media.demuxing import open_input
 from worker.media.media_types import INPUT_TYPES, sniff_file
 from worker.provenance.credentials import Credentials, read_credentials
-from worker.provenance.fingerprint import fingerprint
+from worker.provenance.fingerprint import fingerprints
 from worker.provenance.mark import Plane
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import MarkReader, Reading
@@ -28,6 +28,7 @@ FRAMES_A_PLACE = 6
 MAX_IMAGE_PIXELS = 120_000_000
 DECODED_SIDE_PX = 2048
 _CHUNK = 1 << 20
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 
 def examine(file: BinaryIO, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -54,7 +55,7 @@ def examine(file: BinaryIO, request: Mapping[str, Any]) -> Mapping[str, Any]:
         "mark_ids": [
             mark_name(reading.mark_id) for reading in readings if reading.mark_id is not None
         ],
-        "hashes": [fingerprint(plane) for place in planes for plane in place[:2]],
+        "hashes": [fingerprints(plane) for place in planes for plane in place[:2]],
     }
 
 
@@ -79,7 +80,8 @@ def _places(file: BinaryIO, media_type: str) -> Iterator[list[Plane]]:
 
 
 def _image(file: BinaryIO) -> Iterator[list[Plane]]:
-    with Image.open(file) as image:
+    # Only what can be uploaded is opened: Pillow knows formats that start programs.
+    with Image.open(file, formats=_FORMATS) as image:
         # JPEG can be decoded smaller, and in grey, at a fraction of the cost.
         image.draft("L", (DECODED_SIDE_PX, DECODED_SIDE_PX))
         frames = getattr(image, "n_frames", 1)

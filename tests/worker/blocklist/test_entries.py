@@ -64,6 +64,14 @@ def test_the_store_holds_neither_face_nor_label_in_the_open(
     with pytest.raises(BlocklistUnreadable):
         BlocklistStore(store, b"x" * 32).get(entry.id)
 
+    # Without its key the list refuses everybody rather than nobody, and can be emptied.
+    other = BlocklistStore(store, b"x" * 32)
+    with pytest.raises(BlocklistUnreadable):
+        other.faces()
+    assert [shown.label for shown in other.newest_first()] == [entries.UNREADABLE]
+    other.remove(entry.id)
+    assert other.faces() == []
+
 
 def test_a_sealed_face_cannot_be_moved_to_another_entry(
     blocklist: BlocklistStore, store: Redis

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
-from worker.provenance.fingerprint import fingerprint
-from worker.provenance.resemblance import HASHES_MAX, resembles, thinned
+from worker.provenance.fingerprint import fingerprint, fingerprints
+from worker.provenance.resemblance import HASHES_MAX, nearest, resembles, thinned
 
 SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
@@ -25,6 +26,20 @@ def test_a_smaller_and_compressed_copy_resembles_its_original() -> None:
     encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
     copy = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
     assert resembles([fingerprint(copy)], [fingerprint(image)])
+
+
+@pytest.mark.parametrize("name", ["ada_neutral", "ben_smile", "cleo_neutral"])
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (0, 1), (1, 0), (0.5, 0.5), (1, 1)])
+def test_a_crop_resembles_its_original_wherever_it_was_cut(
+    name: str, top: float, left: float
+) -> None:
+    image = grey(name)
+    cut = image.shape[0] // 10
+    down = round(cut * top)
+    right = round(cut * left)
+    part = image[down : down + image.shape[0] - cut, right : right + image.shape[1] - cut]
+    recorded = [fingerprint(image)]
+    assert resembles(nearest([fingerprints(np.ascontiguousarray(part))], recorded), recorded)
 
 
 def test_noise_and_mirrors_do_not_resemble() -> None:
