@@ -75,7 +75,7 @@ def _bench(folder: Path, url: str, *, guarded: bool) -> FilmBench:
 
     if guarded:
         issuer = ProvenanceIssuer.open(settings, stores.identities, AuditLog(stores.store.redis))
-        staging = Staging(stores.media.root)
+        staging = Staging(stores.media.scratch)
         bench.runner = TaskRunner("bench", stores, staging, performer(bench), issuer)
         bench.use_cases = {
             kind: Sealing(use_case, pack.id) for kind, use_case in bench.use_cases.items()

@@ -85,7 +85,8 @@ def _kill_at(here: Town, job: JobRecord, share: float) -> None:
 
 def _digest(here: Town, job: JobRecord) -> str:
     assert job.status == "succeeded", job.error
-    data = here.bench.shop.media.result_path(job).read_bytes()
+    with here.bench.shop.media.open_result(job) as file:
+        data = file.read()
     return hashlib.sha256(without_credentials(data)).hexdigest()
 
 
