@@ -99,7 +99,7 @@ def bombs_are_refused_at_once() -> Figure:
     """
     return passed(
         *named(
-            f"{TESTS}/intake/test_uploads.py",
+            f"{TESTS}/intake/test_upload_bounds.py",
             "test_a_bomb_is_refused_within_a_second_and_without_memory",
             "test_a_jpeg_of_endless_scans_is_refused_at_once",
             "test_an_endless_body_is_cut_off",
@@ -139,8 +139,11 @@ def names_lead_nowhere() -> Figure:
             "test_files_and_directories_are_ours_alone",
         ),
         *named(
-            f"{TESTS}/jobs/test_jobs.py",
+            f"{TESTS}/jobs/test_listing_jobs.py",
             "test_a_bad_listing_is_a_400",
+        ),
+        *named(
+            f"{TESTS}/jobs/test_following_jobs.py",
             "test_a_malformed_event_id_is_refused",
         ),
         *named(f"{TESTS}/protocol/test_problems.py", "test_every_failure_is_a_problem"),

@@ -9,8 +9,6 @@ import ctypes
 import os
 import random
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -232,39 +230,3 @@ def test_mutated_pictures_and_films_are_answered_with_a_code(
         assert answer.status_code == 201 or answer.json()["code"]
 
     assert client.get("/readyz").status_code == 200
-
-
-def test_readyz_and_metrics_say_what_confines_the_children(
-    enrolling: LiveService, client: httpx.Client
-) -> None:
-    sandbox = client.get("/readyz").json()["checks"]["sandbox"]
-    assert {"probe", "enrolment"} <= sandbox.keys()
-
-    for child in ("probe", "enrolment"):
-        assert sandbox[child]["seccomp"]
-        assert sandbox[child]["missing"] == []
-        line = f'likeness_sandbox{{process="{child}",protection="landlock"}} 1.0'
-        assert line in client.get("/metrics").text
-
-
-def test_a_service_that_requires_a_sandbox_does_not_start_without(
-    store_url: str, tmp_path: Path
-) -> None:
-    old_kernel = [sys.executable, "-m", "tests.worker.sandbox.old_kernel", "landlock"]
-    ended = subprocess.run(
-        [*old_kernel, sys.executable, "-m", "service", "serve"],
-        env=os.environ
-        | {
-            "LIKENESS_REQUIRE_SANDBOX": "true",
-            "LIKENESS_REDIS_URL": store_url,
-            "LIKENESS_DATA_DIR": str(tmp_path),
-            "LIKENESS_PACKS_DIR": str(PACKS),
-            "LIKENESS_PORT": "0",
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-    assert ended.returncode != 0
-    assert "This kernel lacks landlock" in ended.stderr

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
 
+from tests.worker.stores.job_store_case import REPORT, RESULT, analysis, deliver_one
 from worker.contract import (
     Assignment,
     IdempotencyKey,
-    JobPayload,
     JobRequest,
-    JobResult,
     Problem,
     Task,
 )
@@ -22,7 +19,6 @@ from worker.errors import (
     Canceled,
     IdempotencyMismatch,
     IdentityErased,
-    JobNotFinal,
     QueueFull,
     QuotaExceeded,
     Superseded,
@@ -34,49 +30,7 @@ from worker.failures import FailureCode
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_limits import JobLimits
-from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
-
-RESULT = JobResult(
-    sha256="ab" * 32, bytes=3, media_type="image/png", suffix=".png", width=1, height=1, frames=1
-)
-REPORT = JobReport(
-    report={"faces": [], "counters": {"models_loaded": 0, "swap_passes": 2}},
-    timings={"total_ms": 1.0},
-)
-
-
-@pytest.fixture
-def jobs(store: Redis) -> JobStore:
-    return JobStore(store)
-
-
-@pytest.fixture
-def attempts(jobs: JobStore) -> JobAttempts:
-    return JobAttempts(jobs)
-
-
-def analysis(
-    store: Redis, tenant: str = "acme", input_bytes: int = 10, **fields: object
-) -> JobRequest:
-    upload = new_id("upl")
-    store.hset(f"lk:media:{upload}", "tenant", tenant)
-    payload = JobPayload(kind="analysis", tenant=tenant, input_id=upload)
-
-    return JobRequest(payload, input_bytes=input_bytes, **fields)  # type: ignore[arg-type]
-
-
-def ticking() -> Callable[[], float]:
-    """Return a clock that moves whenever it is read: lines go by age, and what comes in the same
-    millisecond has none.
-    """
-    ticks = itertools.count()
-    return lambda: 1_800_000_000 + 0.01 * next(ticks)
-
-
-def deliver_one(attempts: JobAttempts) -> Task:
-    (task,) = attempts.next_deliveries("video")
-    return task
 
 
 def test_an_admitted_job_is_queued_and_on_record(store: Redis, jobs: JobStore) -> None:
@@ -279,152 +233,3 @@ def test_a_job_past_its_deadline_expires_with_a_reason(store: Redis) -> None:
     ended = jobs.get(job.id)
     assert ended.error is not None
     assert (ended.status, ended.error.code) == ("expired", "deadline_exceeded")
-
-
-def test_tenants_are_served_in_turn_and_urgent_jobs_first(store: Redis) -> None:
-    clock = ticking()
-    jobs = JobStore(store, JobLimits(window=6), clock)
-    attempts = JobAttempts(jobs, clock)
-    bulk = [jobs.admit(analysis(store, tenant="bulk")).job.id for _ in range(10)]
-    urgent = jobs.admit(analysis(store, tenant="bulk", priority="high")).job.id
-    small = [jobs.admit(analysis(store, tenant="small")).job.id for _ in range(2)]
-    order = [task.id for task in attempts.next_deliveries("video")]
-    assert order == [urgent, small[0], bulk[0], small[1], bulk[1], bulk[2]]
-
-
-def test_a_tenant_takes_no_more_than_its_share_of_the_workers(store: Redis) -> None:
-    jobs = JobStore(store, JobLimits(window=4, tenant_running=2))
-    attempts = JobAttempts(jobs)
-
-    for _ in range(4):
-        jobs.admit(analysis(store))
-
-    first = attempts.next_deliveries("video")
-    assert len(first) == 2
-
-    for task in first:
-        attempts.begin(task, "w1")
-
-    assert attempts.next_deliveries("video") == []
-    attempts.commit(first[0], RESULT, REPORT)
-    assert len(attempts.next_deliveries("video")) == 1
-
-
-def test_a_film_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
-    store: Redis, jobs: JobStore, attempts: JobAttempts
-) -> None:
-    job = jobs.admit(analysis(store)).job
-    attempts.begin(main := deliver_one(attempts), "w1")
-    attempts.fan_out(
-        main, [f"s{i:03d}" for i in range(3)], '{"segments":3}', total=30, unit="frame", in_flight=2
-    )
-
-    with pytest.raises(Superseded):
-        attempts.progress(main, 1, None, "frame")
-
-    begun = []
-    while tasks := attempts.next_deliveries("video"):
-        assert len(tasks) <= 2
-        for task in tasks:
-            attempts.begin(task, "w1")
-            begun.append(task.step)
-
-            if task.step == "mux":
-                assert attempts.spent(job.id) == {"swap_passes": 30}
-                attempts.commit(task, RESULT, REPORT)
-            else:
-                attempts.progress(task, 10, None, "frame")
-                attempts.finish_part(task, f'{{"sha256":"{task.step}"}}', {"swap_passes": 10})
-                assert task.step in attempts.plan(job.id)[1]
-
-    assert begun == ["s000", "s001", "s002", "mux"]
-    done = jobs.get(job.id)
-    assert (done.status, done.progress.done, done.progress.total) == ("succeeded", 30, 30)
-    assert not store.hexists(f"lk:job:{job.id}", "plan")
-
-
-def test_a_long_film_does_not_hold_up_a_later_one(store: Redis) -> None:
-    clock = ticking()
-    jobs = JobStore(store, JobLimits(window=1), clock)
-    attempts = JobAttempts(jobs, clock)
-    steps = [f"s{index:03d}" for index in range(9)]
-    films = [jobs.admit(analysis(store)).job.id]
-    done = []
-
-    for _ in range(16):  # by one worker
-        task = deliver_one(attempts)
-        attempts.begin(task, "w1")
-
-        if task.step is None:
-            attempts.fan_out(task, steps, "{}", total=60, unit="frame", in_flight=2)
-        else:
-            attempts.finish_part(task, "{}")
-            done.append(films.index(task.job_id))
-
-        if len(done) == 2 and len(films) == 1:
-            films.append(jobs.admit(analysis(store)).job.id)
-
-    turn = done.index(1)
-    assert turn <= 6  # two parts in flight, and two that came in while the later film was looked at
-    assert sorted(done[turn : turn + 4]) == [0, 0, 1, 1]
-
-
-def test_jobs_are_listed_newest_first_in_pages(store: Redis, jobs: JobStore) -> None:
-    ids = []
-    for moment in range(5):
-        jobs_then = JobStore(store, clock=lambda moment=moment: 1_800_000_000.0 + moment)  # type: ignore[misc]
-        ids.append(jobs_then.admit(analysis(store)).job.id)
-
-    first = jobs.list("acme", limit=3)
-    second = jobs.list("acme", limit=3, cursor=first.next_cursor)
-    assert [job.id for job in (*first.jobs, *second.jobs)] == ids[::-1]
-    assert second.next_cursor is None
-    assert [job.id for job in jobs.list("acme", status="running").jobs] == []
-    assert jobs.list("rival").jobs == []
-
-
-def test_a_tenants_list_of_jobs_does_not_grow_for_ever(store: Redis) -> None:
-    now = 1_800_000_000.0
-    jobs = JobStore(store, clock=lambda: now)
-
-    for _ in range(3):
-        jobs.request_cancel(jobs.admit(analysis(store)).job.id)
-        now += 4 * 86400
-
-    assert store.zcard("lk:tenant:acme:jobs") == 3
-    now += 20 * 86400
-    jobs.request_cancel(jobs.admit(analysis(store)).job.id)
-    assert store.zcard("lk:tenant:acme:jobs") == 1
-
-
-def test_only_ended_jobs_can_be_deleted(store: Redis, jobs: JobStore) -> None:
-    job = jobs.admit(analysis(store)).job
-    with pytest.raises(JobNotFinal):
-        jobs.delete(job.id)
-
-    jobs.request_cancel(job.id)
-    jobs.delete(job.id)
-
-    with pytest.raises(UnknownJob):
-        jobs.get(job.id)
-
-
-def test_a_filter_that_matches_little_is_listed_in_short_pages(store: Redis) -> None:
-    jobs = JobStore(store, JobLimits(looked_at=3))
-    oldest = jobs.admit(analysis(store)).job
-    jobs.request_cancel(oldest.id)
-
-    for _ in range(7):
-        jobs.admit(analysis(store))
-
-    pages = []
-    cursor = None
-
-    while True:
-        page = jobs.list("acme", status="canceled", cursor=cursor)
-        pages.append([job.id for job in page.jobs])
-
-        if (cursor := page.next_cursor) is None:
-            break
-
-    assert pages == [[], [], [oldest.id]]

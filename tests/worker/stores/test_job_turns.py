@@ -1,0 +1,102 @@
+"""Whose turn it is: tenants, urgency, shares of the workers, parts of long videos."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from tests.worker.stores.job_store_case import REPORT, RESULT, analysis, deliver_one, ticking
+from worker.errors import (
+    Superseded,
+)
+from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_limits import JobLimits
+from worker.stores.jobs.job_store import JobStore
+
+
+def test_tenants_are_served_in_turn_and_urgent_jobs_first(store: Redis) -> None:
+    clock = ticking()
+    jobs = JobStore(store, JobLimits(window=6), clock)
+    attempts = JobAttempts(jobs, clock)
+    bulk = [jobs.admit(analysis(store, tenant="bulk")).job.id for _ in range(10)]
+    urgent = jobs.admit(analysis(store, tenant="bulk", priority="high")).job.id
+    small = [jobs.admit(analysis(store, tenant="small")).job.id for _ in range(2)]
+    order = [task.id for task in attempts.next_deliveries("video")]
+    assert order == [urgent, small[0], bulk[0], small[1], bulk[1], bulk[2]]
+
+
+def test_a_tenant_takes_no_more_than_its_share_of_the_workers(store: Redis) -> None:
+    jobs = JobStore(store, JobLimits(window=4, tenant_running=2))
+    attempts = JobAttempts(jobs)
+
+    for _ in range(4):
+        jobs.admit(analysis(store))
+
+    first = attempts.next_deliveries("video")
+    assert len(first) == 2
+
+    for task in first:
+        attempts.begin(task, "w1")
+
+    assert attempts.next_deliveries("video") == []
+    attempts.commit(first[0], RESULT, REPORT)
+    assert len(attempts.next_deliveries("video")) == 1
+
+
+def test_a_film_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
+    store: Redis, jobs: JobStore, attempts: JobAttempts
+) -> None:
+    job = jobs.admit(analysis(store)).job
+    attempts.begin(main := deliver_one(attempts), "w1")
+    attempts.fan_out(
+        main, [f"s{i:03d}" for i in range(3)], '{"segments":3}', total=30, unit="frame", in_flight=2
+    )
+
+    with pytest.raises(Superseded):
+        attempts.progress(main, 1, None, "frame")
+
+    begun = []
+    while tasks := attempts.next_deliveries("video"):
+        assert len(tasks) <= 2
+        for task in tasks:
+            attempts.begin(task, "w1")
+            begun.append(task.step)
+
+            if task.step == "mux":
+                assert attempts.spent(job.id) == {"swap_passes": 30}
+                attempts.commit(task, RESULT, REPORT)
+            else:
+                attempts.progress(task, 10, None, "frame")
+                attempts.finish_part(task, f'{{"sha256":"{task.step}"}}', {"swap_passes": 10})
+                assert task.step in attempts.plan(job.id)[1]
+
+    assert begun == ["s000", "s001", "s002", "mux"]
+    done = jobs.get(job.id)
+    assert (done.status, done.progress.done, done.progress.total) == ("succeeded", 30, 30)
+    assert not store.hexists(f"lk:job:{job.id}", "plan")
+
+
+def test_a_long_film_does_not_hold_up_a_later_one(store: Redis) -> None:
+    clock = ticking()
+    jobs = JobStore(store, JobLimits(window=1), clock)
+    attempts = JobAttempts(jobs, clock)
+    steps = [f"s{index:03d}" for index in range(9)]
+    films = [jobs.admit(analysis(store)).job.id]
+    done = []
+
+    for _ in range(16):  # by one worker
+        task = deliver_one(attempts)
+        attempts.begin(task, "w1")
+
+        if task.step is None:
+            attempts.fan_out(task, steps, "{}", total=60, unit="frame", in_flight=2)
+        else:
+            attempts.finish_part(task, "{}")
+            done.append(films.index(task.job_id))
+
+        if len(done) == 2 and len(films) == 1:
+            films.append(jobs.admit(analysis(store)).job.id)
+
+    turn = done.index(1)
+    assert turn <= 6  # two parts in flight, and two that came in while the later film was looked at
+    assert sorted(done[turn : turn + 4]) == [0, 0, 1, 1]
