@@ -1,5 +1,5 @@
-"""A small town for the bars of jobs: a store, an API, workers, and a keeper who starts again what
-died.
+"""A small installation for the bars of jobs: a store, an API, workers, and a keeper who starts
+again what died.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Keeper:
                 process.wait(timeout=10)
 
 
-class Town:
-    """What a bar runs on; `with town() as t:`."""
+class Stack:
+    """What a bar runs on; `with running_stack() as here:`."""
 
     def __init__(self, directory: Path, limits: JobLimits | None) -> None:
         self.directory = directory
@@ -165,12 +165,12 @@ class Town:
 
 
 @contextmanager
-def town(limits: JobLimits | None = None) -> Iterator[Town]:
-    """Yield a town in a directory of its own, gone afterwards."""
+def running_stack(limits: JobLimits | None = None) -> Iterator[Stack]:
+    """Yield a stack in a directory of its own, gone afterwards."""
     # What the store's own children still write while it is removed must not fail the bar.
     with tempfile.TemporaryDirectory(prefix="lk-", ignore_cleanup_errors=True) as directory:
         (Path(directory) / "data").mkdir()
-        here = Town(Path(directory), limits)
+        here = Stack(Path(directory), limits)
 
         try:
             yield here

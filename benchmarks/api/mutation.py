@@ -11,7 +11,7 @@ from collections import Counter
 import httpx
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import Town, stopwatch, town
+from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.service.live_service import CONSENT
 from tests.service.protocol.mutants import film, mutate, pictures
 from worker.errors import WorkerError
@@ -25,7 +25,7 @@ def mutated_media_break_nothing() -> Figure:
     of jobs, crashes of the service, of the worker and of the children that decode; jobs that were
     tried until their attempts were exhausted.
     """
-    with stopwatch(1500), town() as here:
+    with stopwatch(1500), running_stack() as here:
         here.add_api()
         here.add_worker("video", small=False)
         here.await_api()
@@ -55,7 +55,7 @@ def mutated_media_break_nothing() -> Figure:
     return Figure(bad, "crashes, retries in vain and answers without a reason", "0", bad == 0)
 
 
-def _restarts(here: Town) -> int:
+def _restarts(here: Stack) -> int:
     """Return how many of the service's children were lost and started again."""
     text = httpx.get(f"{here.url}/metrics", trust_env=False).text
     counts = re.findall(r"^likeness_child_restarts_total{[^}]*} (\S+)$", text, re.M)
@@ -105,7 +105,7 @@ def _upload_videos(client: httpx.Client, count: int) -> tuple[Counter[str], list
     return seen, jobs
 
 
-def _end(here: Town, job_id: str) -> str:
+def _end(here: Stack, job_id: str) -> str:
     try:
         # A job that neither ends nor fails is the worst of the outcomes looked for.
         job = here.bench.wait_for(here.bench.shop.store.get(job_id))

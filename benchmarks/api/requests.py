@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import PACKS, Town, stopwatch, town
+from benchmarks.stack import PACKS, Stack, running_stack, stopwatch
 from models.inference.engine import FaceSwapEngine
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
@@ -40,7 +40,7 @@ def http_adds_little_to_the_work_itself() -> Figure:
     """Image swap with a cached identity, p50: over HTTP (POST with Prefer: wait) over the same work
     in this process, alternating; then register and swap under 1, 2, 4 and 8 clients, on two
     workers."""
-    with stopwatch(400), town() as here:
+    with stopwatch(400), running_stack() as here:
         _open_for_business(here)
         with here.client(timeout_s=70) as client:
             identity_id = register(client)
@@ -77,7 +77,7 @@ def swap(client: httpx.Client, identity_id: str) -> None:
         raise RuntimeError(answer.text)
 
 
-def _open_for_business(here: Town) -> None:
+def _open_for_business(here: Stack) -> None:
     here.add_api()
     here.add_worker("first", "image", small=False)
     here.await_api()
@@ -112,12 +112,12 @@ def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
     # Written to disk and read from it, as the service does.
     source = directory / "in.jpg"
     source.write_bytes(JPEG)
-    picture = decode_image(source, MediaLimits())
-    swapped = engine.swap_frame(picture.bgr, [Assignment(FaceSelector("largest"), identity)])
+    decoded = decode_image(source, MediaLimits())
+    swapped = engine.swap_frame(decoded.bgr, [Assignment(FaceSelector("largest"), identity)])
     (directory / "out.jpg").write_bytes(encode_image(swapped.frame, file_format="jpeg"))
 
 
-def _under_clients(here: Town, count: int, identity_id: str) -> float:
+def _under_clients(here: Stack, count: int, identity_id: str) -> float:
     """Print p50 and p95 of both calls with so many clients at once; returns swaps a second."""
     clients = [here.client(timeout_s=70) for _ in range(count)]
     registered, _ = _at_once([partial(register, client) for client in clients], 6)
@@ -159,7 +159,7 @@ def ten_thousand_people_fit() -> Figure:
     one's first swap.
     """
     people = int(os.environ.get("PEOPLE", "10000"))
-    with stopwatch(600), town() as here:
+    with stopwatch(600), running_stack() as here:
         ids = _populate(here, people)
         held = int(here.bench.shop.store.redis.get("lk:weights:bytes") or 0)
         _open_for_business(here)
@@ -178,7 +178,7 @@ def ten_thousand_people_fit() -> Figure:
     return Figure(held / 2**20, "MiB of cached weights", f"<= {bound >> 20}", held <= bound)
 
 
-def _populate(here: Town, people: int) -> list[str]:
+def _populate(here: Stack, people: int) -> list[str]:
     engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
     # One face for all: what is measured is their number.
     code = engine.register([decode_image(ADA, MediaLimits()).bgr]).code

@@ -1,4 +1,4 @@
-"""Bars of safety among strangers, S-1 to S-15.
+"""Bars of safety among other people, S-1 to S-15.
 
 Where the whole bar is a test, it runs that test and counts.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import PACKS, ROOT, Town, stopwatch, town
+from benchmarks.stack import PACKS, ROOT, Stack, running_stack, stopwatch
 from benchmarks.suite import named, passed
 from service.settings import Settings
 from tests.conftest import StoreServer
@@ -174,7 +174,7 @@ def an_erased_face_is_nowhere() -> Figure:
     """A face registered, swapped and erased over HTTP: seconds until its bytes are in no file and
     no key.
     """
-    with stopwatch(150), town() as here:
+    with stopwatch(150), running_stack() as here:
         here.add_api()
         here.add_worker("image", "image", small=False)
         here.await_api()
@@ -216,7 +216,7 @@ def an_erased_face_is_nowhere() -> Figure:
     return Figure(took_s, "s until no file holds it", "<= 60 s", holds)
 
 
-def _used_identity(here: Town, client: httpx.Client) -> tuple[str, bytes]:
+def _used_identity(here: Stack, client: httpx.Client) -> tuple[str, bytes]:
     """Return an identity that a worker holds in its cache, and bytes of its stored weights."""
     photo = (SAMPLES / "ada_neutral.jpg").read_bytes()
     data = {"consent": json.dumps(CONSENT)}
@@ -254,7 +254,7 @@ def what_expires_is_gone_also_after_a_restart() -> Figure:
     """An upload that lives 5 s; store and worker are killed and started before it ends: seconds
     past its time.
     """
-    with stopwatch(120), town() as here:
+    with stopwatch(120), running_stack() as here:
         here.add_worker("worker")
         here.await_workers(1)
         writer = here.bench.shop.media.begin_write("acme")

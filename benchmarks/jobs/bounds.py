@@ -13,7 +13,7 @@ import psutil
 
 from benchmarks.bar import Figure, bar
 from benchmarks.quality.faces import register_ada, submit_swap
-from benchmarks.stack import Town, percentile, stopwatch, town
+from benchmarks.stack import Stack, percentile, running_stack, stopwatch
 from tests.worker.workers import eventually
 from worker.contract import FINAL, JobRecord
 
@@ -24,7 +24,7 @@ def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
 
     The worst of each, the next job, and what is left on disk.
     """
-    with stopwatch(120), town() as here:
+    with stopwatch(120), running_stack() as here:
         here.add_worker("worker")
         here.await_workers(1)
         # A deaf child hears no cancellation: it has to be killed.
@@ -56,13 +56,13 @@ def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
     )
 
 
-def _cancel_running_s(here: Town, deaf: bool) -> float:
+def _cancel_running_s(here: Stack, deaf: bool) -> float:
     job = here.bench.submit(sleep_s=30, steps=300, deaf=deaf)
     here.bench.wait_for(job, "running")
     return _cancel_s(here, job)
 
 
-def _cancel_s(here: Town, job: JobRecord) -> float:
+def _cancel_s(here: Stack, job: JobRecord) -> float:
     began = time.monotonic()
     here.bench.shop.store.request_cancel(job.id)
     here.bench.wait_for(job, "canceled")
@@ -74,7 +74,7 @@ def sigterm_drains() -> Figure:
     """SIGTERM to the API and two busy workers with 40 jobs accepted: readiness, exits, and what
     became of the jobs.
     """
-    with stopwatch(120), town() as here:
+    with stopwatch(120), running_stack() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name)
 
@@ -117,7 +117,7 @@ def sigterm_drains() -> Figure:
     )
 
 
-def _terminate_all(here: Town) -> tuple[str, float, list[float]]:
+def _terminate_all(here: Stack) -> tuple[str, float, list[float]]:
     """SIGTERM everything with an event stream open, so that there is something to drain.
 
     Return what `/readyz` then says and after how long, and the seconds to each exit.
@@ -141,7 +141,7 @@ def _terminate_all(here: Town) -> tuple[str, float, list[float]]:
     return seen[-1], unready_s, exits
 
 
-def _swallow(here: Town, path: str, headers: dict[str, str]) -> None:
+def _swallow(here: Stack, path: str, headers: dict[str, str]) -> None:
     with here.client() as client, suppress(httpx.HTTPError):
         client.get(path, headers=headers, timeout=70.0)
 
@@ -164,7 +164,7 @@ def a_poison_input_is_tried_three_times_and_does_not_hold_up_others() -> Figure:
     """150 jobs on two workers, at a pace that one can hold, without and with an input that crashes
     the child.
     """
-    with stopwatch(240), town() as here:
+    with stopwatch(240), running_stack() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name)
 
@@ -183,7 +183,7 @@ def a_poison_input_is_tried_three_times_and_does_not_hold_up_others() -> Figure:
     return Figure((hit / calm - 1) * 100, "% slower at p95", "<= 20 %, at most 3 attempts", holds)
 
 
-def _paced(here: Town, count: int, pace: float, poison_at: set[int]) -> tuple[float, list[int]]:
+def _paced(here: Stack, count: int, pace: float, poison_at: set[int]) -> tuple[float, list[int]]:
     """Submit jobs at an even pace.
 
     Returns the p95 from accept to end, and the attempts on each poison input.
@@ -212,7 +212,7 @@ def an_idle_worker_starts_at_once_and_loads_nothing() -> Figure:
     """60 image swaps, one by one, on an idle warm worker with the real engine: accept to start, and
     models loaded.
     """
-    with stopwatch(120), town() as here:
+    with stopwatch(120), running_stack() as here:
         here.add_worker("worker", "image", small=False)
         here.await_workers(1)
         ada = register_ada(here)

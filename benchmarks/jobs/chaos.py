@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from benchmarks.bar import Figure, bar
 from benchmarks.jobs.plain_rq import Losses, doomed_worker, run_chaos
-from benchmarks.stack import Town, pick_victim, stopwatch, town
+from benchmarks.stack import Stack, pick_victim, running_stack, stopwatch
 from benchmarks.suite import named, passed
 from tests.worker.workers import eventually, kill_tree
 from worker.contract import FINAL
@@ -72,7 +72,7 @@ def no_accepted_job_is_lost_in_chaos() -> Figure:
     Every 1.5 s a worker tree dies, some after a pop, and store and API die 3 times each.
     """
     with stopwatch(480):
-        with town() as here:
+        with running_stack() as here:
             tally = Tally()
             ends = _our_chaos(here, tally, bound_s=240)
 
@@ -94,7 +94,7 @@ def no_accepted_job_is_lost_in_chaos() -> Figure:
     return Figure(lost, "jobs lost", "0 lost, 0 double commits, all kills done", holds)
 
 
-def _our_chaos(here: Town, tally: Tally, bound_s: float) -> Ends:
+def _our_chaos(here: Stack, tally: Tally, bound_s: float) -> Ends:
     over = threading.Event()
 
     for name in ("worker-a", "worker-b"):
@@ -131,7 +131,7 @@ def _our_chaos(here: Town, tally: Tally, bound_s: float) -> Ends:
     )
 
 
-def _ended_within(bound_s: float, here: Town) -> None:
+def _ended_within(bound_s: float, here: Stack) -> None:
     """Wait for the end of all jobs; the store may be away at any moment meanwhile."""
 
     def ended() -> bool:
@@ -168,7 +168,7 @@ def _submit_all(client: httpx.Client, upload: str, tally: Tally, deadline: float
             time.sleep(0.2)
 
 
-def _kill(here: Town, tally: Tally, over: threading.Event, bound_s: float) -> None:  # noqa: C901 - four deeds, each said where it is done
+def _kill(here: Stack, tally: Tally, over: threading.Event, bound_s: float) -> None:  # noqa: C901 - four deeds, each said where it is done
     """Kill until the jobs are over and all that is meant has happened.
 
     A kill that fails is told and does not end the chaos.
@@ -246,7 +246,7 @@ def lost_jobs_are_soon_delivered_again() -> Figure:
     """Re-delivery after a worker's kill (worst of 5), and the first job done after the store's
     return (worst of 3).
     """
-    with stopwatch(180), town() as here:
+    with stopwatch(180), running_stack() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name)
 
@@ -264,7 +264,7 @@ def lost_jobs_are_soon_delivered_again() -> Figure:
     )
 
 
-def _redelivery_s(here: Town) -> float:
+def _redelivery_s(here: Stack) -> float:
     job = here.bench.submit(sleep_s=30, steps=300)
     here.bench.wait_for(job, "running")
     victim = next(
@@ -278,7 +278,7 @@ def _redelivery_s(here: Town) -> float:
     return took
 
 
-def _first_done_s(here: Town) -> float:
+def _first_done_s(here: Stack) -> float:
     jobs = [here.bench.submit(sleep_s=0.2) for _ in range(10)]
     here.bench.wait_for(jobs[0], "running", "succeeded")
     here.store.kill()

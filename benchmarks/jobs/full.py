@@ -14,7 +14,7 @@ import httpx
 
 from benchmarks.bar import Figure, bar
 from benchmarks.jobs.overload import body
-from benchmarks.stack import Town, stopwatch, town
+from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.service.live_service import JPEG
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.connection import text_fields
@@ -26,7 +26,7 @@ def a_full_store_refuses_and_recovers() -> Figure:
     """The store at maxmemory: writes answer 503, reads go on, RQ's keys stay, and all is well when
     there is room.
     """
-    with stopwatch(90), town() as here:
+    with stopwatch(90), running_stack() as here:
         here.add_api()
         here.await_api()
         upload = here.bench.upload()
@@ -73,7 +73,7 @@ def a_full_disk_serves_no_truncated_file() -> Figure:
     """A media store on a file system of 6 MiB of its own (tmpfs): results that are larger than
     what is left beside others that fit, then uploads until it is full, then room again.
     """
-    with stopwatch(120), town() as here:
+    with stopwatch(120), running_stack() as here:
         media = here.bench.data_dir / "media"
         with file_system(media, DISK_MIB):
             MediaStore(DirectoryBlobs(media), media, here.bench.shop.store.redis)  # its directories
@@ -124,7 +124,7 @@ def file_system(place: Path, mib: int) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def _truncated(here: Town, media: Path) -> int:
+def _truncated(here: Stack, media: Path) -> int:
     """Count files under a final name whose bytes are not those that the name or record promises."""
     files = [path for path in (media / "jobs").rglob("*") if path.is_file()]
     wrong = [path for path in files if path.name.split(".")[0] != _sha256(path)]
@@ -153,7 +153,7 @@ def _upload_until_full(client: httpx.Client, padding: bytes) -> Iterator[int]:
             return
 
 
-def _make_room(here: Town) -> None:
+def _make_room(here: Stack) -> None:
     redis = here.bench.shop.store.redis
     for key in redis.scan_iter("lk:media:upl_*"):
         if key.count(b":") == 2:

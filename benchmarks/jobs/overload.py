@@ -15,7 +15,7 @@ import httpx
 import psutil
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import percentile, stopwatch, town
+from benchmarks.stack import percentile, running_stack, stopwatch
 from tests.worker.workers import eventually
 from worker.stores.key_store import TenantStore
 
@@ -46,7 +46,7 @@ def at_the_bound_the_next_request_is_refused_at_once() -> Figure:
     """Twenty clients of five tenants, all at their bounds, with ten times as many requests as could
     be served, for 60 s: answers, their times, memory.
     """
-    with stopwatch(180), town() as here, ExitStack() as stack:
+    with stopwatch(180), running_stack() as here, ExitStack() as stack:
         here.add_api()
         here.await_api()
         tenants = [f"tenant-{number}" for number in range(TENANTS)]
@@ -119,7 +119,7 @@ def one_idempotency_key_makes_one_job() -> Figure:
     """50 concurrent equal POSTs with one key, then one more after the store was killed and came
     back.
     """
-    with stopwatch(60), town() as here:
+    with stopwatch(60), running_stack() as here:
         here.add_api()
         here.await_api()
         upload = here.bench.upload()

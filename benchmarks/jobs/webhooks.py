@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import stopwatch, town
+from benchmarks.stack import running_stack, stopwatch
 from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
@@ -70,7 +70,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
     tar pit.
     """
     now = 1_800_000_000.0
-    with stopwatch(60), town() as here:
+    with stopwatch(60), running_stack() as here:
         redis = here.bench.shop.store.redis
         receiver = Receiver()
 
@@ -123,7 +123,7 @@ def _beside_a_tar_pit() -> float:
     """
     with (
         stopwatch(60),
-        town() as here,
+        running_stack() as here,
         socket.create_server(("127.0.0.1", 0), backlog=512) as tar_pit,
     ):
         jobs = here.bench.shop.store

@@ -149,10 +149,10 @@ def two_shots(path: Path) -> Path:
         for frame in frames_of(DUET, count=48, size=(480, 270))
     ]
     frames[24:] = [np.ascontiguousarray(image[:, ::-1]) for image in frames[24:]]
-    pictures = [VideoFrame.from_ndarray(image, "rgb24") for image in frames]
+    images = [VideoFrame.from_ndarray(image, "rgb24") for image in frames]
     # Key frames by number, not by content: segments begin at them.
     options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
-    return write(path, Clip(pictures, [i * 10_000 for i in range(48)], BASE, options=options))
+    return write(path, Clip(images, [i * 10_000 for i in range(48)], BASE, options=options))
 
 
 if __name__ == "__main__":

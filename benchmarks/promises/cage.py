@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from benchmarks.bar import Figure, bar
 from benchmarks.promises.deeds import DEEDS, DONE, Targets
 from benchmarks.promises.targets import targets_on, unconfined
-from benchmarks.stack import PACKS, Town, stopwatch, town
+from benchmarks.stack import PACKS, Stack, running_stack, stopwatch
 from service.sandbox.child import ChildError, SandboxedChild
 from worker.contract import QUEUE_OF, JobKind, JobPayload, JobRecord, JobRequest, QueueName
 from worker.sandbox.confinement import Protection
@@ -28,7 +28,7 @@ KIND_ON: Mapping[QueueName, JobKind] = {queue: kind for kind, queue in QUEUE_OF.
 @bar("G-2")
 def a_taken_over_decoder_reaches_nothing() -> Figure:
     """Twelve deeds in each process that decodes, and in one without confinement for comparison."""
-    with stopwatch(300), town() as here, targets_on(here.store, PACKS / "open") as targets:
+    with stopwatch(300), running_stack() as here, targets_on(here.store, PACKS / "open") as targets:
         outcomes = {"no cage": {name: unconfined(name, targets) for name in DEEDS}}
         for child, arguments in API_CHILDREN.items():
             outcomes[child] = asyncio.run(_of_api_child(child, arguments, targets))
@@ -71,7 +71,7 @@ async def _of_api_child(name: str, arguments: list[str], targets: Targets) -> Ou
     return outcomes
 
 
-def _of_worker_child(here: Town, queue: QueueName, targets: Targets) -> Outcomes:
+def _of_worker_child(here: Stack, queue: QueueName, targets: Targets) -> Outcomes:
     name = f"worker-{queue}"
     here.add_worker(name, queue, small=False, use_cases="benchmarks.promises.deed_use_cases")
     here.await_workers(len([key for key in here.keeper.start if key.startswith("worker")]))
@@ -87,7 +87,7 @@ def _of_worker_child(here: Town, queue: QueueName, targets: Targets) -> Outcomes
     return outcomes
 
 
-def _submit(here: Town, queue: QueueName, deed: str, targets: Targets) -> JobRecord:
+def _submit(here: Stack, queue: QueueName, deed: str, targets: Targets) -> JobRecord:
     payload = JobPayload(kind=KIND_ON[queue], tenant="acme", input_id=here.bench.upload())
     metadata = {"deed": deed, "targets": targets.model_dump()}
     job = here.bench.shop.store.admit(JobRequest(payload, metadata=metadata)).job

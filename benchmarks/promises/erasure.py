@@ -18,7 +18,7 @@ import httpx
 from PIL import Image
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import ROOT, Town, stopwatch, town
+from benchmarks.stack import ROOT, Stack, running_stack, stopwatch
 from tests.worker.workers import eventually
 
 SAMPLES = ROOT / "service" / "samples"
@@ -45,7 +45,7 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
     code, weights, thumbnails, results, name and subject are looked for in every file of the data
     directory, the store's log and every key: first that they are found, then that they are gone.
     """
-    with stopwatch(300), town() as here, web_server() as web:
+    with stopwatch(300), running_stack() as here, web_server() as web:
         here.add_api(trusted_networks='["127.0.0.1/32"]', log_level="info")
         here.add_worker("image", "image", small=False)
         here.add_worker("video", "video", small=False)
@@ -98,7 +98,7 @@ def consent(subject: str) -> dict[str, Any]:
     }
 
 
-def live_with(here: Town, client: httpx.Client, web: Web, way: str, other: str) -> Person:
+def live_with(here: Stack, client: httpx.Client, web: Web, way: str, other: str) -> Person:
     """Use a person's photo and face in every way, and return the markers of what that made."""
     # Bytes behind the end of a JPEG are part of the file and change no pixel.
     photo = (SAMPLES / "ada_neutral.jpg").read_bytes() + secrets.token_bytes(MARK_BYTES)
@@ -228,7 +228,7 @@ def replay(client: httpx.Client, web: Web, person: Person) -> int:
     return WAYS[person.way](client, web, person).status_code
 
 
-def wait_until_gone(here: Town, people: list[Person], began: float) -> list[str]:
+def wait_until_gone(here: Stack, people: list[Person], began: float) -> list[str]:
     """Look until nothing is left or the time is up; return what is left."""
     while True:
         left = [
@@ -245,7 +245,7 @@ def wait_until_gone(here: Town, people: list[Person], began: float) -> list[str]
         time.sleep(2)
 
 
-def places(here: Town, marker: bytes) -> list[str]:
+def places(here: Stack, marker: bytes) -> list[str]:
     """Return the files, of data directory and store, and the store's keys that hold a marker."""
     # Logs and the store's own files included.
     files = [path for path in here.directory.rglob("*") if path.is_file()]

@@ -17,7 +17,7 @@ import httpx
 
 from benchmarks.bar import Figure, bar
 from benchmarks.promises.erasure import SAMPLES, consent
-from benchmarks.stack import Town, percentile, stopwatch, town
+from benchmarks.stack import Stack, percentile, running_stack, stopwatch
 from tests.service.jobs.ended_job import ended_job
 from tests.worker.workers import eventually
 from worker.stores.outbox import Outbox
@@ -45,7 +45,7 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
 
     with (
         stopwatch(240),
-        town() as here,
+        running_stack() as here,
         tar_pit() as pit,
         receiver() as heard,
         ExitStack() as stack,
@@ -72,7 +72,7 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
     return Figure(worst, "of the bound, the worst p95", "<= 1", worst <= 1)
 
 
-def measure(here: Town, heard: Heard) -> dict[str, list[float]]:
+def measure(here: Stack, heard: Heard) -> dict[str, list[float]]:
     """Return how long each of the other tenant's requests took, by what it asked for."""
     took: dict[str, list[float]] = {name: [] for name in BOUNDS_S}
     shop = here.bench.shop
@@ -120,7 +120,7 @@ def analyse(client: httpx.Client, url: str) -> httpx.Response:
 
 
 @contextmanager
-def flood(here: Town, pit_url: str) -> Iterator[None]:
+def flood(here: Stack, pit_url: str) -> Iterator[None]:
     """Do all at once what one tenant may do, until the block ends."""
     over = threading.Event()
     shop = here.bench.shop
@@ -166,7 +166,7 @@ def hasty_swap(client: httpx.Client, identity_id: str) -> httpx.Response:
 
 
 @contextmanager
-def idle_connections(here: Town) -> Iterator[None]:
+def idle_connections(here: Stack) -> Iterator[None]:
     """Keep 5,000 connections open that send nothing; those that are closed are opened again
     a second later."""
     over = threading.Event()

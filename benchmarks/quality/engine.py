@@ -314,7 +314,7 @@ def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
     rng = np.random.default_rng(0)
     still = rng.integers(0, 255, (1080, 1920, 3), np.uint8)
     # As a decoder gives them: limited range, two quarter planes.
-    film = of_planes(
+    video = of_planes(
         rng.integers(16, 235, shape, np.uint8) for shape in ((1080, 1920), (540, 960), (540, 960))
     )
     face = rng.integers(0, 255, (224, 224, 3), np.uint8)
@@ -328,7 +328,7 @@ def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
 
     for _ in range(15):
         whole.append(_ms(lambda: _paste_whole_frame(still, face, mask, invert(to_crop))))
-        region.append(_ms(lambda: film.paste(face, mask, to_crop)))
+        region.append(_ms(lambda: video.paste(face, mask, to_crop)))
 
     slow = float(np.median(whole))
     fast = float(np.median(region))

@@ -1,5 +1,5 @@
-"""Real faces for the bars of jobs: ada is registered once with the real engine, ben's picture and
-the films wait.
+"""Real faces for the bars of jobs: ada is registered once with the real engine, ben's image and
+the videos wait.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from benchmarks.stack import PACKS, ROOT, Town
+from benchmarks.stack import PACKS, ROOT, Stack
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
 from worker.contract import Assignment, JobKind, JobPayload, JobRecord, JobRequest
@@ -20,7 +20,7 @@ from worker.stores.uploads import MediaFacts
 SAMPLES = ROOT / "service" / "samples"
 
 
-def register_ada(here: Town) -> str:
+def register_ada(here: Stack) -> str:
     """Return an identity of the sample photo of ada, as enrolment would store it."""
     # Written straight into the stores: registration over HTTP has bars of its own.
     engine = FaceSwapEngine.load(load_pack("open", PACKS))
@@ -32,7 +32,7 @@ def register_ada(here: Town) -> str:
 
 
 def submit_swap(
-    here: Town,
+    here: Stack,
     identity: str,
     source: Path = SAMPLES / "ben_neutral.jpg",
     kind: JobKind = "swap_image",

@@ -46,7 +46,7 @@ def marking_costs_little_and_cannot_be_seen() -> Figure:
 
 @bar("T-6")
 def marks_survive_what_files_go_through() -> Figure:
-    """Share of 44 stills whose id is read after each change, and videos after re-encoding."""
+    """Share of 44 images whose id is read after each change, and videos after re-encoding."""
     images = material.stills()
     shares = {}
 

@@ -1,4 +1,4 @@
-"""`make bench`: one table of what swapping a 720p film costs here, beside naive ways and heavier
+"""`make bench`: one table of what swapping a 720p video costs here, beside naive ways and heavier
 generators.
 """
 
@@ -48,7 +48,7 @@ STAGES = ("decode", "detect", "swap", "blend", "encode")
 class PeerSwapper:
     """A generator of another size in our swapper's place.
 
-    Its picture is noise, its price is real.
+    Its image is noise, its price is real.
     """
 
     network: Network
@@ -60,7 +60,7 @@ class PeerSwapper:
 
 
 @bar("bench")
-def what_swapping_a_film_costs() -> Figure:
+def what_swapping_a_video_costs() -> Figure:
     """Frames per second and CPU milliseconds a frame at 720p on two cores, by way of doing it."""
     use_two_cores()
     with tempfile.TemporaryDirectory() as name:
@@ -116,7 +116,7 @@ def with_peer(folder: Path, write: Callable[[Path], Path], size: int, frames: in
 
 
 class Naive:
-    """What one writes first: every frame to BGR, faces sought afresh, the whole picture blended in
+    """What one writes first: every frame to BGR, faces sought afresh, the whole image blended in
     floats.
     """
 
@@ -154,11 +154,9 @@ def naive(folder: Path, frames: int = 45) -> Cost:
         stream.height = 720
 
         for frame in decoded(SOLO, frames, (1280, 720)):
-            picture = way.swap(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
+            image = way.swap(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
             output.mux(
-                stream.encode(
-                    av.VideoFrame.from_ndarray(picture, "bgr24").reformat(format="yuv420p")
-                )
+                stream.encode(av.VideoFrame.from_ndarray(image, "bgr24").reformat(format="yuv420p"))
             )
 
         output.mux(stream.encode(None))

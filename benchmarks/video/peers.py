@@ -13,13 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 class GraphOfShapes:
-    """A chain of convolutions on one picture, written down layer by layer."""
+    """A chain of convolutions on one image, written down layer by layer."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._nodes: list[Any] = []
         self._weights: list[Any] = []
-        self._last = "picture"
+        self._last = "image"
         self._channels = 3
 
     def conv(
@@ -68,7 +68,7 @@ class GraphOfShapes:
         self._add("Sigmoid", [self._last])
         ends = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            for name in ("picture", self._last)
+            for name in ("image", self._last)
         ]
         graph = helper.make_graph(self._nodes, "peer", ends[:1], ends[1:], self._weights)
         opset = [helper.make_opsetid("", 17)]

@@ -79,7 +79,7 @@ def swapper() -> Swapper:
     return engine().sequence([Assignment(FaceSelector(), enrolled("ada"))], SwapOptions())
 
 
-def film_at(height: int, folder: Path, count: int = 150) -> Path:
+def video_at(height: int, folder: Path, count: int = 150) -> Path:
     """Return the solo clip, at 720 lines as it is, else scaled up."""
     if height == 720:
         return SOLO
@@ -183,7 +183,7 @@ def measured(height: int, rounds: int = ROUNDS) -> tuple[Cost, Cost]:
     use_two_cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = film_at(height, folder)
+        source = video_at(height, folder)
         transcodes = []
         swaps = []
 
@@ -248,29 +248,29 @@ def frame_rate_is_near_that_of_a_transcode() -> Figure:
 
 @bar("P-8")
 def memory_does_not_grow_with_length() -> Figure:
-    """Peak memory of a process that swaps a 10 min film, beside one that swaps 10 s (480x270, 4
+    """Peak memory of a process that swaps a 10 min video, beside one that swaps 10 s (480x270, 4
     frames a second).
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        films = [looped_film(folder / f"{seconds}.mp4", seconds) for seconds in (10, 600)]
-        short, long = (in_a_child(peak_mib, film) for film in films)
+        videos = [looped_video(folder / f"{seconds}.mp4", seconds) for seconds in (10, 600)]
+        short, long = (in_a_child(peak_mib, one) for one in videos)
 
     print(f"10 s: {short:.0f} MiB, 10 min: {long:.0f} MiB")
-    return Figure(long / short, "x the short film's peak", "<= 1.1", long <= 1.1 * short)
+    return Figure(long / short, "x the short video's peak", "<= 1.1", long <= 1.1 * short)
 
 
-def looped_film(path: Path, seconds: int) -> Path:
+def looped_video(path: Path, seconds: int) -> Path:
     """Return the solo clip there and back again, for as long as asked."""
     frames = [frame.to_ndarray() for frame in decoded(SOLO, 100, (480, 270))]
     turns = [*range(100), *range(98, 0, -1)]
     order = (frames[turns[index % len(turns)]] for index in range(seconds * 4))
-    pictures = (VideoFrame.from_ndarray(frame, "yuv420p") for frame in order)
-    return encoded(path, pictures, Fraction(4), {"preset": "ultrafast", "crf": "23", "g": "12"})
+    images = (VideoFrame.from_ndarray(frame, "yuv420p") for frame in order)
+    return encoded(path, images, Fraction(4), {"preset": "ultrafast", "crf": "23", "g": "12"})
 
 
 def peak_mib(source: Path) -> float:
-    """Swap a whole film, segment by segment, and join it; the process's peak memory in MiB."""
+    """Swap a whole video, segment by segment, and join it; the process's peak memory in MiB."""
     use_two_cores()
     settings = OutputSettings()
     output = source.with_suffix(".out.mp4")
@@ -294,7 +294,7 @@ def nobody_is_taken_for_someone_else() -> Figure:
     """
     duet = frames_of(DUET)
     half = len(duet) // 2
-    films = {
+    videos = {
         "duet": (duet, [False] * len(duet)),
         "crossing": (crossing(duet), [index > half for index in range(len(duet))]),
         "cut": (
@@ -304,7 +304,7 @@ def nobody_is_taken_for_someone_else() -> Figure:
     }
 
     total = 0
-    for name, (frames, exchanged) in films.items():
+    for name, (frames, exchanged) in videos.items():
         switches, seen = switches_in(engine().tracker(), frames, exchanged)
         total += switches
         print(f"{name}: {len(frames)} frames, {switches} switches, both people seen in {seen}")
@@ -331,7 +331,7 @@ def switches_in(
 
 
 @bar("Q-5")
-def the_swapped_face_flickers_no_more_than_the_film() -> Figure:
+def the_swapped_face_flickers_no_more_than_its_target() -> Figure:
     """Second difference over time inside the face, of the encoded output relative to the input, on
     the solo clip.
     """
@@ -359,7 +359,7 @@ def flicker(make: Callable[[], Swapper] = swapper) -> tuple[float, int]:
         through_pipeline(SOLO, make, Path(name))
         after = frames_of(Path(name) / "out.nut")
 
-    old, new = (second_differences([frame.y for frame in film], hulls) for film in (before, after))
+    old, new = (second_differences([frame.y for frame in one], hulls) for one in (before, after))
     return float(new.mean() / old.mean()), int(np.argmax(new - old)) + 1
 
 
@@ -375,10 +375,10 @@ def second_differences(
     lumas: Sequence[NDArray[np.uint8]], masks: Sequence[NDArray[np.bool_]]
 ) -> NDArray[np.float64]:
     """For each inner frame the mean of |before - 2 now + after| inside its mask, in levels."""
-    films = zip(lumas, lumas[1:], lumas[2:], masks[1:], strict=False)
+    videos = zip(lumas, lumas[1:], lumas[2:], masks[1:], strict=False)
     return np.array(
         [
             np.abs(a[m].astype(np.int16) - 2 * b[m].astype(np.int16) + c[m]).mean()
-            for a, b, c, m in films
+            for a, b, c, m in videos
         ]
     )

@@ -85,7 +85,7 @@ def write_cover(network: CoverNet, *, packs: Path = PACKS) -> None:
 def check_open_graphs(
     idn: IDN, iim: OpenIIM, idn_graph: onnx.ModelProto, iim_graph: onnx.ModelProto, size: int
 ) -> None:
-    """Compare both graphs with torch on one made-up identity and picture.
+    """Compare both graphs with torch on one made-up identity and image.
 
     Raises ExportMismatchError.
     """

@@ -67,7 +67,7 @@ def choose_provider(device: Device) -> str:
 
     if device == "cuda":
         raise DeviceUnavailableError(
-            f"CUDA was asked for and cannot be used: {obstacle}. Mend that, or set LIKENESS_DEVICE"
+            f"CUDA was asked for and cannot be used: {obstacle}. Fix that, or set LIKENESS_DEVICE"
             " to cpu or auto."
         )
 

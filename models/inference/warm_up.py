@@ -17,19 +17,19 @@ KEY = "warm-up"
 
 
 def warm_up(engine: FaceSwapEngine) -> None:
-    """Run detection, mesh, IIM, IDN and paste once on a grey picture.
+    """Run detection, mesh, IIM, IDN and paste once on a grey image.
 
     Costs about a second, holds nothing.
     """
     # Grey: nothing is found in it, but everything has run once.
-    picture = np.full((2 * TEMPLATE_SIZE, 2 * TEMPLATE_SIZE, 3), 127, np.uint8)
-    engine.detect(picture)
+    image = np.full((2 * TEMPLATE_SIZE, 2 * TEMPLATE_SIZE, 3), 127, np.uint8)
+    engine.detect(image)
     canonical = engine.painter.canonical
 
     if canonical is None:
         return
 
-    still = StillFrame(picture)
+    still = StillFrame(image)
     # The canonical face in the middle: a mesh that fits, without a photo of anybody.
     landmarks = canonical.mesh[:, :2] + TEMPLATE_SIZE // 2
     engine.mesh.look(still, RegionOfInterest.of_landmarks(landmarks))

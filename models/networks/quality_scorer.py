@@ -1,5 +1,5 @@
-"""Q of the loss reweighting (docs/method.md 5): how good a teacher's picture is, told from the
-picture alone.
+"""Q of the loss reweighting (docs/method.md 5): how good a teacher's image is, told from the
+image alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WIDTHS = (12, 24, 48, 96)
 
 
 class ResidualBlock(nn.Module):
-    """ResNet's basic block; the first of a level halves the picture."""
+    """ResNet's basic block; the first of a level halves the image."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ TERMS = (
 )
 
 
-def draw_curves(table: Path, picture: Path) -> None:
+def draw_curves(table: Path, image: Path) -> None:
     """Write a PNG of the losses in a run's curve.csv, one panel each.
 
     Raises FileNotFoundError without the table.
@@ -39,4 +39,4 @@ def draw_curves(table: Path, picture: Path) -> None:
         axes.plot(images, [float(row[term] or "nan") for row in rows])
         axes.grid(alpha=0.3)
 
-    figure.savefig(picture, dpi=80)
+    figure.savefig(image, dpi=80)

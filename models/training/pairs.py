@@ -43,9 +43,8 @@ class PairMix:
     self_: float = 0.1
     morphs: float = 0.3
     blurred: float = 0.15
-    relit: float = (
-        0.6  # of the photographs' textures: light is what a stranger's texture gets wrong
-    )
+    # Of the photographs' textures: light is what a texture from elsewhere gets wrong.
+    relit: float = 0.6
     spoilt: float = 0.0  # of the teacher's samples, to show what the reweighting is for
 
 
@@ -167,11 +166,11 @@ class PairMaker:
     def _someone_else(
         self, row: int, target: RgbImage, mesh: Landmarks, rng: Generator
     ) -> RgbImage:
-        """Return the photograph with a stranger's face: shown itself, the net would learn to copy
+        """Return the photograph with someone else's face: shown itself, the net would learn to copy
         what it is shown.
         """
-        stranger = self._target(row, "cross", rng)
-        source = Source(self.faces.textures[stranger], self.faces.meshes[stranger])
+        other = self._target(row, "cross", rng)
+        source = Source(self.faces.textures[other], self.faces.meshes[other])
         return teach(self.canonical, source, target, mesh)[0]
 
     def _target(self, row: int, kind: Kind, rng: Generator) -> int:

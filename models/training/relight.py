@@ -1,5 +1,4 @@
-"""Other light for a texture: what a stranger's photo brings along, which the network is to take
-away again.
+"""Other light for a texture: what any photo brings along, and the network is to take away again.
 
 Shading is first-order in the mesh's normals and leans on second-order terms a little (spherical
 harmonics: Ramamoorthi and Hanrahan, SIGGRAPH 2001, which nine numbers describe to 1 %).

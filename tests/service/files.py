@@ -1,4 +1,4 @@
-"""Files that strangers send: valid ones, bombs, and ones that are not what they say."""
+"""Files that other people send: valid ones, bombs, and ones that are not what they say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def jpeg(width: int = 320, height: int = 240) -> bytes:
 
 
 def saved(file_format: str, width: int = 64, height: int = 48, frames: int = 1) -> bytes:
-    """Return a picture that Pillow wrote, moving when it has several frames."""
+    """Return an image that Pillow wrote, moving when it has several frames."""
     pictures = [
         Image.new("RGB", (width, height), (index * 7 % 256, 40, 90)) for index in range(frames)
     ]

@@ -95,7 +95,7 @@ class LiveService:
         return record.id
 
     def upload(self, tenant: str = "acme") -> str:
-        """Return a stored picture."""
+        """Return a stored image."""
         writer = self.media.begin_write(tenant)
         writer.write(JPEG)
         return writer.commit(MediaFacts("image/jpeg", ".jpg", 800, 800, 1), 3600.0).id

@@ -1,4 +1,4 @@
-"""What strangers send by mistake or on purpose: a problem with a code, an API that stays up,
+"""What other people send by mistake or on purpose: a problem with a code, an API that stays up,
 nothing left behind.
 """
 

@@ -1,1 +1,1 @@
-"""Frames as the swapper sees them: RGB stills and I420 video frames, and resampling."""
+"""Frames as the swapper sees them: RGB images and I420 video frames, and resampling."""

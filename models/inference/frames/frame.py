@@ -1,4 +1,4 @@
-"""What tracking and swapping need of a picture, whether it is a still or a video frame."""
+"""What tracking and swapping need of a frame, whether of an image or of a video."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from models.inference.arrays import Affine, Box, Mask, Plane, RgbImage
 
 
 class Frame(Protocol):
-    """A picture that gives crops to networks and takes a swapped face back, in place."""
+    """A frame that gives crops to networks and takes a swapped face back, in place."""
 
     @property
     def width(self) -> int: ...

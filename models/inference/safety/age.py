@@ -2,7 +2,7 @@
 
 Measured on 770 faces of adults: two photos of one person differ by 3.6 years in the median and by
 17.7 at the 95th percentile, so one photo is weak evidence. How many minors it recognises was not
-measured: no pictures of children are collected.
+measured: no images of children are collected.
 """
 
 from __future__ import annotations

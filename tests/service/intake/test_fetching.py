@@ -1,4 +1,4 @@
-"""S-3: strangers' URLs reach no address that is not public."""
+"""S-3: other people's URLs reach no address that is not public."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ KINDS = (
 
 
 def pictures() -> dict[str, bytes]:
-    """Return a small noisy picture in each format, by media type."""
+    """Return a small noisy image in each format, by media type."""
     noise = np.random.default_rng(6).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     made = {}
 

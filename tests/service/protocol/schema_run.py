@@ -16,7 +16,7 @@ from tests.service.live_service import LiveService
 from worker.errors import WorkerError
 
 # Left out: positive_data_acceptance, because JSON Schema cannot say that a URL must be public or a
-# file a picture; ensure_resource_availability, because a repeated Idempotency-Key repeats its
+# file an image; ensure_resource_availability, because a repeated Idempotency-Key repeats its
 # answer even after a DELETE.
 CHECKS = (
     "not_a_server_error",

@@ -1,5 +1,5 @@
-"""The children that open strangers' files: what they cannot reach, and that killing one costs one
-request.
+"""The children that open other people's files: what they cannot reach, and that killing one costs
+one request.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ LIMITS = MediaLimits()
 
 
 def gradient(height: int = 48, width: int = 64) -> np.ndarray:
-    """Return a smooth BGR picture whose corners all differ."""
+    """Return a smooth BGR image whose corners all differ."""
     x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     return np.dstack((x, y, 255 - x)).astype(np.uint8)
 

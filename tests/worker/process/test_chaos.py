@@ -6,14 +6,14 @@ import random
 import time
 
 from benchmarks.jobs.plain_rq import doomed_worker
-from benchmarks.stack import pick_victim, town
+from benchmarks.stack import pick_victim, running_stack
 from tests.worker.workers import eventually
 from worker.contract import FINAL
 
 
 def test_every_accepted_job_ends_once_whatever_dies() -> None:
     dice = random.Random(7)
-    with town() as here:
+    with running_stack() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name)
 

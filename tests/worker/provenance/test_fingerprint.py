@@ -1,4 +1,4 @@
-"""Fingerprints: the same picture after re-encoding, never another one."""
+"""Fingerprints: the same image after re-encoding, never another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invisible mark: it survives what pictures go through, and says nothing to strangers' keys."""
+"""The invisible mark: it survives what images go through, and says nothing without its key."""
 
 from __future__ import annotations
 

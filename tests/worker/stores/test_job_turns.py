@@ -98,5 +98,7 @@ def test_a_long_film_does_not_hold_up_a_later_one(store: Redis) -> None:
             films.append(jobs.admit(analysis(store)).job.id)
 
     turn = done.index(1)
-    assert turn <= 6  # two parts in flight, and two that came in while the later film was looked at
+    assert (
+        turn <= 6
+    )  # two parts in flight, and two that came in while the later video was looked at
     assert sorted(done[turn : turn + 4]) == [0, 0, 1, 1]

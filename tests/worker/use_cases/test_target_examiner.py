@@ -19,7 +19,7 @@ from worker.use_cases.target_examiner import TargetExaminer
 
 @dataclass
 class Checks:
-    """Answers as `SafetyChecks` would, with given figures: nobody keeps pictures to test with."""
+    """Answers as `SafetyChecks` would, with given figures: nobody keeps images to test with."""
 
     nudity: float = 0.0
     years: float = 30.0

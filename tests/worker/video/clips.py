@@ -1,4 +1,4 @@
-"""Small clips made from the demo films, each with one property that real files have, and a filter
+"""Small clips made from the demo videos, each with one property that real files have, and a filter
 to run on them.
 """
 
@@ -225,7 +225,7 @@ def srt(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Film:
-    """A film that went through the whole video path."""
+    """A video that went through the whole video path."""
 
     path: Path
     plan: VideoPlan

@@ -1,4 +1,4 @@
-"""A worker's stores and its engine, in this process, for the use cases of films."""
+"""A worker's stores and its engine, in this process, for the use cases of videos."""
 
 from __future__ import annotations
 

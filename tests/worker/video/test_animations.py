@@ -1,4 +1,4 @@
-"""Row five of the video contract (docs/video.md) for pictures that move: GIF, WebP and APNG, in
+"""Row five of the video contract (docs/video.md) for images that move: GIF, WebP and APNG, in
 and out.
 """
 

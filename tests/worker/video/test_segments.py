@@ -1,4 +1,4 @@
-"""Long films in segments: cut at key frames, independent, deterministic, joined without a seam."""
+"""Long videos in segments: cut at key frames, independent, deterministic, joined without a seam."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The use cases of films on the real engine and a real store: one go, segments, selection, reports,
-analyses.
+"""The use cases of videos on the real engine and a real store: one go, segments, selection,
+reports, analyses.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def long_duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     pictures = [VideoFrame.from_ndarray(image, "rgb24") for image in mirrored]
     options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
-    # A slide show's pace makes the film long enough to be cut without many frames.
+    # A slide show's pace makes the video long enough to be cut without many frames.
     clip = Clip(pictures, [index * 10_000 for index in range(48)], BASE, options=options)
 
     return write(tmp_path_factory.mktemp("clips") / "long.mp4", clip)

@@ -51,9 +51,7 @@ def test_every_frame_keeps_its_time_at_steady_rates(
     assert times_of(film.path) == times_of(source)
     assert packets_of(film.path, "audio") == packets_of(source, "audio")
     end = times_of(film.path)[-1] - times_of(source)[-1]
-    assert (
-        abs(end) <= 1 / frames_per_s
-    )  # drift between sound and picture, whose packets are the same
+    assert abs(end) <= 1 / frames_per_s  # drift between sound and image, whose packets are the same
 
 
 def test_the_time_base_is_kept(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_crops_of_two_sizes_show_the_same_place() -> None:
     large = align(landmarks, "similarity", 224)
     small = align(landmarks, "similarity", 112)
     assert scale_of(large) == pytest.approx(2 * scale_of(small))
-    # Centres of pixels: the corner of the picture lies half a pixel before the first one's centre.
+    # Centres of pixels: the corner of the image lies half a pixel before the first one's centre.
     assert transform(landmarks, large) + 0.5 == pytest.approx(
         2 * (transform(landmarks, small) + 0.5), abs=1e-3
     )

@@ -1,4 +1,4 @@
-"""Bars R-4 and P-7: a long film survives a kill at the price of what was in flight, and spreads
+"""Bars R-4 and P-7: a long video survives a kill at the price of what was in flight, and spreads
 over workers.
 """
 
@@ -12,7 +12,7 @@ import av
 
 from benchmarks.bar import Figure, bar
 from benchmarks.quality.faces import SAMPLES, register_ada, submit_swap
-from benchmarks.stack import Town, stopwatch, town
+from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.worker.workers import eventually, kill_tree
 from worker.contract import JobRecord
 from worker.use_cases.survey_tasks import PARTS_IN_FLIGHT
@@ -20,11 +20,11 @@ from worker.use_cases.survey_tasks import PARTS_IN_FLIGHT
 LOOPS, WIDTH, HEIGHT, RATE = 6, 640, 360, 30
 
 
-def long_film(path: Path) -> Path:
+def long_video(path: Path) -> Path:
     """Return the solo clip six times over (30 s, 900 frames, 360p), with a key frame every five
     seconds.
     """
-    with av.open(str(path), "w") as film, av.open(str(SAMPLES / "solo_720p30.mp4")) as source:
+    with av.open(str(path), "w") as video, av.open(str(SAMPLES / "solo_720p30.mp4")) as source:
         options = {
             "preset": "ultrafast",
             "g": str(5 * RATE),
@@ -32,7 +32,7 @@ def long_film(path: Path) -> Path:
             "sc_threshold": "0",
         }
 
-        stream = film.add_stream("libx264", rate=RATE, options=options)
+        stream = video.add_stream("libx264", rate=RATE, options=options)
         stream.width = WIDTH
         stream.height = HEIGHT
         stream.pix_fmt = "yuv420p"
@@ -43,28 +43,28 @@ def long_film(path: Path) -> Path:
             frame.pts = number
             frame.time_base = Fraction(1, RATE)
             frame.pict_type = 0
-            film.mux(stream.encode(frame))
+            video.mux(stream.encode(frame))
 
-        film.mux(stream.encode(None))
+        video.mux(stream.encode(None))
 
     return path
 
 
 @bar("R-4")
 def a_film_killed_at_60_percent_computes_only_what_was_in_flight() -> Figure:
-    """A 30 s film on two workers, unbroken; again with both trees killed at 60 %: segments done
+    """A 30 s video on two workers, unbroken; again with both trees killed at 60 %: segments done
     twice, bytes equal.
     """
-    with stopwatch(420), town() as here:
+    with stopwatch(420), running_stack() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name, small=False)
 
         here.await_workers(2)
         ada = register_ada(here)
-        film = long_film(here.directory / "film.mp4")
-        unbroken = here.bench.wait_for(submit_swap(here, ada, film, "swap_video"), timeout_s=180)
-        broken = submit_swap(here, ada, film, "swap_video")
-        eventually(lambda: _share(here.bench.get(broken)) >= 0.6, 180, "60 % of the film")
+        video = long_video(here.directory / "video.mp4")
+        unbroken = here.bench.wait_for(submit_swap(here, ada, video, "swap_video"), timeout_s=180)
+        broken = submit_swap(here, ada, video, "swap_video")
+        eventually(lambda: _share(here.bench.get(broken)) >= 0.6, 180, "60 % of the video")
 
         for process in list(here.keeper.running.values()):
             kill_tree(process.pid)
@@ -89,25 +89,25 @@ def _share(job: JobRecord) -> float:
     return job.progress.done / job.progress.total if job.progress.total else 0.0
 
 
-def _begun(here: Town, job: JobRecord) -> list[str]:
+def _begun(here: Stack, job: JobRecord) -> list[str]:
     tasks = [event["task"] for event in here.bench.events("attempt begun")]
     return [task for task in tasks if task.startswith(f"{job.id}-s")]
 
 
 @bar("P-7")
 def two_workers_finish_a_long_film_faster() -> Figure:
-    """A 30 s film on one worker, then on two with data directories of their own that share store
+    """A 30 s video on one worker, then on two with data directories of their own that share store
     and media store.
     """
-    with stopwatch(420), town() as here:
+    with stopwatch(420), running_stack() as here:
         ada = register_ada(here)
-        film = long_film(here.directory / "film.mp4")
+        video = long_video(here.directory / "video.mp4")
         here.add_worker("worker-a", small=False)
         here.await_workers(1)
-        one, first = _seconds(here, ada, film)
+        one, first = _seconds(here, ada, video)
         here.add_worker("worker-b", small=False, data_dir=str(_second_data_dir(here)))
         here.await_workers(2)
-        two, second = _seconds(here, ada, film)
+        two, second = _seconds(here, ada, video)
 
     same = first.result is not None and first.result == second.result
     print(
@@ -118,13 +118,13 @@ def two_workers_finish_a_long_film_faster() -> Figure:
     return Figure(one / two, "x one worker", ">= 1.6, bytes equal", one / two >= 1.6 and same)
 
 
-def _seconds(here: Town, ada: str, film: Path) -> tuple[float, JobRecord]:
+def _seconds(here: Stack, ada: str, video: Path) -> tuple[float, JobRecord]:
     began = time.monotonic()
-    job = here.bench.wait_for(submit_swap(here, ada, film, "swap_video"), timeout_s=180)
+    job = here.bench.wait_for(submit_swap(here, ada, video, "swap_video"), timeout_s=180)
     return time.monotonic() - began, job
 
 
-def _second_data_dir(here: Town) -> Path:
+def _second_data_dir(here: Stack) -> Path:
     """Another machine's data directory: only the media store is mounted from the first."""
     directory = here.directory / "data-b"
     directory.mkdir()
