@@ -12,7 +12,7 @@ from redis import Redis
 from benchmarks.api.requests import register, swap
 from benchmarks.bar import Figure, bar
 from benchmarks.promises.slow_store import far_away
-from benchmarks.stack import Town, stopwatch, town
+from benchmarks.stack import Stack, running_stack, stopwatch
 from benchmarks.suite import passed
 from tests.worker.workers import eventually
 from worker.process.expiry import ExpirySweep
@@ -33,14 +33,14 @@ def finished_jobs_cost_little_and_a_distant_store_is_bearable() -> Figure:
     on stored bytes are tests.
     """
     with stopwatch(280):
-        with town() as here:
+        with running_stack() as here:
             _serve(here, here.store.url)
             with here.client(timeout_s=70) as client:
                 identity_id = register(client)
                 near_s = _seconds(partial(swap, client, identity_id))
                 bytes_each = _bytes_each(here, partial(swap, client, identity_id))
 
-        with town() as here, far_away(here.store.socket, LATENCY_S) as url:
+        with running_stack() as here, far_away(here.store.socket, LATENCY_S) as url:
             _serve(here, url)
             with here.client(timeout_s=70) as client:
                 identity_id = register(client)
@@ -58,7 +58,7 @@ def finished_jobs_cost_little_and_a_distant_store_is_bearable() -> Figure:
     return Figure(far_s, "s over 100 ms", "<= 1.2 s, jobs <= 1 KiB, quotas", holds)
 
 
-def _serve(here: Town, url: str) -> None:
+def _serve(here: Stack, url: str) -> None:
     here.add_api(redis_url=url)
     here.add_worker("worker", "image", small=False, store=url)
     here.await_api()
@@ -78,7 +78,7 @@ def _seconds(request: partial[None]) -> float:
     return statistics.median(times[2:])
 
 
-def _bytes_each(here: Town, request: partial[None]) -> float:
+def _bytes_each(here: Stack, request: partial[None]) -> float:
     """Return by how much the store's keys grow with each job, ten minutes after its end."""
     redis = here.bench.shop.store.redis
     _let_time_pass(here)
@@ -96,7 +96,7 @@ def _bytes_each(here: Town, request: partial[None]) -> float:
     return sum(grown.values()) / JOBS
 
 
-def _let_time_pass(here: Town) -> None:
+def _let_time_pass(here: Stack) -> None:
     """Do what the next ten minutes would: housekeeping by a later clock, keys that end by TTL."""
     time.sleep(2.0)  # the last job's end is written
     shop = here.bench.shop
