@@ -15,7 +15,7 @@ from benchmarks.bar import Figure, bar
 from benchmarks.promises.cage import API_CHILDREN
 from benchmarks.promises.deeds import Targets
 from benchmarks.promises.targets import targets_on
-from benchmarks.stack import PACKS, ROOT, Town, stopwatch, town
+from benchmarks.stack import PACKS, ROOT, Stack, running_stack, stopwatch
 from benchmarks.trust import material
 from benchmarks.trust.running import Service, service
 from service.sandbox.child import SandboxedChild
@@ -29,7 +29,7 @@ PORTRAIT = (material.SAMPLES / "ben_neutral.jpg").read_bytes()
 @bar("T-4")
 def decoders_cannot_read_keys() -> Figure:
     """Every process that decodes tries to open every key; who may read the files."""
-    with stopwatch(300), town() as here, targets_on(here.store, PACKS / "open") as targets:
+    with stopwatch(300), running_stack() as here, targets_on(here.store, PACKS / "open") as targets:
         trust = TrustStore(here.bench.data_dir / "trust")
         trust.prepare()
         keys = sorted(path for path in trust.directory.iterdir())
@@ -93,7 +93,7 @@ def _verifies(here: Service) -> bool:
     """Run the command that an operator runs; whether it finds the trail as it was written."""
     environment = {
         "LIKENESS_DATA_DIR": str(here.data_dir),
-        "LIKENESS_REDIS_URL": here.town.store.url,
+        "LIKENESS_REDIS_URL": here.stack.store.url,
     }
     command = [sys.executable, "-m", "service", "audit", "verify"]
     ended = subprocess.run(
@@ -166,7 +166,7 @@ async def _tried_by(arguments: list[str], keys: list[Path], targets: Targets) ->
     return outcomes
 
 
-def _tried_by_worker(here: Town, key: Path, targets: Targets) -> str:
+def _tried_by_worker(here: Stack, key: Path, targets: Targets) -> str:
     bench = here.bench
     payload = JobPayload(kind="swap_image", tenant="acme", input_id=bench.upload())
     aimed = targets.model_copy(update={"upload": str(key)}).model_dump()

@@ -72,7 +72,7 @@ def credentials_are_kept_and_receipts_unlinked() -> Figure:
         stores = second.count(b"org.likeness.swap")
         print(f"{inside.state}, {inside.ingredients} ingredient; our assertion {stores} times")
 
-        record = here.town.bench.shop.identities.get(identity)
+        record = here.stack.bench.shop.identities.get(identity)
         salt = record.receipt_salt.encode()
         assert _places(here, salt), "the salt is not found while the identity exists"
 
@@ -128,13 +128,13 @@ def _short_film(seconds: int) -> bytes:
 
 
 def _embedding(here: Service, identity: str) -> bytes:
-    code = IdentityCode.from_bytes(here.town.bench.shop.identities.code(identity))
+    code = IdentityCode.from_bytes(here.stack.bench.shop.identities.code(identity))
     return bytes(np.asarray(code.embedding, "<f4").tobytes()[:64])
 
 
 def _places(here: Service, marker: bytes) -> list[str]:
     """Return keys and files that hold a marker."""
-    redis = here.town.bench.shop.store.redis
+    redis = here.stack.bench.shop.store.redis
     keys = [
         key.decode()
         for key in redis.scan_iter()
@@ -144,7 +144,7 @@ def _places(here: Service, marker: bytes) -> list[str]:
 
 
 def _files(here: Service) -> list[Path]:
-    folders = (here.data_dir, here.town.directory)
+    folders = (here.data_dir, here.stack.directory)
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 

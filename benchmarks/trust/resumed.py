@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.bar import Figure, bar
 from benchmarks.promises.byte_identity import two_shots
 from benchmarks.quality.faces import register_ada
-from benchmarks.stack import Town, stopwatch, town
+from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.worker.workers import eventually, kill_tree
 from worker.contract import Assignment, JobPayload, JobRecord, JobRequest
 from worker.stores.uploads import MediaFacts
@@ -27,7 +27,7 @@ _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 def a_killed_film_is_the_same_before_signing() -> Figure:
     """A film of several segments, unbroken and killed at three places: bytes but credentials."""
     dice = random.Random(11)
-    with stopwatch(420), town() as here:
+    with stopwatch(420), running_stack() as here:
         for name in ("worker-a", "worker-b"):
             here.add_worker(name, small=False)
 
@@ -56,7 +56,7 @@ def a_killed_film_is_the_same_before_signing() -> Figure:
     return Figure(same, f"of {BREAKS} equal before signing", f"= {BREAKS}, one mark", holds)
 
 
-def _submit(here: Town, identity: str, source: Path) -> JobRecord:
+def _submit(here: Stack, identity: str, source: Path) -> JobRecord:
     writer = here.bench.shop.media.begin_write("acme")
     writer.write(source.read_bytes())
     upload = writer.commit(MediaFacts("video/mp4", ".mp4"), ttl_s=3600)
@@ -72,7 +72,7 @@ def _submit(here: Town, identity: str, source: Path) -> JobRecord:
     return job
 
 
-def _kill_at(here: Town, job: JobRecord, share: float) -> None:
+def _kill_at(here: Stack, job: JobRecord, share: float) -> None:
     def is_there() -> bool:
         now = here.bench.get(job)
         done = now.progress.done / now.progress.total if now.progress.total else 0.0
@@ -83,7 +83,7 @@ def _kill_at(here: Town, job: JobRecord, share: float) -> None:
         kill_tree(process.pid)
 
 
-def _digest(here: Town, job: JobRecord) -> str:
+def _digest(here: Stack, job: JobRecord) -> str:
     assert job.status == "succeeded", job.error
     with here.bench.shop.media.open_result(job) as file:
         data = file.read()

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.stack import Town, town
+from benchmarks.stack import Stack, running_stack
 from benchmarks.trust import material
 from tests.worker.workers import eventually
 from worker.contract import QueueName
@@ -28,12 +28,12 @@ ENDED = ("succeeded", "failed", "canceled", "expired")
 class Service:
     """A running service, and a client of one tenant that may do everything."""
 
-    town: Town
+    stack: Stack
     client: httpx.Client
 
     @property
     def data_dir(self) -> Path:
-        return self.town.bench.data_dir
+        return self.stack.bench.data_dir
 
     @property
     def trust(self) -> TrustStore:
@@ -90,12 +90,12 @@ class Service:
         """Return a client without a key, in one of 65,536 networks of loopback."""
         address = f"127.{1 + network // 256}.{network % 256}.1"
         transport = httpx.HTTPTransport(local_address=address)
-        return httpx.Client(base_url=self.town.url, transport=transport, timeout=60.0)
+        return httpx.Client(base_url=self.stack.url, transport=transport, timeout=60.0)
 
     def archived(self) -> list[dict[str, str]]:
         """Return the audit entries on disk, once nothing is pending in the store."""
         log_key = "lk:audit"
-        redis = self.town.bench.shop.store.redis
+        redis = self.stack.bench.shop.store.redis
         eventually(lambda: redis.xlen(log_key) == 0, 20, "an archived trail")
         return [dict(line.entry.body) for line in self.archive.lines()]
 
@@ -103,7 +103,7 @@ class Service:
 @contextmanager
 def service(*queues: QueueName, **environment: str) -> Iterator[Service]:
     """Yield a service whose workers are ready, with workers on these queues."""
-    with town() as here:
+    with running_stack() as here:
         here.add_api(**environment)
         for queue in queues:
             here.add_worker(queue, queue, small=False, **environment)

@@ -125,7 +125,7 @@ def _left_on_disk(here: Service) -> list[str]:
     marker = b"only in this file, 5d2e77b1c0"
     here.verify((material.SAMPLES / "ada_neutral.jpg").read_bytes() + marker, network=3)
     time.sleep(LEFT_AFTER_S)
-    folders = (here.data_dir, here.town.directory, Path("/tmp"))  # noqa: S108 - looked into
+    folders = (here.data_dir, here.stack.directory, Path("/tmp"))  # noqa: S108 - looked into
     kept = [path for folder in folders[:2] for path in folder.rglob("*") if path.is_file()]
     kept += [path for path in folders[2].glob("tmp*") if path.is_file()]
     return [path.name for path in kept if marker in path.read_bytes()]
