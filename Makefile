@@ -15,7 +15,7 @@ IMAGES ?= 16000
 WITHOUT_TORCH := likeness service worker models/inference models/packs benchmarks/api benchmarks/jobs \
 	benchmarks/scale tests/architecture tests/image tests/service tests/worker tests/models/inference
 
-.PHONY: help setup demo up check test coverage image-test bar on-device bench train train-cover train-stop train-status clean
+.PHONY: console help setup demo up check test coverage image-test bar on-device bench train train-cover train-stop train-status clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -47,6 +47,9 @@ coverage: $(VENV)/test.stamp ## show the coverage of the last `make test`
 
 image-test: $(VENV)/check.stamp ## build the container image and run it; needs buildah and podman
 	$(PY) -m pytest -q -m image tests/image
+
+console: ## build the console from console/ into the service; needs node
+	cd console && npm ci --no-fund --no-audit && npm run build
 
 bar: $(VENV)/test.stamp $(PACK) ## measure a bar of docs/bars.md: make bar BAR=P-1
 	@$(PY) -m benchmarks $(BAR)

@@ -64,8 +64,11 @@ async def _stay_up(settings: Settings) -> None:
 
 def _announcement(stack: Stack, settings: Settings, key: str | None) -> str:
     shown = f"{key} (shown this once)" if key else "as before; another: likeness keys create"
+    # What follows # stays in the browser: the key reaches no log.
+    page = f"{stack.url}/#key={key}" if key else f"{stack.url}/"
     return "\n".join(
         [
+            f"console    {page}",
             f"API        {stack.url} (documentation at /docs)",
             f"API key    {shown}",
             f"running    {', '.join(sorted(stack.supervisor.programs))}",

@@ -14,25 +14,29 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 
 from anyio import to_thread
-from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
+from fastapi import Depends, FastAPI
+from starlette.types import Scope
 
 from service import schemas
 from service.composition import compose
 from service.gauges import serve_metrics
 from service.protocol import document, problems
+from service.protocol.cross_origin import CrossOrigin
 from service.protocol.observability import Metrics
+from service.protocol.parameters import known_parameters
 from service.protocol.request_scope import RequestScope
 from service.routes import (
     audit,
     blocklist,
     capacity,
+    console,
     exports,
     health,
     identities,
     jobs,
     keys,
     reference,
+    results,
     swaps,
     uploads,
     verify,
@@ -40,7 +44,7 @@ from service.routes import (
 )
 from service.routes.app_state import AppState
 from service.settings import Settings
-from worker.errors import WorkerError
+from worker.errors import StoreError, WorkerError
 from worker.sandbox.confinement import require_complete
 from worker.stores.connection import connect, require_suitable
 
@@ -71,21 +75,10 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=document.operation_id,
     )
     problems.install(app, WorkerError)
-    resources = (
-        uploads,
-        identities,
-        exports,
-        swaps,
-        jobs,
-        webhook_endpoints,
-        keys,
-        audit,
-        blocklist,
-        verify,
-    )
+    resources = (uploads, identities, exports, swaps, jobs, results, webhook_endpoints, keys)
 
-    for module in (*resources, capacity, health, reference):
-        app.include_router(module.router)
+    for module in (*resources, audit, blocklist, verify, capacity, console, health, reference):
+        app.include_router(module.router, dependencies=[Depends(known_parameters)])
 
     app.include_router(audit.pages)
 
@@ -97,6 +90,8 @@ def create_app(settings: Settings) -> FastAPI:
             schemas.AnalysisRequest,
             schemas.WebhookEndpointRequest,
             schemas.KeyRequest,
+            schemas.TokenRequest,
+            schemas.IdentityChange,
             schemas.VerifyRequest,
         ),
         answers=(
@@ -109,14 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
         public_url=settings.public_url,
     )
 
-    # Off by default: keys belong on servers, and browsers do not need to reach this API.
-    if settings.cross_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cross_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-        )
+    app.add_middleware(CrossOrigin, configured=settings.cross_origins, has_token=_has_token)
 
     # Added last, so that it is outermost: preflights and failures of others are logged and get an
     # id too.
@@ -166,6 +154,15 @@ async def _require_sandbox(state: AppState) -> None:
     await asyncio.gather(*(child.start() for child in children))
     for child in children:
         require_complete(child.protection)
+
+
+async def _has_token(scope: Scope, origin: str) -> bool:
+    """Return whether a browser token serves pages of this origin; no, while there is no store."""
+    state: AppState = scope["app"].state.service
+    try:
+        return await to_thread.run_sync(state.tokens.has_origin, origin)
+    except StoreError:
+        return False
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
+from service.browser_tokens import BrowserTokens
 from service.gauges import Collector, Confined
 from service.identities.enrolment import Enrolment
 from service.identities.erasing import IdentityEraser, JobRemover, PhotoRemover
@@ -19,16 +20,21 @@ from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
 from service.intake.uploads import UploadReceiver
 from service.intake.url_inputs import UrlInputs
 from service.jobs.admission import JobAdmission
+from service.jobs.delivery_log import DeliveryLog
 from service.jobs.input_receiver import InputReceiver
 from service.jobs.job_answers import JobAnswers
 from service.jobs.job_events import JobEvents
+from service.jobs.job_views import JobViews
+from service.jobs.one_call import OneCall
 from service.jobs.overdue import Overdue
+from service.jobs.results import Results
 from service.jobs.submission import JobSubmission
 from service.jobs.webhooks import WebhookSender
 from service.protocol.bodies import BodyReader
 from service.protocol.idempotency import Idempotency
 from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
+from service.protocol.signed_urls import UrlSigner
 from service.routes.app_state import AppState
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings
@@ -87,6 +93,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     enrolment = Enrolment(settings, metrics)
     keys = KeyStore(redis)
     key_watch = KeyWatch(keys)
+    views = JobViews(settings.public_url, UrlSigner(keys.url_secret()))
+    results = Results(media, key_watch)
     events = JobEvents(settings.store_url, settings.max_waiters, metrics.waiters, key_watch)
 
     job_remover = JobRemover(jobs, media)
@@ -103,7 +111,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     admission = JobAdmission(settings, jobs, queue, media, identities, audit)
     submission = JobSubmission(events, InputReceiver(settings, urls), admission)
     overdue = Overdue(jobs, queue, media, identities)
-    sender = WebhookSender(outbox, jobs, poster, metrics, settings.public_url)
+    deliveries = DeliveryLog(redis)
+    sender = WebhookSender(outbox, jobs, poster, metrics, views, deliveries)
 
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
@@ -132,8 +141,12 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         media=media,
         identities=identities,
         keys=keys,
+        tokens=BrowserTokens(redis, keys),
         key_watch=key_watch,
         outbox=outbox,
+        deliveries=deliveries,
+        sender=sender,
+        poster=poster,
         audit=audit,
         uploads=uploads,
         prober=probers["video"],
@@ -142,8 +155,11 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         refinement=refinement,
         identity_eraser=eraser,
         submission=submission,
+        one_call=OneCall(registration, submission, eraser, jobs),
         events=events,
-        answers=JobAnswers(jobs, events, settings.public_url),
+        answers=JobAnswers(jobs, events, views, results),
+        views=views,
+        results=results,
         job_remover=job_remover,
         audit_trail=archive,
         chain_check=ChainCheck(archive, trust.is_signed),

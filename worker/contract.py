@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from worker.failures import FailureCode
 from worker.formats import Codec, OutputFormat
 
-JobKind = Literal["swap_image", "swap_video", "analysis", "refine", "export"]
+JobKind = Literal[
+    "swap_image", "swap_video", "analysis", "preview", "estimate", "refine", "export"
+]
 QueueName = Literal["image", "video", "refine"]
 Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled", "expired"]
 Priority = Literal["high", "normal", "low"]
@@ -25,6 +27,8 @@ QUEUE_OF: Mapping[JobKind, QueueName] = {
     "swap_image": "image",
     "swap_video": "video",
     "analysis": "video",
+    "preview": "image",  # a person waits for it, also while a long video is being swapped
+    "estimate": "image",
     "refine": "refine",
     "export": "image",  # it takes milliseconds, and needs what that queue's children have loaded
 }

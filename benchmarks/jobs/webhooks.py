@@ -16,8 +16,11 @@ from ipaddress import ip_network
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import running_stack, stopwatch
 from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.jobs.delivery_log import DeliveryLog
+from service.jobs.job_views import JobViews
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
+from service.protocol.signed_urls import UrlSigner
 from tests.service.jobs.ended_job import ended_job
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import SCHEDULE_S, Outbox
@@ -137,7 +140,7 @@ def _beside_a_tar_pit() -> float:
 
         async def send() -> float:
             client = _client()
-            running = asyncio.create_task(WebhookSender(outbox, jobs, client, Metrics()).run())
+            running = asyncio.create_task(_sender(outbox, jobs, client, time.time).run())
             await asyncio.sleep(1)  # the flood is on its way
 
             for _ in range(JOBS):
@@ -162,10 +165,16 @@ def _beside_a_tar_pit() -> float:
 async def _send(outbox: Outbox, jobs: JobStore, clock: object) -> int:
     client = _client()
     try:
-        return await WebhookSender(outbox, jobs, client, Metrics(), clock=clock).send_due()  # type: ignore[arg-type]
+        return await _sender(outbox, jobs, client, clock).send_due()
     finally:
         await client.close()
 
 
 def _client() -> GuardedClient:
     return GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 5)
+
+
+def _sender(outbox: Outbox, jobs: JobStore, client: GuardedClient, clock: object) -> WebhookSender:
+    views = JobViews("", UrlSigner(b"of this benchmark"))
+    log = DeliveryLog(jobs.redis)
+    return WebhookSender(outbox, jobs, client, Metrics(), views, log, clock=clock)  # type: ignore[arg-type]

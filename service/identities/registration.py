@@ -77,7 +77,7 @@ class Registration:
                 await to_thread.run_sync(self._note_refusal, caller, refusal)
                 raise
 
-        return await to_thread.run_sync(self._store, caller, request.form, face, photos.digests)
+        return await to_thread.run_sync(self._store, caller, request, face, photos.digests)
 
     def _note_refusal(self, caller: Caller, refusal: Refused) -> None:
         self._audit.append(
@@ -120,10 +120,10 @@ class Registration:
             )
 
     def _store(
-        self, caller: Caller, form: schemas.RegisterForm, face: EncodedFace, digests: list[str]
+        self, caller: Caller, request: RegistrationRequest, face: EncodedFace, digests: list[str]
     ) -> IdentityRecord:
+        form = request.form
         consent = form.consent
-        expires_at = consent.expires_at if consent else None
         identity_id = new_id("idn")
         now = time.time()
         # Drawn per identity, so that two receipts of one person cannot be linked.
@@ -134,7 +134,7 @@ class Registration:
             pack=face.pack,
             created_at=now,
             name=form.name,
-            expires_at=expires_at.timestamp() if expires_at else None,
+            expires_at=_end(request, now),
             photos=face.photos,
             # Hashes stay after the photos are gone, so that an erasure also finds later uploads of
             # them.
@@ -159,3 +159,12 @@ class Registration:
             age_band=face.age_band or "not checked",
         )
         return self._refinement.identity(record.id, caller.tenant)
+
+
+def _end(request: RegistrationRequest, now: float) -> float | None:
+    """Return when the identity is to be erased: when consent ends, or before if asked for."""
+    consent = request.form.consent
+    ends = [consent.expires_at.timestamp()] if consent and consent.expires_at else []
+    if request.lives_s is not None:
+        ends.append(now + request.lives_s)
+    return min(ends, default=None)

@@ -17,11 +17,13 @@ class RegistrationRequest:
     """One person's name, consent and photos.
 
     Photos are uploads, or lie behind URLs, or came with the request and are in its `Incoming`.
+    With `lives_s` the identity is erased after so many seconds.
     """
 
     form: schemas.RegisterForm
     upload_ids: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
+    lives_s: float | None = None
 
     def facts(self, incoming: Incoming) -> tuple[str, ...]:
         """Return what tells this request from another one with the same Idempotency-Key."""
@@ -38,7 +40,7 @@ async def read_registration(
     Photos of a form are received into `incoming`.
     """
     if media_type(request) == "multipart/form-data":
-        fields = await read_form(request, bodies, rules, incoming)
+        fields = await read_form(request, bodies, (rules, incoming))
         return RegistrationRequest(parse_fields(fields, schemas.RegisterForm, ("consent",)))
 
     body = await bodies.json(request, schemas.RegisterRequest)

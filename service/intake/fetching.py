@@ -27,6 +27,7 @@ MAX_CONNECTIONS = 256  # of one client; who may use them is decided before
 _WEB_PORTS = frozenset({80, 443})
 # Enough for http to https, a host name with www, and a content delivery network.
 _MAX_REDIRECTS = 3
+_RESOLVE_S = 5.0  # of a look before a URL is stored
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Networks that `is_global` of the oldest supported Python lets pass. Those of IPv6 carry an IPv4
 # address inside that a gateway would unpack, past every check of ours: NAT64, 6to4, Teredo and its
@@ -131,15 +132,25 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the name does not resolve") from error
 
-        # All of them: a name with one private address among public ones is a trick.
-        if not addresses or not all(
-            self._guard.allows(ip_address(address), port) for address in addresses
-        ):
+        if not self._allows_all(addresses, port):
             raise AddressRefusedError
 
         # To the address that was checked, not to the name.
         return await self._inner.connect_tcp(
             addresses[0], port, timeout, local_address, socket_options
+        )
+
+    async def allows(self, host: str, port: int) -> bool:
+        """Return whether `host` leads to addresses that may be connected to, now.
+
+        Raises OSError or UnicodeError when it does not resolve.
+        """
+        return self._allows_all(await self._resolve(host.strip("[]"), port), port)
+
+    def _allows_all(self, addresses: list[str], port: int) -> bool:
+        # All of them: a name with one private address among public ones is a trick.
+        return bool(addresses) and all(
+            self._guard.allows(ip_address(address), port) for address in addresses
         )
 
     async def connect_unix_socket(
@@ -167,11 +178,29 @@ class GuardedClient:
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=0,
         )
+        self._backend = backend
         self._timeout_s = timeout_s
 
     async def close(self) -> None:
         """Close every connection."""
         await self._pool.aclose()
+
+    async def require_allowed(self, url: str) -> None:
+        """Raise AddressRefusedError for a URL that leads to an address that is refused now.
+
+        A name that does not resolve yet may do so later. What it leads to is checked again, and
+        for good, when a socket is opened.
+        """
+        target = checked_url(url)
+        port = target.port or (443 if target.scheme == "https" else 80)
+        try:
+            async with asyncio.timeout(_RESOLVE_S):
+                is_allowed = await self._backend.allows(target.host, port)
+        except (OSError, UnicodeError, TimeoutError):
+            return
+
+        if not is_allowed:
+            raise AddressRefusedError
 
     async def fetch(self, url: str) -> AsyncIterator[bytes]:
         """Yield the body behind `url`; raises AddressRefusedError or FetchFailedError.

@@ -17,11 +17,12 @@ _MAX_FIELDS_BYTES = 4 * _MAX_FIELD_BYTES
 
 @dataclass(frozen=True)
 class FormRules:
-    """What a form may hold: one to `max_files` files under one of `names`, and fields."""
+    """Files that a form may hold: `min_files` to `max_files` under one of `names`."""
 
     names: Collection[str]
     max_files: int
     max_file_bytes: int
+    min_files: int = 1
 
     def expected(self) -> str:
         """Return what a client is to send, as a sentence."""
@@ -32,26 +33,36 @@ class FormRules:
 
 
 async def read_form(
-    request: Request, bodies: BodyReader, rules: FormRules, incoming: Incoming
+    request: Request, bodies: BodyReader, *places: tuple[FormRules, Incoming]
 ) -> dict[str, str]:
-    """Receive a form's files into `incoming` and return its fields.
+    """Receive a form's files, each into the place whose rules name it, and return its fields.
 
     Raises bad_request, body_too_large, invalid_request, and what receiving a file raises.
     """
     fields: dict[str, str] = {}
-    max_bytes = rules.max_files * rules.max_file_bytes + _MAX_FIELDS_BYTES
+    max_bytes = sum(rules.max_files * rules.max_file_bytes for rules, _ in places)
+    expected = ". ".join(rules.expected() for rules, _ in places if rules.min_files)
 
-    async for part in bodies.form(request, max_bytes).parts():
+    async for part in bodies.form(request, max_bytes + _MAX_FIELDS_BYTES).parts():
         if part.filename is None:
             # Of a field that is sent twice, the last one counts, as in most frameworks.
             fields[part.name] = await part.text(_MAX_FIELD_BYTES)
-        elif part.name in rules.names and len(incoming.files) < rules.max_files:
-            declared = Declared(part.content_type)
-            await incoming.receive(part.chunks(), declared, rules.max_file_bytes)
-        else:
-            raise ServiceError("invalid_request", rules.expected())
+            continue
 
-    if not incoming.files:
-        raise ServiceError("invalid_request", f"The form has no file. {rules.expected()}")
+        free = [
+            (rules, incoming)
+            for rules, incoming in places
+            if part.name in rules.names and len(incoming.files) < rules.max_files
+        ]
+        if not free:
+            raise ServiceError("invalid_request", expected)
+
+        rules, incoming = free[0]
+        declared = Declared(part.content_type)
+        await incoming.receive(part.chunks(), declared, rules.max_file_bytes)
+
+    for rules, incoming in places:
+        if len(incoming.files) < rules.min_files:
+            raise ServiceError("invalid_request", f"The form has no file. {rules.expected()}")
 
     return fields

@@ -107,6 +107,7 @@ class JobAdmission:
             # Now that the bytes are here; a path may not decide what a file is.
             if record:
                 _check_kind(submission.kind, record)
+                self._check_scope(caller, submission, record)
 
             admission = self._jobs.admit(request, submission.idempotency)
         except BaseException:
@@ -122,6 +123,14 @@ class JobAdmission:
             self._media.delete(record.id)  # the job uses the upload of the first request
 
         return admission
+
+    def _check_scope(self, caller: Caller, submission: Submission, record: MediaRecord) -> None:
+        """Raise consent_scope unless a preview's identities may be used for what it previews."""
+        if submission.kind not in ("preview", "estimate"):
+            return
+        for identity_id in submission.payload(caller.tenant, None, "").identities():
+            identity = self._identities.get(identity_id, caller.tenant)
+            check_use(identity, _swap_kind(record), self._consent_required)
 
     def _input(
         self, caller: Caller, submission: Submission, received: IncomingFile | None
@@ -148,6 +157,13 @@ class JobAdmission:
                 self._audit.append(event, caller.tenant, caller.key_id, identity_id, job=job.id)
         except StoreError as error:
             log.error("store failed after admission", extra={"job": job.id, "code": error.code})
+
+
+def _swap_kind(record: MediaRecord) -> JobKind:
+    """Return which swap takes this upload."""
+    facts = record.facts
+    is_still = facts.media_type == "image/tiff" or (facts.frames or 1) == 1
+    return "swap_image" if facts.media_type.startswith("image/") and is_still else "swap_video"
 
 
 def _check_kind(kind: JobKind, record: MediaRecord) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 
 from anyio import to_thread
 from fastapi import Request, Response
@@ -12,7 +13,9 @@ from fastapi.responses import JSONResponse
 from service import schemas
 from service.caller import Caller
 from service.jobs.job_events import BEGINNING, JobEvents
-from service.jobs.job_views import job_etag, job_view
+from service.jobs.job_views import JobViews, job_etag
+from service.jobs.results import Results
+from service.protocol.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.protocol.problems import ServiceError
 from worker.contract import JobRecord
 from worker.errors import StoreError
@@ -27,16 +30,24 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?=$|[,;\s])")
 class JobAnswers:
     """Waits for jobs and answers with them."""
 
-    def __init__(self, jobs: JobStore, events: JobEvents, public_url: str) -> None:
+    def __init__(
+        self, jobs: JobStore, events: JobEvents, views: JobViews, results: Results
+    ) -> None:
         self._jobs = jobs
         self._events = events
-        self._public_url = public_url
+        self._views = views
+        self._results = results
 
     async def accepted(self, request: Request, caller: Caller, admission: Admission) -> Response:
-        """Return the 202 of an accepted job, or the 200 if it ends within the wait asked for."""
+        """Return the 202 of an accepted job, or the 200 if it ends within the wait asked for.
+
+        With `Accept: image/*` or `video/*` the answer is the result itself, or why there is none,
+        if the job ends within the wait, which then is a minute where none is asked for.
+        """
         job = admission.job
-        wait_s = _wait_asked_s(request)
-        headers = {"Location": f"/v1/jobs/{job.id}"}
+        headers = {"Location": f"/v1/jobs/{job.id}"} | await self._quota(caller)
+        is_for_bytes = _wants_bytes(request)
+        wait_s = _wait_asked_s(request) or (MAX_WAIT_S if is_for_bytes else None)
 
         if admission.replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -49,9 +60,42 @@ class JobAnswers:
             view = await self.view(job)
         except (ServiceError, StoreError) as error:  # it is accepted, so this is no refusal
             log.warning("accepted without the wait", extra={"job": job.id, "code": error.code})
-            view = job_view(job, self._public_url)
+            view = self._views.of(job)
 
+        if is_for_bytes and job.final:
+            return await self._bytes(request, caller, job, view, headers)
         return answer(view, job, 200 if job.final and wait_s is not None else 202, **headers)
+
+    async def _bytes(
+        self,
+        request: Request,
+        caller: Caller,
+        job: JobRecord,
+        view: schemas.Job,
+        headers: Mapping[str, str],
+    ) -> Response:
+        if view.error is not None:
+            members = view.error.model_dump(mode="json", exclude_none=True)
+            response: Response = JSONResponse(members, view.error.status, media_type=PROBLEM_TYPE)
+        else:
+            response = await self._results.response(request, job, caller.key_id)
+
+        response.headers.update({**headers, "X-Job-Id": job.id})
+        return response
+
+    async def _quota(self, caller: Caller) -> dict[str, str]:
+        """Return the IETF draft's headers for jobs in flight; none while the store is away."""
+
+        def read() -> tuple[int, int]:
+            most, _ = self._jobs.quota(caller.tenant)
+            in_flight, _ = self._jobs.in_flight(caller.tenant)
+            return most, max(0, most - in_flight)
+
+        try:
+            most, left = await to_thread.run_sync(read)
+        except StoreError:
+            return {}
+        return {"RateLimit-Policy": f'"jobs";q={most}', "RateLimit": f'"jobs";r={left}'}
 
     async def current(self, request: Request, caller: Caller, job: JobRecord) -> Response:
         """Return a job: at its end if a wait was asked for, or at the next change if the client
@@ -85,7 +129,7 @@ class JobAnswers:
         # The position costs two look-ups, and has no meaning once the job runs.
         if job.status == "queued":
             position = await to_thread.run_sync(self._jobs.queue_position, job)
-        return job_view(job, self._public_url, position)
+        return self._views.of(job, position)
 
     async def _wait(
         self, job: JobRecord, caller: Caller, wait_s: int, for_any_change: bool = False
@@ -118,6 +162,12 @@ def answer(view: schemas.Job, job: JobRecord, status: int, **headers: str) -> JS
         # For clients that poll: often enough for images, and a video does not mind.
         sent["Retry-After"] = "1"
     return JSONResponse(view.model_dump(mode="json"), status, headers=sent)
+
+
+def _wants_bytes(request: Request) -> bool:
+    """Return whether the client names images or videos in Accept; `*/*` alone means JSON."""
+    ranges = request.headers.get("accept", "").lower().split(",")
+    return any(one.strip().startswith(("image/", "video/")) for one in ranges)
 
 
 def _wait_asked_s(request: Request) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from service.protocol.idempotency import fingerprint, key_of
 from service.protocol.problems import ServiceError
 from worker.contract import Assignment, ExportOptions, IdempotencyKey, JobKind, JobPayload, Priority
 
-_JSON_FIELDS = ("assignments", "options", "metadata")
+JSON_FIELDS = ("assignments", "options", "metadata")
 # Six digits are eleven days in seconds, beyond any deadline that is granted.
 _CANCEL_AFTER = re.compile(r"(\d{1,6})([smh]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -61,14 +62,19 @@ async def read_swap(
 ) -> Submission:
     """Return the swap that the request describes; a form's file is received into `incoming`."""
     if media_type(request) == "multipart/form-data":
-        fields = await read_form(request, bodies, rules, incoming)
-        form = parse_fields(fields, schemas.SwapForm, _JSON_FIELDS)
-        source_facts = incoming.files[0].sha256
-
-        return _submission(request, kind, form, None, source_facts)
+        fields = await read_form(request, bodies, (rules, incoming))
+        return swap_of_form(request, kind, fields, incoming)
 
     body = await bodies.json(request, schemas.SwapRequest)
     return _submission(request, kind, body, body.input, body.input.model_dump_json())
+
+
+def swap_of_form(
+    request: Request, kind: JobKind, fields: Mapping[str, str], incoming: Incoming
+) -> Submission:
+    """Return the swap that a form's fields describe; its input is in `incoming`."""
+    form = parse_fields(fields, schemas.SwapForm, JSON_FIELDS)
+    return _submission(request, kind, form, None, incoming.files[0].sha256)
 
 
 async def read_analysis(request: Request, bodies: BodyReader) -> Submission:
@@ -134,12 +140,13 @@ def _submission(
         metadata=dict(body.metadata),
         priority=body.priority,
         source=source,
-        deadline_s=_cancel_after_s(request),
+        deadline_s=cancel_after_s(request),
         idempotency=IdempotencyKey(key, fingerprint(request, *facts)) if key else None,
     )
 
 
-def _cancel_after_s(request: Request) -> float | None:
+def cancel_after_s(request: Request) -> float | None:
+    """Return the seconds of the header Cancel-After, None without it; raises invalid_parameter."""
     text = request.headers.get("cancel-after")
     if text is None:
         return None

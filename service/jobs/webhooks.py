@@ -9,20 +9,22 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 import httpcore
 from anyio import to_thread
-from standardwebhooks import Webhook
 
 from service.intake.fetching import FetchError, GuardedClient
-from service.jobs.job_views import job_view
+from service.jobs.delivery_log import DeliveryLog, DeliveryOutcome, Tried
+from service.jobs.job_views import JobViews
+from service.jobs.webhook_signatures import signed_headers
 from service.protocol.observability import Metrics
 from worker.errors import StoreError, UnknownEndpoint, UnknownJob
+from worker.stores.ids import new_id
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.outbox import Delivery, Outbox
+from worker.stores.outbox import Delivery, Endpoint, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +50,16 @@ class WebhookSender:
         jobs: JobStore,
         client: GuardedClient,
         metrics: Metrics,
-        public_url: str = "",
+        views: JobViews,
+        deliveries: DeliveryLog,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._outbox = outbox
         self._jobs = jobs
         self._client = client
         self._metrics = metrics
-        self._public_url = public_url
+        self._views = views
+        self._log = deliveries
         self._clock = clock
         self._sending: dict[asyncio.Task[None], str] = {}  # with the tenant of the message
 
@@ -131,22 +135,33 @@ class WebhookSender:
             return
 
         url, headers, body = prepared
-        try:
-            status = await self._client.post(url, headers, body)
-        except (
-            FetchError,
-            httpcore.NetworkError,
-            httpcore.ProtocolError,
-            httpcore.TimeoutException,
-            OSError,
-        ) as error:
-            log.info(
-                "webhook failed", extra={"message_id": delivery.id, "reason": type(error).__name__}
-            )
-            # No answer at all: retried like a 5xx.
-            status = 0
+        status, error = await self._post(url, headers, body)
+        await to_thread.run_sync(self._settle, delivery, status, error)
 
-        await to_thread.run_sync(self._settle, delivery, status)
+    async def ping(self, endpoint: Endpoint) -> tuple[int, str | None]:
+        """Send one signed message of type `endpoint.test` now, outside of the outbox.
+
+        Return the status, 0 without an answer, and why there was none.
+        """
+        now = self._clock()
+        message = {
+            "type": "endpoint.test",
+            "timestamp": datetime.fromtimestamp(now, UTC).isoformat(),
+            "data": {"endpoint_id": endpoint.id},
+        }
+        body = json.dumps(message, separators=(",", ":")).encode()
+        headers = signed_headers(endpoint.secrets, new_id("msg"), int(now), body)
+        return await self._post(endpoint.url, headers, body)
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, str | None]:
+        try:
+            return await self._client.post(url, headers, body), None
+        except FetchError as error:
+            return 0, error.detail
+        except (httpcore.TimeoutException, TimeoutError):
+            return 0, "The receiver took too long"
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
+            return 0, "The receiver could not be reached"
 
     def _prepare(self, delivery: Delivery) -> tuple[str, dict[str, str], bytes] | None:
         try:
@@ -169,15 +184,15 @@ class WebhookSender:
         message = {
             "type": f"job.{job.status}",
             "timestamp": datetime.fromtimestamp(job.finished_at or now, UTC).isoformat(),
-            "data": job_view(job, self._public_url).model_dump(mode="json"),
+            "data": self._views.of(job).model_dump(mode="json"),
         }
 
         # Compact, and dumped once: the very bytes that are signed are sent.
         body = json.dumps(message, separators=(",", ":")).encode()
         return url, signed_headers(secrets, delivery.id, int(now), body), body
 
-    def _settle(self, delivery: Delivery, status: int) -> None:
-        outcome = (
+    def _settle(self, delivery: Delivery, status: int, error: str | None) -> None:
+        outcome: DeliveryOutcome = (
             "delivered" if 200 <= status < 300 else "disabled" if status == _GONE else "retried"
         )
         if outcome == "delivered":
@@ -189,6 +204,17 @@ class WebhookSender:
             outcome = "given_up"
 
         self._metrics.webhooks.labels(outcome).inc()
+        tried = Tried(
+            message_id=delivery.id,
+            endpoint_id=delivery.endpoint.id if delivery.endpoint else None,
+            job_id=delivery.job_id,
+            attempt=delivery.attempt + 1,
+            status=status,
+            outcome=outcome,
+            error=error or (None if outcome == "delivered" else f"It answered {status}"),
+            at=self._clock(),
+        )
+        self._log.add(delivery.tenant, tried)
         log.info(
             "webhook sent", extra={"message_id": delivery.id, "status": status, "outcome": outcome}
         )
@@ -203,21 +229,3 @@ class WebhookSender:
                 )
 
         self._outbox.drop(delivery)
-
-
-def signed_headers(
-    secrets: Iterable[str], message_id: str, timestamp: int, body: bytes
-) -> dict[str, str]:
-    """Return the headers of one delivery.
-
-    During a rotation it carries a signature for each secret.
-    """
-    sent_at = datetime.fromtimestamp(timestamp, UTC)
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(
-            Webhook(secret).sign(message_id, sent_at, body.decode()) for secret in secrets
-        ),
-        "content-type": "application/json",
-    }

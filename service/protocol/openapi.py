@@ -48,6 +48,18 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "The `wait` that was honoured.",
         "schema": {"type": "string"},
     },
+    "RateLimit-Policy": {
+        "description": 'How many jobs the tenant may have in flight: `"jobs";q=200`.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": 'How many more it may have now: `"jobs";r=199`.',
+        "schema": {"type": "string"},
+    },
+    "X-Job-Id": {
+        "description": "The job, where the answer is its result.",
+        "schema": {"type": "string"},
+    },
     "Accept-Ranges": {"description": "`bytes`.", "schema": {"type": "string"}},
     "Content-Range": {"description": "The part that is sent.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {

@@ -47,6 +47,7 @@ CODES: dict[str, tuple[int, str]] = {
     "no_result": (409, "The job ended without a result"),
     "identity_erased": (410, "The identity was erased"),
     "result_expired": (410, "The result has expired and was deleted"),
+    "link_expired": (410, "The signed URL has expired; read the job again for a new one"),
     "gone": (410, "What this request created has been deleted"),
     "body_too_large": (413, "The body is too large"),
     "media_too_large": (413, "The image or video is too large"),

@@ -10,15 +10,22 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
+from service.browser_tokens import BrowserTokens
 from service.gauges import Confined
 from service.identities.enrolment import Enrolment
 from service.identities.erasing import IdentityEraser, JobRemover
 from service.identities.refinement import Refinement
 from service.identities.registration import Registration
+from service.intake.fetching import GuardedClient
 from service.intake.uploads import UploadReceiver
+from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_answers import JobAnswers
 from service.jobs.job_events import JobEvents
+from service.jobs.job_views import JobViews
+from service.jobs.one_call import OneCall
+from service.jobs.results import Results
 from service.jobs.submission import JobSubmission
+from service.jobs.webhooks import WebhookSender
 from service.protocol.bodies import BodyReader
 from service.protocol.idempotency import Idempotency
 from service.protocol.key_watch import KeyWatch
@@ -57,8 +64,12 @@ class AppState:
     media: MediaStore
     identities: IdentityStore
     keys: KeyStore
+    tokens: BrowserTokens
     key_watch: KeyWatch
     outbox: Outbox
+    deliveries: DeliveryLog
+    sender: WebhookSender
+    poster: GuardedClient
     audit: AuditLog
     audit_trail: AuditArchive
     chain_check: ChainCheck
@@ -71,8 +82,11 @@ class AppState:
     identity_eraser: IdentityEraser
 
     submission: JobSubmission
+    one_call: OneCall
     events: JobEvents
     answers: JobAnswers
+    views: JobViews
+    results: Results
     job_remover: JobRemover
 
     verifier: Verifier

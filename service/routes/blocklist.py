@@ -65,7 +65,7 @@ async def add_entry(request: Request, caller: Operator, state: State) -> schemas
     rules = FormRules(("image",), state.settings.max_photos, state.settings.max_photo_bytes)
     async with state.uploads.incoming(caller.tenant) as incoming:
         _require_form(request)
-        fields = await read_form(request, state.bodies, rules, incoming)
+        fields = await read_form(request, state.bodies, (rules, incoming))
         form = parse_fields(fields, schemas.BlocklistForm, ("keep_days",))
         return _entry(state, await state.blocklisting.add(caller, form, incoming))
 
@@ -130,7 +130,7 @@ async def ask_to_be_listed(request: Request, state: State) -> schemas.BlocklistT
     with state.askers.visit(address):
         async with state.uploads.incoming(PUBLIC) as incoming:
             _require_form(request)
-            fields = await read_form(request, state.bodies, rules, incoming)
+            fields = await read_form(request, state.bodies, (rules, incoming))
             form = parse_fields(fields, schemas.BlocklistRequestForm, ())
             entry, token = await state.blocklisting.ask(form, incoming)
             return _ticket(entry, token)

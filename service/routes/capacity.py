@@ -45,6 +45,7 @@ async def capacity(caller: Reader, state: State) -> schemas.Capacity:
 def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
     backlog = {name: state.jobs.lines.backlog(name) for name in QUEUES}
     jobs, held_bytes = state.jobs.in_flight(tenant)
+    max_jobs, max_bytes = state.jobs.quota(tenant)
     stored_bytes, max_stored_bytes = state.media.stored_bytes(tenant)
     queues = tuple(
         schemas.QueueCapacity(
@@ -67,6 +68,8 @@ def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
         tenant=schemas.TenantUse(
             jobs=jobs,
             bytes=held_bytes,
+            max_jobs=max_jobs,
+            max_bytes=max_bytes,
             stored_bytes=stored_bytes,
             max_stored_bytes=max_stored_bytes,
         ),

@@ -31,6 +31,7 @@ from worker.stores.identity_records import IdentityRecord
 
 router = APIRouter(prefix="/v1/identities", tags=["identities"])
 
+Reader = Annotated[Caller, Depends(caller_with("identities:read", "identities:write"))]
 Writer = Annotated[Caller, Depends(caller_with("identities:write"))]
 
 _FORM = {
@@ -62,7 +63,7 @@ _PHOTO_FAILURES = (
     "identity_review",
 )
 _ENROLMENT_FAILURES = ("enrolment_busy", "enrolment_unavailable", "refinement_unavailable")
-_REGISTRATION_FAILURES = (
+REGISTRATION_FAILURES = (
     *("not_found", "consent_missing", "consent_expired"),
     *_PHOTO_FAILURES,
     *_ENROLMENT_FAILURES,
@@ -77,7 +78,7 @@ _ERASURE = {200: success("The erasure's receipt."), **problems("not_found", "ide
     response_model=schemas.Identity,
     responses={
         201: success("The identity, with a report for each photo.", "Location", "ETag"),
-        **problems(*JSON_BODY, *MEDIA, *FETCH, *IDEMPOTENT, *_REGISTRATION_FAILURES),
+        **problems(*JSON_BODY, *MEDIA, *FETCH, *IDEMPOTENT, *REGISTRATION_FAILURES),
     },
     openapi_extra={
         **json_body(schemas.RegisterRequest, form=_FORM),
@@ -119,7 +120,7 @@ async def create_identity(request: Request, caller: Writer, state: State) -> Res
 async def list_identities(
     request: Request,
     response: Response,
-    caller: Writer,
+    caller: Reader,
     state: State,
     subject: Annotated[
         str | None,
@@ -154,7 +155,7 @@ async def list_identities(
     },
 )
 async def get_identity(
-    identity_id: str, request: Request, response: Response, caller: Writer, state: State
+    identity_id: str, request: Request, response: Response, caller: Reader, state: State
 ) -> schemas.Identity | Response:
     """Return an identity."""
     record = await _current(state, identity_id, caller.tenant)
@@ -167,6 +168,21 @@ async def get_identity(
     # A client that polls a refinement can then ask for changes only.
     response.headers["ETag"] = etag
     return _view(state, record)
+
+
+@router.patch(
+    "/{identity_id}",
+    responses=problems(*JSON_BODY, "not_found", "identity_erased"),
+    openapi_extra=json_body(schemas.IdentityChange),
+)
+async def rename_identity(
+    identity_id: str, request: Request, caller: Writer, state: State
+) -> schemas.Identity:
+    """Change an identity's name. Its consent is a record, and cannot be changed."""
+    change = await state.bodies.json(request, schemas.IdentityChange)
+    await _current(state, identity_id, caller.tenant)
+    await to_thread.run_sync(lambda: state.identities.annotate(identity_id, name=change.name))
+    return _view(state, await _current(state, identity_id, caller.tenant))
 
 
 @router.delete("/{identity_id}", responses=_ERASURE)
@@ -193,7 +209,7 @@ async def withdraw_consent(
     "/{identity_id}/erasure",
     responses={200: success("The erasure's receipt."), **problems("not_found")},
 )
-async def get_erasure(identity_id: str, caller: Writer, state: State) -> schemas.ErasureReceipt:
+async def get_erasure(identity_id: str, caller: Reader, state: State) -> schemas.ErasureReceipt:
     """Return the receipt of an erasure.
 
     `log_rewritten_at` tells when it had reached the store's disk.

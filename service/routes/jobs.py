@@ -1,4 +1,4 @@
-"""Jobs: list, read, wait for, follow, cancel, delete; and their results."""
+"""Jobs: list, read, wait for, follow, cancel, delete."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from service import schemas
 from service.caller import Caller
 from service.jobs.job_events import BEGINNING, checked_event_id, place_of
 from service.jobs.job_stream import server_sent_events
-from service.jobs.job_views import job_view
-from service.protocol.delivery import Content, deliver
-from service.protocol.openapi import BINARY, PREFER, REF, header, problems, success
+from service.protocol.openapi import PREFER, REF, header, problems, success
 from service.protocol.paging import next_link
-from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
 from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
-from worker.provenance.names import MANIFEST_TYPE, mark_name
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -31,11 +27,6 @@ Admin = Annotated[Caller, Depends(caller_with("admin"))]
 # FastAPI describes no event streams, so this is written by hand; a test compares it with what is
 # sent.
 _EVENT = {"$ref": f"{REF}JobStreamEvent"}
-_RESULT = {
-    # Bytes first, for generators take the first type they know; the header says the real one.
-    **dict.fromkeys(("application/octet-stream", "image/*", "video/*"), BINARY),
-    "application/json": {"schema": {"$ref": f"{REF}AnalysisResult"}},
-}
 # A requeue is a new admission, and may be refused for what has changed since.
 _REQUEUE_FAILURES = ("not_found", "identity_erased", "quota_exceeded", "queue_full")
 
@@ -60,7 +51,7 @@ async def list_jobs(
     """
     page = await to_thread.run_sync(state.jobs.list, caller.tenant, status, kind, limit, cursor)
     response.headers.update(next_link(request, page.next_cursor))
-    data = tuple(job_view(job, state.settings.public_url) for job in page.jobs)
+    data = tuple(state.views.of(job) for job in page.jobs)
 
     return schemas.JobList(data=data, next_cursor=page.next_cursor)
 
@@ -174,88 +165,6 @@ async def requeue_job(job_id: str, caller: Admin, state: State) -> Response:
     # At once, not with the reconciler's next round a second later.
     await to_thread.run_sync(state.queue.deliver, QUEUE_OF[job.kind])
     return await state.answers.now(job, 202, Location=f"/v1/jobs/{job.id}")
-
-
-# GET and HEAD share one handler, and so their description.
-_RESULT_EXTRA = {
-    "parameters": [
-        header(
-            "Range", "One range of bytes; several are answered with the whole.", {"type": "string"}
-        ),
-        header("If-Range", "The ETag for which the range is meant.", {"type": "string"}),
-        header("If-None-Match", "An ETag seen before.", {"type": "string"}),
-    ]
-}
-_RESULT_RESPONSES = {
-    200: success(
-        "The result's bytes; the ETag is their SHA-256.",
-        "ETag",
-        "Accept-Ranges",
-        content=_RESULT,
-    ),
-    206: success("The part that `Range` names.", "ETag", "Content-Range"),
-    304: success("The bytes are those of `If-None-Match`.", "ETag"),
-    **problems(
-        "not_found", "job_not_final", "no_result", "result_expired", "range_not_satisfiable"
-    ),
-}
-
-
-@router.head(
-    "/{job_id}/result",
-    response_class=Response,
-    responses=_RESULT_RESPONSES,
-    openapi_extra=_RESULT_EXTRA,
-)
-@router.get(
-    "/{job_id}/result",
-    response_class=Response,
-    responses=_RESULT_RESPONSES,
-    openapi_extra=_RESULT_EXTRA,
-)
-async def job_result(job_id: str, request: Request, caller: Reader, state: State) -> Response:
-    """Return the file that a job made, or the part of it that Range names."""
-    job = await _find(state, job_id, caller)
-    if not job.final:
-        raise ServiceError("job_not_final", headers={"Retry-After": "1"})
-    if job.result is None:
-        raise ServiceError("no_result", f"The job ended as {job.status}")
-
-    content = Content(
-        # Opened before the headers are sent: a result that expires now is still delivered whole.
-        file=await to_thread.run_sync(state.media.open_result, job),
-        size=job.result.bytes,
-        media_type=job.result.media_type,
-        sha256=job.result.sha256,
-        # Ours: the name of the upload is never kept.
-        filename=f"{job.id}{job.result.suffix}",
-    )
-    return deliver(request, content, state.key_watch.of(caller.key_id))
-
-
-@router.get(
-    "/{job_id}/manifest",
-    response_class=Response,
-    responses={
-        200: success(
-            "The signed C2PA manifest; also of results that carry it themselves.",
-            content=dict.fromkeys(("application/octet-stream", MANIFEST_TYPE), BINARY),
-        ),
-        **problems("not_found", "job_not_final", "no_result"),
-    },
-)
-async def job_manifest(job_id: str, caller: Reader, state: State) -> Response:
-    """Return the content credentials of the job's result, as a file of their own."""
-    job = await _find(state, job_id, caller)
-    if not job.final:
-        raise ServiceError("job_not_final", headers={"Retry-After": "1"})
-    # Results of an installation without provenance have no manifest to give.
-    if job.result is None or job.payload.mark_id is None:
-        raise ServiceError("no_result", "The job has no result with credentials")
-
-    name = mark_name(job.payload.mark_id)
-    manifest = await to_thread.run_sync(state.verifier.manifest, name)
-    return Response(manifest, media_type=MANIFEST_TYPE)
 
 
 @router.delete(

@@ -1,4 +1,4 @@
-"""Keys: an admin key creates, rotates and revokes the keys of its own tenant.
+"""Keys and browser tokens: an admin key creates, rotates and revokes the keys of its own tenant.
 
 Other tenants are created on the command line.
 """
@@ -15,11 +15,11 @@ from service.caller import Caller
 from service.protocol.openapi import JSON_BODY, json_body, problems, success
 from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
-from service.routes.auth import caller_with
+from service.routes.auth import AccessToken, Credentials, caller_with, key_of, require_scope
 from service.schemas.fields import at
 from worker.stores.key_store import OPERATOR_SCOPE, ApiKey
 
-router = APIRouter(prefix="/v1/keys", tags=["keys"])
+router = APIRouter(prefix="/v1", tags=["keys"])
 
 Admin = Annotated[Caller, Depends(caller_with("admin"))]
 Overlap = Annotated[
@@ -29,7 +29,7 @@ Overlap = Annotated[
 
 
 @router.post(
-    "",
+    "/keys",
     status_code=201,
     responses={
         201: success("The key with its token: it is not shown again.", "Location"),
@@ -51,20 +51,20 @@ async def create_key(
     return _view(key, token)
 
 
-@router.get("", responses=problems())
+@router.get("/keys", responses=problems())
 async def list_keys(caller: Admin, state: State) -> schemas.KeyList:
     """List the tenant's keys, without their secrets."""
     keys = await to_thread.run_sync(state.keys.list, caller.tenant)
     return schemas.KeyList(data=tuple(_view(key) for key in keys))
 
 
-@router.get("/{key_id}", responses=problems("not_found"))
+@router.get("/keys/{key_id}", responses=problems("not_found"))
 async def get_key(key_id: str, caller: Admin, state: State) -> schemas.Key:
     """Return a key, without its secret."""
     return _view(await to_thread.run_sync(state.keys.get, key_id, caller.tenant))
 
 
-@router.post("/{key_id}/rotate", responses=problems("not_found"))
+@router.post("/keys/{key_id}/rotate", responses=problems("not_found"))
 async def rotate_key(
     key_id: str, caller: Admin, state: State, overlap_s: Overlap = 0
 ) -> schemas.Key:
@@ -84,7 +84,7 @@ async def rotate_key(
 
 
 @router.delete(
-    "/{key_id}",
+    "/keys/{key_id}",
     status_code=204,
     response_class=Response,
     responses={204: {"description": "The key is no longer accepted."}, **problems("not_found")},
@@ -94,6 +94,49 @@ async def revoke_key(key_id: str, caller: Admin, state: State) -> Response:
     await to_thread.run_sync(state.keys.revoke, key_id, caller.tenant)
     await _note(state, caller, "key.revoked", key_id)
     return Response(status_code=204)
+
+
+async def _parent(
+    request: Request, state: State, credentials: Credentials, access_token: AccessToken = None
+) -> ApiKey:
+    """Return the key that makes a token; a token makes no other, or it would never end."""
+    key = await key_of(request, state, credentials, access_token)
+    if key.parent is not None:
+        raise ServiceError("forbidden", "A browser token cannot make tokens")
+    return key
+
+
+Parent = Annotated[ApiKey, Depends(_parent)]
+
+
+@router.post(
+    "/tokens",
+    status_code=201,
+    responses=problems(*JSON_BODY, "quota_exceeded"),
+    openapi_extra=json_body(schemas.TokenRequest),
+)
+async def create_token(request: Request, key: Parent, state: State) -> schemas.BrowserToken:
+    """Make a token for pages of one origin: for minutes, with scopes that the key has.
+
+    Call this from your server and hand the token to your page. It ends with the key.
+    """
+    body = await state.bodies.json(request, schemas.TokenRequest)
+    for scope in sorted(body.scopes):
+        require_scope(key, scope)
+
+    made, token = await to_thread.run_sync(
+        state.tokens.create, key, body.scopes, body.origin, body.ttl_s
+    )
+    await to_thread.run_sync(
+        lambda: state.audit.append("token.created", key.tenant, key.id, made.id, origin=body.origin)
+    )
+
+    return schemas.BrowserToken(
+        token=token,
+        origin=body.origin,
+        scopes=tuple(sorted(body.scopes)),
+        expires_at=at(made.expires_at or 0.0),
+    )
 
 
 async def _note(state: AppState, caller: Caller, event: str, key_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from service import schemas
 from service.caller import Caller
@@ -22,6 +22,7 @@ from service.protocol.openapi import (
     problems,
     success,
 )
+from service.protocol.paging import next_link
 from service.protocol.problems import ServiceError
 from service.routes.app_state import State
 from service.routes.auth import caller_with
@@ -85,7 +86,8 @@ async def create_upload(request: Request, caller: Writer, state: State) -> Respo
 
     async with state.uploads.incoming(caller.tenant) as incoming:
         if declared.media_type == "multipart/form-data":
-            await read_form(request, state.bodies, FormRules(("file",), 1, max_bytes), incoming)
+            rules = FormRules(("file",), 1, max_bytes)
+            await read_form(request, state.bodies, (rules, incoming))
             file = incoming.files[0]
         else:
             chunks = state.bodies.stream(request, max_bytes)
@@ -102,6 +104,31 @@ async def create_upload(request: Request, caller: Writer, state: State) -> Respo
         # mistake.
         mark = fingerprint(request, file.sha256)
         return await state.idempotency.once(caller.tenant, key, mark, create=create, read=read)
+
+
+@router.get(
+    "",
+    responses={
+        200: success("A page of uploads, newest first.", "Link"),
+        **problems("invalid_cursor"),
+    },
+)
+async def list_uploads(
+    request: Request,
+    response: Response,
+    caller: Reader,
+    state: State,
+    limit: Annotated[int, Query(ge=1, le=200, description="Uploads a page.")] = 50,
+    cursor: Annotated[
+        str | None,
+        Query(pattern="^upl_[0-9a-z]{26}$", description="`next_cursor` of the page before."),
+    ] = None,
+) -> schemas.UploadList:
+    """List the tenant's uploads that have not expired."""
+    read = state.media.list
+    records, following = await to_thread.run_sync(read, caller.tenant, limit, cursor)
+    response.headers.update(next_link(request, following))
+    return schemas.UploadList(data=tuple(map(_view, records)), next_cursor=following)
 
 
 @router.get("/{upload_id}", responses=problems("not_found"))

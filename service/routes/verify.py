@@ -16,7 +16,7 @@ from service.protocol.bodies import media_type
 from service.protocol.openapi import Responses, problems, success
 from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
-from service.routes.auth import credentials_of, identified
+from service.routes.auth import credentials_of, key_of
 from service.schemas.trust import Verification, VerifyRequest
 from service.trust.page import CONTENT_SECURITY_POLICY, page, script
 from worker.provenance.names import MANIFEST_TYPE
@@ -63,7 +63,7 @@ async def admitted(request: Request, state: State) -> None:
         case "off":
             raise ServiceError("not_found", "Verification is off here: LIKENESS_VERIFY")
         case "keyed":
-            await identified(state, await credentials_of(request))
+            await key_of(request, state, await credentials_of(request), None)
 
 
 Admitted = Depends(admitted)

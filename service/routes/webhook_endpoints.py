@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from service import schemas
 from service.caller import Caller
-from service.intake.fetching import checked_url
+from service.jobs.delivery_log import MOST_KEPT, Tried
 from service.protocol.idempotency import Created, fingerprint, key_of
 from service.protocol.openapi import (
     IDEMPOTENCY_KEY,
@@ -20,7 +20,7 @@ from service.protocol.openapi import (
     success,
 )
 from service.protocol.problems import ServiceError
-from service.routes.app_state import State
+from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
 from service.schemas.fields import at
 from worker.stores.outbox import Endpoint
@@ -47,7 +47,7 @@ async def create_endpoint(request: Request, caller: Writer, state: State) -> Res
     body = await state.bodies.json(request, schemas.WebhookEndpointRequest)
     # Here for a clear answer; the address is checked again at each delivery, because names may
     # point elsewhere by then.
-    checked_url(body.url)
+    await state.poster.require_allowed(body.url)
 
     async def create() -> Created:
         # Within `create`, so that a repeated request is answered and not counted.
@@ -98,6 +98,50 @@ async def rotate_secret(endpoint_id: str, caller: Writer, state: State) -> schem
     return _view(endpoint, endpoint.secrets[0])
 
 
+@router.get("/{endpoint_id}/deliveries", responses=problems("not_found"))
+async def list_deliveries(
+    endpoint_id: str,
+    caller: Writer,
+    state: State,
+    limit: Annotated[int, Query(ge=1, le=MOST_KEPT, description="At most so many.")] = 100,
+) -> schemas.DeliveryList:
+    """List the tries at delivering messages to a receiver in the last week, newest first.
+
+    `default` stands for the URLs that came with jobs.
+    """
+    endpoint = await _named(state, endpoint_id, caller)
+    tries = await to_thread.run_sync(state.deliveries.of, caller.tenant, endpoint, limit)
+    return schemas.DeliveryList(data=tuple(map(_delivery, tries)))
+
+
+@router.post(
+    "/{endpoint_id}/deliveries/{message_id}/redeliver",
+    status_code=202,
+    response_class=Response,
+    responses={202: {"description": "It is sent again at once."}, **problems("not_found")},
+)
+async def redeliver(endpoint_id: str, message_id: str, caller: Writer, state: State) -> Response:
+    """Send a message of the list again, under the same id."""
+    endpoint = await _named(state, endpoint_id, caller)
+    tries = await to_thread.run_sync(state.deliveries.of, caller.tenant, endpoint)
+    job_id = next((tried.job_id for tried in tries if tried.message_id == message_id), None)
+
+    if job_id is None:
+        raise ServiceError("not_found")
+
+    again = state.outbox.send_again
+    await to_thread.run_sync(again, caller.tenant, message_id, job_id, endpoint)
+    return Response(status_code=202)
+
+
+@router.post("/{endpoint_id}/test", responses=problems("not_found"))
+async def test_endpoint(endpoint_id: str, caller: Writer, state: State) -> schemas.EndpointTest:
+    """Send a signed message of type `endpoint.test` now, and say what the receiver answered."""
+    endpoint = await to_thread.run_sync(state.outbox.endpoint, endpoint_id, caller.tenant)
+    status, error = await state.sender.ping(endpoint)
+    return schemas.EndpointTest(delivered=200 <= status < 300, status=status, error=error)
+
+
 @router.delete(
     "/{endpoint_id}",
     status_code=204,
@@ -108,6 +152,26 @@ async def delete_endpoint(endpoint_id: str, caller: Writer, state: State) -> Res
     """Delete a receiver; messages that wait for it are dropped."""
     await to_thread.run_sync(state.outbox.delete_endpoint, endpoint_id, caller.tenant)
     return Response(status_code=204)
+
+
+async def _named(state: AppState, endpoint_id: str, caller: Caller) -> str | None:
+    """Return the id of the caller's endpoint, None for `default`; raises UnknownEndpoint."""
+    if endpoint_id == "default":
+        return None
+    await to_thread.run_sync(state.outbox.endpoint, endpoint_id, caller.tenant)
+    return endpoint_id
+
+
+def _delivery(tried: Tried) -> schemas.Delivery:
+    return schemas.Delivery(
+        message_id=tried.message_id,
+        job_id=tried.job_id,
+        attempt=tried.attempt,
+        status=tried.status,
+        outcome=tried.outcome,
+        error=tried.error,
+        at=at(tried.at),
+    )
 
 
 def _created(endpoint: Endpoint) -> Created:

@@ -7,6 +7,7 @@ from service.schemas.identities import (
     Consent,
     ErasureReceipt,
     Identity,
+    IdentityChange,
     IdentityList,
     PhotoQuality,
     Refinement,
@@ -24,6 +25,9 @@ from service.schemas.jobs import (
 )
 from service.schemas.operations import (
     Capacity,
+    Delivery,
+    DeliveryList,
+    EndpointTest,
     Health,
     Key,
     KeyList,
@@ -47,23 +51,31 @@ from service.schemas.reports import (
 from service.schemas.swaps import (
     AnalysisRequest,
     ExportRequest,
+    OneCallForm,
     RequestedOptions,
     SwapForm,
     SwapInput,
     SwapRequest,
     Upload,
+    UploadList,
 )
+from service.schemas.tokens import BrowserToken, TokenRequest
 from service.schemas.trust import VerifyRequest
 
 __all__ = [
     "AnalysisRequest",
     "AnalysisResult",
+    "BrowserToken",
     "Capacity",
     "Consent",
+    "Delivery",
+    "DeliveryList",
+    "EndpointTest",
     "ErasureReceipt",
     "ExportRequest",
     "Health",
     "Identity",
+    "IdentityChange",
     "IdentityList",
     "Job",
     "JobError",
@@ -80,6 +92,7 @@ __all__ = [
     "KeyRequest",
     "Model",
     "ModelList",
+    "OneCallForm",
     "PhotoQuality",
     "Problem",
     "QueueCapacity",
@@ -92,7 +105,9 @@ __all__ = [
     "SwapQuality",
     "SwapRequest",
     "TenantUse",
+    "TokenRequest",
     "Upload",
+    "UploadList",
     "VerifyRequest",
     "WebhookEndpoint",
     "WebhookEndpointList",

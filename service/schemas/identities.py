@@ -155,6 +155,16 @@ class RegisterForm(Strict):
     )
 
 
+class IdentityChange(Strict):
+    """What of an identity may be changed."""
+
+    model_config = example(name="ada, with glasses")
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        description="A name for lists; null for none."
+    )
+
+
 class PhotoWarning(Strict):
     """Something about a photo that may make swaps worse: a stable code, and a sentence with the
     figure measured.

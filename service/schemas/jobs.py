@@ -56,6 +56,10 @@ class JobUrls(Strict):
     cancel: str = Field(description="POST here to cancel it.")
     events: str = Field(description="Its server-sent events.")
     result: str = Field(description="Its result, once it has one.")
+    result_signed: str | None = Field(
+        default=None,
+        description="The result without a key, for ten to fifteen minutes; once there is one.",
+    )
     manifest: str = Field(description="Its result's content credentials, once it has one.")
 
 
@@ -125,6 +129,7 @@ class Job(Strict):
             "cancel": f"/v1/jobs/{EXAMPLE_JOB}/cancel",
             "events": f"/v1/jobs/{EXAMPLE_JOB}/events",
             "result": f"/v1/jobs/{EXAMPLE_JOB}/result",
+            "result_signed": f"/v1/jobs/{EXAMPLE_JOB}/result?expires=1767607500&signature=…",
             "manifest": f"/v1/jobs/{EXAMPLE_JOB}/manifest",
         },
     )

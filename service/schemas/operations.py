@@ -63,6 +63,46 @@ class WebhookEndpointList(Strict):
     data: tuple[WebhookEndpoint, ...] = Field(description="All receivers of the tenant.")
 
 
+class Delivery(Strict):
+    """One try at delivering a webhook message."""
+
+    model_config = example(
+        message_id="msg_06avht7m3k5p8r2t4w6y9a1c3e",
+        job_id="job_06avht5b1h7s4d9f2q6tjw3e8r",
+        attempt=1,
+        status=200,
+        outcome="delivered",
+        error=None,
+        at=EARLY,
+    )
+
+    message_id: str = Field(description="The `webhook-id`: the same for all tries.")
+    job_id: str = Field(description="The job that ended.")
+    attempt: int = Field(description="Which try it was, from 1.")
+    status: int = Field(description="The HTTP status of the answer; 0 without an answer.")
+    outcome: Literal["delivered", "retried", "disabled", "given_up"] = Field(
+        description="`retried`: another try follows; `disabled`: it answered 410."
+    )
+    error: str | None = Field(description="Why it was not delivered.")
+    at: datetime = Field(description="When it was tried.")
+
+
+class DeliveryList(Strict):
+    """Tries at delivering, newest first."""
+
+    data: tuple[Delivery, ...] = Field(description="The tries of the last week.")
+
+
+class EndpointTest(Strict):
+    """What a receiver answered to a test message."""
+
+    model_config = example(delivered=True, status=204, error=None)
+
+    delivered: bool = Field(description="Whether it answered with a 2xx.")
+    status: int = Field(description="The HTTP status of the answer; 0 without an answer.")
+    error: str | None = Field(description="Why there was no answer.")
+
+
 class KeyRequest(Strict):
     """A key to make for the caller's own tenant, and what it may do."""
 
@@ -137,6 +177,8 @@ class TenantUse(Strict):
 
     jobs: int = Field(description="Jobs in flight.")
     bytes: int = Field(description="Bytes of the inputs of jobs in flight.")
+    max_jobs: int = Field(description="Jobs that may be in flight; more answer `quota_exceeded`.")
+    max_bytes: int = Field(description="Bytes of inputs that may be in flight.")
     stored_bytes: int = Field(description="Bytes of uploads and results.")
     max_stored_bytes: int = Field(description="At this many, requests answer `storage_quota`.")
 
@@ -152,6 +194,8 @@ class Capacity(Strict):
         tenant={
             "jobs": 1,
             "bytes": 183_202,
+            "max_jobs": 200,
+            "max_bytes": 17_179_869_184,
             "stored_bytes": 1_048_576,
             "max_stored_bytes": 17_179_869_184,
         },

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.schemas.jobs import Job
 from worker.contract import AssignmentOutcome, JobOutcome, Strict
+from worker.failures import FailureCode
 
 
 class Told(BaseModel):
@@ -78,6 +79,25 @@ class ProvenanceReport(Told):
     key: str | None = Field(default=None, description="The id of the signing key.")
 
 
+class ShownFrame(Told):
+    """A frame of a preview."""
+
+    time_s: float = Field(description="When the target shows it, in seconds.")
+    box: list[int] = Field(description="Where it is in the preview: x, y, width, height.")
+
+
+class Estimate(Told):
+    """What a swap would take on one worker like the one that answered."""
+
+    people: int = Field(description="People in the frames that were looked at.")
+    frames: int = Field(description="Frames of the target.")
+    duration_s: float = Field(description="Its duration in seconds; 0 for an image.")
+    seconds: float = Field(description="Seconds of the swap, without the time in the queue.")
+    fps: float = Field(description="Frames a second.")
+    cost_units: int = Field(description="Faces to be swapped, counted in every frame.")
+    refusals: list[FailureCode] = Field(description="Codes for which the swap would fail.")
+
+
 class JobReport(Told):
     """What a job tells when it has ended; empty before. Analyses and refinements tell less."""
 
@@ -112,6 +132,12 @@ class JobReport(Told):
         default=None, description="Parts in which the video was swapped; videos only."
     )
     people: int | None = Field(default=None, description="How many people; analyses only.")
+    shown: list[ShownFrame] | None = Field(
+        default=None, description="The frames side by side; previews only."
+    )
+    estimate: Estimate | None = Field(
+        default=None, description="What a swap would take; estimates only."
+    )
     frames_looked_at: int | None = Field(
         default=None, description="How many frames were looked at; analyses only."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from service.schemas.fields import (
     example,
     only_one,
 )
+from service.schemas.identities import Consent
 from worker.contract import (
     Assignment,
     FaceSelector,
@@ -26,6 +27,30 @@ from worker.contract import (
     SwapOptions,
     UploadId,
 )
+
+Preset = Literal["natural", "faithful", "fast"]
+
+# Measured on composites: docs/options.md. `natural` is what the options are by default.
+PRESETS: dict[str, dict[str, Any]] = {
+    "natural": {},
+    # More of the source: less of the target's light and a narrower seam, written with less loss.
+    "faithful": {
+        "colour_match": 0.7,
+        "mask": {"feather": 0.35},
+        "output": {"quality": 96, "crf": 17},
+    },
+    # Fewer pixels to encode, and faces too small to be recognised in them are left alone.
+    "fast": {"min_face_px": 24, "output": {"max_side": 1280, "crf": 26}},
+}
+
+
+def merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return `given` with what it leaves out taken from `defaults`, also inside of objects."""
+    whole = {**defaults, **given}
+    for name, default in defaults.items():
+        if isinstance(default, dict) and isinstance(given.get(name), dict):
+            whole[name] = {**default, **given[name]}
+    return whole
 
 
 class Upload(Strict):
@@ -60,6 +85,13 @@ class Upload(Strict):
     expires_at: datetime = Field(description="When it is deleted.")
 
 
+class UploadList(Strict):
+    """A page of uploads, newest first."""
+
+    data: tuple[Upload, ...] = Field(description="The uploads of this page.")
+    next_cursor: str | None = Field(default=None, description="Where the next page begins.")
+
+
 class SwapInput(Strict):
     """Where the image or video is: exactly one of the three."""
 
@@ -84,10 +116,22 @@ class RequestedOptions(SwapOptions):
     faces: FaceSelector = Field(
         default="largest", description="Whom to replace, where the request names one identity."
     )
+    preset: Preset | None = Field(
+        default=None,
+        description="A choice for all options that are not given: `natural`, `faithful`, `fast`.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a client sends
+        preset = given.get("preset") if isinstance(given, dict) else None
+        if isinstance(preset, str) and preset in PRESETS:
+            return merged(PRESETS[preset], given)
+        return given
 
     def for_workers(self) -> SwapOptions:
         """Return the options without `faces`, which becomes an assignment."""
-        return SwapOptions.model_validate(self.model_dump(exclude={"faces"}))
+        return SwapOptions.model_validate(self.model_dump(exclude={"faces", "preset"}))
 
 
 class SwapForm(Strict):
@@ -124,6 +168,28 @@ class SwapForm(Strict):
             return (Assignment(face=self.options.faces, identity_id=self.identity_id),)
         # Never empty once validated; the type checker does not know that.
         return self.assignments or ()
+
+
+class OneCallForm(Strict):
+    """The fields beside `source` and `target` of a swap in one call."""
+
+    consent: Consent | None = Field(
+        default=None, description="What the person on the `source` photos agreed to."
+    )
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="A name for the identity, where it is kept."
+    )
+    keep_identity: bool = Field(
+        default=False,
+        description="Keep the identity after the job; else it is erased with it, in an hour at"
+        " the latest.",
+    )
+    options: RequestedOptions = Field(
+        default=RequestedOptions(), description="How to swap, and which faces."
+    )
+    webhook: Url | None = Field(default=None, description="Where to tell the job's end.")
+    metadata: Metadata = Field(default_factory=dict, description="Kept with the job.")
+    priority: Priority = Field(default="normal", description="Among the tenant's own jobs.")
 
 
 class SwapRequest(SwapForm):

@@ -21,8 +21,8 @@ from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_records import IdentityRecord
 
-# Analyses show nothing new, and refinements have no output.
-MARKED_KINDS = frozenset({"swap_image", "swap_video", "export"})
+# Analyses and estimates show nothing new, and refinements have no output.
+MARKED_KINDS = frozenset({"swap_image", "swap_video", "preview", "export"})
 # A claim's bytes to be signed are about 2 KB; a compromised child could ask for more.
 MAX_CLAIM_BYTES = 64 << 10
 

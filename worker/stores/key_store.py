@@ -18,9 +18,17 @@ from redis import Redis
 
 from worker.errors import KeyRefused, UnknownKey
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
-from worker.stores.keys import API_KEY, TENANT, TENANT_KEYS, TENANTS
+from worker.stores.keys import API_KEY, TENANT, TENANT_KEYS, TENANTS, URL_SECRET
 
-Scope = Literal["identities:write", "jobs:write", "jobs:read", "audit:read", "admin", "operator"]
+Scope = Literal[
+    "identities:read",
+    "identities:write",
+    "jobs:write",
+    "jobs:read",
+    "audit:read",
+    "admin",
+    "operator",
+]
 Bound = Literal["max_jobs", "max_bytes", "max_running", "max_stored_bytes"]
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -38,7 +46,11 @@ NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as it may be shown: everything but the secret. Times are seconds since the epoch."""
+    """A key as it may be shown: everything but the secret. Times are seconds since the epoch.
+
+    One with an `origin` is a browser token: it serves pages of that origin only, and ends with its
+    `parent`, the key that made it.
+    """
 
     id: str
     tenant: str
@@ -47,6 +59,8 @@ class ApiKey:
     created_at: float
     expires_at: float | None
     revoked_at: float | None
+    origin: str | None = None
+    parent: str | None = None
 
 
 class TenantStore:
@@ -101,21 +115,35 @@ class KeyStore:
             raise ValueError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
 
         key_id = secrets.token_hex(8)
-        # 256 random bits need no slow hash: there is nothing to guess from.
-        secret = secrets.token_bytes(32)
         key = ApiKey(key_id, tenant, frozenset(scopes), name, self._clock(), expires_at, None)
+        token = self.save(key)
 
         with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.hset(
-                API_KEY(key_id),
-                mapping=as_hash(_to_fields(key) | {"sha256": hashlib.sha256(secret).hexdigest()}),
-            )
             pipeline.sadd(TENANT_KEYS(tenant), key_id)
             # In one transaction with the key: a tenant is known as soon as it has a key.
             pipeline.sadd(TENANTS(), tenant)
             pipeline.execute()
 
-        return key, f"lk_{key_id}_{secret.hex()}"
+        return key, token
+
+    def save(self, key: ApiKey, ttl_s: int | None = None) -> str:
+        """Store a key that is in no listing yet, and return its token; it is gone after `ttl_s`."""
+        # 256 random bits need no slow hash: there is nothing to guess from.
+        secret = secrets.token_bytes(32)
+        fields = _to_fields(key) | {"sha256": hashlib.sha256(secret).hexdigest()}
+
+        with reaching():
+            self._redis.hset(API_KEY(key.id), mapping=as_hash(fields))
+            if ttl_s is not None:
+                self._redis.expire(API_KEY(key.id), ttl_s)
+
+        return f"lk_{key.id}_{secret.hex()}"
+
+    def url_secret(self) -> bytes:
+        """Return what signs the URLs of results; made when first asked for."""
+        with reaching():
+            self._redis.set(URL_SECRET(), secrets.token_hex(32), nx=True)
+            return texts([cast(bytes, self._redis.get(URL_SECRET()))])[0].encode()
 
     def verify(self, token: str) -> ApiKey:
         """Return the key that a token belongs to.
@@ -201,13 +229,15 @@ class KeyStore:
 
     def _has_ended(self, key: ApiKey) -> bool:
         # The moment itself counts as over.
-        return any(
-            end is not None and end <= self._clock() for end in (key.revoked_at, key.expires_at)
-        )
+        ends = (key.revoked_at, key.expires_at)
+        if any(end is not None and end <= self._clock() for end in ends):
+            return True
+        return key.parent is not None and not self.is_active(key.parent)
 
 
 def _to_fields(key: ApiKey) -> dict[str, str]:
     fields = {"tenant": key.tenant, "scopes": json.dumps(sorted(key.scopes)), "name": key.name}
+    fields |= {name: text for name in ("origin", "parent") if (text := getattr(key, name))}
     times = {
         "created_at": key.created_at,
         "expires_at": key.expires_at,
@@ -225,4 +255,6 @@ def _from_fields(key_id: str, fields: Mapping[str, str]) -> ApiKey:
         created_at=float(fields["created_at"]),
         expires_at=float(fields["expires_at"]) if "expires_at" in fields else None,
         revoked_at=float(fields["revoked_at"]) if "revoked_at" in fields else None,
+        origin=fields.get("origin"),
+        parent=fields.get("parent"),
     )

@@ -28,6 +28,8 @@ MEDIA_STORE = f"{STORES}.media_store"
 UPKEEP = f"{STORES}.upkeep"
 KEY_STORE = f"{STORES}.key_store"
 OUTBOX = f"{STORES}.outbox"
+DELIVERY_LOG = "service.jobs.delivery_log"
+BROWSER_TOKENS = "service.browser_tokens"
 AUDIT_LOG = f"{STORES}.audit_log"
 BLOCKLIST_ENTRIES = "worker.blocklist.entries"
 BLOCKLIST_REVIEWS = "worker.blocklist.reviews"
@@ -112,6 +114,7 @@ ERASURE_REWRITTEN = Family("lk:erasure:rewritten", "string", ERASURE_LOG, "never
 UPLOAD = Family("lk:media:{}", "hash", MEDIA_STORE, "with the file, at its expiry")
 UPLOAD_HOLDS = Family("lk:media:{}:holds", "set", MEDIA_STORE, "with the upload")
 UPLOAD_JOBS = Family("lk:media:{}:jobs", "set", MEDIA_STORE, "with the upload")
+TENANT_UPLOADS = Family("lk:tenant:{}:uploads", "zset", MEDIA_STORE, "member: with the upload")
 CONTENT = Family("lk:content:{}:{}", "set", MEDIA_STORE, "with the last upload of these bytes")
 STORED = Family("lk:stored", "hash", MEDIA_STORE, "never; a number for each tenant and for all")
 INSTALLATION = Family("lk:installation", "string", MEDIA_STORE, "never; one id")
@@ -123,6 +126,10 @@ TENANTS = Family("lk:tenants", "set", KEY_STORE, "never; few")
 TENANT = Family("lk:tenant:{}", "hash", KEY_STORE, "never; few")
 TENANT_KEYS = Family("lk:tenant:{}:keys", "set", KEY_STORE, "never; few")
 API_KEY = Family("lk:key:{}", "hash", KEY_STORE, "never; ended ones stay refused", secret=True)
+TENANT_TOKENS = Family("lk:tenant:{}:tokens", "zset", BROWSER_TOKENS, "with the newest token")
+TOKEN_ORIGINS = Family("lk:origins", "zset", BROWSER_TOKENS, "member: with the origin's last token")
+URL_SECRET = Family("lk:url-secret", "string", KEY_STORE, "never; one", secret=True)
+DELIVERIES = Family("lk:deliveries:{}", "list", DELIVERY_LOG, "a week after the last one")
 TENANT_ENDPOINTS = Family("lk:tenant:{}:endpoints", "set", OUTBOX, "member: with the endpoint")
 ENDPOINT = Family("lk:endpoint:{}", "hash", OUTBOX, "when its tenant deletes it", secret=True)
 MESSAGE = Family("lk:outbox:{}", "hash", OUTBOX, "delivered, given up, or after a while")

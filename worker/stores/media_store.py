@@ -40,12 +40,23 @@ from worker.stores.durable_files import seal, writing
 from worker.stores.ids import is_id, new_id
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.key_store import TenantStore
-from worker.stores.keys import CONTENT, INSTALLATION, STORED, UPLOAD, UPLOAD_JOBS
+from worker.stores.keys import (
+    CONTENT,
+    INSTALLATION,
+    STORED,
+    TENANT_UPLOADS,
+    UPLOAD,
+    UPLOAD_JOBS,
+)
+from worker.stores.listing import newest_first, take_page
 from worker.stores.upkeep import Upkeep
 from worker.stores.uploads import MediaFacts, MediaRecord, UploadWriter
 
 MARKER = "installation"
 CLAIM_S = 900.0  # longer than a registration may wait for its turn and take
+
+
+_LOOKED_AT = 2000  # ids that one page of a listing may cost
 
 
 class MediaStore:
@@ -180,6 +191,23 @@ class MediaStore:
 
         body = json.loads(fields["record"])
         return MediaRecord(**{**body, "facts": MediaFacts(**body["facts"])})
+
+    def list(
+        self, tenant: str, limit: int = 50, cursor: str | None = None
+    ) -> tuple[Sequence[MediaRecord], str | None]:
+        """Return the tenant's uploads, newest first, and the cursor of the next page."""
+        rows = (
+            (upload_id, self._stat_if_there(upload_id, tenant))
+            for ids in newest_first(self.redis, TENANT_UPLOADS(tenant), cursor)
+            for upload_id in ids
+        )
+        return take_page(rows, limit, _LOOKED_AT)
+
+    def _stat_if_there(self, upload_id: str, tenant: str) -> MediaRecord | None:
+        try:
+            return self.stat(upload_id, tenant)
+        except UnknownMedia:
+            return None  # it expired between the two reads
 
     def bring(self, record: MediaRecord, place: Path) -> None:
         """Make an upload's bytes a plain file; raises UnknownMedia when they are gone."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from redis import Redis
 
 from worker.errors import UnknownEndpoint
-from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
+from worker.stores.connection import Reply, Scripts, as_hash, reaching, text_fields, texts
 from worker.stores.ids import new_id
 from worker.stores.key_store import TenantStore
 from worker.stores.keys import (
@@ -201,6 +201,18 @@ class Outbox:
             pipeline.execute()
 
         return due
+
+    def send_again(self, tenant: str, message: str, job_id: str, endpoint_id: str | None) -> None:
+        """Put a message back into the outbox, under its id and with all its tries before it."""
+        name = MESSAGE(message)
+        fields = {"job": job_id, "tenant": tenant, "endpoint": endpoint_id or "", "attempt": "0"}
+
+        with reaching(), self._redis.pipeline() as pipeline:
+            pipeline.hset(name, mapping=as_hash(fields))
+            pipeline.expire(name, 2 * SCHEDULE_S[-1])
+            pipeline.zadd(MESSAGES_DUE(tenant), {message: self._clock()})
+            pipeline.zadd(MESSAGE_TENANTS(), {tenant: 0}, nx=True)
+            pipeline.execute()
 
     def drop(self, delivery: Delivery) -> None:
         """Take a message out of the outbox."""

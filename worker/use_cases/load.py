@@ -18,6 +18,8 @@ from worker.settings import WorkerSettings
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
 from worker.use_cases.certain_failures import failing_once
+from worker.use_cases.estimate import Estimate
+from worker.use_cases.preview import Preview
 from worker.use_cases.export_identity import ExportIdentity
 from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
 from worker.use_cases.sealing import Sealing
@@ -92,6 +94,8 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
         "swap_video": Sealing(SwapVideo(engine, casting, settings.media_limits), pack.id),
         # Not sealed: its result is JSON, which carries no mark.
         "analysis": Analyse(engine, settings.media_limits),
+        "preview": Sealing(Preview(engine, casting, settings.media_limits), pack.id),
+        "estimate": Estimate(engine, casting, settings.media_limits),
         "export": ExportIdentity(engine, casting),
     }
 

@@ -11,9 +11,6 @@ from functools import partial
 from itertools import count, pairwise
 from typing import Final
 
-import numpy as np
-from av.video.frame import VideoFrame
-
 from models.inference.arrays import Embedding
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.frame import Frame
@@ -37,7 +34,13 @@ from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
-from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, scaled
+from worker.video.frames.planes import (
+    FramePreparer,
+    PictureFormat,
+    i420_view,
+    scaled,
+    to_bgr,
+)
 from worker.video.plan import plan_video
 from worker.video.reader import SourceFrame, Span, VideoReader
 from worker.video.report import PersonRow, person_rows, require_quality, video_quality
@@ -286,11 +289,5 @@ def _fitted(frame: AnimatedFrame, max_side: int | None) -> AnimatedFrame:
 
 def _as_animated(frame: SourceFrame, picture: PictureFormat, matrix: str) -> AnimatedFrame:
     """Return a frame of a video at the size of `picture`, as one that has no duration yet."""
-    bgr = _to_bgr(scaled(frame.picture, picture), matrix)
+    bgr = to_bgr(scaled(frame.picture, picture), matrix)
     return AnimatedFrame(bgr, None, frame.time_s, 0.0)
-
-
-def _to_bgr(frame: VideoFrame, matrix: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    # FFmpeg would guess the matrix from the size, and be wrong for small HD material.
-    colours = "ITU709" if matrix == "bt709" else "ITU601"
-    return np.array(frame.reformat(format="bgr24", src_colorspace=colours).to_ndarray(), np.uint8)

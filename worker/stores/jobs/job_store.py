@@ -55,6 +55,7 @@ from worker.stores.jobs.job_records import (
 from worker.stores.jobs.packed_record import PACKED, pack, record_fields
 from worker.stores.jobs.statistics import BUCKETS_MS
 from worker.stores.jobs.task_lines import TaskLines
+from worker.stores.key_store import TenantStore
 from worker.stores.keys import INPUT_BYTES, JOB, TENANT_ACTIVE
 from worker.stores.upkeep import Upkeep
 
@@ -228,6 +229,16 @@ class JobStore:
             for job_id in job_ids:
                 pipeline.hgetall(JOB(job_id))
             return [record_fields(fields) for fields in pipeline.execute()]
+
+    def quota(self, tenant: str) -> tuple[int, int]:
+        """Return how many jobs a tenant may have in flight, and bytes of their inputs."""
+        tenants = TenantStore(self.redis)
+        jobs = tenants.bound(tenant, "max_jobs")
+        held = tenants.bound(tenant, "max_bytes")
+        return (
+            self.limits.tenant_jobs if jobs is None else jobs,
+            self.limits.tenant_bytes if held is None else held,
+        )
 
     def in_flight(self, tenant: str) -> tuple[int, int]:
         """Return how many jobs a tenant has in flight, and the bytes of their inputs."""

@@ -7,5 +7,6 @@ local upload = key.upload(a.upload)
 redis.call('HSET', upload, 'tenant', a.tenant, 'record', a.record, 'sha256', a.sha256, 'bytes', a.bytes)
 redis.call('SADD', content_index(a.tenant, a.sha256), a.upload)
 redis.call('ZADD', key.expiry(), a.expires_at, a.upload)
+redis.call('ZADD', key.tenant_uploads(a.tenant), 0, a.upload)
 add_stored(a.tenant, a.bytes)
 return 'kept'

@@ -228,6 +228,13 @@ def i420_view(frame: VideoFrame, colour: ColourTags) -> I420Frame:
     return I420Frame(y, u, v, assumed_matrix(colour, frame.width, frame.height), colour.full_range)
 
 
+def to_bgr(frame: VideoFrame, matrix: str) -> NDArray[np.uint8]:
+    """Return a frame of `matrix` "bt709" or "bt601" as an array of its own, height x width x 3."""
+    # FFmpeg would guess the matrix from the size, and be wrong for small HD material.
+    colours = "ITU709" if matrix == "bt709" else "ITU601"
+    return np.array(frame.reformat(format="bgr24", src_colorspace=colours).to_ndarray(), np.uint8)
+
+
 def source_matrix(info: VideoInfo) -> Matrix:
     """Return the matrix of the source's colours, by its tags or else as players assume it."""
     width, height = info.orientation.size(info.width, info.height)  # as it is coded

@@ -1,0 +1,141 @@
+"""A swap in one call: photos, consent and target in one form, an identity for this job alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anyio import to_thread
+from fastapi import Request
+
+from service import schemas
+from service.caller import Caller
+from service.identities.erasing import IdentityEraser
+from service.identities.registration import Registration
+from service.identities.registration_request import RegistrationRequest
+from service.intake.incoming import Incoming
+from service.jobs.submission import JobSubmission
+from service.jobs.submission_request import Submission, cancel_after_s
+from service.protocol.idempotency import fingerprint, key_of
+from service.protocol.problems import ServiceError
+from worker.contract import Assignment, IdempotencyKey
+from worker.errors import IdentityErased, UnknownIdentity, UnknownJob
+from worker.stores.jobs.job_store import Admission, JobStore
+
+# The job's deadline and the identity's end, should nobody wait for the job.
+LIVES_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job of one call, and the identity that is to be erased with it."""
+
+    admission: Admission
+    temporary: str | None
+
+
+class OneCall:
+    """Registers a face and submits the swap that uses it."""
+
+    def __init__(
+        self,
+        registration: Registration,
+        submission: JobSubmission,
+        eraser: IdentityEraser,
+        jobs: JobStore,
+    ) -> None:
+        self._registration = registration
+        self._submission = submission
+        self._eraser = eraser
+        self._jobs = jobs
+
+    async def submit(
+        self,
+        request: Request,
+        caller: Caller,
+        form: schemas.OneCallForm,
+        photos: Incoming,
+        target: Incoming,
+    ) -> Accepted:
+        """Return the accepted job; what fails leaves no identity behind.
+
+        Raises forbidden, and what registering and submitting raise.
+        """
+        if "identities:write" not in caller.scopes:
+            raise ServiceError("forbidden", "The key lacks the scope identities:write")
+
+        idempotency = _idempotency(request, form, photos, target)
+        if idempotency is not None:
+            replayed = await to_thread.run_sync(self._jobs.replayed, caller.tenant, idempotency)
+            if replayed is not None:
+                return Accepted(replayed, None)
+
+        registering = RegistrationRequest(
+            schemas.RegisterForm(name=form.name, consent=form.consent),
+            lives_s=None if form.keep_identity else LIVES_S,
+        )
+        identity = await self._registration.register(caller, registering, photos)
+        submission = _submission(request, form, identity.id, idempotency)
+
+        try:
+            admission = await self._submission.submit(caller, submission, target)
+        except BaseException:
+            await self._erase(caller, identity.id)
+            raise
+
+        if admission.replayed:  # by a request that came in between
+            await self._erase(caller, identity.id)
+            return Accepted(admission, None)
+
+        return Accepted(admission, None if form.keep_identity else identity.id)
+
+    async def finish(self, caller: Caller, accepted: Accepted) -> None:
+        """Erase the identity if its job has ended; else it goes when its time is over."""
+        if accepted.temporary is None:
+            return
+        try:
+            job = await to_thread.run_sync(self._jobs.get, accepted.admission.job.id)
+        except UnknownJob:
+            job = None
+
+        if job is None or job.final:
+            await self._erase(caller, accepted.temporary)
+
+    async def _erase(self, caller: Caller, identity_id: str) -> None:
+        try:
+            await to_thread.run_sync(self._eraser.erase, caller, identity_id, False)
+        except (UnknownIdentity, IdentityErased):
+            return
+
+
+def _idempotency(
+    request: Request, form: schemas.OneCallForm, photos: Incoming, target: Incoming
+) -> IdempotencyKey | None:
+    key = key_of(request)
+    if key is None:
+        return None
+
+    digests = [file.sha256 for file in (*photos.files, *target.files)]
+    return IdempotencyKey(key, fingerprint(request, *digests, form.model_dump_json()))
+
+
+def _submission(
+    request: Request,
+    form: schemas.OneCallForm,
+    identity_id: str,
+    idempotency: IdempotencyKey | None,
+) -> Submission:
+    deadline_s = cancel_after_s(request)
+    if not form.keep_identity:
+        deadline_s = min(deadline_s or LIVES_S, LIVES_S)
+
+    return Submission(
+        kind="swap_image",
+        assignments=(Assignment(face=form.options.faces, identity_id=identity_id),),
+        options=form.options,
+        webhook=form.webhook,
+        metadata=dict(form.metadata),
+        priority=form.priority,
+        source=None,
+        deadline_s=deadline_s,
+        idempotency=idempotency,
+    )

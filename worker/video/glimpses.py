@@ -1,0 +1,81 @@
+"""A few frames of a video, spread over it, without decoding what lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import av
+
+from models.inference.arrays import BgrImage
+from worker.media.media_errors import DamagedMedia
+from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, to_bgr
+from worker.video.reader import Span, VideoReader
+from worker.video.video import Video
+
+PLACES: Final = (1 / 6, 1 / 2, 5 / 6)  # of the duration: titles and credits are at the ends
+# Key frames can be decoded alone. Where several places have one key frame before them, the second
+# and third glimpse are taken this many frames further on: decoding as far as each place may take
+# seconds, this takes a fraction of one.
+FURTHER: Final = 20
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """A frame, upright and at full size, and when it is shown."""
+
+    bgr: BgrImage
+    time_s: float
+
+
+def glimpses(video: Video, scratch: Path) -> Iterator[Glimpse]:
+    """Yield up to three frames, in order of time; raises DamagedMedia when none can be decoded."""
+    picture = PictureFormat.of(video.info, None)
+    reader = VideoReader(video, FramePreparer(video.info, picture, scratch))
+    any_frame = False
+
+    for start in _starts(video):
+        with suppress(DamagedMedia), closing(reader.frames(Span(start=start))) as frames:
+            frame = next(frames, None)
+            if frame is None:
+                continue
+
+            any_frame = True
+            matrix = i420_view(frame.picture, picture.colour).matrix
+            yield Glimpse(to_bgr(frame.picture, matrix), frame.time_s)
+
+    if not any_frame:
+        raise DamagedMedia("no frame of the video can be decoded")
+
+
+def _starts(video: Video) -> list[int]:
+    """Return the times of the frames to take, in the stream's time base, rising."""
+    info = video.info
+    length = round((info.duration_s or 0.0) / info.time_base)
+    step = max(1, round(1 / info.fps / info.time_base))
+    starts: list[int] = []
+    taken: dict[int, int] = {}  # glimpses by the key frame before them
+
+    for place in PLACES:
+        wanted = info.start_pts + round(place * length)
+        key = key_before(video, wanted)
+        start = min(wanted, key + taken.get(key, 0) * FURTHER * step)
+        taken[key] = taken.get(key, 0) + 1
+
+        if not starts or start > starts[-1]:
+            starts.append(start)
+
+    return starts
+
+
+def key_before(video: Video, time: int) -> int:
+    """Return the time of the key frame from which the frame at `time` is decoded."""
+    with suppress(av.FFmpegError), closing(video.packets(since=time)) as packets:
+        for packet in packets:
+            if packet.size and packet.pts is not None:
+                return min(int(packet.pts), time)
+
+    return video.info.start_pts
