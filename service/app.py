@@ -18,12 +18,12 @@ from fastapi import Depends, FastAPI
 from starlette.types import Scope
 
 from service import schemas
+from service.browsers.cross_origin import CrossOrigin
 from service.composition import compose
 from service.gauges import serve_metrics
 from service.protocol import document, problems
-from service.protocol.cross_origin import CrossOrigin
 from service.protocol.observability import Metrics
-from service.protocol.parameters import known_parameters
+from service.protocol.paging import known_parameters
 from service.protocol.request_scope import RequestScope
 from service.routes import (
     audit,

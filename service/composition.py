@@ -9,7 +9,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
-from service.browser_tokens import BrowserTokens
+from service.browsers.browser_tokens import BrowserTokens
+from service.browsers.signed_urls import UrlSigner
 from service.gauges import Collector, Confined
 from service.identities.enrolment import Enrolment
 from service.identities.erasing import IdentityEraser, JobRemover, PhotoRemover
@@ -34,7 +35,6 @@ from service.protocol.bodies import BodyReader
 from service.protocol.idempotency import Idempotency
 from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
-from service.protocol.signed_urls import UrlSigner
 from service.routes.app_state import AppState
 from service.sandbox.child import SandboxedChild
 from service.settings import Settings

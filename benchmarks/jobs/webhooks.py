@@ -15,12 +15,12 @@ from ipaddress import ip_network
 
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import running_stack, stopwatch
+from service.browsers.signed_urls import UrlSigner
 from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_views import JobViews
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
-from service.protocol.signed_urls import UrlSigner
 from tests.service.jobs.ended_job import ended_job
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import SCHEDULE_S, Outbox

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service import schemas
+from service.browsers.signed_urls import UrlSigner
 from service.protocol.catalogue import type_of
 from service.protocol.problems import problem
-from service.protocol.signed_urls import UrlSigner
 from service.schemas.fields import at
 from service.schemas.problem import JobError
 from worker.contract import JobRecord

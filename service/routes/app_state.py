@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
-from service.browser_tokens import BrowserTokens
+from service.browsers.browser_tokens import BrowserTokens
 from service.gauges import Confined
 from service.identities.enrolment import Enrolment
 from service.identities.erasing import IdentityEraser, JobRemover

@@ -39,8 +39,11 @@ _CANCEL_AFTER = header(
     {"type": "string", "pattern": "^[1-9][0-9]{0,5}[smh]?$"},
 )
 # The enum again, because a form's fields have no model that OpenAPI could take it from.
-_PRIORITY = {"type": "string", "enum": ["high", "normal", "low"]}
-
+_PRIORITY = {
+    "type": "string",
+    "enum": ["high", "normal", "low"],
+    "description": "Among the tenant's own jobs.",
+}
 
 _ONE_CALL: dict[str, Any] = {
     "source": {
@@ -66,12 +69,12 @@ def _form(name: str) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            name: {"type": "string", "format": "binary"},
-            "identity_id": {"type": "string"},
+            name: {"type": "string", "format": "binary", "description": "The image or video."},
+            "identity_id": {"type": "string", "description": "Whose face is put on."},
             "assignments": described,
             "options": described,
             "metadata": described,
-            "webhook": {"type": "string"},
+            "webhook": {"type": "string", "description": "Where to tell the job's end."},
             "priority": _PRIORITY,
             **(_ONE_CALL if name == "image" else {}),
         },

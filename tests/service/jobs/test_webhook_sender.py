@@ -11,7 +11,10 @@ from ipaddress import ip_network
 import pytest
 from redis import Redis
 
+from service.browsers.signed_urls import UrlSigner
 from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.jobs.delivery_log import DeliveryLog
+from service.jobs.job_views import JobViews
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
 from tests.clock import Clock
@@ -19,6 +22,8 @@ from tests.service.jobs.conftest import Receiver
 from tests.service.jobs.ended_job import ended_job
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import SCHEDULE_S, Outbox
+
+VIEWS = JobViews("", UrlSigner(b"a secret of these tests"))
 
 
 @dataclass
@@ -51,7 +56,7 @@ def post(store: Redis, receiver: Receiver) -> Post:
 
     return Post(
         outbox,
-        WebhookSender(outbox, jobs, client, Metrics(), clock=clock),
+        WebhookSender(outbox, jobs, client, Metrics(), VIEWS, DeliveryLog(store), clock=clock),
         clock,
         endpoint.id,
         client,
@@ -132,7 +137,7 @@ def test_receivers_that_do_not_answer_hold_up_their_own_tenant_alone(
 
         async def sending() -> float:
             client = GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 30)
-            sender = WebhookSender(outbox, jobs, client, Metrics(), clock=clock)
+            sender = WebhookSender(outbox, jobs, client, Metrics(), VIEWS, DeliveryLog(store), clock=clock)
             running = asyncio.create_task(sender.run())
             await asyncio.sleep(1)
             ended_job(jobs, clock, "acme")

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from service.protocol.cross_origin import EXPOSED
-from service.protocol.signed_urls import UrlSigner
+from service.browsers.cross_origin import EXPOSED
+from service.browsers.signed_urls import UrlSigner
 from tests.service.live_service import LiveService, problem_of
 
 PAGE = "https://app.example.org"
