@@ -18,6 +18,7 @@ from fastapi import Depends, FastAPI
 from starlette.types import Scope
 
 from service import schemas
+from service.browsers import console
 from service.browsers.cross_origin import CrossOrigin
 from service.composition import compose
 from service.gauges import serve_metrics
@@ -29,7 +30,6 @@ from service.routes import (
     audit,
     blocklist,
     capacity,
-    console,
     exports,
     health,
     identities,

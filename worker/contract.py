@@ -16,9 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from worker.failures import FailureCode
 from worker.formats import Codec, OutputFormat
 
-JobKind = Literal[
-    "swap_image", "swap_video", "analysis", "preview", "estimate", "refine", "export"
-]
+JobKind = Literal["swap_image", "swap_video", "analysis", "preview", "estimate", "refine", "export"]
 QueueName = Literal["image", "video", "refine"]
 Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled", "expired"]
 Priority = Literal["high", "normal", "low"]

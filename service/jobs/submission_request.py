@@ -102,7 +102,7 @@ async def read_export(
         metadata=dict(body.metadata),
         priority="normal",
         source=None,
-        deadline_s=_cancel_after_s(request),
+        deadline_s=cancel_after_s(request),
         idempotency=IdempotencyKey(key, mark) if key else None,
         export=ExportOptions(
             form=body.form, expires_at=min(time.time() + body.expires_in_s, consent_ends_at)

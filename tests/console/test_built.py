@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from service.routes.console import BUILT
+from service.browsers.console import BUILT
 from tests.service.live_service import LiveService, problem_of
 
 SOURCES = Path(__file__).resolve().parents[2] / "console"

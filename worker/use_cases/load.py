@@ -18,9 +18,9 @@ from worker.settings import WorkerSettings
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
 from worker.use_cases.certain_failures import failing_once
-from worker.use_cases.estimate import Estimate
-from worker.use_cases.preview import Preview
 from worker.use_cases.export_identity import ExportIdentity
+from worker.use_cases.previewing.estimate import Estimate
+from worker.use_cases.previewing.preview import Preview
 from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
 from worker.use_cases.sealing import Sealing
 from worker.use_cases.swap_image import SwapImage

@@ -15,7 +15,7 @@ from worker.errors import JobFailure
 from worker.job_context import JobContext, Outcome
 from worker.settings import MediaLimits
 from worker.use_cases.casting import Casting, swap_options
-from worker.use_cases.first_look import FirstLook, Looked, Seen
+from worker.use_cases.previewing.first_look import FirstLook, Looked, Seen
 from worker.use_cases.screening import require_nobody_blocked
 from worker.video.frames.planes import FramePreparer, PictureFormat
 from worker.video.glimpses import key_before

@@ -20,8 +20,8 @@ from worker.media.images import encode_image, fit_within
 from worker.settings import MediaLimits
 from worker.stores.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
-from worker.use_cases.first_look import FirstLook, Looked
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report
+from worker.use_cases.previewing.first_look import FirstLook, Looked
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.swap_image import face_row, timed
 from worker.video.survey import Survey

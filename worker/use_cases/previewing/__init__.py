@@ -1,0 +1,1 @@
+"""What can be said and shown of a swap before it is done."""
