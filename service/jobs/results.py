@@ -33,7 +33,7 @@ class Results:
             raise ServiceError("no_result", f"The job ended as {job.status}")
 
         content = Content(
-            # Opened before the headers are sent: a result that expires now is still delivered whole.
+            # Opened before the headers are sent: what expires now is still delivered whole.
             file=await to_thread.run_sync(self._media.open_result, job),
             size=job.result.bytes,
             media_type=job.result.media_type,
