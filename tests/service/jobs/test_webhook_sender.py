@@ -137,7 +137,9 @@ def test_receivers_that_do_not_answer_hold_up_their_own_tenant_alone(
 
         async def sending() -> float:
             client = GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 30)
-            sender = WebhookSender(outbox, jobs, client, Metrics(), VIEWS, DeliveryLog(store), clock=clock)
+            sender = WebhookSender(
+                outbox, jobs, client, Metrics(), VIEWS, DeliveryLog(store), clock=clock
+            )
             running = asyncio.create_task(sender.run())
             await asyncio.sleep(1)
             ended_job(jobs, clock, "acme")
