@@ -13,7 +13,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.engine import engine, enrolled
+from benchmarks.quality.loaded import engine, enrolled
 from models.device.bundle import DeviceExporter
 from models.device.template import MEMBERS, load_templates
 from models.inference.arrays import RgbImage, Tensor

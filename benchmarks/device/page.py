@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from benchmarks.bar import Figure, bar
 from benchmarks.device.export import FACTS
-from benchmarks.quality.engine import engine, enrolled
+from benchmarks.quality.loaded import engine, enrolled
 from models.device.bundle import DeviceExporter
 from models.device.template import load_templates
 from tests.models.clips import SOLO

@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 from PIL import Image
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import ROOT, Stack, running_stack, stopwatch
+from benchmarks.promises.registrations import (
+    MARK_BYTES,
+    SAMPLES,
+    WAYS,
+    Person,
+    Web,
+    register_other,
+    swap,
+    use_as_input,
+    web_server,
+)
+from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.worker.workers import eventually
 
-SAMPLES = ROOT / "service" / "samples"
 # The promise in docs/security.md.
 BOUND_S = 60.0
-MARK_BYTES = 48  # of a marker; random or compressed bytes of this length occur by no accident
-
-
-@dataclass
-class Person:
-    """One registered person: the photo, and markers of everything that was made of it."""
-
-    way: str
-    photo: bytes
-    name: str
-    markers: dict[str, bytes] = field(default_factory=dict)
 
 
 @bar("G-5")
@@ -79,23 +72,6 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
     holds = not left and not unseen and set(replays) == {410}
 
     return Figure(len(left), f"markers left ({took_s:.0f} s)", "0 within 60 s", holds)
-
-
-def register_other(client: httpx.Client) -> str:
-    photo = (SAMPLES / "ben_neutral.jpg").read_bytes()
-    answer = client.post(
-        "/v1/identities", files={"image": photo}, data={"consent": json.dumps(consent("other"))}
-    )
-    return str(answer.raise_for_status().json()["id"])
-
-
-def consent(subject: str) -> dict[str, Any]:
-    return {
-        "subject": subject,
-        "basis": "consent",
-        "scope": ["image", "video"],
-        "granted_at": "2026-01-05T10:00:00Z",
-    }
 
 
 def live_with(here: Stack, client: httpx.Client, web: Web, way: str, other: str) -> Person:
@@ -149,75 +125,6 @@ def remember(person: Person, what: str, content: bytes) -> None:
         person.markers[f"{what}, thumbnail"] = part[200 : 200 + MARK_BYTES]
 
 
-def use_as_input(client: httpx.Client, web: Web, person: Person, other: str) -> list[str]:
-    """Analyse the photo and swap another face into it; return where the results are."""
-    upload = {"Content-Type": "image/jpeg"}
-    # By all four ways in which a request can bring its input.
-    upload_id = client.post("/v1/uploads", content=person.photo, headers=upload).json()["id"]
-    inline = base64.b64encode(person.photo).decode()
-    inputs: list[tuple[str, dict[str, Any]]] = [
-        ("/v1/analyses", {"input": {"upload_id": upload_id}}),
-        ("/v1/swaps/image", {"input": {"base64": inline}, "identity_id": other}),
-        ("/v1/swaps/image", {"input": {"url": web.url(person)}, "identity_id": other}),
-        ("/v1/swaps/image", {"input": {"upload_id": upload_id}, "identity_id": other}),
-    ]
-    return [finished(client, client.post(path, json=body)) for path, body in inputs]
-
-
-def swap(client: httpx.Client, identity_id: str, target: Any) -> str:  # noqa: ANN401 - a path
-    fields = {"identity_id": identity_id}
-    files = {"image": target.read_bytes()}
-    return finished(client, client.post("/v1/swaps/image", files=files, data=fields))
-
-
-def finished(client: httpx.Client, accepted: httpx.Response) -> str:
-    """Wait for a job and return the path of its result."""
-    url = accepted.raise_for_status().json()["urls"]["self"]
-    job = client.get(url, headers={"Prefer": "wait=60"}).json()
-    assert job["status"] == "succeeded", job
-    return str(job["urls"]["result"])
-
-
-def by_form(client: httpx.Client, _web: Web, person: Person) -> httpx.Response:
-    data = {"name": person.name, "consent": json.dumps(consent(f"{person.name}@example.org"))}
-    files = {"image": ("ada.jpg", person.photo, "image/jpeg")}
-    return client.post("/v1/identities", files=files, data=data, headers=key(person))
-
-
-def by_upload(client: httpx.Client, web: Web, person: Person) -> httpx.Response:
-    headers = {"Content-Type": "image/jpeg"}
-    if person.name not in web.uploads:  # a retry names the same upload, which is gone by then
-        upload = client.post("/v1/uploads", content=person.photo, headers=headers).json()
-        web.uploads[person.name] = upload["id"]
-
-    asked = body(person, upload_ids=[web.uploads[person.name]])
-    return client.post("/v1/identities", json=asked, headers=key(person))
-
-
-def by_url(client: httpx.Client, web: Web, person: Person) -> httpx.Response:
-    asked = body(person, urls=[web.url(person)])
-    return client.post("/v1/identities", json=asked, headers=key(person))
-
-
-def body(person: Person, **photos: list[str]) -> dict[str, Any]:
-    return {
-        "name": person.name,
-        "consent": consent(f"{person.name}@example.org"),
-        **photos,
-    }
-
-
-def key(person: Person) -> dict[str, str]:
-    return {"Idempotency-Key": f"register-{person.name}"}
-
-
-WAYS: Mapping[str, Callable[[httpx.Client, Web, Person], httpx.Response]] = {
-    "form": by_form,
-    "upload_ids": by_upload,
-    "urls": by_url,
-}
-
-
 def withdraw(client: httpx.Client, person: Person) -> None:
     page = client.get("/v1/identities", params={"subject": f"{person.name}@example.org"}).json()
     (found,) = page["data"]
@@ -261,36 +168,3 @@ def read(path: Any) -> bytes:  # noqa: ANN401 - a path
         return bytes(path.read_bytes())
     except FileNotFoundError:  # deleted meanwhile
         return b""
-
-
-@dataclass
-class Web:
-    """A web server on loopback that has the photos."""
-
-    address: str
-    files: dict[str, bytes] = field(default_factory=dict)
-    uploads: dict[str, str] = field(default_factory=dict)
-
-    def url(self, person: Person) -> str:
-        return f"{self.address}/{person.name}.jpg"
-
-
-@contextmanager
-def web_server() -> Iterator[Web]:
-    web = Web("")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(web.files[self.path])
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.address = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield web
-    server.shutdown()
-    server.server_close()

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 
 from benchmarks.bar import Figure, bar
-from benchmarks.promises.erasure import SAMPLES, consent
+from benchmarks.promises.registrations import SAMPLES, consent
 from benchmarks.stack import Stack, percentile, running_stack, stopwatch
 from tests.service.jobs.ended_job import ended_job
 from tests.worker.workers import eventually

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.engine import engine, enrolled
 from benchmarks.quality.faces import SAMPLES
+from benchmarks.quality.loaded import engine, enrolled
 from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.still_frame import StillFrame

@@ -1,15 +1,10 @@
-"""Bars of the engine: likeness of the demo, detection recall, jitter, the price of a new identity,
-of pasting.
-"""
+"""Bars Q-1 to Q-3: whom the demo resembles, which faces are found, how still landmarks stand."""
 
 from __future__ import annotations
 
 import csv
-import os
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -17,48 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
+from benchmarks.quality.loaded import engine, enrolled, shared
 from models.inference.arrays import BgrImage, Landmarks
-from models.inference.engine import FaceSwapEngine
 from models.inference.finding.alignment import align
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_mesh import MeshedFace, RegionOfInterest
 from models.inference.finding.landmark_filter import LandmarkFilter
-from models.inference.frames.affine import invert, transform
+from models.inference.frames.affine import transform
 from models.inference.frames.frame import Frame
 from models.inference.frames.i420 import I420Frame
 from models.inference.frames.still_frame import StillFrame
-from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
-from models.packs.store import load_pack
-from tests.models.clips import DUET, SOLO, frames_of, of_planes, planes, portrait, with_noise
+from tests.models.clips import DUET, SOLO, frames_of, planes, portrait, with_noise
 from tests.models.yardsticks import IndependentEncoder, YuNet
 from worker.settings import MediaLimits
 from worker.video.plan import plan_video
 from worker.video.segments import OutputSettings, swap_segment
 from worker.video.video import Video
 
-CHECKOUT = Path(__file__).parents[2]
 FPS = 30.0
 NOISE_LEVELS = 4.0  # a phone's sensor indoors
-
-
-@cache
-def engine() -> FaceSwapEngine:
-    cv2.setNumThreads(1)
-    root = Path(os.environ.get("LIKENESS_DATA_DIR", CHECKOUT / "var")) / "packs"
-    return FaceSwapEngine.load(load_pack("open", root), device="cpu")
-
-
-@cache
-def enrolled(person: str) -> Identity:
-    code = engine().register([portrait(f"{person}_neutral")]).code
-    return engine().identity(person, code, engine().specialise(code))
-
-
-def shared() -> Path:
-    return Path(os.environ.get("LIKENESS_SHARED", CHECKOUT.parent / "shared"))
 
 
 @bar("Q-1")
@@ -254,104 +229,3 @@ def _delayed(track: Landmarks, frames: float) -> NDArray[np.float64]:
     return np.asarray(
         (1 - part) * np.roll(track, whole, axis=0) + part * np.roll(track, whole + 1, axis=0)
     )
-
-
-@bar("P-2")
-def a_new_identity_is_ready_within_one_generator_pass() -> Figure:
-    """From stored code and weights to a ready session, over one generator pass.
-
-    And the memory that it holds.
-    """
-    ada = enrolled("ada")
-    stored = ada.code.to_bytes(), engine().specialise(ada.code).to_bytes()
-    target = np.zeros((224, 224, 3), np.uint8)
-    texture = ada.code.texture
-    rounds = 24
-    # Room for all, so that none is dropped while memory is measured.
-    crowd = FaceSwapEngine.load(engine().pack, device="cpu", max_sessions=rounds)
-    _make_ready(crowd, "the first", stored)
-    # Before and after, of the whole process: what ONNX Runtime holds counts.
-    before_kib = _resident_kib()
-
-    for index in range(rounds):
-        _make_ready(crowd, f"identity {index}", stored)
-
-    held_mib = (_resident_kib() - before_kib) / 1024 / rounds
-    ready_ms = list[float]()
-    pass_ms = list[float]()
-
-    for index in range(rounds):  # in turns, so that a busy machine slows both
-        ready_ms.append(_ms(partial(_make_ready, crowd, f"newcomer {index}", stored)))
-        pass_ms.append(_ms(lambda: ada.swapper.swap(target, texture)))
-
-    ready = float(np.median(ready_ms))
-    generator = float(np.median(pass_ms))
-    print(
-        f"ready in {ready:.1f} ms, one pass {generator:.1f} ms; {held_mib:.2f} MiB held for each of"
-        f" {rounds} identities"
-    )
-    ratio = ready / generator
-
-    return Figure(ratio, "of a generator pass", "<= 1, <= 5 MB held", ratio <= 1 and held_mib <= 5)
-
-
-def _make_ready(crowd: FaceSwapEngine, key: str, stored: tuple[bytes, bytes]) -> None:
-    crowd.identity(
-        key, IdentityCode.from_bytes(stored[0]), SpecialisedWeights.from_bytes(stored[1])
-    )
-
-
-def _resident_kib() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0])
-
-
-@bar("P-5")
-def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
-    """A large face at 1080p: blending the region straight into I420 planes, against the whole BGR
-    frame in numpy.
-    """
-    rng = np.random.default_rng(0)
-    still = rng.integers(0, 255, (1080, 1920, 3), np.uint8)
-    # As a decoder gives them: limited range, two quarter planes.
-    video = of_planes(
-        rng.integers(16, 235, shape, np.uint8) for shape in ((1080, 1920), (540, 960), (540, 960))
-    )
-    face = rng.integers(0, 255, (224, 224, 3), np.uint8)
-    mask = np.zeros((224, 224), np.float32)
-    cv2.ellipse(mask, (112, 112), (80, 100), 0, 0, 360, 1.0, -1)
-    mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), 4), np.float32)
-    # A face of 600 px in the middle, slightly turned.
-    to_crop = np.array([[0.36, 0.03, -240.0], [-0.03, 0.36, -60.0]])
-    whole = list[float]()
-    region = list[float]()
-
-    for _ in range(15):
-        whole.append(_ms(lambda: _paste_whole_frame(still, face, mask, invert(to_crop))))
-        region.append(_ms(lambda: video.paste(face, mask, to_crop)))
-
-    slow = float(np.median(whole))
-    fast = float(np.median(region))
-    print(f"whole frame in numpy {slow:.1f} ms, region in the planes {fast:.2f} ms")
-
-    return Figure(slow / fast, "times faster", ">= 8", slow / fast >= 8)
-
-
-def _paste_whole_frame(
-    still: BgrImage,
-    face: NDArray[np.uint8],
-    mask: NDArray[np.float32],
-    to_frame: NDArray[np.float64],
-) -> BgrImage:
-    # As most implementations do it: the whole frame, in floating point.
-    size = (still.shape[1], still.shape[0])
-    placed = cv2.warpAffine(face, to_frame, size).astype(np.float32)
-    weight = cv2.warpAffine(mask, to_frame, size)[..., None]
-    return np.asarray(placed * weight + still.astype(np.float32) * (1 - weight), np.uint8)
-
-
-def _ms(work: Callable[[], object]) -> float:
-    """CPU time, not wall time: other processes may share the cores."""
-    began = time.thread_time()
-    work()
-    return (time.thread_time() - began) * 1e3

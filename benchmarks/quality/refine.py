@@ -14,7 +14,7 @@ import cv2
 
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import PACKS, ROOT
-from benchmarks.video.swapping import flicker
+from benchmarks.video.steadiness import flicker
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack

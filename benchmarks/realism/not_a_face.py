@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.engine import engine, enrolled
+from benchmarks.quality.loaded import engine, enrolled
 from models.inference.arrays import BgrImage
 from models.inference.options import FaceSelector
 from models.inference.swapping.selection import Assignment

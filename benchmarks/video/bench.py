@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.engine import engine, enrolled
-from benchmarks.video.peers import like_inswapper_128, like_simswap_224
-from benchmarks.video.swapping import (
+from benchmarks.quality.loaded import engine, enrolled
+from benchmarks.video.costs import (
     Cost,
     Untouched,
     cheapest,
@@ -32,6 +31,7 @@ from benchmarks.video.swapping import (
     through_pipeline,
     use_two_cores,
 )
+from benchmarks.video.peers import like_inswapper_128, like_simswap_224
 from models.inference.arrays import Mask, RgbImage, to_network
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.frames.still_frame import StillFrame
