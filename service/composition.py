@@ -17,7 +17,8 @@ from service.identities.erasing import IdentityEraser, JobRemover, PhotoRemover
 from service.identities.photos import PhotoOpener
 from service.identities.refinement import Refinement
 from service.identities.registration import Registration
-from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.intake.address_guard import AddressGuard
+from service.intake.fetching import GuardedBackend, GuardedClient
 from service.intake.uploads import UploadReceiver
 from service.intake.url_inputs import UrlInputs
 from service.jobs.admission import JobAdmission
@@ -48,13 +49,13 @@ from worker.provenance.provenance_store import ProvenanceStore
 from worker.provenance.trust_store import TrustStore
 from worker.settings import JobSettings
 from worker.stores.audit_log import AuditLog
+from worker.stores.blobs.media_place import open_media
 from worker.stores.identity_store import IdentityLimits, IdentityStore
 from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import KeyStore
-from worker.stores.media_place import open_media
 from worker.stores.outbox import Outbox
 
 

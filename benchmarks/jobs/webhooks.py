@@ -16,7 +16,8 @@ from ipaddress import ip_network
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import running_stack, stopwatch
 from service.browsers.signed_urls import UrlSigner
-from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.intake.address_guard import AddressGuard
+from service.intake.fetching import GuardedBackend, GuardedClient
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_views import JobViews
 from service.jobs.webhooks import WebhookSender

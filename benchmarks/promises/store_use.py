@@ -15,7 +15,7 @@ from benchmarks.promises.slow_store import far_away
 from benchmarks.stack import Stack, running_stack, stopwatch
 from benchmarks.suite import passed
 from tests.worker.workers import eventually
-from worker.process.expiry import ExpirySweep
+from worker.process.upkeep.expiry import ExpirySweep
 from worker.stores.jobs.job_queue import QUEUES
 
 JOBS = 40

@@ -17,7 +17,7 @@ from service.gauges import Collector
 from tests.conftest import StoreServer
 from worker.composition import Stores, open_stores
 from worker.contract import JobPayload, JobRequest, JobResult, Task
-from worker.process.reconciler import Reconciler
+from worker.process.upkeep.reconciler import Reconciler
 from worker.settings import JobSettings, WorkerSettings
 from worker.stores.jobs.job_queue import rq_id
 from worker.stores.jobs.job_records import JobReport

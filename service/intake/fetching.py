@@ -11,35 +11,21 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 
 import httpcore
 import httpx
 
+from service.intake.address_guard import AddressGuard
 from service.protocol.problems import ServiceError
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_CONNECTIONS = 256  # of one client; who may use them is decided before
-# Other ports lead to mail servers, databases and the like, which may obey an HTTP request.
-_WEB_PORTS = frozenset({80, 443})
 # Enough for http to https, a host name with www, and a content delivery network.
 _MAX_REDIRECTS = 3
 _RESOLVE_S = 5.0  # of a look before a URL is stored
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Networks that `is_global` of the oldest supported Python lets pass. Those of IPv6 carry an IPv4
-# address inside that a gateway would unpack, past every check of ours: NAT64, 6to4, Teredo and its
-# kin.
-_NOT_PUBLIC: tuple[Network, ...] = (
-    IPv4Network("192.0.0.0/24"),
-    IPv4Network("192.88.99.0/24"),
-    IPv6Network("64:ff9b::/96"),
-    IPv6Network("64:ff9b:1::/48"),
-    IPv6Network("2002::/16"),
-    IPv6Network("2001::/23"),
-)
 
 
 class FetchError(ServiceError):
@@ -61,36 +47,6 @@ class FetchFailedError(FetchError):
 
     def __init__(self, detail: str = "The URL could not be fetched") -> None:
         super().__init__("fetch_failed", detail)
-
-
-class AddressGuard:
-    """Decides which addresses the service may connect to: public ones on the web's ports, and
-    `trusted` networks.
-    """
-
-    def __init__(self, trusted: Iterable[Network] = ()) -> None:
-        self._trusted = tuple(trusted)
-
-    def allows(self, address: Address, port: int) -> bool:
-        """Return whether a connection to `address`:`port` may be opened."""
-        # ::ffff:10.0.0.1 is 10.0.0.1.
-        plain = getattr(address, "ipv4_mapped", None) or address
-        if any(plain.version == network.version and plain in network for network in self._trusted):
-            return True
-        return port in _WEB_PORTS and is_public(plain)
-
-
-def is_public(address: Address) -> bool:
-    """Return whether `address` is a unicast address of the public internet."""
-    if any(address.version == network.version and address in network for network in _NOT_PUBLIC):
-        return False
-    # Link-local addresses with a zone, and forms that Python counts as global.
-    if isinstance(address, IPv6Address) and (
-        address.scope_id or address.is_site_local or address.ipv4_mapped
-    ):
-        return False
-
-    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 async def resolve(host: str, port: int) -> list[str]:

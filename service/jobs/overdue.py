@@ -10,7 +10,7 @@ from collections.abc import Callable
 from anyio import to_thread
 
 from worker.errors import StoreError
-from worker.process.expiry import ORPHAN_AGE_S, ExpirySweep
+from worker.process.upkeep.expiry import ORPHAN_AGE_S, ExpirySweep
 from worker.stores.erasure import LogRewriter
 from worker.stores.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue

@@ -20,7 +20,7 @@ from worker.composition import open_stores
 from worker.contract import JobKind, JobPayload, JobRecord, JobRequest
 from worker.job_context import Performed, UseCases
 from worker.process.attempt import Attempt
-from worker.process.child_context import since_now
+from worker.process.child_attempt import since_now
 from worker.process.task_runner import Perform
 from worker.settings import WorkerSettings
 from worker.stores.connection import Reply, text_fields

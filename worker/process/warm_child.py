@@ -16,7 +16,8 @@ from queue import SimpleQueue
 from threading import Thread
 
 from worker.job_context import UseCases
-from worker.process.child_context import JOB_ORDER, Parent, perform
+from worker.process.child_attempt import perform
+from worker.process.child_context import JOB_ORDER, Parent
 from worker.process.logs import log_as_json
 from worker.process.memory import fitting
 from worker.process.requests import ChildOrder, Hello

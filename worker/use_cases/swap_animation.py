@@ -4,19 +4,14 @@ in one go.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Final
 
-from models.inference.arrays import Embedding
 from models.inference.engine import FaceSwapEngine
-from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
-from models.inference.options import FrameReport
-from models.inference.swapping.sequence_swapper import SequenceSwapper
 from worker.formats import ANIMATION_FORMATS, MEDIA_TYPES, AnimationFormat
 from worker.job_context import JobContext, Outcome
 from worker.media.animation import (
@@ -31,6 +26,7 @@ from worker.media.images import fit_within
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits
 from worker.use_cases.casting import Casting, swap_options
+from worker.use_cases.frame_by_frame import NEWCOMER, FrameByFrame
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
@@ -43,14 +39,13 @@ from worker.video.frames.planes import (
 )
 from worker.video.plan import plan_video
 from worker.video.reader import SourceFrame, Span, VideoReader
-from worker.video.report import PersonRow, person_rows, require_quality, video_quality
+from worker.video.report import require_quality, video_quality
 from worker.video.segments import is_smaller
-from worker.video.survey import Sample, Survey, survey_samples, video_samples
+from worker.video.survey import Sample, survey_samples, video_samples
 from worker.video.video import Video
 
 # WebP's usual one; an animation has hundreds of frames.
 DEFAULT_QUALITY: Final = 80
-NEWCOMER: Final = "n"  # begins the names of people whom the survey has missed
 
 
 @dataclass
@@ -118,7 +113,7 @@ class SwapAnimation:
         frames = _until_next(work.finish(), 1e3 / float(info.fps))
         return self._outcome(context, work, frames, file_format, 0, notes)
 
-    def _begin(self, context: JobContext, samples: Iterable[Sample]) -> _FrameByFrame:
+    def _begin(self, context: JobContext, samples: Iterable[Sample]) -> FrameByFrame:
         def watch(_samples: int) -> None:
             context.progress(0)  # nothing is swapped yet, but a cancellation is heard
 
@@ -132,12 +127,12 @@ class SwapAnimation:
             survey.resolve(assignments), options, surveyed=survey.surveyed, prefix=NEWCOMER
         )
 
-        return _FrameByFrame(swapper, survey, context.progress)
+        return FrameByFrame(swapper, survey, context.progress)
 
     def _outcome(
         self,
         context: JobContext,
-        work: _FrameByFrame,
+        work: FrameByFrame,
         frames: Sequence[AnimatedFrame],
         file_format: AnimationFormat,
         loop: int | None,
@@ -188,68 +183,6 @@ class SwapAnimation:
             report=report,
             timings=dict(work.timings),
         )
-
-
-class _FrameByFrame:
-    """Swaps frames in order; `timings` are milliseconds by stage.
-
-    The swapper holds frames back for a moment, so that what is made of a frame is made later.
-    """
-
-    def __init__(
-        self, swapper: SequenceSwapper, survey: Survey, watch: Callable[[int], None]
-    ) -> None:
-        self.survey = survey
-        self.timings: Counter[str] = Counter()
-        self._swapper = swapper
-        self._watch = watch
-        self._held: deque[Callable[[], AnimatedFrame]] = deque()
-        self._frames: list[AnimatedFrame] = []
-
-    def add(self, frame: Frame, time_s: float, make: Callable[[], AnimatedFrame]) -> None:
-        """Take the next frame; `make` returns it for the animation once it is swapped."""
-        self._watch(len(self._frames))
-        # The swapper delays frames; they come back in the order in which they went in.
-        self._held.append(make)
-        self._write(self._swapper.take(frame, time_s))
-
-    def finish(self) -> list[AnimatedFrame]:
-        """Return all frames, swapped."""
-        self._write(self._swapper.finish())
-        return self._frames
-
-    def people(self) -> list[PersonRow]:
-        """Return the report's rows; whoever the survey has missed gets the next `person_id`."""
-        rows = person_rows(self._swapper.report())
-        free = count(len(self.survey.surveyed.people) + 1)
-
-        for row in rows:
-            # Names of the survey stay; people it missed get the next numbers.
-            if row["person_id"].startswith(NEWCOMER):
-                row["person_id"] = f"p{next(free)}"
-
-        return rows
-
-    def swapped_newcomers(self) -> list[Embedding]:
-        """Return those whom the survey has missed, and whose face was replaced."""
-        seen = self._swapper.people()
-        swapped = {
-            row["person_id"] for row in person_rows(self._swapper.report()) if row["frames_swapped"]
-        }
-        return [
-            view for name, view in seen.items() if name in swapped and name.startswith(NEWCOMER)
-        ]
-
-    def _write(self, reports: Sequence[FrameReport]) -> None:
-        for report in reports:
-            spent = {
-                "detect_ms": report.detect_ms,
-                "swap_ms": report.swap_ms,
-                "blend_ms": report.blend_ms,
-            }
-
-            self.timings.update(spent)
-            self._frames.append(self._held.popleft()())
 
 
 def as_animation_format(file_format: str | None) -> AnimationFormat | None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.service import files
 from tests.service.live_service import CONSENT, SAMPLES, LiveService, problem_of
-from worker.process.expiry import ExpirySweep
+from worker.process.upkeep.expiry import ExpirySweep
 
 ADA = (SAMPLES / "ada_neutral.jpg").read_bytes()
 SMILE = (SAMPLES / "ada_smile.jpg").read_bytes()

@@ -9,8 +9,8 @@ from ipaddress import ip_network
 import httpcore
 import pytest
 
+from service.intake.address_guard import AddressGuard
 from service.intake.fetching import (
-    AddressGuard,
     AddressRefusedError,
     FetchError,
     GuardedBackend,

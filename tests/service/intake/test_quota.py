@@ -8,7 +8,7 @@ from contextlib import suppress
 import httpx
 
 from tests.service.live_service import JPEG, LiveService, problem_of
-from worker.process.expiry import ExpirySweep
+from worker.process.upkeep.expiry import ExpirySweep
 from worker.stores.key_store import TenantStore
 
 HEADERS = {"Content-Type": "image/jpeg"}

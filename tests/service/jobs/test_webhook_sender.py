@@ -12,7 +12,8 @@ import pytest
 from redis import Redis
 
 from service.browsers.signed_urls import UrlSigner
-from service.intake.fetching import AddressGuard, GuardedBackend, GuardedClient
+from service.intake.address_guard import AddressGuard
+from service.intake.fetching import GuardedBackend, GuardedClient
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_views import JobViews
 from service.jobs.webhooks import WebhookSender

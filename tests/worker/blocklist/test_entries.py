@@ -12,7 +12,7 @@ from redis import Redis
 from worker.blocklist import entries
 from worker.blocklist.entries import BlocklistStore, Face, new_entry
 from worker.errors import BlocklistFull, BlocklistUnreadable, UnknownBlocklistEntry
-from worker.process.expiry import ExpirySweep
+from worker.process.upkeep.expiry import ExpirySweep
 from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identity_store import IdentityStore

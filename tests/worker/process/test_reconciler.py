@@ -12,7 +12,7 @@ from rq.utils import now, utcformat
 from tests.clock import Clock
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, JobRequest, Task
-from worker.process.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
+from worker.process.upkeep.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identity_store import IdentityStore
 from worker.stores.jobs.job_attempts import JobAttempts

@@ -19,7 +19,7 @@ from worker.errors import (
     ResultExpired,
     UnknownMedia,
 )
-from worker.process.expiry import BATCH, ExpirySweep
+from worker.process.upkeep.expiry import BATCH, ExpirySweep
 from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.blobs import Blobs
 from worker.stores.blobs.directory_blobs import DirectoryBlobs

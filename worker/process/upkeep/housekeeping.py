@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from worker.composition import Stores
 from worker.errors import StoreError
-from worker.process.reconciler import CANCEL_GRACE_S, Reconciler
+from worker.process.upkeep.reconciler import CANCEL_GRACE_S, Reconciler
 from worker.process.warm_worker import WarmWorker
 from worker.stores.erasure import ErasureFeed
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from worker.composition import Stores
 from worker.contract import QueueName, Task
-from worker.process.expiry import ExpirySweep
+from worker.process.upkeep.expiry import ExpirySweep
 from worker.stores.erasure import LogRewriter
 from worker.stores.jobs.job_queue import QUEUES
 

@@ -1,0 +1,1 @@
+"""What one worker does for the whole installation: revive, end, expire, archive."""
