@@ -169,11 +169,11 @@ class FaceSwapEngine:
         """
         self._ready.drop(key)
 
-    def detect(self, image: BgrImage) -> list[MeshedFace]:
+    def detect(self, image: BgrImage, *, largest_only: bool = False) -> list[MeshedFace]:
         """Find the faces of a still, left to right, down to 20 px between the eyes and whichever
-        way up.
+        way up; with `largest_only` small ones only where nobody is large.
         """
-        return self.finder.find_all(StillFrame(image))
+        return self.finder.find_all(StillFrame(image), largest_only=largest_only)
 
     def swap_frame(
         self, frame: BgrImage, assignments: Sequence[Assignment], options: SwapOptions | None = None

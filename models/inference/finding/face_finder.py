@@ -11,9 +11,11 @@ import numpy as np
 
 from models.inference.finding.alignment import TEMPLATE_SIZE, align
 from models.inference.finding.face_detector import (
+    LARGE_SHARE,
     Detection,
     FaceDetector,
     TurnedSquare,
+    merge,
     overlap,
 )
 from models.inference.finding.face_mesh import FaceMesh, MeshedFace, RegionOfInterest
@@ -53,10 +55,20 @@ class FaceFinder:
     detector: FaceDetector
     mesh: FaceMesh
 
-    def find_all(self, frame: Frame) -> list[MeshedFace]:
-        """Return the faces of a still, left to right, down to 20 px between the eyes."""
-        detections = self.detector.find_all(frame)
-        return self._settled(frame, detections, known=(), least=MIN_MESH_SCORE)
+    def find_all(self, frame: Frame, *, largest_only: bool = False) -> list[MeshedFace]:
+        """Return the faces of a still, left to right, down to 20 px between the eyes.
+
+        With `largest_only` the search ends once somebody is found whom no smaller face can outdo:
+        small faces are then missing.
+        """
+        detections = self.detector.find_large(frame)
+        if largest_only:
+            faces = self._settled(frame, merge(detections), known=(), least=MIN_MESH_SCORE)
+            if any(_is_large_person(face, frame) for face in faces):
+                return faces
+
+        detections += self.detector.find_small(frame)
+        return self._settled(frame, merge(detections), known=(), least=MIN_MESH_SCORE)
 
     def find(
         self, frame: Frame, squares: Sequence[TurnedSquare], known: Sequence[MeshedFace]
@@ -110,6 +122,12 @@ class FaceFinder:
                 faces.append(face)
 
         return sorted(faces, key=lambda face: face.box[0])
+
+
+def _is_large_person(face: MeshedFace, frame: Frame) -> bool:
+    left, top, right, bottom = face.box
+    side = max(right - left, bottom - top)
+    return face.human >= MIN_HUMAN and side >= LARGE_SHARE * max(frame.width, frame.height)
 
 
 def _is_flat(frame: Frame, face: MeshedFace) -> bool:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_detector import Detection, merge, overlap
 from tests.models.clips import DUET, frames_of, portrait
@@ -30,6 +31,41 @@ def test_faces_with_20_px_between_the_eyes_are_found_in_a_large_still(
     found = engine.detect(scene)
     assert [round(face.box[0]) // 100 for face in found] == [(x + 34) // 100 for x, _ in places]
     assert all(17 < face.eye_px < 24 for face in found)
+
+
+def scene_of(large: str | None, small: str) -> BgrImage:
+    """Return a wide image with one person small at its edge, and perhaps one large in it."""
+    scene = np.full((1080, 1920, 3), 128, np.uint8)
+    portrayed = cv2.resize(portrait(f"{small}_smile"), (112, 112), interpolation=cv2.INTER_AREA)
+    scene[60:172, 1700:1812] = portrayed
+    if large is not None:
+        scene[:, 400:1480] = cv2.resize(portrait(f"{large}_smile"), (1080, 1080))
+
+    return scene
+
+
+def test_the_largest_face_is_the_same_whether_or_not_small_ones_are_looked_for(
+    engine: FaceSwapEngine,
+) -> None:
+    scene = scene_of("ben", "ada")
+    everybody = engine.detect(scene)
+    (found,) = engine.detect(scene, largest_only=True)
+    largest = max(everybody, key=lambda face: face.eye_px)
+    assert len(everybody) == 2
+    assert overlap(found.box, largest.box) > 0.9
+    assert np.abs(found.landmarks - largest.landmarks).max() < 0.02 * largest.eye_px
+
+
+def test_where_nobody_is_large_small_faces_are_looked_for(engine: FaceSwapEngine) -> None:
+    (face,) = engine.detect(scene_of(None, "ada"), largest_only=True)
+    assert face.eye_px < 40
+
+
+def test_a_large_drawing_does_not_end_the_search(engine: FaceSwapEngine) -> None:
+    scene = scene_of("ben", "ada")
+    scene[:, 400:1480] = scene[:, 400:1480] // 64 * 64  # in flat colours
+    found = engine.detect(scene, largest_only=True)
+    assert any(face.eye_px < 40 for face in found)
 
 
 @pytest.mark.parametrize("angle", [-40, 40])
