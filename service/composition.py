@@ -196,6 +196,7 @@ def file_verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Ve
     anchors = TrustAnchors(
         mark_keys=trust.mark_keys,
         roots=trust.anchors(),
+        signers=trust.signers(),
         public_sync=settings.mark_sync == "public",
     )
 

@@ -25,13 +25,14 @@ ASK_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class TrustAnchors:
-    """What recognises this installation's outputs: mark keys, and roots of its signatures.
+    """What recognises this installation's outputs: mark keys, authorities and certificates.
 
     Keys are read for each request: one that was rotated in a minute ago marks results by now.
     """
 
     mark_keys: Callable[[], Sequence[bytes]]
     roots: Sequence[str]
+    signers: Sequence[str]
     public_sync: bool = False
 
 
@@ -92,6 +93,7 @@ class Verifier:
         request = {
             "keys": [key.hex() for key in self._anchors.mark_keys()],
             "anchors": list(self._anchors.roots),
+            "signers": list(self._anchors.signers),
             "public_sync": self._anchors.public_sync,
         }
 

@@ -6,7 +6,7 @@ trust/mark.key       hex keys of 32 bytes, one a line, newest first, each with t
                      it draws (seconds since the epoch); all of them read
 trust/chain.pem      the signing certificate, then the root
 trust/signing.key    its private key (PKCS #8)
-trust/signed-with.pem  every certificate that ever signed here, to check old audit heads with
+trust/signed-with.pem  every chain that ever signed here, to know what was signed before
 trust/root.pem       what a validator adds to its anchors to call our manifests trusted
 trust/root.key       renews the signing certificate
 
@@ -94,24 +94,28 @@ class TrustStore:
             self._make_leaf(now)
 
     def _remember_certificate(self) -> None:
-        """Keep the certificate that signs now: it must check what it signed after its renewal."""
+        """Keep the chain that signs now: it must check what it signed after its renewal."""
         try:
-            certificate = _first_certificate((self.chain or self._chain_file).read_text())
+            chain = x509.load_pem_x509_certificates((self.chain or self._chain_file).read_bytes())
         except (OSError, ValueError):
             return  # `signer` says what is wrong with it
 
-        known = self._signed_with_file.read_text() if self._signed_with_file.exists() else ""
-        if certificate not in known:
-            _write(self._signed_with_file, (known + certificate).encode())
+        known = self._remembered()
+        new = [certificate for certificate in chain if certificate not in known]
+        if new:
+            _write(self._signed_with_file, b"".join(map(_as_pem, [*known, *new])))
+
+    def _remembered(self) -> list[x509.Certificate]:
+        if not self._signed_with_file.exists():
+            return []
+        return x509.load_pem_x509_certificates(self._signed_with_file.read_bytes())
 
     def is_signed(self, message: bytes, signature: bytes) -> bool:
         """Return whether a signature was ever made here, also with an earlier certificate."""
-        if not self._signed_with_file.exists():
-            return False
-
-        certificates = x509.load_pem_x509_certificates(self._signed_with_file.read_bytes())
         return any(
-            _is_of(certificate.public_key(), message, signature) for certificate in certificates
+            _is_of(certificate.public_key(), message, signature)
+            for certificate in self._remembered()
+            if not _is_authority(certificate)
         )
 
     def rotate_mark_key(self, now: float | None = None) -> None:
@@ -186,14 +190,15 @@ class TrustStore:
         return signer
 
     def anchors(self) -> list[str]:
-        """Return the PEM certificates that make a manifest one of this installation.
+        """Return the PEM authorities above every certificate that ever signed here.
 
-        With a chain of the operator's own that is its signing certificate, not its authority, which
-        signs for others too.
+        An operator's authority signs for others too: see `signers`.
         """
-        made = [self._root_file.read_text()] if self._root_file.exists() else []
-        own = [] if self.chain is None else [_first_certificate(self.chain.read_text())]
-        return [*own, *made]
+        return [_as_pem(one).decode() for one in self._remembered() if _is_authority(one)]
+
+    def signers(self) -> list[str]:
+        """Return the serial numbers of every certificate that ever signed here, in decimal."""
+        return [str(one.serial_number) for one in self._remembered() if not _is_authority(one)]
 
     @property
     def _mark_file(self) -> Path:
@@ -344,9 +349,15 @@ def _keys(path: Path) -> list[bytes]:
     return keys
 
 
-def _first_certificate(chain: str) -> str:
-    end = "-----END CERTIFICATE-----"
-    return chain[: chain.index(end) + len(end)] + "\n"
+def _as_pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _builder(

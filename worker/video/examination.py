@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, BinaryIO
 
 import av
@@ -34,12 +34,15 @@ _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 def examine(file: BinaryIO, request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the credentials, marks and fingerprints of a file.
 
-    `request` has the hex `keys` of marks, the PEM `anchors` of our own signatures and whether the
-    synchronisation is `public_sync`. What cannot be decoded has no marks; that is no error.
+    `request` has the hex `keys` of marks, the PEM `anchors` above our own certificates, the serial
+    numbers of these (`signers`), and whether the synchronisation is `public_sync`. What cannot be
+    decoded has no marks; that is no error.
     """
     # The file's own bytes decide which decoder sees it, here as everywhere.
     media_type, _ = sniff_file(file)
-    credentials = read_credentials(file, media_type or "", request["anchors"])
+    credentials = _ours_or_not(
+        read_credentials(file, media_type or "", request["anchors"]), request["signers"]
+    )
     planes = list(_places(file, media_type)) if media_type else []
 
     readers = [
@@ -57,6 +60,13 @@ def examine(file: BinaryIO, request: Mapping[str, Any]) -> Mapping[str, Any]:
         ],
         "hashes": [fingerprints(plane) for place in planes for plane in place[:2]],
     }
+
+
+def _ours_or_not(credentials: Credentials, signers: Sequence[str]) -> Credentials:
+    """Call credentials of an authority's other customers valid, and only ours trusted."""
+    if credentials.state == "trusted" and credentials.certificate not in signers:
+        return replace(credentials, state="valid")
+    return credentials
 
 
 def _read(reader: MarkReader, places: Sequence[Sequence[Plane]]) -> Reading:
