@@ -250,3 +250,37 @@ def test_a_cancellation_reaches_the_child_and_comes_back(desk: Desk) -> None:
 def test_a_child_that_says_nothing_is_late(desk: Desk) -> None:
     with pytest.raises(AttemptTimedOut):
         desk.serve(lambda channel: None, timeout_s=0.1)
+
+
+def test_a_child_without_an_authority_gets_no_time(desk: Desk) -> None:
+    answers: list[Message | None] = []
+
+    def child(channel: Channel) -> None:
+        channel.receive()
+        channel.send(Message({"ask": "time_stamp"}, (b"message",)))
+        answers.append(channel.receive())
+        channel.send(Message(ENDED))
+
+    desk.serve(child)
+    (answer,) = answers
+    assert answer is not None
+    assert answer.blobs == ()
+
+
+def test_faces_are_compared_by_the_parent_and_nonsense_ends_the_child(desk: Desk) -> None:
+    answers: list[Message | None] = []
+
+    def child(channel: Channel) -> None:
+        channel.receive()
+        channel.send(Message({"ask": "screen", "width": 8}, (bytes(16), bytes(8))))
+        answers.append(channel.receive())
+        channel.send(Message(ENDED))
+
+    desk.serve(child)
+    (answer,) = answers
+    assert answer is not None
+    assert (answer.header["verdict"], answer.header["review"]) == ("allowed", "")
+
+    for blobs in ((bytes(12), b""), (bytes(8),)):
+        with pytest.raises(ChildLost):
+            desk.serve(says({"ask": "screen", "width": 8}, blobs=blobs))

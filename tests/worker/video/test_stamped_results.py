@@ -1,0 +1,65 @@
+"""Results of jobs are stamped by an authority, and are delivered all the same when it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.worker.provenance.time_stamp_authority import SmallAuthority, small_authority
+from tests.worker.video.clips import SAMPLES
+from tests.worker.video.conftest import FilmBench
+from tests.worker.workers import performer
+from worker.contract import JobRecord, JobRequest
+from worker.process.provenance_issuer import ProvenanceIssuer
+from worker.process.staging import Staging
+from worker.process.task_runner import TaskRunner
+from worker.provenance.credentials import read_credentials
+from worker.settings import WorkerSettings
+from worker.stores.audit_log import AuditLog
+from worker.use_cases.sealing import Sealing
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Iterator[SmallAuthority]:
+    (tmp_path / "tsa").mkdir()
+    with small_authority(tmp_path / "tsa") as made:
+        yield made
+
+
+def stamped(bench: FilmBench, folder: Path, url: str) -> tuple[JobRecord, ProvenanceIssuer]:
+    """Swap an image with marks, credentials and a time-stamp authority."""
+    settings = WorkerSettings(data_dir=folder, tsa_url=url)
+    redis = bench.shop.store.redis
+    issuer = ProvenanceIssuer.open(settings, bench.shop.identities, AuditLog(redis))
+    assert issuer is not None
+    staging = Staging(bench.shop.media.scratch)
+    bench.runner = TaskRunner("bench", bench.shop, staging, performer(bench), issuer)
+    bench.use_cases = {
+        kind: Sealing(use_case, bench.pack) for kind, use_case in bench.use_cases.items()
+    }
+
+    unmarked = bench.submit(SAMPLES / "cleo_neutral.jpg", kind="swap_image")
+    bench.shop.store.request_cancel(unmarked.id)
+    payload = unmarked.payload.model_copy(update={"mark_id": 5})
+    job = bench.work(bench.shop.store.admit(JobRequest(payload)).job)
+    assert job.status == "succeeded", job.error
+    return job, issuer
+
+
+def test_a_result_carries_the_authoritys_time_and_the_report_says_so(
+    bench: FilmBench, tmp_path: Path, authority: SmallAuthority
+) -> None:
+    job, issuer = stamped(bench, tmp_path, authority.url)
+    assert job.report["provenance"]["timestamp"] == "present"
+    anchors = [*issuer.trust.anchors(), authority.root]
+    with bench.result(job).open("rb") as file:
+        seen = read_credentials(file, "image/jpeg", anchors)
+    assert (seen.state, bool(seen.issued_on)) == ("trusted", True)
+
+
+def test_a_result_is_delivered_when_the_authority_is_away(bench: FilmBench, tmp_path: Path) -> None:
+    job, _ = stamped(bench, tmp_path, "http://127.0.0.1:9/")
+    assert job.report["provenance"]["timestamp"] == "missing"
+    assert job.report["provenance"]["c2pa"] == "embedded"
