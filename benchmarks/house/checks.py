@@ -43,6 +43,7 @@ def succeeds(*command: str) -> bool:
     outcome = subprocess.run(
         [BIN / command[0], *command[1:]],
         cwd=ROOT,
+        # The end says what is wrong; the whole of it can be had by running the tool.
         capture_output=True,
         text=True,
         timeout=CHECK_TIMEOUT_S,

@@ -36,7 +36,9 @@ def a_full_store_refuses_and_recovers() -> Figure:
             accepted = [
                 client.post("/v1/analyses", json=body(upload)).json()["id"] for _ in range(10)
             ]
+            # RQ's own clean-up keys come and go.
             keys = {key for key in redis.keys("rq:*") if b"clean" not in key}
+            # One byte of room: the next write is refused.
             redis.config_set("maxmemory", str(int(redis.info("memory")["used_memory"]) + 1))
             refused = [client.post("/v1/analyses", json=body(upload)) for _ in range(5)]
             reads = [client.get(f"/v1/jobs/{job_id}").status_code for job_id in accepted]
@@ -56,6 +58,7 @@ def a_full_store_refuses_and_recovers() -> Figure:
         f" {again}"
     )
     print(f"jobs accepted before ended as {sorted(ended)}")
+    # Without it, clients would come back at once, all of them.
     patient = all("retry-after" in answer.headers for answer in refused)
     refusing = codes == {503} and patient and set(reads) == {200} and kept and evicted == 0
     holds = refusing and again == 202 and ended == {"succeeded"}
@@ -116,6 +119,7 @@ def a_full_disk_serves_no_truncated_file() -> Figure:
 def file_system(place: Path, mib: int) -> Iterator[None]:
     """Mount a file system of so many MiB; needs the right to mount."""
     place.mkdir(exist_ok=True)
+    # A file system in memory of a few megabytes: filling a real disk would end other processes.
     options = f"size={mib}m,mode=0700"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "likeness", str(place)], check=True)
     try:
@@ -127,6 +131,7 @@ def file_system(place: Path, mib: int) -> Iterator[None]:
 def _truncated(here: Stack, media: Path) -> int:
     """Count files under a final name whose bytes are not those that the name or record promises."""
     files = [path for path in (media / "jobs").rglob("*") if path.is_file()]
+    # Results are named by their hash: a truncated one does not fit its name.
     wrong = [path for path in files if path.name.split(".")[0] != _sha256(path)]
     redis = here.bench.shop.store.redis
 
@@ -144,6 +149,7 @@ def _sha256(path: Path) -> str:
 
 def _upload_until_full(client: httpx.Client, padding: bytes) -> Iterator[int]:
     """Yield the answers to uploads, up to the first refusal."""
+    # With room for one more, so that the last one fails.
     content = JPEG + padding  # what follows an image's end is no part of it, but is kept
     for _ in range((DISK_MIB << 20) // len(content) + 1):
         status = client.post("/v1/uploads", content=content).status_code

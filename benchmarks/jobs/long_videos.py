@@ -26,6 +26,7 @@ def long_video(path: Path) -> Path:
     """
     with av.open(str(path), "w") as video, av.open(str(SAMPLES / "solo_720p30.mp4")) as source:
         options = {
+            # A key frame every five seconds, by number: segments begin at key frames.
             "preset": "ultrafast",
             "g": str(5 * RATE),
             "keyint_min": str(5 * RATE),
@@ -42,6 +43,7 @@ def long_video(path: Path) -> Path:
             frame = frames[number % len(frames)]
             frame.pts = number
             frame.time_base = Fraction(1, RATE)
+            # No frame type forced, or the encoder would repeat the source's.
             frame.pict_type = 0
             video.mux(stream.encode(frame))
 
@@ -64,13 +66,16 @@ def a_film_killed_at_60_percent_computes_only_what_was_in_flight() -> Figure:
         video = long_video(here.directory / "video.mp4")
         unbroken = here.bench.wait_for(submit_swap(here, ada, video, "swap_video"), timeout_s=180)
         broken = submit_swap(here, ada, video, "swap_video")
+        # Late enough that segments are finished, early enough that some are not.
         eventually(lambda: _share(here.bench.get(broken)) >= 0.6, 180, "60 % of the video")
 
+        # Both trees at once, as a machine's end would.
         for process in list(here.keeper.running.values()):
             kill_tree(process.pid)
 
         done = here.bench.wait_for(broken, timeout_s=180)
         segments = len(set(_begun(here, unbroken)))
+        # Each segment's task begins once when nothing fails.
         again = len(_begun(here, broken)) - segments
 
     equal = done.result is not None and done.result == unbroken.result
@@ -91,6 +96,7 @@ def _share(job: JobRecord) -> float:
 
 def _begun(here: Stack, job: JobRecord) -> list[str]:
     tasks = [event["task"] for event in here.bench.events("attempt begun")]
+    # A task of a segment is named by its job and the segment's number.
     return [task for task in tasks if task.startswith(f"{job.id}-s")]
 
 
@@ -105,6 +111,7 @@ def two_workers_finish_a_long_film_faster() -> Figure:
         here.add_worker("worker-a", small=False)
         here.await_workers(1)
         one, first = _seconds(here, ada, video)
+        # A directory of its own, so that nothing but the media store is shared.
         here.add_worker("worker-b", small=False, data_dir=str(_second_data_dir(here)))
         here.await_workers(2)
         two, second = _seconds(here, ada, video)
@@ -126,6 +133,7 @@ def _seconds(here: Stack, ada: str, video: Path) -> tuple[float, JobRecord]:
 
 def _second_data_dir(here: Stack) -> Path:
     """Another machine's data directory: only the media store is mounted from the first."""
+    # A link: the media store is shared, staging is not.
     directory = here.directory / "data-b"
     directory.mkdir()
     (directory / "media").symlink_to(here.bench.data_dir / "media", target_is_directory=True)

@@ -20,6 +20,7 @@ def lost_jobs_are_soon_delivered_again() -> Figure:
             here.add_worker(name)
 
         here.await_workers(2)
+        # Five kills and three returns; the worst of each counts.
         again = [_redelivery_s(here) for _ in range(5)]
         back = [_first_done_s(here) for _ in range(3)]
 
@@ -36,6 +37,7 @@ def lost_jobs_are_soon_delivered_again() -> Figure:
 def _redelivery_s(here: Stack) -> float:
     job = here.bench.submit(sleep_s=30, steps=300)
     here.bench.wait_for(job, "running")
+    # The worker that has the job, not any.
     victim = next(
         name for name in here.keeper.running if here.bench.runs(here.keeper.running[name].pid, job)
     )
@@ -51,6 +53,7 @@ def _first_done_s(here: Stack) -> float:
     jobs = [here.bench.submit(sleep_s=0.2) for _ in range(10)]
     here.bench.wait_for(jobs[0], "running", "succeeded")
     here.store.kill()
+    # Long enough that workers notice and lose their connections.
     time.sleep(2.0)
     here.store.start()
     before = here.bench.counters().get("succeeded:analysis", 0)
@@ -58,12 +61,14 @@ def _first_done_s(here: Stack) -> float:
         lambda: here.bench.counters().get("succeeded:analysis", 0) > before, 30, "first job"
     )
 
+    # Waited for, so that the next round begins on an empty queue.
     for job in jobs:
         here.bench.wait_for(job, timeout_s=40)
 
     return took
 
 
+# The rows of docs/jobs.md, by their words there.
 ROWS = {
     "killed between pop and registration": (
         "test_a_job_popped_by_a_worker_that_died_before_registering_is_not_lost"

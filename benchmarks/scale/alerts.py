@@ -21,6 +21,7 @@ def alerts_with_two_processes() -> Figure:
     """promtool's tests of the alerts, with the series of two API processes; alerts without a test
     that fires them, and alerts without a line in the runbook.
     """
+    # Prometheus's own tool: rules are tested by what will run them.
     if shutil.which("promtool") is None:
         return Figure("promtool is missing", "", "0", False)
 
@@ -31,6 +32,7 @@ def alerts_with_two_processes() -> Figure:
 
     rules = yaml.safe_load(RULES.read_text())
     alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    # A test that expects nothing shows that an alert stays silent, not that it speaks.
     tested = {
         case["alertname"]
         for test in yaml.safe_load(TESTS.read_text())["tests"]

@@ -15,13 +15,16 @@ from worker.stores.connection import connect
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.jobs.job_store import JobStore
 
+# More than a replica that keeps up ever has; what lies in it is lost without waiting.
 LAG_S = 4.0
 SUBMITTERS = 4
 BEFORE_S = 3.0  # in step, then as long with the lag
+# Sentinels need some seconds to agree and to promote.
 AFTER_S = 12.0
 EVERY_S = 0.02  # between two jobs of one submitter
 BAR_S = 5.0
 REQUEST = JobRequest(JobPayload(kind="analysis", tenant="acme"))
+# Quotas out of the way: what is measured is the store.
 ROOM = JobLimits(tenant_jobs=100_000, max_jobs=100_000)
 
 
@@ -83,6 +86,7 @@ def _run(replicas: int, *lags_s: float) -> Run:
 
         for submitter in submitters:
             submitter.join()
+        # Asked of whoever is primary now.
         with connect(group.url) as redis:
             jobs = JobStore(redis, ROOM)
             run.lost = sum(not _is_known(jobs, job_id) for _, job_id in run.acknowledged)

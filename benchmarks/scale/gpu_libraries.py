@@ -76,6 +76,7 @@ def gpu_libraries() -> Figure:
     for name, done in zip(("auto", "cuda"), deceived, strict=True):
         print(f"{name}, broken driver: exit {done.returncode} {done.stderr.splitlines()[-1:]}")
 
+    # The driver belongs to the machine, not to the wheel.
     lacking = [name for name in facts["missing"] if name != DRIVER]
     has_driver = not facts["obstacle"]
     said = "CUDAExecutionProvider" if has_driver else f"because {facts['obstacle']}"
@@ -110,6 +111,7 @@ def _environment() -> Path:
 def _leave_one_runtime(python: Path) -> None:
     """Let the runtime for the GPU take the place of the other: both are the module onnxruntime."""
     pip = [str(python), "-m", "pip"]
+    # Two distributions hold one module: the one for the CPU would win.
     subprocess.run([*pip, "uninstall", "-q", "--yes", "onnxruntime"], check=True)
     subprocess.run(
         [*pip, "install", "-q", "--force-reinstall", "--no-deps", "onnxruntime-gpu"],
@@ -121,6 +123,7 @@ def _leave_one_runtime(python: Path) -> None:
 def _broken_driver(place: Path) -> Path:
     source = place / "driver.c"
     source.write_text(BROKEN_DRIVER)
+    # A library of the driver's name, found first by the loader.
     library = place / DRIVER
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     return place

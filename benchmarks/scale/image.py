@@ -17,6 +17,7 @@ def image() -> Figure:
     buildah, run as docker-compose.yml says (uid 10001, read-only, no capabilities); then a
     registration, an image and a video.
     """
+    # Without buildah and podman nothing can be said, which is no success.
     if lacking := missing_tools():
         return Figure(f"{', '.join(lacking)} missing", "", f"<= {READY_S:.0f} s", False)
 

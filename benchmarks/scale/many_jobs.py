@@ -26,6 +26,7 @@ from worker.stores.outbox import Outbox
 ACTIVE = 50_000
 TENANTS = 10_000
 WORKERS = 200  # tasks that run meanwhile
+# A fiftieth of the second that lies between two ticks.
 TICK_MS = 20.0
 DELIVER_MS = 0.2
 METRICS_MS = 10.0
@@ -65,6 +66,7 @@ def work_grows_with_changes() -> Figure:
 
     bounds = (TICK_MS, DELIVER_MS, METRICS_MS)
     share = max(took / bound for took, bound in zip(large, bounds, strict=True))
+    # Both sizes are printed: a time that grows with the number stored is what the bar looks for.
     for name, few, many, bound in zip(
         ("tick", "deliver", "/metrics"), small, large, bounds, strict=True
     ):
@@ -84,8 +86,10 @@ def a_finished_job_is_small() -> Figure:
         for number in range(FINISHED):
             _finish(shop, f"tenant{number % 50}")
 
+        # What is kept for an hour goes: the bar is about what stays.
         _pass_an_hour(redis)
         later = Reconciler("bench", shop, clock=lambda: time.time() + HOUR_S)
+        # Three ticks: one packs, one clears, one finds nothing.
         for _ in range(3):
             later.tick()
 

@@ -17,6 +17,7 @@ Image = NDArray[np.uint8]
 CHECKOUT = Path(__file__).parents[2]
 SAMPLES = CHECKOUT / "service" / "samples"
 BANK = CHECKOUT / "models" / "refinement" / "bank"
+# The bank's crops are 288 px; a mark is meant for images of usual size.
 SIDE_PX = 800
 
 
@@ -36,9 +37,11 @@ def read(path: Path) -> Image:
 def stills(count: int = 44) -> list[Image]:
     """Return demo photos, frames of the demo videos and composites, 720 px and larger."""
     images = [read(path) for path in sorted(SAMPLES.glob("*.jpg"))]
+    # One frame a second of each clip, beside portraits and faces of the bank.
     for video in sorted(SAMPLES.glob("*.mp4")):
         images += frames(video, every=25)[:8]
 
+    # Spread over the bank's 186 files.
     for path in sorted(BANK.glob("*.jpg"))[:: max(1, 186 // (count - len(images)))]:
         face = cv2.resize(read(path), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
         images.append(np.asarray(face, np.uint8))
@@ -75,6 +78,7 @@ def encode(planes: Sequence[Image], path: Path, *options: str) -> Path:
     """Write luma planes as a grey H.264 video."""
     height, width = planes[0].shape
     size = f"{width}x{height}"
+    # Grey planes: the mark lies in luma alone.
     command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "gray", "-s", size]
     command += ["-r", "25", "-i", "-", "-pix_fmt", "yuv420p", *options, str(path)]
     subprocess.run(command, input=b"".join(plane.tobytes() for plane in planes), check=True)
@@ -84,6 +88,7 @@ def encode(planes: Sequence[Image], path: Path, *options: str) -> Path:
 def transcode(source: Path, path: Path, *options: str) -> Path:
     """Write `source` again with ffmpeg."""
     command = ["ffmpeg", "-v", "error", "-y", "-i", str(source), *options, str(path)]
+    # Bounded: a transcode that hangs must not hold up the bars behind it.
     subprocess.run(command, check=True, timeout=300)
     return path
 

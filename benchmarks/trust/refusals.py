@@ -16,6 +16,7 @@ from models.inference.safety.nudity import is_sexual
 from models.packs.store import load_pack
 
 PACKS = material.CHECKOUT / "var" / "packs"
+# As many as a few minutes allow.
 PORTRAITS = 300
 OFFICIAL = 440
 
@@ -32,6 +33,7 @@ def portraits_are_not_taken_for_sexual_content() -> Figure:
         image = material.read(path)
         began = time.process_time()
         scores.append(engine.safety.nudity_scores(StillFrame(image), ()))
+        # CPU time, which other processes do not change.
         spent.append(time.process_time() - began)
 
     refused = sum(is_sexual(one) for one in scores)
@@ -57,6 +59,7 @@ def adults_are_not_taken_for_minors() -> Figure:
         image = material.read(path)
         faces = engine.detect(image)
 
+        # A face that is not found is another bar's matter.
         if not faces:
             continue
 

@@ -38,6 +38,7 @@ from worker.video.video import Video
 R = TypeVar("R")
 
 
+# Three rounds and the cheapest of them: what the work costs when nothing disturbs it.
 ROUNDS = 3
 
 
@@ -76,11 +77,13 @@ def swapper() -> Swapper:
 
 def video_at(height: int, folder: Path, count: int = 150) -> Path:
     """Return the solo clip, at 720 lines as it is, else scaled up."""
+    # The clip itself has 720 lines.
     if height == 720:
         return SOLO
 
     path = folder / f"solo{height}.mp4"
     frames = decoded(SOLO, count, (height * 16 // 9, height))
+    # Nearly without loss, as a phone's own file is.
     return encoded(path, frames, Fraction(30), {"preset": "veryfast", "crf": "18"})
 
 
@@ -104,6 +107,7 @@ def encoded(
 
             frame.pts = index
             frame.time_base = 1 / rate
+            # No frame type forced: the encoder decides, as it would in production.
             frame.pict_type = 0
             container.mux(stream.encode(frame))
 
@@ -123,6 +127,7 @@ def through_pipeline(source: Path, make: Callable[[], Swapper], folder: Path) ->
         clock = time.perf_counter()
         outcome = swap_segment(video, segment, folder / "out.nut", middle, settings, lambda _: None)
 
+    # Frames per millisecond turn seconds into milliseconds a frame.
     frames_per_ms = outcome.frames / 1e3
     return Cost(
         (process_cpu_s() - cpu) / frames_per_ms,
@@ -138,6 +143,7 @@ def plain_transcode(source: Path, folder: Path) -> Cost:
     cpu = process_cpu_s()
     clock = time.perf_counter()
     frames = 0
+    # As many threads as FFmpeg takes by itself.
     options = EncoderSettings().options() | {"threads": "0"}
 
     with av.open(str(source)) as container, av.open(str(folder / "plain.mp4"), "w") as output:
@@ -161,6 +167,7 @@ def plain_transcode(source: Path, folder: Path) -> Cost:
 
 def process_cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
+    # User and system time of all threads.
     return usage.ru_utime + usage.ru_stime
 
 
@@ -182,6 +189,7 @@ def measured(height: int, rounds: int = ROUNDS) -> tuple[Cost, Cost]:
         transcodes = []
         swaps = []
 
+        # In turns, so that a busy machine slows both.
         for _ in range(rounds):
             transcodes += [
                 through_pipeline(source, Untouched, folder),
@@ -194,12 +202,14 @@ def measured(height: int, rounds: int = ROUNDS) -> tuple[Cost, Cost]:
 
 def in_a_child(measure: Callable[..., R], *arguments: object) -> R:
     """Measure in a fresh process with the allocator that a worker's child has."""
+    # The allocator's settings that a worker's child gets, too.
     os.environ.update(ALLOCATOR)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
         return processes.submit(measure, *arguments).result()
 
 
 def use_two_cores() -> None:
+    # Two cores whatever the machine has: figures of two machines can then be compared.
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     cv2.setNumThreads(1)

@@ -27,15 +27,19 @@ class GraphOfShapes:
     ) -> GraphOfShapes:
         """Return a convolution, then instance normalisation (as AdaIN costs) and ReLU."""
         name = f"n{len(self._nodes)}"
+        # One block of noise, repeated: weights of a hundred megabytes would take longer to draw
+        # than to run.
         block = np.random.default_rng(len(self._nodes)).normal(0, 0.02, 4099).astype(np.float32)
         weights = np.resize(block, (channels, self._channels, kernel, kernel))
         self._weights.append(numpy_helper.from_array(weights, f"{name}.w"))
+        # The same size out as in, as these generators have it.
         pads = [kernel // 2] * 4
         convolution = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads}
         self._add("Conv", [self._last, f"{name}.w"], **convolution)
         self._channels = channels
 
         if normed:
+            # Scale one and shift nought: the norm costs its time and changes little.
             for suffix, value in (("s", 1.0), ("b", 0.0)):
                 self._weights.append(
                     numpy_helper.from_array(
@@ -58,6 +62,7 @@ class GraphOfShapes:
     def enlarge(self) -> GraphOfShapes:
         """Twice the size, bilinear."""
         name = f"scales{len(self._nodes)}"
+        # Twice the height and the width.
         self._weights.append(numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), name))
         self._add("Resize", [self._last, "", name], mode="linear")
         return self
@@ -71,6 +76,7 @@ class GraphOfShapes:
             for name in ("image", self._last)
         ]
         graph = helper.make_graph(self._nodes, "peer", ends[:1], ends[1:], self._weights)
+        # The oldest versions that have all of these operators.
         opset = [helper.make_opsetid("", 17)]
         onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
         return path
@@ -85,6 +91,7 @@ def like_simswap_224(path: Path) -> Path:
     graph = (
         GraphOfShapes(224).conv(64, 7).conv(128, stride=2).conv(256, stride=2).conv(512, stride=2)
     )
+    # Nine residual blocks at 28 px: the middle of SimSwap's generator.
     for _ in range(9):
         graph.residual()
 
@@ -97,6 +104,7 @@ def like_simswap_224(path: Path) -> Path:
 def like_inswapper_128(path: Path) -> Path:
     """Return the generator of inswapper at 128: about 175 G multiply-adds."""
     graph = GraphOfShapes(128).conv(128, 7).conv(256).conv(512, stride=2).conv(1024, stride=2)
+    # Six of 1,024 channels: where inswapper's time goes.
     for _ in range(6):
         graph.residual()
 

@@ -31,6 +31,7 @@ def nobody_is_taken_for_someone_else() -> Figure:
     exchanged at a cut.
     """
     duet = frames_of(DUET)
+    # The first half as it is, then with sides exchanged: tracks must follow people, not places.
     half = len(duet) // 2
     videos = {
         "duet": (duet, [False] * len(duet)),
@@ -59,10 +60,12 @@ def switches_in(
     switches = seen = 0
     for index, (frame, turned) in enumerate(zip(frames, exchanged, strict=True)):
         ids = [face.person_id for face in tracker.update(frame, index / 30)]
+        # Judged only where both are seen: a face that is hidden is nobody's.
         if len(ids) == 2:
             seen += 1
             switches += ids != (["p2", "p1"] if turned else ["p1", "p2"])
 
+        # A third person in a video of two is a switch, too.
         switches += any(person not in {"p1", "p2"} for person in ids)
 
     return switches, seen
@@ -91,6 +94,7 @@ def flicker(make: Callable[[], Swapper] = swapper) -> tuple[float, int]:
     """
     before = frames_of(SOLO)
     tracker = engine().tracker()
+    # One mask for both: the face's place is the input's.
     hulls = [face_mask(frame, tracker, index / 30) for index, frame in enumerate(before)]
 
     with tempfile.TemporaryDirectory() as name:
@@ -98,6 +102,7 @@ def flicker(make: Callable[[], Swapper] = swapper) -> tuple[float, int]:
         after = frames_of(Path(name) / "out.nut")
 
     old, new = (second_differences([frame.y for frame in one], hulls) for one in (before, after))
+    # The ratio of the means, and the frame that gained most, counted from one.
     return float(new.mean() / old.mean()), int(np.argmax(new - old)) + 1
 
 
@@ -114,6 +119,7 @@ def second_differences(
 ) -> NDArray[np.float64]:
     """For each inner frame the mean of |before - 2 now + after| inside its mask, in levels."""
     videos = zip(lumas, lumas[1:], lumas[2:], masks[1:], strict=False)
+    # The middle frame's mask: a second difference belongs to it.
     return np.array(
         [
             np.abs(a[m].astype(np.int16) - 2 * b[m].astype(np.int16) + c[m]).mean()

@@ -36,6 +36,7 @@ def swapping_adds_little_to_a_transcode() -> Figure:
     """
     added = {}
     for height in (720, 1080):
+        # Measured in a process of its own, on two cores, as a worker would run.
         transcode, swap = in_a_child(measured, height)
         added[height] = swap.cpu_ms / transcode.cpu_ms - 1
         print(
@@ -43,6 +44,7 @@ def swapping_adds_little_to_a_transcode() -> Figure:
             f" {swap.cpu_ms:.1f}"
         )
 
+    # At 1080 lines the transcode itself costs more, and the face no more than before.
     holds = added[720] <= 1.0 and added[1080] <= 0.5
     return Figure(
         f"{added[720]:.2f} / {added[1080]:.2f}",
@@ -57,6 +59,7 @@ def frame_rate_is_near_that_of_a_transcode() -> Figure:
     """End-to-end frames per second at 720 lines on two cores, beside the best pure transcode of the
     same run.
     """
+    # Five rounds: clocks on the wall vary more than CPU time.
     transcode, swap = in_a_child(measured, 720, 5)
     share = transcode.wall_ms / swap.wall_ms
     print(
@@ -82,9 +85,11 @@ def memory_does_not_grow_with_length() -> Figure:
 def looped_video(path: Path, seconds: int) -> Path:
     """Return the solo clip there and back again, for as long as asked."""
     frames = [frame.to_ndarray() for frame in decoded(SOLO, 100, (480, 270))]
+    # There and back again, so that no frame jumps.
     turns = [*range(100), *range(98, 0, -1)]
     order = (frames[turns[index % len(turns)]] for index in range(seconds * 4))
     images = (VideoFrame.from_ndarray(frame, "yuv420p") for frame in order)
+    # Four frames a second: ten minutes are 2,400 frames, small enough to be measured in minutes.
     return encoded(path, images, Fraction(4), {"preset": "ultrafast", "crf": "23", "g": "12"})
 
 
@@ -98,9 +103,11 @@ def peak_mib(source: Path) -> float:
         plan = plan_video(video)
         paths = [source.with_suffix(f".{segment.index}.nut") for segment in plan.segments]
 
+        # Part by part with a new swapper each, as a worker does it.
         for segment, path in zip(plan.segments, paths, strict=True):
             swap_segment(video, segment, path, swapper(), settings, lambda _: None)
 
         join_segments(video, plan, paths, output, settings, lambda _: None)
 
+    # The kernel's own peak, in KiB.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
