@@ -1,4 +1,4 @@
-"""What Prometheus is told of the whole installation: read from the store when it asks.
+"""Metrics of the whole installation for Prometheus: read from the store when it asks.
 
 Every API process tells the same of these, so that any one of them suffices; rules and dashboards
 take `max` over the processes. What a process counts for itself is in `protocol/observability.py`.
@@ -149,7 +149,7 @@ class Collector:
         )
 
         for name, count in statistics.counters().items():
-            # One hash holds all counters; ends of jobs are told by their status.
+            # One hash holds all counters; ends of jobs are known by their status.
             status, _, kind = name.partition(":")
             if status in ENDS:
                 ends.add_metric((status, kind), float(count))

@@ -87,7 +87,7 @@ WHAT_TO_DO: Mapping[str, str] = {
     "timed_out": "An attempt took longer than it may. Send a shorter video.",
     "too_many_requests": "Try again after `Retry-After`.",
     "too_many_waiters": "Too many requests wait at once. Poll instead, or use a webhook.",
-    "trust_key_broken": "The operator has to mend the keys; the log says which.",
+    "trust_key_broken": "The operator has to repair the keys; the log says which.",
     "unauthorized": "Send `Authorization: Bearer lk_...` with a key that is valid.",
     "undecodable": "The file is damaged or cut off. Check that it opens elsewhere, and save it"
     " anew.",

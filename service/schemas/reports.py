@@ -16,13 +16,13 @@ from worker.contract import AssignmentOutcome, JobOutcome, Strict
 from worker.failures import FailureCode
 
 
-class Told(BaseModel):
+class Reported(BaseModel):
     """What an engine tells of a job; members may be added to it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class PersonReport(Told):
+class PersonReport(Reported):
     """One person of the target, and what became of them."""
 
     person_id: str = Field(description="Stable name of the person in this target, such as `p1`.")
@@ -66,7 +66,7 @@ class PersonReport(Told):
     )
 
 
-class ProvenanceReport(Told):
+class ProvenanceReport(Reported):
     """How the result is marked and signed."""
 
     c2pa: Literal["embedded", "detached", "off"] = Field(
@@ -79,14 +79,14 @@ class ProvenanceReport(Told):
     key: str | None = Field(default=None, description="The id of the signing key.")
 
 
-class ShownFrame(Told):
+class ShownFrame(Reported):
     """A frame of a preview."""
 
     time_s: float = Field(description="When the target shows it, in seconds.")
     box: list[int] = Field(description="Where it is in the preview: x, y, width, height.")
 
 
-class Estimate(Told):
+class Estimate(Reported):
     """What a swap would take on one worker like the one that answered."""
 
     people: int = Field(description="People in the frames that were looked at.")
@@ -98,7 +98,7 @@ class Estimate(Told):
     refusals: list[FailureCode] = Field(description="Codes for which the swap would fail.")
 
 
-class JobReport(Told):
+class JobReport(Reported):
     """What a job tells when it has ended; empty before. Analyses and refinements tell less."""
 
     outcome: JobOutcome | None = Field(
@@ -143,7 +143,7 @@ class JobReport(Told):
     )
 
 
-class AnalysedPerson(Told):
+class AnalysedPerson(Reported):
     """One person of an analysed upload."""
 
     person_id: str = Field(description="What `faces` and `assignments` of a swap name them by.")
@@ -160,7 +160,7 @@ class AnalysedPerson(Told):
     thumbnail: str | None = Field(description="A JPEG of 160 pixels as a data URL.")
 
 
-class AnalysisResult(Told):
+class AnalysisResult(Reported):
     """The result of an analysis, as its `urls.result` answers it."""
 
     kind: Literal["image", "animation", "video"] = Field(description="What the upload is.")
@@ -180,7 +180,7 @@ class JobEvent(Strict):
     data: Job = Field(description="The job.")
 
 
-class JobStreamEvent(Told):
+class JobStreamEvent(Reported):
     """One event of a job's stream, its lines `id`, `event` and `data` put together."""
 
     id: str = Field(description="What `Last-Event-ID` takes to go on after this event.")

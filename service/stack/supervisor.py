@@ -21,7 +21,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 STABLE_AFTER_S = 30.0  # a program that ran this long is forgiven its earlier deaths
-# A fault that lasts costs four starts a minute, and a mended one is noticed soon.
+# A fault that lasts costs four starts a minute, and a repaired one is noticed soon.
 LONGEST_PAUSE_S = 15.0
 # Two files each: five programs stay below 200 MB together.
 MAX_LOG_BYTES = 16 * 1024 * 1024

@@ -65,7 +65,7 @@ class JobIdentities:
 class Attempt:
     """Implements `JobContext` on the stores, with the job's files in a staging directory.
 
-    Whoever performs the attempt sets `spent`, which tells what the engine has done for it so far.
+    The process that performs the attempt sets `spent`: what the engine has done for it so far.
     """
 
     def __init__(

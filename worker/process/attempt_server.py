@@ -55,7 +55,7 @@ class AttemptServer:
         self._pack = pack
         # One deadline for the whole attempt, however often the child reports.
         self._ends = time.monotonic() + timeout_s
-        self._answered: WorkerError | None = None  # the last error that the child was told
+        self._answered: WorkerError | None = None  # the last error that the child was answered with
 
     def run(self) -> Performed:
         """Hand the job over and serve the child until it is done.

@@ -69,7 +69,7 @@ class ProvenanceIssuer:
         trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
         # Idempotent: the API or another worker may have made the keys already.
         trust.prepare()
-        trust.mark_keys()  # broken keys are told at start, not by the first job
+        trust.mark_keys()  # broken keys are reported at start, not by the first job
         signer = trust.signer()
 
         if settings.c2pa_chain is not None:
@@ -178,7 +178,7 @@ def installed_version() -> str:
 
 
 def _try_out(signer: Signer) -> None:
-    """Sign an image of one pixel, so that a certificate that cannot is told at start."""
+    """Sign an image of one pixel, so that a certificate that cannot is reported at start."""
     # Imported late: only a parent with an operator's certificate needs it.
     from worker.provenance.manifest import try_out
 

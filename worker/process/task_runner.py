@@ -136,8 +136,8 @@ class TaskRunner:
         }
 
         counters = self._counters(attempt.task, performed)
-        told = {**outcome.report, "pack": performed.pack, "counters": counters}
-        self._commit(attempt, outcome, JobReport(told, timings))
+        report = {**outcome.report, "pack": performed.pack, "counters": counters}
+        self._commit(attempt, outcome, JobReport(report, timings))
         # After the commit: a crash in between leaves parts that expire with the job.
         self._stores.media.tidy_job(attempt.job.id)
         log.info(
@@ -211,8 +211,8 @@ class TaskRunner:
         if failure.failure.check is None:
             return
 
-        told = failure.report.get("refused", {})
-        band = str(told.get("band", ""))[:_BAND_CHARACTERS] if isinstance(told, dict) else ""
+        refused = failure.report.get("refused", {})
+        band = str(refused.get("band", ""))[:_BAND_CHARACTERS] if isinstance(refused, dict) else ""
         self._audit.append(
             "request.refused",
             job.tenant,

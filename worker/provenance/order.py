@@ -1,4 +1,4 @@
-"""What a confined process is told so that it can mark and sign one job's result."""
+"""What a confined process needs to know to mark and sign one job's result."""
 
 from __future__ import annotations
 

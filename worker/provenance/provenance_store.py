@@ -36,7 +36,7 @@ class ProvenanceRecord:
 
     @property
     def day(self) -> str:
-        """The day it was made, as far as the public is told."""
+        """The day it was made, which is all that the public sees of the time."""
         return time.strftime("%Y-%m-%d", time.gmtime(self.made_at))
 
 

@@ -1,4 +1,4 @@
-"""A seccomp filter that denies a process what `syscalls` names, for good and for all its threads.
+"""A seccomp filter that denies a process and all its threads what `syscalls` names, irrevocably.
 
 A list of what is denied, not of what is allowed: the C library, ONNX Runtime, torch and CUDA differ
 in what they need from version to version, and a call they miss would be a job that fails. What the

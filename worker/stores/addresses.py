@@ -28,7 +28,7 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 from worker.errors import StoreUnsuitable
 
 SOCKET = Path("run") / "valkey.sock"
-# `user:password` of whoever administers the stack from a command line on this machine.
+# `user:password` of an operator who works from a command line on this machine.
 OPERATOR_FILE = Path("run") / "store.operator"
 # A role's name and 64 hexadecimal digits, with room.
 LONGEST_CREDENTIALS_BYTES = 256

@@ -24,7 +24,7 @@ from worker.stores.keys import lua_names
 Reply: TypeAlias = Any  # what a script returns: bytes, integers and lists of them
 # Beside this module, so that a wheel carries them along.
 LUA = Path(__file__).parent / "lua"
-# A busy disk syncs within a second; longer, and a client is better told to try again.
+# A busy disk syncs within a second; longer, and a client should rather try again.
 DURABILITY_TIMEOUT_MS = 2000
 # How a server that takes no writes says so: its disk is full, or its replicas are away.
 NOT_NOW = ("MISCONF", "NOREPLICAS")
@@ -228,7 +228,7 @@ class Scripts:
                         "The job store's disk does not keep up; try again shortly."
                     )
 
-            # Replicas follow by themselves, but a primary that dies takes with it what it has told
+            # Replicas follow by themselves, but a primary that dies loses what it has sent
             # nobody: without this, a failover loses jobs that were acknowledged.
             replicas = getattr(self._redis, "replicas", 0)
             if replicas:

@@ -67,7 +67,7 @@ def noticing_full_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # EFBIG: a process's own limit of file sizes reads like a full disk to whoever writes.
+        # EFBIG: a process's own limit of file sizes looks like a full disk to a writer.
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull from error
         raise

@@ -20,7 +20,7 @@ BATCH = 100  # erasures a round; the rest follow a second later
 
 
 class ErasureFeed:
-    """The identities that were erased, each told to a reader once, and when the log forgot them."""
+    """Erased identities, each reported to a reader once, and when the log was rewritten."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -1,7 +1,7 @@
 """What housekeeping asks the store: who leads it, and what is past its time.
 
-Every list here is written by the step that makes a thing due, and emptied by whoever has dealt
-with it, so that a crash between the two only repeats the work.
+Every list here is written by the step that makes a thing due, and emptied by the process
+that has dealt with it, so that a crash between the two only repeats the work.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from worker.use_cases.sealing import Sealing
 from worker.use_cases.swap_image import SwapImage
 from worker.use_cases.swap_video import SwapVideo
 
-REFINE_NICE = 15  # polishing can wait, swaps cannot
+REFINE_NICE = 15  # refinements can wait, swaps cannot
 
 
 class EngineUseCases:

@@ -1,6 +1,4 @@
-"""Refine an identity: polish its weights in the background, then let them take the place of the
-derived ones.
-"""
+"""Use case: train an identity's weights further in the background, and replace the derived ones."""
 
 from __future__ import annotations
 
@@ -62,15 +60,15 @@ class RefineIdentity:
         try:
             refined = self._refine(context, identity_id)
             context.progress(100, 100, "percent")
-            told = _figures(context.job.id, refined)
+            figures = _figures(context.job.id, refined)
             context.identities.put_refined(
-                identity_id, self.pack.id, refined.weights.to_bytes(), told
+                identity_id, self.pack.id, refined.weights.to_bytes(), figures
             )
         except (IdentityErased, UnknownIdentity) as error:
             raise JobFailure(FailureCode.IDENTITY_ERASED, "The identity was erased.") from error
 
         log.info("identity refined", extra={"identity": identity_id, "steps": refined.steps})
-        return Outcome(None, report={"refinement": told})
+        return Outcome(None, report={"refinement": figures})
 
     def _refine(self, context: JobContext, identity_id: str) -> Refined:
         # First, because it raises where torch is missing: no photo's code is read for nothing.

@@ -61,7 +61,7 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     def abort(self, failure: BaseException) -> None:
-        """Drop what is inside and raise `failure` in whoever puts or gets.
+        """Drop what is inside and raise `failure` in both threads.
 
         The first failure stays.
         """

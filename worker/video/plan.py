@@ -42,7 +42,7 @@ class PlannedSegment:
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """How a video is cut; equal for equal files, so that whoever plans again cuts at the same
+    """How a video is cut; equal for equal files, so that a second plan cuts at the same
     places.
 
     `truncated` says that the container promises more than the file holds; `last_duration` is that

@@ -64,7 +64,7 @@ def people_of(survey: Survey, parts: Sequence[PartRecord]) -> list[PersonRow]:
     """Return the report's rows of the whole video.
 
     Somebody whom the survey had missed is the same person in two segments only where their views
-    surely agree; whoever is nobody known gets the next free `person_id`.
+    surely agree; everybody else gets the next free `person_id`.
     """
     known = {one.person_id: one.embedding for one in survey.surveyed.people}
     merged = []

@@ -1,6 +1,7 @@
 """What a worker may do to a job: take up an attempt, report, end it, or hand it on.
 
-Everything is fenced by the attempt's number: who comes late is told so and changes nothing.
+Everything is fenced by the attempt's number: a stale attempt learns that it is stale, and changes
+nothing.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class JobStore:
         self.upkeep = Upkeep(redis, clock)
 
     def admit(self, request: JobRequest, idempotency: IdempotencyKey | None = None) -> Admission:
-        """Accept a job for good, or refuse it: when this returns, the record is on the store's
+        """Accept a job durably, or refuse it: when this returns, the record is on the store's
         disk.
 
         Raises:
@@ -330,7 +330,7 @@ class JobStore:
         error: Problem | None = None,
         dead: bool = False,
     ) -> str:
-        """End a job: for good, by one attempt or (without a task) by nobody's.
+        """End a job, by one attempt or, without a task, from outside of any.
 
         See `lua/settle.lua` for the answers.
         """

@@ -1,5 +1,5 @@
 -- flags: allow-oom
--- Read an identity's weights, the polished ones where it has them, else from the cache, and note the use.
+-- Read an identity's weights, the refined ones where it has them, else from the cache, and note the use.
 local a = cjson.decode(ARGV[1])
 local member = a.identity .. ':' .. a.pack
 local blob = redis.call('GET', key.refined(member)) or redis.call('GET', key.weights(member))

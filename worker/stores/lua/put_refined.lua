@@ -1,5 +1,5 @@
--- Let an identity's polished weights take the place of the derived ones, and say so in its record, in one step.
--- They cost minutes to make, so they are kept for good, outside the bounded cache.
+-- Replace an identity's derived weights by refined ones, and say so in its record, in one step.
+-- They cost minutes to make, so they are kept until the erasure, outside the bounded cache.
 -- ARGV[2]: the weights' bytes. Returns 'stored', or 'unknown' when the identity is gone.
 local a = cjson.decode(ARGV[1])
 local identity = key.identity(a.identity)
