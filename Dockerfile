@@ -25,9 +25,11 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
 
 FROM ${BASE} AS runtime
 ARG REVISION=unknown
+ARG VERSION=unknown
 LABEL org.opencontainers.image.title="Likeness" \
       org.opencontainers.image.description="Face swapping in images and videos as an HTTP service" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # NVIDIA's container runtime puts only the driver in, and only where these ask for it: CUDA's and
 # cuDNN's libraries come with the extra gpu.
@@ -35,6 +37,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    PYTHONPATH=/opt/likeness \
     ORT_DISABLE_TELEMETRY=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
@@ -50,8 +53,10 @@ COPY LICENSE NOTICE ./
 COPY models models
 COPY worker worker
 COPY service service
+COPY clients/python clients/python
+COPY likeness likeness
 # The root is read-only when this runs, so that every start would compile the modules again.
-RUN python3 -m compileall -q models worker service
+RUN python3 -m compileall -q models worker service clients likeness
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000

@@ -15,7 +15,7 @@ IMAGES ?= 16000
 WITHOUT_TORCH := likeness service worker models/inference models/packs benchmarks/api benchmarks/jobs \
 	benchmarks/scale tests/architecture tests/image tests/service tests/worker tests/models/inference
 
-.PHONY: console help setup demo up check test coverage image-test bar on-device bench train train-cover train-stop train-status clean
+.PHONY: console help setup demo up check test coverage release image-test bar on-device bench train train-cover train-stop train-status clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -44,6 +44,10 @@ test: $(VENV)/test.stamp $(PACK) ## all tests but those of the image, with cover
 
 coverage: $(VENV)/test.stamp ## show the coverage of the last `make test`
 	@$(PY) -m coverage report --format=markdown
+
+release: $(VENV)/cpu.stamp ## build and check a release in dist/: wheel, sdist, lock with hashes, SBOM
+	@$(INSTALL) -e '.[release]'
+	@PY=$(abspath $(PY)) .ci/release
 
 image-test: $(VENV)/check.stamp ## build the container image and run it; needs buildah and podman
 	$(PY) -m pytest -q -m image tests/image
@@ -84,7 +88,7 @@ $(TRAINING)/faces/labels.npz: | $(VENV)/train.stamp $(PACK)
 	@$(PY) -m models.training.material.prepare --graphs $(DATA)/packs/open --out $(TRAINING)/faces
 
 clean: ## remove the environment and what was built; var/ stays
-	rm -rf $(VENV) build likeness.egg-info
+	rm -rf $(VENV) build dist
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
