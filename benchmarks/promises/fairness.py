@@ -39,7 +39,6 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
 
     Another tenant's 95th percentiles beside it. The hostile video belongs to the worker's bar.
     """
-    # Five thousand sockets on either side.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -76,7 +75,6 @@ def measure(here: Stack, heard: Heard) -> dict[str, list[float]]:
     """Return how long each of the other tenant's requests took, by what it asked for."""
     took: dict[str, list[float]] = {name: [] for name in BOUNDS_S}
     shop = here.bench.shop
-    # Told in memory when the message arrives: the clock runs from the job's end to there.
     Outbox(shop.store.redis).add_endpoint("acme", f"{heard.url}/hook")
 
     with here.client("acme", timeout_s=60) as client:
@@ -86,7 +84,6 @@ def measure(here: Stack, heard: Heard) -> dict[str, list[float]]:
             took["registration"].append(timed(lambda: register(client)))
             took["image"].append(timed(lambda: swap(client, identity_id)))
             url = f"{heard.url}/{index}.jpg"
-            # Another URL each time: the same one might be known.
             took["url input"].append(timed(lambda url=url: analyse(client, url)))  # type: ignore[misc]
             job_id = ended_job(shop.store, time.time, "acme")
             began = time.monotonic()
@@ -126,7 +123,6 @@ def flood(here: Stack, pit_url: str) -> Iterator[None]:
     shop = here.bench.shop
     Outbox(shop.store.redis).add_endpoint("flood", pit_url)
 
-    # Two hundred messages wait for an address that never answers.
     for _ in range(200):
         ended_job(shop.store, time.time, "flood")
 
@@ -152,7 +148,6 @@ def flood(here: Stack, pit_url: str) -> Iterator[None]:
         for thread in threads:
             thread.start()
 
-        # By now the flood has reached its bounds.
         time.sleep(3)
         try:
             yield
@@ -184,7 +179,6 @@ def idle_connections(here: Stack) -> Iterator[None]:
             except OSError:
                 pass
             finally:
-                # A refused connection is tried again after a second, as a patient attacker would.
                 await asyncio.sleep(1)
                 held.release()
 
@@ -199,7 +193,6 @@ def idle_connections(here: Stack) -> Iterator[None]:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-            # Opening them all in one go would block the loop that keeps them.
             if len(tasks) % 100 == 0:
                 await asyncio.sleep(0)
 

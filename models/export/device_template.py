@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.device.kernels import DENSE_AXES, DEPTHWISE_AXES, LEVELS, QuantisedKernel
 from models.device.template import MEMBERS, SLOTS, Slot
-from models.export.idn_to_tflite import Kernels, export_idn_tflite
+from models.export.tflite.idn_to_tflite import Kernels, export_idn_tflite
 from models.networks.idn import specialised_shapes
 
 INPUTS = 6

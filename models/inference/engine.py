@@ -86,7 +86,6 @@ class FaceSwapEngine:
         Raises `DeviceUnavailableError` when CUDA is asked for and cannot be had, and the pack's own
         errors when a file of it is missing.
         """
-        # One factory and one set of counters for all parts.
         from_pack = PackNetworks(pack, SessionFactory(device, threads), Counters())
         engine = cls(
             pack=pack,
@@ -117,7 +116,6 @@ class FaceSwapEngine:
         Raises `NoFaceError`, `SeveralFacesError`, `LowQualityError` when no photo is good enough,
         and `PhotosDisagreeError` when they show different people.
         """
-        # Loaded when somebody registers: workers that only swap never need it.
         check = PhotoCheck(FaceParts.load())
         candidates = [photo_candidate(photo, self.detect(photo), check) for photo in photos]
         registrar = Registrar(
@@ -125,7 +123,6 @@ class FaceSwapEngine:
         )
         registration = registrar.register(candidates)
 
-        # None in an installation that switched both checks off.
         if self.safety is None:
             return registration
 
@@ -145,7 +142,6 @@ class FaceSwapEngine:
 
         Raises `BadIdentityError` when the weights do not fit this pack.
         """
-        # Opening a session costs about as much as a swap.
         held = self.ready(key)
         if held is not None:
             return held
@@ -216,7 +212,6 @@ class FaceSwapEngine:
         them says; who was not gets a name that begins with `prefix`.
         """
         people = surveyed.people if surveyed else ()
-        # Whoever the survey named is not chosen again by what a single frame shows.
         settled = frozenset(person.person_id for person in people)
         return SequenceSwapper(
             self.tracker(surveyed, prefix),
@@ -242,7 +237,6 @@ class FaceSwapEngine:
         """Begin to find out who is in a video from samples of it."""
         gallery = PeopleGallery(self.encoder)
         return PeopleSurvey(
-            # The survey asks the encoder at each sample: its samples lie far apart.
             FaceTracker(self.finder, gallery, sweep_s=SURVEY_SWEEP_S, ask_every_s=0.0)
         )
 
@@ -252,6 +246,5 @@ class FaceSwapEngine:
         return FaceFinder(self.detector, self.mesh)
 
     def _swapper(self, weights: SpecialisedWeights) -> FaceSwapper:
-        # The graph is shared, the weights are this identity's.
         network = self.sessions.open_specialised(self.pack.graph("idn"), weights.tensors)
         return FaceSwapper(network, self.pack.manifest.swapper.size)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.export import dlib_to_onnx, tflite_to_onnx
+from models.export import dlib_to_onnx
+from models.export.tflite import tflite_to_onnx
 from models.packs.errors import FetchError, PackBrokenError, PackMissingError
 from models.packs.installation import new_installation
 from models.packs.integrity import corrupt_files

@@ -34,10 +34,8 @@ from models.training.teacher import Source, composite
 log = logging.getLogger(__name__)
 
 SCORER = Path(__file__).parent / "quality_scorer.npz"
-# As many samples as one thread makes while the network learns from the batch before.
 BATCH = 32
 SPOILT = 0.45  # of the samples, by each fault on its own
-# At its strongest a fault is visible at a glance; most samples have a part of it.
 BLUR_PX = 4.0
 POSE_DEG = 40.0  # the yaw between source and target at which a teacher is worth 1/e
 # How much of a fault there is to see: points this far off, colours this far apart, are all that can
@@ -106,7 +104,6 @@ class GradedTeacher:
 
     def _near(self, row: int, rng: Generator) -> int:
         drawn = rng.choice(self.rows, 8)
-        # Of eight the nearest: close in pose, and still another face.
         return int(drawn[np.abs(self.faces.yaws[drawn] - self.faces.yaws[row]).argmin()])
 
 
@@ -138,7 +135,6 @@ def _few_points(canonical: CanonicalFace, mesh: Landmarks) -> Landmarks:
     this one.
     """
     points = np.c_[canonical.mesh, np.ones(len(canonical.mesh))]
-    # The best affine camera for the canonical face: a mesh without any expression or shape of its
     # own.
     camera, *_ = np.linalg.lstsq(points, mesh, rcond=None)
     return np.asarray(points @ camera, np.float32)
@@ -150,7 +146,6 @@ def _colour_cast(placed: Placed, texture: RgbImage, target: RgbImage) -> Array:
     """
     shown = placed.mask * (1 - placed.mouth)
     given = (target * shown[..., None]).sum((0, 1)) / (shown.sum() + 1e-6)
-    # The middle of the canonical texture: cheeks and nose, no hair and no background.
     return np.asarray(texture[60:160, 60:160].mean((0, 1)) - given)
 
 
@@ -192,7 +187,6 @@ def train(
         if spent >= 1:
             break
 
-        # Flat for a third, then falling to zero.
         optimiser.param_groups[0]["lr"] = learning_rate * min(1.0, 1.5 * (1 - spent))
         loss = F.mse_loss(network(images), grades)
         optimiser.zero_grad(set_to_none=True)
@@ -201,7 +195,6 @@ def train(
 
         if step % 25 == 0:
             log.info("learning to grade", extra={"step": step, "l2": round(loss.item(), 4)})
-
     return network.eval()
 
 
@@ -219,7 +212,6 @@ class Agreement:
 @torch.no_grad()
 def agreement(network: QualityScorer, teacher: GradedTeacher, batches: int = 12) -> Agreement:
     """Return the scorer's agreement with the grades of fresh samples."""
-    # Another seed than training's, so that no sample comes twice.
     drawn = graded_batches(teacher, seed=1)
     pairs = [(network(images), grades) for images, grades in (next(drawn) for _ in range(batches))]
     scores, grades = (torch.cat(column) for column in zip(*pairs, strict=True))

@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from models.export.tflite_to_onnx import convert
+from models.export.tflite.tflite_to_onnx import convert
 from models.inference.runtime import ort
 from models.packs.manifest import Manifest
 from models.packs.pull import manifest_text

@@ -21,7 +21,7 @@ from tests.worker.video.clips import (
     steady,
     write,
 )
-from tests.worker.video.test_damage import BASE
+from tests.worker.video.files.test_damage import BASE
 from worker.formats import Codec
 from worker.video.encoder import EncoderSettings
 from worker.video.plan import plan_video

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.export.graph_builder import Attribute, GraphBuilder
-from models.export.tflite_format import Operator, TfliteModel
+from models.export.tflite.tflite_format import Operator, TfliteModel
 
 SAME = 0  # Padding.SAME; 1 is VALID
 # Numbers of `ActivationFunctionType` in TensorFlow's schema.fbs.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.device.kernels import QuantisedKernel, quantise
-from models.export.tflite_writer import TfliteGraph
+from models.export.tflite.tflite_writer import TfliteGraph
 from models.networks.idn import body_layers
 
 COLOURS = 3

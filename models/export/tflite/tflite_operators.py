@@ -7,8 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from models.export.graph_builder import Attribute
-from models.export.tflite_format import Operator
-from models.export.tflite_graph import NCHW_AXIS, TO_NCHW, TfliteGraph, UnsupportedOperatorError
+from models.export.tflite.tflite_format import Operator
+from models.export.tflite.tflite_graph import (
+    NCHW_AXIS,
+    TO_NCHW,
+    TfliteGraph,
+    UnsupportedOperatorError,
+)
 
 DEPTHWISE_CONV_2D = (
     4  # BuiltinOperator; a convolution of which each channel has a kernel of its own

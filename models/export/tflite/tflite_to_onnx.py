@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import onnx
 
-from models.export.tflite_format import TfliteModel
-from models.export.tflite_graph import TfliteGraph, UnsupportedOperatorError
-from models.export.tflite_operators import HANDLERS
+from models.export.tflite.tflite_format import TfliteModel
+from models.export.tflite.tflite_graph import TfliteGraph, UnsupportedOperatorError
+from models.export.tflite.tflite_operators import HANDLERS
 
 
 def convert(
