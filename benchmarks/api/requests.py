@@ -19,7 +19,8 @@ import httpx
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import PACKS, Stack, running_stack, stopwatch
 from models.inference.engine import FaceSwapEngine
-from models.inference.options import FaceSelector
+from models.inference.frames.still_frame import StillFrame
+from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack
@@ -29,22 +30,26 @@ from worker.settings import MediaLimits
 from worker.stores.identity_records import IdentityRecord
 from worker.stores.identity_store import IdentityLimits
 from worker.stores.ids import new_id
+from worker.use_cases.target_examiner import TargetExaminer
 
 ADA = SAMPLES / "ada_neutral.jpg"
 # The median of forty: single requests differ by the scheduler's moods.
 ROUNDS = 40
+MOST_ADDED_MS = 12.0
+LEAST_GAIN = 1.8
 
 
 @bar("P-6")
 def http_adds_little_to_the_work_itself() -> Figure:
-    """Image swap with a cached identity, p50: over HTTP (POST with Prefer: wait) over the same work
-    in this process, alternating; then register and swap under 1, 2, 4 and 8 clients, on two
-    workers."""
+    """What HTTP, queue, mark and signature add to an image swap with a cached identity (POST with
+    Prefer: wait), p50, beside the same work in this process, alternating; then register and swap
+    under 1, 2, 4 and 8 clients, on two workers.
+    """
     with stopwatch(400), running_stack() as here:
         _open_for_business(here)
         with here.client(timeout_s=70) as client:
             identity_id = register(client)
-            ratio = _http_over_in_process(partial(swap, client, identity_id))
+            added_ms = _added_ms(partial(swap, client, identity_id))
 
         # The second worker comes after the ratio is measured, which is of one request at a time.
         here.add_worker("second", "image", small=False)
@@ -53,7 +58,12 @@ def http_adds_little_to_the_work_itself() -> Figure:
 
     gain = rates[2] / rates[1]
     print(f"two clients on two workers get {gain:.2f}x the swaps of one client")
-    return Figure(ratio, "x in process", "<= 1.1", ratio <= 1.1)
+    return Figure(
+        f"{added_ms:.1f} ms, {gain:.2f}x",
+        "added to the work itself, and two clients' gain",
+        f"<= {MOST_ADDED_MS:.0f} ms, >= {LEAST_GAIN}x",
+        added_ms <= MOST_ADDED_MS and gain >= LEAST_GAIN,
+    )
 
 
 def register(client: httpx.Client) -> str:
@@ -89,8 +99,11 @@ def _open_for_business(here: Stack) -> None:
         time.sleep(0.1)
 
 
-def _http_over_in_process(over_http: Callable[[], None]) -> float:
-    engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
+def _added_ms(over_http: Callable[[], None]) -> float:
+    # With the checks that a worker makes: they are part of the work.
+    engine = FaceSwapEngine.load(
+        load_pack("open", PACKS), device="cpu", nudity_check=True, age_check=True
+    )
     code = engine.register([decode_image(ADA, MediaLimits()).bgr]).code
     identity = engine.identity("ada", code, engine.specialise(code))
 
@@ -105,7 +118,7 @@ def _http_over_in_process(over_http: Callable[[], None]) -> float:
 
     http_ms, own_ms = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
     print(f"image swap, p50 of {ROUNDS}: {http_ms:.1f} ms over HTTP, {own_ms:.1f} ms in process")
-    return float(http_ms / own_ms)
+    return float(http_ms - own_ms)
 
 
 def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
@@ -113,7 +126,14 @@ def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
     source = directory / "in.jpg"
     source.write_bytes(JPEG)
     decoded = decode_image(source, MediaLimits())
-    swapped = engine.swap_frame(decoded.bgr, [Assignment(FaceSelector("largest"), identity)])
+    found = engine.detect(decoded.bgr, largest_only=True)
+    examiner = TargetExaminer(engine)
+    examiner.look(StillFrame(decoded.bgr), list(enumerate(found)))
+    examiner.require_allowed()
+
+    assignments = [Assignment(FaceSelector("largest"), identity)]
+    options = SwapOptions(measure_similarity=True)
+    swapped = engine.swap_found(decoded.bgr, found, assignments, options)
     (directory / "out.jpg").write_bytes(encode_image(swapped.frame, file_format="jpeg"))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,7 @@ from typing import TypeVar
 
 import av
 import cv2
+import numpy as np
 from av.video.frame import VideoFrame
 
 from benchmarks.quality.loaded import engine, enrolled
@@ -75,14 +78,20 @@ def swapper() -> Swapper:
     return engine().sequence([Assignment(FaceSelector(), enrolled("ada"))], SwapOptions())
 
 
-def video_at(height: int, folder: Path, count: int = 150) -> Path:
-    """Return the solo clip, at 720 lines as it is, else scaled up."""
-    # The clip itself has 720 lines.
-    if height == 720:
+def video_at(height: int, folder: Path, grain: float = 0.0, count: int = 150) -> Path:
+    """Return the solo clip at this height, with a sensor's grain of so many levels.
+
+    Clean, it costs an encoder little; few videos of cameras are as clean.
+    """
+    # The clip itself has 720 lines and no grain.
+    if height == 720 and not grain:
         return SOLO
 
-    path = folder / f"solo{height}.mp4"
+    path = folder / f"solo{height}_{grain:.0f}.mp4"
     frames = decoded(SOLO, count, (height * 16 // 9, height))
+    if grain:
+        frames = grainy(frames, grain)
+
     # Nearly without loss, as a phone's own file is.
     return encoded(path, frames, Fraction(30), {"preset": "veryfast", "crf": "18"})
 
@@ -114,6 +123,16 @@ def encoded(
         container.mux(stream.encode(None))
 
     return path
+
+
+def grainy(frames: Iterator[VideoFrame], levels: float) -> Iterator[VideoFrame]:
+    """Yield the frames with noise of `levels` standard deviation, new in every frame."""
+    random = np.random.default_rng(0)
+    for frame in frames:
+        planes = np.asarray(frame.to_ndarray(), np.float32)
+        noise = random.normal(0, levels, planes.shape).astype(np.float32)
+        noisy = np.asarray(np.clip(planes + noise, 0, 255), np.uint8)
+        yield VideoFrame.from_ndarray(noisy, "yuv420p")
 
 
 def through_pipeline(source: Path, make: Callable[[], Swapper], folder: Path) -> Cost:
@@ -165,6 +184,27 @@ def plain_transcode(source: Path, folder: Path) -> Cost:
     )
 
 
+def ffmpeg_transcode(source: Path, folder: Path) -> Cost | None:
+    """Transcode with the program `ffmpeg`, where it is installed: the fastest that can be had."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return None
+
+    options = [text for key, value in EncoderSettings().options().items() for text in (key, value)]
+    command = [program, "-v", "error", "-y", "-i", str(source), "-an", "-c:v", "libx264"]
+    keys = [f"-{text}" if index % 2 == 0 else text for index, text in enumerate(options)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    clock = time.perf_counter()
+    subprocess.run([*command, *keys, str(folder / "ffmpeg.mp4")], check=True, timeout=600)
+    passed_s = time.perf_counter() - clock
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    with av.open(str(source)) as container:
+        frames = container.streams.video[0].frames
+    return Cost(cpu_s / frames * 1e3, passed_s / frames * 1e3)
+
+
 def process_cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     # User and system time of all threads.
@@ -178,14 +218,14 @@ def cheapest(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def measured(height: int, rounds: int = ROUNDS) -> tuple[Cost, Cost]:
-    """Return the cheapest transcode and the cheapest swap of the solo clip at this height, taken in
-    turn, on two cores.
+def measured(height: int, rounds: int = ROUNDS, grain: float = 0.0) -> tuple[Cost, Cost]:
+    """Return the cheapest transcode and the cheapest swap of the solo clip at this height and with
+    this grain, taken in turn, on two cores.
     """
     use_two_cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = video_at(height, folder)
+        source = video_at(height, folder, grain)
         transcodes = []
         swaps = []
 
@@ -195,6 +235,9 @@ def measured(height: int, rounds: int = ROUNDS) -> tuple[Cost, Cost]:
                 through_pipeline(source, Untouched, folder),
                 plain_transcode(source, folder),
             ]
+            if program := ffmpeg_transcode(source, folder):
+                transcodes.append(program)
+
             swaps.append(through_pipeline(source, swapper, folder))
 
     return cheapest(transcodes), cheapest(swaps)

@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from benchmarks.bar import Figure, bar
 from benchmarks.video.costs import (
     LIMITS,
+    ROUNDS,
     decoded,
     encoded,
     in_a_child,
@@ -28,44 +29,57 @@ from worker.video.segments import (
 )
 from worker.video.video import Video
 
+GRAIN = 4.0  # levels: what a phone's sensor leaves indoors
+# By grain and lines: a transcode costs more with either, the face no more than before.
+MOST_ADDED = {(0.0, 720): 1.0, (0.0, 1080): 0.5, (GRAIN, 720): 0.4, (GRAIN, 1080): 0.25}
+LEAST_SHARE = {0.0: 0.5, GRAIN: 0.7}
+
 
 @bar("P-3")
 def swapping_adds_little_to_a_transcode() -> Figure:
-    """CPU time that swapping one face adds to a transcode with the same encoder settings, at 720
-    and 1080 lines.
+    """CPU time that swapping one face adds to a transcode with the same encoder settings, of a
+    clean and of a grainy video, at 720 and 1080 lines.
     """
     added = {}
-    for height in (720, 1080):
+    for grain, height in MOST_ADDED:
         # Measured in a process of its own, on two cores, as a worker would run.
-        transcode, swap = in_a_child(measured, height)
-        added[height] = swap.cpu_ms / transcode.cpu_ms - 1
+        transcode, swap = in_a_child(measured, height, ROUNDS, grain)
+        more_ms = swap.cpu_ms - transcode.cpu_ms
+        added[grain, height] = more_ms / transcode.cpu_ms
         print(
-            f"{height}p, CPU ms a frame: transcode {transcode.cpu_ms:.1f}, with swap"
-            f" {swap.cpu_ms:.1f}"
+            f"{height}p, grain {grain:.0f}: transcode {transcode.cpu_ms:.1f} CPU ms a frame, the"
+            f" swap adds {more_ms:.1f} ms, {added[grain, height]:.2f} times as much"
         )
 
-    # At 1080 lines the transcode itself costs more, and the face no more than before.
-    holds = added[720] <= 1.0 and added[1080] <= 0.5
     return Figure(
-        f"{added[720]:.2f} / {added[1080]:.2f}",
-        "x transcode at 720p / 1080p",
-        "<= 1.0 / 0.5",
-        holds,
+        " / ".join(f"{value:.2f}" for value in added.values()),
+        "x transcode: clean 720p / 1080p, grainy 720p / 1080p",
+        "<= " + " / ".join(f"{most:.2f}" for most in MOST_ADDED.values()),
+        all(value <= MOST_ADDED[case] for case, value in added.items()),
     )
 
 
 @bar("P-4")
 def frame_rate_is_near_that_of_a_transcode() -> Figure:
     """End-to-end frames per second at 720 lines on two cores, beside the best pure transcode of the
-    same run.
+    same run (FFmpeg's own program among them, where it is installed), clean and grainy.
     """
-    # Five rounds: clocks on the wall vary more than CPU time.
-    transcode, swap = in_a_child(measured, 720, 5)
-    share = transcode.wall_ms / swap.wall_ms
-    print(
-        f"best transcode {1e3 / transcode.wall_ms:.1f} fps, with swap {1e3 / swap.wall_ms:.1f} fps"
+    shares = {}
+    for grain in LEAST_SHARE:
+        # Five rounds: clocks on the wall vary more than CPU time.
+        transcode, swap = in_a_child(measured, 720, 5, grain)
+        shares[grain] = transcode.wall_ms / swap.wall_ms
+        print(
+            f"grain {grain:.0f}: best transcode {1e3 / transcode.wall_ms:.1f} fps, with swap"
+            f" {1e3 / swap.wall_ms:.1f} fps"
+        )
+
+    return Figure(
+        " / ".join(f"{share:.2f}" for share in shares.values()),
+        "of the best transcode's fps, clean / grainy",
+        ">= " + " / ".join(f"{least:.2f}" for least in LEAST_SHARE.values()),
+        all(share >= LEAST_SHARE[grain] for grain, share in shares.items()),
     )
-    return Figure(share, "of the best transcode's fps", ">= 0.50 (goal 0.60)", share >= 0.5)
 
 
 @bar("P-8")
@@ -76,10 +90,16 @@ def memory_does_not_grow_with_length() -> Figure:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         videos = [looped_video(folder / f"{seconds}.mp4", seconds) for seconds in (10, 600)]
-        short, long = (in_a_child(peak_mib, one) for one in videos)
+        growths = []
 
-    print(f"10 s: {short:.0f} MiB, 10 min: {long:.0f} MiB")
-    return Figure(long / short, "x the short video's peak", "<= 1.1", long <= 1.1 * short)
+        # What a heap holds on to differs from run to run.
+        for _ in range(3):
+            short, long = (in_a_child(peak_mib, one) for one in videos)
+            growths.append(long / short)
+            print(f"10 s: {short:.0f} MiB, 10 min: {long:.0f} MiB")
+
+    worst = max(growths)
+    return Figure(worst, "x the short video's peak, worst of three", "<= 1.1", worst <= 1.1)
 
 
 def looped_video(path: Path, seconds: int) -> Path:
