@@ -16,7 +16,7 @@ from worker.job_context import Identities, Spent
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.provenance.marking import Marking
-from worker.stores.durable_files import link
+from worker.stores.blobs.durable_files import link
 
 Watch = Callable[[int, int | None, str], None]  # done, total, unit
 

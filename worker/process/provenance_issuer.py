@@ -10,13 +10,14 @@ from typing import Literal, Protocol
 from worker.contract import JobRecord, JobResult, Task
 from worker.errors import SigningFailed
 from worker.job_context import Outcome
+from worker.provenance.certificates import Signer
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.marking import tile_in_hex
 from worker.provenance.names import mark_name
 from worker.provenance.order import ProvenanceOrder
 from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
 from worker.provenance.time_stamp_authority import TimeStampAuthority
-from worker.provenance.trust_store import Signer, TrustStore
+from worker.provenance.trust_store import TrustStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_records import IdentityRecord

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from worker.errors import AuditBroken
 from worker.stores.audit_log import AuditEntry, AuditLog
-from worker.stores.durable_files import noticing_full_disk, sync_directory
+from worker.stores.blobs.durable_files import noticing_full_disk, sync_directory
 
 # Before the first line there is nothing; as long as a hash, so that all lines have one form.
 GENESIS = "0" * 64

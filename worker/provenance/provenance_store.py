@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from worker.stores.durable_files import noticing_full_disk, sync_directory
+from worker.stores.blobs.durable_files import noticing_full_disk, sync_directory
 
 DAY_S = 86_400
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from worker.stores.connection import Reply, Scripts, reaching, text_fields
+from worker.stores.connection import Reply, reaching, text_fields
 from worker.stores.keys import AUDIT, AUDIT_SEQ, POLICY
+from worker.stores.scripts import Scripts
 
 # A second's entries of a busy installation; an outage's are fetched batch by batch.
 BATCH = 1000

@@ -16,7 +16,7 @@ from typing import Any
 from redis import Redis
 
 from worker.errors import IdentityErased, Missing, StoreUnavailable, UnknownIdentity
-from worker.stores.connection import Reply, Scripts, as_hash, reaching, text_fields, texts
+from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
 from worker.stores.erasure import ErasureFeed
 from worker.stores.identity_records import (
     ErasureReceipt,
@@ -28,6 +28,7 @@ from worker.stores.identity_records import (
 from worker.stores.ids import is_id
 from worker.stores.keys import ERASED, IDENTITY, IDENTITY_CODE, TENANT_IDENTITIES
 from worker.stores.listing import newest_first, take_page
+from worker.stores.scripts import Scripts
 from worker.stores.upkeep import Upkeep
 from worker.stores.weight_store import LOCK_TTL_S, WeightsCorrupt, WeightStore
 

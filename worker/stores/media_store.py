@@ -35,8 +35,8 @@ from worker.errors import (
     UploadInUse,
 )
 from worker.stores.blobs.blobs import Blobs
-from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
-from worker.stores.durable_files import seal, writing
+from worker.stores.blobs.durable_files import seal, writing
+from worker.stores.connection import Reply, reaching, text_fields, texts
 from worker.stores.ids import is_id, new_id
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.key_store import TenantStore
@@ -49,6 +49,7 @@ from worker.stores.keys import (
     UPLOAD_JOBS,
 )
 from worker.stores.listing import newest_first, take_page
+from worker.stores.scripts import Scripts
 from worker.stores.upkeep import Upkeep
 from worker.stores.uploads import MediaFacts, MediaRecord, UploadWriter
 

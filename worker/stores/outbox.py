@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from redis import Redis
 
 from worker.errors import UnknownEndpoint
-from worker.stores.connection import Reply, Scripts, as_hash, reaching, text_fields, texts
+from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
 from worker.stores.ids import new_id
 from worker.stores.key_store import TenantStore
 from worker.stores.keys import (
@@ -26,6 +26,7 @@ from worker.stores.keys import (
     MESSAGES_DUE,
     TENANT_ENDPOINTS,
 )
+from worker.stores.scripts import Scripts
 
 # What a look at the whole outbox may cost: some milliseconds. Beyond that the count is too low, and
 # large enough for anybody's alert.

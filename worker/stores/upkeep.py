@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection
 from redis import Redis
 from redis.client import Pipeline
 
-from worker.stores.connection import Reply, Scripts, reaching, texts
+from worker.stores.connection import Reply, reaching, texts
 from worker.stores.keys import CANCELING, DEAD, DEADLINES, EXPIRY, LEADER, LEFTOVERS, SETTLED
+from worker.stores.scripts import Scripts
 
 BATCH = 100  # jobs a round: what is left is due in the next one, a second later
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from worker.stores.durable_files import open_private, writing
+from worker.stores.blobs.durable_files import open_private, writing
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from typing import Any
 from redis import Redis
 
 from worker.errors import WorkerError
-from worker.stores.connection import Reply, Scripts, reaching
+from worker.stores.connection import Reply, reaching
 from worker.stores.jobs.statistics import Statistics
 from worker.stores.keys import REFINED, WEIGHTS, WEIGHTS_BYTES, WEIGHTS_LOCK
+from worker.stores.scripts import Scripts
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from worker.provenance.marking import Marking
 from worker.provenance.names import mark_name
 from worker.provenance.order import ProvenanceOrder
 from worker.provenance.resemblance import thinned
-from worker.stores.durable_files import noticing_full_disk
+from worker.stores.blobs.durable_files import noticing_full_disk
 
 MANIFEST_FILE = "manifest.c2pa"
 

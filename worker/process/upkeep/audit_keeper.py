@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from worker.errors import WorkerError
 from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.certificates import Signer
 from worker.provenance.provenance_store import DAY_S, ProvenanceStore
-from worker.provenance.trust_store import Signer
 from worker.stores.audit_log import AuditLog
 
 log = logging.getLogger(__name__)

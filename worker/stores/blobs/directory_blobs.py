@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.stores.blobs.blobs import Name
-from worker.stores.durable_files import link, open_private, sync_directory, writing
+from worker.stores.blobs.durable_files import link, open_private, sync_directory, writing
 
 # Made at the start: whether they are there tells a lost volume from a missing file.
 FOLDERS = ("uploads", "jobs", "identities")

@@ -27,8 +27,8 @@ from obstore.store import from_url
 
 from worker.errors import MediaUnavailable, MediaUnsuitable
 from worker.stores.blobs.blobs import Name
+from worker.stores.blobs.durable_files import noticing_full_disk, open_private
 from worker.stores.blobs.object_reader import BLOCK_BYTES, ObjectReader
-from worker.stores.durable_files import noticing_full_disk, open_private
 from worker.stores.ids import new_id
 
 log = logging.getLogger(__name__)

@@ -41,7 +41,7 @@ from worker.errors import (
     UploadInUse,
     WorkerError,
 )
-from worker.stores.connection import Reply, Scripts, reaching, text_fields, texts
+from worker.stores.connection import Reply, reaching, text_fields, texts
 from worker.stores.ids import is_id, new_id
 from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_limits import JobLimits
@@ -57,6 +57,7 @@ from worker.stores.jobs.statistics import BUCKETS_MS
 from worker.stores.jobs.task_lines import TaskLines
 from worker.stores.key_store import TenantStore
 from worker.stores.keys import INPUT_BYTES, JOB, TENANT_ACTIVE
+from worker.stores.scripts import Scripts
 from worker.stores.upkeep import Upkeep
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from redis import Redis
 
 from worker.contract import QueueName, Task
-from worker.stores.connection import Reply, Scripts, reaching, texts
+from worker.stores.connection import Reply, reaching, texts
 from worker.stores.keys import DELIVERED, LINE, QUEUED, RUNNING, TASK, TASKS_ACTIVE
+from worker.stores.scripts import Scripts
 
 
 @dataclass(frozen=True)

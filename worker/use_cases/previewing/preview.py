@@ -18,7 +18,7 @@ from worker.formats import MEDIA_TYPES
 from worker.job_context import JobContext, Outcome
 from worker.media.images import encode_image, fit_within
 from worker.settings import MediaLimits
-from worker.stores.durable_files import noticing_full_disk
+from worker.stores.blobs.durable_files import noticing_full_disk
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report
 from worker.use_cases.previewing.first_look import FirstLook, Looked
