@@ -12,7 +12,7 @@ RUN ?= main
 IMAGES ?= 16000
 
 # Without torch the rooms that need it cannot be type-checked; these can.
-WITHOUT_TORCH := likeness service worker models/inference models/packs benchmarks/api benchmarks/jobs \
+WITHOUT_TORCH := likeness service worker models/inference models/packs benchmarks/api benchmarks/house benchmarks/jobs \
 	benchmarks/scale tests/architecture tests/image tests/service tests/worker tests/models/inference
 
 .PHONY: console help setup demo up check test coverage release image-test bar on-device bench train train-cover train-stop train-status clean

@@ -19,7 +19,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "worker/__main__.py",
     ),
     "names, numbers or errors that several rooms share and that need none of these rooms": (
-        "benchmarks/house/exceptions.py",
         "models/device/errors.py",
         "models/inference/counters.py",
         "models/inference/frames/frame.py",
