@@ -77,7 +77,10 @@ def sign(  # noqa: PLR0913 - a file, what is said of it, and who signs: nothing 
     original: tuple[Path, str],
     stamp: Stamp | None = None,
 ) -> SignedFile:
-    """Write `source` to `destination` with a signed manifest; detached ones leave the file as is.
+    """Write `source` to `destination` with a signed manifest.
+
+    A format that cannot hold one gets a detached manifest: `source` is the signed file as it is,
+    and nothing is written.
 
     `original` is the upload and its media type: it becomes the parent ingredient, with whatever
     credentials it brought. `sign_claim` returns an ES256 signature of about 2 KB of bytes, `stamp`
@@ -95,7 +98,7 @@ def sign(  # noqa: PLR0913 - a file, what is said of it, and who signs: nothing 
             signer = c2pa.Signer.from_callback(sign_claim, c2pa.C2paSigningAlg.ES256, chain, None)
 
             if media_type in DETACHED:
-                return _stamped(_detached(builder, signer, source, destination), stamp)
+                return _stamped(_detached(builder, signer, source), stamp)
             with source.open("rb") as unsigned, destination.open("w+b") as signed:
                 manifest = builder.sign(signer, media_type, unsigned, signed)
     except c2pa.C2paError as error:
@@ -151,17 +154,11 @@ def signing_settings(file_bytes: int) -> dict[str, Any]:
     }
 
 
-def _detached(
-    builder: c2pa.Builder, signer: c2pa.Signer, source: Path, destination: Path
-) -> SignedFile:
+def _detached(builder: c2pa.Builder, signer: c2pa.Signer, source: Path) -> SignedFile:
     # The file stays byte for byte what was encoded.
     builder.set_no_embed()
-    with source.open("rb") as unsigned, tempfile.TemporaryFile(dir=destination.parent) as unused:
+    with source.open("rb") as unsigned, tempfile.TemporaryFile(dir=source.parent) as unused:
         manifest = builder.sign(signer, "application/octet-stream", unsigned, unused)
-
-    if destination != source:
-        # A second name costs nothing, and the caller expects a file there.
-        destination.hardlink_to(source)
 
     return SignedFile(manifest=bytes(manifest), embedded=False)
 

@@ -83,7 +83,11 @@ class Sealing:
         hashes = outcome.hashes or thinned(marking.hashes)
 
         return replace(
-            outcome, file=destination, report=report, manifest=manifest, hashes=tuple(hashes)
+            outcome,
+            file=destination if signed.embedded else outcome.file,
+            report=report,
+            manifest=manifest,
+            hashes=tuple(hashes),
         )
 
 
