@@ -123,6 +123,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
         stack.callback(redis.close)
         # Refused at start, not when the first key is evicted.
         await to_thread.run_sync(require_suitable, redis)
+        _say_what_is_off(settings)
         service = compose(settings, redis, metrics)
         state = service.state
         await to_thread.run_sync(state.media.join_installation)
@@ -145,6 +146,15 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
         # Last in, first out: when the lifespan ends, draining has begun before anything closes.
         stack.callback(_on_sigterm(state.events.drain))
         yield state
+
+
+def _say_what_is_off(settings: Settings) -> None:
+    """Say in the log which refusals and marks an operator has turned off."""
+    for name in ("nudity_check", "age_check", "blocklist", "provenance"):
+        if getattr(settings, name) == "off":
+            log.warning("turned off by the operator: LIKENESS_%s", name.upper())
+    if settings.verify != "public":
+        log.warning("not everybody may verify files: LIKENESS_VERIFY is %s", settings.verify)
 
 
 async def _require_sandbox(state: AppState) -> None:

@@ -129,6 +129,13 @@ class Metrics:
         self.webhooks = Counter(
             "likeness_webhook_attempts", "Deliveries tried.", ("outcome",), registry=self.registry
         )
+        self.verifications = Counter(
+            # The audit trail has no entry for each: whoever verifies is nobody's business.
+            "likeness_verifications",
+            "Files verified.",
+            ("verdict",),
+            registry=self.registry,
+        )
         self.waiters = Gauge(
             # Of the bound `max_waiters`, which a graph shows beside it.
             "likeness_waiters",

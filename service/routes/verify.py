@@ -84,9 +84,12 @@ async def verify(request: Request, response: Response, state: State) -> Verifica
         response.headers.update(_NOT_KEPT)
         if media_type(request) == "application/json":
             body = await state.bodies.json(request, VerifyRequest)
-            return await to_thread.run_sync(state.verifier.look_up, body.sha256)
+            found = await to_thread.run_sync(state.verifier.look_up, body.sha256)
+        else:
+            found = await state.verifier.verify(_file(request, state))
 
-        return await state.verifier.verify(_file(request, state))
+        state.metrics.verifications.labels(found.verdict).inc()
+        return found
 
 
 @router.get(

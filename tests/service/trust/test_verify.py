@@ -102,6 +102,8 @@ def test_an_output_is_recognised_by_its_bytes_and_signature(
     assert body["record"]["exact"]
     assert answer.headers["cache-control"] == "no-store"
 
+    assert 'likeness_verifications_total{verdict="made_here"}' in visitor.get("/metrics").text
+
     looked_up = visitor.post("/v1/verify", json={"sha256": hashlib.sha256(data).hexdigest()})
     assert looked_up.json()["verdict"] == "made_here"
 
