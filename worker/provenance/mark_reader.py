@@ -19,6 +19,11 @@ FOUND_AT = 7.0
 CERTAIN_AT = 12.0
 
 # The working resolution: a chip must span several pixels to be told from noise.
+# Three times what the search works at; larger planes only make each of its scales dearer.
+MOST_SHORT_SIDE_PX = 1080
+# A panorama has 4:1, a banner 10:1; of anything longer the middle is searched.
+MOST_ELONGATED = 16
+
 _CHIP_PX = 4
 _SHORT_SIDE = CHIPS_PER_SHORT_SIDE * _CHIP_PX
 _TILE_PX = TILE * _CHIP_PX
@@ -121,6 +126,30 @@ class MarkReader:
         tile = cv2.resize(self._code.sync_tile, size, interpolation=cv2.INTER_NEAREST)
         smooth = cv2.GaussianBlur(np.pad(tile, 8, mode="wrap"), (9, 9), 1.2)[8:-8, 8:-8]
         return np.asarray(np.conj(np.fft.rfft2(smooth)))
+
+
+def legible(luma: Plane) -> Plane | None:
+    """Return what is searched of a luma plane: no more pixels than a mark needs to be read.
+
+    None where there are too few to carry one. The search works at a short side of 360 px; without
+    these bounds a line of 300 px, or an image of 120 MP, would keep it busy for minutes.
+    """
+    height, width = luma.shape
+    short = min(height, width)
+    if short < CHIPS_PER_SHORT_SIDE:
+        return None
+
+    most = MOST_ELONGATED * short
+    top = max(0, height - most) // 2
+    left = max(0, width - most) // 2
+    part = luma[top : top + most, left : left + most]
+
+    if short <= MOST_SHORT_SIDE_PX:
+        return np.ascontiguousarray(part)
+
+    shrink = MOST_SHORT_SIDE_PX / short
+    size = (round(part.shape[1] * shrink), round(part.shape[0] * shrink))
+    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _residual(luma: Plane, scale: float) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Any, BinaryIO
 
 import av
@@ -18,7 +19,7 @@ from worker.provenance.credentials import Credentials, read_credentials
 from worker.provenance.fingerprint import fingerprints
 from worker.provenance.mark import Plane
 from worker.provenance.mark_code import MarkCode
-from worker.provenance.mark_reader import MarkReader, Reading
+from worker.provenance.mark_reader import MarkReader, Reading, legible
 from worker.provenance.names import mark_name
 
 # Four places of six frames: half a second of computing, and enough for a video at half its size.
@@ -27,6 +28,7 @@ FRAMES_A_PLACE = 6
 # Larger images are decoded smaller: a mark is read at a short side of 360 px anyway.
 MAX_IMAGE_PIXELS = 120_000_000
 DECODED_SIDE_PX = 2048
+MAX_DECODED_PIXELS = 60_000_000  # of all frames of an animation that are looked at
 _CHUNK = 1 << 20
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
@@ -94,14 +96,16 @@ def _image(file: BinaryIO) -> Iterator[list[Plane]]:
     with Image.open(file, formats=_FORMATS) as image:
         # JPEG can be decoded smaller, and in grey, at a fraction of the cost.
         image.draft("L", (DECODED_SIDE_PX, DECODED_SIDE_PX))
-        frames = getattr(image, "n_frames", 1)
+        affordable = max(1, MAX_DECODED_PIXELS // (image.width * image.height))
+        frames = min(getattr(image, "n_frames", 1), FRAMES_A_PLACE, affordable)
         planes = []
 
-        for number in range(min(frames, FRAMES_A_PLACE)):
+        for number in range(frames):
             image.seek(number)
-            planes.append(np.asarray(image.convert("RGB").convert("L"), np.uint8))
+            planes += _legible(np.asarray(image.convert("RGB").convert("L"), np.uint8))
 
-    yield planes
+    if planes:
+        yield planes
 
 
 def _video(file: BinaryIO, demuxer: str) -> Iterator[list[Plane]]:
@@ -112,16 +116,19 @@ def _video(file: BinaryIO, demuxer: str) -> Iterator[list[Plane]]:
                 container.seek(container.duration * place // PLACES)
 
             planes: list[Plane] = []
-            for frame in container.decode(stream):
-                planes.append(_luma(frame))
-                if len(planes) == FRAMES_A_PLACE:
-                    break
+            for frame in islice(container.decode(stream), FRAMES_A_PLACE):
+                planes += _legible(_luma(frame))
 
             if planes:
                 yield planes
             # Without a duration there is nowhere to seek to: the beginning must do.
             if not container.duration:
                 return
+
+
+def _legible(plane: Plane) -> list[Plane]:
+    found = legible(plane)
+    return [] if found is None else [found]
 
 
 def _luma(frame: av.VideoFrame) -> Plane:
