@@ -134,7 +134,22 @@ class RequestedOptions(SwapOptions):
         return SwapOptions.model_validate(self.model_dump(exclude={"faces", "preset"}))
 
 
-class SwapForm(Strict):
+class JobForm(Strict):
+    """What every job may be given beside its input."""
+
+    webhook: Url | None = Field(
+        default=None, description="Where to send the job's end, beside the tenant's endpoints."
+    )
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="Whatever the caller wants back: up to 32 members, 16 KiB as JSON.",
+    )
+    priority: Priority = Field(
+        default="normal", description="Which of the tenant's own jobs go first."
+    )
+
+
+class SwapForm(JobForm):
     """A swap without its input: the fields beside the file of a multipart request."""
 
     identity_id: IdentityId | None = Field(
@@ -146,16 +161,6 @@ class SwapForm(Strict):
         Field(default=None, description="Which identity goes onto which face, up to 16.")
     )
     options: RequestedOptions = Field(default=RequestedOptions(), description="How to swap.")
-    webhook: Url | None = Field(
-        default=None, description="Where to send the job's end, beside the tenant's endpoints."
-    )
-    metadata: Metadata = Field(
-        default_factory=dict,
-        description="Whatever the caller wants back: up to 32 members, 16 KiB as JSON.",
-    )
-    priority: Priority = Field(
-        default="normal", description="Which of the tenant's own jobs go first."
-    )
 
     @model_validator(mode="after")
     def _has_identity(self) -> SwapForm:
@@ -223,19 +228,9 @@ class ExportRequest(Strict):
     metadata: Metadata = Field(default_factory=dict)
 
 
-class AnalysisRequest(Strict):
+class AnalysisRequest(JobForm):
     """An input in which people are to be found."""
 
     model_config = example(input={"upload_id": EXAMPLE_UPLOAD})
 
     input: SwapInput = Field(description="The image or video.")
-    webhook: Url | None = Field(
-        default=None, description="Where to send the job's end, beside the tenant's endpoints."
-    )
-    metadata: Metadata = Field(
-        default_factory=dict,
-        description="Whatever the caller wants back: up to 32 members, 16 KiB as JSON.",
-    )
-    priority: Priority = Field(
-        default="normal", description="Which of the tenant's own jobs go first."
-    )

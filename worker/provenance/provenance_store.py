@@ -9,13 +9,12 @@ Records name no person and no file; they outlive an erasure on purpose (docs/tru
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from worker.stores.blobs.durable_files import noticing_full_disk, sync_directory
+from worker.stores.blobs.durable_files import noticing_full_disk, replace_file
 
 DAY_S = 86_400
 
@@ -120,14 +119,4 @@ class ProvenanceStore:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # With the process's id: two workers may write one output's record at the same time.
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-    unfinished.replace(path)
-    sync_directory(path.parent)
+    replace_file(path, content)

@@ -38,6 +38,7 @@ from worker.provenance.certificates import (
     make_root,
 )
 from worker.provenance.names import KEY_BYTES
+from worker.stores.blobs.durable_files import replace_file
 
 # A service that is off for a month still comes up with a valid certificate.
 RENEW_DAYS_BEFORE = 30
@@ -66,7 +67,7 @@ class TrustStore:
     def _prepare(self, now: datetime.datetime) -> None:
         for file in (self._mark_file, self._audit_file, self._blocklist_file):
             if not file.exists():
-                _write(file, secrets.token_hex(KEY_BYTES).encode() + b"\n")
+                replace_file(file, secrets.token_hex(KEY_BYTES).encode() + b"\n")
 
         if self.chain is None:
             self._prepare_chain(now)
@@ -92,7 +93,7 @@ class TrustStore:
         known = self._remembered()
         new = [certificate for certificate in chain if certificate not in known]
         if new:
-            _write(self._signed_with_file, b"".join(map(_as_pem, [*known, *new])))
+            replace_file(self._signed_with_file, b"".join(map(_as_pem, [*known, *new])))
 
     def _remembered(self) -> list[x509.Certificate]:
         if not self._signed_with_file.exists():
@@ -122,7 +123,7 @@ class TrustStore:
 
             since = time.time() if now is None else now
             key = f"{secrets.token_hex(KEY_BYTES)} {since!r}\n"
-            _write(self._mark_file, key.encode() + self._mark_file.read_bytes())
+            replace_file(self._mark_file, key.encode() + self._mark_file.read_bytes())
 
     def mark_keys(self) -> list[bytes]:
         """Return the mark keys, newest first; raises TrustKeyBroken."""
@@ -229,16 +230,16 @@ class TrustStore:
 
     def _make_root(self, now: datetime.datetime) -> None:
         root = make_root(now)
-        _write(self._root_key_file, root.key)
-        _write(self._root_file, root.certificate)
+        replace_file(self._root_key_file, root.key)
+        replace_file(self._root_file, root.certificate)
 
     def _make_leaf(self, now: datetime.datetime) -> None:
         root = IssuedKey(
             key=self._root_key_file.read_bytes(), certificate=self._root_file.read_bytes()
         )
         leaf = make_leaf(root, now)
-        _write(self._key_file, leaf.key)
-        _write(self._chain_file, leaf.certificate + root.certificate)
+        replace_file(self._key_file, leaf.key)
+        replace_file(self._chain_file, leaf.certificate + root.certificate)
 
 
 @contextmanager
@@ -275,16 +276,3 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file at once, so that a start that is killed leaves the old one or the new one."""
-    unfinished = path.with_suffix(path.suffix + ".new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-    unfinished.replace(path)

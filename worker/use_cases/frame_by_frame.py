@@ -14,7 +14,7 @@ from models.inference.swapping.sequence_swapper import SequenceSwapper
 from worker.media.animation import (
     AnimatedFrame,
 )
-from worker.video.report import PersonRow, person_rows
+from worker.video.report import PersonRow, person_rows, stage_ms
 from worker.video.survey import Survey
 
 NEWCOMER: Final = "n"  # begins the names of people whom the survey has missed
@@ -72,11 +72,5 @@ class FrameByFrame:
 
     def _write(self, reports: Sequence[FrameReport]) -> None:
         for report in reports:
-            spent = {
-                "detect_ms": report.detect_ms,
-                "swap_ms": report.swap_ms,
-                "blend_ms": report.blend_ms,
-            }
-
-            self.timings.update(spent)
+            self.timings.update(stage_ms(report))
             self._frames.append(self._held.popleft()())

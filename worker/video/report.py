@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from models.inference.options import PersonReport, SequenceReport
+from models.inference.options import FrameReport, PersonReport, SequenceReport
 from worker.media.media_errors import QualityTooLow
 
 PersonRow = dict[str, Any]
@@ -19,6 +19,15 @@ STILL_JITTER_PX: Final = 1.0  # of the 224 template: what a steady face has at m
 def person_rows(report: SequenceReport) -> list[PersonRow]:
     """One row per person, in order of appearance."""
     return [_row(person) for person in report.people]
+
+
+def stage_ms(report: FrameReport) -> dict[str, float]:
+    """Return the engine's times for one frame, in milliseconds by stage."""
+    return {
+        "detect_ms": report.detect_ms,
+        "swap_ms": report.swap_ms,
+        "blend_ms": report.blend_ms,
+    }
 
 
 def merge_rows(parts: Sequence[Sequence[PersonRow]]) -> list[PersonRow]:

@@ -30,6 +30,7 @@ from worker.video.pipeline import Pipeline, StageTimes
 from worker.video.plan import PlannedSegment, VideoPlan
 from worker.video.probe import VideoInfo
 from worker.video.reader import SourceFrame, Span, VideoReader
+from worker.video.report import stage_ms
 from worker.video.video import Video
 
 # Long enough for the tracker and the landmark filter to settle; it is decoded and not shown.
@@ -180,12 +181,7 @@ class _FrameWork:
 
     def _written(self, reports: Sequence[FrameReport]) -> list[VideoFrame]:
         for report in reports:
-            spent = {
-                "detect_ms": report.detect_ms,
-                "swap_ms": report.swap_ms,
-                "blend_ms": report.blend_ms,
-            }
-            self.engine_ms.update(spent)
+            self.engine_ms.update(stage_ms(report))
 
         return [scaled(self._held.popleft(), self._picture) for _ in reports]
 

@@ -61,6 +61,21 @@ def link(file: Path, place: Path) -> None:
             shutil.copyfile(file, place)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a small file that only we can read; a crash leaves the old one or the new one."""
+    # With the process's id: two processes may write the same file at the same time.
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+    unfinished.replace(path)
+    sync_directory(path.parent)
+
+
 @contextmanager
 def noticing_full_disk() -> Iterator[None]:
     """Translate a full disk or quota into DiskFull."""
