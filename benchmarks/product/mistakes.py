@@ -88,7 +88,7 @@ def _mistakes(folder: Path, port: int) -> list[Mistake]:
             ("swap", ADA, BEN, out, *CONSENT, "--person", "p9"),
             ("likeness analyse",),
         ),
-        Mistake("wrong key", ("jobs", "list", "--url", f"http://127.0.0.1:{port}"), ("--key",)),
+        Mistake("no key", ("jobs", "list", "--url", f"http://127.0.0.1:{port}"), ("--key",)),
         Mistake(
             "server not reachable",
             ("jobs", "list", "--url", "http://127.0.0.1:9", "--key", "lk_a_b"),
