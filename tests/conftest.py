@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -67,25 +68,31 @@ class StoreServer:
         raise TimeoutError(f"no store on {self.socket} within {START_TIMEOUT_S} s")
 
 
-@pytest.fixture(scope="session")
-def store_server() -> Iterator[StoreServer]:
-    """The session's shared store server; tests that kill or fill a store start one of their own."""
+@contextmanager
+def running_store() -> Iterator[StoreServer]:
+    """Yield a store server in a directory of its own, killed and gone afterwards."""
     # Not under pytest's own directories: a socket's path may have at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
         server = StoreServer(Path(directory))
         server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def store_server() -> Iterator[StoreServer]:
+    """The session's shared store server; tests that kill or fill a store start one of their own."""
+    with running_store() as server:
         yield server
-        server.kill()
 
 
 @pytest.fixture
 def own_store_server() -> Iterator[StoreServer]:
     """A store server that this test alone uses and may kill."""
-    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
-        server = StoreServer(Path(directory))
-        server.start()
+    with running_store() as server:
         yield server
-        server.kill()
 
 
 @pytest.fixture

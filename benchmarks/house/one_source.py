@@ -40,14 +40,13 @@ FACTS = (
     # The upload's and the job's name for one failure, before they were one.
     Fact("old names of failures", r'"(input_unreadable|unsupported_media|too_large)"', homes=0),
     Fact("weights of luma", r"\.299, \.?0?\.587|0\.299, 0\.587"),
-    # The network's definition stands apart: production inference must not import torch's side.
-    Fact("how many points a mesh has", r"^(LANDMARKS|POINTS|MESH_POINTS) = (468|\w+)", homes=2),
+    Fact("how many points a mesh has", r"^\w+ = 468\b"),
     Fact("the side of the template", r"^\w+ = 224\b"),
     Fact("the side of dlib's chip", r"^CHIP_SIZE = "),
     Fact("making the next batch meanwhile", r"ThreadPoolExecutor\(1\)", packages=("models",)),
     Fact("a clock that tests set", r"class \w*Clock\b", packages=PACKAGES),
-    Fact("a store server of tests", r"class StoreServer\b", packages=PACKAGES),
-    Fact("which pack an evaluation measures", r'add_argument\("--pack"', packages=("models",)),
+    Fact("a store server of tests", r"^class StoreServer\b", packages=PACKAGES),
+    Fact("which pack an evaluation measures", r"^    parser.*--pack\b.*open", packages=("models",)),
     Fact("appending to a table", r"csv\.(Dict)?[wW]riter\(", packages=("models",)),
 )
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-POINTS = 468
+from models.inference.mesh_points import MESH_POINTS
 
 
 class MeshNetwork(nn.Module):
@@ -48,7 +48,7 @@ class MeshNetwork(nn.Module):
             values[node.output] = node.run([values[name] for name in node.inputs])
 
         # Depth is dropped: the losses compare what can be seen.
-        return values["landmarks"].reshape(-1, POINTS, 3)[..., :2]
+        return values["landmarks"].reshape(-1, MESH_POINTS, 3)[..., :2]
 
 
 class _Node:

@@ -16,10 +16,11 @@ from models.inference.finding.alignment import eye_distance
 from models.inference.finding.face_detector import Detection
 from models.inference.frames.affine import invert, transform
 from models.inference.frames.frame import Frame
+from models.inference.mesh_points import MESH_POINTS
 from models.inference.session import Network
 
 INPUT_SIZE = 192
-LANDMARKS = 468
+LANDMARKS = MESH_POINTS
 MARGIN = 1.5  # of the face's longer side: what the network was trained with
 OUTER_EYE_CORNERS = (33, 263)
 CHEEKS = (234, 454)
