@@ -109,7 +109,9 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     )
     eraser = IdentityEraser(identities, jobs, job_remover, photo_remover, audit)
 
-    admission = JobAdmission(settings, jobs, queue, media, identities, audit)
+    admission = JobAdmission(
+        settings, jobs, queue, media, identities, audit, ProvenanceStore(settings.provenance_dir)
+    )
     submission = JobSubmission(events, InputReceiver(settings, urls), admission)
     overdue = Overdue(jobs, queue, media, identities)
     deliveries = DeliveryLog(redis)
@@ -167,8 +169,9 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         verifier=verifier,
         visitors=Visitors(),
         blocklisting=Blocklisting(screening, enrolment),
-        # A request costs an encoding, of which there is one at a time for everybody.
-        askers=Visitors(per_minute=5, at_once=1, all_at_once=2),
+        # A request costs an encoding, of which there is one at a time for everybody, and a hostile
+        # photo a new encoder, for which registrations wait some seconds.
+        askers=Visitors(per_minute=5, at_once=1, all_at_once=2, all_per_minute=10),
     )
     return Service(
         state=state,

@@ -16,6 +16,8 @@ from service.settings import Settings
 from worker.contract import QUEUE_OF, JobKind, JobRecord, JobRequest
 from worker.errors import StoreError
 from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
+from worker.provenance.names import mark_name
+from worker.provenance.provenance_store import ProvenanceStore
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
@@ -48,6 +50,7 @@ class JobAdmission:
         media: MediaStore,
         identities: IdentityStore,
         audit: AuditLog,
+        records: ProvenanceStore,
     ) -> None:
         self._consent_required = settings.require_consent
         # Without provenance no output has a mark, and none is promised in the record.
@@ -57,6 +60,7 @@ class JobAdmission:
         self._media = media
         self._identities = identities
         self._audit = audit
+        self._records = records
 
     def check(self, caller: Caller, submission: Submission) -> Admission | None:
         """Raise unless the job could be admitted, as far as its request alone can tell.
@@ -93,7 +97,7 @@ class JobAdmission:
         input_id = record.id if record else None
         payload = submission.payload(caller.tenant, input_id, current_traceparent())
         # Drawn here, once, so that every attempt at the job makes the same bytes.
-        mark_id = secrets.randbits(32) if self._is_marking else None
+        mark_id = self._free_mark() if self._is_marking else None
         request = JobRequest(
             payload=payload.model_copy(update={"mark_id": mark_id}),
             priority=submission.priority,
@@ -131,6 +135,17 @@ class JobAdmission:
         for identity_id in submission.payload(caller.tenant, None, "").identities():
             identity = self._identities.get(identity_id, caller.tenant)
             check_use(identity, _swap_kind(record), self._consent_required)
+
+    def _free_mark(self) -> int:
+        """Return a mark id that no output has: of 65,000 outputs two would share one by chance.
+
+        The later one would take the other's record, whose marks would then be called copied.
+        """
+        mark_id = secrets.randbits(32)
+        while self._records.get(mark_name(mark_id)) is not None:
+            mark_id = secrets.randbits(32)
+
+        return mark_id
 
     def _input(
         self, caller: Caller, submission: Submission, received: IncomingFile | None

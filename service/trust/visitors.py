@@ -33,11 +33,15 @@ class Visitors:
         # Each costs seconds of a core; two networks can fill the four places, and none can alone.
         at_once: int = 2,
         all_at_once: int = 4,
+        # What everybody together may ask for, where a hostile file costs more than its own time.
+        all_per_minute: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._per_minute = per_minute
         self._at_once = at_once
         self._all_at_once = all_at_once
+        self._all_per_minute = all_per_minute
+        self._all_times: deque[float] = deque()
         self._clock = clock
         self._visits: OrderedDict[str, _Visits] = OrderedDict()
         self._running = 0
@@ -48,15 +52,20 @@ class Visitors:
         visits = self._of(network(address))
         now = self._clock()
 
-        while visits.times and visits.times[0] <= now - WINDOW_S:
-            visits.times.popleft()
+        for times, allowed in (
+            (visits.times, self._per_minute),
+            (self._all_times, self._all_per_minute),
+        ):
+            while times and times[0] <= now - WINDOW_S:
+                times.popleft()
+            if allowed is not None and len(times) >= allowed:
+                raise _refused(times[0] + WINDOW_S - now)
 
-        if len(visits.times) >= self._per_minute:
-            raise _refused(visits.times[0] + WINDOW_S - now)
         if visits.running >= self._at_once or self._running >= self._all_at_once:
             raise _refused(1.0)
 
         visits.times.append(now)
+        self._all_times.append(now)
         visits.running += 1
         self._running += 1
 
@@ -69,6 +78,7 @@ class Visitors:
     def forget(self) -> None:
         """Forget the requests that have ended."""
         self._visits.clear()
+        self._all_times.clear()
 
     def _of(self, name: str) -> _Visits:
         # Taken out and put back at the end: the order is that of the last visit.
@@ -87,6 +97,9 @@ def network(address: str) -> str:
         return address
 
     # What one subscriber gets of IPv6; and a /24, so that a small block is not many visitors.
+    # A socket that takes both kinds shows IPv4 addresses within IPv6's, all of them in one /64.
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    parsed = mapped or parsed
     prefix = 24 if parsed.version == 4 else 64
     return str(ipaddress.ip_network((parsed, prefix), strict=False))
 
