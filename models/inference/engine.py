@@ -75,8 +75,7 @@ class FaceSwapEngine:
         *,
         device: Device = "auto",
         threads: int = 1,
-        # Sixteen sessions hold some 40 MB: more people than any one job may swap, and those of the
-        # last.
+        # As many as one job may name; their sessions hold some 40 MB.
         max_sessions: int = 16,
         nudity_check: bool = False,
         age_check: bool = False,

@@ -18,7 +18,12 @@ from models.inference.errors import (
 )
 from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
 from models.inference.finding.face_mesh import MeshedFace
-from models.inference.finding.identity_encoder import Encoded, IdentityEncoder, likeness, normalised
+from models.inference.finding.identity_encoder import (
+    Encoded,
+    IdentityEncoder,
+    cosine_similarity,
+    normalised,
+)
 from models.inference.finding.iris_network import EyePair, IrisNetwork, with_lids
 from models.inference.frames.affine import scale_of, transform
 from models.inference.frames.still_frame import StillFrame
@@ -177,7 +182,7 @@ def _agreeing(encoded: Sequence[Encoded]) -> list[int]:
     like.
     """
     alike = (
-        np.array([[likeness(a.embedding, b.embedding) for b in encoded] for a in encoded])
+        np.array([[cosine_similarity(a.embedding, b.embedding) for b in encoded] for a in encoded])
         > SAME_PERSON
     )
     best = alike[int(alike.sum(axis=1).argmax())]

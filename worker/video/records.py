@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.inference.arrays import Embedding
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import SAME_PERSON
 from worker.contract import Strict
 from worker.video.plan import VideoPlan
@@ -75,8 +75,8 @@ def people_of(survey: Survey, parts: Sequence[PartRecord]) -> list[PersonRow]:
             view = decode(text)
             free = {one: other for one, other in known.items() if one not in names.values()}
             # Each known person at most once in a segment: two people in it are never one.
-            best = max(free, key=lambda one: likeness(view, free[one]), default=None)
-            is_known = best is not None and likeness(view, free[best]) >= SAME_PERSON
+            best = max(free, key=lambda one: cosine_similarity(view, free[one]), default=None)
+            is_known = best is not None and cosine_similarity(view, free[best]) >= SAME_PERSON
             names[name] = best if is_known and best is not None else f"p{len(known) + 1}"
             # The first view stays: averaging would drift over a long video.
             known.setdefault(names[name], view)

@@ -19,7 +19,7 @@ from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_finder import MIN_HUMAN
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.face_tracker import is_cut
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people_survey import Sighting, Surveyed, SurveyedPerson
 from models.inference.frames.frame import Frame
 from models.inference.options import FaceSelector
@@ -251,7 +251,7 @@ def _in_box(selector: FaceSelector, samples: Sequence[Sequence[Sighting]]) -> li
 
 def _why_nobody(selector: FaceSelector, surveyed: Surveyed) -> Unmatched:
     if selector.kind == "reference" and selector.reference is not None:
-        alike = [likeness(view, selector.reference) for view in _views(surveyed).values()]
+        alike = [cosine_similarity(view, selector.reference) for view in _views(surveyed).values()]
         if max(alike, default=-1.0) >= MAYBE_REFERENCE:
             return "not_sure"
 

@@ -16,7 +16,7 @@ from models.inference.arrays import Embedding, Plane
 from models.inference.finding.face_detector import TurnedSquare, overlap
 from models.inference.finding.face_finder import MIN_MESH_SCORE, SAME_FACE, FaceFinder
 from models.inference.finding.face_mesh import MeshedFace, RegionOfInterest
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import (
     CLEARLY_BETTER,
     OTHER_PERSON,
@@ -244,7 +244,7 @@ class FaceTracker:
     def _settle(self, frame: Frame, track: Track, time_s: float) -> Track:
         """Return the track itself where a new view confirms it, else the one that goes on."""
         view = self._ask(frame, track, time_s)
-        own = likeness(view, track.person.embedding)
+        own = cosine_similarity(view, track.person.embedding)
 
         if track.is_confirmed_by(view):
             track.view = view
@@ -256,7 +256,7 @@ class FaceTracker:
             return track
 
         track.doubt(track.surely_until_s)
-        was_other = likeness(track.view, track.person.embedding) < OTHER_PERSON
+        was_other = cosine_similarity(track.view, track.person.embedding) < OTHER_PERSON
         track.view = view
         mixed = self.gallery.match(view, track.mixed_with)
 

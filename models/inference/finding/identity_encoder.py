@@ -80,7 +80,7 @@ def normalised(embedding: Embedding) -> Embedding:
     return np.asarray(embedding / max(float(np.linalg.norm(embedding)), 1e-9), np.float32)
 
 
-def likeness(a: Embedding, b: Embedding) -> float:
+def cosine_similarity(a: Embedding, b: Embedding) -> float:
     """Return the cosine of two embeddings: about .57 for one person, 0 for two (open pack, video
     frames).
     """

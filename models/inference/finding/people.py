@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from models.inference.arrays import Box, Embedding, Landmarks, RgbImage
-from models.inference.finding.identity_encoder import likeness, normalised
+from models.inference.finding.identity_encoder import cosine_similarity, normalised
 from models.inference.frames.frame import Frame
 
 # Cosine of a view with the mean of a person's views. Two people who look alike under one light
@@ -101,8 +101,10 @@ class PeopleGallery:
     def match(self, view: Embedding, among: Sequence[Person] | None = None) -> Match:
         """Return who a view is most like."""
         people = self.people() if among is None else among
-        best = max(people, key=lambda person: likeness(view, person.embedding), default=None)
-        return Match(best, -1.0 if best is None else likeness(view, best.embedding))
+        best = max(
+            people, key=lambda person: cosine_similarity(view, person.embedding), default=None
+        )
+        return Match(best, -1.0 if best is None else cosine_similarity(view, best.embedding))
 
     def meet(self, view: Embedding, resembles: str | None = None) -> Person:
         """Add someone who is none of those known, or not surely."""

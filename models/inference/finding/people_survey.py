@@ -18,7 +18,7 @@ import numpy as np
 from models.inference.arrays import Box, Embedding
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.face_tracker import FaceTracker
-from models.inference.finding.identity_encoder import likeness, normalised
+from models.inference.finding.identity_encoder import cosine_similarity, normalised
 from models.inference.finding.people import (
     OTHER_PERSON,
     SAME_MOMENT,
@@ -241,7 +241,7 @@ def _groups(parts: Sequence[SurveyPart]) -> list[_Group]:
 
     for track in sorted(tracks, key=lambda one: -one.weight):
         mean = track.mean
-        margins = [likeness(mean, group.mean) - _least(track, group) for group in groups]
+        margins = [cosine_similarity(mean, group.mean) - _least(track, group) for group in groups]
         best = int(np.argmax(margins)) if margins else 0
 
         if margins and margins[best] >= 0:
@@ -309,7 +309,7 @@ def _resembles(group: _Group, groups: Sequence[_Group]) -> str | None:
     """
     mean = group.mean
     scores = {
-        _name(groups, other): likeness(mean, other.mean)
+        _name(groups, other): cosine_similarity(mean, other.mean)
         for other in groups
         if other is not group and not other.times_s & group.times_s and other.weight >= group.weight
     }

@@ -11,7 +11,7 @@ import numpy as np
 from models.inference.arrays import Embedding, RgbImage
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_mesh import MeshedFace
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import CLEARLY_BETTER, OTHER_PERSON, SAME_PERSON, Person
 
 # Mean levels between two looks at one face: below 2 from frame to frame, 47 for another face.
@@ -88,13 +88,13 @@ class Track:
 
     def is_confirmed_by(self, view: Embedding) -> bool:
         """Whether a view shows the person whom this track has been following."""
-        cosine = likeness(view, self.person.embedding)
+        cosine = cosine_similarity(view, self.person.embedding)
         if cosine >= SAME_PERSON:
             return True
         if cosine < OTHER_PERSON:
             return False
         if self.mixed_with:
-            others = [likeness(view, other.embedding) for other in self.mixed_with]
+            others = [cosine_similarity(view, other.embedding) for other in self.mixed_with]
             return cosine >= max(others) + CLEARLY_BETTER
 
         is_new_pose = all(abs(pose - self.face.yaw_deg) > NEW_POSE_DEG for pose in self.poses_deg)

@@ -9,7 +9,7 @@ from typing import Literal
 from models.inference.arrays import Box, Embedding
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_finder import MIN_HUMAN
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import SAME_MOMENT, SAME_PERSON
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
@@ -149,7 +149,7 @@ class Selection:
         asked = [one for one in in_view if (index, one.person_id) not in self._refused]
         asked = [one for one in asked if one.person_id not in chosen]
         views = {one.person_id: one.embedding() for one in asked}
-        alike = {name: likeness(view, reference) for name, view in views.items()}
+        alike = {name: cosine_similarity(view, reference) for name, view in views.items()}
 
         # Nobody is compared twice: an embedding of a track changes little, and doubt would flicker.
         self._refused |= {(index, name) for name in views}
@@ -168,7 +168,7 @@ def like_reference(views: Mapping[str, Embedding], reference: Embedding) -> set[
     """Return the people who are surely like a reference, by the mean of their views: the one most
     like it, their mirror images, and whoever is like it without any doubt.
     """
-    alike = {name: likeness(view, reference) for name, view in views.items()}
+    alike = {name: cosine_similarity(view, reference) for name, view in views.items()}
     best = max(alike, key=lambda name: alike[name], default=None)
 
     if best is None or alike[best] < LIKE_REFERENCE:
@@ -177,5 +177,5 @@ def like_reference(views: Mapping[str, Embedding], reference: Embedding) -> set[
     return {
         name
         for name, view in views.items()
-        if alike[name] >= SAME_PERSON or likeness(view, views[best]) >= SAME_MOMENT
+        if alike[name] >= SAME_PERSON or cosine_similarity(view, views[best]) >= SAME_MOMENT
     } | {best}

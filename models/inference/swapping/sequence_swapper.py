@@ -17,7 +17,7 @@ from models.inference.arrays import Embedding
 from models.inference.finding.face_detector import overlap
 from models.inference.finding.face_finder import SAME_FACE
 from models.inference.finding.face_tracker import FaceTracker
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.tracks import TrackedFace
 from models.inference.frames.frame import Frame
@@ -196,7 +196,7 @@ class SequenceSwapper:
         self._similarity_due_s[person_id] = time_s + SIMILARITY_EVERY_S
         now = self.tracker.gallery.look(frame, subject.tracked.face.landmarks)
         wanted = subject.assignment.identity.code.embedding
-        self._records[person_id].similarities.append(likeness(now, wanted))
+        self._records[person_id].similarities.append(cosine_similarity(now, wanted))
 
     def _count(self, subjects: Sequence[Subject], time_s: float) -> None:
         """Count the frame once for each person in it, also where a mirror shows them twice."""

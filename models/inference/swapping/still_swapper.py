@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from models.inference.arrays import BgrImage
 from models.inference.finding.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
 from models.inference.finding.face_mesh import MeshedFace
-from models.inference.finding.identity_encoder import IdentityEncoder, likeness
+from models.inference.finding.identity_encoder import IdentityEncoder, cosine_similarity
 from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.visibility import skip_reason
 from models.inference.frames.still_frame import StillFrame
@@ -114,7 +114,7 @@ class StillSwapper:
             if options.measure_similarity:
                 # Read from the pasted result, not from the crop: blending is part of what is
                 # measured.
-                similarity = likeness(
+                similarity = cosine_similarity(
                     self.encoder.recognise(still, face.landmarks),
                     assignment.identity.code.embedding,
                 )

@@ -17,7 +17,7 @@ from models.inference.errors import (
     SeveralFacesError,
 )
 from models.inference.finding.face_parts import FaceParts
-from models.inference.finding.identity_encoder import likeness, normalised
+from models.inference.finding.identity_encoder import cosine_similarity, normalised
 from models.inference.photo_check import PhotoCheck
 from models.inference.registration import photo_candidate
 from tests.models.clips import portrait
@@ -44,7 +44,7 @@ def test_the_embedding_is_dlibs_own(engine: FaceSwapEngine, shared: Path) -> Non
         expected = normalised(
             np.array(reference[name]["embedding"], np.float32) - engine.pack.embedding_mean()
         )
-        assert likeness(engine.register([portrait(name)]).code.embedding, expected) > 0.9
+        assert cosine_similarity(engine.register([portrait(name)]).code.embedding, expected) > 0.9
 
 
 def test_photos_of_one_person_give_one_code(engine: FaceSwapEngine) -> None:
@@ -53,7 +53,10 @@ def test_photos_of_one_person_give_one_code(engine: FaceSwapEngine) -> None:
 
     for alone in ("dev_neutral", "dev_smile"):
         assert (
-            likeness(both.code.embedding, engine.register([portrait(alone)]).code.embedding) > 0.9
+            cosine_similarity(
+                both.code.embedding, engine.register([portrait(alone)]).code.embedding
+            )
+            > 0.9
         )
 
 
@@ -147,7 +150,7 @@ def test_a_photo_on_its_head_is_used_the_right_way_up_and_said(engine: FaceSwapE
     (photo,) = turned.photos
     assert photo.accepted
     assert [warning.code for warning in photo.warnings] == ["not_upright"]
-    assert likeness(upright.code.embedding, turned.code.embedding) > 0.95
+    assert cosine_similarity(upright.code.embedding, turned.code.embedding) > 0.95
 
 
 def test_half_a_face_is_refused_with_the_share_that_is_there(engine: FaceSwapEngine) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_mesh import MeshedFace
-from models.inference.finding.identity_encoder import likeness
+from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import SAME_PERSON
 from models.inference.finding.people_survey import Surveyed
 from models.inference.frames.still_frame import StillFrame
@@ -135,7 +135,7 @@ class FirstLook:
 
     def _name(self, frame: StillFrame, face: MeshedFace, surveyed: Surveyed) -> str:
         view = self.engine.encoder.recognise(frame, face.landmarks)
-        alike = {one.person_id: likeness(view, one.embedding) for one in surveyed.people}
+        alike = {one.person_id: cosine_similarity(view, one.embedding) for one in surveyed.people}
         best = max(alike, key=lambda name: alike[name], default=NOBODY)
         return best if alike.get(best, -1.0) >= SAME_PERSON else NOBODY
 
