@@ -34,6 +34,7 @@ class Stores:
 
 def open_stores(settings: WorkerSettings) -> Stores:
     """Return the stores at the addresses in the settings; nothing is contacted yet."""
+    # Longer than the API's: a worker rather waits for a slow store than drops an attempt.
     redis = connect(settings.store_url, timeout_s=15.0, replicas=settings.store_replicas)
     store = JobStore(redis, settings.jobs.limits())
     attempts = JobAttempts(store)

@@ -40,6 +40,7 @@ class BrowserTokens:
         now = self._clock()
         index = TENANT_TOKENS(parent.tenant)
         with reaching():
+            # Ended ones do not count; nobody else removes them.
             self._redis.zremrangebyscore(index, 0, now)
             if self._redis.zcard(index) >= MOST_TOKENS:
                 raise QuotaExceeded("Quota exceeded: too many browser tokens.")
@@ -53,12 +54,15 @@ class BrowserTokens:
             expires_at=now + ttl_s,
             revoked_at=None,
             origin=origin,
+            # A token ends with its parent, whatever its own time says.
             parent=parent.id,
         )
         token = self._keys.save(key, ttl_s)
 
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.zadd(index, {key.id: now + ttl_s})
+            # The index lives as long as its longest token; `gt` needs a time to live, which the
+            # next line sets.
             pipeline.expire(index, ttl_s, gt=True)
             pipeline.expire(index, ttl_s, nx=True)
             pipeline.zremrangebyscore(TOKEN_ORIGINS(), 0, now)

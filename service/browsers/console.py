@@ -24,6 +24,7 @@ CONTENT_SECURITY_POLICY = (
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+# The console holds a key in memory: nothing foreign may run beside it.
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
@@ -49,6 +50,7 @@ def _file(request: Request, name: str) -> Response:
     if content is None:
         raise ServiceError("not_found")
 
+    # By content: an update of the service is seen at once, an unchanged file is not sent again.
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {**_HEADERS, "ETag": etag}
     if request.headers.get("if-none-match") == etag:

@@ -22,7 +22,9 @@ EXPOSED = (
 )
 METHODS = "DELETE, GET, HEAD, PATCH, POST, PUT"
 PREFLIGHT_S = 600  # for which a browser need not ask again
+# A page asks in bursts; a token's origin is looked up once for each.
 _REMEMBERED_S = 5.0
+# Any page of the world may send an Origin: the memory must not grow with them.
 _MOST_REMEMBERED = 1000
 
 HasToken = Callable[[Scope, str], Awaitable[bool]]
@@ -53,17 +55,20 @@ class CrossOrigin:
                 answer = MutableHeaders(scope=message)
                 answer["Access-Control-Allow-Origin"] = origin
                 answer["Access-Control-Expose-Headers"] = ", ".join(EXPOSED)
+                # Or a cache would give one origin's permission to another.
                 answer.add_vary_header("Origin")
             await send(message)
 
         await self.app(scope, receive, send_with_origin)
 
     async def _may_read(self, scope: Scope, origin: str) -> bool:
+        # What the operator has allowed needs no look into the store.
         if self._configured & {"*", origin}:
             return True
 
         now = time.monotonic()
         seen_at, has_token = self._known.get(origin, (-_REMEMBERED_S, False))
+        # Only yes is remembered: a new token must work at once.
         if now - seen_at < _REMEMBERED_S and has_token:
             return True
 

@@ -94,6 +94,7 @@ def parse_json(data: bytes | str, model: type[Model]) -> Model:
     except ValueError as error:
         if not isinstance(error, ValidationError):
             raise ServiceError("invalid_json") from error
+        # FastAPI's own error, so that all bodies fail in one form.
         raise _as_request_error(error) from error
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 ERRORS_PATH = "/errors"
 
+# One remedy for each code; a test holds the table to the codes that exist.
 WHAT_TO_DO: Mapping[str, str] = {
     "age_unsure": "Adults who look younger than 25 are registered with a consent whose `adult` is"
     " true and whose `evidence_sha256` names a document that shows it.",

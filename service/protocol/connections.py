@@ -61,6 +61,7 @@ class BoundedHttpProtocol(H11Protocol):
     def close_now(self) -> None:
         """Close the connection without an answer: nothing that could be answered has come."""
         self._stop_waiting()
+        # Not close: a client that reads nothing would hold the buffer, and the socket with it.
         self.transport.abort()
 
     def _note_state(self) -> None:
@@ -89,6 +90,7 @@ def bounded_http(max_connections: int, header_timeout_s: float) -> Callable[...,
     The process may open as many files as that needs, where its hard limit allows; else the bound
     is lower.
     """
+    # The soft limit is often 1,024, far below what idle connections need.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, _MOST_DESCRIPTORS) if hard != resource.RLIM_INFINITY else _MOST_DESCRIPTORS
 

@@ -28,6 +28,7 @@ from service.protocol.document_text import (
 from service.protocol.openapi import REF
 
 Schema = dict[str, Any]
+# Extensions of ours, which `_tidy` takes out again.
 ONE_OF = "x-one-of"  # set by `service.schemas.fields.example`
 MODEL = "x-model"  # a member whose values have a schema of their own
 
@@ -60,6 +61,7 @@ def describe(
 
             _name_models(schemas)
             complete_examples(schemas)
+            # Last: what a client sends of a model gets its own name where the two differ.
             for model in requests:
                 _add(schemas, model, "validation")
 

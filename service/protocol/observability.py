@@ -37,6 +37,7 @@ _context: ContextVar[RequestContext] = ContextVar("request_context", default=_OU
 @contextmanager
 def in_request(context: RequestContext) -> Iterator[None]:
     """Let what runs in the block, and what it logs, belong to this request."""
+    # A context variable, so that tasks started for the request inherit it.
     token = _context.set(context)
     try:
         yield

@@ -45,6 +45,7 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# Said in the audit trail, so of few words that an operator can count.
 _REASON = {"type": "string", "enum": ["self", "public_figure", "legal"]}
 _TEXT = {"type": "string", "maxLength": 200}
 _ENTRY_FORM = _form(label=_TEXT, reason=_REASON, keep_days={"type": "integer"})
@@ -64,9 +65,11 @@ async def add_entry(request: Request, caller: Operator, state: State) -> schemas
     """
     rules = FormRules(("image",), state.settings.max_photos, state.settings.max_photo_bytes)
     async with state.uploads.incoming(caller.tenant) as incoming:
+        # Photos come as a form only: no uploads are named here, which other requests could use.
         _require_form(request)
         fields = await read_form(request, state.bodies, (rules, incoming))
         form = parse_fields(fields, schemas.BlocklistForm, ("keep_days",))
+        # Within the block: the photos are deleted when it ends, whatever happened.
         return _entry(state, await state.blocklisting.add(caller, form, incoming))
 
 

@@ -46,6 +46,7 @@ def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
     backlog = {name: state.jobs.lines.backlog(name) for name in QUEUES}
     jobs, held_bytes = state.jobs.in_flight(tenant)
     max_jobs, max_bytes = state.jobs.quota(tenant)
+    # Read from the store each time: other processes write as well.
     stored_bytes, max_stored_bytes = state.media.stored_bytes(tenant)
     queues = tuple(
         schemas.QueueCapacity(

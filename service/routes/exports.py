@@ -29,6 +29,7 @@ router = APIRouter(prefix="/v1/identities", tags=["identities"])
 Writer = Annotated[Caller, Depends(caller_with("identities:write"))]
 
 _FAILURES = ("not_found", "identity_erased", "queue_full", "draining")
+# An export leaves the service, so consent is asked for by a scope of its own.
 _CONSENT_FAILURES = ("consent_missing", "consent_expired", "consent_scope")
 _HEADERS = ("Location", "ETag", "Preference-Applied")
 
@@ -57,6 +58,7 @@ async def create_export(
     """
     record = await to_thread.run_sync(state.identities.get, identity_id, caller.tenant)
     consent = consent_of(record)
+    # Never longer than the consent: what was fetched cannot be called back.
     ends = consent.expires_at.timestamp() if consent and consent.expires_at else math.inf
 
     async with state.uploads.incoming(caller.tenant) as incoming:

@@ -92,6 +92,7 @@ async def create_identity(request: Request, caller: Writer, state: State) -> Res
     uploads with the same bytes, and jobs that used them as their input. Only a 5xx response leaves
     uploads as they were.
     """
+    # Both bounds are the operator's: of photos, and of the bytes of each.
     rules = FormRules(("image",), state.settings.max_photos, state.settings.max_photo_bytes)
     async with state.uploads.incoming(caller.tenant) as incoming:
         registration = await read_registration(request, state.bodies, rules, incoming)
@@ -158,6 +159,7 @@ async def get_identity(
     identity_id: str, request: Request, response: Response, caller: Reader, state: State
 ) -> schemas.Identity | Response:
     """Return an identity."""
+    # With the refinement's present state, which the stored record does not have.
     record = await _current(state, identity_id, caller.tenant)
     etag = identity_etag(record)
 

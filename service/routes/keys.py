@@ -48,6 +48,7 @@ async def create_key(
     await _note(state, caller, "key.created", key.id)
     response.headers["Location"] = f"/v1/keys/{key.id}"
 
+    # The only answer besides the creation's that has a token.
     return _view(key, token)
 
 

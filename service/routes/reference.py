@@ -29,16 +29,19 @@ _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
+# A list of names, so that no name of a request becomes a path.
 _SWAGGER_FILES = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
 }
+# The files change with the installed version only.
 _FOR_A_DAY = {"Cache-Control": "public, max-age=86400"}
 
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
     """Return the API's description, to read and to try."""
+    # Served from here: the page works without a connection to anywhere else.
     page = (_PAGES / "docs.html").read_text()
     return HTMLResponse(page, headers={"Content-Security-Policy": _DOCS_POLICY})
 

@@ -45,6 +45,7 @@ _PRIORITY = {
     "description": "Among the tenant's own jobs.",
 }
 
+# The parts of a form that registers and swaps in a single request.
 _ONE_CALL: dict[str, Any] = {
     "source": {
         "type": "array",
@@ -120,6 +121,7 @@ async def swap_image(request: Request, caller: Writer, state: State) -> Response
         return await _swap(request, caller, state, "swap_image", "image")
 
     bounds = state.settings
+    # Target and photos are told apart by the part's name, and bounded apart.
     targets = FormRules(("image", "target", "input"), 1, bounds.max_upload_bytes)
     sources = FormRules(("source",), bounds.max_photos, bounds.max_photo_bytes, min_files=0)
 
@@ -136,6 +138,7 @@ async def swap_image(request: Request, caller: Writer, state: State) -> Response
             accepted = Accepted(await state.submission.submit(caller, swap, target), None)
 
     response = await state.answers.accepted(request, caller, accepted.admission)
+    # After the response is made: an identity that was for this job alone goes with it.
     await state.one_call.finish(caller, accepted)
     return response
 
@@ -205,7 +208,7 @@ async def estimate(request: Request, caller: Writer, state: State) -> Response:
 async def _swap(
     request: Request, caller: Caller, state: AppState, kind: JobKind, file_name: str
 ) -> Response:
-    # The part may be called `input`, as in JSON, or by what it is.
+    # Any usual name: the endpoint says what is done, the bytes say what it is.
     names = (file_name, "input", "image", "video", "target")
     rules = FormRules(names, 1, state.settings.max_upload_bytes)
     async with state.uploads.incoming(caller.tenant) as incoming:

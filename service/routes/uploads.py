@@ -85,6 +85,7 @@ async def create_upload(request: Request, caller: Writer, state: State) -> Respo
     max_bytes = state.settings.max_upload_bytes
 
     async with state.uploads.incoming(caller.tenant) as incoming:
+        # Browsers' forms cannot send a raw body.
         if declared.media_type == "multipart/form-data":
             rules = FormRules(("file",), 1, max_bytes)
             await read_form(request, state.bodies, (rules, incoming))

@@ -82,6 +82,7 @@ async def verify(request: Request, response: Response, state: State) -> Verifica
     with state.visitors.visit(address):
         # An answer may change when a manifest expires, and must not lie in a shared cache.
         response.headers.update(_NOT_KEPT)
+        # A hash alone: for files that somebody will not or cannot send.
         if media_type(request) == "application/json":
             body = await state.bodies.json(request, VerifyRequest)
             found = await to_thread.run_sync(state.verifier.look_up, body.sha256)
@@ -146,8 +147,10 @@ async def _file(request: Request, state: AppState) -> AsyncIterator[bytes]:
             yield chunk
         return
 
+    # Browsers send forms; the page's script too.
     form = state.bodies.form(request, MAX_VERIFIED_BYTES + _FORM_BYTES)
     async for part in form.parts():
+        # The first file counts; what follows is not read.
         if part.name == "file":
             async for chunk in part.chunks():
                 yield chunk

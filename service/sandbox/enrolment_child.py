@@ -99,6 +99,7 @@ def register(
 
 def _report(photo: PhotoReport) -> Mapping[str, Any]:
     return {
+        # One digit is what a client can act on.
         "face_px": round(float(photo.face_px), 1),
         "sharpness": round(float(photo.sharpness), 1),
         "yaw_deg": round(float(photo.yaw_deg), 1),

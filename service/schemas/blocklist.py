@@ -24,6 +24,7 @@ class BlocklistForm(Strict):
         description="The operator's own name for the entry."
     )
     reason: Reason = Field(default="legal", description="Why the person is listed.")
+    # An entry of the list must end, too; it can be renewed.
     keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=KEEP_DAYS, description="Days until the entry ends."
     )

@@ -41,6 +41,7 @@ def example(one_of: tuple[str, ...] = (), **members: object) -> ConfigDict:
     """
 
     def describe(schema: dict[str, Any]) -> None:
+        # One example a model, which the documentation shows and tests validate.
         schema["examples"] = [members]
         for name in one_of:
             member = schema["properties"][name]

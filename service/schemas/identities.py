@@ -78,6 +78,7 @@ class Consent(Strict):
         description="What the face may be used for: swaps into images, swaps into videos, and"
         " export as a file that swaps on a device."
     )
+    # A consent that will be given is none yet.
     granted_at: PastMoment = Field(description="When consent was given; not in the future.")
     expires_at: Moment | None = Field(
         default=None, description="When consent ends; null until it is withdrawn."
@@ -253,15 +254,18 @@ class Identity(Strict):
     quality: Literal["instant", "refined"] = Field(
         default="instant", description="`refined` once a refinement has succeeded."
     )
+    # One report a photo, in the order in which they came.
     photos: tuple[PhotoQuality, ...] = Field(
         description="A report for each photo, in the order sent."
     )
     consent: Consent | None = Field(
         default=None, description="What the person agreed to; null where none was asked for."
     )
+    # Said with each identity, so that a reviewer sees under which rule it was registered.
     consent_required: bool = Field(
         description="False where the operator runs a single-user installation."
     )
+    # Explains why the first swap after a while takes longer.
     cached: bool = Field(
         description="Whether the specialised weights are cached; else the next job rebuilds them."
     )

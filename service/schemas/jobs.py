@@ -27,6 +27,7 @@ from worker.contract import (
 
 
 class JobProgress(Strict):
+    # In `unit`s; steps of a video's parts add up over all of them.
     done: int = Field(description="Units that are done.")
     total: int = Field(description="Units in all; 0 while that is not known.")
     unit: str = Field(description="What is counted: `image`, `frame` or `step`.")
@@ -154,6 +155,7 @@ class Job(Strict):
         default=None, description="When its result is deleted; null before its end."
     )
     input: JobInput = Field(description="What it works on.")
+    # As sent, so that a job can be read without the request.
     assignments: tuple[Assignment, ...] = Field(description="Which identity goes onto which face.")
     pack: str | None = Field(
         default=None, description="The pack that did the work; null before its end."
@@ -177,6 +179,7 @@ class Job(Strict):
     error: JobError | None = Field(
         default=None, description="Why it failed; null where it did not."
     )
+    # Milliseconds by stage, for finding out where the time goes.
     timings: dict[str, float] = Field(
         description="Milliseconds by stage, such as `swap_ms`; empty before its end."
     )

@@ -42,6 +42,7 @@ class WebhookEndpoint(Strict):
 
     id: str = Field(description="`whe_` and 26 characters.")
     url: str = Field(description="Where messages go.")
+    # False once the receiver has answered 410: it does not want to hear from us.
     enabled: bool = Field(description="Whether messages are sent.")
     disabled_reason: str | None = Field(default=None, description="Why not; null where they are.")
     created_at: datetime = Field(description="When it was registered.")
@@ -167,6 +168,7 @@ class QueueCapacity(Strict):
     name: str = Field(description="`image`, `video` or `refine`.")
     queued: int = Field(description="Jobs that wait.")
     running: int = Field(description="Jobs that are done now.")
+    # Null for an empty queue: 0 would read as "just arrived".
     oldest_age_s: float | None = Field(
         default=None, description="Seconds that the oldest has waited; null where none waits."
     )
@@ -179,6 +181,7 @@ class TenantUse(Strict):
     bytes: int = Field(description="Bytes of the inputs of jobs in flight.")
     max_jobs: int = Field(description="Jobs that may be in flight; more answer `quota_exceeded`.")
     max_bytes: int = Field(description="Bytes of inputs that may be in flight.")
+    # Includes what the caller has forgotten about: uploads and results not yet expired.
     stored_bytes: int = Field(description="Bytes of uploads and results.")
     max_stored_bytes: int = Field(description="At this many, requests answer `storage_quota`.")
 
@@ -201,10 +204,12 @@ class Capacity(Strict):
         },
     )
 
+    # All tenants together, in numbers that name nobody.
     queues: tuple[QueueCapacity, ...] = Field(description="Each queue.")
     workers: int = Field(description="Workers that are up.")
     accepting: bool = Field(description="Whether a new job would be accepted.")
     limit: int = Field(description="Jobs that may be in flight, of all tenants together.")
+    # Of the caller alone: how much others use is nobody's business.
     tenant: TenantUse = Field(description="What the caller's tenant uses.")
 
 

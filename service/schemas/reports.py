@@ -19,6 +19,7 @@ from worker.failures import FailureCode
 class Reported(BaseModel):
     """What an engine tells of a job; members may be added to it."""
 
+    # Engines learn to say more; a client that was written before must go on reading.
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
@@ -94,7 +95,9 @@ class Estimate(Reported):
     duration_s: float = Field(description="Its duration in seconds; 0 for an image.")
     seconds: float = Field(description="Seconds of the swap, without the time in the queue.")
     fps: float = Field(description="Frames a second.")
+    # What an operator may charge by: it follows the work, not the file's size.
     cost_units: int = Field(description="Faces to be swapped, counted in every frame.")
+    # Empty when nothing stands against the swap.
     refusals: list[FailureCode] = Field(description="Codes for which the swap would fail.")
 
 
@@ -113,6 +116,7 @@ class JobReport(Reported):
     quality: float | None = Field(
         default=None, description="0 to 1: how well the worst of the chosen people was swapped."
     )
+    # Stable names, so that clients can branch on them.
     notes: list[str] = Field(
         default=[], description="What was changed or left out beside the faces, as stable names."
     )

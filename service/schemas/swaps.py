@@ -78,6 +78,7 @@ class Upload(Strict):
     height: int | None = Field(
         default=None, description="Pixels, upright; null where the file does not say."
     )
+    # Counted by the header, which is all that an upload is asked for.
     frames: int | None = Field(
         default=None, description="Frames; 1 for a still image, null where the file does not say."
     )

@@ -36,6 +36,7 @@ class VerifyRequest(BaseModel):
 class C2paReport(Frozen):
     """What the file's content credentials say."""
 
+    # In the order of trust, the strongest first.
     state: C2paState = Field(
         description="`trusted`: signed by this installation; `valid`: intact, signed by somebody"
         " else; `invalid`: changed after signing; `absent`: none."
@@ -81,6 +82,7 @@ class Verification(Frozen):
     c2pa: C2paReport = Field(description="What the content credentials say.")
     mark: MarkReport = Field(description="What the pixels say: the invisible mark.")
     record: RecordReport | None = Field(description="Present when the output is known here.")
+    # Sentences for people; programs go by the verdict.
     notes: tuple[str, ...] = Field(description="What the verdict does not show, in words.")
 
 

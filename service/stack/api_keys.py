@@ -90,6 +90,7 @@ def create_key(redis: Redis, tenant: str, scopes: Sequence[str], name: str) -> s
         [scope for scope in SCOPES if scope in scopes],
         name,
     )
+    # An operator on the machine has no key of their own to be named by.
     AuditLog(redis).append("key.created", tenant, OPERATOR, key.id)
     return token
 

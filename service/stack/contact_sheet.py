@@ -33,6 +33,7 @@ def video_moments(path: Path, moments: Sequence[float]) -> list[Image.Image]:
     memory.
     """
     with av.open(path) as video:
+        # All at once: the demo's clip has some hundred small frames.
         frames = list(video.decode(video=0))
 
     chosen = (frames[round(moment * (len(frames) - 1))] for moment in moments)

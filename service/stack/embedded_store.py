@@ -104,6 +104,7 @@ def store_program(data_dir: Path, lock_fd: int, memory_bytes: int, users: StoreU
         "maxmemory": str(memory_bytes),
         # An evicted key would be a lost job.
         "maxmemory-policy": "noeviction",
+        # Snapshots would cost a fork now and then, and the log has everything.
         "save": "",
         "daemonize": "no",
     }
@@ -131,6 +132,7 @@ def locked(data_dir: Path, timeout_s: float = 5.0) -> Iterator[int]:
     DataDirectoryBusyError when another stack, or a store that outlived its stack, still holds it
     then.
     """
+    # Beside the socket, in a directory that only we can read.
     path = data_dir / "run" / "stack.lock"
     with path.open("a+") as lock:
         # A lock on a file, not a pid in it: the kernel frees it however the stack ends.

@@ -132,6 +132,7 @@ def _programs(
             name, (sys.executable, "-m", *command), {**environment, **store}, keep_fds=keep_fds
         )
 
+    # Opened before anything starts: connections wait while the API loads.
     listening = listener.fileno()
     workers = [
         program(f"worker-{queue}", "worker", "worker", "--queue", queue)

@@ -24,7 +24,9 @@ PUBLIC = "_public"
 """Whose files a person's photos are while they are looked at: no tenant's name begins so."""
 PERSON = "person"
 DAY_S = 86_400.0
+# A request that no operator has looked at in a month ends, with the face in it.
 PENDING_DAYS = 30
+# Logged for the operator: the list protects the more people, the more others it refuses.
 CROWDED = (
     f"More than {CROWDED_AT} people are on the list: with this encoder about one in forty other"
     " people is refused, and more with every entry."
@@ -64,6 +66,7 @@ class Blocklisting:
     ) -> tuple[BlocklistEntry, str]:
         """Keep a person's request until an operator decides; return it and its token."""
         pack, embedding = await self._embedded(PUBLIC, incoming)
+        # Shown once, so that the person can withdraw without an account.
         token = secrets.token_hex(32)
         entry = new_entry(
             state="pending",
@@ -82,6 +85,7 @@ class Blocklisting:
     async def approve(self, caller: Caller, entry_id: str) -> BlocklistEntry:
         """Let a request take effect; raises UnknownBlocklistEntry."""
         entry = await to_thread.run_sync(self._entries.get, entry_id)
+        # From the request on, not from the decision: the person asked then.
         ends_at = entry.created_at + KEEP_DAYS * DAY_S
         entry = await to_thread.run_sync(self._entries.activate, entry_id, ends_at)
         await self._note("added", entry_id, caller, reason=entry.reason)

@@ -77,6 +77,8 @@ class BlocklistStore:
         self._sealer = Sealer(key)
         self._clock = clock
         self._upkeep = Upkeep(redis, clock)
+        # One thread reads the list anew, the others wait for it: opening 10,000 entries takes a
+        # while.
         self._reading = Lock()
         self._version = b""
         self._faces: list[BlockedFace] = []
@@ -86,6 +88,7 @@ class BlocklistStore:
 
         Raises BlocklistFull, StoreError.
         """
+        # Counted before the write: two at once may pass the bound by one, which does no harm.
         if self.count() >= MOST_ENTRIES or (
             entry.state == "pending" and len(self.newest_first("pending")) >= MOST_PENDING
         ):
@@ -96,7 +99,9 @@ class BlocklistStore:
             pipeline.hset(key, mapping=as_hash(_to_fields(entry, token)))
             pipeline.hset(key, "sealed", self._sealed(entry, face))
             pipeline.zadd(BLOCKLIST(), {entry.id: entry.created_at})
+            # Biometric data of people who are no customers must end by itself.
             self._upkeep.expire_at(entry.id, entry.expires_at, pipeline)
+            # In one transaction with the entry: no process may keep an older list.
             pipeline.incr(BLOCKLIST_VERSION())
             pipeline.execute()
 
@@ -114,6 +119,7 @@ class BlocklistStore:
         known = fields.get("token_sha256", "")
         given = hashlib.sha256(token.encode()).hexdigest()
 
+        # In constant time, and entries of an operator have no token to guess.
         if not known or not hmac.compare_digest(known, given):
             raise UnknownBlocklistEntry
 
@@ -170,6 +176,7 @@ class BlocklistStore:
             version: Reply = self.redis.get(BLOCKLIST_VERSION()) or b""
 
         with self._reading:
+            # Asked for at each comparison, because a removed person must be free at once.
             if version != self._version:
                 self._faces = self._read_faces()
                 self._version = version

@@ -22,6 +22,7 @@ KEPT_S = 30 * 86_400
 MOST_REVIEWS = 1000
 """Clients make cases; of more than these the oldest are forgotten."""
 
+# Made from a hash, so that the same files lead to the same case.
 _ID = re.compile(r"rev_[0-9a-f]{32}")
 
 
@@ -59,6 +60,7 @@ class ReviewStore:
 
     def get(self, review_id: str) -> Review:
         """Return a case; raises UnknownReview."""
+        # Becomes a key of the store: nothing else may.
         if not _ID.fullmatch(review_id):
             raise UnknownReview
         with reaching():

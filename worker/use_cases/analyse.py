@@ -109,6 +109,7 @@ class Analyse:
 
         for number, face in enumerate(self.engine.detect(image), 1):
             people[f"p{number}"] = PersonSeen()
+            # By place from left to right, as a swap of the image counts them.
             people[f"p{number}"].add(frame, face, 0.0)
 
         context.progress(1, 1, "image")
@@ -172,6 +173,7 @@ class Analyse:
             tracked = survey.add(sample.frame, sample.time_s)
             people.add(sample.frame, sample.time_s, tracked)
 
+        # By track: names are known once all parts are gathered.
         seen = tuple(one.to_record() for one in people.by_track())
         finish_part(context, SurveyPartRecord.of(survey.part()).model_copy(update={"seen": seen}))
 

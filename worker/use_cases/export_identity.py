@@ -21,6 +21,7 @@ from worker.provenance.names import mark_name
 from worker.use_cases.casting import Casting
 
 FILE = "identity.zip"
+# For whoever gets the file: what the person has agreed to travels with it.
 CONSENT_TEXT = (
     "This file swaps one person's face. The person agreed to its export until the date that"
     " `expires_at` names; after it, or when the consent is withdrawn, delete the file. Say of every"
@@ -48,6 +49,7 @@ class ExportIdentity:
         (identity_id,) = payload.identities()
         code, weights = self.casting.stored(identity_id, context.identities)
         file = context.work / FILE
+        # Without provenance the file is unsigned, and players say so.
         sign = context.sign if context.provenance else None
 
         try:
@@ -76,6 +78,7 @@ def _facts(context: JobContext, order: ExportOptions) -> dict[str, Any]:
     """Return what the manifest says about this export; it names no person."""
     provenance = context.provenance
     facts: dict[str, Any] = {
+        # The one link back: an operator can find who exported, the file itself names nobody.
         "export": context.job.id,
         "created_at": _moment(context.job.created_at),
         "expires_at": _moment(order.expires_at),

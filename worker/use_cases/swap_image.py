@@ -72,6 +72,7 @@ class SwapImage:
 
         if context.is_screened:
             with timed(timings, "screen_ms"):
+                # Only whose face was replaced: bystanders are nobody's business.
                 views = self._swapped_people(image.bgr, found, swapped)
                 require_nobody_blocked(context, assignments, views)
 

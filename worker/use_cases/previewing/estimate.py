@@ -62,10 +62,12 @@ class Estimate:
 
         Raises JobFailure, also as MediaError.
         """
+        # As a swap does it, so that an erased identity fails here too.
         assignments = self.casting.assignments(context.job.payload, context.identities)
         seen = FirstLook(self.engine, self.limits).look(context, assignments)
         estimated = self._estimate(context, seen, assignments)
         file = context.work / "estimate.json"
+        # A file as well as the report: results are fetched in one way, whatever the job.
         file.write_text(json.dumps(asdict(estimated)))
 
         return Outcome(
@@ -90,11 +92,14 @@ class Estimate:
         self, context: JobContext, video: Video, seen: Seen, assignments: Sequence[Assignment]
     ) -> Estimated:
         plan = plan_video(video)
+        # From the middle: beginnings are often black, or titles without a face.
         stretch = _stretch(video, plan.frames)
         swap_s = self._timed_swap(context, video, stretch, seen, assignments)
         decode_s = _timed_decoding(context, video, stretch)
 
+        # Some containers give no duration; the frames and their rate do.
         duration_s = video.info.duration_s or plan.frames / float(video.info.fps)
+        # The survey's own rule, whose time is part of the swap's.
         samples = min(duration_s / EVERY_S, MOST_SAMPLES)
         survey_s = plan.frames * decode_s + samples * self._look_s(seen.frames)
         seconds = STARTUP_S + survey_s + plan.frames * swap_s
@@ -107,6 +112,7 @@ class Estimate:
         """Return the estimate of an image or an animation, whose frames cost alike."""
         options = swap_options(context.job.payload.options, measure_similarity=True)
         began = time.perf_counter()
+        # Swapped for real: the time depends on how many faces are large and how many are chosen.
         for looked in seen.frames:
             self.engine.swap_found(looked.bgr, looked.faces, assignments, options)
 
@@ -139,6 +145,8 @@ class Estimate:
 
         def watch(done: int) -> None:
             context.progress(done, stretch.frames)
+            # The report before the first frame counts once; later ones without progress are
+            # heartbeats.
             if done or not seen_at:
                 seen_at.append((done, time.perf_counter()))
 
@@ -171,6 +179,7 @@ class Estimate:
     ) -> Estimated:
         people = {name for looked in seen.frames for name in looked.names}
         faces = sum(len(looked.faces) for looked in seen.frames) / len(seen.frames)
+        # Nobody is swapped twice, so no more than are there.
         chosen = min(faces, len(seen.survey.choices) if seen.survey else len(assignments))
 
         refusals = _refusals(context, seen, assignments)
@@ -192,6 +201,7 @@ def _stretch(video: Video, frames: int) -> PlannedSegment:
     step = max(1, round(1 / info.fps / info.time_base))
     start = key_before(video, info.start_pts + frames // 2 * step)
     stop = start + STRETCH_FRAMES * step
+    # The index decides whether there is something before it to warm up on.
     is_first = start == info.start_pts
 
     return PlannedSegment(0 if is_first else 1, start, stop, min(frames, STRETCH_FRAMES))
@@ -219,6 +229,7 @@ def _refusals(context: JobContext, seen: Seen, assignments: Sequence[Assignment]
     try:
         seen.examiner.require_allowed()
         require_nobody_blocked(context, assignments, seen.survey.chosen() if seen.survey else ())
+    # An estimate says what would fail; it does not fail for it.
     except JobFailure as refusal:
         return [refusal.code]
 

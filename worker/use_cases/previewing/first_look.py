@@ -68,6 +68,7 @@ class FirstLook:
 
         Raises JobFailure, also as MediaError; what `context.progress` raises passes through.
         """
+        # Only then: the survey of a whole video takes as long as decoding it.
         named = any(isinstance(one.face, PersonSelector) for one in context.job.payload.assignments)
 
         with context.input.open("rb") as file:
@@ -96,7 +97,9 @@ class FirstLook:
 
     def _animation_glimpses(self, context: JobContext) -> tuple[int, list[Glimpse]]:
         """Return how many frames an animation has, and three of them; all are decoded for it."""
+        # Decoded twice and never held: all frames at once may not fit into memory.
         count = sum(1 for _ in read_animation(context.input, self.limits))
+        # A set: of a very short animation two places may be one frame.
         places = {int(place * count) for place in PLACES}
         shown = [
             Glimpse(frame.bgr, frame.time_s)

@@ -27,6 +27,7 @@ from worker.use_cases.swap_image import face_row, timed
 from worker.video.survey import Survey
 
 DEFAULT_SIDE_PX: Final = 640  # of one frame: three of them fit a page, and a phone's screen
+# Small enough for a page, and what a preview shows is not delivered.
 QUALITY: Final = 88
 
 
@@ -52,10 +53,12 @@ class Preview:
 
         with timed(timings, "detect_ms"):
             seen = FirstLook(self.engine, self.limits).look(context, assignments)
+            # Before a face is swapped, as for a result.
             seen.examiner.require_allowed()
 
         with timed(timings, "swap_ms"):
             options = swap_options(payload.options, measure_similarity=True)
+            # Scaled after the swap: small faces would be lost before.
             side = payload.options.output.max_side or DEFAULT_SIDE_PX
             frames: list[BgrImage] = []
             rows: list[dict[str, Any]] = []
@@ -71,11 +74,15 @@ class Preview:
 
             unmatched = seen.survey.unmatched if seen.survey else swapped.unmatched
 
+        # After the swap, because only then it is known whose face was replaced; nothing is
+        # delivered yet.
         if context.is_screened:
             require_nobody_blocked(context, assignments, replaced)
 
         strip, places = _side_by_side(frames)
         if context.marking is not None:
+            # The whole strip: a preview is a result, and a frame that is cut out still carries the
+            # mark.
             context.marking.mark_image(strip)
 
         with timed(timings, "encode_ms"), noticing_full_disk():
@@ -121,6 +128,7 @@ def _chosen(
     return [
         replace(
             assignments[choices[name]],
+            # In a single image people are named by their place.
             selector=FaceSelector("person", person_id=f"p{index + 1}"),
         )
         for index, name in enumerate(looked.names)
@@ -141,6 +149,7 @@ def _by_person(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             people[row["person_id"]] = dict(row)
             continue
 
+        # A copy: the row belongs to another frame's report.
         skipped = dict(known["frames_skipped"])
         for reason, count in row["frames_skipped"].items():
             skipped[reason] = skipped.get(reason, 0) + count

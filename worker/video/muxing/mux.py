@@ -81,6 +81,7 @@ def mux_video(
                 extra={"tracks": tracks, "reason": type(error).__name__},
             )
 
+    # The loop's last round returns or raises; the type checker cannot know.
     raise AssertionError("the last way returns or raises")
 
 
