@@ -1,9 +1,11 @@
-"""`python -m worker`: run a worker, show what is going on, try a dead letter again, or set a
-tenant's bounds.
+"""`python -m worker`: run a worker, show the state of queues and jobs, requeue a dead letter, or
+set a tenant's bounds.
 
-python -m worker --queue image|video|refine [--store URL] [--data DIR] [--use-cases MODULE] [--name
-NAME] python -m worker status [--store URL] [--data DIR] [--json] python -m worker requeue JOB_ID
-[JOB_ID ...] [--store URL] [--data DIR]
+python -m worker --queue image|video|refine [--store URL] [--data DIR] [--use-cases MODULE]
+                 [--name NAME]
+python -m worker status [--store URL] [--data DIR] [--json]
+python -m worker requeue JOB_ID [JOB_ID ...] [--store URL] [--data DIR]
+python -m worker bounds TENANT [--max-jobs N] [--max-bytes N] ... [--store URL] [--data DIR]
 """
 
 from __future__ import annotations
@@ -81,28 +83,28 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         StoreError, ChildFailed, SandboxUnavailable: the worker could not start.
     """
     log_as_json()
-    shop = open_stores(settings)
-    require_suitable(shop.store.redis)
+    stores = open_stores(settings)
+    require_suitable(stores.store.redis)
     # Unique over restarts: RQ refuses a name whose earlier owner it has not forgotten.
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    shop.media.join_installation()
+    stores.media.join_installation()
     # On the file system of the media, so that files are handed over by links.
-    staging = Staging(shop.media.scratch)
-    issuer = ProvenanceIssuer.open(settings, shop.identities, AuditLog(shop.store.redis))
+    staging = Staging(stores.media.scratch)
+    issuer = ProvenanceIssuer.open(settings, stores.identities, AuditLog(stores.store.redis))
 
-    AuditLog(shop.store.redis).note_policy("worker", settings.policy())
+    AuditLog(stores.store.redis).note_policy("worker", settings.policy())
     _warn(settings)
 
-    screening = open_screening(settings, shop.store.redis) if settings.blocklist == "on" else None
+    screening = open_screening(settings, stores.store.redis) if settings.blocklist == "on" else None
     child = WarmChild(queue, settings, staging)
     worker = WarmWorker(
         name,
         queue,
-        shop.store.redis,
+        stores.store.redis,
         settings,
         child=child,
-        run_task=TaskRunner(name, shop, staging, child.perform, issuer, screening).run_task,
-        on_lost=lambda task, handed_back: _lost(shop, queue, task, handed_back),
+        run_task=TaskRunner(name, stores, staging, child.perform, issuer, screening).run_task,
+        on_lost=lambda task, handed_back: _lost(stores, queue, task, handed_back),
     )
 
     child.start()
@@ -113,7 +115,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         require_complete(child.protection)
 
     # Every worker stands ready to lead; one of them does.
-    housekeeping = Housekeeping(worker, shop, [_audit_keeper(settings, shop).run])
+    housekeeping = Housekeeping(worker, stores, [_audit_keeper(settings, stores).run])
     housekeeping.start()
     log.info("worker ready", extra={"worker": name, "queue": queue})
 
@@ -135,11 +137,11 @@ def _warn(settings: WorkerSettings) -> None:
             log.warning("a check of targets is off: LIKENESS_%s", name.upper())
 
 
-def _audit_keeper(settings: WorkerSettings, shop: Stores) -> AuditKeeper:
+def _audit_keeper(settings: WorkerSettings, stores: Stores) -> AuditKeeper:
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
     return AuditKeeper(
-        audit=AuditLog(shop.store.redis),
+        audit=AuditLog(stores.store.redis),
         archive=AuditArchive(settings.audit_dir, trust.audit_key()),
         signer=trust.signer(),
         records=ProvenanceStore(settings.provenance_dir),
@@ -147,29 +149,29 @@ def _audit_keeper(settings: WorkerSettings, shop: Stores) -> AuditKeeper:
     )
 
 
-def _lost(shop: Stores, queue: QueueName, task: Task, handed_back: bool) -> None:
-    outcome = shop.attempts.redeliver(task, handed_back)
+def _lost(stores: Stores, queue: QueueName, task: Task, handed_back: bool) -> None:
+    outcome = stores.attempts.redeliver(task, handed_back)
     log.warning("child lost", extra={"task": task.id, "attempt": task.attempt, "outcome": outcome})
     if outcome == "canceling":
         # The lost attempt can clean up no more.
-        shop.media.delete_job(task.job_id)
-    shop.queue.deliver(queue)
+        stores.media.delete_job(task.job_id)
+    stores.queue.deliver(queue)
 
 
-def _requeue(shop: Stores, jobs: Sequence[str]) -> None:
+def _requeue(stores: Stores, jobs: Sequence[str]) -> None:
     for job_id in jobs:
-        again = shop.store.requeue(job_id)
-        shop.queue.deliver_all()
+        again = stores.store.requeue(job_id)
+        stores.queue.deliver_all()
         print(f"{job_id} -> {again.id}")
 
 
-def _set_bounds(shop: Stores, options: argparse.Namespace) -> None:
+def _set_bounds(stores: Stores, options: argparse.Namespace) -> None:
     given: dict[Bound, int | None] = {bound: getattr(options, bound) for bound in BOUNDS}
-    TenantStore(shop.store.redis).set_bounds(
+    TenantStore(stores.store.redis).set_bounds(
         options.tenant, {b: n for b, n in given.items() if n is not None}
     )
     for queue in QUEUES:
-        shop.store.lines.take_turns(options.tenant, queue)
+        stores.store.lines.take_turns(options.tenant, queue)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -194,7 +196,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     status.add_argument("--json", action="store_true")
     requeue = commands.add_parser(
-        "requeue", parents=[shared], help="do dead letters again, as new jobs"
+        "requeue", parents=[shared], help="run dead letters again, as new jobs"
     )
     requeue.add_argument("jobs", nargs="+", metavar="JOB_ID")
     bounds = commands.add_parser("bounds", parents=[shared], help="give a tenant bounds of its own")

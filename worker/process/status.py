@@ -53,18 +53,18 @@ class Stock:
     weights_bytes: int
 
 
-def take_stock(shop: Stores) -> Stock:
+def take_stock(stores: Stores) -> Stock:
     """Look at everything once; raises StoreError."""
-    tasks = shop.store.lines.active()
-    dead = shop.store.upkeep.dead_letters(SHOWN)
+    tasks = stores.store.lines.active()
+    dead = stores.store.upkeep.dead_letters(SHOWN)
 
     return Stock(
         queues=[_queue_state(queue, tasks) for queue in QUEUES],
-        workers=shop.queue.workers(),
+        workers=stores.queue.workers(),
         tasks=tasks,
-        dead=[letter for name, at in dead if (letter := _dead_letter(shop, name, at))],
-        counters=Statistics(shop.store.redis).counters(),
-        weights_bytes=shop.identities.cached_bytes(),
+        dead=[letter for name, at in dead if (letter := _dead_letter(stores, name, at))],
+        counters=Statistics(stores.store.redis).counters(),
+        weights_bytes=stores.identities.cached_bytes(),
     )
 
 
@@ -111,9 +111,9 @@ def _queue_state(queue: QueueName, tasks: Sequence[TaskState]) -> QueueState:
     return QueueState(queue, waiting, delivered, running, oldest_age_s)
 
 
-def _dead_letter(shop: Stores, job_id: str, died_at: float) -> DeadLetter | None:
+def _dead_letter(stores: Stores, job_id: str, died_at: float) -> DeadLetter | None:
     try:
-        job: JobRecord = shop.store.get(job_id)
+        job: JobRecord = stores.store.get(job_id)
     # Its record ended between the two reads.
     except UnknownJob:
         return None

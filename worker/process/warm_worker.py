@@ -1,8 +1,8 @@
 """An RQ worker whose child process stays up with the models loaded.
 
-The parent never imports a model. It keeps the store: RQ's heartbeats, stop and killed-horse
-handling stay as they are, and each attempt runs in a thread beside RQ's monitor, which has the
-child perform it and speaks to the store in its place.
+The parent never imports a model. It keeps the store: RQ's heartbeats, its stopping and its handling
+of a killed "work horse" (what RQ calls a child) stay as they are. Each attempt runs in a thread
+beside RQ's monitor, which has the child perform it and speaks to the store in its place.
 """
 
 from __future__ import annotations

@@ -25,15 +25,15 @@ class Housekeeping(threading.Thread):
     """Ticks until stopped; a store that is away is waited for."""
 
     def __init__(
-        self, worker: WarmWorker, shop: Stores, duties: Sequence[Callable[[], None]] = ()
+        self, worker: WarmWorker, stores: Stores, duties: Sequence[Callable[[], None]] = ()
     ) -> None:
         """Keep house for `worker`; `duties` are done once a second while it leads."""
         super().__init__(name="housekeeping", daemon=True)
         self._worker = worker
-        self._upkeep = shop.store.upkeep
-        self._erasures = ErasureFeed(shop.store.redis)
-        self._media = shop.media
-        self._reconciler = Reconciler(worker.name, shop, duties=duties)
+        self._upkeep = stores.store.upkeep
+        self._erasures = ErasureFeed(stores.store.redis)
+        self._media = stores.media
+        self._reconciler = Reconciler(worker.name, stores, duties=duties)
         self._stopping = threading.Event()
 
     def run(self) -> None:

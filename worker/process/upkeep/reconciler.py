@@ -31,17 +31,17 @@ class Reconciler:
     def __init__(
         self,
         name: str,
-        shop: Stores,
+        stores: Stores,
         clock: Callable[[], float] = time.time,
         duties: Sequence[Callable[[], None]] = (),
     ) -> None:
         """Lead under `name`; `duties` are done in each round, besides the jobs'."""
         self._name = name
         self._duties = duties
-        self._shop = shop
-        self._upkeep = shop.store.upkeep
-        self._expiry = ExpirySweep(shop.media, shop.identities, clock)
-        self._rewriter = LogRewriter(shop.store.redis, clock)
+        self._stores = stores
+        self._upkeep = stores.store.upkeep
+        self._expiry = ExpirySweep(stores.media, stores.identities, clock)
+        self._rewriter = LogRewriter(stores.store.redis, clock)
         self._clock = clock
         self._missing: frozenset[tuple[Task, QueueName]] = frozenset()
         self._last_expiry = self._last_orphans = clock()
@@ -55,12 +55,12 @@ class Reconciler:
 
         for job_id in self._upkeep.past_deadline():
             # Deadlines end like cancellations, so that one way of ending is enough.
-            self._shop.store.request_cancel(job_id, "deadline_exceeded")
+            self._stores.store.request_cancel(job_id, "deadline_exceeded")
 
         self._revive()
         self._end_canceled()
         # After the revival, so that what was revived is delivered in this round.
-        self._shop.queue.deliver_all()
+        self._stores.queue.deliver_all()
         self._rewriter.run()
         self._sweep()
 
@@ -78,7 +78,7 @@ class Reconciler:
         handed_out = self._handed_out()
         missing = handed_out - self._held() if handed_out else handed_out
         for task, _ in missing & self._missing:
-            outcome = self._shop.attempts.redeliver(task)
+            outcome = self._stores.attempts.redeliver(task)
             log.warning(
                 "delivered again",
                 extra={"task": task.id, "attempt": task.attempt, "outcome": outcome},
@@ -88,11 +88,13 @@ class Reconciler:
 
     def _handed_out(self) -> frozenset[tuple[Task, QueueName]]:
         return frozenset(
-            (task, queue) for queue in QUEUES for task in self._shop.store.lines.handed_out(queue)
+            (task, queue) for queue in QUEUES for task in self._stores.store.lines.handed_out(queue)
         )
 
     def _held(self) -> frozenset[tuple[Task, QueueName]]:
-        return frozenset((task, queue) for queue in QUEUES for task in self._shop.queue.held(queue))
+        return frozenset(
+            (task, queue) for queue in QUEUES for task in self._stores.queue.held(queue)
+        )
 
     def _end_canceled(self) -> None:
         """End jobs that were to be canceled when the process that asked, or the one that ran them,
@@ -106,8 +108,8 @@ class Reconciler:
         running = {task.job_id for task, _ in self._handed_out() & self._held()}
         for job_id in overdue:
             if job_id not in running:
-                self._shop.store.settle_cancel(job_id)
-                self._shop.media.delete_job(job_id)
+                self._stores.store.settle_cancel(job_id)
+                self._stores.media.delete_job(job_id)
 
     def _sweep(self) -> None:
         now = self._clock()
