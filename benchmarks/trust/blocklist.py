@@ -20,7 +20,8 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.errors import InferenceError
 from models.packs.store import load_pack
 from tests.conftest import StoreServer
-from worker.blocklist.entries import BlocklistStore, as_face, new_entry
+from worker.blocklist.entries import BlocklistStore
+from worker.blocklist.records import as_face, new_entry
 from worker.stores.connection import connect
 from worker.stores.erasure import LogRewriter
 

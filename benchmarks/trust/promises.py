@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import secrets
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -121,10 +122,13 @@ def _registered_by_the_api(here: Service) -> str:
 
 def _short_film(seconds: int) -> bytes:
     """Return the sample film, played as often as it takes, at 540 lines."""
-    command = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-i", str(FILM), "-t", str(seconds)]
-    command += ["-vf", "scale=960:540", "-c:v", "libx264", "-preset", "veryfast", "-an"]
-    command += ["-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
-    return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        command = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-i", str(FILM)]
+        command += ["-t", str(seconds), "-vf", "scale=960:540", "-an"]
+        command += ["-c:v", "libx264", "-preset", "veryfast", str(path)]
+        subprocess.run(command, check=True, timeout=120)
+        return path.read_bytes()
 
 
 def _embedding(here: Service, identity: str) -> bytes:

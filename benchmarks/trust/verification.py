@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image as Pillow
 
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import stopwatch
@@ -116,8 +118,10 @@ def _mutants(here: Service, made: bytes) -> Iterator[int]:
 
 
 def _gif() -> bytes:
-    image = cv2.imencode(".gif", np.full((90, 120, 3), 90, np.uint8))[1]
-    return bytes(image.tobytes())
+    frames = [Pillow.new("P", (120, 90), number) for number in range(3)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    return file.getvalue()
 
 
 def _left_on_disk(here: Service) -> list[str]:

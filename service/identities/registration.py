@@ -24,7 +24,7 @@ from service.identities.registration_request import RegistrationRequest
 from service.intake.incoming import Incoming
 from service.protocol.problems import Refused, ServiceError
 from service.settings import Settings
-from worker.blocklist.entries import as_face
+from worker.blocklist.records import as_face
 from worker.blocklist.screening import Case, Screening
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_records import IdentityRecord

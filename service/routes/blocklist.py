@@ -16,7 +16,8 @@ from service.routes.auth import caller_with
 from service.schemas import blocklist as schemas
 from service.schemas.fields import at
 from service.trust.blocklisting import CROWDED, PUBLIC
-from worker.blocklist import entries, reviews
+from worker.blocklist import records, reviews
+from worker.blocklist.entries import CROWDED_AT
 
 router = APIRouter(prefix="/v1/blocklist", tags=["blocklist"])
 
@@ -79,7 +80,7 @@ async def list_entries(_caller: Operator, state: State) -> schemas.BlocklistPage
     found = [_entry(state, entry) for entry in await state.blocklisting.entries()]
     active = sum(entry.state == "active" for entry in found)
     return schemas.BlocklistPage(
-        data=tuple(found), warning=CROWDED if active > entries.CROWDED_AT else None
+        data=tuple(found), warning=CROWDED if active > CROWDED_AT else None
     )
 
 
@@ -174,7 +175,7 @@ def _require_form(request: Request) -> None:
         raise ServiceError("unsupported_media_type", "Send multipart/form-data with photos")
 
 
-def _entry(state: AppState, entry: entries.BlocklistEntry) -> schemas.BlocklistEntry:
+def _entry(state: AppState, entry: records.BlocklistEntry) -> schemas.BlocklistEntry:
     return schemas.BlocklistEntry(
         id=entry.id,
         state=entry.state,
@@ -189,7 +190,7 @@ def _entry(state: AppState, entry: entries.BlocklistEntry) -> schemas.BlocklistE
     )
 
 
-def _ticket(entry: entries.BlocklistEntry, token: str | None = None) -> schemas.BlocklistTicket:
+def _ticket(entry: records.BlocklistEntry, token: str | None = None) -> schemas.BlocklistTicket:
     return schemas.BlocklistTicket(
         id=entry.id, state=entry.state, expires_at=at(entry.expires_at), token=token
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from service.schemas.fields import EARLY, LATE, example
-from worker.blocklist.entries import Reason, State
+from worker.blocklist.records import Reason, State
 from worker.contract import Strict
 
 EXAMPLE_ENTRY = "blk_01k4w0000000000000000000aa"

@@ -14,7 +14,8 @@ from service.identities.enrolment import Enrolment
 from service.intake.incoming import Incoming
 from service.protocol.problems import ServiceError
 from service.schemas.blocklist import KEEP_DAYS, BlocklistForm, BlocklistRequestForm
-from worker.blocklist.entries import CROWDED_AT, BlocklistEntry, as_face, new_entry
+from worker.blocklist.entries import CROWDED_AT
+from worker.blocklist.records import BlocklistEntry, as_face, new_entry
 from worker.blocklist.reviews import Review
 from worker.blocklist.screening import Screening
 

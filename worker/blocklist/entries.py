@@ -11,26 +11,28 @@ import hashlib
 import hmac
 import json
 import time
-from array import array
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from threading import Lock
-from typing import Literal, TypeAlias, cast
 
 from redis import Redis
 
+from worker.blocklist.records import (
+    BlockedFace,
+    BlocklistEntry,
+    Face,
+    State,
+    as_face,
+    from_fields,
+    to_fields,
+)
 from worker.blocklist.sealing import Sealer
 from worker.errors import BlocklistFull, BlocklistUnreadable, UnknownBlocklistEntry
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
 from worker.stores.erasure import want_rewrite
-from worker.stores.ids import is_id, new_id
+from worker.stores.ids import is_id
 from worker.stores.keys import BLOCKED, BLOCKLIST, BLOCKLIST_VERSION
 from worker.stores.upkeep import Upkeep
-
-Reason = Literal["self", "public_figure", "legal"]
-State = Literal["pending", "active"]
-Face: TypeAlias = "array[float]"
-"""A face's embedding of unit length, as single floats."""
 
 MOST_ENTRIES = 10_000
 """Comparing one face with so many takes 60 ms; see CROWDED_AT for how few are advisable."""
@@ -39,34 +41,6 @@ MOST_PENDING = 500
 UNREADABLE = "(sealed with another key)"
 CROWDED_AT = 100
 """Above it the open pack's encoder refuses too many others (docs/trust.md)."""
-
-
-@dataclass(frozen=True)
-class BlocklistEntry:
-    """Somebody on the list, without the face. Times are seconds since the epoch.
-
-    `pack` names the model pack whose encoder saw the photos: its faces cannot be compared with
-    those of another. `added_by` is the tenant and key of an operator, or "person".
-    """
-
-    id: str
-    state: State
-    reason: Reason
-    pack: str
-    label: str
-    contact: str
-    added_by: str
-    created_at: float
-    expires_at: float
-
-
-@dataclass(frozen=True)
-class BlockedFace:
-    """What a face is compared with."""
-
-    entry_id: str
-    pack: str
-    face: Face
 
 
 class BlocklistStore:
@@ -96,7 +70,7 @@ class BlocklistStore:
 
         key = BLOCKED(entry.id)
         with reaching(), self.redis.pipeline() as pipeline:
-            pipeline.hset(key, mapping=as_hash(_to_fields(entry, token)))
+            pipeline.hset(key, mapping=as_hash(to_fields(entry, token)))
             pipeline.hset(key, "sealed", self._sealed(entry, face))
             pipeline.zadd(BLOCKLIST(), {entry.id: entry.created_at})
             # Biometric data of people who are no customers must end by itself.
@@ -108,7 +82,7 @@ class BlocklistStore:
     def get(self, entry_id: str) -> BlocklistEntry:
         """Return an entry; raises UnknownBlocklistEntry, BlocklistUnreadable."""
         fields, sealed = self._fields(entry_id)
-        return _entry(fields, self._opened(entry_id, sealed))
+        return from_fields(fields, self._opened(entry_id, sealed))
 
     def owned(self, entry_id: str, token: str) -> BlocklistEntry:
         """Return the entry that a person asked for with this token.
@@ -137,7 +111,7 @@ class BlocklistStore:
             except UnknownBlocklistEntry:
                 continue  # removed meanwhile
             if state in (None, fields["state"]):
-                found.append(_entry(fields, self._shown(entry_id, sealed)))
+                found.append(from_fields(fields, self._shown(entry_id, sealed)))
 
         return found
 
@@ -241,62 +215,3 @@ def erase_entry(redis: Redis, entry_id: str, now: float) -> bool:
         # As after the erasure of an identity: the append-only file is rewritten without it.
         want_rewrite(pipeline, now)
         return bool(pipeline.execute()[0])
-
-
-def new_entry(
-    *,
-    state: State,
-    reason: Reason,
-    pack: str,
-    label: str,
-    contact: str,
-    added_by: str,
-    keep_s: float,
-) -> BlocklistEntry:
-    """Return an entry with a fresh id that ends after `keep_s` seconds."""
-    now = time.time()
-    return BlocklistEntry(
-        id=new_id("blk"),
-        state=state,
-        reason=reason,
-        pack=pack.partition("@")[0],
-        label=label,
-        contact=contact,
-        added_by=added_by,
-        created_at=now,
-        expires_at=now + keep_s,
-    )
-
-
-def as_face(data: bytes) -> Face:
-    """Return the embedding in bytes of little-endian float32; raises ValueError."""
-    face = array("f")
-    face.frombytes(data)
-    return face
-
-
-def _to_fields(entry: BlocklistEntry, token: str) -> dict[str, str]:
-    return {
-        "id": entry.id,
-        "state": entry.state,
-        "reason": entry.reason,
-        "pack": entry.pack,
-        "added_by": entry.added_by,
-        "created_at": repr(entry.created_at),
-        "expires_at": repr(entry.expires_at),
-        "token_sha256": hashlib.sha256(token.encode()).hexdigest() if token else "",
-    }
-
-
-def _entry(fields: Mapping[str, str], opened: Mapping[str, str]) -> BlocklistEntry:
-    return BlocklistEntry(
-        id=fields["id"],
-        state=cast(State, fields["state"]),
-        reason=cast(Reason, fields["reason"]),
-        pack=fields["pack"],
-        label=opened["label"],
-        contact=opened["contact"],
-        added_by=fields["added_by"],
-        created_at=float(fields["created_at"]),
-        expires_at=float(fields["expires_at"]),
-    )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Literal
 
-from worker.blocklist.entries import BlockedFace, BlocklistStore, Face
+from worker.blocklist.entries import BlocklistStore
+from worker.blocklist.records import BlockedFace, Face
 from worker.blocklist.reviews import ReviewStore
 from worker.stores.audit_log import AuditLog
 

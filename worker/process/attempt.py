@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from worker.blocklist.entries import as_face
+from worker.blocklist.records import as_face
 from worker.blocklist.screening import ALLOWED, Case, Decision, Place, Screening
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, Task

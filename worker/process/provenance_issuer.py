@@ -16,7 +16,7 @@ from worker.provenance.marking import tile_in_hex
 from worker.provenance.names import mark_name
 from worker.provenance.order import ProvenanceOrder
 from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
-from worker.provenance.time_stamp_authority import TimeStampAuthority
+from worker.provenance.time_stamps.authority import TimeStampAuthority
 from worker.provenance.trust_store import TrustStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog

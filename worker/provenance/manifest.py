@@ -13,7 +13,11 @@ import c2pa
 
 from worker.errors import SigningFailed
 from worker.provenance.names import DETACHED, c2pa_type, mark_name
-from worker.provenance.time_stamp import replace_manifest, stamped_message, with_token
+from worker.provenance.time_stamps.token_in_manifest import (
+    replace_manifest,
+    stamped_message,
+    with_token,
+)
 
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from worker.blocklist import entries
-from worker.blocklist.entries import BlocklistStore, Face, new_entry
+from worker.blocklist import entries, records
+from worker.blocklist.entries import BlocklistStore
+from worker.blocklist.records import Face, new_entry
 from worker.errors import BlocklistFull, BlocklistUnreadable, UnknownBlocklistEntry
 from worker.process.upkeep.expiry import ExpirySweep
 from worker.stores.audit_log import AuditLog
@@ -27,7 +28,7 @@ def a_face(direction: int = 0, length: int = 128) -> Face:
     return array("f", [float(place == direction) for place in range(length)])
 
 
-def an_entry(state: entries.State = "active", keep_s: float = 3600.0) -> entries.BlocklistEntry:
+def an_entry(state: records.State = "active", keep_s: float = 3600.0) -> records.BlocklistEntry:
     return new_entry(
         state=state,
         reason="legal",

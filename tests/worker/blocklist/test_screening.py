@@ -9,7 +9,8 @@ import pytest
 from redis import Redis
 
 from tests.worker.blocklist.test_entries import KEY, a_face, an_entry
-from worker.blocklist.entries import BlocklistStore, Face
+from worker.blocklist.entries import BlocklistStore
+from worker.blocklist.records import Face
 from worker.blocklist.reviews import ReviewStore
 from worker.blocklist.screening import ALLOWED, Case, Screening
 from worker.stores.audit_log import AuditLog

@@ -11,8 +11,8 @@ from PIL import Image
 from tests.worker.provenance.time_stamp_authority import SmallAuthority, small_authority
 from worker.provenance.credentials import read_credentials
 from worker.provenance.manifest import Claim, SignedFile, Stamp, sign
-from worker.provenance.time_stamp import stamped_message, with_token
-from worker.provenance.time_stamp_authority import TimeStampAuthority
+from worker.provenance.time_stamps.authority import TimeStampAuthority
+from worker.provenance.time_stamps.token_in_manifest import stamped_message, with_token
 from worker.provenance.trust_store import TrustStore
 
 SAMPLES = Path(__file__).parents[3] / "service" / "samples"

@@ -16,7 +16,8 @@ from tests.worker.blocklist.test_entries import KEY, an_entry
 from tests.worker.video.clips import SAMPLES
 from tests.worker.video.conftest import FilmBench
 from tests.worker.workers import performer
-from worker.blocklist.entries import BlocklistStore, as_face
+from worker.blocklist.entries import BlocklistStore
+from worker.blocklist.records import as_face
 from worker.blocklist.reviews import ReviewStore
 from worker.blocklist.screening import Screening
 from worker.process.staging import Staging
