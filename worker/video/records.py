@@ -81,12 +81,7 @@ def people_of(survey: Survey, parts: Sequence[PartRecord]) -> list[PersonRow]:
             # The first view stays: averaging would drift over a long video.
             known.setdefault(names[name], view)
 
-        merged.append(
-            [
-                {**row, "person_id": names.get(row["person_id"], row["person_id"])}
-                for row in part.people
-            ]
-        )
+        merged.append([_renamed(row, names) for row in part.people])
 
     return merge_rows(merged)
 
