@@ -100,6 +100,7 @@ def bombs_are_refused_at_once() -> Figure:
             "test_an_endless_body_is_cut_off",
             "test_a_length_beyond_the_limit_is_refused_before_the_body",
         ),
+        "tests/worker/video/files/test_scan_bombs.py",
     )
 
 

@@ -244,6 +244,9 @@ def checked_url(text: str) -> httpx.URL:
         raise AddressRefusedError("The URL is malformed")
     if url.scheme not in ("http", "https") or not host:
         raise AddressRefusedError("Only http and https URLs may be fetched")
+    # A trailing dot is the root's; an empty label before it names nothing.
+    if not all(host.removesuffix(".").split(".")) and ":" not in host:
+        raise AddressRefusedError("The URL is malformed")
     # http://trusted.example@attacker.example reads like another host.
     if url.userinfo:
         raise AddressRefusedError("The URL may not carry a user name")

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final
 
 from PIL import Image, UnidentifiedImageError
 
+from worker.media.jpeg_scans import require_few_scans
 from worker.media.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
 from worker.media.media_types import refusal, sniff_file
 from worker.settings import MediaLimits
@@ -26,15 +27,13 @@ Source = bytes | Path | BinaryIO
 
 # A whitelist: Pillow opens far more, among them formats that run programs (EPS) or other decoders.
 DECODED: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
-# Each scan of a progressive JPEG costs a pass over all pixels, and may have few bytes. Cameras and
-# editors write ten; a file with a preview or two inside has thirty.
-MAX_SCANS: Final = 50
-_SCAN: Final = b"\xff\xda"  # inside coded data a 0xFF is followed by a zero, so that none is missed
 _READ_BYTES: Final = 1 << 20
 _COUNTED: Final = frozenset({"PNG", "WEBP"})  # by their headers, at no cost
 _ANIMATED: Final = frozenset({"GIF", "PNG", "WEBP"})  # MPO and TIFF hold several images, not frames
 _GIF_SCREEN_BYTES: Final = 13  # signature and screen descriptor
 _MAX_GIF_BLOCKS: Final = 1_000_000  # some 0.3 s; a frame has two at most, and a comment is one
+_STRIP_OFFSETS: Final = 273  # tags of a TIFF: where its parts are
+_TILE_OFFSETS: Final = 324
 _ORIENTATION: Final = 0x0112  # EXIF; 5 and above swap the sides
 # Pillow's decoders raise all of these on broken files
 _BROKEN: Final = (
@@ -97,9 +96,11 @@ def open_image(source: Source, limits: MediaLimits) -> Iterator[Image.Image]:
             if media_type is None:
                 raise UnsupportedMedia(refusal(head))
             if media_type == "image/jpeg":
-                _check_scans(file)
+                check_scans(file)
             with Image.open(file, formats=DECODED) as image:
                 check_size(image, limits)
+                if image.info.get("compression") == "jpeg":  # a TIFF, of one JPEG for each strip
+                    check_scans(file, strips=_count_strips(image))
                 yield image
     except UnidentifiedImageError as error:
         raise _unreadable(media_type) from error
@@ -140,18 +141,17 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
         yield source
 
 
-def _check_scans(file: BinaryIO) -> None:
-    scans = 0
-    carried = b""
-
-    while block := file.read(_READ_BYTES):
-        scans += (carried + block).count(_SCAN)
-        carried = block[-1:] if block[-1:] == b"\xff" else b""
-
-        if scans > MAX_SCANS:
-            raise DamagedMedia(f"the JPEG has more than {MAX_SCANS} scans; save it anew")
-
+def check_scans(file: BinaryIO, strips: int = 1) -> None:
+    """Raise DamagedMedia for a file whose JPEG data, in so many strips, has too many scans."""
+    place = file.tell()
     file.seek(0)
+    require_few_scans(iter(lambda: file.read(_READ_BYTES), b""), images=strips)
+    file.seek(place)
+
+
+def _count_strips(image: Image.Image) -> int:
+    tags = getattr(image, "tag_v2", {})
+    return max(len(tags.get(_STRIP_OFFSETS, ())), len(tags.get(_TILE_OFFSETS, ())), 1)
 
 
 def _count_gif_frames(file: BinaryIO, most: int) -> int:

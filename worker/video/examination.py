@@ -11,9 +11,13 @@ from typing import Any, BinaryIO
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
 from PIL import Image
 
 from worker.media.demuxing import open_input
+from worker.media.image_files import check_scans
+from worker.media.media_errors import DamagedMedia
 from worker.media.media_types import INPUT_TYPES, sniff_file
 from worker.provenance.credentials import Credentials, read_credentials
 from worker.provenance.fingerprint import fingerprints
@@ -21,6 +25,7 @@ from worker.provenance.mark import Plane
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import MarkReader, Reading, legible
 from worker.provenance.names import mark_name
+from worker.video.video import require_cheap
 
 # Four places of six frames: half a second of computing, and enough for a video at half its size.
 PLACES = 4
@@ -84,10 +89,20 @@ def _places(file: BinaryIO, media_type: str) -> Iterator[list[Plane]]:
     """Yield luma planes: one of a still, or a few consecutive ones of each of several places."""
     demuxer = INPUT_TYPES[media_type].demuxer
     try:
+        if media_type == "image/jpeg":
+            check_scans(file)
+
         file.seek(0)
         yield from _image(file) if demuxer is None else _video(file, demuxer)
     # A damaged file is no error of the caller's: it has no readable mark.
-    except (av.FFmpegError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (
+        av.FFmpegError,
+        DamagedMedia,
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ):
         return
 
 
@@ -116,7 +131,7 @@ def _video(file: BinaryIO, demuxer: str) -> Iterator[list[Plane]]:
                 container.seek(container.duration * place // PLACES)
 
             planes: list[Plane] = []
-            for frame in islice(container.decode(stream), FRAMES_A_PLACE):
+            for frame in islice(_frames(container, stream), FRAMES_A_PLACE):
                 planes += _legible(_luma(frame))
 
             if planes:
@@ -129,6 +144,12 @@ def _video(file: BinaryIO, demuxer: str) -> Iterator[list[Plane]]:
 def _legible(plane: Plane) -> list[Plane]:
     found = legible(plane)
     return [] if found is None else [found]
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    for packet in container.demux(stream):
+        require_cheap(packet)
+        yield from packet.decode()
 
 
 def _luma(frame: av.VideoFrame) -> Plane:

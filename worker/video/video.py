@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from worker.media.jpeg_scans import require_few_scans
 from worker.media.media_errors import DamagedMedia
 from worker.settings import MediaLimits
 from worker.video.probe import (
@@ -115,7 +116,10 @@ class Video:
         self._reading_thread = get_ident()
         try:
             # By its stream, not its index: the empty packets that end a demuxing carry none.
-            yield from (packet for packet in packets if packet.stream.index in tracks)
+            for packet in packets:
+                if packet.stream.index in tracks:
+                    require_cheap(packet)
+                    yield packet
         finally:
             self._reading_thread = None
 
@@ -137,6 +141,7 @@ class Video:
                 continue
 
             first_dts = packet.dts if first_dts is None else first_dts
+            require_cheap(packet)
             try:
                 for frame in packet.decode():
                     return cast("VideoFrame", frame), first_dts
@@ -165,6 +170,12 @@ class Video:
         self._container.close()
         self._container, self._main = self._open()
         return self._container.demux()
+
+
+def require_cheap(packet: Packet[Any]) -> None:
+    """Raise DamagedMedia for a packet that takes far longer to decode than its size says."""
+    if packet.size and packet.stream.codec_context.name == "mjpeg":
+        require_few_scans([bytes(packet)], images=2)  # the two fields of an interlaced frame
 
 
 def _place(packet: Packet[Any]) -> _Place:

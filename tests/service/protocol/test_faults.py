@@ -88,7 +88,16 @@ def test_a_store_whose_disk_is_full_is_a_503_for_every_way_of_writing(
 
 
 @pytest.mark.parametrize(
-    "url", ["http://xn--/", "http://xn--a-ecp.ru/", "http://a..b/", "http://-/", "http://xn--0/x"]
+    "url",
+    [
+        "http://xn--/",
+        "http://.../",
+        "http://a..b/",
+        "http://xn--a-ecp.ru/",
+        "http://a..b/",
+        "http://-/",
+        "http://xn--0/x",
+    ],
 )
 def test_a_url_that_names_no_host_is_refused_everywhere(
     live: LiveService, client: httpx.Client, tenant: str, url: str

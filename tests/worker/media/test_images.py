@@ -19,6 +19,7 @@ from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMe
 from worker.settings import MediaLimits, WorkerSettings
 
 LIMITS = MediaLimits()
+SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
 
 def gradient(height: int = 48, width: int = 64) -> np.ndarray:
@@ -235,3 +236,31 @@ def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded() -> None:
         decode_image(data[:-2] + scan * 60 + b"\xff\xd9", LIMITS)
 
     assert time.perf_counter() - start < 1
+
+
+def endless(scans: int, **saved: object) -> bytes:
+    """Return a progressive JPEG whose last scan comes again and again."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").resize((640, 640)).save(
+        buffer, "JPEG", progressive=True
+    )
+    data = buffer.getvalue()
+    start = data.rindex(b"\xff\xda")
+    return data[:-2] + data[start:-2] * scans + b"\xff\xd9"
+
+
+def test_scans_are_counted_in_a_tiff_of_jpegs(tmp_path: Path) -> None:
+    path = tmp_path / "in.tiff"
+    with Image.open(SAMPLES / "ben_neutral.jpg") as image:
+        image.save(path, compression="jpeg", tiffinfo={278: 16})
+
+    whole = path.read_bytes()
+    assert decode_image(path, LIMITS).bgr.shape == (800, 800, 3)
+
+    # One strip's data becomes a JPEG of its own with endless scans, at the end of the file.
+    with Image.open(path) as image:
+        strips = len(image.tag_v2[273])
+
+    path.write_bytes(whole + endless(50 * strips + 1))
+    with pytest.raises(DamagedMedia, match="scans"):
+        decode_image(path, LIMITS)

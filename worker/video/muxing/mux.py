@@ -85,6 +85,10 @@ def mux_video(
     raise AssertionError("the last way returns or raises")
 
 
+# These let a track end with the packet that is decoded last, whenever it is shown.
+_ENDING_AS_DECODED: Final = frozenset({"mp4", "mov"})
+
+
 @dataclass(frozen=True)
 class _Muxing:
     """One output, written in the way that its muxer accepts."""
@@ -109,7 +113,11 @@ class _Muxing:
             frames = 0
 
             for packet in timed_packets(
-                self.segments, base, origin=copied.origin, last_duration=self.settings.last_duration
+                self.segments,
+                base,
+                origin=copied.origin,
+                last_duration=self.settings.last_duration,
+                ends_as_decoded=self.settings.format in _ENDING_AS_DECODED,
             ):
                 copied.mux_until(result, float((packet.dts or 0) * base))
                 packet.stream = stream
@@ -124,7 +132,12 @@ class _Muxing:
 
 
 def timed_packets(
-    segments: Sequence[Segment], time_base: Fraction, *, origin: int, last_duration: int
+    segments: Sequence[Segment],
+    time_base: Fraction,
+    *,
+    origin: int,
+    last_duration: int,
+    ends_as_decoded: bool,
 ) -> Iterator[Packet[VideoStream]]:
     """Yield the segments' packets in decoding order on the video's clock, which shows `origin`
     where the output's starts.
@@ -151,8 +164,7 @@ def timed_packets(
             packet.dts = due[place]
             packet.duration = durations[packet.pts]
 
-            if place == len(shown) - 1:
-                # MP4 lets a track end with the packet that is decoded last, whenever it is shown.
+            if ends_as_decoded and place == len(shown) - 1:
                 packet.duration = shown[-1] + last_duration - due[place] - delay * step
 
             place += 1
