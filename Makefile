@@ -15,7 +15,7 @@ IMAGES ?= 16000
 WITHOUT_TORCH := likeness service worker models/inference models/packs benchmarks/api benchmarks/house benchmarks/jobs \
 	benchmarks/scale tests/architecture tests/image tests/service tests/worker tests/models/inference
 
-.PHONY: console help setup demo up check test coverage release image-test bar on-device bench train train-cover train-stop train-status clean
+.PHONY: console docs help setup demo up check test coverage release image-test bar on-device bench train train-cover train-stop train-status clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -54,6 +54,10 @@ image-test: $(VENV)/check.stamp ## build the container image and run it; needs b
 
 console: ## build the console from console/ into the service; needs node
 	cd console && npm ci --no-fund --no-audit && npm run build
+
+docs: $(VENV)/check.stamp ## build the documents as a site into build/site
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock '.[docs]'
+	PYTHONPATH=. $(VENV)/bin/mkdocs build --strict --quiet
 
 bar: $(VENV)/test.stamp $(PACK) ## measure a bar of docs/bars.md: make bar BAR=P-1
 	@$(PY) -m benchmarks $(BAR)

@@ -7,10 +7,8 @@ import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
-from av.video.stream import VideoStream
 
 from benchmarks.bar import Figure, bar
 from tests.system.running_service import SAMPLES, RunningService
@@ -67,7 +65,7 @@ def _estimate_off(
 def _enlarged(source: Path, target: Path) -> None:
     """Write ten seconds of a clip at 1080 lines, 30 frames a second."""
     with av.open(str(source)) as read, av.open(str(target), "w") as write:
-        stream = cast("VideoStream", write.add_stream("libx264", rate=30))
+        stream = write.add_stream("libx264", rate=30)
         stream.width = 1920
         stream.height = 1080
         stream.pix_fmt = "yuv420p"

@@ -60,7 +60,8 @@ WHAT_TO_DO: Mapping[str, str] = {
     "invalid_parameter": "Correct the parameter or header which the detail names.",
     "invalid_request": "Correct the fields that `errors` names.",
     "job_not_final": "Wait for the job's end: by `Prefer: wait`, by its events, or by a webhook.",
-    "link_expired": "Read the job again: its `urls` have a new signed address.",
+    "link_expired": "A signed URL is valid for ten to fifteen minutes. Read the job again: its"
+    " `urls.result_signed` is a new one.",
     "low_quality": "Send a larger, sharper photo, taken from the front in even light.",
     "low_quality_result": "The result was worse than the `min_quality` asked for. Choose another"
     " target or photo, or ask for less.",
