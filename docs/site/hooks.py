@@ -19,8 +19,8 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the reference and the catalogue of failures, as they are in the code."""
-    files.append(File.generated(config, "reference.md", content=_reference()))
-    files.append(File.generated(config, "failures.md", content=_failures()))
+    for name, make in (("reference", _reference), ("failures", _failures)):
+        files.append(File.generated(config, f"{name}.md", content=make()))
     return files
 
 
