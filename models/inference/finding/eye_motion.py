@@ -26,7 +26,7 @@ HISTORY = 150  # frames: five seconds hold several blinks and far more of open e
 FIRST_SHARE = 1.05
 FIRST_COUNT = 3
 IN_VIDEOS = (0.13, 0.28)
-IN_IMAGES = (0.24, 0.28)
+IN_IMAGES = (0.20, 0.28)
 LEAST_OPENING = 0.12  # eyes that are never seen open are not opened by twice
 # Of narrower eyes the reading is as uncertain as of others, and a larger part of their opening:
 # it is trusted less, or they would blink at random.

@@ -40,6 +40,10 @@ def harmonised(
     harmony = harmony or Harmony()
     lit = relit(drawn, target, where, mesh, harmony.colour_match)
     for eye in eyes:
-        eye.finish(lit, target)
+        eye.light(lit, target)
 
-    return as_sharp(lit, target, where, harmony.scale)
+    face = as_sharp(lit, target, where, harmony.scale)
+    for eye in eyes:
+        eye.close(face, target)
+
+    return face

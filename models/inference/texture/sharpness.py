@@ -28,6 +28,10 @@ STEEPER = 1.2
 # no more detail than so many times the target's.
 OUT_OF_FOCUS = 0.8
 MOST_DETAIL = 1.0
+# But no face is blurred to less than this share of the target's finest octave, where that is more
+# than grain or the rounding of bytes: a coarsely coded target has little between fine and coarse.
+LEAST_DETAIL = 0.85
+ROUNDING = 0.25
 SIGMAS = (0.35, 14.0)  # px of the frame: blurs that are tried; the least is not seen
 HALVINGS = 6  # of their range, to 6 %
 # Sampling between pixels takes this variance of a pixel's detail, on average over all places.
@@ -132,10 +136,16 @@ def _missing_blur(grey: Array, wanted: _Detail, where: Mask) -> Blur:
     levels = wanted.levels[..., :-1] + FLOOR
     limits[..., :-1][out_of_focus] = MOST_DETAIL * levels[out_of_focus]
 
+    told = wanted.graininess <= 0
+    enough = np.where(told & (wanted.levels[..., 0] > ROUNDING), LEAST_DETAIL, 0)
+    enough = enough * wanted.levels[..., 0]
+
     def too_sharp(blur: Blur) -> NDArray[np.bool_]:
         detail = sharp if max(blur) == 0 else _Detail.of(_blurred(grey, blur), where)
         steeper = (detail.shares > STEEPER * wanted.shares).any(axis=(1, 2))
-        return np.asarray(steeper | (detail.levels > limits).any(axis=(1, 2)), bool)
+        above = (detail.levels > limits).any(axis=(1, 2))
+        finest = (detail.levels[..., 0] > enough).any(axis=1)
+        return np.asarray((steeper | above) & finest, bool)
 
     if not too_sharp((0.0, 0.0)).any():
         return 0.0, 0.0
