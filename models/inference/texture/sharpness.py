@@ -30,7 +30,7 @@ OUT_OF_FOCUS = 0.8
 MOST_DETAIL = 1.0
 # But no face is blurred to less than this share of the target's finest octave, where that is more
 # than grain or the rounding of bytes: a coarsely coded target has little between fine and coarse.
-LEAST_DETAIL = 0.85
+LEAST_DETAIL = 1.0
 ROUNDING = 0.25
 SIGMAS = (0.35, 14.0)  # px of the frame: blurs that are tried; the least is not seen
 HALVINGS = 6  # of their range, to 6 %
