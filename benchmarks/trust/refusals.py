@@ -23,7 +23,7 @@ OFFICIAL = 440
 
 @bar("T-10")
 def portraits_are_not_taken_for_sexual_content() -> Figure:
-    """Of 300 portraits those refused, the highest score, and the cost of a look."""
+    """Of 300 portraits those refused, the highest score, and the cost of a sample of a video."""
     engine = engine_with_checks()
     assert engine.safety is not None
     scores: list[tuple[float, ...]] = []
@@ -31,17 +31,18 @@ def portraits_are_not_taken_for_sexual_content() -> Figure:
 
     for path in _faces()[:PORTRAITS]:
         image = material.read(path)
+        boxes = [face.box for face in engine.detect(image)][:1]
         began = time.process_time()
-        scores.append(engine.safety.nudity_scores(StillFrame(image), ()))
+        scores.append(engine.safety.nudity_scores(StillFrame(image), boxes))
         # CPU time, which other processes do not change.
         spent.append(time.process_time() - began)
 
     refused = sum(is_sexual(one) for one in scores)
-    look_ms = float(np.median(spent)) * 1e3
-    # Two looks at a sample (the whole and one body), a sample each two seconds at 30 fps.
-    frame_ms = 2 * look_ms / 60
+    sample_ms = float(np.median(spent)) * 1e3
+    # The whole and one body; a sample each two seconds at 30 fps.
+    frame_ms = sample_ms / 60
     print(f"{len(scores)} portraits, highest score {max(max(one) for one in scores):.2f}")
-    print(f"{look_ms:.1f} ms a look, {frame_ms:.2f} ms a video frame; {material.cpu_name()}")
+    print(f"{sample_ms:.1f} ms a sample, {frame_ms:.2f} ms a video frame; {material.cpu_name()}")
     return Figure(
         refused, "refused of 300", "0, <= 0.5 ms a frame", refused == 0 and frame_ms <= 0.5
     )

@@ -27,6 +27,9 @@ SUSPECT_SAMPLES = 2
 _BODY_WIDTHS = 3.0
 _BODY_HEIGHTS = 6.0
 
+# Two images at once take a quarter less than one after the other; more only take memory.
+_AT_ONCE = 4
+
 _RESIZED_PX = 256
 _SEEN = np.s_[16:240, 16:240]
 _MEAN_BGR = np.array([104, 117, 123], np.float32)
@@ -45,7 +48,15 @@ class NudityScorer:
     def scores(self, image: BgrImage, faces: Sequence[Box] = ()) -> tuple[float, ...]:
         """Return the scores of the whole image and of the region around and under each face."""
         regions = [region for box in faces if (region := _body(image, box)) is not None]
-        return tuple(self.score(part) for part in [image, *regions])
+        parts = [image, *regions]
+        scores: list[float] = []
+
+        for start in range(0, len(parts), _AT_ONCE):
+            batch = [_prepared(part) for part in parts[start : start + _AT_ONCE]]
+            seen = self.network(np.concatenate(batch))["outputs"]
+            scores += [float(score) for score in seen[:, 1]]
+
+        return tuple(scores)
 
 
 def is_sexual(scores: Sequence[float]) -> bool:

@@ -35,6 +35,16 @@ def test_bodies_under_faces_are_scored_on_their_own(scorer: NudityScorer) -> Non
     assert len(scorer.scores(image)) == 1
 
 
+def test_many_bodies_have_the_scores_that_each_has_alone(scorer: NudityScorer) -> None:
+    image = portrait("ada_neutral")
+    side = image.shape[0] / 10
+    faces = [(side * n, side, side * (n + 1), side * 2.2) for n in range(6)]
+    together = scorer.scores(image, faces)
+    assert len(together) == 7
+    assert together[0] == pytest.approx(scorer.score(image), abs=1e-5)
+    assert together[1:3] == pytest.approx(scorer.scores(image, faces[:2])[1:], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("scores", "refused"),
     [
