@@ -28,9 +28,7 @@ Unit = Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]
 # What results are served as: nothing that a browser would run as a page of ours.
 MediaType = Annotated[
     str,
-    Field(
-        pattern=r"^(image/[a-z0-9.-]+|video/[a-z0-9.-]+|application/(json|octet-stream|zip)|text/plain)$"
-    ),
+    Field(pattern=r"^((image|video)/[a-z0-9.-]+|application/(json|octet-stream|zip)|text/plain)$"),
 ]
 MAX_STEPS = 20_000  # five seconds each: more than a day of video
 

@@ -168,7 +168,7 @@ class FramePreparer:
         if self._orientation.is_upright and (width, height) == size:
             return frame
 
-        upright = VideoFrame(*size, "yuv420p")
+        upright = VideoFrame(self.picture.width, self.picture.height, "yuv420p")
         for source, target in zip(frame.planes, upright.planes, strict=True):
             pixels = self._orientation.apply(plane_array(source))
             canvas = plane_array(target)
