@@ -20,6 +20,7 @@ from models.inference.session import Network
 ADULT_FROM = 18.0
 # Estimates this low are often of adults of 25 and under; whether they are needs other evidence.
 SURE_FROM = 25.0
+# Of the classes below 18: a face that may well be a child's is refused whatever its mean says.
 MINOR_PROBABILITY = 0.3
 
 Verdict = Literal["adult", "unsure", "minor"]
@@ -41,6 +42,8 @@ class ApparentAge:
     @property
     def verdict(self) -> Verdict:
         """What a registration makes of it."""
+        # Either of the two is enough: a mean of 19 may hide that half of the probability lies below
+        # 18.
         if self.years < ADULT_FROM or self.under_18 >= MINOR_PROBABILITY:
             return "minor"
         return "unsure" if self.years < SURE_FROM else "adult"
@@ -62,6 +65,7 @@ class AgeEstimator:
         small = [
             cv2.resize(chip, (_SIZE_PX, _SIZE_PX), interpolation=cv2.INTER_AREA) for chip in chips
         ]
+        # As the network was trained: dlib's mean, and its 256.
         batch = (np.stack(small).astype(np.float32) - _MEAN_RGB) / 256
         probabilities = self.network(np.ascontiguousarray(batch.transpose(0, 3, 1, 2)))[
             "probabilities"
@@ -69,4 +73,5 @@ class AgeEstimator:
 
         years = probabilities @ _YEARS
         under_18 = probabilities[:, : int(ADULT_FROM)].sum(axis=1)
+        # The median of the photos: one bad photo must not decide.
         return ApparentAge(years=float(np.median(years)), under_18=float(np.median(under_18)))

@@ -34,6 +34,7 @@ class SafetyChecks:
     age: AgeEstimator | None
 
     @classmethod
+    # None for one that is switched off, and for packs from before it was part of them.
     def load(
         cls, pack: Pack, sessions: SessionFactory, *, nudity: bool = True, age: bool = True
     ) -> SafetyChecks:
@@ -53,6 +54,7 @@ class SafetyChecks:
         image, scale = _as_bgr(frame)
         boxes = [
             (left * scale, top * scale, right * scale, bottom * scale)
+            # Boxes are in the frame's pixels, the image is smaller.
             for left, top, right, bottom in faces
         ]
         return self.nudity.scores(image, boxes)
@@ -64,6 +66,7 @@ class SafetyChecks:
 
 def _as_bgr(frame: Frame) -> tuple[BgrImage, float]:
     """Return a frame as BGR of at most 1280 px, and how much smaller it became."""
+    # Never enlarged: there would be nothing more to see.
     scale = min(1.0, _SEEN_SIDE_PX / max(frame.width, frame.height))
     size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
 

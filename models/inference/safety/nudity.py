@@ -17,6 +17,7 @@ from PIL import Image
 from models.inference.arrays import BgrImage, Box, Tensor
 from models.inference.session import Network
 
+# Alone enough to refuse: a single sample that the network is sure of.
 REFUSE_AT = 0.8
 # Two samples at half probability weigh as much as one sample that is certain.
 SUSPECT_AT = 0.5
@@ -31,6 +32,7 @@ _BODY_HEIGHTS = 6.0
 _AT_ONCE = 4
 
 _RESIZED_PX = 256
+# The middle 224 of 256 px, as its authors crop.
 _SEEN = np.s_[16:240, 16:240]
 _MEAN_BGR = np.array([104, 117, 123], np.float32)
 
@@ -84,6 +86,7 @@ def _body(image: BgrImage, face: Box) -> BgrImage | None:
     y0 = max(0, int(top - height / 2))
     y1 = min(image.shape[0], int(top + height * _BODY_HEIGHTS))
 
+    # Less than the face itself is left inside the image: the whole image was judged already.
     if x1 - x0 < width or y1 - y0 < height:
         return None
 
@@ -96,6 +99,7 @@ def _prepared(image: BgrImage) -> Tensor:
     resized = colour.resize((_RESIZED_PX, _RESIZED_PX), resample=Image.Resampling.BILINEAR)
 
     with io.BytesIO() as buffer:
+        # Through JPEG, as its training data came.
         Image.fromarray(np.asarray(resized)[_SEEN]).save(buffer, format="JPEG")
         seen = np.asarray(Image.open(buffer), np.float32)
 

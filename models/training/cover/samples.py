@@ -54,6 +54,7 @@ class SampleMaker:
 
     def batch(self, step: int) -> Batch:
         """Return the batch of one step."""
+        # Seeded by step: batch k of a seed is always the same.
         rng = np.random.default_rng((self.seed, step))
         samples = [self.sample(rng) for _ in range(self.size)]
         x, truth, weight = (
@@ -77,6 +78,7 @@ class SampleMaker:
         seen_mesh = mesh + rng.normal(0, MESH_NOISE_PX, 2) + rng.normal(0, 0.2, mesh.shape)
         guide = face_guide(np.asarray(seen_mesh, np.float32), SIZE)
 
+        # Other faces lend their colours to what is put in front of this one.
         canvas = Canvas(image.astype(np.float32), mesh, guide[2], np.zeros(3), self._others(rng))
         canvas.covered["hair"] = _warped(self.faces.hair[row].astype(np.float32), to_crop)
 
@@ -98,6 +100,7 @@ class SampleMaker:
         seen = scenes.photograph(rng, canvas.image)
         x = np.concatenate([seen.transpose(2, 0, 1) / 127.5 - 1, guide]).astype(np.float32)
 
+        # Half are mirrored: parting, light and hands come from both sides alike.
         if rng.random() < 0.5:
             x = _mirrored(x)
             truth = truth[..., ::-1]

@@ -23,6 +23,7 @@ from models.training.cover import material
 from models.training.cover.samples import Batch, SampleMaker
 from models.training.loop import prefetched, termination
 
+# As many samples as the maker's thread draws while one step runs.
 BATCH = 32
 RATE = 4e-3
 LAST_RATE = 2e-5
@@ -31,6 +32,7 @@ DECAY = 1e-3
 OFF_FACE = 0.02  # weight beside the face, where nothing is shown but features must not run wild
 OVERLAP = 0.3  # of the overlap term: thin fingers count as much as a whole sheet of paper
 OVERLAP_FLOOR_PX = 30.0  # below this many pixels the overlap term does not judge
+# Four minutes are lost at the most.
 SAVE_EVERY_S = 240.0
 LOG_EVERY = 100
 
@@ -67,6 +69,7 @@ class CoverTrainer:
         loss = cover_loss(self.network(batch.x), batch)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        # A rare batch of large errors must not throw the network off.
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.steps += 1
@@ -94,12 +97,14 @@ class CoverTrainer:
 
 def cover_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Return cross entropy plus a soft overlap term, each over the pixels whose truth is known."""
+    # Beside the face nothing is shown; its truth is learnt a little all the same.
     weight = batch.weight + OFF_FACE
     entropy = F.binary_cross_entropy_with_logits(logits, batch.truth, reduction="none")
     shown = torch.sigmoid(logits)
 
     both = (shown * batch.truth * batch.weight).sum((2, 3))
     either = ((shown + batch.truth) * batch.weight).sum((2, 3))
+    # The floor keeps an empty mask from judging a handful of pixels.
     overlap = (2 * both + OVERLAP_FLOOR_PX) / (either + OVERLAP_FLOOR_PX)
 
     return (entropy * weight).sum() / weight.sum() + OVERLAP * (1 - overlap).mean()
@@ -140,6 +145,7 @@ def _run(trainer: CoverTrainer, maker: SampleMaker, path: Path, stopped: list[in
 
         if finished or time.monotonic() - saved > SAVE_EVERY_S:
             partial = path.with_suffix(".partial")
+            # Written beside and renamed: an end in the middle of writing leaves the state before.
             torch.save(trainer.state(), partial)
             partial.replace(path)
             saved = time.monotonic()

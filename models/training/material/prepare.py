@@ -1,8 +1,8 @@
 """Prepares the training material once: crops, meshes, textures and embeddings of every face.
 
 Run as `python -m models.training.material.prepare`: it reads the shared face crops and the
-committed composite bank and writes the arrays of a `FaceSet` into `var/training/faces`, each face
-followed by its mirror image.
+committed composite bank and writes the arrays of a `FaceSet` into `var/training/faces`. Rows n..2n-1
+are the mirror images of rows 0..n-1.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 Array = NDArray[Any]
 
-# A texel counts as seen where the photo shows it at less than some 70 degrees to the camera.
+# A texel counts as seen from this weight on; the weight falls as its skin turns from the camera.
 SEEN_WEIGHT = 0.3
 INSIDE = 127  # of 255: more than half of a texel of the canonical face's mask
 
@@ -69,6 +69,7 @@ def portraits(shared: Path, bank: Path = BANK) -> list[Portrait]:
     found = [
         Portrait(shared / "data/faces" / r["file"], r["person"], r["set"], r["split"]) for r in rows
     ]
+    # Three files a person, one a pose, in the order of their names.
     composites = sorted(bank.glob("bank_*.jpg"))
     return found + [
         Portrait(path, f"bank{i // 3:03d}", "bank", "train") for i, path in enumerate(composites)
@@ -80,6 +81,7 @@ def portraits_of_clips(folder: Path) -> list[Portrait]:
 
     Those of one clip are photos of one person.
     """
+    # The last four characters of a name count its frames.
     files = sorted(folder.glob("*.png"))
     return [Portrait(path, f"clip_{path.stem[:-4]}", "clips", "train") for path in files]
 
@@ -92,6 +94,7 @@ def prepare(faces: list[Portrait], graphs: Path, canonical: CanonicalFace, folde
     folder.mkdir(parents=True, exist_ok=True)
     factory = SessionFactory("cpu", 2)
     mesh_network = FaceMesh(factory.open(graphs / "face_mesh.onnx"))
+    # The encoder's graph is called directly: its crop is the chip, which is cut here.
     encoder = factory.open(graphs / "encoder.onnx")
     columns: dict[str, list[Array]] = {name: [] for name in ARRAYS}
 
@@ -110,6 +113,7 @@ def prepare(faces: list[Portrait], graphs: Path, canonical: CanonicalFace, folde
     _save(folder, faces, arrays, canonical)
 
 
+# All faces first, then all mirror images: row n + k mirrors row k.
 def _with_mirrors(faces: list[Portrait]) -> Iterator[RgbImage]:
     for mirrored in (False, True):
         for face in faces:
