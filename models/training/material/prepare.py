@@ -1,8 +1,8 @@
 """Prepares the training material once: crops, meshes, textures and embeddings of every face.
 
 Run as `python -m models.training.material.prepare`: it reads the shared face crops and the
-committed composite bank and writes the arrays of a `FaceSet` into `var/training/faces`. Rows n..2n-1
-are the mirror images of rows 0..n-1.
+committed composite bank and writes the arrays of a `FaceSet` into `var/training/faces`. Rows
+n..2n-1 are the mirror images of rows 0..n-1.
 """
 
 from __future__ import annotations
