@@ -259,7 +259,7 @@ def test_scans_are_counted_in_a_tiff_of_jpegs(tmp_path: Path) -> None:
 
     # One strip's data becomes a JPEG of its own with endless scans, at the end of the file.
     with Image.open(path) as image:
-        strips = len(image.tag_v2[273])
+        strips = len(image.tag_v2[273])  # type: ignore[attr-defined]
 
     path.write_bytes(whole + endless(50 * strips + 1))
     with pytest.raises(DamagedMedia, match="scans"):
