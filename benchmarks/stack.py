@@ -97,9 +97,13 @@ class Stack:
         queue: str = "video",
         small: bool = True,
         store: str | None = None,
+        data: str | None = None,
         **environment: str,
     ) -> None:
-        """Keep a worker alive; `small` ones run the tests' own use cases, `store` is an address."""
+        """Keep a worker alive; `small` ones run the tests' own use cases, `store` is an address.
+
+        With `data` it has a data directory of its own, as on another machine.
+        """
         extra = ["--use-cases", "tests.worker.small_use_cases"] if small else []
         command = [
             # Started as an operator would, not called: a bar judges processes, their signals and
@@ -110,7 +114,7 @@ class Stack:
             "--store",
             store or self.store.url,
             "--data",
-            str(self.bench.data_dir),
+            data or str(self.bench.data_dir),
             *extra,
         ]
         self.keeper.keep(name, lambda: self._spawn("workers.log", command, environment))

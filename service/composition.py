@@ -51,6 +51,7 @@ from worker.settings import JobSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.media_place import open_media
 from worker.stores.identity_store import IdentityLimits, IdentityStore
+from worker.stores.identity_vault import IdentityVault
 from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
@@ -80,7 +81,9 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         cache_bytes=settings.media_cache_bytes,
         tenant_stored_bytes=job_settings.tenant_stored_bytes,
     )
-    identities = IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes))
+    identities = IdentityStore(
+        redis, IdentityVault(media.blobs), IdentityLimits(weights_bytes=settings.weights_bytes)
+    )
     outbox = Outbox(redis)
     audit = AuditLog(redis)
     audit.note_policy("service", settings.policy())

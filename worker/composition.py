@@ -15,6 +15,7 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.media_place import open_media
 from worker.stores.connection import connect
 from worker.stores.identity_store import IdentityLimits, IdentityStore
+from worker.stores.identity_vault import IdentityVault
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
@@ -38,18 +39,21 @@ def open_stores(settings: WorkerSettings) -> Stores:
     redis = connect(settings.store_url, timeout_s=15.0, replicas=settings.store_replicas)
     store = JobStore(redis, settings.jobs.limits())
     attempts = JobAttempts(store)
-    identities = IdentityStore(redis, IdentityLimits(weights_bytes=settings.weights_bytes))
+    media = open_media(
+        settings.media,
+        settings.media_dir,
+        redis,
+        cache_bytes=settings.media_cache_bytes,
+        tenant_stored_bytes=settings.jobs.tenant_stored_bytes,
+    )
+    identities = IdentityStore(
+        redis, IdentityVault(media.blobs), IdentityLimits(weights_bytes=settings.weights_bytes)
+    )
 
     return Stores(
         store,
         attempts,
-        open_media(
-            settings.media,
-            settings.media_dir,
-            redis,
-            cache_bytes=settings.media_cache_bytes,
-            tenant_stored_bytes=settings.jobs.tenant_stored_bytes,
-        ),
+        media,
         identities,
         JobQueue(redis, attempts),
     )

@@ -115,7 +115,9 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         require_complete(child.protection)
 
     # Every worker stands ready to lead; one of them does.
-    housekeeping = Housekeeping(worker, stores, [_audit_keeper(settings, stores).run])
+    housekeeping = Housekeeping(
+        worker, stores, [_audit_keeper(settings, stores).run], settings.heartbeat_file
+    )
     housekeeping.start()
     log.info("worker ready", extra={"worker": name, "queue": queue})
 

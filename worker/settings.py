@@ -181,4 +181,6 @@ class WorkerSettings(InstallationSettings):
     # Training gains from a second core; more would starve the swaps beside it.
     refine_threads: int = Field(default=2, ge=1)
     drain_s: float = Field(default=20.0, gt=0)  # a supervisor waits 30 s before it kills
+    # Touched once a second from when the worker is ready, for probes that know no HTTP.
+    heartbeat_file: Path | None = None
     jobs: JobSettings = Field(default_factory=JobSettings)

@@ -307,5 +307,6 @@ class ErasureReceipt(Strict):
     )
     log_rewritten_at: datetime | None = Field(
         default=None,
-        description="When the store's append-only file no longer held a trace; within 60 s.",
+        description="When the store's append-only file no longer held a trace; within 60 s, and"
+        " never where it keeps none.",
     )

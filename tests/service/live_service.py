@@ -23,6 +23,7 @@ from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.connection import connect
 from worker.stores.identity_records import IdentityRecord
 from worker.stores.identity_store import IdentityStore
+from worker.stores.identity_vault import IdentityVault
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_records import JobReport
@@ -73,7 +74,7 @@ class LiveService:
         self.attempts = JobAttempts(self.jobs)
         blobs = DirectoryBlobs(self.settings.media_dir)
         self.media = MediaStore(blobs, self.settings.media_dir, self.redis)
-        self.identities = IdentityStore(self.redis)
+        self.identities = IdentityStore(self.redis, IdentityVault(blobs))
 
         return self
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import logging
 import os
 import time
@@ -63,8 +64,11 @@ class SmallUseCases:
 
     def _film(self, context: JobContext) -> Outcome | None:
         if context.task.step is None:
+            parts = int(context.job.metadata.get("parts", PARTS))
             context.fan_out(
-                [f"s{index:03d}" for index in range(PARTS)], '{"parts":6}', total=PARTS * 10
+                [f"s{index:03d}" for index in range(parts)],
+                json.dumps({"parts": parts}),
+                total=parts * 10,
             )
             return None
 

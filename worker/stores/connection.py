@@ -154,7 +154,7 @@ def text_fields(reply: Reply) -> dict[str, str]:
     return dict(zip(texts(reply.keys()), texts(reply.values()), strict=True))
 
 
-def as_hash(fields: Mapping[str, str | int]) -> Reply:
+def as_hash(fields: Mapping[str, str | int | bytes]) -> Reply:
     """Fields in the type the client wants, which is wider than any that fields have."""
     return dict(fields)
 

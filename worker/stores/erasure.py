@@ -71,11 +71,13 @@ class LogRewriter:
                 return
 
             state: Reply = self._redis.info("persistence")
+            # Without a log there is none to rewrite, and nothing that a receipt could claim: a
+            # snapshot or a replica's file may still hold what was erased.
             if not state.get("aof_enabled"):
-                self._redis.set(ERASURE_REWRITTEN(), repr(self._clock()))
+                return
             # Ours or another's: either way wait, a rewrite that began before the erasure proves
             # nothing.
-            elif state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]:
+            if state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]:
                 return
             # As of its start: what was erased while it ran may still be in the new file.
             elif started > rewritten and state["aof_last_bgrewrite_status"] == "ok":

@@ -1,4 +1,5 @@
-"""Identities in the store: the durable code of a face, its record, and a tombstone once erased.
+"""Identities in the store: a record with the key to what is sealed of a face, a cache of weights,
+and a tombstone once erased.
 
 The tombstone says whose identity it was and when it was erased; of the face it keeps nothing.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +17,13 @@ from typing import Any
 
 from redis import Redis
 
-from worker.errors import IdentityErased, Missing, StoreUnavailable, UnknownIdentity
+from worker.errors import (
+    IdentityErased,
+    MediaUnavailable,
+    Missing,
+    StoreUnavailable,
+    UnknownIdentity,
+)
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
 from worker.stores.erasure import ErasureFeed
 from worker.stores.identity_records import (
@@ -24,9 +32,11 @@ from worker.stores.identity_records import (
     identity_fields,
     read_identity,
     read_receipt,
+    stored_fields,
 )
+from worker.stores.identity_vault import IdentityVault, Key, SealBroken, new_key
 from worker.stores.ids import is_id
-from worker.stores.keys import ERASED, IDENTITY, IDENTITY_CODE, TENANT_IDENTITIES
+from worker.stores.keys import ERASED, IDENTITY, TENANT_IDENTITIES
 from worker.stores.listing import newest_first, take_page
 from worker.stores.scripts import Scripts
 from worker.stores.upkeep import Upkeep
@@ -36,6 +46,9 @@ log = logging.getLogger(__name__)
 
 LOOKED_AT = 2000  # records that one page of a filtered listing may cost
 LOCK_POLL_S = 0.02  # short beside a rebuild, which takes about a second
+
+
+CODE = "code"  # its name in the vault
 
 
 @dataclass(frozen=True)
@@ -52,10 +65,12 @@ class IdentityStore:
     def __init__(
         self,
         redis: Redis,
+        vault: IdentityVault,
         limits: IdentityLimits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.redis = redis
+        self._vault = vault
         self._limits = limits or IdentityLimits()
         self._clock = clock
         self._scripts = Scripts(redis)
@@ -67,11 +82,16 @@ class IdentityStore:
         """Persist a new identity, and cache its weights for as long as there is room.
 
         Raises:
-            StoreUnavailable, StoreFull: nothing is kept.
+            StoreUnavailable, StoreFull, MediaUnavailable, DiskFull: nothing is kept that could be
+            read.
         """
+        # Sealed first: without a record nobody has the key, and the sweep removes it.
+        key = new_key()
+        self._vault.put(record.id, CODE, key, code)
+        fields = {**identity_fields(record), "key": key.hex()}
+
         with reaching(), self.redis.pipeline() as pipeline:
-            pipeline.hset(IDENTITY(record.id), mapping=as_hash(identity_fields(record)))
-            pipeline.set(IDENTITY_CODE(record.id), code)
+            pipeline.hset(IDENTITY(record.id), mapping=as_hash(fields))
             # All scores are 0, so that the index sorts by id, which is by time.
             pipeline.zadd(TENANT_IDENTITIES(record.tenant), {record.id: 0})
 
@@ -89,7 +109,14 @@ class IdentityStore:
             UnknownIdentity, IdentityErased
         """
         fields = self._fields(identity_id, tenant)
-        return read_identity(fields, cached=self._weights.has(identity_id, fields["pack"]))
+        pack = fields["pack"]
+        has_weights = _refined_field(pack) in fields or self._weights.has(identity_id, pack)
+        return read_identity(fields, cached=has_weights)
+
+    def exists(self, identity_id: str) -> bool:
+        """Return whether there is a record."""
+        with reaching():
+            return bool(self.redis.exists(IDENTITY(identity_id)))
 
     def peek(self, identity_id: str, tenant: str | None = None) -> IdentityRecord:
         """Return what `get` does, in one step: it leaves open whether weights are cached."""
@@ -137,33 +164,44 @@ class IdentityStore:
         Raises:
             UnknownIdentity, IdentityErased
         """
-        self._fields(identity_id, tenant)
-        with reaching():
-            code: Reply = self.redis.get(IDENTITY_CODE(identity_id))
-
-        if code is None:
-            raise IdentityErased
-
-        return bytes(code)
+        fields = self._fields(identity_id, tenant)
+        try:
+            return self._vault.get(identity_id, CODE, _key(fields))
+        except FileNotFoundError as error:
+            # Erased since its record was read, or lost with the media; the record tells which.
+            self._fields(identity_id, tenant)
+            raise MediaUnavailable from error
 
     def weights(self, identity_id: str, pack: str) -> bytes | None:
         """Return the weights for this pack, or None when they must be rebuilt from the code."""
+        with suppress(WeightsCorrupt):  # replaced by what is unsealed or rebuilt
+            if (cached := self._weights.get(identity_id, pack)) is not None:
+                return cached
+
+        return self._unsealed(identity_id, pack)
+
+    def _unsealed(self, identity_id: str, pack: str) -> bytes | None:
+        """Return refined weights, which are cached again; None where there are none."""
+        with reaching():
+            found: Reply = self.redis.hmget(IDENTITY(identity_id), [_refined_field(pack), "key"])
+        name, key = found
+        if name is None or key is None:
+            return None
         try:
-            return self._weights.get(identity_id, pack)
-        except WeightsCorrupt:
-            # Derived ones are replaced by what is rebuilt; refined ones would be read before those
-            # every time, so they go, and the derived ones are looked at.
-            dropped = self._drop_refined(identity_id, pack)
+            weights = self._vault.get(identity_id, name.decode(), bytes.fromhex(key.decode()))
+        except (SealBroken, FileNotFoundError):
+            log.exception("refined weights are lost", extra={"identity": identity_id, "pack": pack})
+            self._drop_refined(identity_id, pack)
+            return None
 
-        return self.weights(identity_id, pack) if dropped else None
+        self._weights.put(identity_id, pack, weights, refined=True)
+        return weights
 
-    def _drop_refined(self, identity_id: str, pack: str) -> bool:
-        dropped = self._weights.drop_refined(identity_id, pack)
-        if dropped:
-            with suppress(UnknownIdentity):  # erased meanwhile
-                self.annotate(identity_id, quality="instant", refinement={"status": "lost"})
-
-        return dropped
+    def _drop_refined(self, identity_id: str, pack: str) -> None:
+        with reaching():
+            self.redis.hdel(IDENTITY(identity_id), _refined_field(pack))
+        with suppress(UnknownIdentity):  # erased meanwhile
+            self.annotate(identity_id, quality="instant", refinement={"status": "lost"})
 
     def put_weights(self, identity_id: str, pack: str, weights: bytes) -> bool:
         """Cache weights; False when the identity is gone or they are too large."""
@@ -205,8 +243,25 @@ class IdentityStore:
         Raises:
             IdentityErased, StoreUnavailable, StoreFull
         """
-        if not self._weights.put_refined(identity_id, pack, weights, refinement):
+        key = _key(self._fields(identity_id, None))
+        # A name of its own, so that those in use stay whole until the record names these.
+        name = f"refined-{secrets.token_hex(8)}"
+        self._vault.put(identity_id, name, key, weights)
+        arguments = {
+            "identity": identity_id,
+            "pack": pack,
+            "name": name,
+            "refinement": json.dumps(dict(refinement)),
+        }
+
+        outcome, _, before = self._scripts.run("put_refined", arguments).decode().partition(":")
+        if outcome != "stored":
+            self._vault.delete(identity_id, name)
             raise IdentityErased
+
+        self._weights.put(identity_id, pack, weights, refined=True)
+        if before:
+            self._vault.delete(identity_id, before)
 
     def annotate(self, identity_id: str, **fields: Any) -> None:  # noqa: ANN401 - goes straight into JSON
         """Change what is recorded of an identity (`refinement`, `quality`, …).
@@ -237,6 +292,7 @@ class IdentityStore:
         if not answer:
             raise IdentityErased
 
+        self._vault.forget(identity_id)
         return replace(
             self._receipt(identity_id), jobs=texts(answer)[1:], photo_sha256=tuple(digests)
         )
@@ -266,7 +322,7 @@ class IdentityStore:
         if not is_id(identity_id, "idn"):
             raise UnknownIdentity
         with reaching():
-            fields = text_fields(self.redis.hgetall(IDENTITY(identity_id)))
+            fields = stored_fields(identity_id, self.redis.hgetall(IDENTITY(identity_id)))
             tombstone = {} if fields else text_fields(self.redis.hgetall(ERASED(identity_id)))
 
         # Another tenant's identity reads as if there were none, erased or not.
@@ -277,3 +333,12 @@ class IdentityStore:
             raise IdentityErased
 
         return fields
+
+
+def _key(fields: Mapping[str, str]) -> Key:
+    return bytes.fromhex(fields["key"])
+
+
+def _refined_field(pack: str) -> str:
+    """Return the field of a record that names the refined weights in the vault."""
+    return f"refined:{pack}"

@@ -85,6 +85,7 @@ LINE = Family("lk:line:{}:{}", "zset", TASK_LINES, "member: when the task is del
 TURN = Family("lk:turn:{}", "zset", TASK_LINES, "member: with the tenant's line")
 TURN_CLOCK = Family("lk:turn:{}:clock", "string", TASK_LINES, "never; one for each queue")
 TURN_SERVED = Family("lk:turn:{}:served", "hash", TASK_LINES, "never; one field for each tenant")
+HOLDING = Family("lk:holding:{}", "zset", TASK_LINES, "member: with the job's last held part")
 DELIVERED = Family("lk:delivered:{}", "set", TASK_LINES, "member: when the task has begun")
 RUNNING = Family("lk:running:{}", "set", TASK_LINES, "member: when the task ends")
 QUEUED = Family("lk:queued:{}", "zset", TASK_LINES, "member: when the task has begun or is done")
@@ -93,7 +94,6 @@ OUT = Family("lk:out:{}:{}", "set", TASK_LINES, "member: when the task is done o
 # Identities
 
 IDENTITY = Family("lk:identity:{}", "hash", IDENTITY_STORE, "at its erasure")
-IDENTITY_CODE = Family("lk:identity:{}:code", "string", IDENTITY_STORE, "at its erasure")
 IDENTITY_PACKS = Family("lk:identity:{}:packs", "set", IDENTITY_STORE, "at its erasure")
 IDENTITY_JOBS = Family("lk:identity:{}:jobs", "set", IDENTITY_STORE, "at its erasure")
 TENANT_IDENTITIES = Family("lk:tenant:{}:identities", "zset", IDENTITY_STORE, "member: erasure")
@@ -103,7 +103,6 @@ WEIGHTS_LOCK = Family("lk:weights:{}:lock", "string", WEIGHT_STORE, "after half 
 WEIGHTS_LRU = Family("lk:weights:lru", "zset", WEIGHT_STORE, "member: with the weights")
 WEIGHTS_SIZES = Family("lk:weights:sizes", "hash", WEIGHT_STORE, "field: with the weights")
 WEIGHTS_BYTES = Family("lk:weights:bytes", "string", WEIGHT_STORE, "never; one number")
-REFINED = Family("lk:refined:{}", "string", WEIGHT_STORE, "at the identity's erasure")
 ERASURES = Family("lk:erasures", "stream", ERASURE_LOG, "entry: after 10,000 others")
 ERASURE_WANTED = Family("lk:erasure:wanted", "string", ERASURE_LOG, "never; one time")
 ERASURE_STARTED = Family("lk:erasure:started", "string", ERASURE_LOG, "never; one time")

@@ -1,26 +1,24 @@
-"""Specialised weights of identities: derived ones in a bounded cache, refined ones until erasure.
+"""The bounded cache of identities' specialised weights.
 
-Derived weights may be evicted at any time, since they can be rebuilt from the identity's code.
-Refined ones cost minutes of training; they are read in the place of the derived ones.
+They may be evicted at any time: derived ones can be rebuilt from the identity's code, refined ones
+are in its vault.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from redis import Redis
 
 from worker.errors import WorkerError
 from worker.stores.connection import Reply, reaching
 from worker.stores.jobs.statistics import Statistics
-from worker.stores.keys import REFINED, WEIGHTS, WEIGHTS_BYTES, WEIGHTS_LOCK
+from worker.stores.keys import WEIGHTS, WEIGHTS_BYTES, WEIGHTS_LOCK
 from worker.stores.scripts import Scripts
 
 log = logging.getLogger(__name__)
@@ -42,7 +40,7 @@ class WeightStore:
     def __init__(
         self, redis: Redis, bound_bytes: int, clock: Callable[[], float] = time.time
     ) -> None:
-        """Hold at most `bound_bytes` of derived weights."""
+        """Hold at most `bound_bytes` of weights."""
         self._redis = redis
         self._bound_bytes = bound_bytes
         self._clock = clock
@@ -50,7 +48,7 @@ class WeightStore:
         self._statistics = Statistics(redis)
 
     def get(self, identity_id: str, pack: str) -> bytes | None:
-        """Return refined weights, else derived ones, or None; raises WeightsCorrupt."""
+        """Return cached weights, or None; raises WeightsCorrupt."""
         arguments = {"identity": identity_id, "pack": pack, "now_ms": self._now_ms()}
         kept: bytes | None = self._scripts.run("get_weights", arguments)
 
@@ -67,43 +65,28 @@ class WeightStore:
 
         return weights
 
-    def put(self, identity_id: str, pack: str, weights: bytes) -> bool:
-        """Cache derived weights, evicting the least recently used.
+    def put(self, identity_id: str, pack: str, weights: bytes, refined: bool = False) -> bool:
+        """Cache weights, evicting the least recently used.
 
-        False when the identity is gone or they are too large.
+        False when the identity is gone, they are too large, or derived and no longer wanted.
         """
         arguments = {
             "identity": identity_id,
             "pack": pack,
             "bound": self._bound_bytes,
+            "refined": refined,
             "now_ms": self._now_ms(),
         }
         return bool(self._scripts.run("put_weights", arguments, blob=_sealed(weights)) == b"stored")
 
-    def put_refined(
-        self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
-    ) -> bool:
-        """Keep refined weights; `refinement` goes into the record. False: the identity is gone."""
-        arguments = {
-            "identity": identity_id,
-            "pack": pack,
-            "refinement": json.dumps(dict(refinement)),
-        }
-        return bool(self._scripts.run("put_refined", arguments, blob=_sealed(weights)) == b"stored")
-
-    def drop_refined(self, identity_id: str, pack: str) -> bool:
-        """Remove refined weights; False when there are none."""
-        with reaching():
-            return bool(self._redis.delete(REFINED(_member(identity_id, pack))))
-
     def has(self, identity_id: str, pack: str) -> bool:
-        """Return whether there are any weights, without counting it as a use."""
+        """Return whether weights are cached, without counting it as a use."""
         member = _member(identity_id, pack)
         with reaching():
-            return bool(self._redis.exists(WEIGHTS(member), REFINED(member)))
+            return bool(self._redis.exists(WEIGHTS(member)))
 
     def cached_bytes(self) -> int:
-        """Return how many bytes of derived weights there are."""
+        """Return how many bytes of weights there are."""
         with reaching():
             held: Reply = self._redis.get(WEIGHTS_BYTES())
         return int(held or 0)

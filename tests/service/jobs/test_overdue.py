@@ -9,6 +9,7 @@ from redis import Redis
 
 from service.jobs.overdue import Overdue
 from tests.clock import Clock
+from tests.vaults import vault_of
 from worker.contract import JobPayload, JobRequest, Task
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identity_records import IdentityRecord
@@ -25,7 +26,7 @@ def test_what_is_due_ends_without_a_worker(store: Redis, tmp_path: Path) -> None
     clock = Clock(time.time())
     jobs = JobStore(store, clock=clock)
     media = MediaStore(DirectoryBlobs(tmp_path, clock), tmp_path, store, clock)
-    identities = IdentityStore(store, clock=clock)
+    identities = IdentityStore(store, vault_of(store), clock=clock)
     overdue = Overdue(jobs, JobQueue(store, JobAttempts(jobs)), media, identities, clock)
     writer = media.begin_write("acme")
     writer.write(b"input")
@@ -55,7 +56,9 @@ def test_a_cancellation_that_no_worker_carries_out_is_ended(store: Redis, tmp_pa
     jobs = JobStore(store, clock=clock)
     attempts = JobAttempts(jobs)
     media = MediaStore(DirectoryBlobs(tmp_path, clock), tmp_path, store, clock)
-    overdue = Overdue(jobs, JobQueue(store, attempts), media, IdentityStore(store), clock)
+    overdue = Overdue(
+        jobs, JobQueue(store, attempts), media, IdentityStore(store, vault_of(store)), clock
+    )
     job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job
     attempts.begin(Task(job.id, 1), "a worker that died")
     jobs.request_cancel(job.id)

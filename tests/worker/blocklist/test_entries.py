@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests.vaults import vault_of
 from worker.blocklist import entries, records
 from worker.blocklist.entries import BlocklistStore
 from worker.blocklist.records import Face, new_entry
@@ -145,7 +146,9 @@ def test_an_entry_ends_at_its_time_and_the_trail_says_so(
 ) -> None:
     entry = an_entry(keep_s=-1.0)
     blocklist.add(entry, a_face())
-    ExpirySweep(MediaStore(DirectoryBlobs(tmp_path), tmp_path, store), IdentityStore(store)).run()
+    ExpirySweep(
+        MediaStore(DirectoryBlobs(tmp_path), tmp_path, store), IdentityStore(store, vault_of(store))
+    ).run()
     assert blocklist.count() == 0
     (noted,) = AuditLog(store).pending()
     assert (noted.body["event"], noted.body["subject"]) == ("blocklist.removed", entry.id)

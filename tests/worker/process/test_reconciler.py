@@ -10,6 +10,7 @@ from redis import Redis
 from rq.utils import now, utcformat
 
 from tests.clock import Clock
+from tests.vaults import vault_of
 from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, JobRequest, Task
 from worker.process.upkeep.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
@@ -26,7 +27,7 @@ def shop(store: Redis, tmp_path: Path, clock: Clock) -> Stores:
     jobs = JobStore(store, clock=clock)
     attempts = JobAttempts(jobs, clock)
     media = MediaStore(DirectoryBlobs(tmp_path / "media", clock), tmp_path / "media", store, clock)
-    identities = IdentityStore(store, clock=clock)
+    identities = IdentityStore(store, vault_of(store), clock=clock)
     return Stores(jobs, attempts, media, identities, JobQueue(store, attempts))
 
 

@@ -26,6 +26,14 @@ from worker.stores.jobs.job_queue import rq_queue
 FINISHED_AGAIN = 20.0
 
 
+def test_a_ready_worker_touches_the_file_that_probes_look_at(bench: Bench, tmp_path: Path) -> None:
+    alive = tmp_path / "alive"
+    bench.start_worker(heartbeat_file=str(alive))
+    eventually(alive.exists, 10, "a first heartbeat")
+    first = alive.stat().st_mtime
+    eventually(lambda: alive.stat().st_mtime > first, 10, "a second heartbeat")
+
+
 def test_jobs_run_one_after_another_in_one_warm_child(bench: Bench) -> None:
     bench.start_worker()
     jobs = [bench.wait_for(bench.submit()) for _ in range(3)]

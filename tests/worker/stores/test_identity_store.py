@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from tests.conftest import StoreServer
+from tests.vaults import vault_of
 from worker.contract import Assignment, JobPayload, JobRequest
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.stores.erasure import LogRewriter
 from worker.stores.identity_records import IdentityRecord
 from worker.stores.identity_store import IdentityLimits, IdentityStore
+from worker.stores.identity_vault import folder_of
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.weight_store import DIGEST_BYTES
@@ -36,7 +39,7 @@ def put(
 
 
 def test_an_identity_is_kept_for_its_tenant_alone(store: Redis) -> None:
-    identities = IdentityStore(store)
+    identities = IdentityStore(store, vault_of(store))
     identity = put(identities)
     record = identities.get(identity, "acme")
     assert (record.name, record.consent, record.cached) == ("ada", {"subject": "ada"}, True)
@@ -49,7 +52,7 @@ def test_an_identity_is_kept_for_its_tenant_alone(store: Redis) -> None:
 
 
 def test_identities_are_listed_newest_first_in_pages(store: Redis) -> None:
-    identities = IdentityStore(store)
+    identities = IdentityStore(store, vault_of(store))
     ids = []
 
     for moment in range(3):
@@ -68,7 +71,10 @@ def test_identities_are_listed_newest_first_in_pages(store: Redis) -> None:
 def test_the_cache_makes_room_by_dropping_what_was_used_longest_ago(store: Redis) -> None:
     now = 1_800_000_000.0
     identities = IdentityStore(
-        store, IdentityLimits(weights_bytes=3 * (100 + DIGEST_BYTES) + 50), clock=lambda: now
+        store,
+        vault_of(store),
+        IdentityLimits(weights_bytes=3 * (100 + DIGEST_BYTES) + 50),
+        clock=lambda: now,
     )
     first = put(identities)
     now += 1
@@ -91,7 +97,7 @@ def test_the_cache_makes_room_by_dropping_what_was_used_longest_ago(store: Redis
 
 
 def test_the_cache_stays_within_its_bound_for_thousands_of_identities(store: Redis) -> None:
-    identities = IdentityStore(store, IdentityLimits(weights_bytes=100_000))
+    identities = IdentityStore(store, vault_of(store), IdentityLimits(weights_bytes=100_000))
     for _ in range(300):
         put(identities, weights=b"w" * (1000 - DIGEST_BYTES))
 
@@ -103,7 +109,7 @@ def test_the_cache_stays_within_its_bound_for_thousands_of_identities(store: Red
 
 
 def test_lost_weights_are_built_once_by_one_of_many(store: Redis) -> None:
-    identities = IdentityStore(store)
+    identities = IdentityStore(store, vault_of(store))
     identity = put(identities)
     store.delete(f"lk:weights:{identity}:{PACK}")
     builds = []
@@ -132,7 +138,7 @@ def flip_a_bit(store: Redis, key: str) -> None:
 
 
 def test_corrupt_weights_are_rebuilt_from_the_code(store: Redis) -> None:
-    identities = IdentityStore(store)
+    identities = IdentityStore(store, vault_of(store))
     identity = put(identities)
     flip_a_bit(store, f"lk:weights:{identity}:{PACK}")
     assert identities.weights(identity, PACK) is None
@@ -141,19 +147,59 @@ def test_corrupt_weights_are_rebuilt_from_the_code(store: Redis) -> None:
     assert store.hget("lk:stats", "weights:corrupt") == b"2"
 
 
+def folder(store: Redis, identity: str) -> Path:
+    """Where what is sealed of an identity lies."""
+    socket = Path(store.connection_pool.connection_kwargs["path"])
+    return socket.parent / "media" / folder_of(identity)
+
+
+def test_what_is_sealed_of_a_face_cannot_be_read_without_its_record(store: Redis) -> None:
+    identities = IdentityStore(store, vault_of(store))
+    marker = b"marker-of-a-face"
+    identity = put(identities, code=marker)
+    identities.put_refined(identity, PACK, marker, {"status": "succeeded"})
+    sealed = [file.read_bytes() for file in folder(store, identity).iterdir()]
+    assert len(sealed) == 2
+    assert not any(marker in content for content in sealed)
+
+    # Refined again: what was before goes, and what lies there is what the record names.
+    identities.put_refined(identity, PACK, b"better", {"status": "succeeded"})
+    store.delete(f"lk:weights:{identity}:{PACK}")
+    assert identities.weights(identity, PACK) == b"better"
+    assert len(list(folder(store, identity).iterdir())) == 2
+
+    identities.erase(identity)
+    assert not folder(store, identity).exists()
+
+
+def test_derived_weights_that_come_late_do_not_hide_refined_ones(store: Redis) -> None:
+    identities = IdentityStore(store, vault_of(store))
+    identity = put(identities)
+    identities.put_refined(identity, PACK, b"refined", {"status": "succeeded"})
+    assert not identities.put_weights(identity, PACK, b"derived")
+    assert identities.weights(identity, PACK) == b"refined"
+
+
 def test_corrupt_refined_weights_give_way_to_derived_ones(store: Redis) -> None:
-    identities = IdentityStore(store)
+    identities = IdentityStore(store, vault_of(store))
     identity = put(identities, weights=b"derived")
     identities.put_refined(identity, PACK, b"refined", {"status": "succeeded"})
     assert identities.weights(identity, PACK) == b"refined"
-    flip_a_bit(store, f"lk:refined:{identity}:{PACK}")
-    assert identities.weights(identity, PACK) == b"derived"
+    flip_a_bit(
+        store, f"lk:weights:{identity}:{PACK}"
+    )  # the cache's, while the sealed ones are whole
+    assert identities.weights(identity, PACK) == b"refined"
+
+    store.delete(f"lk:weights:{identity}:{PACK}")
+    (sealed,) = folder(store, identity).glob("refined-*")
+    sealed.write_bytes(sealed.read_bytes()[:-1] + b"?")
+    assert identities.weights(identity, PACK) is None
     record = identities.get(identity)
     assert (record.quality, record.refinement) == ("instant", {"status": "lost"})
 
 
 def test_an_erased_identity_is_gone_and_its_jobs_are_named(store: Redis) -> None:
-    identities = IdentityStore(store)
+    identities = IdentityStore(store, vault_of(store))
     jobs = JobStore(store)
     identity = put(identities)
     payload = JobPayload(
@@ -182,7 +228,7 @@ def test_an_erased_identity_is_gone_and_its_jobs_are_named(store: Redis) -> None
 def test_after_an_erasure_the_stores_file_is_rewritten(own_store_server: StoreServer) -> None:
     now = time.time()
     with Redis.from_url(own_store_server.url) as redis:
-        identities = IdentityStore(redis, clock=lambda: now)
+        identities = IdentityStore(redis, vault_of(redis), clock=lambda: now)
         rewriter = LogRewriter(redis, clock=lambda: now)
         marker = b"marker-of-a-face"
         identity = put(identities, code=marker, weights=marker)
@@ -204,3 +250,18 @@ def test_after_an_erasure_the_stores_file_is_rewritten(own_store_server: StoreSe
             if file.is_file() and marker in file.read_bytes()
         ]
         assert held == []
+
+
+def test_a_store_without_a_log_claims_no_rewrite(own_store_server: StoreServer) -> None:
+    now = time.time()
+    with Redis.from_url(own_store_server.url) as redis:
+        redis.config_set("appendonly", "no")
+        identities = IdentityStore(redis, vault_of(redis), clock=lambda: now)
+        identity = put(identities)
+        identities.erase(identity)
+        rewriter = LogRewriter(redis, clock=lambda: now)
+        for _ in range(5):
+            now += 60
+            rewriter.run()
+
+        assert identities.receipt(identity, "acme").log_rewritten_at is None

@@ -11,6 +11,7 @@ from redis import Redis
 
 from tests.clock import Clock
 from tests.service.jobs.ended_job import ended_job
+from tests.vaults import vault_of
 from worker.contract import JobPayload, JobRequest
 from worker.errors import (
     IdentityErased,
@@ -64,7 +65,7 @@ def made(directory: Path, content: bytes) -> Path:
 
 @pytest.fixture
 def sweep(media: MediaStore, store: Redis, clock: Clock) -> ExpirySweep:
-    return ExpirySweep(media, IdentityStore(store, clock=clock), clock)
+    return ExpirySweep(media, IdentityStore(store, vault_of(store), clock=clock), clock)
 
 
 def upload(media: MediaStore, tenant: str = "acme", ttl_s: float = 60.0) -> str:
@@ -167,7 +168,7 @@ def test_much_that_is_due_at_once_goes_in_one_sweep(
 def test_an_identity_whose_consent_ran_out_is_erased_and_that_is_on_record(
     sweep: ExpirySweep, clock: Clock, store: Redis
 ) -> None:
-    identities = IdentityStore(store, clock=clock)
+    identities = IdentityStore(store, vault_of(store), clock=clock)
     identity_id = new_id("idn")
     record = IdentityRecord(identity_id, "acme", "open@1", clock.now, expires_at=clock.now + 60)
     identities.put(record, b"code", b"weights")
@@ -226,7 +227,12 @@ def test_files_that_lost_their_owner_in_a_crash_are_swept(
     for path in [*shelf.scratch.rglob("*")]:
         os.utime(path, (clock.now - 7200, clock.now - 7200))
 
-    assert ExpirySweep(shelf, IdentityStore(store, clock=clock), clock).sweep_orphans() == 3
+    assert (
+        ExpirySweep(
+            shelf, IdentityStore(store, vault_of(store), clock=clock), clock
+        ).sweep_orphans()
+        == 3
+    )
     left = [path for path in shelf.scratch.rglob("*") if path.is_file()]
     assert left == [shelf.scratch / kept]
 

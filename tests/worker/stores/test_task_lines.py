@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis import Redis
 
-from worker.contract import JobPayload, JobRequest
+from worker.contract import JobPayload, JobRequest, Task
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.jobs.job_records import JobReport
@@ -91,3 +91,55 @@ def test_the_events_of_a_job_that_ended_stay_for_an_hour(store: Redis) -> None:
     jobs.request_cancel(job_id)
     assert 3590 < store.ttl(f"lk:job:{job_id}:events") <= 3600
     assert store.ttl(f"lk:job:{job_id}") > 7 * 86400
+
+
+def planned(jobs: JobStore, attempts: JobAttempts, tenant: str, parts: int) -> str:
+    """Submit a long video and cut it into parts, of which two stand in line."""
+    job_id = jobs.admit(JobRequest(JobPayload(kind="swap_video", tenant=tenant))).job.id
+    task = Task(job_id, 1)
+    attempts.begin(task, "w0")
+    attempts.fan_out(task, [f"s{n}" for n in range(parts)], "{}", parts, "frame", 2)
+    return job_id
+
+
+def test_parts_that_are_held_back_go_to_workers_that_nobody_else_needs(store: Redis) -> None:
+    jobs = JobStore(store)
+    attempts = JobAttempts(jobs)
+    store.sadd("rq:workers:video", *range(6))
+    first = planned(jobs, attempts, "acme", 10)
+    delivered = attempts.next_deliveries("video")
+    assert [task.job_id for task in delivered] == [first] * 6
+    for task in delivered:
+        attempts.begin(task, "w")
+
+    submit(jobs, "rival")
+    attempts.finish_part(delivered[0], "{}")
+    (next_one,) = attempts.next_deliveries("video")
+    assert jobs.get(next_one.job_id).tenant == "rival"
+
+
+def test_videos_share_the_workers_that_nobody_else_needs(store: Redis) -> None:
+    jobs = JobStore(store)
+    attempts = JobAttempts(jobs)
+    videos = [planned(jobs, attempts, tenant, 10) for tenant in ("acme", "rival")]
+    store.sadd("rq:workers:video", *range(8))
+    delivered = [task.job_id for task in attempts.next_deliveries("video")]
+    assert [delivered.count(video) for video in videos] == [4, 4]
+
+
+def test_a_tenant_gets_no_more_parts_than_its_share(store: Redis) -> None:
+    jobs = JobStore(store, JobLimits(tenant_running=3, window=8))
+    attempts = JobAttempts(jobs)
+    planned(jobs, attempts, "acme", 10)
+    store.sadd("rq:workers:video", *range(8))
+    assert len(attempts.next_deliveries("video")) == 3
+    assert attempts.next_deliveries("video") == []
+
+
+def test_held_parts_of_a_video_that_ended_are_forgotten(store: Redis) -> None:
+    jobs = JobStore(store)
+    job_id = planned(jobs, JobAttempts(jobs), "acme", 10)
+    assert store.zcard("lk:holding:video") == 1
+    jobs.request_cancel(job_id)
+    jobs.settle_cancel(job_id)
+    assert store.zcard("lk:holding:video") == 0

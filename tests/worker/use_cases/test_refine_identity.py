@@ -172,7 +172,7 @@ def test_an_identity_erased_meanwhile_comes_back_in_no_form(
     with pytest.raises(UnknownIdentity):
         shop.identities.annotate(identity, quality="refined")
 
-    assert not store.exists(f"lk:identity:{identity}", f"lk:refined:{identity}:{pack.id}")
+    assert not store.exists(f"lk:identity:{identity}", f"lk:weights:{identity}:{pack.id}")
 
 
 def test_a_confined_child_refines(

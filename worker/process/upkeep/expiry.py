@@ -12,6 +12,7 @@ from worker.blocklist.entries import erase_entry
 from worker.errors import Missing
 from worker.stores.audit_log import AuditLog
 from worker.stores.identity_store import IdentityStore
+from worker.stores.identity_vault import folder_of
 from worker.stores.ids import is_id
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
@@ -105,6 +106,11 @@ class ExpirySweep:
         for name in blobs.older("uploads", ORPHAN_AGE_S):
             if not self._media.is_recorded(name.rpartition("/")[2].split(".")[0]):
                 blobs.delete(name)
+                removed += 1
+
+        for identity_id in {name.split("/")[2] for name in blobs.older("identities", ORPHAN_AGE_S)}:
+            if is_id(identity_id, "idn") and not self._identities.exists(identity_id):
+                blobs.delete_all(folder_of(identity_id))
                 removed += 1
 
         for job_id in {name.split("/")[1] for name in blobs.older("jobs", ORPHAN_AGE_S)}:

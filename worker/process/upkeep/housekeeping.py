@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from worker.composition import Stores
 from worker.errors import StoreError
@@ -25,7 +26,11 @@ class Housekeeping(threading.Thread):
     """Ticks until stopped; a store that is away is waited for."""
 
     def __init__(
-        self, worker: WarmWorker, stores: Stores, duties: Sequence[Callable[[], None]] = ()
+        self,
+        worker: WarmWorker,
+        stores: Stores,
+        duties: Sequence[Callable[[], None]] = (),
+        heartbeat_file: Path | None = None,
     ) -> None:
         """Keep house for `worker`; `duties` are done once a second while it leads."""
         super().__init__(name="housekeeping", daemon=True)
@@ -33,12 +38,15 @@ class Housekeeping(threading.Thread):
         self._upkeep = stores.store.upkeep
         self._erasures = ErasureFeed(stores.store.redis)
         self._media = stores.media
+        self._heartbeat_file = heartbeat_file
         self._reconciler = Reconciler(worker.name, stores, duties=duties)
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Tick; the outermost loop of this thread, so that no surprise ends it."""
         while not self._stopping.wait(TICK_S):
+            if self._heartbeat_file is not None:
+                self._heartbeat_file.touch()
             try:
                 # First: it must happen in time even where the store is away.
                 self._worker.give_up_if_draining_too_long()

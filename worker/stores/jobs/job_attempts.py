@@ -38,6 +38,7 @@ class JobAttempts:
                 "queue": queue,
                 "window": self._limits.window,
                 "tenant_running": self._limits.tenant_running,
+                "now_ms": int(self._clock() * 1000),
             },
         )
 

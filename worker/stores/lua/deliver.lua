@@ -32,9 +32,32 @@ local room = a.window
 local workers = redis.call('SCARD', 'rq:workers:' .. a.queue)
 if workers > 0 then room = math.min(room, workers - redis.call('SCARD', key.running(a.queue))) end
 room = room - redis.call('SCARD', delivered)
-while room > 0 do
-  local tenant = redis.call('ZRANGE', turn, 0, 0)[1]
-  if not tenant then break end
-  if serve(tenant) then room = room - 1 end
+local function serve_in_turns()
+  while room > 0 do
+    local tenant = redis.call('ZRANGE', turn, 0, 0)[1]
+    if not tenant then break end
+    if serve(tenant) then room = room - 1 end
+  end
+end
+serve_in_turns()
+
+-- Workers that nobody else needs take the parts that long videos hold back, videos in turn.
+local holding = key.holding(a.queue)
+while workers > 0 and room > 0 do
+  local job = redis.call('ZRANGE', holding, 0, 0)[1]
+  if not job then break end
+  local part = redis.call('LPOP', key.job_held(job))
+  if part then
+    local before = room
+    local tenant, class = unpack(redis.call('HMGET', key.task(part), 'tenant', 'class'))
+    redis.call('HSET', key.task(part), 'state', 'waiting')
+    redis.call('ZADD', key.tasks_active(), a.now_ms, part)
+    redis.call('ZADD', holding, redis.call('INCR', key.turn_clock(a.queue)), job)
+    stand_in_line(part, tenant, a.queue, tonumber(class), a.now_ms)
+    serve_in_turns()
+    if room == before then break end  -- the tenant has its share
+  else
+    redis.call('ZREM', holding, job)
+  end
 end
 return picked

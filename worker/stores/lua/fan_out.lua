@@ -17,6 +17,7 @@ for index, part in ipairs(a.parts) do
     stand_in_line(part, task.tenant, task.queue, task.class, a.now_ms)
   end
 end
+if #a.parts > a.in_flight then redis.call('ZADD', key.holding(task.queue), redis.call('GET', key.turn_clock(task.queue)) or 0, a.job) end
 leave(a.task, task.tenant, task.queue)
 for name, count in pairs(a.spent) do redis.call('HINCRBY', key.job_spent(a.job), name, count) end
 redis.call('HSET', key.task(a.task), 'state', 'done')

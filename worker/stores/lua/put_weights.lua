@@ -1,8 +1,10 @@
--- Put an identity's derived weights into the cache and make room for them first, so that the bound always holds.
--- ARGV[2]: the weights' bytes. Returns 'stored', 'too_large', or 'unknown' when the identity is gone.
+-- Put an identity's weights into the cache and make room for them first, so that the bound always holds.
+-- ARGV[2]: the weights' bytes. Returns 'stored', 'too_large', 'unknown' when the identity is gone, or
+-- 'superseded' when they are derived ones and refined ones have come meanwhile.
 local a = cjson.decode(ARGV[1])
 local blob = ARGV[2]
 if redis.call('EXISTS', key.identity(a.identity)) == 0 then return 'unknown' end
+if not a.refined and redis.call('HEXISTS', key.identity(a.identity), 'refined:' .. a.pack) == 1 then return 'superseded' end
 if #blob > a.bound then return 'too_large' end
 local member = a.identity .. ':' .. a.pack
 

@@ -28,7 +28,9 @@ redis.call('HINCRBY', job, 'version', 1)
 
 local tenant = redis.call('HGET', job, 'tenant')
 for _, name in ipairs(redis.call('SMEMBERS', key.job_tasks(a.job))) do
-  leave(name, tenant, redis.call('HGET', key.task(name), 'queue'))
+  local queue = redis.call('HGET', key.task(name), 'queue')
+  leave(name, tenant, queue)
+  redis.call('ZREM', key.holding(queue), a.job)
   redis.call('DEL', key.task(name))
 end
 redis.call('DEL', key.job_tasks(a.job), key.job_held(a.job), key.job_parts(a.job), key.job_spent(a.job))
