@@ -12,7 +12,7 @@ from typing import Literal
 from worker.contract import Strict
 from worker.errors import WorkerError
 from worker.sandbox.landlock import Reach, restrict_files
-from worker.sandbox.limits import Limits, set_limits
+from worker.sandbox.limits import Limits, give_way, set_limits
 from worker.sandbox.seccomp import deny_system_calls
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ def confine(
         devices=_gpu_nodes() if gpu else (),
     )
 
+    give_way()
     set_limits(limits)
     protection = Protection(
         landlock=restrict_files(reach), seccomp=deny_system_calls(gpu), rules=device

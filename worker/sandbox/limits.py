@@ -13,6 +13,7 @@ import sys
 
 from worker.contract import Strict
 
+NICENESS = 5
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 # What a child with an emptied environment still needs to find its GPU: which devices are its own,
@@ -57,6 +58,14 @@ def allow_cpu(seconds: int | None) -> None:
         resource.setrlimit(
             resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds, hard)
         )
+
+
+def give_way() -> None:
+    """Let others go first where processors are few: what answers must not wait for what computes.
+
+    A third of a share beside a process that does not give way; all of it beside none.
+    """
+    os.nice(NICENESS)
 
 
 def die_with(parent_pid: int) -> None:

@@ -23,8 +23,8 @@ from worker.video.plan import PlannedSegment, VideoPlan
 from worker.video.reader import Span
 from worker.video.survey import decode, encode
 
-# Segments that one task looks at: 20 s of video, looked at in about two seconds.
-TOGETHER: Final = 4
+# Segments that one task looks at: 10 s of video, looked at in a second or two.
+TOGETHER: Final = 2
 
 SeenRow = tuple[int, float, float, float, float, float]
 
