@@ -24,6 +24,7 @@ from service.composition import compose
 from service.gauges import serve_metrics
 from service.protocol import document, problems
 from service.protocol.observability import Metrics
+from service.protocol.openapi import declared_bodies
 from service.protocol.paging import known_parameters
 from service.protocol.request_scope import RequestScope
 from service.routes import (
@@ -84,16 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     document.describe(
         app,
-        requests=(
-            schemas.RegisterRequest,
-            schemas.SwapRequest,
-            schemas.AnalysisRequest,
-            schemas.WebhookEndpointRequest,
-            schemas.KeyRequest,
-            schemas.TokenRequest,
-            schemas.IdentityChange,
-            schemas.VerifyRequest,
-        ),
+        requests=(*declared_bodies(), schemas.VerifyRequest),
         answers=(
             schemas.Problem,
             schemas.JobReport,

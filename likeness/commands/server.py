@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -25,6 +25,9 @@ Key = Annotated[
 Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="1 to 8, of one person.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="As likeness jobs list shows it.")]
 
+FORMS = ("litert", "onnx")
+SCOPES = ("image", "video", "export")
+
 app = typer.Typer(help="Jobs of a running service.", no_args_is_help=True)
 
 
@@ -34,6 +37,9 @@ def register(
     basis: BasisOption = "consent",
     evidence: Evidence = None,
     adult: Adult = False,
+    scope: Annotated[str, typer.Option(help=f"What the person agreed to: {','.join(SCOPES)}.")] = (
+        "image,video"
+    ),
     name: Annotated[str | None, typer.Option(help="A name for the list.")] = None,
     url: Url = None,
     key: Key = None,
@@ -53,6 +59,7 @@ def register(
         record = Consent(
             subject=given.subject,
             basis=given.basis,
+            scope=_scope(scope),
             granted_at=given.granted_at,
             evidence_sha256=given.evidence_sha256,
             adult=given.adult,
@@ -65,6 +72,26 @@ def register(
         print_json(asdict(identity))
     else:
         print(identity.id)
+
+
+def export(
+    identity: Annotated[str, typer.Argument(metavar="IDENTITY", help="Its id, idn_...")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The zip archive to write.")],
+    form: Annotated[str, typer.Option(metavar="|".join(FORMS), help="For what.")] = "litert",
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Write an identity as a file that swaps on a phone or in a browser.
+
+    The person's consent must name the scope export: likeness register --scope image,video,export.
+
+    Example: likeness export idn_06avht3z9r7gqc2m5w8kxy4n1p ada.zip
+    """
+    if form not in FORMS:
+        raise CommandError(f"--form is {form!r}: it may be {' or '.join(FORMS)}")
+
+    with client(url, key) as service:
+        service.export(identity, out, form)
 
 
 @app.command("list")
@@ -146,6 +173,14 @@ def client(url: str | None, key: str | None) -> Client:
             " one)"
         )
     return Client(url, key)
+
+
+def _scope(text: str) -> list[Literal["image", "video", "export"]]:
+    """Return the uses that a comma-separated list names; raises CommandError."""
+    wished = text.split(",")
+    if unknown := [each for each in wished if each not in SCOPES]:
+        raise CommandError(f"--scope names {', '.join(unknown)}: they are {', '.join(SCOPES)}")
+    return wished  # type: ignore[return-value]
 
 
 def _row(job: Job) -> tuple[str, ...]:

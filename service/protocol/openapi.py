@@ -117,10 +117,20 @@ def success(description: str, *headers: str, **more: Any) -> dict[str, Any]:  # 
     }
 
 
+# Bodies that routes read themselves, as they are declared when the routes are imported.
+_BODIES: dict[str, type[BaseModel]] = {}
+
+
+def declared_bodies() -> tuple[type[BaseModel], ...]:
+    """Return the models of all bodies that `json_body` has described."""
+    return tuple(_BODIES.values())
+
+
 def json_body(model: type[BaseModel], **others: dict[str, Any]) -> dict[str, Any]:
     """Return the `openapi_extra` of a route that reads its body itself: JSON of `model`, and
     multipart where given.
     """
+    _BODIES[model.__name__] = model
     content: dict[str, Any] = {"application/json": {"schema": {"$ref": REF + model.__name__}}}
     if "form" in others:
         content["multipart/form-data"] = {"schema": others["form"]}

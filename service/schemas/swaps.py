@@ -225,8 +225,13 @@ class ExportRequest(Strict):
         description="Seconds after which players refuse the file; never beyond the consent's own"
         " `expires_at`.",
     )
-    webhook: Url | None = None
-    metadata: Metadata = Field(default_factory=dict)
+    webhook: Url | None = Field(
+        default=None, description="Where to send the job's end, beside the tenant's endpoints."
+    )
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="Whatever the caller wants back: up to 32 members, 16 KiB as JSON.",
+    )
 
 
 class AnalysisRequest(JobForm):

@@ -78,13 +78,48 @@ class AsyncClient(AsyncConnection):
         body = calls.swap_body(upload.id, identity_id, faces, options or {})
         return await self.send(calls.create_swap(upload.kind, body))
 
+    async def preview(
+        self,
+        target: PathLike,
+        identity_id: str,
+        out: PathLike,
+        *,
+        faces: Any = "largest",  # noqa: ANN401 - a selector of the API
+    ) -> Job:
+        """Write a JPEG with the image, or three frames of the video, as a swap would make them."""
+        upload = await self.upload(target)
+        body = calls.swap_body(upload.id, identity_id, faces, {})
+        job = await self.send(calls.create_preview(body))
+        ended = await self.wait(job.id)
+        await self.download(ended, out)
+        return ended
+
+    async def estimate(
+        self,
+        target: PathLike,
+        identity_id: str,
+        *,
+        faces: Any = "largest",  # noqa: ANN401 - a selector of the API
+    ) -> Mapping[str, Any]:
+        """Return what a swap would take: people, frames, seconds, refusals."""
+        upload = await self.upload(target)
+        body = calls.swap_body(upload.id, identity_id, faces, {})
+        job = await self.send(calls.create_estimate(body))
+        return await self._json_result(await self.wait(job.id))
+
+    async def export(self, identity_id: str, out: PathLike, form: str = "litert") -> Job:
+        """Write an identity as a file for phones and browsers, for which its consent must allow."""
+        job = await self.send(calls.create_export(identity_id, form))
+        ended = await self.wait(job.id)
+        await self.download(ended, out)
+        return ended
+
     async def analyse(
         self, target: PathLike, on_progress: OnProgress | None = None
     ) -> Mapping[str, Any]:
         """Return the people in an image or video; raises LikenessError and JobFailed."""
         job = await self.send(calls.create_analysis((await self.upload(target)).id))
-        ended = await self.wait(job.id, on_progress)
-        return checked(await self.http.get(f"/v1/jobs/{ended.id}/result")).json()  # type: ignore[no-any-return]
+        return await self._json_result(await self.wait(job.id, on_progress))
 
     async def wait(self, job_id: str, on_progress: OnProgress | None = None) -> Job:
         """Follow a job to its end and return it; raises JobFailed where it has no result.
@@ -170,6 +205,11 @@ class AsyncClient(AsyncConnection):
         ended = await self.wait(job.id, on_progress)
         await self.download(ended, out)
         return ended
+
+    async def _json_result(self, job: Job) -> Mapping[str, Any]:
+        answer = await self.http.get(f"/v1/jobs/{job.id}/result")
+        body: Mapping[str, Any] = checked(answer).json()
+        return body
 
     async def _follow(self, job_id: str, follower: Follower) -> None:
         """Read a job's stream until it ends or the service closes it."""

@@ -76,6 +76,22 @@ def create_swap(kind: str, body: Mapping[str, Any]) -> Call[Job]:
     return Call("POST", f"/v1/swaps/{kind}", _job, headers=_once(), json=body)
 
 
+def create_preview(body: Mapping[str, Any]) -> Call[Job]:
+    """Show a few frames of a swap."""
+    return Call("POST", "/v1/previews", _job, headers=_once(), json=body)
+
+
+def create_estimate(body: Mapping[str, Any]) -> Call[Job]:
+    """Say what a swap would take."""
+    return Call("POST", "/v1/estimates", _job, headers=_once(), json=body)
+
+
+def create_export(identity_id: str, form: str) -> Call[Job]:
+    """Write an identity as a file for a device."""
+    path = f"/v1/identities/{identity_id}/exports"
+    return Call("POST", path, _job, headers=_once(), json={"form": form})
+
+
 def create_analysis(upload_id: str) -> Call[Job]:
     """Find the people in an upload."""
     body = {"input": {"upload_id": upload_id}}

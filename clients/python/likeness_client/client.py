@@ -81,11 +81,46 @@ class Client(Connection):
         body = calls.swap_body(upload.id, identity_id, faces, options or {})
         return self.send(calls.create_swap(upload.kind, body))
 
+    def preview(
+        self,
+        target: PathLike,
+        identity_id: str,
+        out: PathLike,
+        *,
+        faces: Any = "largest",  # noqa: ANN401 - a selector of the API
+    ) -> Job:
+        """Write a JPEG with the image, or three frames of the video, as a swap would make them."""
+        upload = self.upload(target)
+        body = calls.swap_body(upload.id, identity_id, faces, {})
+        job = self.send(calls.create_preview(body))
+        ended = self.wait(job.id)
+        self.download(ended, out)
+        return ended
+
+    def estimate(
+        self,
+        target: PathLike,
+        identity_id: str,
+        *,
+        faces: Any = "largest",  # noqa: ANN401 - a selector of the API
+    ) -> Mapping[str, Any]:
+        """Return what a swap would take: people, frames, seconds, refusals."""
+        upload = self.upload(target)
+        body = calls.swap_body(upload.id, identity_id, faces, {})
+        job = self.send(calls.create_estimate(body))
+        return self._json_result(self.wait(job.id))
+
+    def export(self, identity_id: str, out: PathLike, form: str = "litert") -> Job:
+        """Write an identity as a file for phones and browsers, for which its consent must allow."""
+        job = self.send(calls.create_export(identity_id, form))
+        ended = self.wait(job.id)
+        self.download(ended, out)
+        return ended
+
     def analyse(self, target: PathLike, on_progress: OnProgress | None = None) -> Mapping[str, Any]:
         """Return the people in an image or video; raises LikenessError and JobFailed."""
         job = self.send(calls.create_analysis(self.upload(target).id))
-        ended = self.wait(job.id, on_progress)
-        return checked(self.http.get(f"/v1/jobs/{ended.id}/result")).json()  # type: ignore[no-any-return]
+        return self._json_result(self.wait(job.id, on_progress))
 
     def wait(self, job_id: str, on_progress: OnProgress | None = None) -> Job:
         """Follow a job to its end and return it; raises JobFailed where it has no result.
@@ -171,6 +206,11 @@ class Client(Connection):
         ended = self.wait(job.id, on_progress)
         self.download(ended, out)
         return ended
+
+    def _json_result(self, job: Job) -> Mapping[str, Any]:
+        answer = self.http.get(f"/v1/jobs/{job.id}/result")
+        body: Mapping[str, Any] = checked(answer).json()
+        return body
 
     def _follow(self, job_id: str, follower: Follower) -> None:
         """Read a job's stream until it ends or the service closes it."""

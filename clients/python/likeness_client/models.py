@@ -19,7 +19,7 @@ class Consent:
 
     subject: str
     basis: Literal["consent", "self", "contract"] = "consent"
-    scope: Sequence[Literal["image", "video"]] = ("image", "video")
+    scope: Sequence[Literal["image", "video", "export"]] = ("image", "video")
     granted_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     expires_at: datetime | None = None
     evidence_sha256: str | None = None

@@ -72,6 +72,29 @@ export class Client {
     });
   }
 
+  /** Return a JPEG of the image, or of three frames of the video, as a swap would make them. */
+  async preview(target: Blob, identityId: string, options: SwapOptions = {}): Promise<Blob> {
+    const job = await this.post("/v1/previews", await this.swapBody(target, identityId, options));
+    return this.result((await this.wait(job.id, options)).id);
+  }
+
+  /** Return what a swap would take: people, frames, seconds, refusals. */
+  async estimate(
+    target: Blob,
+    identityId: string,
+    options: SwapOptions = {},
+  ): Promise<Record<string, unknown>> {
+    const job = await this.post("/v1/estimates", await this.swapBody(target, identityId, options));
+    const result = await this.result((await this.wait(job.id, options)).id);
+    return JSON.parse(await result.text()) as Record<string, unknown>;
+  }
+
+  /** Return an identity as a file for phones and browsers, for which its consent must allow. */
+  async export(identityId: string, form: "litert" | "onnx" = "litert"): Promise<Blob> {
+    const job = await this.post(`/v1/identities/${identityId}/exports`, { form });
+    return this.result((await this.wait(job.id)).id);
+  }
+
   /** Return the people in an image or video. */
   async analyse(target: Blob, options: SwapOptions = {}): Promise<Record<string, unknown>> {
     const upload = await this.upload(target);
@@ -147,6 +170,15 @@ export class Client {
     const submitted = await this.submit(target, identityId, options);
     const job = await this.wait(submitted.id, options);
     return { job, result: await this.result(job.id) };
+  }
+
+  private async swapBody(target: Blob, identityId: string, options: SwapOptions) {
+    const upload = await this.upload(target);
+    return {
+      input: { upload_id: upload.id },
+      identity_id: identityId,
+      options: { faces: options.faces ?? "largest", ...options.options },
+    };
   }
 
   private post(path: string, body?: unknown): Promise<Job> {

@@ -13,7 +13,7 @@ export type Status =
 export interface Consent {
   subject: string;
   basis?: "consent" | "self" | "contract";
-  scope?: ("image" | "video")[];
+  scope?: ("image" | "video" | "export")[];
   granted_at?: string;
   expires_at?: string;
   evidence_sha256?: string;

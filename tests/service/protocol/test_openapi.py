@@ -101,6 +101,13 @@ def test_every_property_parameter_and_operation_is_described(document: dict[str,
             assert operation["tags"][0] in {tag["name"] for tag in document["tags"]}
 
 
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    names = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    references = {part["$ref"] for part in objects(document) if "$ref" in part}
+    assert len(references) > 40
+    assert references - names == set()
+
+
 def test_operation_ids_are_short_and_unique(document: dict[str, Any]) -> None:
     ids = [
         operation["operationId"]
