@@ -119,7 +119,7 @@ def _ran(
     environment: Mapping[str, str] | None = None,
     silent_when: str = "",
 ) -> bool:
-    """Return whether a tool exits with 0 and says nothing like `silent_when`; print what it says."""
+    """Return whether a tool exits with 0 and says nothing like `silent_when`; print its words."""
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,
