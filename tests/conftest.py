@@ -4,6 +4,7 @@ each test.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import time
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from service.stack.embedded_store import find_store_server
 from tests.clock import Clock
+from tests.object_server import ObjectServer
 
 START_TIMEOUT_S = 10.0
 
@@ -113,3 +115,19 @@ def store_url(store: Redis, store_server: StoreServer) -> str:
 def clock() -> Clock:
     """A time that the test moves."""
     return Clock()
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[ObjectServer]:
+    """The session's object server."""
+    server = ObjectServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def bucket(object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a bucket of this test's own; the environment says how to reach it."""
+    for name, value in object_server.environment.items():
+        monkeypatch.setitem(os.environ, name, value)
+    return object_server.new_bucket()

@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import Stack, pick_victim, running_stack, stopwatch
-from tests.worker.stores.blobs.object_server import ObjectServer
+from tests.object_server import ObjectServer
 from tests.worker.workers import Bench, eventually
 from worker.contract import FINAL, JobPayload, JobRecord, JobRequest
 from worker.settings import WorkerSettings

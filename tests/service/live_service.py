@@ -19,17 +19,17 @@ from service.protocol.connections import bounded_http
 from service.settings import Settings
 from worker.contract import JobResult, Problem, Task
 from worker.failures import FailureCode
-from worker.stores.blobs.directory_blobs import DirectoryBlobs
+from worker.stores.blobs.media_place import open_media
 from worker.stores.connection import connect
 from worker.stores.identity_records import IdentityRecord
 from worker.stores.identity_store import IdentityStore
 from worker.stores.identity_vault import IdentityVault
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
+from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import SCOPES, KeyStore
-from worker.stores.media_store import MediaStore
 from worker.stores.uploads import MediaFacts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,9 +72,14 @@ class LiveService:
         self.url = f"http://127.0.0.1:{port}"
         self.jobs = JobStore(self.redis)
         self.attempts = JobAttempts(self.jobs)
-        blobs = DirectoryBlobs(self.settings.media_dir)
-        self.media = MediaStore(blobs, self.settings.media_dir, self.redis)
-        self.identities = IdentityStore(self.redis, IdentityVault(blobs))
+        self.media = open_media(
+            self.settings.media,
+            self.settings.media_dir,
+            self.redis,
+            cache_bytes=self.settings.media_cache_bytes,
+            tenant_stored_bytes=JobLimits.tenant_stored_bytes,
+        )
+        self.identities = IdentityStore(self.redis, IdentityVault(self.media.blobs))
 
         return self
 

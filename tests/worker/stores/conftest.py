@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from tests.worker.stores.blobs.object_server import ObjectServer
 from worker.stores.blobs.blobs import Blobs
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.blobs.object_blobs import ObjectBlobs
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_store import JobStore
-
-
-@pytest.fixture(scope="session")
-def object_server() -> Iterator[ObjectServer]:
-    """The session's object server."""
-    server = ObjectServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def bucket(object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of a bucket of this test's own; the environment says how to reach it."""
-    for name, value in object_server.environment.items():
-        monkeypatch.setitem(os.environ, name, value)
-    return object_server.new_bucket()
 
 
 @pytest.fixture(params=["directory", "objects"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.stores.blobs.object_server import ObjectServer
+from tests.object_server import ObjectServer
 from worker.errors import MediaUnavailable, MediaUnsuitable
 from worker.stores.blobs.blobs import Blobs
 from worker.stores.blobs.object_blobs import IDLE_COPY_S, ObjectBlobs
