@@ -192,9 +192,9 @@ def test_an_empty_body_is_refused(client: httpx.Client, kept_nothing: None) -> N
 def test_a_file_name_is_never_used(
     live: LiveService, client: httpx.Client, tenant: str, name: str
 ) -> None:
+    fields = {"identity_id": live.identity(tenant)}
     outside = set(live.settings.data_dir.parent.iterdir())
     before = media_files(live)
-    fields = {"identity_id": live.identity(tenant)}
     answer = client.post(
         "/v1/swaps/image", files={"image": (name, JPEG, "image/jpeg")}, data=fields
     )
