@@ -6,9 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-
 from service.app import create_app
 from service.protocol.catalogue import WHAT_TO_DO
 from service.protocol.problems import CODES
@@ -17,18 +14,13 @@ from service.settings import Settings
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the reference and the catalogue of failures, as they are in the code."""
-    for name, make in (("reference", _reference), ("failures", _failures)):
-        files.append(File.generated(config, f"{name}.md", content=make()))
-    return files
-
-
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:  # noqa: ANN401 - mkdocs'
-    """Return the page without links that lead out of the site."""
-    if page.file.src_uri.count("/"):
-        return re.sub(r"\[([^\]]+)\]\((?:\.\./){2,}[^)]*\)", r"\1", markdown)
-    return re.sub(r"\[([^\]]+)\]\(\.\./[^)]*\)", r"\1", markdown)
+    """Return the page with what is made of the code, and without links out of the site."""
+    if make := _MADE.get(page.file.src_uri):
+        markdown = f"{markdown}\n{make()}"
+    # The repository's files are no part of the site: what is said about them stays.
+    out = r"(?:\.\./){2,}" if "/" in page.file.src_uri else r"\.\./"
+    return re.sub(rf"\[([^\]]+)\]\({out}[^)]*\)", r"\1", markdown)
 
 
 def _reference() -> str:
@@ -40,11 +32,7 @@ def _reference() -> str:
                 by_tag.setdefault(operation["tags"][0], []).append((method, path, operation))
 
     described = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
-    parts = [
-        "# Reference\n",
-        "Made from the document that a running service gives at `/openapi.json`; `/docs` shows it"
-        " with a form for each call.\n",
-    ]
+    parts: list[str] = []
     for tag, operations in by_tag.items():
         parts += [f"## {tag.capitalize()}\n", f"{described.get(tag, '')}\n"]
         for method, path, operation in operations:
@@ -73,19 +61,11 @@ def _failures() -> str:
         f"| `{code}` | {status} | {title} | {_line(WHAT_TO_DO.get(code, ''))} |"
         for code, (status, title) in CODES.items()
     ]
-    return "\n".join(
-        [
-            "# Failures\n",
-            "Every failure is a problem by RFC 9457 (`application/problem+json`) with a stable"
-            " `code`, a sentence in `detail`, and the `request_id` that the operator's log has."
-            " `429` and `503` say in `Retry-After` when to try again.\n",
-            "| code | status | | what to do |",
-            "| --- | --- | --- | --- |",
-            *rows,
-            "",
-        ]
-    )
+    return "\n".join(["| code | status | | what to do |", "| --- | --- | --- | --- |", *rows, ""])
 
 
 def _line(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
+
+
+_MADE = {"reference.md": _reference, "failures.md": _failures}
