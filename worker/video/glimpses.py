@@ -20,7 +20,7 @@ PLACES: Final = (1 / 6, 1 / 2, 5 / 6)  # of the duration: titles and credits are
 # Key frames can be decoded alone. Where several places have one key frame before them, the second
 # and third glimpse are taken this many frames further on: decoding as far as each place may take
 # seconds, this takes a fraction of one.
-FURTHER: Final = 20
+FURTHER: Final = 12
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from models.inference.arrays import BgrImage
@@ -11,6 +11,7 @@ from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import SAME_PERSON
 from models.inference.finding.people_survey import Surveyed
+from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
 from models.inference.swapping.selection import Assignment
 from worker.contract import PersonSelector
@@ -126,15 +127,29 @@ class FirstLook:
             context.progress(0, len(shown), "image")
 
         examiner = TargetExaminer(self.engine)
-        survey = survey_samples(self.engine, samples, assignments, watch, examiner.look)
-        frames = [self._looked(glimpse, survey.surveyed) for glimpse in shown]
+        found: dict[float, list[MeshedFace]] = {}
+
+        def examine(
+            frame: Frame, faces: Sequence[tuple[Hashable, MeshedFace]], time_s: float
+        ) -> None:
+            examiner.look(frame, faces, time_s)
+            found[time_s] = sorted((face for _, face in faces), key=lambda face: face.box[0])
+
+        survey = survey_samples(self.engine, samples, assignments, watch, examine)
+        frames = [self._looked(glimpse, survey.surveyed, found) for glimpse in shown]
         return Seen(frames, survey, examiner)
 
-    def _looked(self, glimpse: Glimpse, surveyed: Surveyed) -> Looked:
+    def _looked(
+        self, glimpse: Glimpse, surveyed: Surveyed, found: Mapping[float, Sequence[MeshedFace]]
+    ) -> Looked:
+        """Return a frame with its faces named; finding them once is most of a preview's time."""
         frame = StillFrame(glimpse.bgr)
-        found = self.engine.detect(glimpse.bgr)
-        names = [self._name(frame, face, surveyed) for face in found]
-        return Looked(glimpse.bgr, glimpse.time_s, found, names)
+        faces = found.get(glimpse.time_s)
+        if faces is None:
+            faces = self.engine.detect(glimpse.bgr)
+
+        names = [self._name(frame, face, surveyed) for face in faces]
+        return Looked(glimpse.bgr, glimpse.time_s, faces, names)
 
     def _name(self, frame: StillFrame, face: MeshedFace, surveyed: Surveyed) -> str:
         view = self.engine.encoder.recognise(frame, face.landmarks)
