@@ -54,11 +54,11 @@ def move_slider(page: Page) -> None:
     slider = page.locator("img-comparison-slider")
     before = slider.evaluate("one => one.value")
     slider.focus()
-    for _ in range(5):
-        page.keyboard.press("ArrowRight")
+    page.keyboard.down("ArrowRight")  # it moves for as long as the key is held
     page.wait_for_function(
         "before => document.querySelector('img-comparison-slider').value != before", arg=before
     )
+    page.keyboard.up("ArrowRight")
 
 
 def withdraw(page: Page, name: str = "Ada") -> None:

@@ -59,7 +59,7 @@ def test_the_whole_path(service: RunningService, opened: Visit) -> None:
     expect(page.locator("pre")).to_contain_text("httpx.Client")
     played = page.locator("video[slot=second]")
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("document.querySelector('video[slot=second]').currentTime > 0.2")
+    page.wait_for_function("() => document.querySelector('video[slot=second]').currentTime > 0.2")
     assert played.evaluate("one => one.videoWidth") == 1280
 
     page.get_by_role("link", name="Jobs").click()
@@ -122,7 +122,7 @@ def test_the_camera_can_take_a_photo(opened: Visit) -> None:
     page.goto(f"{opened.origin}/#/people")
     page.get_by_role("button", name="Register a person").click()
     page.get_by_role("button", name="Use the camera").click()
-    page.wait_for_function("document.querySelector('dialog video').videoWidth > 0")
+    page.wait_for_function("() => document.querySelector('dialog video').videoWidth > 0")
     page.get_by_role("button", name="Take a photo").click()
     expect(page.get_by_alt_text("Photo 1")).to_be_visible()
 

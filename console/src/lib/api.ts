@@ -61,7 +61,11 @@ async function json<T>(method: string, path: string, body?: unknown, wait?: numb
 }
 
 export const api = {
-  check: () => json<unknown>("GET", "/v1/capacity"),
+  /** Whether a key is accepted, before it becomes this tab's. */
+  async check(key: string): Promise<boolean> {
+    const answer = await fetch("/v1/capacity", { headers: { Authorization: `Bearer ${key}` } });
+    return answer.status !== 401;
+  },
 
   identities: (cursor = "") =>
     json<Page<Identity>>("GET", `/v1/identities?limit=100${cursor && `&cursor=${cursor}`}`),
