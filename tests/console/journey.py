@@ -63,7 +63,7 @@ def move_slider(page: Page) -> None:
 
 def withdraw(page: Page, name: str = "Ada") -> None:
     """Withdraw a person's consent and wait for the receipt."""
-    page.get_by_role("link", name="People").click()
+    page.get_by_role("link", name="People", exact=True).click()
     card = page.get_by_role("listitem").filter(has_text=name)
     card.get_by_role("button", name="Withdraw consent").click()
     page.get_by_role("dialog").get_by_role("button", name="Withdraw and delete").click()
