@@ -16,7 +16,9 @@ from service.protocol.openapi import PREFER, REF, header, problems, success
 from service.protocol.paging import next_link
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
+from service.schemas.identities import Moment
 from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
+from worker.stores.jobs.job_listing import JobFilter
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -42,6 +44,18 @@ async def list_jobs(
     state: State,
     status: Status | None = None,
     kind: JobKind | None = None,
+    identity_id: Annotated[str | None, Query(pattern="^idn_[0-9a-z]{26}$")] = None,
+    created_from: Annotated[
+        Moment | None, Query(description="Only jobs created then or later.")
+    ] = None,
+    created_before: Annotated[Moment | None, Query(description="Only jobs created before.")] = None,
+    metadata: Annotated[
+        str | None,
+        Query(
+            pattern="^[^:]{1,64}:.{0,200}$",
+            description="Only jobs whose `metadata` has this member, as `name:value`.",
+        ),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(pattern="^job_[0-9a-z]{26}$")] = None,
 ) -> schemas.JobList:
@@ -49,7 +63,16 @@ async def list_jobs(
 
     A filtered page may be short, even empty, before the last one; go on while there is a cursor.
     """
-    page = await to_thread.run_sync(state.jobs.list, caller.tenant, status, kind, limit, cursor)
+    name, _, value = (metadata or "").partition(":")
+    filters = JobFilter(
+        status=status,
+        kind=kind,
+        identity_id=identity_id,
+        created_from=created_from.timestamp() if created_from else None,
+        created_before=created_before.timestamp() if created_before else None,
+        metadata=(name, value) if name else None,
+    )
+    page = await to_thread.run_sync(state.jobs.page, caller.tenant, filters, limit, cursor)
     response.headers.update(next_link(request, page.next_cursor))
     data = tuple(state.views.of(job) for job in page.jobs)
 

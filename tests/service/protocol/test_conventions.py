@@ -66,3 +66,22 @@ def test_a_key_may_read_identities_without_changing_them(live: LiveService, tena
         assert reader.get("/v1/identities").status_code == 200
         problem_of(reader.patch(path, json={"name": "x"}), 403, "forbidden")
         problem_of(reader.delete(path), 403, "forbidden")
+
+
+def test_jobs_are_filtered_by_identity_time_and_metadata(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    ada = live.identity(tenant)
+    first = live.job(client, tenant, identity_id=ada, metadata={"order": 17})
+    second = live.job(client, tenant, metadata={"order": 18})
+
+    def ids(**filters: str) -> list[str]:
+        return [job["id"] for job in client.get("/v1/jobs", params=filters).json()["data"]]
+
+    assert ids(identity_id=ada) == [first["id"]]
+    assert ids(metadata="order:18") == [second["id"]]
+    assert ids(metadata="order:19") == []
+    assert ids(created_from=second["created_at"]) == [second["id"]]
+    assert ids(created_before=second["created_at"]) == [first["id"]]
+    problem_of(client.get("/v1/jobs?metadata=order"), 400, "invalid_parameter")
+    problem_of(client.get("/v1/jobs?created_from=yesterday"), 400, "invalid_parameter")

@@ -30,14 +30,33 @@ class Page:
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which jobs are wanted; None wants them all."""
+    """Which jobs are wanted; None wants them all.
+
+    Times are seconds since the epoch, of the job's creation; `metadata` is a name and a text.
+    """
 
     status: Status | None = None
     kind: JobKind | None = None
+    identity_id: str | None = None
+    created_from: float | None = None
+    created_before: float | None = None
+    metadata: tuple[str, str] | None = None
 
     def wants(self, job: JobRecord) -> bool:
         """Return whether a job is among them."""
-        return self.status in (None, job.status) and self.kind in (None, job.kind)
+        created_at = round(job.created_at, 6)  # as it is shown: clients ask with what they saw
+        return (
+            self.status in (None, job.status)
+            and self.kind in (None, job.kind)
+            and (self.identity_id is None or self.identity_id in job.payload.identities())
+            and (self.created_from is None or created_at >= self.created_from)
+            and (self.created_before is None or created_at < self.created_before)
+            and (self.metadata is None or self._has_metadata(job))
+        )
+
+    def _has_metadata(self, job: JobRecord) -> bool:
+        name, text = self.metadata or ("", "")
+        return name in job.metadata and str(job.metadata[name]) == text
 
 
 class JobListing:

@@ -222,7 +222,12 @@ class JobStore:
 
         With a filter, a page may be short, even empty, before the last one.
         """
-        filters = JobFilter(status=status, kind=kind)
+        return self.page(tenant, JobFilter(status=status, kind=kind), limit, cursor)
+
+    def page(
+        self, tenant: str, filters: JobFilter, limit: int = 50, cursor: str | None = None
+    ) -> Page:
+        """Return the tenant's jobs that `filters` want, newest first."""
         return self._listing.page(tenant, filters, limit=limit, cursor=cursor)
 
     def _hashes(self, job_ids: Sequence[str]) -> Sequence[Mapping[str, str]]:
