@@ -80,8 +80,10 @@ def _one_line(text: str) -> str:
 
 
 def _with_remedy(code: str, sentence: str) -> str:
-    remedy = REMEDIES.get(code)
-    return f"{sentence.rstrip('.')}: {remedy}" if remedy else sentence
+    remedy = REMEDIES.get(code, "")
+    # Some sentences say it already, as "crop it to the person" does.
+    is_said = remedy.partition(" ")[0] in sentence.split()
+    return sentence if is_said or not remedy else f"{sentence.rstrip('.')}: {remedy}"
 
 
 def _setting(error: BaseException) -> str:

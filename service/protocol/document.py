@@ -23,6 +23,7 @@ from service.protocol.document_text import (
     LICENCE,
     OPERATION_IDS,
     PARAMETERS,
+    SUMMARY,
     TAGS,
 )
 from service.protocol.openapi import REF
@@ -78,7 +79,7 @@ def _made(app: FastAPI, public_url: str) -> dict[str, Any]:
     made = get_openapi(
         title=app.title,
         version=app.version,
-        summary=ABOUT.splitlines()[0],
+        summary=SUMMARY,
         description=ABOUT,
         routes=app.routes,
         tags=[{"name": name, "description": text} for name, text in TAGS.items()],

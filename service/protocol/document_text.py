@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-ABOUT = """Register a face once, swap it into any image or video.
-
-An identity is registered from one to eight photos of one person, with a record of that person's
-consent. A swap is a job: it is accepted at once, followed by polling, by server-sent events or by a
-webhook, and ends with a result or a reason.
+SUMMARY = "Register a face once, swap it into any image or video."
+ABOUT = """An identity is registered from one to eight photos of one person, with that person's
+consent on record. A swap is a job: it is accepted at once, followed by polling, by server-sent
+events or by a webhook, and ends with a result or a reason.
 
 Times are RFC 3339 with a zone, sizes are bytes, lengths are pixels, and names with a unit (`_ms`,
 `_s`, `_px`, `_deg`) are in that unit. Every failure is an RFC 9457 problem with a stable `code`."""
