@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from models.inference.arrays import Landmarks, Mask, RgbImage
 from models.inference.texture.living_eyes import LivingEye
 from models.inference.texture.relighting import relit
-from models.inference.texture.sharpness import as_sharp
+from models.inference.texture.sharpness import Focus
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,18 @@ def harmonised(
 ) -> RgbImage:
     """Return the drawn texture in the target's light and as sharp as it.
 
-    `eyes` are those drawn on it: they take the target's light before all is made as sharp.
+    `eyes` are those drawn on it. They are drawn sharp, and get as soft as the rest; lids that are
+    shut are the target's own, and already are.
     """
     harmony = harmony or Harmony()
     lit = relit(drawn, target, where, mesh, harmony.colour_match)
-    for eye in eyes:
-        eye.light(lit, target)
+    focus = Focus.of(lit, target, where, harmony.scale)
+    face = focus.sharpened(lit)
 
-    face = as_sharp(lit, target, where, harmony.scale)
+    for eye in eyes:
+        eye.light(face, target)
+
+    face = focus.softened(face, target, where)
     for eye in eyes:
         eye.close(face, target)
 

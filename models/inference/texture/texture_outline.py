@@ -28,6 +28,7 @@ LIP_SEAM_SIGMA = 0.8
 GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
 BRIGHTER_LEVELS = 35.0
 DARKER_LEVELS = 25.0
+BESIDE_JAW_PX = 16.0  # what the mesh's outline is off at most, where a jaw is narrow
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 NEAR_BROWS = (4, 4)  # canonical brows are where they are: a fringe may reach down to them
 NOSE_BASE = 2  # mesh point: below it, what is grey is a beard
@@ -64,7 +65,7 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     hair = _hair(texture, mesh, depth)
     sure = (depth > DOUBTFUL_PX) & ~hair
     skin = _carried(texture, sure.astype(np.float32), SKIN_SIGMA)
-    strange = (_is_behind(texture - skin, mesh) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
+    strange = (_is_behind(texture - skin, mesh, depth) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
     bad = (cv2.dilate(strange, np.ones((5, 5), np.uint8)).astype(bool) & ~sure) | hair
     good = ((depth > RIM_PX) & ~bad).astype(np.float32)
     near = cv2.GaussianBlur(good, (0, 0), FILL_SIGMA)[..., None]
@@ -122,16 +123,18 @@ def _at_the_cheeks(depth: Pixels, mesh: Landmarks) -> Pixels:
     return np.asarray(np.clip(1 - depth / DOUBTFUL_PX, 0, 1) * lower)
 
 
-def _is_behind(change: Pixels, mesh: Landmarks) -> NDArray[np.bool_]:
-    """Return where texels are not of the face: brighter than its skin or, above the mouth, greyer.
+def _is_behind(change: Pixels, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
+    """Return where texels are not of the face: brighter than its skin, or greyer.
 
-    A beard is greyer than skin, too, and belongs to the face.
+    A beard is greyer than skin, too, and belongs to the face: below the nose what is greyer has to
+    be as bright as skin, and near the outline, to be a wall or a collar.
     """
     luma = change @ LUMA
     red = change[..., 0] - change[..., 1]
     rows = np.arange(len(change))[:, None]
     bare = rows < float(mesh[NOSE_BASE, 1])
-    greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare
+    beside_jaw = (luma > 0) & (depth < BESIDE_JAW_PX)
+    greyer = (red < -GREYER_LEVELS) & np.where(bare, luma > -DARKER_LEVELS, beside_jaw)
 
     return np.asarray((luma > BRIGHTER_LEVELS) | greyer, bool)
 

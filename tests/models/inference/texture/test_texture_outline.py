@@ -89,3 +89,19 @@ def test_turned_heads_get_cheeks_without_shade_and_keep_their_hair(
     assert distance(turned, 30, 130, SKIN) < distance(shaded, 30, 130, SKIN) / 2
     assert distance(turned, 180, 62, HAIR) < 12
     assert np.array_equal(turned[100:130, 100:130], texture[100:130, 100:130])
+
+
+def test_a_wall_beside_the_jaw_becomes_skin_though_it_is_no_brighter(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    grey = (178, 180, 182)
+    texture[150:166, 176:188] = grey
+    assert distance(cleaned(texture, mesh), 180, 158, SKIN) < 12
+
+
+def test_a_dark_beard_beside_the_jaw_belongs_to_the_face(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    beard = (110, 105, 100)
+    texture[150:166, 168:184] = beard
+    assert distance(cleaned(texture, mesh), 176, 158, beard) < 12

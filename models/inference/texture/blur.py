@@ -1,0 +1,148 @@
+"""How blurred an image is, and the blur that makes a face no sharper.
+
+Detail is compared in octaves: the share that each finer octave has of the coarser one says how far
+out of focus an image is, whatever its contrast. Across and down apart, because moving heads blur
+one way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.arrays import Mask
+
+OCTAVES = 4  # the coarsest tells blurs of 12 px apart
+LEAST_PX = 8  # of the coarsest octave: of fewer cells nothing is told
+FLOOR = 0.05  # levels: less is the rounding of bytes
+# A face whose octave has this many times the target's share of the next one is too sharp; faces
+# in equal focus differ by a fifth.
+STEEPER = 1.2
+# A target steeper than this share of the face's own is out of focus, and then the face is to have
+# no more detail than so many times the target's.
+OUT_OF_FOCUS = 0.8
+MOST_DETAIL = 1.0
+# But no face is blurred to less than this share of the target's finest octave, where that is more
+# than grain or the rounding of bytes: a coarsely coded target has little between fine and coarse.
+LEAST_DETAIL = 1.0
+ROUNDING = 0.25
+SIGMAS = (0.35, 14.0)  # px of the frame: blurs that are tried; the least is not seen
+HALVINGS = 6  # of their range, to 6 %
+# Share of the finest octave on even skin: of edges out of focus it is below, of grain above.
+GRAIN_FROM = 0.45
+GRAIN_SURE = 0.6
+
+Array = NDArray[Any]
+Blur = tuple[float, float]
+"""Standard deviations across and down, in pixels of the frame."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What each octave has, fine to coarse, float [2, 2, OCTAVES]: across and down, each as a mean
+    magnitude and as a mean of roots. Strong edges decide the one, even skin the other: the few hard
+    edges of coarsely coded blocks make no image sharp.
+    """
+
+    levels: Array
+
+    @classmethod
+    def of(cls, grey: Array, where: Mask) -> Detail:
+        """Measure float32 [h, w], as far as `where` [h, w] in 0..1 says."""
+        levels = []
+        for _ in range(OCTAVES):
+            if min(grey.shape) < LEAST_PX:
+                break
+
+            levels.append([variations(grey, where, (3, 1)), variations(grey, where, (1, 3))])
+            half = (grey.shape[1] // 2, grey.shape[0] // 2)
+            grey = cv2.resize(grey, half, interpolation=cv2.INTER_AREA)
+            where = np.asarray(cv2.resize(where, half, interpolation=cv2.INTER_AREA), np.float32)
+
+        return cls(np.moveaxis(np.array(levels), 0, -1))
+
+    @property
+    def shares(self) -> Array:
+        """Each octave over the next coarser one."""
+        return np.asarray((self.levels[..., :-1] + FLOOR) / (self.levels[..., 1:] + FLOOR))
+
+    @property
+    def graininess(self) -> float:
+        """0 where the finest octave is of edges out of focus, 1 where it is grain for certain."""
+        share = float(self.shares[:, 1, 0].mean())
+        return float(np.clip((share - GRAIN_FROM) / (GRAIN_SURE - GRAIN_FROM), 0, 1))
+
+
+def variations(grey: Array, where: Mask, kernel: tuple[int, int]) -> tuple[float, float]:
+    """Return how strong what a box blur takes away is: its mean, and its mean root squared."""
+    apart = cv2.absdiff(grey, cv2.blur(grey, kernel))
+    total = float(where.sum()) + 1e-6
+    return float((apart * where).sum()) / total, (
+        float((cv2.sqrt(apart) * where).sum()) / total
+    ) ** 2
+
+
+def missing_blur(grey: Array, wanted: Detail, where: Mask) -> Blur:
+    """Return the least blur that makes a face no sharper than the target, (0, 0) for none.
+
+    `grey` float32 [h, w] is the face, `where` [h, w] in 0..1 its share of each pixel.
+
+    Both ways alike until one of them fits, then the other way alone.
+    """
+    sharp = Detail.of(grey, where)
+    limits = np.full(wanted.levels.shape, np.inf)
+    out_of_focus = wanted.shares < OUT_OF_FOCUS * sharp.shares
+    levels = wanted.levels[..., :-1] + FLOOR
+    limits[..., :-1][out_of_focus] = MOST_DETAIL * levels[out_of_focus]
+
+    told = wanted.graininess <= 0
+    enough = np.where(told & (wanted.levels[..., 0] > ROUNDING), LEAST_DETAIL, 0)
+    enough = enough * wanted.levels[..., 0]
+
+    def too_sharp(blur: Blur) -> NDArray[np.bool_]:
+        detail = sharp if max(blur) == 0 else Detail.of(blurred(grey, blur), where)
+        steeper = (detail.shares > STEEPER * wanted.shares).any(axis=(1, 2))
+        above = (detail.levels > limits).any(axis=(1, 2))
+        finest = (detail.levels[..., 0] > enough).any(axis=1)
+        return np.asarray((steeper | above) & finest, bool)
+
+    if not too_sharp((0.0, 0.0)).any():
+        return 0.0, 0.0
+
+    both = _least(lambda sigma: not too_sharp((sigma, sigma)).all())
+    across, down = too_sharp((both, both))
+    if across:
+        return _least(lambda sigma: not too_sharp((sigma, both))[0], both), both
+    if down:
+        return both, _least(lambda sigma: not too_sharp((both, sigma))[1], both)
+
+    return both, both
+
+
+def _least(fits: Callable[[float], bool], least: float = 0.0) -> float:
+    """Return the least blur that fits, to a few per cent, from `least` on; the widest if none."""
+    if fits(least):
+        return least
+
+    low = float(np.log(max(least, SIGMAS[0])))
+    high = float(np.log(SIGMAS[1]))
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if fits(float(np.exp(middle))):
+            high = middle
+        else:
+            low = middle
+
+    return float(np.exp(high))
+
+
+def blurred(image: Array, blur: Blur) -> Array:
+    """Return an image blurred by one deviation across and another down."""
+    across = max(blur[0], 1e-3)  # OpenCV takes a 0 for both ways alike
+    down = max(blur[1], 1e-3)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), across, sigmaY=down))
