@@ -41,7 +41,7 @@ TONE_RANGE = (-1.2, 0.5)
 COLOUR_RANGE = (0.0, 1.15)  # of the spread of hues: a grey target takes the red out of lips, too
 # Of the grid, 19 px of the crop: finer differences are the face's own. Less brings the target's
 # features along with its light (cosine to the target .248 at 3.5, .246 at 4.5, .236 at 7).
-LIGHT_SIGMA = 4.8
+LIGHT_SIGMA = 4.7
 LIGHT_RANGE = 0.5  # log gain beside the mean one: more is an occluder, or a blown highlight
 SURE_NEARBY = 0.1  # share of skin around a cell from which on its light is believed
 # Where skin gets lighter, its own contrast of 4 to 20 px is cut to this much of the target's: the
@@ -52,7 +52,7 @@ CONTRAST_FROM = 1.05
 CONTRAST_FULL = 1.25
 # The membrane: at the rim skin meets skin, and the difference fades inwards. At full strength it
 # takes too much of the face's own shape.
-RIM_SHARE = 0.5
+RIM_SHARE = 0.4
 RIM_FADE = 2.0  # of the grid: 8 px of the crop
 RIM_RANGE = 0.6
 RIM_NEAR, RIM_FAR = 1.75, 4.5  # blurs along the rim; the far one where little skin is near

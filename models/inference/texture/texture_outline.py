@@ -28,7 +28,11 @@ LIP_SEAM_SIGMA = 0.8
 GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
 BRIGHTER_LEVELS = 35.0
 DARKER_LEVELS = 25.0
-BESIDE_JAW_PX = 16.0  # what the mesh's outline is off at most, where a jaw is narrow
+# What the mesh's outline is off at most where a jaw is narrow, and how a wall beside it differs
+# from skin: less grey, or darker, is the jaw's own shade, without which a narrow face is broad.
+BESIDE_JAW_PX = 16.0
+WALL_GREYER = 26.0
+WALL_BRIGHTER = 8.0
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 NEAR_BROWS = (4, 4)  # canonical brows are where they are: a fringe may reach down to them
 NOSE_BASE = 2  # mesh point: below it, what is grey is a beard
@@ -126,17 +130,17 @@ def _at_the_cheeks(depth: Pixels, mesh: Landmarks) -> Pixels:
 def _is_behind(change: Pixels, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
     """Return where texels are not of the face: brighter than its skin, or greyer.
 
-    A beard is greyer than skin, too, and belongs to the face: below the nose what is greyer has to
-    be as bright as skin, and near the outline, to be a wall or a collar.
+    A beard is greyer than skin, too, and belongs to the face: below the nose what is much
+    greyer has to be brighter as well, and near the outline, to be a wall or a collar.
     """
     luma = change @ LUMA
     red = change[..., 0] - change[..., 1]
     rows = np.arange(len(change))[:, None]
     bare = rows < float(mesh[NOSE_BASE, 1])
-    beside_jaw = (luma > 0) & (depth < BESIDE_JAW_PX)
-    greyer = (red < -GREYER_LEVELS) & np.where(bare, luma > -DARKER_LEVELS, beside_jaw)
+    greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare
+    wall = (red < -WALL_GREYER) & (luma > WALL_BRIGHTER) & (depth < BESIDE_JAW_PX)
 
-    return np.asarray((luma > BRIGHTER_LEVELS) | greyer, bool)
+    return np.asarray((luma > BRIGHTER_LEVELS) | greyer | wall, bool)
 
 
 def _carried(texture: RgbImage, weight: Pixels, sigma: float) -> Pixels:
