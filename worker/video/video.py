@@ -174,7 +174,8 @@ class Video:
 
 def require_cheap(packet: Packet[Any]) -> None:
     """Raise DamagedMedia for a packet that takes far longer to decode than its size says."""
-    if packet.size and packet.stream.codec_context.name == "mjpeg":
+    coding = packet.stream.codec_context  # None: of an unknown coding, which nobody decodes
+    if packet.size and coding is not None and coding.name == "mjpeg":
         require_few_scans([bytes(packet)], images=2)  # the two fields of an interlaced frame
 
 
