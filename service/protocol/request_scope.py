@@ -86,7 +86,9 @@ class RequestScope:
             await send(message)
 
         try:
-            await self.app(scope, receive_noting_end, send_with_ids)
+            inner = _as_get(scope)
+            await self.app(inner, receive_noting_end, send_with_ids)
+            scope.setdefault("route", inner.get("route"))
         except Exception as error:  # noqa: BLE001 - `failure` logs it; this is the last place to answer
             response = self._failure(error)
             if status is None:
@@ -129,6 +131,17 @@ def _class_of(method: str, route: str) -> str:
         return _POSTS.get(route, "submit" if route.startswith("/v1/swaps") else "api")
 
     return "api"
+
+
+def _as_get(scope: Scope) -> Scope:
+    """Return a HEAD as the GET whose headers it asks for; the server leaves the body out.
+
+    A result answers HEAD itself, without opening the file, and streams have no headers of use.
+    """
+    path = scope["path"]
+    if scope["method"] != "HEAD" or path.endswith(("/result", "/events", "/export")):
+        return scope
+    return {**scope, "method": "GET"}
 
 
 def _request_id(headers: Headers) -> str:

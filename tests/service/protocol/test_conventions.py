@@ -85,3 +85,16 @@ def test_jobs_are_filtered_by_identity_time_and_metadata(
     assert ids(created_before=second["created_at"]) == [first["id"]]
     problem_of(client.get("/v1/jobs?metadata=order"), 400, "invalid_parameter")
     problem_of(client.get("/v1/jobs?created_from=yesterday"), 400, "invalid_parameter")
+
+
+def test_head_answers_with_the_headers_of_get(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    for path in (f"/v1/identities/{live.identity(tenant)}", "/v1/jobs", "/livez", "/"):
+        got = client.get(path)
+        head = client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("content-type", "content-length", "etag"):
+            assert head.headers.get(name) == got.headers.get(name), (path, name)
+
+    assert client.head(f"/v1/jobs/job_{'0' * 26}").status_code == 404

@@ -24,7 +24,7 @@ from worker.errors import WorkerError
         ("GET", "/v1/jobs/%2e%2e%2fetc", 404, "not_found"),
         ("GET", "/v1/jobs/job_%00", 404, "not_found"),
         ("PUT", "/v1/jobs", 405, "method_not_allowed"),
-        ("PATCH", "/v1/identities/x", 405, "method_not_allowed"),
+        ("PUT", "/v1/identities/x", 405, "method_not_allowed"),
         ("GET", "/v1/jobs?limit=x", 400, "invalid_parameter"),
         ("POST", "/v1/swaps/image", 415, "unsupported_media_type"),
     ],
