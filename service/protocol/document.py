@@ -25,6 +25,7 @@ from service.protocol.document_text import (
     PARAMETERS,
     SUMMARY,
     TAGS,
+    webhook,
 )
 from service.protocol.openapi import REF
 
@@ -66,7 +67,7 @@ def describe(
             for model in requests:
                 _add(schemas, model, "validation")
 
-            made["webhooks"] = {"jobEnded": {"post": _webhook(event.__name__)}}
+            made["webhooks"] = {"jobEnded": {"post": webhook(f"{REF}{event.__name__}")}}
             _tidy(made)
             app.openapi_schema = made
 
@@ -210,26 +211,6 @@ def _name_form_fields(document: dict[str, Any]) -> None:
             name: {"description": FORM_FIELDS.get(name, ""), **field}
             for name, field in properties.items()
         }
-
-
-def _webhook(event: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": REF + event}}}
-    return {
-        "operationId": "jobEnded",
-        "tags": ["webhooks"],
-        "summary": "A job has ended",
-        "description": (
-            "Sent to every webhook endpoint, and to the job's own `webhook`, when a job ends."
-            " Signed as Standard Webhooks 1.0 says: verify `webhook-id`, `webhook-timestamp` and"
-            " `webhook-signature` with the secret before reading the body."
-        ),
-        "security": [],
-        "requestBody": {"required": True, "content": content},
-        "responses": {
-            "200": {"description": "Received; any other 2xx will do as well."},
-            "410": {"description": "Nothing more is sent to this address."},
-        },
-    }
 
 
 def _drop_foreign_errors(document: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 SUMMARY = "Register a face once, swap it into any image or video."
 ABOUT = """An identity is registered from one to eight photos of one person, with that person's
@@ -97,3 +98,24 @@ FORM_FIELDS: Mapping[str, str] = {
     "video": "The video or animation.",
     "webhook": "Where to send the job's end, beside the tenant's endpoints.",
 }
+
+
+def webhook(event: str) -> dict[str, Any]:
+    """Return the operation of a receiver; `event` is the reference of what it is sent."""
+    content = {"application/json": {"schema": {"$ref": event}}}
+    return {
+        "operationId": "jobEnded",
+        "tags": ["webhooks"],
+        "summary": "A job has ended",
+        "description": (
+            "Sent to every webhook endpoint, and to the job's own `webhook`, when a job ends."
+            " Signed as Standard Webhooks 1.0 says: verify `webhook-id`, `webhook-timestamp` and"
+            " `webhook-signature` with the secret before reading the body."
+        ),
+        "security": [],
+        "requestBody": {"required": True, "content": content},
+        "responses": {
+            "200": {"description": "Received; any other 2xx will do as well."},
+            "410": {"description": "Nothing more is sent to this address."},
+        },
+    }
