@@ -30,7 +30,10 @@ Token = Annotated[
 _PUBLIC_PHOTOS = 4
 _PUBLIC_PHOTO_BYTES = 10 << 20
 _PHOTO_FAILURES = ("no_face", "several_faces", "photos_disagree", "low_quality")
-_FAILURES = (*MEDIA, *_PHOTO_FAILURES, "enrolment_busy", "enrolment_unavailable", "blocklist_full")
+_FAILURES = (
+    *("bad_request", *MEDIA, *_PHOTO_FAILURES),
+    *("enrolment_busy", "enrolment_unavailable", "blocklist_full"),
+)
 
 
 def _form(**fields: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +72,7 @@ async def add_entry(request: Request, caller: Operator, state: State) -> schemas
         # Photos come as a form only: no uploads are named here, which other requests could use.
         _require_form(request)
         fields = await read_form(request, state.bodies, (rules, incoming))
-        form = parse_fields(fields, schemas.BlocklistForm, ("keep_days",))
+        form = parse_fields(fields, schemas.BlocklistForm, ())
         # Within the block: the photos are deleted when it ends, whatever happened.
         return _entry(state, await state.blocklisting.add(caller, form, incoming))
 

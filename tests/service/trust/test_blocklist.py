@@ -75,6 +75,13 @@ def test_a_person_asks_an_operator_approves_and_the_person_withdraws(
     assert client.get("/v1/blocklist").json()["data"] == []
 
 
+@pytest.mark.usefixtures("enrolling")
+def test_an_entry_ends_when_it_should_and_nonsense_is_refused(client: httpx.Client) -> None:
+    bad = {"label": "case 8", "keep_days": "soon"}
+    problem_of(client.post("/v1/blocklist", files=photos(DEV), data=bad), 422, "invalid_request")
+    problem_of(client.post("/v1/blocklist", json={"label": "x"}), 415, "unsupported_media_type")
+
+
 def test_requests_without_a_key_are_bounded(anybody: httpx.Client) -> None:
     answers = [anybody.post("/v1/blocklist/requests", files=photos(b"no image")) for _ in range(6)]
     assert {answer.status_code for answer in answers[:5]} == {415}
