@@ -7,7 +7,7 @@ one way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,8 @@ MOST_DETAIL = 1.0
 LEAST_DETAIL = 1.0
 ROUNDING = 0.25
 SIGMAS = (0.35, 14.0)  # px of the frame: blurs that are tried; the least is not seen
-HALVINGS = 6  # of their range, to 6 %
+STEP = 1.8  # from one that is tried to the next,
+HALVINGS = 3  # and then halvings between two, to 8 %
 # Share of the finest octave on even skin: of edges out of focus it is below, of grain above.
 GRAIN_FROM = 0.45
 GRAIN_SURE = 0.6
@@ -52,17 +53,12 @@ class Detail:
     levels: Array
 
     @classmethod
-    def of(cls, grey: Array, where: Mask) -> Detail:
-        """Measure float32 [h, w], as far as `where` [h, w] in 0..1 says."""
-        levels = []
-        for _ in range(OCTAVES):
-            if min(grey.shape) < LEAST_PX:
-                break
-
-            levels.append([variations(grey, where, (3, 1)), variations(grey, where, (1, 3))])
-            half = (grey.shape[1] // 2, grey.shape[0] // 2)
-            grey = cv2.resize(grey, half, interpolation=cv2.INTER_AREA)
-            where = np.asarray(cv2.resize(where, half, interpolation=cv2.INTER_AREA), np.float32)
+    def of(cls, grey: Array, where: Sequence[Mask]) -> Detail:
+        """Measure float32 [h, w], as far as `where` says: what `octaves_of` returned."""
+        levels: list[list[tuple[float, float]]] = []
+        for weight in where:
+            grey = grey if not levels else _halved(grey)
+            levels.append([variations(grey, weight, (3, 1)), variations(grey, weight, (1, 3))])
 
         return cls(np.moveaxis(np.array(levels), 0, -1))
 
@@ -78,21 +74,27 @@ class Detail:
         return float(np.clip((share - GRAIN_FROM) / (GRAIN_SURE - GRAIN_FROM), 0, 1))
 
 
-def variations(grey: Array, where: Mask, kernel: tuple[int, int]) -> tuple[float, float]:
+def octaves_of(where: Mask) -> list[Mask]:
+    """Return weights [h, w] in 0..1 for each octave, fine to coarse, each of sum one."""
+    octaves: list[Mask] = []
+    while len(octaves) < OCTAVES and min(where.shape) >= LEAST_PX:
+        octaves.append(np.asarray(where / (where.sum() + 1e-6), np.float32))
+        where = _halved(where)
+
+    return octaves
+
+
+def variations(grey: Array, weight: Mask, kernel: tuple[int, int]) -> tuple[float, float]:
     """Return how strong what a box blur takes away is: its mean, and its mean root squared."""
     apart = cv2.absdiff(grey, cv2.blur(grey, kernel))
-    total = float(where.sum()) + 1e-6
-    return float((apart * where).sum()) / total, (
-        float((cv2.sqrt(apart) * where).sum()) / total
-    ) ** 2
+    return float(np.vdot(apart, weight)), float(np.vdot(cv2.sqrt(apart), weight)) ** 2
 
 
-def missing_blur(grey: Array, wanted: Detail, where: Mask) -> Blur:
+def missing_blur(grey: Array, wanted: Detail, where: Sequence[Mask]) -> Blur:
     """Return the least blur that makes a face no sharper than the target, (0, 0) for none.
 
-    `grey` float32 [h, w] is the face, `where` [h, w] in 0..1 its share of each pixel.
-
-    Both ways alike until one of them fits, then the other way alone.
+    `grey` float32 [h, w] is the face, `where` the octaves of its share of each pixel. Both ways
+    alike until one of them fits, then the other way alone.
     """
     sharp = Detail.of(grey, where)
     limits = np.full(wanted.levels.shape, np.inf)
@@ -125,20 +127,32 @@ def missing_blur(grey: Array, wanted: Detail, where: Mask) -> Blur:
 
 
 def _least(fits: Callable[[float], bool], least: float = 0.0) -> float:
-    """Return the least blur that fits, to a few per cent, from `least` on; the widest if none."""
+    """Return the least blur that fits, to a few per cent, from `least` on; the widest if none.
+
+    Narrow blurs are tried first: they are those most often wanted, and cost least.
+    """
     if fits(least):
         return least
 
-    low = float(np.log(max(least, SIGMAS[0])))
-    high = float(np.log(SIGMAS[1]))
+    low = max(least, SIGMAS[0])
+    high = low * STEP
+    while high < SIGMAS[1] and not fits(high):
+        low = high
+        high *= STEP
+
     for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if fits(float(np.exp(middle))):
+        middle = float(np.sqrt(low * high))
+        if fits(middle):
             high = middle
         else:
             low = middle
 
-    return float(np.exp(high))
+    return min(high, SIGMAS[1])
+
+
+def _halved(plane: Array) -> Array:
+    half = (plane.shape[1] // 2, plane.shape[0] // 2)
+    return np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA))
 
 
 def blurred(image: Array, blur: Blur) -> Array:

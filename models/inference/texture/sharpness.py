@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Mask, RgbImage
-from models.inference.texture.blur import FLOOR, Blur, Detail, blurred, missing_blur, variations
+from models.inference.texture.blur import (
+    FLOOR,
+    Blur,
+    Detail,
+    blurred,
+    missing_blur,
+    octaves_of,
+    variations,
+)
 
 MIDDLE = np.s_[48:176, 48:176]  # where detail is looked at: eyes, nose, cheeks and mouth
 # Sampling between pixels takes this variance of a pixel's detail, on average over all places.
@@ -50,11 +58,12 @@ class Focus:
         face's.
         """
         enlarged = max(scale, 1.0)  # a frame finer than the crop gets its detail elsewhere
-        skin = _in_frame(where[MIDDLE], enlarged)
+        octaves = octaves_of(_in_frame(where[MIDDLE], enlarged))
+        skin = octaves[0]
         seen = _in_frame(_grey(target[MIDDLE]), enlarged)
         grey = _in_frame(_grey(lit[MIDDLE]), enlarged)
-        detail = Detail.of(seen, skin)
-        across, down = missing_blur(grey, detail, skin)
+        detail = Detail.of(seen, octaves)
+        across, down = missing_blur(grey, detail, octaves)
         # Pasting will sample the face between its pixels, as cropping has done to the target: how
         # much of its detail that takes is tried out on it.
         wanted = _fine(seen, skin)
