@@ -55,6 +55,8 @@ class LiveService:
     def __enter__(self) -> LiveService:
         self.app = create_app(self.settings)
         self.redis = connect(self.settings.store_url)
+        # Several apps with directories of their own share the session's store, one after another.
+        self.redis.delete("lk:installation")
         config = uvicorn.Config(
             self.app,
             host="127.0.0.1",
