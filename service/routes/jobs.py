@@ -16,7 +16,7 @@ from service.protocol.openapi import PREFER, REF, header, problems, success
 from service.protocol.paging import next_link
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
-from service.schemas.identities import Moment
+from service.schemas.identities import QueryMoment
 from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
 from worker.stores.jobs.job_listing import JobFilter
 
@@ -46,7 +46,7 @@ async def list_jobs(
     kind: JobKind | None = None,
     identity_id: Annotated[str | None, Query(pattern="^idn_[0-9a-z]{26}$")] = None,
     created_from: Annotated[
-        Moment | None, Query(description="Only jobs created then or later.")
+        QueryMoment | None, Query(description="Only jobs created then or later.")
     ] = None,
     created_before: Annotated[Moment | None, Query(description="Only jobs created before.")] = None,
     metadata: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
 from service.schemas.fields import (
     EARLY,
@@ -47,7 +47,15 @@ def _in_the_past(moment: datetime) -> datetime:
     return moment
 
 
+def _as_text(moment: object) -> object:
+    if isinstance(moment, str) and "T" not in moment.upper():
+        raise ValueError("the time must be RFC 3339, as 2026-01-05T10:00:00Z")
+    return moment
+
+
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+# Of a query, where a number is text too, and would be taken for seconds since the epoch.
+QueryMoment = Annotated[Moment, BeforeValidator(_as_text)]
 PastMoment = Annotated[AwareDatetime, AfterValidator(_in_utc), AfterValidator(_in_the_past)]
 
 
