@@ -48,7 +48,9 @@ async def list_jobs(
     created_from: Annotated[
         QueryMoment | None, Query(description="Only jobs created then or later.")
     ] = None,
-    created_before: Annotated[Moment | None, Query(description="Only jobs created before.")] = None,
+    created_before: Annotated[
+        QueryMoment | None, Query(description="Only jobs created before.")
+    ] = None,
     metadata: Annotated[
         str | None,
         Query(
