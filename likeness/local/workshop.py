@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -53,15 +51,15 @@ class Made:
 
 
 class Workshop:
-    """A child with its models loaded, and a private folder for the files of its jobs."""
+    """A child with its models loaded, and private directories for the files of its jobs."""
 
     def __init__(
-        self, child: WarmChild, staging: Staging, settings: WorkerSettings, folder: Path
+        self, child: WarmChild, staging: Staging, settings: WorkerSettings, parts: Path
     ) -> None:
         self._child = child
         self._staging = staging
         self._settings = settings
-        self._folder = folder
+        self._parts = parts
 
     def swap(
         self,
@@ -97,7 +95,7 @@ class Workshop:
     ) -> Made:
         began = time.monotonic()
         issuer = ProvenanceIssuer.open(self._settings, identity) if identity else None
-        job = LocalJob(_record(payload), target, identity, self._folder, watch)
+        job = LocalJob(_record(payload), target, identity, self._parts, watch)
         performed = self._perform(job, Task(job.record.id, 1), issuer)
 
         while job.steps:
@@ -131,18 +129,18 @@ def workshop(kind: JobKind, settings: WorkerSettings) -> Iterator[Workshop]:
     """
     require_intact(load_pack(settings.pack, settings.packs_root))
     queue: QueueName = QUEUE_OF[kind]
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="command-", dir=settings.data_dir))
-    staging = Staging(folder)
+    # Its directories are removed at the end, or by the next command if this one is killed.
+    staging = Staging(settings.data_dir / "command")
+    parts = staging.inward.parent / "parts"
+    parts.mkdir(mode=0o700)
     child = WarmChild(queue, settings, staging)
 
     try:
         child.start()
-        yield Workshop(child, staging, settings, folder)
+        yield Workshop(child, staging, settings, parts)
     finally:
         child.stop()
         staging.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _record(payload: JobPayload) -> JobRecord:

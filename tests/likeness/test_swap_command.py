@@ -39,7 +39,8 @@ def test_swap_is_marked_recorded_and_verified(
 
     assert run(["verify", str(out)]) == 0
     assert "made_here" in capsys.readouterr().out
-    assert not list(data_dir.glob("command-*")), "working files are left behind"
+    left = list((data_dir / "command" / "staging").iterdir())
+    assert not left, "working files are left behind"
 
 
 def test_swap_needs_consent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
