@@ -48,7 +48,7 @@ class Signer:
     folder: Path
 
     def sign(self, source: Path, media_type: str) -> tuple[Path, SignedFile]:
-        """Return the signed file beside its source."""
+        """Return the signed file, which is the source where its manifest is detached."""
         signer = self.keys.signer()
         path = self.folder / f"signed-{source.name}"
         path.unlink(missing_ok=True)
@@ -61,7 +61,7 @@ class Signer:
             sign_claim=signer.sign,
             original=(PORTRAIT, "image/jpeg"),
         )
-        return path, outcome
+        return path if outcome.embedded else source, outcome
 
     def state(self, path: Path, name: str, manifest: bytes | None, *, anchored: bool) -> str:
         """Return what c2pa-rs says of a file, with our root as an anchor or without."""
