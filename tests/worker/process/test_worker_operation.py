@@ -39,6 +39,7 @@ def test_a_busy_child_does_not_wait_for_its_job_to_forget(bench: Bench) -> None:
 
 def test_a_worker_that_was_asleep_is_known_again(bench: Bench) -> None:
     bench.start_worker()
+    eventually(lambda: len(bench.shop.queue.workers()) == 1, 20, "a worker that is registered")
     (worker,) = bench.shop.queue.workers()
     redis = bench.shop.store.redis
     redis.delete(f"rq:worker:{worker.name}")  # as time does while a machine is suspended

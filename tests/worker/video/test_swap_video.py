@@ -25,6 +25,7 @@ from tests.worker.video.clips import (
     write,
 )
 from tests.worker.video.conftest import FilmBench
+from worker.video.survey_parts import survey_steps
 
 BASE = Fraction(1, 30_000)
 
@@ -230,7 +231,8 @@ def test_a_long_film_is_swapped_in_parts_that_agree_about_people(
 def test_a_resumed_film_equals_an_unbroken_one(bench: FilmBench, long_duet: Path) -> None:
     whole = bench.work(bench.submit(long_duet))
     broken = bench.submit(long_duet)
-    bench.work(broken, most=2)  # the plan, and the first part
+    looks = len(survey_steps(planned(long_duet)))
+    bench.work(broken, most=1 + looks + 1 + 1)  # plan, survey, who becomes whom, the first part
     task = bench.next_task()
     assert task is not None
     assert task.step == "s0001"
