@@ -137,7 +137,8 @@ def _pose_faults(photo: StillFrame, face: MeshedFace) -> Iterator[_Fault]:
 
     roll_deg = math.degrees(face.roll)
     if abs(roll_deg) > MAX_ROLL_DEG:
-        detail = f"the face is turned by {abs(roll_deg):.0f} degrees in the photo; it is used upright"
+        turned = f"the face is turned by {abs(roll_deg):.0f} degrees in the photo"
+        detail = f"{turned}; it is used upright"
         yield _Fault("not_upright", detail, is_grave=False)
 
     if face.human < HUMAN_WARNED:
