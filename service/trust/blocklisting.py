@@ -29,7 +29,7 @@ DAY_S = 86_400.0
 PENDING_DAYS = 30
 # Logged for the operator: the list protects the more people, the more others it refuses.
 CROWDED = (
-    f"More than {CROWDED_AT} people are on the list: with this encoder about one in forty other"
+    f"More than {CROWDED_AT} people are on the list: with this encoder about one in twenty other"
     " people is refused, and more with every entry."
 )
 

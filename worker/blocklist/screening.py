@@ -12,9 +12,9 @@ from worker.blocklist.records import BlockedFace, Face
 from worker.blocklist.reviews import ReviewStore
 from worker.stores.audit_log import AuditLog
 
-# Cosines of the open pack's encoder, over 279 pairs of one person in two photographs and 161,886
-# pairs of two people: .70 misses 10.8 % and takes one pair of two people in 7,000 for one; .60
-# misses 2.9 % and takes one in 1,000 (docs/trust.md; `make bar BAR=T-12` measures .65, between).
+# Cosines of the open pack's encoder, over 283 pairs of one person in two photographs and 79,806 of
+# two people (`make bar BAR=T-12`): .70 misses 11.3 % and takes one pair of two people in 11,000 for
+# one; .60 misses 2.1 % and takes one in 1,300.
 BLOCKED_AT = 0.70
 REVIEW_AT = 0.60
 
