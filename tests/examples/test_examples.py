@@ -92,7 +92,8 @@ def test_webhook_receiver(service: RunningService, tmp_path: Path) -> None:
         kept = tmp_path / f"{job['id']}.jpeg"
         until(kept.exists, timeout_s=60)
 
-    assert Image.open(kept).format == "JPEG"
+    with Image.open(kept) as image:
+        assert image.format == "JPEG"
     service.client.delete(f"/v1/identities/{identity}")
 
 
