@@ -2,6 +2,7 @@
 
 const SIZE = 224
 const COARSE = 84 // the map is drawn at three eighths and enlarged: texels change slowly
+const BORDER_PX = 10 // the mask ends before the crop does: a face larger than it must not be cut
 const GRID = 4 // colours are matched on every fourth pixel
 const KERNEL_PX = 22 // of the smoothing of shapes, and its ridge
 const RIDGE = 2
@@ -92,51 +93,61 @@ export class Placer {
   }
 
   sample(where, openings, drawn, shown) {
-    const { texture, mask } = this.identity
+    const texture = this.identity.texture.data
+    const mask = this.identity.mask.data
     const ratio = (COARSE - 1) / (SIZE - 1)
 
     for (let y = 0; y < SIZE; y++) {
+      const row = y * ratio
       for (let x = 0; x < SIZE; x++) {
         const i = y * SIZE + x
-        const at = bilinear(where, x * ratio, y * ratio)
-        if (at === null) continue
-        const [u, v] = at
+        if (!findTexel(where, x * ratio, row)) continue
+        const u = texelAt[0]
+        const v = texelAt[1]
         if (u < 0 || v < 0 || u > SIZE - 1 || v > SIZE - 1) continue
 
-        const edge = Math.min(x, y, SIZE - 1 - x, SIZE - 1 - y) / 10
-        const level = texel(mask.data, u, v, 0) / 255
-        shown[i] = level * (1 - openings[4 * i + 3] / 255) * Math.min(1, edge)
-        for (let c = 0; c < 3; c++) drawn[3 * i + c] = texel(texture.data, u, v, c)
+        // One place in two images: the four neighbours and their shares are worked out once.
+        const left = Math.min(u | 0, SIZE - 2)
+        const top = Math.min(v | 0, SIZE - 2)
+        const fx = u - left
+        const fy = v - top
+        const at = 4 * (top * SIZE + left)
+        const below = at + 4 * SIZE
+        const a = (1 - fx) * (1 - fy)
+        const b = fx * (1 - fy)
+        const c = (1 - fx) * fy
+        const d = fx * fy
+
+        const level = a * mask[at] + b * mask[at + 4] + c * mask[below] + d * mask[below + 4]
+        const edge = Math.min(x, y, SIZE - 1 - x, SIZE - 1 - y) / BORDER_PX
+        shown[i] = (level / 255) * (1 - openings[4 * i + 3] / 255) * Math.min(1, edge)
+        for (let k = 0; k < 3; k++) {
+          drawn[3 * i + k] =
+            a * texture[at + k] + b * texture[at + 4 + k] + c * texture[below + k] + d * texture[below + 4 + k]
+        }
       }
     }
   }
 }
 
-function texel(data, u, v, channel) {
-  const [x, y] = [Math.min(u | 0, SIZE - 2), Math.min(v | 0, SIZE - 2)]
-  const [fx, fy] = [u - x, v - y]
-  const at = 4 * (y * SIZE + x) + channel
-  const top = data[at] + (data[at + 4] - data[at]) * fx
-  const bottom = data[at + 4 * SIZE] + (data[at + 4 * SIZE + 4] - data[at + 4 * SIZE]) * fx
-  return top + (bottom - top) * fy
-}
+const texelAt = new Float32Array(2)
 
-const mixed = new Float32Array(2)
-
-/** Return the coarse map's value at a place between its pixels; null where it is empty. */
-function bilinear(map, x, y) {
-  const [left, top] = [Math.min(x | 0, COARSE - 2), Math.min(y | 0, COARSE - 2)]
-  const [fx, fy] = [x - left, y - top]
+/** Put the coarse map's value between its pixels into `texelAt`; return whether there is one. */
+function findTexel(map, x, y) {
+  const left = Math.min(x | 0, COARSE - 2)
+  const top = Math.min(y | 0, COARSE - 2)
   const at = 2 * (top * COARSE + left)
   const below = at + 2 * COARSE
-  if (map[at] < 0 || map[at + 2] < 0 || map[below] < 0 || map[below + 2] < 0) return null
+  if (map[at] < 0 || map[at + 2] < 0 || map[below] < 0 || map[below + 2] < 0) return false
 
+  const fx = x - left
+  const fy = y - top
   for (let axis = 0; axis < 2; axis++) {
     const upper = map[at + axis] + (map[at + 2 + axis] - map[at + axis]) * fx
     const lower = map[below + axis] + (map[below + 2 + axis] - map[below + axis]) * fx
-    mixed[axis] = upper + (lower - upper) * fy
+    texelAt[axis] = upper + (lower - upper) * fy
   }
-  return mixed
+  return true
 }
 
 /** Return a COARSE x COARSE map of texels, -1 where no triangle is; the last triangle counts. */
