@@ -50,8 +50,8 @@ from worker.provenance.trust_store import TrustStore
 from worker.settings import JobSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.media_place import open_media
-from worker.stores.identity_store import IdentityLimits, IdentityStore
-from worker.stores.identity_vault import IdentityVault
+from worker.stores.identities.identity_store import IdentityLimits, IdentityStore
+from worker.stores.identities.identity_vault import IdentityVault
 from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue

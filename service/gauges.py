@@ -23,7 +23,7 @@ from prometheus_client.core import (
 from worker.errors import StoreError
 from worker.sandbox.confinement import PROTECTIONS, Protection
 from worker.stores.connection import StoreHealth, health_of
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import QUEUES, JobQueue, WorkerState
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.jobs.statistics import BUCKETS_MS, StageTime, Statistics

@@ -7,7 +7,7 @@ from pathlib import Path
 from redis import Redis
 
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
-from worker.stores.identity_vault import IdentityVault
+from worker.stores.identities.identity_vault import IdentityVault
 
 
 def vault_of(redis: Redis) -> IdentityVault:

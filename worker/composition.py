@@ -14,8 +14,8 @@ from worker.settings import InstallationSettings, WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.media_place import open_media
 from worker.stores.connection import connect
-from worker.stores.identity_store import IdentityLimits, IdentityStore
-from worker.stores.identity_vault import IdentityVault
+from worker.stores.identities.identity_store import IdentityLimits, IdentityStore
+from worker.stores.identities.identity_vault import IdentityVault
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore

@@ -27,8 +27,8 @@ from models.packs.store import load_pack
 from tests.service.live_service import CONSENT, JPEG, SAMPLES
 from worker.media.images import decode_image, encode_image
 from worker.settings import MediaLimits
-from worker.stores.identity_records import IdentityRecord
-from worker.stores.identity_store import IdentityLimits
+from worker.stores.identities.identity_records import IdentityRecord
+from worker.stores.identities.identity_store import IdentityLimits
 from worker.stores.ids import new_id
 from worker.use_cases.target_examiner import TargetExaminer
 

@@ -13,7 +13,7 @@ from models.packs.store import load_pack
 from worker.contract import Assignment, JobKind, JobPayload, JobRecord, JobRequest
 from worker.media.images import decode_image
 from worker.settings import MediaLimits
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.uploads import MediaFacts
 

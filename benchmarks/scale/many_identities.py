@@ -16,7 +16,7 @@ from benchmarks.stack import stopwatch
 from tests.conftest import StoreServer
 from worker.composition import Stores, open_stores
 from worker.settings import WorkerSettings
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 
 IDENTITIES = 20_000

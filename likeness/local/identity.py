@@ -30,7 +30,7 @@ from service.settings import Settings
 from worker.contract import JobKind
 from worker.errors import UnknownIdentity
 from worker.media.media_types import refusal, sniff_file
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 
 TENANT = "default"

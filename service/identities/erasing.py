@@ -10,8 +10,8 @@ from service.caller import Caller
 from worker.contract import JobRecord
 from worker.errors import JobNotFinal, UnknownJob, UnknownMedia, UploadInUse
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_records import ErasureReceipt
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_records import ErasureReceipt
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore
 from worker.stores.uploads import MediaRecord

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from service import schemas
 from service.schemas.fields import at
-from worker.stores.identity_records import ErasureReceipt, IdentityRecord
+from worker.stores.identities.identity_records import ErasureReceipt, IdentityRecord
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any
 from service.protocol.problems import ServiceError
 from worker.contract import Assignment, JobPayload, JobRequest
 from worker.errors import UnknownJob, WorkerError
-from worker.stores.identity_records import IdentityRecord
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_records import IdentityRecord
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 

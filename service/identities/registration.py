@@ -27,8 +27,8 @@ from service.settings import Settings
 from worker.blocklist.records import as_face
 from worker.blocklist.screening import Case, Screening
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_records import IdentityRecord
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_records import IdentityRecord
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.ids import new_id
 
 

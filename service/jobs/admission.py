@@ -19,7 +19,7 @@ from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
 from worker.provenance.names import mark_name
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import Admission, JobStore
 from worker.stores.media_store import MediaStore

@@ -12,7 +12,7 @@ from anyio import to_thread
 from worker.errors import StoreError
 from worker.process.upkeep.expiry import ORPHAN_AGE_S, ExpirySweep
 from worker.stores.erasure import LogRewriter
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore

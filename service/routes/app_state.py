@@ -38,7 +38,7 @@ from service.trust.verification import Verifier
 from service.trust.visitors import Visitors
 from worker.provenance.audit_archive import AuditArchive
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import KeyStore

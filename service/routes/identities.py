@@ -27,7 +27,7 @@ from service.protocol.openapi import (
 from service.protocol.paging import next_link
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 
 router = APIRouter(prefix="/v1/identities", tags=["identities"])
 

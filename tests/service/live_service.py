@@ -21,9 +21,9 @@ from worker.contract import JobResult, Problem, Task
 from worker.failures import FailureCode
 from worker.stores.blobs.media_place import open_media
 from worker.stores.connection import connect
-from worker.stores.identity_records import IdentityRecord
-from worker.stores.identity_store import IdentityStore
-from worker.stores.identity_vault import IdentityVault
+from worker.stores.identities.identity_records import IdentityRecord
+from worker.stores.identities.identity_store import IdentityStore
+from worker.stores.identities.identity_vault import IdentityVault
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_limits import JobLimits

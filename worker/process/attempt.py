@@ -16,7 +16,7 @@ from worker.job_context import Spent
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.provenance.marking import Marking
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_store import IdentityStore
 
 # The structure that is stamped has a certificate chain in it: some 2 KB, more with an operator's.
 MAX_STAMPED_BYTES = 64 << 10

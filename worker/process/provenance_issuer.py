@@ -20,7 +20,7 @@ from worker.provenance.time_stamps.authority import TimeStampAuthority
 from worker.provenance.trust_store import TrustStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 
 # Analyses and estimates show nothing new, and refinements have no output.
 MARKED_KINDS = frozenset({"swap_image", "swap_video", "preview", "export"})

@@ -11,7 +11,7 @@ import httpx
 from tests.service.live_service import CONSENT, LiveService, until
 from worker.stores.audit_log import AuditLog
 from worker.stores.erasure import LogRewriter
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 
 

@@ -12,7 +12,7 @@ from service.settings import Settings
 from tests.conftest import StoreServer
 from tests.object_server import ObjectServer
 from tests.service.live_service import JPEG, LiveService, problem_of
-from worker.stores.identity_vault import folder_of
+from worker.stores.identities.identity_vault import folder_of
 
 CONTENT = bytes(range(256)) * 4000
 

@@ -12,8 +12,8 @@ from tests.clock import Clock
 from tests.vaults import vault_of
 from worker.contract import JobPayload, JobRequest, Task
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
-from worker.stores.identity_records import IdentityRecord
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_records import IdentityRecord
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue

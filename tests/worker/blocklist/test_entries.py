@@ -17,7 +17,7 @@ from worker.errors import BlocklistFull, BlocklistUnreadable, UnknownBlocklistEn
 from worker.process.upkeep.expiry import ExpirySweep
 from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.keys import BLOCKED, ERASURE_WANTED, EXPIRY
 from worker.stores.media_store import MediaStore
 

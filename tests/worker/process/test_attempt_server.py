@@ -20,7 +20,7 @@ from worker.process.attempt_server import AttemptServer, ChildLost, UseCaseFaile
 from worker.process.staging import Staging
 from worker.sandbox.messages import Channel, Message
 from worker.settings import WorkerSettings
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.uploads import MediaFacts
 

@@ -15,7 +15,7 @@ from worker.composition import Stores
 from worker.contract import JobPayload, JobRecord, JobRequest, Task
 from worker.process.upkeep.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore

@@ -12,7 +12,7 @@ import pytest
 from tests.worker.process.conftest import is_cleared
 from tests.worker.workers import ROOT, Bench, eventually
 from worker.errors import QuotaExceeded
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 
 

@@ -15,12 +15,12 @@ from tests.vaults import vault_of
 from worker.contract import Assignment, JobPayload, JobRequest
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.stores.erasure import LogRewriter
-from worker.stores.identity_records import IdentityRecord
-from worker.stores.identity_store import IdentityLimits, IdentityStore
-from worker.stores.identity_vault import folder_of
+from worker.stores.identities.identity_records import IdentityRecord
+from worker.stores.identities.identity_store import IdentityLimits, IdentityStore
+from worker.stores.identities.identity_vault import folder_of
+from worker.stores.identities.weight_store import DIGEST_BYTES
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.weight_store import DIGEST_BYTES
 
 PACK = "open@0123456789ab"
 

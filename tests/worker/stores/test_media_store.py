@@ -25,8 +25,8 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.blobs import Blobs
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.blobs.object_blobs import ObjectBlobs
-from worker.stores.identity_records import IdentityRecord
-from worker.stores.identity_store import IdentityStore
+from worker.stores.identities.identity_records import IdentityRecord
+from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore

@@ -24,7 +24,7 @@ from worker.process.attempt import JobIdentities
 from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.use_cases.casting import Casting
 from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases

@@ -32,7 +32,7 @@ from worker.job_context import UseCase
 from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_queue import rq_queue, task_of
 from worker.stores.uploads import MediaFacts

@@ -28,7 +28,7 @@ from worker.contract import (
     SwapOptions,
 )
 from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
-from worker.stores.identity_records import IdentityRecord
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.uploads import MediaFacts
 

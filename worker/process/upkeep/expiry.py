@@ -11,8 +11,8 @@ from contextlib import suppress
 from worker.blocklist.entries import erase_entry
 from worker.errors import Missing
 from worker.stores.audit_log import AuditLog
-from worker.stores.identity_store import IdentityStore
-from worker.stores.identity_vault import folder_of
+from worker.stores.identities.identity_store import IdentityStore
+from worker.stores.identities.identity_vault import folder_of
 from worker.stores.ids import is_id
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media_store import MediaStore

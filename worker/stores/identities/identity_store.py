@@ -26,7 +26,7 @@ from worker.errors import (
 )
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
 from worker.stores.erasure import ErasureFeed
-from worker.stores.identity_records import (
+from worker.stores.identities.identity_records import (
     ErasureReceipt,
     IdentityRecord,
     identity_fields,
@@ -34,13 +34,13 @@ from worker.stores.identity_records import (
     read_receipt,
     stored_fields,
 )
-from worker.stores.identity_vault import IdentityVault, Key, SealBroken, new_key
+from worker.stores.identities.identity_vault import IdentityVault, Key, SealBroken, new_key
+from worker.stores.identities.weight_store import LOCK_TTL_S, WeightsCorrupt, WeightStore
 from worker.stores.ids import is_id
 from worker.stores.keys import ERASED, IDENTITY, TENANT_IDENTITIES
 from worker.stores.listing import newest_first, take_page
 from worker.stores.scripts import Scripts
 from worker.stores.upkeep import Upkeep
-from worker.stores.weight_store import LOCK_TTL_S, WeightsCorrupt, WeightStore
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Identities: their records, the sealed codes, and the weights that are derived from them."""
