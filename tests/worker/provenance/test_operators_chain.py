@@ -44,12 +44,18 @@ def state(keys: TrustStore, path: Path) -> str:
         return str(examine(file, request)["c2pa"]["state"])
 
 
+def brought(authority: Authority, name: str, folder: Path) -> TrustStore:
+    """Return the keys of an installation whose operator brings a certificate and its key."""
+    chain, key = authority.issue(name)
+    return TrustStore(folder, chain, key)
+
+
 def test_an_operators_certificate_is_ours_and_another_customers_is_not(
     authority: Authority, tmp_path: Path
 ) -> None:
-    ours = TrustStore(tmp_path / "trust", *authority.issue("operator"))
+    ours = brought(authority, "operator", tmp_path / "trust")
     ours.prepare()
-    theirs = TrustStore(tmp_path / "theirs", *authority.issue("somebody"))
+    theirs = brought(authority, "somebody", tmp_path / "theirs")
     theirs.prepare()
     try_out(ours.signer().chain, ours.signer().sign)
 
@@ -64,7 +70,7 @@ def test_what_was_signed_before_the_operator_brought_a_certificate_stays_ours(
     before.prepare()
     old = signed_with(before, tmp_path / "old.jpg")
 
-    now = TrustStore(tmp_path / "trust", *authority.issue("operator"))
+    now = brought(authority, "operator", tmp_path / "trust")
     now.prepare()
     assert state(now, old) == "trusted"
     assert state(now, signed_with(now, tmp_path / "new.jpg")) == "trusted"
