@@ -59,7 +59,9 @@ def test_requests_wait_while_the_api_restarts(own: RunningService) -> None:
     assert _part(own, "service", "serve").pid != api.pid
 
 
-def test_state_survives_a_restart_and_the_key_is_shown_at_the_first_start(own: RunningService) -> None:
+def test_state_survives_a_restart_and_the_key_is_shown_at_the_first_start(
+    own: RunningService,
+) -> None:
     identity = own.register(SAMPLES / "ben_neutral.jpg").json()["id"]
     key = own.key
     # By itself, and in the link that opens the console with it.
