@@ -37,13 +37,15 @@ def client(service: RunningService) -> Iterator[Client]:
 
 
 def test_swap_of_photos_in_one_call(client: Client, tmp_path: Path) -> None:
+    before = {identity.id for identity in client.identities()}
     job = client.swap(ADA, BEN, tmp_path / "out.jpg", consent=CONSENT)
 
     assert job.outcome == "succeeded"
     assert job.result is not None
     assert (tmp_path / "out.jpg").stat().st_size == job.result.bytes
     assert client.verify(tmp_path / "out.jpg")["verdict"] == "made_here"
-    assert not list(client.identities()), "the identity of a photo outlives its swap"
+    after = {identity.id for identity in client.identities()}
+    assert after == before, "the identity of a photo outlives its swap"
 
 
 def test_video_is_followed_by_events(client: Client, tmp_path: Path) -> None:
