@@ -8,7 +8,7 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -20,6 +20,7 @@ from PIL import Image as Pillow
 
 from benchmarks.bar import Figure, bar
 from benchmarks.trust import material
+from benchmarks.trust.material import median_ms
 from worker.formats import MEDIA_TYPES
 from worker.provenance.credentials import read_credentials
 from worker.provenance.manifest import WHOLE_FILE_BYTES, Claim, SignedFile, sign
@@ -116,7 +117,7 @@ def signing_is_cheap_and_needs_little_memory() -> Figure:
         image = here.folder / "image.jpg"
         two_megapixels = Pillow.open(PORTRAIT).resize((1632, 1224))
         two_megapixels.save(image, quality=92)
-        image_ms = _median_ms(lambda: here.sign(image, "image/jpeg"), 15)
+        image_ms = median_ms(lambda: here.sign(image, "image/jpeg"), 15)
 
         sizes = {}
         for size_mib in (SMALL_MP4_MIB, LARGE_MP4_MIB):
@@ -211,12 +212,3 @@ def _measure(here: Signer, video: Path, sending: Connection) -> None:
 
 def _peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def _median_ms(work: Callable[[], object], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        began = time.process_time()
-        work()
-        times.append(time.process_time() - began)
-    return float(np.median(times)) * 1e3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
 from benchmarks.trust import material
-from benchmarks.trust.material import Image
+from benchmarks.trust.material import Image, median_ms
 from worker.provenance.fingerprint import fingerprint, fingerprints
 from worker.provenance.mark import VideoMark, draw_in_image
 from worker.provenance.mark_code import MarkCode
@@ -31,7 +30,7 @@ def marking_costs_little_and_cannot_be_seen() -> Figure:
     small_ms = _frame_ms(720, 1280)
     large_ms = _frame_ms(1080, 1920)
     large = np.asarray(cv2.resize(material.stills(1)[0], (4000, 3000)), np.uint8)
-    still_ms = _best_ms(lambda: draw_in_image(large, CODE.tile(MARK_ID)), 5)
+    still_ms = median_ms(lambda: draw_in_image(large, CODE.tile(MARK_ID)), 5)
 
     video = material.lumas(material.SAMPLES / "solo_720p30.mp4")[:20]
     psnr = min(cv2.PSNR(plane, _marked(plane)) for plane in video)
@@ -231,15 +230,4 @@ def _frame_ms(height: int, width: int) -> float:
     plane = np.full((height, width), 120, np.uint8)
     mark = VideoMark(CODE.tile(MARK_ID))
     mark.draw(plane)
-    return _best_ms(lambda: mark.draw(plane), 60)
-
-
-def _best_ms(work: Callable[[], object], repeats: int) -> float:
-    """Return the median CPU time of one call, in milliseconds."""
-    times = []
-    for _ in range(repeats):
-        began = time.process_time()
-        work()
-        times.append(time.process_time() - began)
-
-    return float(np.median(times)) * 1e3
+    return median_ms(lambda: mark.draw(plane), 60)

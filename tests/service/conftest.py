@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -38,6 +39,21 @@ def live() -> Iterator[LiveService]:
             yield service
 
         store.kill()
+
+
+@contextmanager
+def live_on(store: StoreServer, metrics_port: int = 0) -> Iterator[LiveService]:
+    """Yield a service on a store, without packs, that one test alone uses and may break."""
+    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
+        folder = Path(directory)
+        own = Settings(
+            data_dir=folder / "data",
+            packs_dir=folder,
+            redis_url=store.url,
+            metrics_port=metrics_port,
+        )
+        with LiveService(own) as service:
+            yield service
 
 
 @pytest.fixture(scope="session")

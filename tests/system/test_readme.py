@@ -6,23 +6,19 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.system.documents import blocks, ran
 from tests.system.running_service import PACKS, ROOT, RunningService
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 # What prepares an environment is the bar E-1's; these two go on until they are stopped.
 LEFT_OUT = ("make setup", "export PATH", "likeness up", "likeness demo")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -37,9 +33,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ran(command: list[str], script: str, folder: Path, service: RunningService) -> str:
-    environment = {
-        **os.environ,
+def environment_of(folder: Path, service: RunningService) -> dict[str, str]:
+    return {
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT / "clients" / "python"),
         "LIKENESS_PACKS_DIR": str(PACKS),
@@ -47,29 +42,18 @@ def ran(command: list[str], script: str, folder: Path, service: RunningService) 
         "LIKENESS_URL": service.url,
         "LIKENESS_API_KEY": str(service.key),
     }
-    done = subprocess.run(
-        command,
-        input=script,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def test_commands_run_as_written(folder: Path, service: RunningService) -> None:
     lines = [
         line
-        for block in blocks("sh")
+        for block in blocks(README, "sh")
         for line in block.splitlines()
         if not line.startswith(LEFT_OUT)
     ]
     script = "\n".join(lines).replace("lk_...", str(service.key))
     script = script.replace("http://127.0.0.1:8000", service.url)
-    printed = ran(["bash", "-euo", "pipefail"], script, folder, service)
+    printed = ran(["bash", "-euo", "pipefail"], script, folder, environment_of(folder, service))
 
     assert "made_here" in printed
     assert '"status":"succeeded"' in printed
@@ -78,8 +62,8 @@ def test_commands_run_as_written(folder: Path, service: RunningService) -> None:
 
 
 def test_five_lines_of_python_swap_a_video(folder: Path, service: RunningService) -> None:
-    (program,) = blocks("python")
-    ran([sys.executable, "-"], program, folder, service)
+    (program,) = blocks(README, "python")
+    ran([sys.executable, "-"], program, folder, environment_of(folder, service))
     assert (folder / "solo_as_ada.mp4").stat().st_size > 100_000
 
 

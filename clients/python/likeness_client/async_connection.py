@@ -11,7 +11,6 @@ import httpx
 
 from likeness_client.calls import Call
 from likeness_client.connection import CHUNK_BYTES
-from likeness_client.errors import ConnectionFailed, LikenessError
 from likeness_client.retries import Retries, address
 
 Answer = TypeVar("Answer")
@@ -65,29 +64,13 @@ class AsyncConnection:
             if answer is not None and answer.is_success:
                 return call.parse(answer)
 
-            pause_s = self.retries.pause_s(attempt, answer)
-            if pause_s is None:
-                raise (
-                    ConnectionFailed(self.url, reason)
-                    if answer is None
-                    else LikenessError.of(answer)
-                )
-
+            pause_s = self.retries.pause_or_raise(attempt, answer, self.url, reason)
             await asyncio.sleep(pause_s)
             attempt += 1
 
     async def _once(self, call: Call[Answer]) -> httpx.Response:
         content = None if call.body is None else _chunks(call.body)
-        return await self.http.request(
-            call.method,
-            call.path,
-            params=call.params,
-            headers=call.headers,
-            json=call.json,
-            data=call.data,
-            files=call.files,
-            content=content,
-        )
+        return await self.http.request(call.method, call.path, content=content, **call.arguments())
 
 
 async def _chunks(file: Path) -> AsyncIterator[bytes]:

@@ -35,6 +35,16 @@ class Call(Generic[Answer]):
     files: Sequence[File] | None = None
     body: Path | None = None
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what httpx is to send beside the method, the path and the body."""
+        return {
+            "params": self.params,
+            "headers": self.headers,
+            "json": self.json,
+            "data": self.data,
+            "files": self.files,
+        }
+
 
 def create_upload(file: Path) -> Call[Upload]:
     """Store an image or video."""

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 import httpx
 
 from likeness_client.calls import Call
-from likeness_client.errors import ConnectionFailed, LikenessError
+from likeness_client.errors import LikenessError
 from likeness_client.retries import Retries, address
 
 Answer = TypeVar("Answer")
@@ -66,29 +66,13 @@ class Connection:
             if answer is not None and answer.is_success:
                 return call.parse(answer)
 
-            pause_s = self.retries.pause_s(attempt, answer)
-            if pause_s is None:
-                raise (
-                    ConnectionFailed(self.url, reason)
-                    if answer is None
-                    else LikenessError.of(answer)
-                )
-
+            pause_s = self.retries.pause_or_raise(attempt, answer, self.url, reason)
             time.sleep(pause_s)
             attempt += 1
 
     def _once(self, call: Call[Answer]) -> httpx.Response:
         content = None if call.body is None else _chunks(call.body)
-        return self.http.request(
-            call.method,
-            call.path,
-            params=call.params,
-            headers=call.headers,
-            json=call.json,
-            data=call.data,
-            files=call.files,
-            content=content,
-        )
+        return self.http.request(call.method, call.path, content=content, **call.arguments())
 
 
 def checked(answer: httpx.Response) -> httpx.Response:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from likeness_client.errors import LikenessError
+from likeness_client.errors import ConnectionFailed, LikenessError
 
 # 429: this tenant has too much in flight; 503: the service is full, draining or has lost its store.
 AGAIN = frozenset({429, 502, 503, 504})
@@ -38,6 +38,21 @@ class Retries:
         # Clients that were cut off together must not come back together.
         pause_s = min(LONGEST_WAIT_S, self.first_pause_s * 2.0 ** (attempt - 1))
         return pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+    def pause_or_raise(
+        self, attempt: int, answer: httpx.Response | None, url: str, reason: str
+    ) -> float:
+        """Return how long to wait before the next try.
+
+        Raises LikenessError for an answer that stands, ConnectionFailed with `reason` where the
+        last try had none.
+        """
+        pause_s = self.pause_s(attempt, answer)
+        if pause_s is not None:
+            return pause_s
+        if answer is None:
+            raise ConnectionFailed(url, reason)
+        raise LikenessError.of(answer)
 
 
 def address(url: str | None, key: str | None) -> tuple[str, str]:

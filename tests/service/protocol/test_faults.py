@@ -5,15 +5,13 @@ from __future__ import annotations
 import resource
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from service.settings import Settings
 from tests.conftest import StoreServer
+from tests.service.conftest import live_on
 from tests.service.live_service import JPEG, LiveService, problem_of
 
 HEADERS = {"Content-Type": "image/jpeg"}
@@ -22,14 +20,8 @@ HEADERS = {"Content-Type": "image/jpeg"}
 @pytest.fixture
 def own(own_store_server: StoreServer) -> Iterator[LiveService]:
     """A service that this test alone uses and may break."""
-    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
-        settings = Settings(
-            data_dir=Path(directory) / "data",
-            packs_dir=Path(directory),
-            redis_url=own_store_server.url,
-        )
-        with LiveService(settings) as live:
-            yield live
+    with live_on(own_store_server) as live:
+        yield live
 
 
 @pytest.mark.parametrize("lost", ["", "incoming", "uploads"])

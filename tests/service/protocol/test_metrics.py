@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.settings import Settings
 from tests.conftest import StoreServer
+from tests.service.conftest import live_on
 from tests.service.live_service import LiveService
 
 
@@ -25,15 +23,8 @@ def free_port() -> int:
 
 @pytest.fixture
 def own(own_store_server: StoreServer) -> Iterator[LiveService]:
-    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
-        settings = Settings(
-            data_dir=Path(directory) / "data",
-            packs_dir=Path(directory),
-            redis_url=own_store_server.url,
-            metrics_port=free_port(),
-        )
-        with LiveService(settings) as live:
-            yield live
+    with live_on(own_store_server, metrics_port=free_port()) as live:
+        yield live
 
 
 def scraped(live: LiveService) -> dict[tuple[str, ...], float]:
