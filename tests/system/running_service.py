@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "service" / "samples"
@@ -28,6 +29,12 @@ CONSENT = {
 }
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
+
+
+def image_at(path: Path) -> tuple[str | None, tuple[int, int]]:
+    """Return an image file's format, and its width and height."""
+    with Image.open(path) as image:
+        return image.format, image.size
 
 
 class RunningService:

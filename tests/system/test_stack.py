@@ -17,9 +17,8 @@ import av
 import httpx
 import psutil
 import pytest
-from PIL import Image
 
-from tests.system.running_service import PACKS, ROOT, SAMPLES, RunningService
+from tests.system.running_service import PACKS, ROOT, SAMPLES, RunningService, image_at
 
 CLIP = SAMPLES / "solo_720p30.mp4"
 
@@ -159,9 +158,7 @@ def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
         "contact_sheet.png",
     }
 
-    assert (
-        Image.open(folder / "ben_as_ada.jpg").size == Image.open(SAMPLES / "ben_neutral.jpg").size
-    )
+    assert image_at(folder / "ben_as_ada.jpg") == image_at(SAMPLES / "ben_neutral.jpg")
     assert _frame_times(folder / "solo_as_ada.mp4") == _frame_times(CLIP)
     assert _audio_packets(folder / "solo_as_ada.mp4") == _audio_packets(CLIP)
 
