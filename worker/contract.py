@@ -232,13 +232,15 @@ class AssignmentOutcome(Strict):
 class JobRequest:
     """A job somebody wants done.
 
-    `deadline_s` counts from admission, `input_bytes` is held against the quota.
+    `deadline_s` counts from admission, `input_bytes` is held against the quota. A
+    `temporary_identity` is erased when the job has ended, however it ends.
     """
 
     payload: JobPayload
     priority: Priority = "normal"
     deadline_s: float | None = None
     input_bytes: int = 0
+    temporary_identity: str | None = None
     webhook: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     requeued_from: str | None = None

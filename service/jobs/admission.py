@@ -103,6 +103,7 @@ class JobAdmission:
             priority=submission.priority,
             deadline_s=submission.deadline_s,
             input_bytes=record.bytes if record else 0,
+            temporary_identity=submission.temporary_identity,
             webhook=submission.webhook,
             metadata=submission.metadata,
         )

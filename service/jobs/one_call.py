@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from anyio import to_thread
 from fastapi import Request
 
@@ -18,19 +16,12 @@ from service.jobs.submission_request import Submission, cancel_after_s
 from service.protocol.idempotency import fingerprint, key_of
 from service.protocol.problems import ServiceError
 from worker.contract import Assignment, IdempotencyKey
-from worker.errors import IdentityErased, UnknownIdentity, UnknownJob
+from worker.errors import IdentityErased, UnknownIdentity
 from worker.stores.jobs.job_store import Admission, JobStore
 
-# The job's deadline and the identity's end, should nobody wait for the job.
+# The job's deadline, and the end of an identity whose job was never accepted. Else it ends with the
+# job: `lua/settle.lua` hands it to the expiry sweep.
 LIVES_S = 3600.0
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """A job of one call, and the identity that is to be erased with it."""
-
-    admission: Admission
-    temporary: str | None
 
 
 class OneCall:
@@ -55,7 +46,7 @@ class OneCall:
         form: schemas.OneCallForm,
         photos: Incoming,
         target: Incoming,
-    ) -> Accepted:
+    ) -> Admission:
         """Return the accepted job; what fails leaves no identity behind.
 
         Raises forbidden, and what registering and submitting raise.
@@ -67,7 +58,7 @@ class OneCall:
         if idempotency is not None:
             replayed = await to_thread.run_sync(self._jobs.replayed, caller.tenant, idempotency)
             if replayed is not None:
-                return Accepted(replayed, None)
+                return replayed
 
         registering = RegistrationRequest(
             schemas.RegisterForm(name=form.name, consent=form.consent),
@@ -84,21 +75,8 @@ class OneCall:
 
         if admission.replayed:  # by a request that came in between
             await self._erase(caller, identity.id)
-            return Accepted(admission, None)
 
-        return Accepted(admission, None if form.keep_identity else identity.id)
-
-    async def finish(self, caller: Caller, accepted: Accepted) -> None:
-        """Erase the identity if its job has ended; else it goes when its time is over."""
-        if accepted.temporary is None:
-            return
-        try:
-            job = await to_thread.run_sync(self._jobs.get, accepted.admission.job.id)
-        except UnknownJob:
-            job = None
-
-        if job is None or job.final:
-            await self._erase(caller, accepted.temporary)
+        return admission
 
     async def _erase(self, caller: Caller, identity_id: str) -> None:
         try:
@@ -138,4 +116,5 @@ def _submission(
         source=None,
         deadline_s=deadline_s,
         idempotency=idempotency,
+        temporary_identity=None if form.keep_identity else identity_id,
     )

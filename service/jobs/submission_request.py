@@ -42,6 +42,7 @@ class Submission:
     deadline_s: float | None
     idempotency: IdempotencyKey | None
     export: ExportOptions | None = None
+    temporary_identity: str | None = None
 
     def payload(self, tenant: str, input_id: str | None, traceparent: str) -> JobPayload:
         """Return what a worker is to read."""

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from service import schemas
 from service.caller import Caller
 from service.intake.forms import FormRules, read_form
-from service.jobs.one_call import Accepted
 from service.jobs.submission_request import JSON_FIELDS, read_analysis, read_swap, swap_of_form
 from service.protocol.bodies import media_type, parse_fields
 from service.protocol.openapi import (
@@ -132,15 +131,12 @@ async def swap_image(request: Request, caller: Writer, state: State) -> Response
         fields = await read_form(request, state.bodies, (targets, target), (sources, photos))
         if photos.files:
             form = parse_fields(fields, schemas.OneCallForm, ("consent", *JSON_FIELDS))
-            accepted = await state.one_call.submit(request, caller, form, photos, target)
+            admission = await state.one_call.submit(request, caller, form, photos, target)
         else:
             swap = swap_of_form(request, "swap_image", fields, target)
-            accepted = Accepted(await state.submission.submit(caller, swap, target), None)
+            admission = await state.submission.submit(caller, swap, target)
 
-    response = await state.answers.accepted(request, caller, accepted.admission)
-    # After the response is made: an identity that was for this job alone goes with it.
-    await state.one_call.finish(caller, accepted)
-    return response
+    return await state.answers.accepted(request, caller, admission)
 
 
 @router.post(

@@ -187,8 +187,8 @@ class OneCallForm(Strict):
     )
     keep_identity: bool = Field(
         default=False,
-        description="Keep the identity after the job; else it is erased with it, in an hour at"
-        " the latest.",
+        description="Keep the identity after the job; else it is erased within seconds of the"
+        " job's end.",
     )
     options: RequestedOptions = Field(
         default=RequestedOptions(), description="How to swap, and which faces."

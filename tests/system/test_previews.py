@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from typing import Any
 
 import httpx
+import pytest
 from PIL import Image
 
 from tests.system.running_service import CONSENT, SAMPLES, RunningService
@@ -102,6 +104,37 @@ def _in_one_call(service: RunningService, **fields: str) -> httpx.Response:
     return service.client.post("/v1/swaps/image", files=files, data=fields, headers=headers)
 
 
+def is_erased(service: RunningService, identity: str) -> bool:
+    """Whether an identity goes within half a minute."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        answer = service.client.get(f"/v1/identities/{identity}")
+        if answer.json().get("code") == "identity_erased":
+            return True
+        time.sleep(0.5)
+
+    return False
+
+
+@pytest.mark.parametrize("is_portrait", [True, False])
+def test_an_identity_of_one_call_goes_also_when_nobody_waits_and_the_job_fails(
+    service: RunningService, is_portrait: bool
+) -> None:
+    blank = io.BytesIO()
+    Image.new("RGB", (400, 400), "grey").save(blank, "JPEG")
+    data = BEN.read_bytes() if is_portrait else blank.getvalue()
+    answer = service.client.post(
+        "/v1/swaps/image",
+        files={
+            "source": ("ada.jpg", (SAMPLES / "ada_neutral.jpg").read_bytes(), "image/jpeg"),
+            "target": ("target.jpg", data, "image/jpeg"),
+        },
+        data={"consent": json.dumps(CONSENT)},
+    )
+    assert answer.status_code == 202, answer.text
+    assert is_erased(service, answer.json()["assignments"][0]["identity_id"])
+
+
 def test_a_swap_in_one_call_leaves_no_identity(service: RunningService) -> None:
     before = service.client.get("/v1/identities").json()["data"]
     answer = _in_one_call(service, consent=json.dumps(CONSENT))
@@ -109,7 +142,7 @@ def test_a_swap_in_one_call_leaves_no_identity(service: RunningService) -> None:
 
     job = service.client.get(answer.headers["location"]).json()
     identity = job["assignments"][0]["identity_id"]
-    assert service.client.get(f"/v1/identities/{identity}").json()["code"] == "identity_erased"
+    assert is_erased(service, identity)
     assert service.client.get("/v1/identities").json()["data"] == before
 
     again = _in_one_call(service, consent=json.dumps(CONSENT))

@@ -104,6 +104,8 @@ def admitted_fields(
         "version": "1",
     }
 
+    if request.temporary_identity:
+        fields["temporary_identity"] = request.temporary_identity
     if request.webhook:
         fields["webhook"] = request.webhook
     if request.requeued_from:

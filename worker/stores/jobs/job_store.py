@@ -311,12 +311,11 @@ class JobStore:
             raise UnknownJob("There is no such dead letter.")
 
         request = JobRequest(
-            dead.payload,
-            dead.priority,
-            None,
-            int(fields["input_bytes"]),
-            dead.webhook,
-            dead.metadata,
+            payload=dead.payload,
+            priority=dead.priority,
+            input_bytes=int(fields["input_bytes"]),
+            webhook=dead.webhook,
+            metadata=dead.metadata,
             requeued_from=job_id,
         )
 

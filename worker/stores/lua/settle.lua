@@ -80,6 +80,9 @@ for _, endpoint in ipairs(redis.call('SMEMBERS', key.tenant_endpoints(tenant))) 
   post('msg_' .. suffix .. '_' .. string.sub(endpoint, 5), endpoint)
 end
 
+-- Made for this job alone: the next expiry sweep erases it, also where nobody waits for the job.
+local temporary = redis.call('HGET', job, 'temporary_identity')
+if temporary then redis.call('ZADD', key.expiry(), a.now, temporary) end
 redis.call('ZADD', key.expiry(), fields.expires_at, a.job)
 redis.call('ZADD', key.settled(), a.now, a.job)
 if ending ~= 'succeeded' then redis.call('SADD', key.leftovers(), a.job) end  -- whatever its attempts left on disk
