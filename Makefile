@@ -59,8 +59,8 @@ docs: $(VENV)/check.stamp ## build the documents as a site into build/site
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c requirements.lock '.[docs]'
 	PYTHONPATH=. $(VENV)/bin/mkdocs build --strict --quiet
 
-bar: $(VENV)/test.stamp $(PACK) ## measure a bar of docs/bars.md: make bar BAR=P-1
-	@$(PY) -m benchmarks $(BAR)
+bar: $(VENV)/test.stamp $(PACK) ## measure a bar of docs/bars.md: make bar BAR=P-1 [ON=bucket,sentinels]
+	@$(PY) -m benchmarks $(BAR) --on "$(ON)"
 
 on-device: $(PACK) ## build the page of examples/on_device; needs npm
 	cd examples/on_device && npm ci --no-fund --no-audit && npm run build -- $(abspath $(dir $(PACK)))

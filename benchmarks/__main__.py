@@ -1,17 +1,32 @@
-"""`python -m benchmarks NAME [NAME ...]`: measure bars.
+"""`python -m benchmarks NAME [NAME ...] [--on bucket,sentinels]`: measure bars.
 
 Exit 0 when all of them hold, 1 otherwise, 2 for a name that no bar has.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 
+from benchmarks.backing import KINDS, backing
 from benchmarks.bar import Figure, Measure, all_bars
 from benchmarks.stack import TookTooLong
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--on", default="", help=f"what stacks stand on: {', '.join(KINDS)}")
+    chosen = parser.parse_args(arguments)
+    kinds = {kind for kind in chosen.on.split(",") if kind}
+    if not kinds <= set(KINDS):
+        parser.error(f"--on takes {', '.join(KINDS)}")
+
+    with backing(kinds):
+        return _measure(chosen.names)
+
+
+def _measure(names: list[str]) -> int:
     bars = all_bars()
     unknown = [name for name in names if name not in bars]
     if not names or unknown:

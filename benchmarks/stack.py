@@ -21,7 +21,7 @@ from types import FrameType
 
 import httpx
 
-from tests.conftest import StoreServer
+from tests.conftest import new_store
 from tests.worker.workers import Bench, eventually, kill_tree
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.key_store import SCOPES, KeyStore
@@ -83,7 +83,7 @@ class Stack:
 
     def __init__(self, directory: Path, limits: JobLimits | None) -> None:
         self.directory = directory
-        self.store = StoreServer(directory)
+        self.store = new_store(directory)
         self.store.start()
         self.bench = Bench(self.store.url, directory / "data", limits)
         self.keeper = Keeper()
@@ -151,7 +151,7 @@ class Stack:
         # The keeper first, or it would start again what is ended here.
         self.keeper.stop()
         self.bench.close()
-        self.store.kill()
+        self.store.close()
 
     def _spawn(
         self, log: str, command: list[str], environment: dict[str, str]
@@ -162,7 +162,9 @@ class Stack:
             return subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=ROOT,
-                env=os.environ | {"LIKENESS_PACKS_DIR": str(PACKS)} | given,
+                env=os.environ
+                | {"LIKENESS_PACKS_DIR": str(PACKS), "LIKENESS_MEDIA": self.bench.media}
+                | given,
                 stdout=stream,
                 stderr=stream,
             )

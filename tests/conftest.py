@@ -69,18 +69,35 @@ class StoreServer:
 
         raise TimeoutError(f"no store on {self.socket} within {START_TIMEOUT_S} s")
 
+    def close(self) -> None:
+        """End all that was started."""
+        self.kill()
+
 
 @contextmanager
 def running_store() -> Iterator[StoreServer]:
     """Yield a store server in a directory of its own, killed and gone afterwards."""
     # Not under pytest's own directories: a socket's path may have at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
-        server = StoreServer(Path(directory))
+        server = new_store(Path(directory))
         server.start()
         try:
             yield server
         finally:
-            server.kill()
+            server.close()
+
+
+def new_store(directory: Path) -> StoreServer:
+    """Return one server, or a group behind Sentinels where LIKENESS_TEST_STORE says `sentinels`.
+
+    The bars of jobs run on both (`make bar BAR=R-1 ON=sentinels`).
+    """
+    if os.environ.get("LIKENESS_TEST_STORE") != "sentinels":
+        return StoreServer(directory)
+
+    from tests.worker.stores.sentinel_group import SentinelStore  # it imports this module
+
+    return SentinelStore(directory)
 
 
 @pytest.fixture(scope="session")

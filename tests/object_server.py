@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,16 @@ import uuid
 
 import boto3
 from botocore.config import Config
+
+
+def fresh_media() -> str:
+    """Return where a bench keeps its media: `LIKENESS_MEDIA` for it.
+
+    A place of its own in the bucket that LIKENESS_TEST_BUCKET names, since the media of two stores
+    must not be mixed; empty, which is its directory, where none is named.
+    """
+    bucket = os.environ.get("LIKENESS_TEST_BUCKET", "")
+    return f"{bucket}/{uuid.uuid4().hex[:8]}" if bucket else ""
 
 
 class ObjectServer:

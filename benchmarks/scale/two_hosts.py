@@ -7,20 +7,16 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from benchmarks.backing import BUCKET, backing
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import Stack, pick_victim, running_stack, stopwatch
-from tests.object_server import ObjectServer
 from tests.worker.workers import Bench, eventually
 from worker.contract import FINAL, JobPayload, JobRecord, JobRequest
-from worker.settings import WorkerSettings
-from worker.stores.blobs.media_place import open_media
 
 HOSTS = ("a", "b")
 JOBS = 40
@@ -68,16 +64,16 @@ def two_hosts_without_a_shared_disk() -> Figure:
 
 def _directory_run() -> Tally:
     with running_stack() as here:
-        return _run(here, dict.fromkeys(HOSTS, here.bench.data_dir), "", {})
+        return _run(here, dict.fromkeys(HOSTS, here.bench.data_dir), {})
 
 
 def _bucket_run() -> Tally:
-    with _object_server() as server, running_stack() as here:
-        url = server.new_bucket()
-        tally = _run(here, {host: here.directory / host for host in HOSTS}, url, server.environment)
+    with backing({BUCKET}) as server, running_stack() as here:
+        assert server is not None
+        tally = _run(here, {host: here.directory / host for host in HOSTS}, server.environment)
         # What is left belongs to results and uploads that have not expired yet.
         known = {job.id for job in _all_jobs(here.bench)}
-        names = [name for name in server.names(url) if "/jobs/" in name]
+        names = [name for name in server.names(here.bench.media) if "/jobs/" in name]
         tally.left = sum(name.split("/jobs/")[1].split("/")[0] not in known for name in names)
         parts = sum("/parts/" in name for name in names)
         print(f"bucket: {len(names)} objects of jobs, {tally.left} of nobody, {parts} parts")
@@ -86,19 +82,14 @@ def _bucket_run() -> Tally:
         return tally
 
 
-def _run(here: Stack, data: dict[str, Path], media: str, environment: dict[str, str]) -> Tally:
-    os.environ.update(environment)  # for this process, which puts uploads in as the API would
-    settings = WorkerSettings(media=media, data_dir=here.bench.data_dir)
+def _run(here: Stack, data: dict[str, Path], environment: dict[str, str]) -> Tally:
     shop = here.bench.shop
-    bench_media = open_media(
-        media, settings.media_dir, shop.store.redis, settings.media_cache_bytes, 1 << 40
-    )
-    bench_media.join_installation()
-    object.__setattr__(shop, "media", bench_media)
+    # This process puts uploads in, as the API would.
+    shop.media.join_installation()
 
     for host, directory in data.items():
         directory.mkdir(exist_ok=True)
-        here.add_worker(host, data=str(directory), media=media)
+        here.add_worker(host, data=str(directory))
     here.await_workers(len(HOSTS))
 
     tally = Tally(told=_children_with_keys(here, environment))
@@ -124,9 +115,10 @@ def _run(here: Stack, data: dict[str, Path], media: str, environment: dict[str, 
         done = here.bench.wait_for(job, timeout_s=60)
         tally.starts_s.append((done.finished_at or 0.0) - (done.started_at or 0.0))
 
+    place = "bucket" if here.bench.media else "directory"
     print(
-        f"{media.partition(':')[0] or 'directory'}: {len(jobs)} jobs, {KILLS} kills, {tally.lost}"
-        f" lost, {tally.wrong} wrong results, {tally.told} children with keys;"
+        f"{place}: {len(jobs)} jobs, {KILLS} kills, {tally.lost} lost, {tally.wrong} wrong results,"
+        f" {tally.told} children with keys;"
         f" 15 MB in {statistics.median(tally.starts_s) * 1000:.0f} ms, at first in"
         f" {max(tally.starts_s) * 1000:.0f} ms",
         flush=True,
@@ -160,15 +152,3 @@ def _children_with_keys(here: Stack, environment: dict[str, str]) -> int:
         for child in psutil.Process(process.pid).children(recursive=True)
     ]
     return sum(secret in " ".join(child.environ().values()) for child in children)
-
-
-@contextmanager
-def _object_server() -> Iterator[ObjectServer]:
-    before = dict(os.environ)
-    server = ObjectServer()
-    try:
-        yield server
-    finally:
-        server.close()
-        os.environ.clear()
-        os.environ.update(before)

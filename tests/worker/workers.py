@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from tests.object_server import fresh_media
 from worker.composition import open_stores
 from worker.contract import JobKind, JobPayload, JobRecord, JobRequest
 from worker.job_context import Performed, UseCases
@@ -36,7 +37,8 @@ class Bench:
     def __init__(self, url: str, data_dir: Path, limits: JobLimits | None = None) -> None:
         self.url = url
         self.data_dir = data_dir
-        self.shop = open_stores(WorkerSettings(redis_url=url, data_dir=data_dir))
+        self.media = fresh_media()
+        self.shop = open_stores(WorkerSettings(redis_url=url, data_dir=data_dir, media=self.media))
 
         if limits:
             self.shop.store.limits = limits
@@ -68,6 +70,7 @@ class Bench:
                 [*command, "--use-cases", use_cases],
                 cwd=ROOT,
                 env=os.environ
+                | {"LIKENESS_MEDIA": self.media}
                 | {f"LIKENESS_{name.upper()}": value for name, value in environment.items()},
                 stdout=log,
                 stderr=log,

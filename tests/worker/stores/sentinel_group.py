@@ -104,12 +104,19 @@ class SentinelGroup:
         self._primary_port = free_port()
         self._ports = [free_port() for _ in range(3)]
         self._sentinels: list[subprocess.Popen[bytes]] = []
+        self._by_port: dict[int, StoreServer] = {}
         self.primary = self._server("primary", self._primary_port)
         self.lines = [LaggingLine(self._primary_port) for _ in range(2)]
         self.replicas = [
             self._server(f"replica{number}", free_port(), f"127.0.0.1 {line.port}")
             for number, line in enumerate(self.lines)
         ]
+
+    def current_primary(self) -> StoreServer:
+        """Return the server that the Sentinels name."""
+        with Redis(port=self._ports[0], socket_timeout=1.0) as sentinel:
+            _, port = sentinel.sentinel_get_master_addr_by_name(NAME)
+        return self._by_port[int(port)]
 
     def start(self) -> None:
         """Return once the replicas are in step and the Sentinels know all of them."""
@@ -154,7 +161,9 @@ class SentinelGroup:
             "repl-diskless-sync-delay": "0",
             "repl-timeout": "10",
         }
-        return StoreServer(directory, options | ({"replicaof": primary} if primary else {}))
+        options |= {"replicaof": primary} if primary else {}
+        self._by_port[port] = StoreServer(directory, options)
+        return self._by_port[port]
 
     def _sentinel(self, port: int, primary_port: int) -> subprocess.Popen[bytes]:
         config = self._directory / f"sentinel-{port}.conf"
@@ -182,6 +191,35 @@ class SentinelGroup:
                 if (known["num-other-sentinels"], known["num-slaves"]) != (2, 2):
                     return False
         return True
+
+
+class SentinelStore(StoreServer):
+    """A group that is killed and started as one server would be.
+
+    `kill` kills whoever is primary; `start` returns when another one is, with the killed one back.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._group = SentinelGroup(directory)
+        self._killed: StoreServer | None = None
+        self.url = self._group.url
+
+    def start(self) -> None:
+        if self._killed is None:
+            self._group.start()
+            return
+
+        killed = self._killed
+        eventually(lambda: self._group.current_primary() is not killed, 30, "promoted replica")
+        killed.start()
+
+    def kill(self) -> None:
+        self._killed = self._group.current_primary()
+        self._killed.kill()
+
+    def close(self) -> None:
+        self._group.close()
 
 
 @contextmanager
