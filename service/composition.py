@@ -112,9 +112,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     )
     eraser = IdentityEraser(identities, jobs, job_remover, photo_remover, audit)
 
-    admission = JobAdmission(
-        settings, jobs, queue, media, identities, audit, ProvenanceStore(settings.provenance_dir)
-    )
+    records = ProvenanceStore(media.blobs)
+    admission = JobAdmission(settings, jobs, queue, media, identities, audit, records)
     submission = JobSubmission(events, InputReceiver(settings, urls), admission)
     overdue = Overdue(jobs, queue, media, identities)
     deliveries = DeliveryLog(redis)
@@ -123,7 +122,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
     archive = AuditArchive(settings.audit_dir, trust.audit_key())
-    verifier = file_verifier(settings, trust, metrics)
+    verifier = file_verifier(settings, trust, records, metrics)
 
     children: dict[str, Confined] = {
         "probe": probers["video"],
@@ -190,7 +189,9 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     )
 
 
-def file_verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Verifier:
+def file_verifier(
+    settings: Settings, trust: TrustStore, records: ProvenanceStore, metrics: Metrics
+) -> Verifier:
     """Return what verifies files against this installation's keys and records."""
     child = SandboxedChild(
         "service.sandbox.verify_child",
@@ -206,7 +207,6 @@ def file_verifier(settings: Settings, trust: TrustStore, metrics: Metrics) -> Ve
         public_sync=settings.mark_sync == "public",
     )
 
-    records = ProvenanceStore(settings.provenance_dir)
     return Verifier(child, records, anchors, settings.public_url)
 
 

@@ -71,6 +71,7 @@ class ObjectServer:
         return [entry["Key"] for entry in found]
 
     def close(self) -> None:
+        self.client.close()
         self._process.kill()
         self._process.wait(timeout=10)
 

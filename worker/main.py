@@ -90,7 +90,12 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     stores.media.join_installation()
     # On the file system of the media, so that files are handed over by links.
     staging = Staging(stores.media.scratch)
-    issuer = ProvenanceIssuer.open(settings, stores.identities, AuditLog(stores.store.redis))
+    issuer = ProvenanceIssuer.open(
+        settings,
+        stores.identities,
+        ProvenanceStore(stores.media.blobs),
+        AuditLog(stores.store.redis),
+    )
 
     AuditLog(stores.store.redis).note_policy("worker", settings.policy())
     _warn(settings)
@@ -146,7 +151,7 @@ def _audit_keeper(settings: WorkerSettings, stores: Stores) -> AuditKeeper:
         audit=AuditLog(stores.store.redis),
         archive=AuditArchive(settings.audit_dir, trust.audit_key()),
         signer=trust.signer(),
-        records=ProvenanceStore(settings.provenance_dir),
+        records=ProvenanceStore(stores.media.blobs),
         keep_days=settings.provenance_keep_days,
     )
 

@@ -135,10 +135,6 @@ class InstallationSettings(BaseSettings):
         return self.data_dir / "audit"
 
     @property
-    def provenance_dir(self) -> Path:
-        return self.data_dir / "provenance"
-
-    @property
     def packs_root(self) -> Path:
         return self.packs_dir or self.data_dir / "packs"
 

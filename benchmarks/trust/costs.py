@@ -23,6 +23,7 @@ from worker.contract import JobKind, JobRecord, JobRequest
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner
+from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.use_cases.sealing import Sealing
@@ -74,7 +75,12 @@ def _bench(folder: Path, url: str, *, guarded: bool) -> FilmBench:
     bench = FilmBench(engine, stores, people_of(engine))
 
     if guarded:
-        issuer = ProvenanceIssuer.open(settings, stores.identities, AuditLog(stores.store.redis))
+        issuer = ProvenanceIssuer.open(
+            settings,
+            stores.identities,
+            ProvenanceStore(stores.media.blobs),
+            AuditLog(stores.store.redis),
+        )
         staging = Staging(stores.media.scratch)
         bench.runner = TaskRunner("bench", stores, staging, performer(bench), issuer)
         bench.use_cases = {

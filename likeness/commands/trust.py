@@ -108,11 +108,14 @@ def _told(verdict: Mapping[str, Any]) -> list[str]:
 async def _verify(file: Path, chosen: Settings) -> dict[str, Any]:
     from service.composition import file_verifier
     from service.protocol.observability import Metrics
+    from worker.provenance.provenance_store import ProvenanceStore
     from worker.provenance.trust_store import TrustStore
+    from worker.stores.blobs.media_place import open_blobs
 
     trust = TrustStore(chosen.trust_dir, chosen.c2pa_chain, chosen.c2pa_key)
     trust.prepare()
-    verifier = file_verifier(chosen, trust, Metrics())
+    blobs = open_blobs(chosen.media, chosen.media_dir, chosen.media_cache_bytes)
+    verifier = file_verifier(chosen, trust, ProvenanceStore(blobs), Metrics())
 
     try:
         return (await verifier.verify(_chunks(file))).model_dump(mode="json")

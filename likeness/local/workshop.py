@@ -34,7 +34,9 @@ from worker.job_context import Outcome, Performed
 from worker.process.child_process import WarmChild
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
+from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.ids import new_id
 
 DEADLINE_S = 24 * 3600.0  # recorded, and not enforced: whoever waits can interrupt
@@ -94,7 +96,8 @@ class Workshop:
         self, payload: JobPayload, target: Path, identity: LocalIdentity | None, watch: Watch
     ) -> Made:
         began = time.monotonic()
-        issuer = ProvenanceIssuer.open(self._settings, identity) if identity else None
+        records = ProvenanceStore(DirectoryBlobs(self._settings.media_dir))
+        issuer = ProvenanceIssuer.open(self._settings, identity, records) if identity else None
         job = LocalJob(_record(payload), target, identity, self._parts, watch)
         performed = self._perform(job, Task(job.record.id, 1), issuer)
 

@@ -58,6 +58,7 @@ class ProvenanceIssuer:
         cls,
         settings: WorkerSettings,
         identities: IdentityRecords,
+        records: ProvenanceStore,
         audit: AuditLog | None = None,
     ) -> ProvenanceIssuer | None:
         """Return the installation's issuer, or None where an operator has turned it off.
@@ -80,7 +81,7 @@ class ProvenanceIssuer:
             trust=trust,
             public_sync=settings.mark_sync == "public",
             signer=signer,
-            records=ProvenanceStore(settings.provenance_dir),
+            records=records,
             identities=identities,
             audit=audit,
             strength=settings.mark_strength,

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Literal
 
-from worker.stores.blobs.durable_files import noticing_full_disk, replace_file
+from worker.stores.blobs.blobs import Blobs, Name
 
 DAY_S = 86_400
+FOLDER = "provenance"  # of the media store, beside uploads, jobs and identities
 
 
 @dataclass(frozen=True)
@@ -40,83 +41,83 @@ class ProvenanceRecord:
 
 
 class ProvenanceStore:
-    """Records in files: they are many, rarely read, and must outlive the job store."""
+    """Records beside the media, which every host reaches: they are many, rarely read, and must
+    outlive the job store.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    All of it raises MediaUnavailable where the media are out of reach.
+    """
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
 
     def put(self, record: ProvenanceRecord, manifest: bytes = b"") -> None:
         """Keep a record and its manifest; a second attempt at the same output replaces both.
 
         Raises DiskFull.
         """
-        with noticing_full_disk():
-            # The manifest first: a record must not promise one that is not there.
-            if manifest:
-                _write(self._file(record.mark_id, ".c2pa"), manifest)
+        # The manifest first: a record must not promise one that is not there.
+        if manifest:
+            self._blobs.write(_name(record.mark_id, ".c2pa"), manifest)
 
-            _write(self._file(record.mark_id, ".json"), json.dumps(asdict(record)).encode())
-            _write(self._by_hash(record.sha256), record.mark_id.encode())
+        self._blobs.write(_name(record.mark_id, ".json"), json.dumps(asdict(record)).encode())
+        self._blobs.write(_by_hash(record.sha256), record.mark_id.encode())
 
     def get(self, mark_id: str) -> ProvenanceRecord | None:
         """Return the record of a mark id (eight hex digits)."""
-        try:
-            fields = json.loads(self._file(mark_id, ".json").read_bytes())
-        except FileNotFoundError:
+        found = self._read(_name(mark_id, ".json"))
+        if found is None:
             return None
 
+        fields = json.loads(found)
         fields["hashes"] = tuple(fields["hashes"])
         fields["consent_receipts"] = tuple(fields["consent_receipts"])
         return ProvenanceRecord(**fields)
 
     def find(self, sha256: str) -> ProvenanceRecord | None:
         """Return the record of the result with exactly these bytes."""
-        try:
-            return self.get(self._by_hash(sha256).read_text())
-        except FileNotFoundError:
-            return None
+        mark_id = self._read(_by_hash(sha256))
+        return None if mark_id is None else self.get(mark_id.decode())
 
     def manifest(self, mark_id: str) -> bytes | None:
         """Return the signed manifest of an output, so that a stripped copy can have it back."""
-        try:
-            return self._file(mark_id, ".c2pa").read_bytes()
-        except FileNotFoundError:
-            return None
+        return self._read(_name(mark_id, ".c2pa"))
 
-    def expire(self, keep_days: int, now: float | None = None) -> int:
+    def expire(self, keep_days: int) -> int:
         """Delete records older than `keep_days`; return how many there were."""
-        before = (now or time.time()) - keep_days * DAY_S
         expired = 0
-
-        for path in self._directory.glob("[0-9a-f][0-9a-f]/*.json"):
+        for first in range(256):
             # By the file's time: reading each record would take hours at millions.
-            if path.stat().st_mtime >= before:
-                continue
-
-            record = self.get(path.stem)
-            # The by-hash entry last: without its record it leads nowhere, and is harmless.
-            for file in (path, path.with_suffix(".c2pa")):
-                file.unlink(missing_ok=True)
-
-            if record is not None:
-                self._by_hash(record.sha256).unlink(missing_ok=True)
-
-            expired += 1
+            for name in self._blobs.older(f"{FOLDER}/{first:02x}", keep_days * DAY_S):
+                expired += self._drop(name)
 
         return expired
 
-    def _file(self, mark_id: str, suffix: str) -> Path:
-        # Becomes a path: nothing else may.
-        if len(mark_id) != 8 or not set(mark_id) <= set("0123456789abcdef"):
-            raise ValueError("a mark id has eight hex digits")
-        return self._directory / mark_id[:2] / f"{mark_id}{suffix}"
+    def _drop(self, name: Name) -> bool:
+        """Remove a file of a record; return whether it was the record itself."""
+        record = self.get(PurePosixPath(name).stem) if name.endswith(".json") else None
+        self._blobs.delete(name)
 
-    def _by_hash(self, sha256: str) -> Path:
-        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
-            raise ValueError("a SHA-256 has 64 hex digits")
-        return self._directory / "by-hash" / sha256[:2] / sha256
+        if record is None:
+            return False
+        # Last: without its record the entry leads nowhere, and is harmless.
+        self._blobs.delete(_by_hash(record.sha256))
+        return True
+
+    def _read(self, name: Name) -> bytes | None:
+        try:
+            return self._blobs.read(name)
+        except FileNotFoundError:
+            return None
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(path, content)
+def _name(mark_id: str, suffix: str) -> Name:
+    # Comes from outside and becomes a path: nothing else may.
+    if len(mark_id) != 8 or not set(mark_id) <= set("0123456789abcdef"):
+        raise ValueError("a mark id has eight hex digits")
+    return f"{FOLDER}/{mark_id[:2]}/{mark_id}{suffix}"
+
+
+def _by_hash(sha256: str) -> Name:
+    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        raise ValueError("a SHA-256 has 64 hex digits")
+    return f"{FOLDER}/by-hash/{sha256[:2]}/{sha256}"

@@ -24,6 +24,7 @@ from worker.provenance.mark_code import MarkCode
 from worker.provenance.names import mark_name
 from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
 from worker.provenance.trust_store import TrustStore
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 
 MARK_ID = 0x00C0FFEE
 
@@ -33,7 +34,7 @@ class Publisher:
 
     def __init__(self, data_dir: Path, folder: Path) -> None:
         self.trust = TrustStore(data_dir / "trust")
-        self.records = ProvenanceStore(data_dir / "provenance")
+        self.records = ProvenanceStore(DirectoryBlobs(data_dir / "media"))
         self._folder = folder
 
     def image(self, name: str = "ben_neutral") -> bytes:

@@ -1,13 +1,17 @@
-"""Records of outputs: found by mark and by bytes, kept for a time."""
+"""Records of outputs: found by mark and by bytes, from every host, and kept for a time."""
 
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from worker.provenance.provenance_store import DAY_S, ProvenanceRecord, ProvenanceStore
+from worker.stores.blobs.blobs import Blobs
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 
 RECORD = ProvenanceRecord(
     mark_id="0000cafe",
@@ -21,8 +25,8 @@ RECORD = ProvenanceRecord(
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> ProvenanceStore:
-    store = ProvenanceStore(tmp_path / "provenance")
+def records(blobs: Blobs) -> ProvenanceStore:
+    store = ProvenanceStore(blobs)
     store.put(RECORD, b"manifest")
     return store
 
@@ -44,14 +48,22 @@ def test_names_from_outside_cannot_leave_the_directory(records: ProvenanceStore)
         records.find("../" * 20 + "abcd")
 
 
-def test_old_records_expire_with_everything_of_theirs(
-    records: ProvenanceStore, tmp_path: Path
-) -> None:
-    now = RECORD.made_at
-    for path in tmp_path.rglob("*"):
-        os.utime(path, (now, now))
+def test_a_second_attempt_replaces_the_record(records: ProvenanceStore) -> None:
+    records.put(replace(RECORD, kind="image"), b"another manifest")
+    found = records.get("0000cafe")
+    assert found is not None
+    assert found.kind == "image"
+    assert records.manifest("0000cafe") == b"another manifest"
 
-    assert records.expire(keep_days=10, now=now + 9 * DAY_S) == 0
-    assert records.expire(keep_days=10, now=now + 11 * DAY_S) == 1
+
+def test_old_records_expire_with_everything_of_theirs(tmp_path: Path) -> None:
+    records = ProvenanceStore(DirectoryBlobs(tmp_path))
+    records.put(RECORD, b"manifest")
+    now = time.time()
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (now - 10 * DAY_S, now - 10 * DAY_S))
+
+    assert records.expire(keep_days=11) == 0
+    assert records.expire(keep_days=9) == 1
     assert records.get("0000cafe") is None
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

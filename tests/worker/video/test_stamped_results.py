@@ -16,6 +16,7 @@ from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner
 from worker.provenance.credentials import read_credentials
+from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.use_cases.sealing import Sealing
@@ -32,7 +33,8 @@ def stamped(bench: FilmBench, folder: Path, url: str) -> tuple[JobRecord, Proven
     """Swap an image with marks, credentials and a time-stamp authority."""
     settings = WorkerSettings(data_dir=folder, tsa_url=url)
     redis = bench.shop.store.redis
-    issuer = ProvenanceIssuer.open(settings, bench.shop.identities, AuditLog(redis))
+    records = ProvenanceStore(bench.shop.media.blobs)
+    issuer = ProvenanceIssuer.open(settings, bench.shop.identities, records, AuditLog(redis))
     assert issuer is not None
     staging = Staging(bench.shop.media.scratch)
     bench.runner = TaskRunner("bench", bench.shop, staging, performer(bench), issuer)

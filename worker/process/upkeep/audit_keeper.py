@@ -49,7 +49,7 @@ class AuditKeeper:
             # many files.
             if now - self._last_expiry >= DAY_S:
                 self._last_expiry = now
-                self._records.expire(self._keep_days, now)
+                self._records.expire(self._keep_days)
         # Logged, not raised: jobs must go on while the trail's disk is full.
         except WorkerError as error:
             log.error("audit trail not archived", extra={"code": error.code})

@@ -32,6 +32,9 @@ class Blobs(Protocol):
     def create(self, name: Name, content: bytes) -> bool:
         """Keep a few bytes; False when the name is taken. Raises DiskFull."""
 
+    def write(self, name: Name, content: bytes) -> None:
+        """Keep a few bytes in the place of what had the name. Raises DiskFull."""
+
     def read(self, name: Name) -> bytes:
         """Return all bytes; raises FileNotFoundError."""
 

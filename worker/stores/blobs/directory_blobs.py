@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.stores.blobs.blobs import Name
-from worker.stores.blobs.durable_files import link, open_private, sync_directory, writing
+from worker.stores.blobs.durable_files import (
+    link,
+    open_private,
+    replace_file,
+    sync_directory,
+    writing,
+)
 
 # Made at the start: whether they are there tells a lost volume from a missing file.
-FOLDERS = ("uploads", "jobs", "identities")
+FOLDERS = ("uploads", "jobs", "identities", "provenance")
 
 
 class DirectoryBlobs:
@@ -66,6 +72,13 @@ class DirectoryBlobs:
                 unfinished.unlink(missing_ok=True)
 
         return True
+
+    def write(self, name: Name, content: bytes) -> None:
+        """Put a file into the place of one that may be there; a crash leaves one of the two."""
+        target = self.path(name)
+        with writing():
+            self._make_folder(target.parent)
+            replace_file(target, content)
 
     def read(self, name: Name) -> bytes:
         """Return all bytes."""

@@ -11,17 +11,22 @@ from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.media_store import MediaStore
 
 
-def open_media(
-    url: str, directory: Path, redis: Redis, cache_bytes: int, tenant_stored_bytes: int
-) -> MediaStore:
-    """Return the media store in the bucket at `url`, or in `directory` where that is empty.
+def open_blobs(url: str, directory: Path, cache_bytes: int) -> Blobs:
+    """Return what keeps bytes in the bucket at `url`, or in `directory` where that is empty.
 
     With a bucket, `directory` is scratch: each machine may have its own, and lose it.
     """
-    blobs: Blobs = DirectoryBlobs(directory)
-    if url:
-        from worker.stores.blobs.object_blobs import ObjectBlobs  # 30 MB that only buckets need
+    if not url:
+        return DirectoryBlobs(directory)
 
-        blobs = ObjectBlobs(url, directory, cache_bytes)
+    from worker.stores.blobs.object_blobs import ObjectBlobs  # 30 MB that only buckets need
 
+    return ObjectBlobs(url, directory, cache_bytes)
+
+
+def open_media(
+    url: str, directory: Path, redis: Redis, cache_bytes: int, tenant_stored_bytes: int
+) -> MediaStore:
+    """Return the media store of the bytes at this place (`open_blobs`)."""
+    blobs = open_blobs(url, directory, cache_bytes)
     return MediaStore(blobs, directory, redis, tenant_stored_bytes=tenant_stored_bytes)
