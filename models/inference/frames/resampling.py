@@ -44,6 +44,32 @@ class Region:
         """Return the region of a half-size chroma plane; edges must be even, or the frame's own."""
         return Region(self.left // 2, self.top // 2, (self.right + 1) // 2, (self.bottom + 1) // 2)
 
+    def within(self, outer: Region) -> Region:
+        """Return the region in the pixels of `outer`, which holds it."""
+        return Region(
+            self.left - outer.left,
+            self.top - outer.top,
+            self.right - outer.left,
+            self.bottom - outer.top,
+        )
+
+    def enlarged(self, factor: int) -> Region:
+        """Return the region of an image that is `factor` times as large."""
+        return Region(
+            self.left * factor, self.top * factor, self.right * factor, self.bottom * factor
+        )
+
+    def to_crop(self, factor: int = 1) -> Affine:
+        """Return the matrix from the image to this region of it, `factor` times as large."""
+        middle = (factor - 1) / 2  # of the small pixels that one becomes
+        return np.array(
+            [
+                [factor, 0, middle - factor * self.left],
+                [0, factor, middle - factor * self.top],
+            ],
+            np.float64,
+        )
+
     def box(self) -> Box:
         return float(self.left), float(self.top), float(self.right), float(self.bottom)
 
@@ -111,12 +137,11 @@ def place(crop: Pixels, to_crop: Affine, region: Region, flags: int = cv2.INTER_
     """
     shrink = int(scale_of(to_crop))
     if shrink > 1:
-        size = max(1, crop.shape[0] // shrink)
-        ratio = size / crop.shape[0]
-        crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-        to_crop = compose(
-            np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]]), to_crop
-        )
+        width, height = (max(1, length // shrink) for length in crop.shape[1::-1])
+        x = width / crop.shape[1]
+        y = height / crop.shape[0]
+        crop = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
+        to_crop = compose(np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]), to_crop)
 
     from_region = compose(to_crop, np.array([[1.0, 0, region.left], [0, 1.0, region.top]]))
     warp = flags | cv2.WARP_INVERSE_MAP
@@ -130,7 +155,7 @@ def mask_levels(mask: Mask) -> Plane:
 
     Its edge is 0, so that it can be continued.
     """
-    levels: Plane = np.rint(mask * np.float32(MASK_LEVELS)).astype(np.uint8)
+    levels: Plane = np.asarray(cv2.convertScaleAbs(mask, alpha=MASK_LEVELS), np.uint8)
     levels[[0, -1]] = 0
     levels[:, [0, -1]] = 0
 

@@ -17,6 +17,7 @@ from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
 from models.inference.finding.eye_motion import MovingEyes
 from models.inference.frames.affine import compose, scale_of, transform
 from models.inference.frames.frame import Frame
+from models.inference.frames.resampling import Region
 from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.options import SwapOptions
 from models.inference.painting.blending import shape_mask
@@ -24,7 +25,7 @@ from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
 from models.inference.texture.blank_eyes import without_irises
 from models.inference.texture.face_texture import CanonicalFace, Placed
-from models.inference.texture.fine_detail import crop_factor, with_detail
+from models.inference.texture.fine_detail import MIDDLE, crop_factor, with_detail
 from models.inference.texture.harmonisation import Harmony
 from models.inference.texture.living_eyes import FaceEyes
 from models.inference.texture.relighting import relit
@@ -33,7 +34,8 @@ from models.inference.texture.texture_outline import texture_mesh, without_shade
 
 TURNS_FROM_DEG = 12.0
 TURNED_AT_DEG = 25.0
-MIDDLE = np.s_[
+EDGE_PX = 2  # what cubic interpolation reaches past a pixel
+INNER = np.s_[
     TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4, TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4
 ]
 
@@ -194,19 +196,38 @@ class FacePainter:
 
 
 def _detailed(frame: Frame, painted: PaintedFace, placed: Placed, detail: Plane) -> PaintedFace:
-    """Return a face that is larger in the frame than 224 px at that size, with its fine detail."""
+    """Return a face that is larger in the frame than 224 px at that size, with its fine detail.
+
+    Only what is shown is painted, and nothing in the mouth, which is the target's own.
+    """
     factor = crop_factor(1 / scale_of(painted.to_crop))
     if factor == 1:
         return painted
 
-    larger = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]], np.float64)
-    to_crop = compose(larger, painted.to_crop)
-    size = factor * TEMPLATE_SIZE
-    target = frame.rgb_crop(to_crop, size, extend=True)
-    face = with_detail(painted.face, detail, placed.where, target, placed.mouth)
-    mask = cv2.resize(painted.mask, (size, size), interpolation=cv2.INTER_LINEAR)
+    to_middle = compose(MIDDLE.to_crop(factor), painted.to_crop)
+    middle = frame.rgb_crop(to_middle, factor * MIDDLE.size[0], extend=True)
+    own = painted.mask * (1 - placed.mouth)
+    box = _shown_box(own)
+    face = with_detail(painted.face, detail, placed.where, middle, box)
+    size = (face.shape[1], face.shape[0])
+    mask = cv2.resize(box.of(own), size, interpolation=cv2.INTER_LINEAR)
 
-    return PaintedFace(face, np.asarray(mask, np.float32), to_crop)
+    return PaintedFace(
+        face, np.asarray(mask, np.float32), compose(box.to_crop(factor), painted.to_crop)
+    )
+
+
+def _shown_box(mask: Mask) -> Region:
+    """Return the part of a crop where anything shows, with room for interpolation, and its
+    middle.
+    """
+    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+    return Region(
+        max(0, min(x - EDGE_PX, MIDDLE.left)),
+        max(0, min(y - EDGE_PX, MIDDLE.top)),
+        min(TEMPLATE_SIZE, max(x + width + EDGE_PX, MIDDLE.right)),
+        min(TEMPLATE_SIZE, max(y + height + EDGE_PX, MIDDLE.bottom)),
+    )
 
 
 def _shown(placed: Placed | None, soft: Mask | None) -> Mask:
@@ -221,6 +242,6 @@ def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:
     """Fill what is covered with the face's mean colour: a black microphone must not darken the
     texture's light.
     """
-    open_face = (cover[MIDDLE] < 0.5).astype(np.uint8)
-    mean = cv2.mean(target[MIDDLE], open_face)[:3]
+    open_face = (cover[INNER] < 0.5).astype(np.uint8)
+    mean = cv2.mean(target[INNER], open_face)[:3]
     return np.asarray(target + (np.array(mean) - target) * cover[..., None], np.uint8)

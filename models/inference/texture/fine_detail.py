@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Mask, Plane, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE
+from models.inference.frames.resampling import Region
 
 NONE = 128  # the byte that changes nothing
 PER_LOG = 512.0  # bytes a unit of log luma: the strongest byte is a factor of 1.28
@@ -29,6 +30,8 @@ OUT_OF_FOCUS = (
 )
 BLURS = (0.6, 0.8, 1.1, 1.5, 2.0)  # px: what is softer than the last has been made so at 224 px
 FILLED_LEVELS = 5.0  # what cleaning changed by as much is no longer the photo's
+# Of the 224 px crop: here face and target are compared, for it is all face.
+MIDDLE = Region(56, 56, 168, 168)
 
 Array = NDArray[Any]
 
@@ -65,76 +68,68 @@ def crop_factor(frame_scale: float) -> int:
 
 
 def with_detail(
-    face: RgbImage, band: Plane, where: Array, target: RgbImage, mouth: Mask
+    face: RgbImage, band: Plane, where: Array, middle: RgbImage, box: Region
 ) -> RgbImage:
-    """Return a swapped crop enlarged to the target's size, with the photo's fine band on it.
+    """Return a part of a swapped crop enlarged to the target's size, with the photo's fine band.
 
     Args:
         face: uint8 [224, 224, 3] RGB.
         band: what `band_of` returned.
         where: float32 [224, 224, 2], the texel of a 224 px texture that each pixel shows.
-        target: uint8 [k * 224, k * 224, 3] RGB, the target's crop at the size to paint.
-        mouth: float32 [224, 224] in 0..1: its opening, which is the target's own.
+        middle: uint8 [k * 112, k * 112, 3] RGB, the target in `MIDDLE` at the size to paint.
+        box: the part to be painted, in pixels of the crop; it holds `MIDDLE`.
     """
-    size = (target.shape[1], target.shape[0])
+    factor = middle.shape[0] // MIDDLE.size[0]
+    size = (factor * box.size[0], factor * box.size[1])
     texels = band.shape[0] / TEMPLATE_SIZE
-    scaled = where * np.float32(texels) + np.float32((texels - 1) / 2)
+    scaled = box.of(where) * np.float32(texels) + np.float32((texels - 1) / 2)
     at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
     fine = cv2.remap(
         band, at, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=[NONE]
     )
-    large = np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    wanted = _band_levels(target)
-    has = _band_levels(large)
+    large = np.asarray(cv2.resize(box.of(face), size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    compared = MIDDLE.within(box).enlarged(factor)
+    wanted = _band_levels(middle, factor)
+    has = _band_levels(compared.of(large), factor)
 
     if has > OUT_OF_FOCUS * wanted:
-        painted = _softened(large, wanted)
-    else:
-        gain = _gain(fine, large, float(np.sqrt(max(0.0, wanted**2 - has**2))))
-        factors = np.exp((np.arange(256) - NONE) / PER_LOG * gain).astype(np.float32)
-        factor = cv2.LUT(fine, factors)
-        factor = cv2.merge([factor, factor, factor])
-        painted = np.asarray(cv2.multiply(large, factor, dtype=cv2.CV_8U), np.uint8)
+        return _softened(large, wanted, compared, factor)
 
-    inside = cv2.resize(mouth, size, interpolation=cv2.INTER_LINEAR)
+    missing = float(np.sqrt(max(0.0, wanted**2 - has**2)))
+    gain = _gain(compared.of(fine), compared.of(large), missing)
+    factors = np.exp((np.arange(256) - NONE) / PER_LOG * gain).astype(np.float32)
+    by = cv2.LUT(fine, factors)
 
-    return np.asarray(cv2.blendLinear(target, painted, inside, 1 - inside), np.uint8)
+    return np.asarray(cv2.multiply(large, cv2.merge([by, by, by]), dtype=cv2.CV_8U), np.uint8)
 
 
-def _gain(fine: Array, large: RgbImage, wanted: float) -> float:
+def _gain(fine: Array, large: Array, wanted: float) -> float:
     """Return how many times stronger than the photo's own band is to be, in the face's middle."""
-    middle = _middle(fine)
-    luma = cv2.cvtColor(large[middle], cv2.COLOR_RGB2GRAY).astype(np.float32)
-    own = float((np.abs(fine[middle].astype(np.float32) - NONE) * luma).mean()) / PER_LOG
+    luma = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    own = float((np.abs(fine.astype(np.float32) - NONE) * luma).mean()) / PER_LOG
 
     return min(wanted / max(own, 0.05), MOST_GAIN)
 
 
-def _softened(large: RgbImage, wanted: float) -> RgbImage:
+def _softened(large: RgbImage, wanted: float, compared: Region, factor: int) -> RgbImage:
     """Return an enlarged face with no more of the band than is wanted: a target out of focus."""
     for sigma in BLURS:
         soft = np.asarray(cv2.GaussianBlur(large, (0, 0), sigma), np.uint8)
-        if _band_levels(soft) <= wanted:
+        if _band_levels(compared.of(soft), factor) <= wanted:
             break
 
     return soft
 
 
-def _band_levels(image: RgbImage) -> float:
+def _band_levels(middle: Array, factor: int) -> float:
     """Return the mean magnitude of what a painted crop's middle has above 224 px."""
-    factor = image.shape[0] // TEMPLATE_SIZE
-    grey = cv2.cvtColor(image[_middle(image)], cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY)
     size = grey.shape[::-1]
     small = (size[0] // factor, size[1] // factor)
     coarse = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
     low = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
 
     return float(cv2.mean(cv2.absdiff(grey, low))[0])
-
-
-def _middle(image: Array) -> tuple[slice, slice]:
-    quarter = image.shape[0] // 4
-    return np.s_[quarter : 3 * quarter, quarter : 3 * quarter]
 
 
 _NO_MAP = np.empty(0, np.float32)  # cv2.remap takes both maps as one

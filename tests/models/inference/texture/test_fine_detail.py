@@ -8,8 +8,10 @@ import pytest
 
 from models.inference.arrays import RgbImage
 from models.inference.errors import BadIdentityError
+from models.inference.frames.resampling import Region
 from models.inference.identity import IdentityCode
 from models.inference.texture.fine_detail import (
+    MIDDLE,
     NONE,
     band_of,
     crop_factor,
@@ -17,8 +19,8 @@ from models.inference.texture.fine_detail import (
     with_detail,
 )
 
+WHOLE = Region(0, 0, 224, 224)
 EVERYWHERE = np.ones((224, 224), np.float32)
-NOWHERE = np.zeros((224, 224), np.float32)
 
 
 def pores(size: int = 448, strength: float = 12) -> RgbImage:
@@ -28,6 +30,10 @@ def pores(size: int = 448, strength: float = 12) -> RgbImage:
 
 def smooth(image: RgbImage) -> RgbImage:
     return np.asarray(cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def middle_of(image: RgbImage) -> RgbImage:
+    return MIDDLE.enlarged(2).of(image)
 
 
 def in_place() -> np.ndarray:
@@ -43,7 +49,9 @@ def detail(image: RgbImage) -> float:
 def test_a_close_up_gets_its_photos_pores_back() -> None:
     photo = pores()
 
-    after = with_detail(smooth(photo), band_of(photo, EVERYWHERE), in_place(), photo, NOWHERE)
+    after = with_detail(
+        smooth(photo), band_of(photo, EVERYWHERE), in_place(), middle_of(photo), WHOLE
+    )
 
     assert 0.6 < detail(after) / detail(photo) < 1.1
     assert np.corrcoef(after[150:-150, 150:-150, 0].ravel(), photo[150:-150, 150:-150, 0].ravel())[
@@ -55,17 +63,24 @@ def test_a_face_out_of_focus_stays_soft() -> None:
     photo = pores()
     blurred = np.asarray(cv2.GaussianBlur(pores(), (0, 0), 4), np.uint8)
 
-    after = with_detail(smooth(blurred), band_of(photo, EVERYWHERE), in_place(), blurred, NOWHERE)
+    after = with_detail(
+        smooth(blurred), band_of(photo, EVERYWHERE), in_place(), middle_of(blurred), WHOLE
+    )
 
     assert detail(after) < 1.5 * detail(blurred) + 0.3
 
 
-def test_the_mouths_inside_is_the_targets_own() -> None:
+def test_a_part_is_painted_as_the_whole_is() -> None:
     photo = pores()
+    box = Region(40, 20, 190, 200)
+    given = (smooth(photo), band_of(photo, EVERYWHERE), in_place(), middle_of(photo))
 
-    after = with_detail(smooth(photo) // 2, band_of(photo, NOWHERE), in_place(), photo, EVERYWHERE)
+    part = with_detail(*given, box)
 
-    assert np.array_equal(after, photo)
+    whole = box.enlarged(2).of(with_detail(*given, WHOLE))
+    assert part.shape == (360, 300, 3)
+    # At its own edge a part has no pixels past it to interpolate with.
+    assert np.array_equal(part[4:-4, 4:-4], whole[4:-4, 4:-4])
 
 
 def test_filled_skin_has_no_detail() -> None:
