@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from models.inference.arrays import Landmarks
+from models.inference.finding.eye_looks import EyeLooks, EyeSight
 from models.inference.finding.eye_motion import EyeMotion, MovingEyes
 from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.landmark_filter import LandmarkFilter
@@ -28,6 +29,7 @@ class Followed:
     fade: Fade = field(default_factory=Fade)
     memory: OcclusionMemory = field(default_factory=OcclusionMemory)
     eyes: EyeMotion = field(default_factory=EyeMotion)
+    looks: EyeLooks = field(default_factory=EyeLooks)
     resting: RestingFace = field(default_factory=RestingFace)
     shot: int = -1  # none yet: whichever shot comes first begins afresh
 
@@ -37,12 +39,14 @@ class Followed:
         if is_new:
             self.steady.reset()
             self.eyes.reset()
+            self.looks.reset()
             self.resting.reset()
 
         # Across a cut, what covers a face and how far it has faded in are another scene's.
         if self.shot != shot:
             self.memory.reset()
             self.fade.reset()
+            self.looks.reset()
 
         self.shot = shot
 
@@ -80,18 +84,22 @@ class SequenceSubjects:
     iris: IrisNetwork | None
     _followed: dict[tuple[str, int], Followed] = field(default_factory=dict, init=False)
 
-    def of(self, held: HeldFrame, options: SwapOptions) -> list[Subject]:
+    def of(
+        self, held: HeldFrame, following: HeldFrame | None, options: SwapOptions
+    ) -> list[Subject]:
         """Return the faces of a frame, left to right. To be asked once a frame, in order.
 
-        `options` hold for this frame; the smoothing of a face is settled when it is first seen.
+        `following` is the next frame, if it has been looked at already. `options` hold for this
+        frame; the smoothing of a face is settled when it is first seen.
         """
         faces = sorted(held.faces, key=lambda one: one.face.box[0])
         chosen = self.selection.choose([_candidate(one) for one in faces])
-        return [self._subject(held, one, chosen, options) for one in faces]
+        return [self._subject(held, following, one, chosen, options) for one in faces]
 
     def _subject(
         self,
         held: HeldFrame,
+        following: HeldFrame | None,
         tracked: TrackedFace,
         chosen: dict[str, Assignment],
         options: SwapOptions,
@@ -109,7 +117,7 @@ class SequenceSubjects:
         opacity = followed.fade.step(held.time_s, shown=shown) if assignment else 0.0
         eyes = None
         if shown and _draws_eyes(assignment):
-            eyes = self._eyes(held, tracked, followed, landmarks)
+            eyes = self._eyes(held, following, tracked, followed, landmarks)
 
         face = tracked.face
 
@@ -137,6 +145,7 @@ class SequenceSubjects:
     def _eyes(
         self,
         held: HeldFrame,
+        following: HeldFrame | None,
         tracked: TrackedFace,
         followed: Followed,
         landmarks: Landmarks,
@@ -145,9 +154,9 @@ class SequenceSubjects:
         if self.iris is None:
             return None
 
-        own = tracked.face.landmarks
-        seen = self.iris.look(held.frame, own)
-        return followed.eyes.see(seen, own, landmarks, held.time_s)
+        now = EyeSight(held.frame, tracked.face.landmarks, held.time_s)
+        seen = followed.looks.see(self.iris, now, _sight_of(tracked, following, held.shot))
+        return followed.eyes.see(seen, now.landmarks, landmarks, held.time_s)
 
     def _follow(self, tracked: TrackedFace, options: SwapOptions) -> Followed:
         # A mirror shows a person twice in one frame: each copy moves by itself.
@@ -156,6 +165,18 @@ class SequenceSubjects:
             self._followed[key] = Followed(LandmarkFilter(options.smoothing))
 
         return self._followed[key]
+
+
+def _sight_of(tracked: TrackedFace, frame: HeldFrame | None, shot: int) -> EyeSight | None:
+    """Return the same face in another frame of the shot, if it is there."""
+    if frame is None or frame.shot != shot:
+        return None
+
+    for other in frame.faces:
+        if other.track is tracked.track and not other.is_new:
+            return EyeSight(frame.frame, other.face.landmarks, frame.time_s)
+
+    return None
 
 
 def _candidate(tracked: TrackedFace) -> Candidate:

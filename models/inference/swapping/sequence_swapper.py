@@ -138,7 +138,8 @@ class SequenceSwapper:
 
     def _write(self, held: HeldFrame) -> FrameReport:
         started = perf_counter()
-        subjects = self._subjects.of(held, self.options)
+        following = self._held[0] if self._held else None
+        subjects = self._subjects.of(held, following, self.options)
 
         if not held.is_shown:
             return FrameReport((), held.detect_ms, 0.0, 0.0)

@@ -1,0 +1,128 @@
+"""Which frames of a video the iris network looks at: every second one while the eyes are calm.
+
+A frame is written after later ones have been seen, so its eyes can lie between those of the frame
+before and of the frame after. In a blink or a glance every frame is looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.arrays import Landmarks
+from models.inference.finding.eye_axes import INNER, OUTER, EyeAxes
+from models.inference.finding.iris_network import LIDS, Eye, EyePair, IrisNetwork
+from models.inference.frames.frame import Frame
+
+MOST_APART_S = 0.085  # two frames of the slowest common video; a blink takes 0.1 s and more
+# Between the two looks, in widths of the eye: twice the reading's noise, a third of what the
+# fastest lids and glances move in a frame.
+MOST_CLOSING = 0.03
+MOST_GLANCE = 0.04
+
+
+@dataclass(frozen=True)
+class EyeSight:
+    """A frame with a face in it: where its eyes can be looked at. `landmarks` are the frame's
+    own.
+    """
+
+    frame: Frame
+    landmarks: Landmarks
+    time_s: float
+
+
+@dataclass
+class EyeLooks:
+    """Reads the eyes of one face, frame by frame."""
+
+    _before: tuple[EyeSight, EyePair] | None = field(default=None, init=False)
+    _ahead: tuple[EyeSight, EyePair] | None = field(default=None, init=False)
+    _is_calm: bool = field(default=False, init=False)
+
+    def reset(self) -> None:
+        """Forget: the next frame shows another shot or another place."""
+        self._before = None
+        self._ahead = None
+        self._is_calm = False
+
+    def see(self, iris: IrisNetwork, now: EyeSight, after: EyeSight | None) -> EyePair:
+        """Return the eyes of a frame; `after` is the same face one frame later, where it was seen
+        already.
+        """
+        if self._ahead is not None and self._ahead[0].time_s == now.time_s:
+            return self._looked(now, self._ahead[1])
+
+        between = self._between(iris, now, after)
+        if between is not None:
+            return between
+
+        return self._looked(now, iris.look(now.frame, now.landmarks))
+
+    def _looked(self, now: EyeSight, eyes: EyePair) -> EyePair:
+        # On both flanks of a blink lids are equally low: what was not calm just now is not passed.
+        self._is_calm = self._before is not None and _are_alike(self._before[1], eyes)
+        self._before = (now, eyes)
+        return eyes
+
+    def _between(self, iris: IrisNetwork, now: EyeSight, after: EyeSight | None) -> EyePair | None:
+        """Return the eyes as they move from the last look to the next one, None where they do
+        more than that.
+        """
+        before = self._before
+        if before is None or after is None or not self._is_calm:
+            return None
+        if after.time_s - before[0].time_s > MOST_APART_S:
+            return None
+
+        then = iris.look(after.frame, after.landmarks)
+        self._ahead = (after, then)
+        if not _are_alike(before[1], then):
+            return None
+
+        share = (now.time_s - before[0].time_s) / (after.time_s - before[0].time_s)
+        left, right = (
+            _mixed((before[0], before[1][side]), (after, then[side]), now.landmarks, share)
+            for side in (0, 1)
+        )
+        return left, right
+
+
+def _are_alike(before: EyePair, after: EyePair) -> bool:
+    return all(
+        abs(then.opening - now.opening) < MOST_CLOSING
+        and float(np.linalg.norm(then.gaze - now.gaze)) < MOST_GLANCE
+        for now, then in zip(before, after, strict=True)
+    )
+
+
+def _mixed(
+    before: tuple[EyeSight, Eye], after: tuple[EyeSight, Eye], landmarks: Landmarks, share: float
+) -> Eye:
+    """Return an eye on a mesh of its own frame: `share` of the way, in the eye's own axes."""
+    seen = before[1]
+    axes = _axes(landmarks, seen.side)
+    (contours, iris), (later_contours, later_iris) = (
+        (_axes(sight.landmarks, eye.side).own(points) for points in (eye.contours, eye.iris))
+        for sight, eye in (before, after)
+    )
+    white = seen.white
+    if white is not None and after[1].white is not None:
+        white = white + np.float32(share) * (after[1].white - white)
+
+    return replace(
+        seen,
+        contours=_float32(axes.image(contours + share * (later_contours - contours))),
+        iris=_float32(axes.image(iris + share * (later_iris - iris))),
+        white=white,
+    )
+
+
+def _axes(landmarks: Landmarks, side: int) -> EyeAxes:
+    return EyeAxes.of(landmarks[LIDS[side][OUTER]], landmarks[LIDS[side][INNER]], side)
+
+
+def _float32(points: NDArray[np.float64]) -> NDArray[np.float32]:
+    return points.astype(np.float32)

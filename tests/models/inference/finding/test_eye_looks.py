@@ -1,0 +1,118 @@
+"""Eyes looked at in every second frame, held to what looking at every frame says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from models.inference.engine import FaceSwapEngine
+from models.inference.finding.eye_looks import EyeLooks, EyeSight
+from models.inference.finding.iris_network import EyePair, IrisNetwork
+from models.inference.frames.frame import Frame
+from models.inference.frames.still_frame import StillFrame
+from tests.models.clips import SOLO, frames_of, portrait
+from tests.models.living_eyes import with_lids
+
+FPS = 30
+
+
+@dataclass(frozen=True)
+class Counted(IrisNetwork):
+    """The pack's own network, counting how often it looks."""
+
+    looks: list[float] = field(default_factory=list)
+
+    def look(self, frame: Frame, landmarks: np.ndarray) -> EyePair:
+        self.looks.append(0.0)
+        return super().look(frame, landmarks)
+
+
+@pytest.fixture(scope="module")
+def iris(engine: FaceSwapEngine) -> Counted:
+    assert engine.iris is not None
+    return Counted(engine.iris.network)
+
+
+@pytest.fixture(scope="module")
+def sights(engine: FaceSwapEngine) -> list[EyeSight]:
+    """A second of calm eyes, the solo clip's."""
+    tracker = engine.tracker()
+    found = []
+    for index, frame in enumerate(frames_of(SOLO, 30)):
+        (tracked,) = tracker.update(frame, index / FPS)
+        found.append(EyeSight(frame, tracked.face.landmarks, index / FPS))
+
+    return found
+
+
+@pytest.fixture(scope="module")
+def blink(engine: FaceSwapEngine, iris: Counted) -> list[EyeSight]:
+    """A portrait that shuts its eyes for as long as people do, at every phase of the looks."""
+    photo = portrait("dev_neutral")
+    mesh = engine.detect(photo)[0].landmarks
+    eyes = iris.look(StillFrame(photo), mesh)
+    lids = {share: StillFrame(with_lids(photo, eyes, share)) for share in (1.0, 0.5, 0.0)}
+    shares = [1.0] * 4 + [0.5, 0.0, 0.5] + [1.0] * 5 + [0.5, 0.0, 0.5] + [1.0] * 4
+    return [EyeSight(lids[share], mesh, index / FPS) for index, share in enumerate(shares)]
+
+
+def seen(iris: IrisNetwork, sights: list[EyeSight]) -> list[EyePair]:
+    looks = EyeLooks()
+    following = [*sights[1:], None]
+    return [looks.see(iris, *pair) for pair in zip(sights, following, strict=True)]
+
+
+def test_calm_eyes_are_looked_at_in_every_second_frame(
+    iris: Counted, sights: list[EyeSight]
+) -> None:
+    always = [iris.look(sight.frame, sight.landmarks) for sight in sights]
+    iris.looks.clear()
+
+    now_and_then = seen(iris, sights)
+
+    assert len(iris.looks) <= len(sights) // 2 + 1
+    assert farthest(always, now_and_then) < 0.015
+
+
+def test_no_frame_of_a_blink_is_passed_over(iris: Counted, blink: list[EyeSight]) -> None:
+    always = [iris.look(sight.frame, sight.landmarks) for sight in blink]
+    iris.looks.clear()
+
+    now_and_then = seen(iris, blink)
+
+    openings = [eye.opening for pair in always for eye in pair]
+    assert max(openings) - min(openings) > 0.05
+    assert farthest(always, now_and_then) < 0.015
+    assert len(iris.looks) <= len(blink)
+
+
+def farthest(some: list[EyePair], others: list[EyePair]) -> float:
+    """Return how far openings and gazes are apart at most, in widths of the eye."""
+    return max(
+        float(np.abs(np.append(one.gaze - other.gaze, one.opening - other.opening)).max())
+        for pair, other_pair in zip(some, others, strict=True)
+        for one, other in zip(pair, other_pair, strict=True)
+    )
+
+
+def test_without_the_next_frame_every_frame_is_looked_at(
+    iris: Counted, sights: list[EyeSight]
+) -> None:
+    looks = EyeLooks()
+    iris.looks.clear()
+
+    for sight in sights[:6]:
+        looks.see(iris, sight, None)
+
+    assert len(iris.looks) == 6
+
+
+def test_frames_far_apart_are_looked_at_each(iris: Counted, sights: list[EyeSight]) -> None:
+    slow = [EyeSight(one.frame, one.landmarks, index / 10) for index, one in enumerate(sights[:8])]
+    iris.looks.clear()
+
+    seen(iris, slow)
+
+    assert len(iris.looks) == 8
