@@ -27,8 +27,8 @@ class Settings(InstallationSettings):
     max_json_bytes: int = Field(default=2 * MIB, ge=1024)  # base64 inputs of 1 MiB fit
     # Base64 in JSON is held in memory as text and as bytes; larger files belong into an upload.
     max_inline_bytes: int = Field(default=MIB, ge=1024)
-    # The largest photos of phones have about 20 MB.
-    max_photo_bytes: int = Field(default=25 * MIB, ge=1024)
+    # The largest photos of phones, of 108 megapixels, have up to 35 MB.
+    max_photo_bytes: int = Field(default=40 * MIB, ge=1024)
     # An hour of 1080p at the bit rates of phones; the disk's share of a tenant bounds the sum.
     max_upload_bytes: int = Field(default=1024 * MIB, ge=1024)
     store_memory_bytes: int = Field(default=2048 * MIB, ge=64 * MIB)  # of the embedded store

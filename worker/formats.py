@@ -16,6 +16,8 @@ Codec = Literal["h264", "hevc", "vp9", "av1"]
 # What a client may ask for; the other image formats only follow the input.
 OutputFormat = Literal["png", "jpeg", "webp", "gif", "apng", "mp4", "mov", "mkv", "webm"]
 
+# What a result is written as where nothing is asked for and the input's format is not written.
+WRITTEN_FOR: Final[Mapping[str, ImageFormat]] = {"heic": "jpeg"}
 IMAGE_FORMATS: Final[tuple[ImageFormat, ...]] = get_args(ImageFormat)
 ANIMATION_FORMATS: Final[tuple[AnimationFormat, ...]] = get_args(AnimationFormat)
 VIDEO_FORMATS: Final[tuple[VideoFormat, ...]] = get_args(VideoFormat)

@@ -57,11 +57,14 @@ class MediaLimits(BaseSettings):
 
     # A decoded image of 40 megapixels takes 120 MB, and the engine works on three copies of it.
     image_pixels: int = Field(default=40_000_000, ge=1)
+    # Of a JPEG or HEIC, as phones take them: decoded at a half or a quarter of its sides, so that
+    # no more than `image_pixels` are ever held. 108 megapixels are the most of common cameras.
+    photo_pixels: int = Field(default=120_000_000, ge=1)
     image_side_px: int = Field(default=16_384, ge=1)  # WebP's own bound; JPEG's is 65,535
     image_frames: int = Field(default=2_000, ge=1)  # of an animation
     # All frames of an animation are held at once while it is written: 450 MB at this bound.
     animation_pixels: int = Field(default=150_000_000, ge=1)
-    video_pixels: int = Field(default=4096 * 2304, ge=1)  # DCI 4K with room for taller shapes
+    video_pixels: int = Field(default=5376 * 3024, ge=1)  # action cameras' 5.3K, 16:9
     video_side_px: int = Field(default=8192, ge=1)
     video_frames: int = Field(default=400_000, ge=1)  # two hours at 50 frames a second
     video_duration_s: float = Field(default=4 * 3600.0, gt=0)

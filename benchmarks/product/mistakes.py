@@ -19,7 +19,7 @@ BEN = SAMPLES / "ben_neutral.jpg"
 CLIP = SAMPLES / "solo_720p30.mp4"
 CONSENT = ("--consent", "ada@example.org")
 # The head of a photo as phones take them; nothing of it is decoded.
-HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
+JPEG_XL = b"\xff\x0a" + bytes(64)
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def mistakes() -> Figure:
 
 
 def _mistakes(folder: Path, port: int) -> list[Mistake]:
-    heic = folder / "photo.heic"
-    heic.write_bytes(HEIC)
+    jpeg_xl = folder / "photo.jxl"
+    jpeg_xl.write_bytes(JPEG_XL)
     empty = folder / "empty.mp4"
     empty.touch()
     cut = folder / "cut.mp4"
@@ -71,7 +71,7 @@ def _mistakes(folder: Path, port: int) -> list[Mistake]:
         Mistake("unknown scope", ("keys", "create", "--scopes", "all"), ("all", "jobs:write")),
         Mistake("two files", ("swap", ADA, out), ("TARGET", "OUT")),
         Mistake("no such file", ("swap", ADA, "no.mp4", out, *CONSENT), ("no.mp4", "check")),
-        Mistake("HEIC", ("swap", heic, BEN, out, *CONSENT), ("HEIC", "JPEG")),
+        Mistake("JPEG XL", ("swap", jpeg_xl, BEN, out, *CONSENT), ("JPEG XL", "PNG")),
         Mistake("a document", ("analyse", ROOT / "README.md"), ("README.md", "accepted")),
         Mistake("a video as source", ("swap", CLIP, BEN, out, *CONSENT), ("video", "photos")),
         Mistake("two faces", ("swap", two, BEN, out, *CONSENT), ("face", "crop")),

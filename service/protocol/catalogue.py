@@ -94,7 +94,7 @@ WHAT_TO_DO: Mapping[str, str] = {
     "unauthorized": "Send `Authorization: Bearer lk_...` with a key that is valid.",
     "undecodable": "The file is damaged or cut off. Check that it opens elsewhere, and save it"
     " anew.",
-    "unsupported_media_type": "Send a format which the detail names. HEIC photos: as JPEG.",
+    "unsupported_media_type": "Send a format which the detail names.",
     "upload_in_use": "Wait until the job in flight has ended.",
 }
 

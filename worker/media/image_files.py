@@ -18,15 +18,28 @@ from typing import BinaryIO, Final
 
 from PIL import Image, UnidentifiedImageError
 
+from worker.media.heif.image import HeifImageFile
 from worker.media.jpeg_scans import require_few_scans
-from worker.media.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
+from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
 from worker.media.media_types import refusal, sniff_file
 from worker.settings import MediaLimits
 
 Source = bytes | Path | BinaryIO
 
-# A whitelist: Pillow opens far more, among them formats that run programs (EPS) or other decoders.
-DECODED: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
+# Pillow's names. A whitelist: it opens far more, among them formats that run programs (EPS).
+DECODED: Final = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+    "image/avif": "AVIF",
+    "image/heic": "HEIF",
+    "image/tiff": "TIFF",
+    "image/bmp": "BMP",
+}
+# Formats of cameras, whose decoders can make an image smaller without making it whole first.
+_SHRINKABLE: Final = frozenset({"JPEG", "MPO", "HEIF"})
+_SHRUNK_BY: Final = (1, 2, 4)  # a quarter of 640 megapixels is 40
 _READ_BYTES: Final = 1 << 20
 _COUNTED: Final = frozenset({"PNG", "WEBP"})  # by their headers, at no cost
 _ANIMATED: Final = frozenset({"GIF", "PNG", "WEBP"})  # MPO and TIFF hold several images, not frames
@@ -48,6 +61,9 @@ Image.MAX_IMAGE_PIXELS = None  # Pillow's own bound would undercut a raised limi
 @dataclass(frozen=True)
 class ImageHeader:
     """What the header says: format in lower case, size as shown (upright), frames (1 for a still).
+
+    The size is that in which the image is worked on: a photo of more pixels than are decoded is
+    made smaller while it is.
 
     `frames` may be a header's claim; a reader stops where they end.
     """
@@ -95,15 +111,18 @@ def open_image(source: Source, limits: MediaLimits) -> Iterator[Image.Image]:
 
             if media_type is None:
                 raise UnsupportedMedia(refusal(head))
+            if media_type not in DECODED:
+                raise UnsupportedMedia("the file is a video, not an image")
             if media_type == "image/jpeg":
                 check_scans(file)
-            with Image.open(file, formats=DECODED) as image:
+            with Image.open(file, formats=(DECODED[media_type],)) as image:
                 check_size(image, limits)
+                _shrink(image, limits)
                 if image.info.get("compression") == "jpeg":  # a TIFF, of one JPEG for each strip
                     check_scans(file, strips=_count_strips(image))
                 yield image
     except UnidentifiedImageError as error:
-        raise _unreadable(media_type) from error
+        raise DamagedMedia("the image is truncated or damaged") from error
     except _BROKEN as error:
         raise DamagedMedia("the image is truncated or damaged") from error
 
@@ -111,11 +130,35 @@ def open_image(source: Source, limits: MediaLimits) -> Iterator[Image.Image]:
 def check_size(image: Image.Image, limits: MediaLimits) -> None:
     """Raise MediaTooLarge for an image, or a frame, of more pixels than are allowed."""
     width, height = image.size
-    if width * height > limits.image_pixels or max(width, height) > limits.image_side_px:
+    is_shrinkable = image.format in _SHRINKABLE
+    most = max(limits.image_pixels, limits.photo_pixels if is_shrinkable else 0)
+    if width * height > most or max(width, height) > limits.image_side_px:
         raise MediaTooLarge(
-            f"the image is {width}x{height}; accepted are {limits.image_pixels} pixels and"
+            f"the image is {width}x{height}; accepted are {most} pixels and"
             f" {limits.image_side_px} a side"
         )
+
+
+def _shrink(image: Image.Image, limits: MediaLimits) -> None:
+    """Have a camera's photo decoded at a half or a quarter where it has too many pixels."""
+    width, height = image.size
+    factor = shrunk_by(width, height, limits)
+    if factor == 1 or image.format not in _SHRINKABLE:
+        return
+    if isinstance(image, HeifImageFile):
+        image.shrink(factor)
+    else:
+        image.draft(None, (width // factor, height // factor))
+    image.info["shrunk_by"] = factor
+
+
+def shrunk_by(width: int, height: int, limits: MediaLimits) -> int:
+    """Return by which factor sides become shorter so that `image_pixels` are enough."""
+    for factor in _SHRUNK_BY:
+        if -(-width // factor) * -(-height // factor) <= limits.image_pixels:
+            return factor
+
+    return _SHRUNK_BY[-1]
 
 
 def is_animated(image: Image.Image) -> bool:
@@ -125,7 +168,8 @@ def is_animated(image: Image.Image) -> bool:
 
 def format_name(image: Image.Image) -> str:
     """Return the image's format in lower case, as the API names it."""
-    return "jpeg" if image.format in {"JPEG", "MPO"} else str(image.format).lower()
+    names = {"MPO": "jpeg", "HEIF": "heic"}
+    return names.get(str(image.format), str(image.format).lower())
 
 
 @contextmanager
@@ -187,9 +231,3 @@ def _count_gif_frames(file: BinaryIO, most: int) -> int:
 def _skip_colours(file: BinaryIO, flags: bytes) -> None:
     if flags and flags[0] & 0x80:
         file.seek(3 << ((flags[0] & 7) + 1), 1)
-
-
-def _unreadable(media_type: str | None) -> MediaError:
-    if media_type is not None and media_type.startswith("video/"):
-        return UnsupportedMedia("the file is a video, not an image")
-    return DamagedMedia("the image is truncated or damaged")

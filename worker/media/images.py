@@ -26,6 +26,7 @@ Alpha = NDArray[np.uint8]  # [H, W], 255 opaque
 
 # Of its rows a truncated JPEG may lack; with more, somebody would get a half grey image.
 MAX_MISSING_ROWS: Final = 0.1
+_SHRUNK_NOTES: Final = {2: "shrunk_to_half", 4: "shrunk_to_quarter"}
 _LEFT_BEHIND: Final = frozenset({"CMYK", "L", "LA", "I", "I;16", "I;16B", "LAB"})  # for RGB
 
 
@@ -35,7 +36,7 @@ class DecodedImage:
     to change.
 
     `notes` holds stable words for the job's report: `cmyk_converted`, `reduced_to_8_bit`,
-    `first_frame_of_animation`, `exif_dropped`, `truncated`.
+    `first_frame_of_animation`, `exif_dropped`, `truncated`, `shrunk_to_half`, `shrunk_to_quarter`.
     """
 
     bgr: Bgr
@@ -77,6 +78,8 @@ def _decode(source: Source, limits: MediaLimits) -> DecodedImage:
             notes.append("cmyk_converted")
         if image.getexif():
             notes.append("exif_dropped")
+        if factor := image.info.get("shrunk_by"):
+            notes.append(_SHRUNK_NOTES[factor])
 
         name = format_name(image)
         profile = image.info.get("icc_profile")

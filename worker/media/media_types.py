@@ -36,6 +36,7 @@ INPUT_TYPES: Final = {
     "image/bmp": InputType(".bmp", "BMP"),
     "image/tiff": InputType(".tif", "TIFF"),
     "image/avif": InputType(".avif", "AVIF"),
+    "image/heic": InputType(".heic", "HEIC"),
     "video/mp4": InputType(".mp4", "MP4", "mov"),
     "video/quicktime": InputType(".mov", "MOV", "mov"),
     "video/webm": InputType(".webm", "WebM", "matroska"),
@@ -110,8 +111,6 @@ def declares(declared: str, sniffed: str) -> bool:
 def refusal(head: bytes) -> str:
     """Return a sentence that names the format of a refused file, and what is accepted instead."""
     accepted = f"accepted are the images {ACCEPTED_IMAGES} and the videos {ACCEPTED_VIDEOS}"
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
-        return f"HEIC images cannot be decoded here; send the photo as JPEG ({accepted})"
     for magic, name in _REFUSED:
         if head.lstrip().startswith(magic):
             return f"The file is {name}, which is not supported; {accepted}"
@@ -131,7 +130,9 @@ def _sniff_iso_media(head: bytes) -> str | None:
     if brand in {b"avif", b"avis"}:
         return "image/avif"
     if brand in _HEIF_BRANDS:
-        return None
+        # `mif1` stands for any HEIF; the brands behind it say how it is coded.
+        length = int.from_bytes(head[:4], "big")
+        return "image/avif" if b"avif" in head[16:length] else "image/heic"
 
     return "video/quicktime" if brand == b"qt  " else "video/mp4"
 

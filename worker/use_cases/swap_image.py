@@ -14,7 +14,7 @@ from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceReport
 from models.inference.swapping.still_swapper import SwapOutcome
 from worker.contract import JobPayload
-from worker.formats import IMAGE_FORMATS, MEDIA_TYPES
+from worker.formats import IMAGE_FORMATS, MEDIA_TYPES, WRITTEN_FOR
 from worker.job_context import JobContext, Outcome
 from worker.media.images import decode_image, encode_image, fit_within
 from worker.settings import MediaLimits
@@ -79,7 +79,8 @@ class SwapImage:
         report = self._report(payload, swapped, image.notes)
 
         output = payload.options.output
-        file_format = output.format or (image.format if image.format in IMAGE_FORMATS else "png")
+        followed = WRITTEN_FOR.get(image.format, image.format)
+        file_format = output.format or (followed if followed in IMAGE_FORMATS else "png")
 
         with timed(timings, "encode_ms"):
             alpha = None if image.alpha is None else fit_within(image.alpha, output.max_side)

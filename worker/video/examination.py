@@ -35,7 +35,7 @@ MAX_IMAGE_PIXELS = 120_000_000
 DECODED_SIDE_PX = 2048
 MAX_DECODED_PIXELS = 60_000_000  # of all frames of an animation that are looked at
 _CHUNK = 1 << 20
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 
 def examine(file: BinaryIO, request: Mapping[str, Any]) -> Mapping[str, Any]:
