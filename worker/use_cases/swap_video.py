@@ -18,6 +18,8 @@ from worker.job_context import JobContext, Outcome
 from worker.provenance.resemblance import thinned
 from worker.settings import MediaLimits
 from worker.stores.blobs.durable_files import noticing_full_disk
+from worker.use_cases.animations.swap_animation import SwapAnimation
+from worker.use_cases.animations.written import as_animation_format
 from worker.use_cases.casting import Casting, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.screening import require_nobody_blocked
@@ -28,7 +30,6 @@ from worker.use_cases.survey_tasks import (
     read_survey,
     survey_part,
 )
-from worker.use_cases.swap_animation import SwapAnimation, as_animation_format
 from worker.use_cases.target_examiner import TargetExaminer, require_allowed
 from worker.video.frames.planes import PictureFormat
 from worker.video.muxing.mux import MuxReport
@@ -99,7 +100,7 @@ class SwapVideo:
 
     def _do_step(self, context: JobContext, video: Video) -> Outcome | None:
         options = context.job.payload.options
-        settings = output_settings(options.output, options.audio, video.info)
+        settings = output_settings(options.output, options.audio, video.info.media_type)
         step = context.task.step
 
         if step is None:

@@ -7,10 +7,9 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from worker.contract import OutputOptions
-from worker.formats import CONTAINERS, VIDEO_FORMATS, Codec, VideoFormat
+from worker.formats import ANIMATION_FORMATS, CONTAINERS, VIDEO_FORMATS, Codec, VideoFormat
 from worker.media.media_errors import UnsupportedMedia
 from worker.video.encoder import EncoderSettings
-from worker.video.probe import VideoInfo
 from worker.video.segments import OutputSettings
 
 # What a source becomes where the job does not say; MP4 for containers that are not written here.
@@ -24,14 +23,14 @@ _OUTPUT_OF: Final[dict[str, VideoFormat]] = {
 def output_settings(
     output: OutputOptions,
     audio: Literal["copy", "drop"],
-    info: VideoInfo,
+    media_type: str,
 ) -> OutputSettings:
-    """Return the settings of the output; what the options leave open follows the source.
+    """Return the settings of the output; what the options leave open follows the source's type.
 
     Raises UnsupportedMedia for a codec that the format cannot hold, or a format that is not a
     video's.
     """
-    file_format = _format(output, info)
+    file_format = _format(output, media_type)
     codecs = CONTAINERS[file_format].codecs
     # The first is what most players of the container can show.
     codec = output.codec or codecs[0]
@@ -45,17 +44,18 @@ def output_settings(
     )
 
 
-def _format(output: OutputOptions, info: VideoInfo) -> VideoFormat:
+def _format(output: OutputOptions, media_type: str) -> VideoFormat:
     for file_format in VIDEO_FORMATS:
         if output.format == file_format:
             return file_format
 
     if output.format is not None:
         raise UnsupportedMedia(
-            f"a video is written as {', '.join(VIDEO_FORMATS)} or gif, not as {output.format}"
+            f"a video is written as {', '.join((*VIDEO_FORMATS, *ANIMATION_FORMATS))},"
+            f" not as {output.format}"
         )
 
-    return _OUTPUT_OF.get(info.media_type, "mp4")
+    return _OUTPUT_OF.get(media_type, "mp4")
 
 
 def _crf(output: OutputOptions, codec: Codec) -> int | None:

@@ -10,6 +10,7 @@ import zlib
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -185,6 +186,36 @@ def test_a_film_becomes_an_animation_when_asked(
 
     assert "audio_left_out" in job.report["notes"]
     assert sum(frame.duration_ms for frame in read(bench.result(job))) == pytest.approx(400, abs=10)
+
+
+@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize(
+    ("wanted", "media_type"),
+    [("mp4", "video/mp4"), ("webm", "video/webm"), ("mov", "video/quicktime")],
+)
+def test_an_animation_becomes_a_video_that_lasts_as_long(
+    bench: FilmBench, tmp_path: Path, source: AnimationFormat, wanted: str, media_type: str
+) -> None:
+    path = tmp_path / f"a.{source}"
+    write_animation(path, source, frames(alpha=source != "gif"), loop=0, quality=90)
+    job = bench.work(bench.submit(path, output={"format": wanted, "max_side": 161}))
+    assert job.status == "succeeded", job.error
+    assert job.result is not None
+    assert (job.result.media_type, job.result.frames) == (media_type, 5)
+    assert job.result.width % 2 == job.result.height % 2 == 0
+    assert ("alpha_dropped" in job.report["notes"]) == (source != "gif")
+
+    with av.open(str(bench.result(job))) as written:
+        shown = list(written.decode(video=0))
+        times = [float(frame.pts * frame.time_base) for frame in shown]
+        assert float(written.duration) / av.time_base == pytest.approx(0.5, abs=0.02)
+
+    starts = [frame.time_s for frame in frames()]
+    assert times == pytest.approx(starts, abs=0.002)
+    assert job.report["faces"][0]["frames_swapped"] == 5
+    first = shown[0].to_ndarray(format="bgr24")
+    # What was transparent is white, as on a page.
+    assert (first[:10].min() > 240) == (source != "gif")
 
 
 def test_a_still_sent_as_a_video_is_refused_with_the_reason(bench: FilmBench) -> None:

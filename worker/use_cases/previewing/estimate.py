@@ -132,7 +132,7 @@ class Estimate:
     ) -> float:
         """Return the seconds that a frame takes from decoding to the encoded result."""
         options = context.job.payload.options
-        settings = output_settings(options.output, options.audio, video.info)
+        settings = output_settings(options.output, options.audio, video.info.media_type)
         survey = seen.survey
         swapper = self.engine.sequence(
             survey.resolve(assignments) if survey else assignments,

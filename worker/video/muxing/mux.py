@@ -86,7 +86,7 @@ def mux_video(
 
 
 # These let a track end with the packet that is decoded last, whenever it is shown.
-_ENDING_AS_DECODED: Final = frozenset({"mp4", "mov"})
+ENDING_AS_DECODED: Final = frozenset({"mp4", "mov"})
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class _Muxing:
                 str(output),
                 "w",
                 format=CONTAINERS[self.settings.format].muxer,
-                container_options=_options(self.settings.format, self.settings.picture),
+                container_options=container_options(self.settings.format, self.settings.picture),
             ) as result,
             av.open(str(self.segments[0].path), format=SEGMENT_FORMAT) as first,
         ):
-            stream = _add_frames(result, first.streams.video[0], self.settings.picture)
+            stream = add_frames(result, first.streams.video[0], self.settings.picture)
             copied.prepare(result, audio=self.settings.audio, tracks=tracks)
             frames = 0
 
@@ -117,7 +117,7 @@ class _Muxing:
                 base,
                 origin=copied.origin,
                 last_duration=self.settings.last_duration,
-                ends_as_decoded=self.settings.format in _ENDING_AS_DECODED,
+                ends_as_decoded=self.settings.format in ENDING_AS_DECODED,
             ):
                 copied.mux_until(result, float((packet.dts or 0) * base))
                 packet.stream = stream
@@ -197,9 +197,10 @@ def _packets(segment: Segment, time_base: Fraction) -> Iterator[tuple[Packet[Vid
                 yield packet, segment.start + round(packet.pts * packet.time_base / time_base)
 
 
-def _add_frames(
+def add_frames(
     result: OutputContainer, template: VideoStream, picture: PictureFormat
 ) -> VideoStream:
+    """Return a new track of `result` for encoded frames like those of `template`."""
     # By its decoder: not every one has an encoder.
     stream = result.add_stream_from_template(template, opaque=True)
     stream.time_base = picture.time_base
@@ -213,7 +214,8 @@ def _add_frames(
     return stream
 
 
-def _options(file_format: VideoFormat, picture: PictureFormat) -> dict[str, str]:
+def container_options(file_format: VideoFormat, picture: PictureFormat) -> dict[str, str]:
+    """Return FFmpeg's options of a result: the same bytes each time, and clocks that are exact."""
     if file_format not in {"mp4", "mov"}:
         return {"fflags": "+bitexact"}
 

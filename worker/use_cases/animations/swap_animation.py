@@ -8,25 +8,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Final
 
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.still_frame import StillFrame
-from worker.formats import ANIMATION_FORMATS, MEDIA_TYPES, AnimationFormat
+from worker.formats import AnimationFormat
 from worker.job_context import JobContext, Outcome
 from worker.media.animation import (
     AnimatedFrame,
     most_frames,
-    paced,
     probe_animation,
     read_animation,
-    write_animation,
 )
 from worker.media.images import fit_within
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits
+from worker.use_cases.animations.frame_by_frame import NEWCOMER, FrameByFrame
+from worker.use_cases.animations.written import Writer, writer_of
 from worker.use_cases.casting import Casting, swap_options
-from worker.use_cases.frame_by_frame import NEWCOMER, FrameByFrame
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
@@ -44,9 +42,6 @@ from worker.video.segments import is_smaller
 from worker.video.survey import Sample, survey_samples, video_samples
 from worker.video.video import Video
 
-# WebP's usual one; an animation has hundreds of frames.
-DEFAULT_QUALITY: Final = 80
-
 
 @dataclass
 class SwapAnimation:
@@ -57,7 +52,9 @@ class SwapAnimation:
     limits: MediaLimits
 
     def of_animation(self, context: JobContext) -> Outcome:
-        """Return the animated input, swapped, in its own format or the one asked for.
+        """Return the animated input, swapped, in its own format or as the one asked for.
+
+        A video's format makes a video of it, in which each frame is shown as long.
 
         Raises JobFailure, also as MediaError; what `context.progress` raises passes through.
         """
@@ -67,7 +64,7 @@ class SwapAnimation:
         if info is None:
             raise UnsupportedMedia("a single image is not a video; send it to the image swap")
 
-        file_format = _require_format(output.format or info.format)
+        writer = writer_of(output, output.format or info.format, info.loop)
         samples = (
             Sample(StillFrame(frame.bgr), frame.time_s)
             for frame in read_animation(context.input, self.limits)
@@ -78,7 +75,7 @@ class SwapAnimation:
         for frame in read_animation(context.input, self.limits):
             work.add(StillFrame(frame.bgr), frame.time_s, partial(_fitted, frame, output.max_side))
 
-        return self._outcome(context, work, work.finish(), file_format, info.loop)
+        return self._outcome(context, work, work.finish(), writer)
 
     def of_video(self, context: JobContext, video: Video, file_format: AnimationFormat) -> Outcome:
         """Return the video as an animation that plays for ever; raises as `of_animation` does."""
@@ -111,7 +108,8 @@ class SwapAnimation:
         ]
 
         frames = _until_next(work.finish(), 1e3 / float(info.fps))
-        return self._outcome(context, work, frames, file_format, 0, notes)
+        writer = writer_of(context.job.payload.options.output, file_format, 0)
+        return self._outcome(context, work, frames, writer, notes)
 
     def _begin(self, context: JobContext, samples: Iterable[Sample]) -> FrameByFrame:
         def watch(_samples: int) -> None:
@@ -134,8 +132,7 @@ class SwapAnimation:
         context: JobContext,
         work: FrameByFrame,
         frames: Sequence[AnimatedFrame],
-        file_format: AnimationFormat,
-        loop: int | None,
+        writer: Writer,
         notes: Sequence[str] = (),
     ) -> Outcome:
         if not frames:
@@ -145,65 +142,32 @@ class SwapAnimation:
         payload = context.job.payload
         people = work.people()
         outcomes = assignment_outcomes(payload, people, work.survey.unmatched)
-        shown = paced(frames, file_format)
-        # Said in the report: the client sees fewer frames than it sent.
-        left_out = len(frames) - len(shown)
-
-        if left_out:
-            notes = [*notes, f"frames_left_out_that_browsers_would_slow_down:{left_out}"]
-
-        report = {
-            "faces": people,
-            "quality": video_quality(people),
-            "frames": len(shown),
-            "notes": list(notes),
-            **outcome_report(outcomes),
-        }
+        quality = video_quality(people)
+        report = {"faces": people, "quality": quality, **outcome_report(outcomes)}
 
         require_somebody(payload, outcomes, report)
         require_quality(people, payload.options.min_quality)
 
-        if context.marking is not None:
-            for frame in frames:
-                context.marking.mark_image(frame.bgr, frame.time_s)
-
-        file = context.work / f"animation.{file_format}"
-        quality = payload.options.output.quality or DEFAULT_QUALITY
-        write_animation(file, file_format, shown, loop=loop, quality=quality)
+        file = context.work / f"animation{writer.suffix}"
+        written = writer.write(file, frames, context.marking)
         context.progress(len(frames), len(frames), last=True)
-        height, width = frames[0].bgr.shape[:2]
 
         return Outcome(
             file=file,
-            media_type=MEDIA_TYPES[file_format],
-            suffix=f".{file_format}",
-            width=width,
-            height=height,
-            frames=len(shown),
-            report=report,
+            media_type=written.media_type,
+            suffix=writer.suffix,
+            width=written.width,
+            height=written.height,
+            frames=written.frames,
+            report={**report, "frames": written.frames, "notes": [*notes, *written.notes]},
             timings=dict(work.timings),
         )
-
-
-def as_animation_format(file_format: str | None) -> AnimationFormat | None:
-    """Return the format if it is an animation's, else None."""
-    return next((name for name in ANIMATION_FORMATS if name == file_format), None)
 
 
 def _too_many_frames(most: int) -> MediaTooLarge:
     return MediaTooLarge(
         f"an animation of this size may have {most} frames; ask for a smaller max_side"
     )
-
-
-def _require_format(file_format: str) -> AnimationFormat:
-    known = as_animation_format(file_format)
-    if known is None:
-        raise UnsupportedMedia(
-            f"an animation is written as {', '.join(ANIMATION_FORMATS)}, not as {file_format}"
-        )
-
-    return known
 
 
 def _until_next(frames: Sequence[AnimatedFrame], last_ms: float) -> list[AnimatedFrame]:

@@ -1,0 +1,1 @@
+"""Animations: frame by frame, all in one go."""
