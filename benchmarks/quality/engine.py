@@ -15,7 +15,7 @@ from benchmarks.bar import Figure, bar
 from benchmarks.quality.loaded import engine, enrolled, shared
 from models.inference.arrays import BgrImage, Landmarks
 from models.inference.finding.alignment import align
-from models.inference.finding.face_detector import overlap
+from models.inference.finding.detections import overlap
 from models.inference.finding.face_mesh import MeshedFace, RegionOfInterest
 from models.inference.finding.landmark_filter import LandmarkFilter
 from models.inference.frames.affine import transform

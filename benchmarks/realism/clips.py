@@ -29,7 +29,6 @@ from benchmarks.realism.material import (
     version_of,
 )
 from models.inference.arrays import Affine, Box, Landmarks, Mask, RgbImage
-from models.inference.finding.alignment import eye_distance
 from models.inference.frames.affine import transform
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FaceSelector, SwapOptions
@@ -245,8 +244,3 @@ def _second_differences(planes: list[Array], hulls: list[Array]) -> Array:
         values.append(np.abs(a - 2 * b + c)[hulls[i]].mean())
 
     return np.array(values, np.float32)
-
-
-def eye_px(clip: ClipResult) -> float:
-    """Return the mean distance between the eyes in pixels."""
-    return float(np.mean([eye_distance(mesh) for mesh in clip.meshes]))

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks.realism.material import engine, pack
 from models.inference.arrays import Landmarks
-from models.inference.finding.eye_axes import INNER, LOWER, OUTER, UPPER
+from models.inference.finding.eyes.eye_axes import INNER, LOWER, OUTER, UPPER
+from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.face_mesh import RegionOfInterest
-from models.inference.finding.iris_network import IrisNetwork
 from models.inference.frames.frame import Frame
 from models.inference.session import SessionFactory
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from models.inference.arrays import BgrImage
 from models.inference.counters import Counters
 from models.inference.errors import FaceNotFoundError
+from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.face_detector import FaceDetector
 from models.inference.finding.face_finder import FaceFinder
 from models.inference.finding.face_mesh import FaceMesh, MeshedFace
 from models.inference.finding.face_parts import FaceParts
 from models.inference.finding.face_tracker import HUNT_S, SURVEY_SWEEP_S, SWEEP_S, FaceTracker
 from models.inference.finding.identity_encoder import IdentityEncoder
-from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.people import PeopleGallery
-from models.inference.finding.people_survey import PeopleSurvey, Surveyed
+from models.inference.finding.survey.people_survey import PeopleSurvey
+from models.inference.finding.survey.surveyed import Surveyed
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import (
     IdentityCode,

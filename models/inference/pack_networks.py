@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.inference.counters import Counters
-from models.inference.finding.face_detector import BlazeFace, FaceDetector
+from models.inference.finding.blaze_face import BlazeFace
+from models.inference.finding.eyes.iris_network import IrisNetwork
+from models.inference.finding.face_detector import FaceDetector
 from models.inference.finding.face_mesh import FaceMesh
 from models.inference.finding.identity_encoder import IdentityEncoder
-from models.inference.finding.iris_network import IrisNetwork
 from models.inference.painting.face_painter import FacePainter
 from models.inference.painting.occlusion import CoverFinder
 from models.inference.painting.weight_generator import WeightGenerator

@@ -9,11 +9,11 @@ from threading import Lock
 import numpy as np
 
 from models.inference.arrays import Landmarks
-from models.inference.finding.iris_network import IrisNetwork
+from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.painting.face_painter import Identity
-from models.inference.texture.iris import cut_out
+from models.inference.texture.eyes.iris import cut_out
 
 
 @dataclass

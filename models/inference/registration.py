@@ -17,6 +17,7 @@ from models.inference.errors import (
     SeveralFacesError,
 )
 from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
+from models.inference.finding.eyes.iris_network import EyePair, IrisNetwork, with_lids
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import (
     Encoded,
@@ -24,14 +25,14 @@ from models.inference.finding.identity_encoder import (
     cosine_similarity,
     normalised,
 )
-from models.inference.finding.iris_network import EyePair, IrisNetwork, with_lids
 from models.inference.frames.affine import scale_of, transform
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode, PhotoReport, Registration, SourceEyes
 from models.inference.photo_check import PhotoCheck
 from models.inference.safety.checks import SafetyChecks
-from models.inference.texture.face_texture import CanonicalFace, Texture, fuse
-from models.inference.texture.iris import cut_out
+from models.inference.texture.eyes.iris import cut_out
+from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.fusion import Texture, fuse
 from models.inference.texture.texture_outline import cleaned, eye_zone, texture_mesh
 
 BYSTANDER_SIZE = 0.4  # of the largest face: smaller ones are taken for background

@@ -14,7 +14,7 @@ import numpy as np
 from models.inference.arrays import Affine, Landmarks, RgbImage
 from models.inference.finding.face_mesh import FaceMesh
 from models.inference.frames.affine import compose, transform
-from models.inference.texture.face_texture import SIZE
+from models.inference.texture.canonical_shape import SIZE
 from models.training.dataset import BANK, mesh_in, swap_crop_matrix, warp
 from models.training.pairs import GAIN, random_change
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from models.inference.arrays import Affine, Landmarks, RgbImage
 from models.inference.frames.affine import transform
-from models.inference.texture.face_texture import SIZE, CanonicalFace
+from models.inference.texture.canonical_shape import SIZE
+from models.inference.texture.face_texture import CanonicalFace
 from models.training.dataset import FaceSet, centred
 from models.training.loop import prefetched
 from models.training.quality import Faults, spoilt

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.inference.arrays import Landmarks, RgbImage
-from models.inference.texture.face_texture import CanonicalFace, Placed
+from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.placed import Placed
 from models.networks.quality_scorer import QualityScorer, save_quality_scorer
 from models.training.dataset import CANONICAL, FaceSet
 from models.training.loop import prefetched
@@ -38,8 +39,7 @@ BATCH = 32
 SPOILT = 0.45  # of the samples, by each fault on its own
 BLUR_PX = 4.0
 POSE_DEG = 40.0  # the yaw between source and target at which a teacher is worth 1/e
-# How much of a fault there is to see: points this far off, colours this far apart, are all that can
-# go wrong.
+# How much of a fault there is to see: points this far off and colours this far apart are all of it.
 POINTS_PX = 2.5
 COLOUR_LEVELS = 45.0
 

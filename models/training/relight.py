@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import RgbImage
-from models.inference.texture.face_texture import SIZE, CanonicalFace
+from models.inference.texture.canonical_shape import SIZE
+from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.triangle_raster import Raster
 
 Array = NDArray[Any]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.inference.arrays import Landmarks, RgbImage
-from models.inference.texture.face_texture import CanonicalFace, Placed
+from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.placed import Placed
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from benchmarks.realism.eyes import runs
 from benchmarks.realism.flicker import trembling
 from benchmarks.realism.material import pooled_correlation, pooled_slope
 from benchmarks.realism.readings import gazes, openings
-from models.inference.finding.eye_axes import INNER, LOWER, OUTER, UPPER
+from models.inference.finding.eyes.eye_axes import INNER, LOWER, OUTER, UPPER
 
 
 def eye(width: float, gap: float, gaze: float) -> tuple[np.ndarray, np.ndarray]:

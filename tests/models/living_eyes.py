@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from models.inference.arrays import BgrImage
-from models.inference.finding.eye_axes import INNER, LOWER, OUTER, UPPER
-from models.inference.finding.iris_network import Eye
+from models.inference.finding.eyes.eye_axes import INNER, LOWER, OUTER, UPPER
+from models.inference.finding.eyes.iris_network import Eye
 
 LID_HEIGHT = 0.5  # of the eye's width: the skin above the opening that comes down
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from models.inference.engine import FaceSwapEngine
-from models.inference.finding.people_survey import Surveyed, gather
+from models.inference.finding.survey.gathering import gather
+from models.inference.finding.survey.surveyed import Surveyed
 from models.inference.frames.still_frame import StillFrame
 from worker.errors import JobFailure
 from worker.failures import FailureCode

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.inference.engine import FaceSwapEngine
-from models.inference.finding.people_survey import gather
+from models.inference.finding.survey.gathering import gather
 from worker.formats import MEDIA_TYPES
 from worker.job_context import JobContext, Outcome
 from worker.provenance.resemblance import thinned

@@ -15,12 +15,12 @@ from av.video.frame import VideoFrame
 
 from models.inference.arrays import Embedding, Plane
 from models.inference.engine import FaceSwapEngine
-from models.inference.finding.face_detector import overlap
+from models.inference.finding.detections import overlap
 from models.inference.finding.face_finder import MIN_HUMAN
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.face_tracker import is_cut
 from models.inference.finding.identity_encoder import cosine_similarity
-from models.inference.finding.people_survey import Sighting, Surveyed, SurveyedPerson
+from models.inference.finding.survey.surveyed import Sighting, Surveyed, SurveyedPerson
 from models.inference.frames.frame import Frame
 from models.inference.options import FaceSelector
 from models.inference.swapping.selection import (

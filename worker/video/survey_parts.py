@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import Field
 
 from models.inference.arrays import Box
-from models.inference.finding.people_survey import (
+from models.inference.finding.survey.surveyed import (
     FollowedFace,
     SeenFace,
     SurveyPart,

@@ -10,14 +10,8 @@ import cv2
 import numpy as np
 
 from models.inference.finding.alignment import TEMPLATE_SIZE, align
-from models.inference.finding.face_detector import (
-    LARGE_SHARE,
-    Detection,
-    FaceDetector,
-    TurnedSquare,
-    merge,
-    overlap,
-)
+from models.inference.finding.detections import Detection, TurnedSquare, merge, overlap
+from models.inference.finding.face_detector import LARGE_SHARE, FaceDetector
 from models.inference.finding.face_mesh import FaceMesh, MeshedFace, RegionOfInterest
 from models.inference.frames.frame import Frame
 

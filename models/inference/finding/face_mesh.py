@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Affine, Box, Landmarks, RgbImage, to_network
 from models.inference.finding.alignment import eye_distance
-from models.inference.finding.face_detector import Detection
+from models.inference.finding.detections import Detection
 from models.inference.frames.affine import invert, transform
 from models.inference.frames.frame import Frame
 from models.inference.mesh_points import MESH_POINTS

@@ -12,30 +12,19 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from models.inference.arrays import Embedding, Plane
-from models.inference.finding.face_detector import TurnedSquare, overlap
+from models.inference.arrays import Plane
+from models.inference.finding.detections import TurnedSquare, overlap
 from models.inference.finding.face_finder import MIN_MESH_SCORE, SAME_FACE, FaceFinder
-from models.inference.finding.face_mesh import MeshedFace, RegionOfInterest
-from models.inference.finding.identity_encoder import cosine_similarity
-from models.inference.finding.people import (
-    CLEARLY_BETTER,
-    OTHER_PERSON,
-    SAME_MOMENT,
-    SAME_PERSON,
-    Match,
-    PeopleGallery,
-    Person,
-)
+from models.inference.finding.face_mesh import RegionOfInterest
+from models.inference.finding.people import PeopleGallery
+from models.inference.finding.recognition import Recognition
 from models.inference.finding.tracks import (
-    ASK_CHANGED_S,
-    ASK_DOUBT_S,
     ASK_EVERY_S,
     LOOK_CHANGED,
     Track,
     TrackedFace,
     difference,
     is_continuous,
-    touching,
 )
 from models.inference.frames.frame import Frame
 
@@ -49,8 +38,6 @@ HUNT_S = 0.5
 SURVEY_SWEEP_S = 1.0
 LEVELS_CHANGED = 20  # of 255: more than noise and compression
 CUT_SHARE = 0.25  # of the frame: ordinary motion changes 2 % from frame to frame
-SAME_PLACE = 0.3  # overlap of a face with where somebody was lost in the same shot
-UNSURE_LOOKS = 5  # at someone who may be one of two people, before that stays open
 
 
 @dataclass
@@ -72,6 +59,10 @@ class FaceTracker:
     _detected_s: float = field(default=-math.inf, init=False)
     _lost_s: float = field(default=-math.inf, init=False)
     _swept: float = field(default=0.0, init=False)
+    _recognition: Recognition = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._recognition = Recognition(self.gallery, self.ask_every_s)
 
     def update(self, frame: Frame, time_s: float) -> list[TrackedFace]:
         """Return the faces of the next frame, left to right, with unfiltered landmarks."""
@@ -91,7 +82,7 @@ class FaceTracker:
             if self._is_detection_due(time_s):
                 self._detect(frame, time_s, self._squares_due(frame, time_s))
 
-        self._recognise(frame, time_s)
+        self._recognition.review(frame, time_s, self._tracks)
         self._number_copies()
 
         for track in self._tracks:
@@ -176,114 +167,11 @@ class FaceTracker:
 
         for face in self.finder.find(frame, squares, known):
             view = self.gallery.look(frame, face.landmarks)
-            person = self._identify(face, view)
+            person = self._recognition.identify(face, view, self._tracks, self.shot)
             track = Track(person, face, view, human=face.human, asked_s=time_s)
             track.asked_look = face.look
             track.confirm(time_s)
             self._tracks.append(track)
-
-    def _identify(self, face: MeshedFace, view: Embedding) -> Person:
-        match = self._match(view)
-        if match.person is not None and match.is_sure:
-            return match.person
-
-        lost = [person for person in self._absent() if self._was_here(person, face)]
-        here = self.gallery.match(view, lost)
-
-        if here.person is not None and not here.is_nobody:
-            return here.person
-
-        unsure = None if match.is_nobody else match.person
-        return self.gallery.meet(view, unsure.person_id if unsure else None)
-
-    def _match(self, view: Embedding) -> Match:
-        """Return who a view is most like; who is in the frame already, only as in a mirror."""
-        present = self.gallery.match(view, [track.person for track in self._tracks])
-        return (
-            present if present.cosine >= SAME_MOMENT else self.gallery.match(view, self._absent())
-        )
-
-    def _absent(self) -> list[Person]:
-        tracked = {track.person.person_id for track in self._tracks}
-        return [person for person in self.gallery.people() if person.person_id not in tracked]
-
-    def _was_here(self, person: Person, face: MeshedFace) -> bool:
-        return person.shot == self.shot and overlap(face.box, person.box) > SAME_PLACE
-
-    def _recognise(self, frame: Frame, time_s: float) -> None:
-        """Ask the encoder about the faces that may not be who they were."""
-        for index, track in enumerate(self._tracks):
-            self._note_touching(track, time_s)
-            is_unsure = track.person.resembles is not None and track.looks < UNSURE_LOOKS
-            since_s = time_s - track.asked_s
-
-            if is_unsure and since_s >= ASK_DOUBT_S - 1e-3:
-                self._look_again(frame, track, time_s)
-            elif since_s > 0 and track.is_due(time_s, self.ask_every_s):
-                self._tracks[index] = self._settle(frame, track, time_s)
-
-    def _note_touching(self, track: Track, time_s: float) -> None:
-        others = touching(track, self._tracks)
-        if others and time_s - track.confirmed_s >= ASK_CHANGED_S:
-            track.mixed_with = [other.person for other in others]
-            track.doubt(track.confirmed_s)
-
-    def _look_again(self, frame: Frame, track: Track, time_s: float) -> None:
-        """Look once more at someone who may be one of two people: several views say more."""
-        view = self._ask(frame, track, time_s)
-        track.looks += 1
-        self.gallery.learn(track.person, view)
-        track.view = track.person.embedding
-        match = self.gallery.match(track.view, self._absent())
-
-        if match.person is not None and match.is_sure:
-            track.person = match.person
-        elif match.is_nobody:
-            track.person.resembles = None
-
-    def _settle(self, frame: Frame, track: Track, time_s: float) -> Track:
-        """Return the track itself where a new view confirms it, else the one that goes on."""
-        view = self._ask(frame, track, time_s)
-        own = cosine_similarity(view, track.person.embedding)
-
-        if track.is_confirmed_by(view):
-            track.view = view
-            track.confirm(time_s)
-
-            if own >= SAME_PERSON:
-                self.gallery.learn(track.person, view)
-
-            return track
-
-        track.doubt(track.surely_until_s)
-        was_other = cosine_similarity(track.view, track.person.embedding) < OTHER_PERSON
-        track.view = view
-        mixed = self.gallery.match(view, track.mixed_with)
-
-        if mixed.person is not None and mixed.cosine >= max(OTHER_PERSON, own + CLEARLY_BETTER):
-            return self._handed_over(track, mixed.person, view, time_s)
-
-        match = self._match(view)
-        if match.person is not None and match.person is not track.person and match.is_sure:
-            return self._handed_over(track, match.person, view, time_s)
-        if own < OTHER_PERSON and was_other:
-            unsure = match.person if not match.is_nobody else None
-            person = self.gallery.meet(view, unsure.person_id if unsure else None)
-            return self._handed_over(track, person, view, time_s)
-
-        return track
-
-    def _handed_over(self, track: Track, person: Person, view: Embedding, time_s: float) -> Track:
-        """Return a new track for another person; the old one stays in doubt from there on."""
-        new = Track(person, track.face, view, human=track.human, asked_s=time_s)
-        new.asked_look = track.face.look
-        new.confirm(time_s)
-        return new
-
-    def _ask(self, frame: Frame, track: Track, time_s: float) -> Embedding:
-        track.asked_s = time_s
-        track.asked_look = track.face.look
-        return self.gallery.look(frame, track.face.landmarks)
 
     def _number_copies(self) -> None:
         """Tell apart the faces of a person who is in the frame more than once, as in a mirror."""

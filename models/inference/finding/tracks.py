@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from models.inference.arrays import Embedding, RgbImage
-from models.inference.finding.face_detector import overlap
+from models.inference.finding.detections import overlap
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import CLEARLY_BETTER, OTHER_PERSON, SAME_PERSON, Person

@@ -14,7 +14,7 @@ import numpy as np
 from models.inference.arrays import Affine, Landmarks, Mask, Plane, RgbImage
 from models.inference.counters import Counters
 from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
-from models.inference.finding.eye_motion import MovingEyes
+from models.inference.finding.eyes.eye_motion import MovingEyes
 from models.inference.frames.affine import compose, scale_of, transform
 from models.inference.frames.frame import Frame
 from models.inference.frames.resampling import Region
@@ -23,12 +23,13 @@ from models.inference.options import SwapOptions
 from models.inference.painting.blending import shape_mask
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
-from models.inference.texture.blank_eyes import without_irises
-from models.inference.texture.face_texture import CanonicalFace, Placed
+from models.inference.texture.eyes.blank_eyes import without_irises
+from models.inference.texture.eyes.living_eyes import FaceEyes
+from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.fine_detail import MIDDLE, crop_factor, with_detail
-from models.inference.texture.harmonisation import Harmony
-from models.inference.texture.living_eyes import FaceEyes
-from models.inference.texture.relighting import relit
+from models.inference.texture.light.harmonisation import Harmony
+from models.inference.texture.light.relighting import relit
+from models.inference.texture.placed import Placed
 from models.inference.texture.resting_face import RestingFace
 from models.inference.texture.texture_outline import texture_mesh, without_shade
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from models.inference.arrays import Box, Embedding
-from models.inference.finding.face_detector import overlap
+from models.inference.finding.detections import overlap
 from models.inference.finding.face_finder import MIN_HUMAN
 from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import SAME_MOMENT, SAME_PERSON

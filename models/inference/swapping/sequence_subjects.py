@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from models.inference.arrays import Landmarks
-from models.inference.finding.eye_looks import EyeLooks, EyeSight
-from models.inference.finding.eye_motion import EyeMotion, MovingEyes
-from models.inference.finding.iris_network import IrisNetwork
+from models.inference.finding.eyes.eye_looks import EyeLooks, EyeSight
+from models.inference.finding.eyes.eye_motion import EyeMotion, MovingEyes
+from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.landmark_filter import LandmarkFilter
 from models.inference.finding.tracks import TrackedFace
 from models.inference.finding.visibility import Fade, skip_reason

@@ -14,11 +14,11 @@ from itertools import groupby
 from time import perf_counter
 
 from models.inference.arrays import Embedding
-from models.inference.finding.face_detector import overlap
+from models.inference.finding.detections import overlap
+from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.face_finder import SAME_FACE
 from models.inference.finding.face_tracker import FaceTracker
 from models.inference.finding.identity_encoder import cosine_similarity
-from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.tracks import TrackedFace
 from models.inference.frames.frame import Frame
 from models.inference.options import (

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.inference.arrays import BgrImage
-from models.inference.finding.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
+from models.inference.finding.eyes.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
+from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import IdentityEncoder, cosine_similarity
-from models.inference.finding.iris_network import IrisNetwork
 from models.inference.finding.visibility import skip_reason
 from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceReport, SwapOptions

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from models.inference.arrays import Mask, RgbImage
 from models.inference.finding.face_mesh import FaceMesh
 from models.inference.session import SessionFactory
-from models.inference.texture.face_texture import CanonicalFace, Placed
+from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.placed import Placed
 from models.training.curves import draw_curves
 from models.training.dataset import CANONICAL, CANVAS, FaceSet, mesh_in, shared_folder
 from models.training.evaluation import measures

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from models.inference.arrays import Mask, RgbImage
-from models.inference.texture.face_texture import CanonicalFace, Placed
+from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.placed import Placed
 from models.networks.iim import one_identity
 from models.training.dataset import CANONICAL, FaceSet
 from models.training.pairs import PairMaker, PairMix

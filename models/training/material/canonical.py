@@ -23,7 +23,7 @@ from models.inference.finding.face_mesh import INPUT_SIZE, LANDMARKS, FaceMesh, 
 from models.inference.frames.affine import scale_of, transform
 from models.inference.frames.still_frame import StillFrame
 from models.inference.session import SessionFactory
-from models.inference.texture.face_texture import SIZE
+from models.inference.texture.canonical_shape import SIZE
 from models.inference.texture.triangle_raster import facing_ratio
 from models.training.dataset import SWAP_SHIFT, mesh_in, read_rgb, shared_folder, swap_crop_matrix
 from models.training.material.prepare import portraits

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from models.inference.finding.people_survey import gather
+from models.inference.finding.survey.gathering import gather
 from tests.worker.video.clips import LIMITS, Clip, planned, write
 from tests.worker.video.conftest import FilmBench
 from tests.worker.video.scenes import Placed, film, scene

@@ -10,7 +10,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import SAME_PERSON
-from models.inference.finding.people_survey import Surveyed
+from models.inference.finding.survey.surveyed import Surveyed
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
 from models.inference.swapping.selection import Assignment

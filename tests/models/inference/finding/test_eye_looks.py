@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from models.inference.engine import FaceSwapEngine
-from models.inference.finding.eye_looks import EyeLooks, EyeSight
-from models.inference.finding.iris_network import EyePair, IrisNetwork
+from models.inference.finding.eyes.eye_looks import EyeLooks, EyeSight
+from models.inference.finding.eyes.iris_network import EyePair, IrisNetwork
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
 from tests.models.clips import SOLO, frames_of, portrait

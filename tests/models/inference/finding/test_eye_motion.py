@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.inference.finding.eye_axes import EyeAxes
-from models.inference.finding.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
-from models.inference.finding.iris_network import LIDS, Eye, EyePair, with_lids
+from models.inference.finding.eyes.eye_axes import EyeAxes
+from models.inference.finding.eyes.eye_motion import IN_IMAGES, EyeMotion, MovingEyes
+from models.inference.finding.eyes.iris_network import LIDS, Eye, EyePair, with_lids
 
 # An open eye in its own axes: outer corner, lower lid, inner corner, upper lid.
 PLACES = np.linspace(-0.5, 0.5, 9)[1:-1]

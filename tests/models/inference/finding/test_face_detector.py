@@ -6,7 +6,7 @@ import pytest
 
 from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
-from models.inference.finding.face_detector import Detection, merge, overlap
+from models.inference.finding.detections import Detection, merge, overlap
 from tests.models.clips import DUET, frames_of, portrait
 
 

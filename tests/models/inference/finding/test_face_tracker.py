@@ -8,7 +8,7 @@ import pytest
 
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_tracker import FaceTracker
-from models.inference.finding.people_survey import Surveyed, SurveyedPerson
+from models.inference.finding.survey.surveyed import Surveyed, SurveyedPerson
 from models.inference.frames.i420 import I420Frame
 from tests.models.clips import DUET, SOLO, crossing, frames_of, from_packed, portrait, sides_swapped
 

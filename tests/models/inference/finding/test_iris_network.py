@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.inference.engine import FaceSwapEngine
-from models.inference.finding.iris_network import LIDS, IrisNetwork
+from models.inference.finding.eyes.iris_network import LIDS, IrisNetwork
 from models.inference.frames.affine import transform
 from models.inference.frames.still_frame import StillFrame
 from tests.models.clips import portrait

@@ -17,7 +17,9 @@ from models.inference.finding.face_mesh import FaceMesh, RegionOfInterest
 from models.inference.frames.affine import transform
 from models.inference.frames.still_frame import StillFrame
 from models.inference.session import SessionFactory
-from models.inference.texture.face_texture import CanonicalFace, Texture, fuse, mouth_opening
+from models.inference.texture.face_texture import CanonicalFace
+from models.inference.texture.fusion import Texture, fuse
+from models.inference.texture.placed import mouth_opening
 from models.packs.store import Pack
 
 BANK = Path(__file__).parents[4] / "models" / "refinement" / "bank"

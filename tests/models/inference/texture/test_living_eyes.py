@@ -10,14 +10,14 @@ import pytest
 
 from models.inference.arrays import LUMA, BgrImage
 from models.inference.engine import FaceSwapEngine
-from models.inference.finding.iris_network import LIDS, EyePair
+from models.inference.finding.eyes.iris_network import LIDS, EyePair
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
-from models.inference.texture.blank_eyes import without_irises
-from models.inference.texture.iris import SIDE, cut_out
+from models.inference.texture.eyes.blank_eyes import without_irises
+from models.inference.texture.eyes.iris import SIDE, cut_out
 from tests.models.clips import portrait
 from tests.models.living_eyes import looking, with_lids
 

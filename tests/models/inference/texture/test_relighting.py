@@ -9,7 +9,7 @@ import pytest
 from models.inference.arrays import Landmarks, Mask, RgbImage, luma
 from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.hair import targets_own
-from models.inference.texture.relighting import relit
+from models.inference.texture.light.relighting import relit
 from models.inference.texture.sharpness import as_sharp
 from models.training.dataset import CANONICAL
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.finding.eye_axes import AROUND, INNER, LOWER, OUTER, UPPER, EyeAxes
+from models.inference.finding.eyes.eye_axes import AROUND, INNER, LOWER, OUTER, UPPER, EyeAxes
 
 Array = NDArray[Any]
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks
-from models.inference.finding.eye_axes import INNER, OUTER, EyeAxes
-from models.inference.finding.iris_network import LIDS, Eye, EyePair, IrisNetwork
+from models.inference.finding.eyes.eye_axes import INNER, OUTER, EyeAxes
+from models.inference.finding.eyes.iris_network import LIDS, Eye, EyePair, IrisNetwork
 from models.inference.frames.frame import Frame
 
 MOST_APART_S = 0.085  # two frames of the slowest common video; a blink takes 0.1 s and more

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Affine, Landmarks
-from models.inference.finding.eye_axes import EyeAxes
-from models.inference.finding.iris_network import LIDS, Eye, EyePair
+from models.inference.finding.eyes.eye_axes import EyeAxes
+from models.inference.finding.eyes.iris_network import LIDS, Eye, EyePair
 from models.inference.finding.landmark_filter import OneEuro
 from models.inference.frames.affine import transform
 

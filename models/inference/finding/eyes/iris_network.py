@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Affine, Landmarks, RgbImage, to_network
-from models.inference.finding.eye_axes import INNER, LOWER, OUTER, UPPER, EyeAxes
-from models.inference.finding.eye_white import white_of_eye
+from models.inference.finding.eyes.eye_axes import INNER, LOWER, OUTER, UPPER, EyeAxes
+from models.inference.finding.eyes.eye_white import white_of_eye
 from models.inference.frames.affine import invert, transform
 from models.inference.frames.frame import Frame
 from models.inference.session import Network

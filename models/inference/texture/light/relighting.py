@@ -9,7 +9,6 @@ colour matrix run over every pixel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -19,26 +18,10 @@ from numpy.typing import NDArray
 from models.inference.arrays import LUMA, Landmarks, Mask, RgbImage, luma
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.mesh_points import EYES
-from models.inference.texture.skin import (
-    GRID,
-    features_on_grid,
-    hulls_on_grid,
-    on_grid,
-    skinness,
-)
+from models.inference.texture.light.scene import FLOOR, Scene, mean_colour
+from models.inference.texture.light.skin import GRID, hulls_on_grid
+from models.inference.texture.light.tones import colour_matrix, hue_share, tone_curve
 
-# The tone curve, in log levels about the skin's own: sheen adds to skin and does not scale with
-# it; brows, lashes and nostrils stay black on any skin. Powers of the exposure, and their bounds.
-SHEEN_FROM = 0.06
-SHADOW_FROM = -0.35
-SHEEN_POWER = -1.5
-SHEEN_RANGE = (0.3, 1.4)
-SHADOW_POWER = 0.3
-SHADOW_RANGE = (0.8, 1.8)
-# In a softer light than the photo's the dark of brows and lines is not as deep: share of it.
-SOFTER_RANGE = (0.9, 1.0)
-TONE_RANGE = (-1.2, 0.5)
-COLOUR_RANGE = (0.0, 1.15)  # of the spread of hues: a grey target takes the red out of lips, too
 # Of the grid, 19 px of the crop: finer differences are the face's own. Less brings the target's
 # features along with its light (cosine to the target .248 at 3.5, .246 at 4.5, .236 at 7).
 LIGHT_SIGMA = 4.7
@@ -59,59 +42,8 @@ RIM_NEAR, RIM_FAR = 1.75, 4.5  # blurs along the rim; the far one where little s
 WHITES_FROM = 1.1  # exposure: dark skin made light would turn the whites of the eyes blue
 WHITES_RANGE = 0.25
 GREY_SHARE = 0.5  # of the hues: on a greyer target the whites would keep the skin's
-FLOOR = 4.0  # levels: keeps logarithms of the dark apart from noise
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class _Scene:
-    """Face and target on the grid: colours float32 [GRID, GRID, 3], weights [GRID, GRID] 0..1.
-
-    `own_skin`, `target_skin` are where each shows skin of its own colour; `both` where both do.
-    """
-
-    own: Array
-    target: Array
-    where: Array
-    features: Array
-    own_skin: Array
-    target_skin: Array
-    own_colour: Array
-    target_colour: Array
-
-    @classmethod
-    def of(cls, drawn: RgbImage, target: RgbImage, where: Mask, mesh: Landmarks) -> _Scene:
-        small = on_grid(drawn)
-        wanted = on_grid(target)
-        weight = on_grid(where)
-        features = features_on_grid(mesh)
-        core = weight * (1 - features)
-        own_skin = skinness(small, core)
-        target_skin = skinness(wanted, core)
-        own = small.astype(np.float32)
-        other = wanted.astype(np.float32)
-
-        return cls(
-            own=own,
-            target=other,
-            where=weight,
-            features=features,
-            own_skin=own_skin,
-            target_skin=target_skin,
-            own_colour=np.maximum(mean_colour(own, core * own_skin), 3),
-            target_colour=np.maximum(mean_colour(other, core * target_skin), 3),
-        )
-
-    @property
-    def both(self) -> Array:
-        skin = self.own_skin * self.target_skin
-        return np.asarray(self.where * (1 - self.features) * skin)
-
-    @property
-    def exposure(self) -> float:
-        """How much lighter the target's skin is."""
-        return float(self.target_colour @ LUMA) / float(self.own_colour @ LUMA)
 
 
 def relit(
@@ -128,71 +60,18 @@ def relit(
     if strength <= 0:
         return drawn
 
-    scene = _Scene.of(drawn, target, where, mesh)
-    hues = _hue_share(scene)
-    colours = _colour_matrix(scene, 1 + strength * (hues - 1))
-    tones = _tone_curve(scene) ** np.float32(strength)
+    scene = Scene.of(drawn, target, where, mesh)
+    hues = hue_share(scene)
+    colours = colour_matrix(scene, 1 + strength * (hues - 1))
+    tones = tone_curve(scene) ** np.float32(strength)
     level = luma(scene.own).astype(np.uint8)
     toned = np.maximum(cv2.transform(scene.own, colours), 0) * tones[level][..., None]
-    gain = _gain(scene, toned, mesh, hues) * strength
+    gain = light_gain(scene, toned, mesh, hues) * strength
 
     return _applied(drawn, colours, tones, np.exp(gain).astype(np.float32))
 
 
-def mean_colour(image: Array, weight: Array) -> Array:
-    """Return the weighted mean over all pixels, float32 [channels]."""
-    total = float(weight.sum()) + 1e-6
-    columns = image.reshape(-1, image.shape[-1])
-    return np.asarray(weight.reshape(-1) @ columns / total, np.float32)
-
-
-def _tone_curve(scene: _Scene) -> Array:
-    """Return the factor for each of 256 levels of luma, float32 [256]."""
-    level = float(scene.own_colour @ LUMA)
-    apart = np.log((np.arange(256) + 2.0) / (level + 2.0))
-    sheen = float(np.clip(scene.exposure**SHEEN_POWER, *SHEEN_RANGE)) - 1
-    shadow = float(np.clip(scene.exposure**SHADOW_POWER, *SHADOW_RANGE)) * _softness(scene) - 1
-    change = np.where(apart > SHEEN_FROM, (apart - SHEEN_FROM) * sheen, 0)
-    change += np.where(apart < SHADOW_FROM, (apart - SHADOW_FROM) * shadow, 0)
-
-    return np.asarray(np.exp(np.clip(change, *TONE_RANGE)), np.float32)
-
-
-def _softness(scene: _Scene) -> float:
-    """Return how deep the target's tones are against the face's own, at most 1."""
-
-    def depth(image: Array, colour: Array) -> float:
-        apart = cv2.log(luma(image) + FLOOR) - np.log(float(colour @ LUMA) + FLOOR)
-        dark = np.minimum(apart, 0)
-        return float(np.sqrt((dark * dark * scene.where).sum() / (scene.where.sum() + 1e-6)))
-
-    own = depth(scene.own, scene.own_colour)
-    wanted = depth(scene.target, scene.target_colour)
-    return float(np.clip(wanted / max(own, 1e-3), *SOFTER_RANGE))
-
-
-def _colour_matrix(scene: _Scene, share: float) -> Array:
-    """Return the float32 [3, 3] that leaves a share of how far hues differ from the skin's."""
-    to_skin = np.outer(scene.own_colour / float(scene.own_colour @ LUMA), LUMA)
-    return np.asarray(share * np.eye(3) + (1 - share) * to_skin, np.float32)
-
-
-def _hue_share(scene: _Scene) -> float:
-    """Return how much of its hues the face keeps: 0 on a grey target."""
-    own = _hue_spread(scene.own, scene.own_colour, scene.where)
-    wanted = _hue_spread(scene.target, scene.target_colour, scene.where)
-    return float(np.clip(wanted / (own * scene.exposure), *COLOUR_RANGE))
-
-
-def _hue_spread(image: Array, colour: Array, where: Array) -> float:
-    """Return how far colours differ from the skin's at equal luma, in levels."""
-    skin = colour / float(colour @ LUMA)
-    apart = image - luma(image)[..., None] * skin
-    power = float(mean_colour(apart * apart, where).sum())
-    return float(np.sqrt(power + FLOOR))
-
-
-def _gain(scene: _Scene, toned: Array, mesh: Landmarks, share: float) -> Array:
+def light_gain(scene: Scene, toned: Array, mesh: Landmarks, share: float) -> Array:
     """Return the log gain that is left after tone and hue, float32 [GRID, GRID, 3]."""
     missing = cv2.log((scene.target + FLOOR) / (toned + FLOOR))
     both = scene.both
@@ -211,7 +90,7 @@ def _gain(scene: _Scene, toned: Array, mesh: Landmarks, share: float) -> Array:
     return np.asarray(gain, np.float32)
 
 
-def _less_contrast(scene: _Scene, toned: Array) -> Array:
+def _less_contrast(scene: Scene, toned: Array) -> Array:
     """Return the log gain that takes contrast off skin which gets lighter than it was."""
     both = scene.both
     total = cv2.GaussianBlur(both, (0, 0), LIGHT_SIGMA) + 1e-3
@@ -232,7 +111,7 @@ def _less_contrast(scene: _Scene, toned: Array) -> Array:
     return np.asarray(min(share, 1.0) * cut * np.clip(own, -0.3, 0.5) * soft)
 
 
-def _membrane(scene: _Scene, missing: Array) -> Array:
+def _membrane(scene: Scene, missing: Array) -> Array:
     """Return the log gain that makes skin meet skin at the mask's rim, fading inwards."""
     edge = np.minimum(4 * scene.where * (1 - scene.where), 1) * (scene.where > 0.03)
     ring = edge * scene.target_skin * scene.own_skin * (1 - scene.features)
@@ -247,7 +126,7 @@ def _membrane(scene: _Scene, missing: Array) -> Array:
     return np.asarray(np.clip(change, -RIM_RANGE, RIM_RANGE) * fade)
 
 
-def _whites_lit(scene: _Scene, toned: Array, gain: Array, mesh: Landmarks, share: float) -> Array:
+def _whites_lit(scene: Scene, toned: Array, gain: Array, mesh: Landmarks, share: float) -> Array:
     """Return the gain with the whites of the eyes taking the hue of the target's whites.
 
     What of the skin's hue the colour matrix has put into them goes out with it.

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.inference.arrays import Landmarks, Mask, RgbImage
-from models.inference.texture.living_eyes import LivingEye
-from models.inference.texture.relighting import relit
+from models.inference.texture.eyes.living_eyes import LivingEye
+from models.inference.texture.light.relighting import relit
 from models.inference.texture.sharpness import Focus
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, RgbImage
-from models.inference.finding.eye_axes import AROUND
-from models.inference.finding.iris_network import Eye, EyePair
+from models.inference.finding.eyes.eye_axes import AROUND
+from models.inference.finding.eyes.iris_network import Eye, EyePair
 from models.inference.identity import SourceEyes
 
 Array = NDArray[Any]

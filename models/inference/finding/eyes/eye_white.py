@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, RgbImage
-from models.inference.finding.eye_axes import AROUND
+from models.inference.finding.eyes.eye_axes import AROUND
 
 Array = NDArray[Any]
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, Landmarks, RgbImage
-from models.inference.finding.eye_axes import LOWER, UPPER
-from models.inference.finding.eye_motion import MovingEye, MovingEyes
-from models.inference.finding.iris_network import LIDS
+from models.inference.finding.eyes.eye_axes import LOWER, UPPER
+from models.inference.finding.eyes.eye_motion import MovingEye, MovingEyes
+from models.inference.finding.eyes.iris_network import LIDS
 from models.inference.identity import SourceEyes
-from models.inference.texture.drawn_iris import DrawnIris
-from models.inference.texture.eye_window import EyeWindow, Lids
+from models.inference.texture.eyes.drawn_iris import DrawnIris
+from models.inference.texture.eyes.eye_window import EyeWindow, Lids
 
 Array = NDArray[Any]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import RgbImage
-from models.inference.texture.eye_window import Lids, Rectangle
-from models.inference.texture.iris import RADIUS_PX, SIDE
+from models.inference.texture.eyes.eye_window import Lids, Rectangle
+from models.inference.texture.eyes.iris import RADIUS_PX, SIDE
 
 Array = NDArray[Any]
 

@@ -1,0 +1,1 @@
+"""Who is in a video, before it is swapped."""

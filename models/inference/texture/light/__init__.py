@@ -1,0 +1,1 @@
+"""A placed face in the target's light and colours."""
