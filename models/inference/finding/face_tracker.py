@@ -6,7 +6,7 @@ Detection and recognition run from time to time, and when something changed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -64,8 +64,13 @@ class FaceTracker:
     def __post_init__(self) -> None:
         self._recognition = Recognition(self.gallery, self.ask_every_s)
 
-    def update(self, frame: Frame, time_s: float) -> list[TrackedFace]:
-        """Return the faces of the next frame, left to right, with unfiltered landmarks."""
+    def update(
+        self, frame: Frame, time_s: float, looks: Mapping[int, MeshedFace] | None = None
+    ) -> list[TrackedFace]:
+        """Return the faces of the next frame, left to right, with unfiltered landmarks.
+
+        `looks` are what `looks` returned of this frame, so that it is not looked at again.
+        """
         self.shot_just_began = self._is_cut(frame)
         if self.shot_just_began:
             self.shot += 1
@@ -74,7 +79,7 @@ class FaceTracker:
             self._detect(frame, time_s, self.finder.detector.sweep(frame))
         else:
             before = len(self._tracks)
-            self._follow(frame, time_s)
+            self._follow(self.looks(frame) if looks is None else looks, time_s)
             self._drop_doubles(time_s)
 
             if len(self._tracks) < before:
@@ -92,6 +97,23 @@ class FaceTracker:
         tracks = sorted(self._tracks, key=lambda track: track.face.box[0])
         return [TrackedFace(track, track.face, time_s, track.is_new) for track in tracks]
 
+    def looks(self, frame: Frame) -> dict[int, MeshedFace]:
+        """Return what the mesh sees in a frame where everyone was last seen, by `id` of the track;
+        nothing changes by it.
+        """
+        mesh = self.finder.mesh
+        return {
+            id(track): mesh.look(frame, RegionOfInterest.of_landmarks(track.face.landmarks))
+            for track in self._tracks
+        }
+
+    def is_settled(self, time_s: float) -> bool:
+        """Whether nothing is to be found out at this time: no detection is due, nobody in doubt."""
+        return not self._is_detection_due(time_s) and not any(
+            track.doubted_from_s is not None or touching(track, self._tracks)
+            for track in self._tracks
+        )
+
     def look_back(self, frame: Frame, time_s: float, later: TrackedFace) -> TrackedFace | None:
         """Return a face that was found later as it was in an earlier frame of the same shot."""
         region = RegionOfInterest.of_landmarks(later.face.landmarks)
@@ -108,11 +130,10 @@ class FaceTracker:
         self._samples = np.ascontiguousarray(frame.luma_samples())
         return before is None or is_cut(before, self._samples)
 
-    def _follow(self, frame: Frame, time_s: float) -> None:
+    def _follow(self, looks: Mapping[int, MeshedFace], time_s: float) -> None:
         followed = []
         for track in self._tracks:
-            region = RegionOfInterest.of_landmarks(track.face.landmarks)
-            face = self.finder.mesh.look(frame, region)
+            face = looks[id(track)]
 
             if face.score < MIN_MESH_SCORE or not is_continuous(track.face, face):
                 continue
@@ -186,5 +207,9 @@ class FaceTracker:
 
 def is_cut(before: Plane, after: Plane) -> bool:
     """Whether two frames' `luma_samples` belong to different shots."""
-    changed = cv2.absdiff(after, before) > LEVELS_CHANGED
-    return float(np.mean(changed)) > CUT_SHARE
+    return changed_share(before, after) > CUT_SHARE
+
+
+def changed_share(before: Plane, after: Plane) -> float:
+    """Return which share of two frames' `luma_samples` differs by more than noise."""
+    return float(np.mean(cv2.absdiff(after, before) > LEVELS_CHANGED))

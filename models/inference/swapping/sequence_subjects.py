@@ -53,15 +53,15 @@ class Followed:
 
 @dataclass
 class HeldFrame:
-    """A frame that has been looked at and not yet written."""
+    """A frame that has not been written yet. Its faces are not known before it `is_seen`."""
 
     frame: Frame
     time_s: float
     is_shown: bool
-    shot: int
-    began_shot: bool
-    faces: list[TrackedFace]
-    detect_ms: float
+    shot: int = -1
+    faces: list[TrackedFace] = field(default_factory=list)
+    is_seen: bool = False
+    detect_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class SequenceSubjects:
 
 def _sight_of(tracked: TrackedFace, frame: HeldFrame | None, shot: int) -> EyeSight | None:
     """Return the same face in another frame of the shot, if it is there."""
-    if frame is None or frame.shot != shot:
+    if frame is None or not frame.is_seen or frame.shot != shot:
         return None
 
     for other in frame.faces:

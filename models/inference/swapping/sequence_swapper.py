@@ -19,6 +19,7 @@ from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.face_finder import SAME_FACE
 from models.inference.finding.face_tracker import FaceTracker
 from models.inference.finding.identity_encoder import cosine_similarity
+from models.inference.finding.sparse_tracker import SeenFrame, SparseTracker
 from models.inference.finding.tracks import TrackedFace
 from models.inference.frames.frame import Frame
 from models.inference.options import (
@@ -50,8 +51,10 @@ class SequenceSwapper:
     _records: dict[str, PersonRecord] = field(default_factory=dict, init=False)
     _similarity_due_s: dict[str, float] = field(default_factory=dict, init=False)
     _held: deque[HeldFrame] = field(default_factory=deque, init=False)
+    _watch: SparseTracker = field(init=False)
 
     def __post_init__(self) -> None:
+        self._watch = SparseTracker(self.tracker)
         self._subjects = SequenceSubjects(self.selection, self.iris)
 
     def take(self, frame: Frame, time_s: float, *, is_shown: bool = True) -> list[FrameReport]:
@@ -61,26 +64,20 @@ class SequenceSwapper:
         that is not shown only settles tracks and filters, and has no report.
         """
         started = perf_counter()
-        faces = self.tracker.update(frame, time_s)
-        held = HeldFrame(
-            frame=frame,
-            time_s=time_s,
-            is_shown=is_shown,
-            shot=self.tracker.shot,
-            began_shot=self.tracker.shot_just_began,
-            faces=faces,
-            detect_ms=0.0,
-        )
+        held = HeldFrame(frame, time_s, is_shown)
+        self._held.append(held)
 
-        if not held.began_shot:
-            self._look_back([one for one in faces if one.is_new])
+        for seen in self._watch.take(frame, time_s):
+            self._settle(seen)
 
         held.detect_ms = (perf_counter() - started) * 1e3
-        self._held.append(held)
         return self._write_until(time_s - LOOK_BACK_S, self._most_held(frame))
 
     def finish(self) -> list[FrameReport]:
         """Write the frames that are still held; returns their reports, oldest first."""
+        for seen in self._watch.finish():
+            self._settle(seen)
+
         return self._write_until(float("inf"), 0)
 
     def swap(self, frame: Frame, time_s: float) -> FrameReport:
@@ -107,24 +104,39 @@ class SequenceSwapper:
         """Everyone seen so far by `person_id`, for a sequence that goes on elsewhere."""
         return {one.person_id: one.embedding for one in self.tracker.gallery.people()}
 
-    def _look_back(self, newcomers: Sequence[TrackedFace]) -> None:
-        """Follow those who were just found back through the held frames of this shot."""
-        for newcomer in newcomers:
-            later = newcomer
-            for held in reversed(self._held):
-                if held.shot != self.tracker.shot:
-                    break
+    def _settle(self, seen: SeenFrame) -> None:
+        """Note who is in the oldest held frame of which that was not known."""
+        place = next(index for index, held in enumerate(self._held) if not held.is_seen)
+        held = self._held[place]
+        held.shot = seen.shot
+        held.faces = seen.faces
+        held.is_seen = True
 
-                earlier = self.tracker.look_back(held.frame, held.time_s, later)
-                if earlier is None or _is_known(earlier, held.faces):
-                    break
+        if not seen.began_shot:
+            for newcomer in (one for one in seen.faces if one.is_new):
+                self._look_back(newcomer, place)
 
-                held.faces.append(earlier)
-                later = earlier
+    def _look_back(self, newcomer: TrackedFace, place: int) -> None:
+        """Follow someone who was just found back through the frames of the shot before that."""
+        later = newcomer
+        for index in reversed(range(place)):
+            held = self._held[index]
+            if held.shot != self._held[place].shot:
+                break
+
+            earlier = self.tracker.look_back(held.frame, held.time_s, later)
+            if earlier is None or _is_known(earlier, held.faces):
+                break
+
+            held.faces.append(earlier)
+            later = earlier
 
     def _write_until(self, time_s: float, most_held: int) -> list[FrameReport]:
         reports = []
-        while self._held and (self._held[0].time_s <= time_s or len(self._held) > most_held):
+        while self._held and self._held[0].is_seen:
+            if self._held[0].time_s > time_s and len(self._held) <= most_held:
+                break
+
             held = self._held.popleft()
             report = self._write(held)
 
