@@ -15,7 +15,7 @@ import numpy as np
 from models.inference.arrays import Plane
 from models.inference.finding.detections import TurnedSquare, overlap
 from models.inference.finding.face_finder import MIN_MESH_SCORE, SAME_FACE, FaceFinder
-from models.inference.finding.face_mesh import RegionOfInterest
+from models.inference.finding.face_mesh import MeshedFace, RegionOfInterest
 from models.inference.finding.people import PeopleGallery
 from models.inference.finding.recognition import Recognition
 from models.inference.finding.tracks import (
@@ -25,6 +25,7 @@ from models.inference.finding.tracks import (
     TrackedFace,
     difference,
     is_continuous,
+    touching,
 )
 from models.inference.frames.frame import Frame
 
