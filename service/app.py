@@ -118,7 +118,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
         _say_what_is_off(settings)
         service = compose(settings, redis, metrics)
         state = service.state
-        await to_thread.run_sync(state.media.join_installation)
+        await to_thread.run_sync(state.media.installation.join)
 
         for close in service.closing:
             stack.push_async_callback(close)

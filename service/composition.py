@@ -49,7 +49,6 @@ from worker.provenance.provenance_store import ProvenanceStore
 from worker.provenance.trust_store import TrustStore
 from worker.settings import JobSettings
 from worker.stores.audit_log import AuditLog
-from worker.stores.blobs.media_place import open_media
 from worker.stores.identities.identity_store import IdentityLimits, IdentityStore
 from worker.stores.identities.identity_vault import IdentityVault
 from worker.stores.jobs.idempotency_store import IdempotencyStore
@@ -57,6 +56,7 @@ from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import KeyStore
+from worker.stores.media.media_place import open_media
 from worker.stores.outbox import Outbox
 
 

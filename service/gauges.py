@@ -27,7 +27,7 @@ from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import QUEUES, JobQueue, WorkerState
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.jobs.statistics import BUCKETS_MS, StageTime, Statistics
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 from worker.stores.outbox import Outbox
 
 ENDS = ("succeeded", "failed", "canceled", "expired")
@@ -90,7 +90,11 @@ class Collector:
         """Yield the metrics; of a store that is away only that it is."""
         own = {name: child.protection for name, child in self.children.items()}
         known = {name: protection for name, protection in own.items() if protection is not None}
-        yield _gauge("likeness_media_up", "Whether the media can be used.", self.media.is_usable())
+        yield _gauge(
+            "likeness_media_up",
+            "Whether the media can be used.",
+            self.media.installation.is_usable(),
+        )
         free_bytes = _free_bytes(self.media.scratch)
         yield _gauge("likeness_media_free_bytes", "Room on this machine's disk.", free_bytes)
 
@@ -136,7 +140,7 @@ class Collector:
         yield _gauge(
             "likeness_stored_bytes",
             "Uploads and results of all tenants.",
-            self.media.all_stored_bytes(),
+            self.media.storage.of_all(),
         )
 
     def _counted(self) -> Iterator[Metric]:

@@ -12,14 +12,14 @@ from worker.blocklist.screening import Screening
 from worker.provenance.trust_store import TrustStore
 from worker.settings import InstallationSettings, WorkerSettings
 from worker.stores.audit_log import AuditLog
-from worker.stores.blobs.media_place import open_media
 from worker.stores.connection import connect
 from worker.stores.identities.identity_store import IdentityLimits, IdentityStore
 from worker.stores.identities.identity_vault import IdentityVault
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_place import open_media
+from worker.stores.media.media_store import MediaStore
 
 
 @dataclass(frozen=True)

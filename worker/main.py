@@ -39,7 +39,7 @@ from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import require_suitable
 from worker.stores.jobs.job_queue import QUEUES
-from worker.stores.key_store import BOUNDS, Bound, TenantStore
+from worker.stores.tenants import BOUNDS, Bound, TenantStore
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     require_suitable(stores.store.redis)
     # Unique over restarts: RQ refuses a name whose earlier owner it has not forgotten.
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    stores.media.join_installation()
+    stores.media.installation.join()
     # On the file system of the media, so that files are handed over by links.
     staging = Staging(stores.media.scratch)
     issuer = ProvenanceIssuer.open(
@@ -161,7 +161,7 @@ def _lost(stores: Stores, queue: QueueName, task: Task, handed_back: bool) -> No
     log.warning("child lost", extra={"task": task.id, "attempt": task.attempt, "outcome": outcome})
     if outcome == "canceling":
         # The lost attempt can clean up no more.
-        stores.media.delete_job(task.job_id)
+        stores.media.results.delete_all(task.job_id)
     stores.queue.deliver(queue)
 
 

@@ -13,7 +13,7 @@ from benchmarks.bar import Figure, bar
 from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.service.live_service import CONSENT, JPEG, SAMPLES, until
 from worker.stores.audit_log import AuditLog
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.uploads import MediaFacts
 
 
 @bar("S-10")

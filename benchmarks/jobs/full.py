@@ -18,7 +18,7 @@ from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.service.live_service import JPEG
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.connection import text_fields
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 
 
 @bar("R-12")

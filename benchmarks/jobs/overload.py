@@ -17,7 +17,7 @@ import psutil
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import percentile, running_stack, stopwatch
 from tests.worker.workers import eventually
-from worker.stores.key_store import TenantStore
+from worker.stores.tenants import TenantStore
 
 TENANTS = 5
 CLIENTS_OF_EACH = 4

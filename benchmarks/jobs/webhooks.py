@@ -84,7 +84,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
         jobs = JobStore(redis, clock=clock)
         outbox = Outbox(redis, clock)
         good, gone = (
-            outbox.add_endpoint("acme", f"{receiver.url}/{path}") for path in ("hook", "gone")
+            outbox.endpoints.add("acme", f"{receiver.url}/{path}") for path in ("hook", "gone")
         )
         ended = [ended_job(jobs, clock) for _ in range(JOBS)]
         outbox.claim(limit=20, lease_s=60.0)  # a sender that dies with what it claimed
@@ -95,7 +95,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
                 continue
 
         receiver.close()
-        disabled = outbox.endpoint(gone.id).disabled_reason
+        disabled = outbox.endpoints.get(gone.id).disabled_reason
         waiting = outbox.waiting()
 
     expected = {f"msg_{job.removeprefix('job_')}_{good.id.removeprefix('whe_')}" for job in ended}
@@ -133,8 +133,8 @@ def _beside_a_tar_pit() -> float:
         jobs = here.bench.shop.store
         outbox = Outbox(jobs.redis)
         receiver = Receiver()
-        outbox.add_endpoint("flood", f"http://127.0.0.1:{tar_pit.getsockname()[1]}/")
-        outbox.add_endpoint("acme", f"{receiver.url}/calm")
+        outbox.endpoints.add("flood", f"http://127.0.0.1:{tar_pit.getsockname()[1]}/")
+        outbox.endpoints.add("acme", f"{receiver.url}/calm")
 
         for _ in range(TAR_PIT_JOBS):
             ended_job(jobs, time.time, "flood")

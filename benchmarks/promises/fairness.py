@@ -81,7 +81,7 @@ def measure(here: Stack, heard: Heard) -> dict[str, list[float]]:
     """Return how long each of the other tenant's requests took, by what it asked for."""
     took: dict[str, list[float]] = {name: [] for name in BOUNDS_S}
     shop = here.bench.shop
-    Outbox(shop.store.redis).add_endpoint("acme", f"{heard.url}/hook")
+    Outbox(shop.store.redis).endpoints.add("acme", f"{heard.url}/hook")
 
     # Made once: making a client costs more than the answer. Each probe opens a connection.
     probe = httpx.Client(
@@ -146,7 +146,7 @@ def flood(here: Stack, pit_url: str) -> Iterator[None]:
     and here they share two cores with the service, and with whoever measures.
     """
     shop = here.bench.shop
-    Outbox(shop.store.redis).add_endpoint("flood", pit_url)
+    Outbox(shop.store.redis).endpoints.add("flood", pit_url)
 
     for _ in range(WAITING_WEBHOOKS):
         ended_job(shop.store, time.time, "flood")

@@ -15,7 +15,7 @@ from worker.media.images import decode_image
 from worker.settings import MediaLimits
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.uploads import MediaFacts
 
 SAMPLES = ROOT / "service" / "samples"
 

@@ -85,7 +85,7 @@ def _bucket_run() -> Tally:
 def _run(here: Stack, data: dict[str, Path], environment: dict[str, str]) -> Tally:
     shop = here.bench.shop
     # This process puts uploads in, as the API would.
-    shop.media.join_installation()
+    shop.media.installation.join()
 
     for host, directory in data.items():
         directory.mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ from benchmarks.quality.faces import register_ada
 from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.worker.workers import eventually, kill_tree
 from worker.contract import Assignment, JobPayload, JobRecord, JobRequest
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.uploads import MediaFacts
 
 MARK_ID = 0x5EED_0009
 BREAKS = 3
@@ -85,7 +85,7 @@ def _kill_at(here: Stack, job: JobRecord, share: float) -> None:
 
 def _digest(here: Stack, job: JobRecord) -> str:
     assert job.status == "succeeded", job.error
-    with here.bench.shop.media.open_result(job) as file:
+    with here.bench.shop.media.results.open(job) as file:
         data = file.read()
     return hashlib.sha256(without_credentials(data)).hexdigest()
 

@@ -10,7 +10,8 @@ from likeness.console import print_table
 from likeness.errors import CommandError
 from likeness.setup import settings
 from worker.stores.connection import connect
-from worker.stores.key_store import SCOPES, TENANT_NAME, TENANT_SCOPES
+from worker.stores.key_store import SCOPES, TENANT_SCOPES
+from worker.stores.tenants import TENANT_NAME
 
 EVERY_SCOPE = ",".join(TENANT_SCOPES)
 

@@ -110,7 +110,7 @@ async def _verify(file: Path, chosen: Settings) -> dict[str, Any]:
     from service.protocol.observability import Metrics
     from worker.provenance.provenance_store import ProvenanceStore
     from worker.provenance.trust_store import TrustStore
-    from worker.stores.blobs.media_place import open_blobs
+    from worker.stores.media.media_place import open_blobs
 
     trust = TrustStore(chosen.trust_dir, chosen.c2pa_chain, chosen.c2pa_key)
     trust.prepare()

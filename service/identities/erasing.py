@@ -13,8 +13,8 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_records import ErasureReceipt
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MediaStore
-from worker.stores.uploads import MediaRecord
+from worker.stores.media.media_store import MediaStore
+from worker.stores.media.uploads import MediaRecord
 
 
 class JobRemover:
@@ -31,7 +31,7 @@ class JobRemover:
         """
         # The record first: it refuses while the job runs, and then no file must be gone.
         self._jobs.delete(job.id)
-        self._media.delete_job(job.id)
+        self._media.results.delete_all(job.id)
 
         # Refinements have no input.
         if job.payload.input_id is not None:

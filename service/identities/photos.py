@@ -13,7 +13,7 @@ from service.identities.registration_request import RegistrationRequest
 from service.intake.incoming import Incoming
 from service.intake.url_inputs import UrlInputs
 from service.protocol.problems import CODES, ServiceError
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 
 
 class Photos:

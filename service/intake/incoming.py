@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 
 from anyio import CancelScope
 
-from worker.stores.uploads import MediaFacts, MediaRecord, UploadWriter
+from worker.stores.media.uploads import MediaFacts, MediaRecord, UploadWriter
 
 
 @dataclass(frozen=True)

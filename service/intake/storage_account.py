@@ -7,7 +7,7 @@ from collections import Counter
 from anyio import to_thread
 
 from worker.errors import StorageQuotaExceeded
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 
 
 class StorageAccount:
@@ -25,7 +25,7 @@ class StorageAccount:
     async def room(self, tenant: str) -> int:
         """Return how many more bytes the tenant may store; raises StorageQuotaExceeded at none."""
         # Asked for each file: other processes write as well.
-        stored, quota = await to_thread.run_sync(self._media.stored_bytes, tenant)
+        stored, quota = await to_thread.run_sync(self._media.storage.of_tenant, tenant)
         # Without what is arriving, many uploads at once would each see the same free room.
         room = quota - stored - self._arriving[tenant]
 

@@ -19,8 +19,8 @@ from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.settings import Settings
 from worker.errors import StorageQuotaExceeded
 from worker.media.media_types import INPUT_TYPES, declares, refusal, sniff
-from worker.stores.media_store import MediaStore
-from worker.stores.uploads import MediaFacts, UploadWriter
+from worker.stores.media.media_store import MediaStore
+from worker.stores.media.uploads import MediaFacts, UploadWriter
 
 _WAITING_PROBES = 64  # a probe takes some 20 ms, a hostile one up to its time-out
 _WRITE_BYTES = 256 * 1024  # a thread hop for each network chunk would cost more than the write

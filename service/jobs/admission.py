@@ -22,8 +22,8 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import Admission, JobStore
-from worker.stores.media_store import MediaStore
-from worker.stores.uploads import MediaRecord
+from worker.stores.media.media_store import MediaStore
+from worker.stores.media.uploads import MediaRecord
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from worker.stores.erasure import LogRewriter
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 from worker.stores.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -81,4 +81,4 @@ class Overdue:
         # Nobody carries them out: a client that cancelled must see the end nevertheless.
         for job_id in self._upkeep.canceling_for(_LOST_AFTER_S):
             self._jobs.settle_cancel(job_id)
-            self._media.delete_job(job_id)
+            self._media.results.delete_all(job_id)

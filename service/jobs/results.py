@@ -11,7 +11,7 @@ from service.protocol.delivery import Content, deliver
 from service.protocol.key_watch import KeyWatch
 from service.protocol.problems import ServiceError
 from worker.contract import JobRecord
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 
 
 class Results:
@@ -34,7 +34,7 @@ class Results:
 
         content = Content(
             # Opened before the headers are sent: what expires now is still delivered whole.
-            file=await to_thread.run_sync(self._media.open_result, job),
+            file=await to_thread.run_sync(self._media.results.open, job),
             size=job.result.bytes,
             media_type=job.result.media_type,
             sha256=job.result.sha256,

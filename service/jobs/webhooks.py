@@ -22,9 +22,10 @@ from service.jobs.job_views import JobViews
 from service.jobs.webhook_signatures import signed_headers
 from service.protocol.observability import Metrics
 from worker.errors import StoreError, UnknownEndpoint, UnknownJob
+from worker.stores.endpoints import Endpoint
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.outbox import Delivery, Endpoint, Outbox
+from worker.stores.outbox import Delivery, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ class WebhookSender:
         secrets = (
             delivery.endpoint.secrets
             if delivery.endpoint
-            else [self._outbox.tenant_secret(delivery.tenant)]
+            else [self._outbox.endpoints.tenant_secret(delivery.tenant)]
         )
 
         # At each attempt anew: receivers refuse timestamps older than five minutes.
@@ -222,7 +223,9 @@ class WebhookSender:
     def _disable(self, delivery: Delivery) -> None:
         if delivery.endpoint is not None:
             try:
-                self._outbox.disable(delivery.endpoint.id, "The receiver answered 410 Gone")
+                self._outbox.endpoints.disable(
+                    delivery.endpoint.id, "The receiver answered 410 Gone"
+                )
             except UnknownEndpoint:
                 log.info(
                     "webhook endpoint was deleted meanwhile", extra={"message_id": delivery.id}

@@ -42,7 +42,7 @@ from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import KeyStore
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 from worker.stores.outbox import Outbox
 
 

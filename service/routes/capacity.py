@@ -47,7 +47,7 @@ def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
     jobs, held_bytes = state.jobs.in_flight(tenant)
     max_jobs, max_bytes = state.jobs.quota(tenant)
     # Read from the store each time: other processes write as well.
-    stored_bytes, max_stored_bytes = state.media.stored_bytes(tenant)
+    stored_bytes, max_stored_bytes = state.media.storage.of_tenant(tenant)
     queues = tuple(
         schemas.QueueCapacity(
             name=name,

@@ -55,7 +55,7 @@ async def readyz(response: Response, state: State) -> schemas.Health:
     about = state.enrolment.about
     # Both may block on a socket or a disk that hangs, so they run in threads.
     store = await to_thread.run_sync(_store_answers, state)
-    media = await to_thread.run_sync(state.media.is_usable)
+    media = await to_thread.run_sync(state.media.installation.is_usable)
     ready = store and media and state.enrolment.ready and not state.events.draining
     checks = {
         "store": store,

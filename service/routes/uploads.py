@@ -28,7 +28,7 @@ from service.routes.app_state import State
 from service.routes.auth import caller_with
 from service.schemas.fields import at
 from worker.media.media_types import ACCEPTED_IMAGES, ACCEPTED_VIDEOS
-from worker.stores.uploads import MediaRecord
+from worker.stores.media.uploads import MediaRecord
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 

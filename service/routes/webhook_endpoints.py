@@ -23,7 +23,7 @@ from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
 from service.schemas.fields import at
-from worker.stores.outbox import Endpoint
+from worker.stores.endpoints import Endpoint
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 
@@ -51,17 +51,18 @@ async def create_endpoint(request: Request, caller: Writer, state: State) -> Res
 
     async def create() -> Created:
         # Within `create`, so that a repeated request is answered and not counted.
-        if len(await to_thread.run_sync(state.outbox.endpoints, caller.tenant)) >= MAX_ENDPOINTS:
+        endpoints = await to_thread.run_sync(state.outbox.endpoints.list, caller.tenant)
+        if len(endpoints) >= MAX_ENDPOINTS:
             raise ServiceError(
                 "quota_exceeded", f"A tenant may have {MAX_ENDPOINTS} webhook endpoints"
             )
 
         return _created(
-            await to_thread.run_sync(state.outbox.add_endpoint, caller.tenant, body.url)
+            await to_thread.run_sync(state.outbox.endpoints.add, caller.tenant, body.url)
         )
 
     async def read(endpoint_id: str) -> Created:
-        find = state.outbox.endpoint
+        find = state.outbox.endpoints.get
         return _created(await to_thread.run_sync(find, endpoint_id, caller.tenant))
 
     mark = fingerprint(request, body.model_dump_json())
@@ -73,27 +74,27 @@ async def create_endpoint(request: Request, caller: Writer, state: State) -> Res
 @router.get("", responses=problems())
 async def list_endpoints(caller: Writer, state: State) -> schemas.WebhookEndpointList:
     """List the tenant's receivers."""
-    endpoints = await to_thread.run_sync(state.outbox.endpoints, caller.tenant)
+    endpoints = await to_thread.run_sync(state.outbox.endpoints.list, caller.tenant)
     return schemas.WebhookEndpointList(data=tuple(_view(endpoint) for endpoint in endpoints))
 
 
 @router.get("/{endpoint_id}", responses=problems("not_found"))
 async def get_endpoint(endpoint_id: str, caller: Writer, state: State) -> schemas.WebhookEndpoint:
     """Return a receiver."""
-    return _view(await to_thread.run_sync(state.outbox.endpoint, endpoint_id, caller.tenant))
+    return _view(await to_thread.run_sync(state.outbox.endpoints.get, endpoint_id, caller.tenant))
 
 
 @router.get("/default/secret", responses=problems())
 async def get_default_secret(caller: Writer, state: State) -> schemas.WebhookSecret:
     """Return the secret that signs messages to the `webhook` URL of a job."""
-    secret = await to_thread.run_sync(state.outbox.tenant_secret, caller.tenant)
+    secret = await to_thread.run_sync(state.outbox.endpoints.tenant_secret, caller.tenant)
     return schemas.WebhookSecret(secret=secret)
 
 
 @router.post("/{endpoint_id}/rotate", responses=problems("not_found"))
 async def rotate_secret(endpoint_id: str, caller: Writer, state: State) -> schemas.WebhookEndpoint:
     """Create a new secret; for a day, messages are signed with the old one as well."""
-    endpoint = await to_thread.run_sync(state.outbox.rotate, endpoint_id, caller.tenant)
+    endpoint = await to_thread.run_sync(state.outbox.endpoints.rotate, endpoint_id, caller.tenant)
     # Shown this once, as at its creation.
     return _view(endpoint, endpoint.secrets[0])
 
@@ -137,7 +138,7 @@ async def redeliver(endpoint_id: str, message_id: str, caller: Writer, state: St
 @router.post("/{endpoint_id}/test", responses=problems("not_found"))
 async def test_endpoint(endpoint_id: str, caller: Writer, state: State) -> schemas.EndpointTest:
     """Send a signed message of type `endpoint.test` now, and say what the receiver answered."""
-    endpoint = await to_thread.run_sync(state.outbox.endpoint, endpoint_id, caller.tenant)
+    endpoint = await to_thread.run_sync(state.outbox.endpoints.get, endpoint_id, caller.tenant)
     status, error = await state.sender.ping(endpoint)
     return schemas.EndpointTest(delivered=200 <= status < 300, status=status, error=error)
 
@@ -150,7 +151,7 @@ async def test_endpoint(endpoint_id: str, caller: Writer, state: State) -> schem
 )
 async def delete_endpoint(endpoint_id: str, caller: Writer, state: State) -> Response:
     """Delete a receiver; messages that wait for it are dropped."""
-    await to_thread.run_sync(state.outbox.delete_endpoint, endpoint_id, caller.tenant)
+    await to_thread.run_sync(state.outbox.endpoints.delete, endpoint_id, caller.tenant)
     return Response(status_code=204)
 
 
@@ -158,7 +159,7 @@ async def _named(state: AppState, endpoint_id: str, caller: Caller) -> str | Non
     """Return the id of the caller's endpoint, None for `default`; raises UnknownEndpoint."""
     if endpoint_id == "default":
         return None
-    await to_thread.run_sync(state.outbox.endpoint, endpoint_id, caller.tenant)
+    await to_thread.run_sync(state.outbox.endpoints.get, endpoint_id, caller.tenant)
     return endpoint_id
 
 

@@ -13,14 +13,8 @@ from redis import Redis
 
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import connect
-from worker.stores.key_store import (
-    SCOPES,
-    TENANT_NAME,
-    TENANT_SCOPES,
-    ApiKey,
-    KeyStore,
-    TenantStore,
-)
+from worker.stores.key_store import SCOPES, TENANT_SCOPES, ApiKey, KeyStore
+from worker.stores.tenants import TENANT_NAME, TenantStore
 
 DEFAULT_TENANT = "default"
 OPERATOR = "operator"  # the audit log's actor for what is done on the machine itself

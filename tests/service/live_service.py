@@ -19,7 +19,6 @@ from service.protocol.connections import bounded_http
 from service.settings import Settings
 from worker.contract import JobResult, Problem, Task
 from worker.failures import FailureCode
-from worker.stores.blobs.media_place import open_media
 from worker.stores.connection import connect
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.identities.identity_store import IdentityStore
@@ -30,7 +29,8 @@ from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import SCOPES, KeyStore
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.media_place import open_media
+from worker.stores.media.uploads import MediaFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "service" / "samples"
@@ -133,7 +133,7 @@ class LiveService:
         task = task or self.begin(job_id)
         file = self.media.incoming / f"{job_id}.out"
         file.write_bytes(content)
-        sha256 = self.media.publish(job_id, file, ".jpg")
+        sha256 = self.media.results.publish(job_id, file, ".jpg")
         result = JobResult(sha256, len(content), "image/jpeg", ".jpg", 800, 800, 1)
         self.attempts.commit(task, result, JobReport({"faces": []}, {"total_ms": 1.0}))
 

@@ -26,7 +26,7 @@ from worker.process.task_runner import Perform
 from worker.settings import WorkerSettings
 from worker.stores.connection import Reply, text_fields
 from worker.stores.jobs.job_limits import JobLimits
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.uploads import MediaFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -141,7 +141,7 @@ class Bench:
         return self.get(job)
 
     def result(self, job: JobRecord) -> bytes:
-        with self.shop.media.open_result(self.get(job)) as file:
+        with self.shop.media.results.open(self.get(job)) as file:
             return file.read()
 
     def close(self) -> None:

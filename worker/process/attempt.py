@@ -147,13 +147,13 @@ class Attempt:
         """Keep a file as a part of the job; raises UnknownMedia, DiskFull."""
         # By its name only: the child's idea of the directory is not believed.
         made = self._staging.take_out(file.name)
-        return self._media.publish(self.job.id, made, suffix, part=True)
+        return self._media.results.publish(self.job.id, made, suffix, part=True)
 
     def part(self, sha256: str, suffix: str) -> Path:
         """Bring a published part in; raises UnknownMedia."""
         return self._staging.bring_in(
             f"{sha256}{suffix}",
-            lambda place: self._media.bring_part(self.job.id, sha256, suffix, place),
+            lambda place: self._media.results.bring_part(self.job.id, sha256, suffix, place),
         )
 
     def finish_part(self, outcome: str) -> None:

@@ -139,7 +139,7 @@ class TaskRunner:
         report = {**outcome.report, "pack": performed.pack, "counters": counters}
         self._commit(attempt, outcome, JobReport(report, timings))
         # After the commit: a crash in between leaves parts that expire with the job.
-        self._stores.media.tidy_job(attempt.job.id)
+        self._stores.media.results.delete_parts(attempt.job.id)
         log.info(
             "job succeeded",
             extra=_names(attempt.task, attempt.job) | {"total_ms": timings["total_ms"]},
@@ -161,7 +161,7 @@ class TaskRunner:
             size = file.stat().st_size
             result = JobResult(
                 # On the disk under its hash before the record says so.
-                sha256=media.publish(job_id, file, outcome.suffix),
+                sha256=media.results.publish(job_id, file, outcome.suffix),
                 bytes=size,
                 media_type=outcome.media_type,
                 suffix=outcome.suffix,
@@ -178,7 +178,7 @@ class TaskRunner:
             job = self._stores.store.get(job_id)
             # While another attempt may still commit this very file it stays: the winner tidies up.
             if result is not None and job.final and job.result != result:
-                media.discard_result(job.id, result)
+                media.results.discard(job.id, result)
 
             raise
 
@@ -201,7 +201,7 @@ class TaskRunner:
         # A superseded attempt leaves the files alone: they are the other attempt's.
         if isinstance(ending, Canceled):
             self._stores.store.settle_cancel(task.job_id)
-            self._stores.media.delete_job(task.job_id)
+            self._stores.media.results.delete_all(task.job_id)
 
     def _note_refusal(self, job: JobRecord, failure: JobFailure) -> None:
         """Note in the audit trail that a target was refused for what it shows.
@@ -226,12 +226,12 @@ class TaskRunner:
     def _fail(self, task: Task, problem: Problem, report: JobReport | None = None) -> None:
         # False when the job ended otherwise meanwhile; then its files are not ours to delete.
         if self._stores.attempts.fail(task, problem, report=report):
-            self._stores.media.delete_job(task.job_id)
+            self._stores.media.results.delete_all(task.job_id)
 
     def _try_again(self, task: Task) -> None:
         # The job is over (exhausted or cancelled), so its parts are of no use.
         if self._stores.attempts.redeliver(task) != "waiting":
-            self._stores.media.tidy_job(task.job_id)
+            self._stores.media.results.delete_parts(task.job_id)
 
 
 def _names(task: Task, job: JobRecord) -> dict[str, Any]:

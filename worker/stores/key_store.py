@@ -1,6 +1,4 @@
-"""Tenants and API keys: `lk_<key id>_<secret>`, where only the SHA-256 of the secret's 32 random
-bytes is kept.
-"""
+"""API keys: `lk_<key id>_<secret>`; of the secret's 32 random bytes only the SHA-256 is kept."""
 
 from __future__ import annotations
 
@@ -17,8 +15,9 @@ from typing import Literal, cast, get_args
 from redis import Redis
 
 from worker.errors import KeyRefused, UnknownKey
-from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
-from worker.stores.keys import API_KEY, TENANT, TENANT_KEYS, TENANTS, URL_SECRET
+from worker.stores.connection import as_hash, reaching, text_fields, texts
+from worker.stores.keys import API_KEY, TENANT_KEYS, URL_SECRET
+from worker.stores.tenants import TENANT_NAME, TenantStore
 
 Scope = Literal[
     "identities:read",
@@ -29,15 +28,10 @@ Scope = Literal[
     "admin",
     "operator",
 ]
-Bound = Literal["max_jobs", "max_bytes", "max_running", "max_stored_bytes"]
-BOUNDS: tuple[Bound, ...] = get_args(Bound)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 OPERATOR_SCOPE: Scope = "operator"
 """What concerns all tenants; only the command line gives it away."""
 TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope != OPERATOR_SCOPE)
-# Part of keys and log lines, and a label of metrics: no character that any of them treats as
-# special.
-TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 # Fixed lengths: what is no token is refused without asking the store.
 TOKEN = re.compile(r"lk_([0-9a-f]{16})_([0-9a-f]{64})")
 # Something to compare with for keys that do not exist.
@@ -63,49 +57,13 @@ class ApiKey:
     parent: str | None = None
 
 
-class TenantStore:
-    """Tenants, and the bounds and secrets that are their own."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-
-    def names(self) -> Sequence[str]:
-        """Return every tenant that has had a key."""
-        with reaching():
-            return sorted(texts(self._redis.smembers(TENANTS())))
-
-    def set_bounds(self, tenant: str, bounds: Mapping[Bound, int]) -> None:
-        """Give a tenant other bounds than `JobLimits` has; admission reads them."""
-        # HSET refuses an empty mapping.
-        if not bounds:
-            return
-        with reaching():
-            self._redis.hset(
-                TENANT(tenant), mapping=as_hash({str(b): n for b, n in bounds.items()})
-            )
-
-    def bound(self, tenant: str, bound: Bound) -> int | None:
-        """Return a tenant's own bound, or None when the common one holds."""
-        with reaching():
-            own: Reply = self._redis.hget(TENANT(tenant), bound)
-        return int(own) if own is not None else None
-
-    def webhook_secret(self, tenant: str, new: str) -> str:
-        """Return the secret that signs what is sent to addresses given with a job.
-
-        It becomes `new` when there is none yet; of two callers at once, both get the first one's.
-        """
-        with reaching():
-            self._redis.hsetnx(TENANT(tenant), "webhook_secret", new)
-            return texts(self._redis.hmget(TENANT(tenant), ["webhook_secret"]))[0]
-
-
 class KeyStore:
     """Makes, checks and revokes keys."""
 
     def __init__(self, redis: Redis, clock: Callable[[], float] = time.time) -> None:
         self._redis = redis
         self._clock = clock
+        self._tenants = TenantStore(redis)
 
     def create(
         self, tenant: str, scopes: Iterable[Scope], name: str = "", expires_at: float | None = None
@@ -121,7 +79,7 @@ class KeyStore:
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.sadd(TENANT_KEYS(tenant), key_id)
             # In one transaction with the key: a tenant is known as soon as it has a key.
-            pipeline.sadd(TENANTS(), tenant)
+            self._tenants.add(tenant, pipeline)
             pipeline.execute()
 
         return key, token

@@ -14,6 +14,7 @@ Type = Literal["string", "hash", "set", "zset", "list", "stream"]
 
 # The modules that own families; a test holds them to it.
 STORES = "worker.stores"
+JOB_READER = f"{STORES}.jobs.job_reader"
 JOB_STORE = f"{STORES}.jobs.job_store"
 JOB_LISTING = f"{STORES}.jobs.job_listing"
 JOB_ATTEMPTS = f"{STORES}.jobs.job_attempts"
@@ -21,12 +22,16 @@ TASK_LINES = f"{STORES}.jobs.task_lines"
 STATISTICS = f"{STORES}.jobs.statistics"
 IDEMPOTENCY_STORE = f"{STORES}.jobs.idempotency_store"
 JOB_EVENTS_STREAM = "service.jobs.job_events"
-IDENTITY_STORE = f"{STORES}.identities.identity_store"
+IDENTITY_REGISTER = f"{STORES}.identities.identity_register"
 WEIGHT_STORE = f"{STORES}.identities.weight_store"
 ERASURE_LOG = f"{STORES}.erasure"
-MEDIA_STORE = f"{STORES}.media_store"
+MEDIA_STORE = f"{STORES}.media.media_store"
+STORAGE_USE = f"{STORES}.media.storage_use"
+INSTALLATION_MARK = f"{STORES}.media.installation"
 UPKEEP = f"{STORES}.upkeep"
+TENANT_STORE = f"{STORES}.tenants"
 KEY_STORE = f"{STORES}.key_store"
+ENDPOINTS = f"{STORES}.endpoints"
 OUTBOX = f"{STORES}.outbox"
 DELIVERY_LOG = "service.jobs.delivery_log"
 BROWSER_TOKENS = "service.browsers.browser_tokens"
@@ -57,16 +62,16 @@ class Family:
 
 # Jobs
 
-JOB = Family("lk:job:{}", "hash", JOB_STORE, "a while after the job's end, or its deletion")
+JOB = Family("lk:job:{}", "hash", JOB_READER, "a while after the job's end, or its deletion")
 JOB_EVENTS = Family("lk:job:{}:events", "stream", JOB_EVENTS_STREAM, "an hour after the job's end")
 JOB_TASKS = Family("lk:job:{}:tasks", "set", JOB_STORE, "at the job's end")
 JOB_HELD = Family("lk:job:{}:held", "list", JOB_ATTEMPTS, "at the job's end")
 JOB_PARTS = Family("lk:job:{}:parts", "hash", JOB_ATTEMPTS, "at the job's end")
 JOB_SPENT = Family("lk:job:{}:spent", "hash", JOB_ATTEMPTS, "at the job's end")
 TENANT_JOBS = Family("lk:tenant:{}:jobs", "zset", JOB_LISTING, "member: with the job")
-TENANT_ACTIVE = Family("lk:tenant:{}:active", "set", JOB_STORE, "member: at the job's end")
+TENANT_ACTIVE = Family("lk:tenant:{}:active", "set", JOB_READER, "member: at the job's end")
 JOBS_ACTIVE = Family("lk:jobs:active", "zset", JOB_STORE, "member: at the job's end")
-INPUT_BYTES = Family("lk:bytes", "hash", JOB_STORE, "never; a number for each tenant and for all")
+INPUT_BYTES = Family("lk:bytes", "hash", JOB_READER, "never; a number for each tenant and for all")
 DEADLINES = Family("lk:deadlines", "zset", UPKEEP, "member: at the job's end")
 CANCELING = Family("lk:canceling", "zset", UPKEEP, "member: at the job's end")
 SETTLED = Family("lk:settled", "zset", UPKEEP, "member: when the record is packed")
@@ -93,11 +98,11 @@ OUT = Family("lk:out:{}:{}", "set", TASK_LINES, "member: when the task is done o
 
 # Identities
 
-IDENTITY = Family("lk:identity:{}", "hash", IDENTITY_STORE, "at its erasure")
-IDENTITY_PACKS = Family("lk:identity:{}:packs", "set", IDENTITY_STORE, "at its erasure")
-IDENTITY_JOBS = Family("lk:identity:{}:jobs", "set", IDENTITY_STORE, "at its erasure")
-TENANT_IDENTITIES = Family("lk:tenant:{}:identities", "zset", IDENTITY_STORE, "member: erasure")
-ERASED = Family("lk:erased:{}", "hash", IDENTITY_STORE, "a year after the erasure")
+IDENTITY = Family("lk:identity:{}", "hash", IDENTITY_REGISTER, "at its erasure")
+IDENTITY_PACKS = Family("lk:identity:{}:packs", "set", IDENTITY_REGISTER, "at its erasure")
+IDENTITY_JOBS = Family("lk:identity:{}:jobs", "set", IDENTITY_REGISTER, "at its erasure")
+TENANT_IDENTITIES = Family("lk:tenant:{}:identities", "zset", IDENTITY_REGISTER, "member: erasure")
+ERASED = Family("lk:erased:{}", "hash", IDENTITY_REGISTER, "a year after the erasure")
 WEIGHTS = Family("lk:weights:{}", "string", WEIGHT_STORE, "evicted, or at the erasure")
 WEIGHTS_LOCK = Family("lk:weights:{}:lock", "string", WEIGHT_STORE, "after half a minute")
 WEIGHTS_LRU = Family("lk:weights:lru", "zset", WEIGHT_STORE, "member: with the weights")
@@ -115,22 +120,22 @@ UPLOAD_HOLDS = Family("lk:media:{}:holds", "set", MEDIA_STORE, "with the upload"
 UPLOAD_JOBS = Family("lk:media:{}:jobs", "set", MEDIA_STORE, "with the upload")
 TENANT_UPLOADS = Family("lk:tenant:{}:uploads", "zset", MEDIA_STORE, "member: with the upload")
 CONTENT = Family("lk:content:{}:{}", "set", MEDIA_STORE, "with the last upload of these bytes")
-STORED = Family("lk:stored", "hash", MEDIA_STORE, "never; a number for each tenant and for all")
-INSTALLATION = Family("lk:installation", "string", MEDIA_STORE, "never; one id")
+STORED = Family("lk:stored", "hash", STORAGE_USE, "never; a number for each tenant and for all")
+INSTALLATION = Family("lk:installation", "string", INSTALLATION_MARK, "never; one id")
 EXPIRY = Family("lk:expiry", "zset", UPKEEP, "member: when it has been deleted")
 
 # Tenants, their API keys and webhooks
 
-TENANTS = Family("lk:tenants", "set", KEY_STORE, "never; few")
-TENANT = Family("lk:tenant:{}", "hash", KEY_STORE, "never; few")
+TENANTS = Family("lk:tenants", "set", TENANT_STORE, "never; few")
+TENANT = Family("lk:tenant:{}", "hash", TENANT_STORE, "never; few")
 TENANT_KEYS = Family("lk:tenant:{}:keys", "set", KEY_STORE, "never; few")
 API_KEY = Family("lk:key:{}", "hash", KEY_STORE, "never; ended ones stay refused", secret=True)
 TENANT_TOKENS = Family("lk:tenant:{}:tokens", "zset", BROWSER_TOKENS, "with the newest token")
 TOKEN_ORIGINS = Family("lk:origins", "zset", BROWSER_TOKENS, "member: with the origin's last token")
 URL_SECRET = Family("lk:url-secret", "string", KEY_STORE, "never; one", secret=True)
 DELIVERIES = Family("lk:deliveries:{}", "list", DELIVERY_LOG, "a week after the last one")
-TENANT_ENDPOINTS = Family("lk:tenant:{}:endpoints", "set", OUTBOX, "member: with the endpoint")
-ENDPOINT = Family("lk:endpoint:{}", "hash", OUTBOX, "when its tenant deletes it", secret=True)
+TENANT_ENDPOINTS = Family("lk:tenant:{}:endpoints", "set", ENDPOINTS, "member: with the endpoint")
+ENDPOINT = Family("lk:endpoint:{}", "hash", ENDPOINTS, "when its tenant deletes it", secret=True)
 MESSAGE = Family("lk:outbox:{}", "hash", OUTBOX, "delivered, given up, or after a while")
 MESSAGES_DUE = Family("lk:outbox:due:{}", "zset", OUTBOX, "member: with the message")
 MESSAGE_TENANTS = Family("lk:outbox:tenants", "zset", OUTBOX, "member: with its last message")

@@ -1,4 +1,4 @@
-"""Webhook endpoints and the outbox of messages for them; sending is the service's.
+"""The outbox: messages for webhook endpoints; sending is the service's.
 
 A message enters the outbox in the same step that ends its job, keeps its id over all tries, and
 leaves it when it was delivered, given up, or its endpoint is gone.
@@ -6,26 +6,16 @@ leaves it when it was delivered, given up, or its endpoint is gone.
 
 from __future__ import annotations
 
-import base64
-import json
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from redis import Redis
 
 from worker.errors import UnknownEndpoint
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
-from worker.stores.ids import new_id
-from worker.stores.key_store import TenantStore
-from worker.stores.keys import (
-    ENDPOINT,
-    MESSAGE,
-    MESSAGE_TENANTS,
-    MESSAGES_DUE,
-    TENANT_ENDPOINTS,
-)
+from worker.stores.endpoints import Endpoint, EndpointStore
+from worker.stores.keys import MESSAGE, MESSAGE_TENANTS, MESSAGES_DUE
 from worker.stores.scripts import Scripts
 
 # What a look at the whole outbox may cost: some milliseconds. Beyond that the count is too low, and
@@ -33,21 +23,6 @@ from worker.stores.scripts import Scripts
 COUNTED_TENANTS = 1000
 # Seconds from one try to the next: the schedule Standard Webhooks 1.0 recommends.
 SCHEDULE_S = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a tenant wants to hear of its jobs; `secrets` are newest first, all of them sign.
-
-    Never shown again.
-    """
-
-    id: str
-    tenant: str
-    url: str
-    created_at: float
-    disabled_reason: str | None
-    secrets: Sequence[str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -62,85 +37,13 @@ class Delivery:
 
 
 class Outbox:
-    """Endpoints of tenants and messages that wait for them."""
+    """Messages that wait for their time, and the endpoints that they are for."""
 
     def __init__(self, redis: Redis, clock: Callable[[], float] = time.time) -> None:
         self._redis = redis
         self._clock = clock
         self._scripts = Scripts(redis)
-        self._tenants = TenantStore(redis)
-
-    def add_endpoint(self, tenant: str, url: str) -> Endpoint:
-        """Register an address; its `secrets` are to be shown this once."""
-        endpoint = Endpoint(
-            new_id("whe", self._clock()), tenant, url, self._clock(), None, [new_secret()]
-        )
-        with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.hset(
-                ENDPOINT(endpoint.id),
-                mapping={
-                    "tenant": tenant,
-                    "url": url,
-                    "created_at": repr(endpoint.created_at),
-                    "secrets": json.dumps([[endpoint.secrets[0], None]]),
-                },
-            )
-
-            pipeline.sadd(TENANT_ENDPOINTS(tenant), endpoint.id)
-            pipeline.execute()
-
-        return endpoint
-
-    def endpoint(self, endpoint_id: str, tenant: str | None = None) -> Endpoint:
-        """Return an endpoint; raises UnknownEndpoint, also when it is another tenant's."""
-        with reaching():
-            fields = text_fields(self._redis.hgetall(ENDPOINT(endpoint_id)))
-
-        if not fields or (tenant is not None and fields["tenant"] != tenant):
-            raise UnknownEndpoint
-
-        return self._read(endpoint_id, fields)
-
-    def endpoints(self, tenant: str) -> Sequence[Endpoint]:
-        """Return the tenant's endpoints, oldest first; disabled ones too."""
-        with reaching():
-            ids = texts(self._redis.smembers(TENANT_ENDPOINTS(tenant)))
-        return [self.endpoint(endpoint_id) for endpoint_id in sorted(ids)]
-
-    def rotate(self, endpoint_id: str, tenant: str, overlap_s: float = 86400.0) -> Endpoint:
-        """Add a new secret; the old one goes on signing beside it for `overlap_s`. Raises
-        UnknownEndpoint.
-
-        A secret that an earlier rotation replaced goes now: it may have leaked, and headers must
-        not grow.
-        """
-        current = self.endpoint(endpoint_id, tenant).secrets[0]
-        # The newest signs first; receivers try signatures in order.
-        kept = [(new_secret(), None), (current, self._clock() + overlap_s)]
-
-        with reaching():
-            self._redis.hset(ENDPOINT(endpoint_id), "secrets", json.dumps(kept))
-
-        return self.endpoint(endpoint_id)
-
-    def delete_endpoint(self, endpoint_id: str, tenant: str) -> None:
-        """Forget an endpoint; what waits for it is dropped. Raises UnknownEndpoint."""
-        self.endpoint(endpoint_id, tenant)
-        with reaching(), self._redis.pipeline() as pipeline:
-            # Off the list first: the next job's end must not post to it.
-            pipeline.srem(TENANT_ENDPOINTS(tenant), endpoint_id)
-            pipeline.delete(ENDPOINT(endpoint_id))
-            pipeline.execute()
-
-    def disable(self, endpoint_id: str, reason: str) -> None:
-        """Stop sending to an endpoint (it answered 410, or never); raises UnknownEndpoint."""
-        self.endpoint(endpoint_id)
-        with reaching():
-            self._redis.hset(ENDPOINT(endpoint_id), "disabled_reason", reason)
-
-    def tenant_secret(self, tenant: str) -> str:
-        """Return the secret that signs messages to addresses given with a job."""
-        return self._tenants.webhook_secret(tenant, new_secret())
+        self.endpoints = EndpointStore(redis, clock)
 
     def claim(
         self,
@@ -230,7 +133,7 @@ class Outbox:
             fields = text_fields(self._redis.hgetall(MESSAGE(message)))
 
         try:
-            endpoint = self.endpoint(fields["endpoint"]) if fields["endpoint"] else None
+            endpoint = self.endpoints.get(fields["endpoint"]) if fields["endpoint"] else None
         except (KeyError, UnknownEndpoint):  # the message or its endpoint is gone
             self._drop(tenant, message)
             return None
@@ -241,23 +144,3 @@ class Outbox:
             return None
 
         return Delivery(message, tenant, fields["job"], endpoint, int(fields["attempt"]))
-
-    def _read(self, endpoint_id: str, fields: Mapping[str, str]) -> Endpoint:
-        valid = [
-            secret
-            for secret, ends in json.loads(fields["secrets"])
-            if ends is None or ends > self._clock()
-        ]
-        return Endpoint(
-            endpoint_id,
-            fields["tenant"],
-            fields["url"],
-            float(fields["created_at"]),
-            fields.get("disabled_reason"),
-            valid,
-        )
-
-
-def new_secret() -> str:
-    """Return a signing secret as Standard Webhooks writes it: 24 random bytes in base64."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()

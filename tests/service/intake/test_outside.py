@@ -19,7 +19,7 @@ import pytest
 from service.settings import Settings
 from tests.conftest import StoreServer
 from tests.service.live_service import CONSENT, JPEG, SAMPLES, LiveService, problem_of, until
-from worker.stores.key_store import TenantStore
+from worker.stores.tenants import TenantStore
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import httpx
 
 from tests.service.live_service import JPEG, LiveService, problem_of
 from worker.process.upkeep.expiry import ExpirySweep
-from worker.stores.key_store import TenantStore
+from worker.stores.tenants import TenantStore
 
 HEADERS = {"Content-Type": "image/jpeg"}
 SIZE = len(JPEG)
@@ -59,7 +59,7 @@ def test_an_upload_beyond_the_quota_is_cut_off(
     with suppress(httpx.WriteError, httpx.RemoteProtocolError):
         problem_of(upload(client, large()), 429, "storage_quota")
 
-    assert live.media.stored_bytes(tenant)[0] == 0
+    assert live.media.storage.of_tenant(tenant)[0] == 0
     assert upload(client).status_code == 201
 
 
@@ -84,7 +84,7 @@ def test_results_count_and_a_full_tenant_gets_no_job(
         problem_of(answer, 429, "storage_quota")
 
     assert client.delete(job["urls"]["self"]).status_code == 204
-    assert live.media.stored_bytes(tenant)[0] == 0
+    assert live.media.storage.of_tenant(tenant)[0] == 0
     assert upload(client).status_code == 201
 
 
@@ -100,7 +100,7 @@ def test_what_expires_counts_no_longer(
     sweep = ExpirySweep(live.media, live.identities)
     sweep.run()
     sweep.run()
-    assert live.media.stored_bytes(tenant)[0] == 0
+    assert live.media.storage.of_tenant(tenant)[0] == 0
     assert live.redis.hget("lk:stored", tenant) == b"0"
 
 

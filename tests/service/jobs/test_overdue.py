@@ -18,8 +18,8 @@ from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MediaStore
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.media_store import MediaStore
+from worker.stores.media.uploads import MediaFacts
 
 
 def test_what_is_due_ends_without_a_worker(store: Redis, tmp_path: Path) -> None:

@@ -74,9 +74,9 @@ def test_stored_bytes_are_counted_up_and_down(
 ) -> None:
     upload_id = live.upload(tenant)
     size = live.media.stat(upload_id).bytes
-    assert live.media.stored_bytes(tenant)[0] == size
+    assert live.media.storage.of_tenant(tenant)[0] == size
     job = swap(live, client, tenant, upload_id).json()
     live.finish(job["id"], bytes(1000))
-    assert live.media.stored_bytes(tenant)[0] == size + 1000
+    assert live.media.storage.of_tenant(tenant)[0] == size + 1000
     client.delete(job["urls"]["self"])
-    assert live.media.stored_bytes(tenant)[0] == 0
+    assert live.media.storage.of_tenant(tenant)[0] == 0

@@ -52,7 +52,7 @@ def post(store: Redis, receiver: Receiver) -> Post:
     jobs = JobStore(store, clock=clock)
     outbox = Outbox(store, clock)
     client = GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 5)
-    endpoint = outbox.add_endpoint("acme", receiver.url)
+    endpoint = outbox.endpoints.add("acme", receiver.url)
     ended_job(jobs, clock)
 
     return Post(
@@ -117,7 +117,7 @@ def test_a_message_that_cannot_be_read_does_not_end_the_sending(
 def test_410_disables_the_endpoint(post: Post, receiver: Receiver) -> None:
     receiver.statuses = [410]
     assert post.send() == 1
-    assert post.outbox.endpoint(post.endpoint_id).disabled_reason
+    assert post.outbox.endpoints.get(post.endpoint_id).disabled_reason
     post.clock.now += 10**6
     assert post.send() == 0
 
@@ -130,8 +130,8 @@ def test_receivers_that_do_not_answer_hold_up_their_own_tenant_alone(
     outbox = Outbox(store, clock)
 
     with socket.create_server(("127.0.0.1", 0), backlog=512) as tar_pit:
-        outbox.add_endpoint("flood", f"http://127.0.0.1:{tar_pit.getsockname()[1]}/")
-        outbox.add_endpoint("acme", receiver.url)
+        outbox.endpoints.add("flood", f"http://127.0.0.1:{tar_pit.getsockname()[1]}/")
+        outbox.endpoints.add("acme", receiver.url)
 
         for _ in range(200):
             ended_job(jobs, clock, "flood")

@@ -54,7 +54,7 @@ def test_a_second_rotation_ends_the_first_secret_at_once(
         client.post(f"/v1/webhook-endpoints/{endpoint['id']}/rotate").json()["secret"]
         for _ in range(2)
     ]
-    assert list(Outbox(live.redis).endpoint(endpoint["id"], tenant).secrets) == secrets[::-1]
+    assert list(Outbox(live.redis).endpoints.get(endpoint["id"], tenant).secrets) == secrets[::-1]
 
 
 def test_an_address_that_came_with_the_job_is_told(

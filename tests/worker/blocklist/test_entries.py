@@ -19,7 +19,7 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.keys import BLOCKED, ERASURE_WANTED, EXPIRY
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 
 KEY = b"k" * 32
 LABEL = "somebody whose name must not be readable"

@@ -22,7 +22,7 @@ from worker.sandbox.messages import Channel, Message
 from worker.settings import WorkerSettings
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.uploads import MediaFacts
 
 PACK = "open@0123456789ab"
 ENDED: dict[str, object] = {"ask": "ended", "outcome": None, "spent": {}}

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.worker.workers import Bench, eventually
-from worker.stores.media_store import MARKER
+from worker.stores.media.installation import MARKER
 
 
 @pytest.fixture
 def bench(store_url: str, tmp_path: Path) -> Iterator[Bench]:
     (tmp_path / "shared").mkdir()
     bench = Bench(store_url, tmp_path / "shared")
-    bench.shop.media.join_installation()
+    bench.shop.media.installation.join()
     yield bench
     bench.close()
 

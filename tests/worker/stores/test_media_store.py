@@ -30,8 +30,9 @@ from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MARKER, MediaStore
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.installation import MARKER
+from worker.stores.media.media_store import MediaStore
+from worker.stores.media.uploads import MediaFacts
 
 PNG = MediaFacts("image/png", ".png", 4, 3, 1)
 
@@ -147,7 +148,7 @@ def test_a_result_is_named_by_its_content_and_goes_when_it_is_due(
 ) -> None:
     jobs = JobStore(store, clock=clock)
     job_id = ended_job(jobs, clock)
-    sha256 = media.publish(job_id, made(tmp_path, b"result"), ".png")
+    sha256 = media.results.publish(job_id, made(tmp_path, b"result"), ".png")
     assert sha256 == hashlib.sha256(b"result").hexdigest()
     name = f"jobs/{job_id}/{sha256}.png"
     assert media.blobs.read(name) == b"result"
@@ -187,9 +188,9 @@ def test_what_a_canceled_films_parts_left_is_removed(
 ) -> None:
     jobs = JobStore(store)
     job = jobs.admit(JobRequest(JobPayload(kind="swap_video", tenant="acme"))).job
-    sha256 = media.publish(job.id, made(tmp_path, b"part"), ".part", part=True)
+    sha256 = media.results.publish(job.id, made(tmp_path, b"part"), ".part", part=True)
     sweep.run()
-    media.bring_part(job.id, sha256, ".part", tmp_path / "brought")
+    media.results.bring_part(job.id, sha256, ".part", tmp_path / "brought")
     assert (tmp_path / "brought").read_bytes() == b"part"
     jobs.request_cancel(job.id)
     sweep.run()
@@ -204,16 +205,16 @@ def test_an_expired_result_is_gone_even_before_the_sweep(
 
     jobs = JobStore(store, clock=clock)
     job = jobs.admit(JobRequest(JobPayload(kind="analysis", tenant="acme"))).job
-    sha256 = media.publish(job.id, made(tmp_path, b"result"), ".png")
+    sha256 = media.results.publish(job.id, made(tmp_path, b"result"), ".png")
     attempts = JobAttempts(jobs, clock)
     attempts.begin(Task(job.id, 1), "by hand")
     attempts.commit(Task(job.id, 1), JobResult(sha256, 6, "image/png", ".png"), JobReport({}, {}))
-    with media.open_result(jobs.get(job.id)) as file:
+    with media.results.open(jobs.get(job.id)) as file:
         assert file.read() == b"result"
     clock.now += jobs.limits.result_ttl_s + 1
 
     with pytest.raises(ResultExpired):
-        media.open_result(jobs.get(job.id))
+        media.results.open(jobs.get(job.id))
 
 
 def test_files_that_lost_their_owner_in_a_crash_are_swept(
@@ -222,7 +223,7 @@ def test_files_that_lost_their_owner_in_a_crash_are_swept(
     kept = shelf.name(shelf.stat(upload(shelf, ttl_s=10**6)))
     (shelf.incoming / new_id("upl")).write_bytes(b"half")
     shelf.blobs.put(made(tmp_path, b"no record"), f"uploads/{kept[8:10]}/{new_id('upl')}.png")
-    shelf.publish(new_id("job"), made(tmp_path, b"no job"), ".png")
+    shelf.results.publish(new_id("job"), made(tmp_path, b"no job"), ".png")
 
     for path in [*shelf.scratch.rglob("*")]:
         os.utime(path, (clock.now - 7200, clock.now - 7200))
@@ -240,34 +241,34 @@ def test_files_that_lost_their_owner_in_a_crash_are_swept(
 def test_media_of_another_installation_are_refused(
     media: MediaStore, store: Redis, tmp_path: Path
 ) -> None:
-    media.join_installation()
-    media.join_installation()
+    media.installation.join()
+    media.installation.join()
     other = MediaStore(DirectoryBlobs(tmp_path / "not-mounted"), tmp_path / "not-mounted", store)
     with pytest.raises(MediaUnsuitable, match="mount the same directory"):
-        other.join_installation()
+        other.installation.join()
 
     # The remedy of the message, for media that were restored from elsewhere.
     other.blobs.create(MARKER, store.get("lk:installation"))
-    other.join_installation()
+    other.installation.join()
 
 
 def test_media_that_outlive_their_records_are_joined(media: MediaStore, store: Redis) -> None:
-    media.join_installation()
+    media.installation.join()
     store.flushall()
-    media.join_installation()
+    media.installation.join()
     assert store.get("lk:installation") == media.blobs.read(MARKER)
 
 
 def test_a_volume_that_was_unmounted_is_lost_media_and_not_a_missing_file(
     shelf: MediaStore, tmp_path: Path
 ) -> None:
-    shelf.join_installation()
+    shelf.installation.join()
     record = shelf.stat(upload(shelf))
     shelf.blobs.delete(shelf.name(record))
     with pytest.raises(UnknownMedia):
         shelf.bring(record, tmp_path / "place")
 
     (shelf.scratch / MARKER).unlink()  # all else is there, as when a fresh volume was mounted
-    assert not shelf.is_usable()
+    assert not shelf.installation.is_usable()
     with pytest.raises(MediaUnavailable):
         shelf.bring(record, tmp_path / "place")

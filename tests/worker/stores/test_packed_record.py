@@ -14,6 +14,7 @@ from worker.contract import Assignment, JobPayload, JobRecord, JobRequest, JobRe
 from worker.errors import UnknownJob
 from worker.failures import FailureCode
 from worker.stores.ids import new_id
+from worker.stores.jobs.ended_records import EndedRecords
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
@@ -96,12 +97,12 @@ def test_a_job_is_packed_ten_minutes_after_its_end(
     jobs: JobStore, store: Redis, clock: Clock
 ) -> None:
     before = done(jobs, store, clock)
-    assert jobs.pack_settled() == 0
+    assert EndedRecords(jobs).pack_settled() == 0
 
     large = bytes_of(store, before.id)
     clock.now += 600
-    assert jobs.pack_settled() == 1
-    assert jobs.pack_settled() == 0
+    assert EndedRecords(jobs).pack_settled() == 1
+    assert EndedRecords(jobs).pack_settled() == 0
 
     after = jobs.get(before.id)
     assert replace(after, payload=before.payload) == before
@@ -113,13 +114,13 @@ def test_a_job_is_packed_ten_minutes_after_its_end(
 def test_a_job_that_is_not_over_is_not_packed(jobs: JobStore, store: Redis, clock: Clock) -> None:
     swap(jobs, store)
     clock.now += 10_000
-    assert jobs.pack_settled() == 0
+    assert EndedRecords(jobs).pack_settled() == 0
 
 
 def test_a_packed_job_can_be_deleted(jobs: JobStore, store: Redis, clock: Clock) -> None:
     job = done(jobs, store, clock)
     clock.now += 600
-    jobs.pack_settled()
+    EndedRecords(jobs).pack_settled()
     jobs.delete(job.id)
 
     with pytest.raises(UnknownJob):
@@ -139,7 +140,7 @@ def test_a_packed_dead_letter_keeps_its_input_and_can_be_done_again(
     problem = Problem(FailureCode.ATTEMPTS_EXHAUSTED, "It was tried three times.")
     attempts.fail(Task(job.id, 1), problem, dead=True)
     clock.now += 600
-    jobs.pack_settled()
+    EndedRecords(jobs).pack_settled()
     holds = f"lk:media:{job.payload.input_id}:holds"
     assert store.smembers(holds) == {job.id.encode()}
 

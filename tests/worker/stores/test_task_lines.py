@@ -9,7 +9,7 @@ from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.key_store import TenantStore
+from worker.stores.tenants import TenantStore
 
 FEW = JobLimits(tenant_running=1, window=8)
 

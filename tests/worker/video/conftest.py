@@ -35,7 +35,7 @@ from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_queue import rq_queue, task_of
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.uploads import MediaFacts
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.casting import Casting
 from worker.use_cases.swap_image import SwapImage
@@ -160,7 +160,7 @@ class FilmBench:
         """Return the result as a file, whatever keeps it."""
         ended = self.shop.store.get(job.id)
         place = self.shop.media.incoming / f"{job.id}{ended.result.suffix}"
-        with self.shop.media.open_result(ended) as file:
+        with self.shop.media.results.open(ended) as file:
             place.write_bytes(file.read())
         return place
 

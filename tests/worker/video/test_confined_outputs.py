@@ -30,7 +30,7 @@ from worker.contract import (
 from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
-from worker.stores.uploads import MediaFacts
+from worker.stores.media.uploads import MediaFacts
 
 TENANT = "acme"
 

@@ -14,8 +14,9 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.identities.identity_vault import folder_of
 from worker.stores.ids import is_id
+from worker.stores.jobs.ended_records import EndedRecords
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 
 # Large enough that a day's expiry takes few rounds, small enough to interrupt.
 BATCH = 200
@@ -37,6 +38,7 @@ class ExpirySweep:
         self._media = media
         self._identities = identities
         self._jobs = JobStore(media.redis, clock=clock)
+        self._records = EndedRecords(self._jobs)
         self._upkeep = self._jobs.upkeep
         self._audit = AuditLog(media.redis, clock)
         self._clock = clock
@@ -44,7 +46,7 @@ class ExpirySweep:
     def run(self) -> int:
         """Delete what is due; returns how many things went."""
         self._remove_leftovers()
-        self._jobs.pack_settled()
+        self._records.pack_settled()
         gone = 0
 
         while True:
@@ -59,7 +61,7 @@ class ExpirySweep:
         to do it.
         """
         for job_id in self._upkeep.leftovers():
-            self._media.delete_job(job_id)
+            self._media.results.delete_all(job_id)
             self._upkeep.cleared(job_id)
 
     def _expire(self, name: str) -> bool:
@@ -77,8 +79,8 @@ class ExpirySweep:
         return True
 
     def _expire_job(self, job_id: str) -> None:
-        self._media.delete_job(job_id)
-        self._jobs.result_expired(job_id)
+        self._media.results.delete_all(job_id)
+        self._records.result_expired(job_id)
 
     def _expire_identity(self, identity_id: str) -> None:
         with suppress(Missing):  # erased by its owner in the meantime
@@ -115,7 +117,7 @@ class ExpirySweep:
 
         for job_id in {name.split("/")[1] for name in blobs.older("jobs", ORPHAN_AGE_S)}:
             if is_id(job_id, "job") and not self._jobs.exists(job_id):
-                self._media.delete_job(job_id)
+                self._media.results.delete_all(job_id)
                 removed += 1
 
         return removed

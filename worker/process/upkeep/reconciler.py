@@ -109,7 +109,7 @@ class Reconciler:
         for job_id in overdue:
             if job_id not in running:
                 self._stores.store.settle_cancel(job_id)
-                self._stores.media.delete_job(job_id)
+                self._stores.media.results.delete_all(job_id)
 
     def _sweep(self) -> None:
         now = self._clock()

@@ -1,25 +1,18 @@
 """Bytes as objects in a bucket: hosts that share no disk.
 
-Only the processes that hold our settings speak to the bucket. A confined child is given plain
-files, which are brought from a bounded cache of whole objects: the parts of a video are many, and
-their input is one. What lies in the cache goes a few seconds after its last use, because what is
-deleted in the bucket must not live on here.
+Only the processes that hold our settings speak to the bucket; a confined child is given copies.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -27,7 +20,7 @@ from obstore.store import from_url
 
 from worker.errors import MediaUnavailable, MediaUnsuitable
 from worker.stores.blobs.blobs import Name
-from worker.stores.blobs.durable_files import noticing_full_disk, open_private
+from worker.stores.blobs.object_copies import ObjectCopies
 from worker.stores.blobs.object_reader import BLOCK_BYTES, ObjectReader
 from worker.stores.ids import new_id
 
@@ -41,8 +34,6 @@ RETRY_WITHIN_S = 20
 SINGLE_PUT_BYTES = 16 << 20
 PART_BYTES = 8 << 20
 PARTS_AT_ONCE = 4
-# Erased media must be gone everywhere within a minute: copies go well before.
-IDLE_COPY_S = 20.0
 
 
 class ObjectBlobs:
@@ -67,9 +58,7 @@ class ObjectBlobs:
                 "retry_timeout": timedelta(seconds=RETRY_WITHIN_S),
             },
         )
-        self._cache = scratch / "cache"
-        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._cache_bytes = cache_bytes
+        self._copies = ObjectCopies(scratch / "cache", cache_bytes, self.open)
 
     def require_suitable(self) -> None:
         """Write, write again, delete and look: four requests that show what the server does.
@@ -152,28 +141,11 @@ class ObjectBlobs:
 
     def open_file(self, name: Name) -> BinaryIO:
         """Return a copy that has no name, so that it ends with its last user."""
-        with noticing_full_disk():
-            # The caller closes it.
-            copy = cast(BinaryIO, tempfile.TemporaryFile(dir=self._cache))  # noqa: SIM115
-            with self.open(name) as source:
-                shutil.copyfileobj(source, copy, BLOCK_BYTES)
-
-        copy.seek(0)
-        return copy
+        return self._copies.open_nameless(name)
 
     def bring(self, name: Name, place: Path) -> None:
         """Link the cached copy, which is fetched first where there is none."""
-        copy = self._cache / hashlib.sha256(name.encode()).hexdigest()
-        for _ in range(3):  # another process may tidy between the two steps
-            with noticing_full_disk():
-                if not copy.exists():
-                    self._fetch(name, copy)
-            with suppress(FileNotFoundError):
-                os.utime(copy)
-                os.link(copy, place)
-                return
-
-        raise MediaUnavailable
+        self._copies.link(name, place)
 
     def exists(self, name: Name) -> bool:
         """Return whether the object is there."""
@@ -205,11 +177,7 @@ class ObjectBlobs:
 
     def tidy(self) -> None:
         """Remove copies that were not used lately."""
-        before = time.time() - IDLE_COPY_S
-        for entry in self._copies():
-            with suppress(FileNotFoundError):
-                if entry.stat().st_mtime < before:
-                    os.unlink(entry)
+        self._copies.tidy()
 
     def _is_kept(self, name: Name, version: str) -> bool:
         try:
@@ -218,35 +186,6 @@ class ObjectBlobs:
         except FileNotFoundError:
             return False
         return True
-
-    def _fetch(self, name: Name, copy: Path) -> None:
-        with self.open(name) as source:
-            size = source.seek(0, io.SEEK_END)
-            source.seek(0)
-            self._make_room(size)
-            unfinished = copy.with_name(f"{copy.name}.{os.getpid()}.{time.monotonic_ns()}.new")
-
-            try:
-                with open_private(unfinished) as file:
-                    shutil.copyfileobj(source, file, BLOCK_BYTES)
-                unfinished.replace(copy)
-            finally:
-                unfinished.unlink(missing_ok=True)
-
-    def _make_room(self, size: int) -> None:
-        """Remove the copies that were not used for longest, until another one fits the bound."""
-        known = sorted((e.stat().st_mtime, e.stat().st_size, e.path) for e in self._copies())
-        held = sum(bytes_ for _, bytes_, _ in known)
-
-        for _, bytes_, path in known:
-            if held + size <= self._cache_bytes:
-                return
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-            held -= bytes_
-
-    def _copies(self) -> list[os.DirEntry[str]]:
-        return [entry for entry in os.scandir(self._cache) if entry.is_file()]
 
 
 @contextmanager

@@ -200,3 +200,8 @@ def _time(text: Mapping[str, str], name: str) -> float | None:
 
 def _problem(stored: Mapping[str, str]) -> Problem:
     return Problem(code=FailureCode(stored["code"]), detail=stored["detail"])
+
+
+def uploads_of(job: JobRecord) -> list[str]:
+    """Return the uploads that a job uses: its input, where it has one."""
+    return [job.payload.input_id] if job.payload.input_id else []

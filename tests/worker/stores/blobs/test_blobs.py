@@ -11,7 +11,8 @@ import pytest
 from tests.object_server import ObjectServer
 from worker.errors import MediaUnavailable, MediaUnsuitable
 from worker.stores.blobs.blobs import Blobs
-from worker.stores.blobs.object_blobs import IDLE_COPY_S, ObjectBlobs
+from worker.stores.blobs.object_blobs import ObjectBlobs
+from worker.stores.blobs.object_copies import IDLE_COPY_S
 
 NAME = "jobs/job_a/result.mp4"
 

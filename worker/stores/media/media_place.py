@@ -8,7 +8,7 @@ from redis import Redis
 
 from worker.stores.blobs.blobs import Blobs
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
-from worker.stores.media_store import MediaStore
+from worker.stores.media.media_store import MediaStore
 
 
 def open_blobs(url: str, directory: Path, cache_bytes: int) -> Blobs:

@@ -1,0 +1,1 @@
+"""Uploads and results: their records and their bytes."""
