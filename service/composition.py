@@ -44,7 +44,7 @@ from service.trust.chain_check import ChainCheck
 from service.trust.verification import TrustAnchors, Verifier
 from service.trust.visitors import Visitors
 from worker.composition import open_screening
-from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.provenance.trust_store import TrustStore
 from worker.settings import JobSettings
@@ -201,7 +201,7 @@ def file_verifier(
     )
 
     anchors = TrustAnchors(
-        mark_keys=trust.mark_keys,
+        mark_keys=trust.mark_keys.newest_first,
         roots=trust.anchors(),
         signers=trust.signers(),
         public_sync=settings.mark_sync == "public",

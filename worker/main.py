@@ -31,7 +31,7 @@ from worker.process.task_runner import TaskRunner
 from worker.process.upkeep.audit_keeper import AuditKeeper
 from worker.process.upkeep.housekeeping import Housekeeping
 from worker.process.warm_worker import WarmWorker
-from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.provenance.trust_store import TrustStore
 from worker.sandbox.confinement import require_complete

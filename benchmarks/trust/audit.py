@@ -131,7 +131,7 @@ def _rewrite_with_the_key(here: Service, day: Path) -> None:
     previous = "0" * 64
     lines = []
 
-    for line in archive.lines():
+    for line in archive.files.lines():
         body = dict(line.entry.body)
         body["actor"] = "nobody" if body["event"] == "identity.used" else body["actor"]
         entry = type(line.entry)(seq=line.entry.seq, body=body)

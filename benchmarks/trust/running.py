@@ -16,7 +16,7 @@ from benchmarks.stack import Stack, running_stack
 from benchmarks.trust import material
 from tests.worker.workers import eventually
 from worker.contract import QueueName
-from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.trust_store import TrustStore
 
 READY_WITHIN_S = 90.0
@@ -99,7 +99,7 @@ class Service:
         log_key = "lk:audit"
         redis = self.stack.bench.shop.store.redis
         eventually(lambda: redis.xlen(log_key) == 0, 20, "an archived trail")
-        return [dict(line.entry.body) for line in self.archive.lines()]
+        return [dict(line.entry.body) for line in self.archive.files.lines()]
 
 
 @contextmanager

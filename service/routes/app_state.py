@@ -36,7 +36,7 @@ from service.trust.blocklisting import Blocklisting
 from service.trust.chain_check import ChainCheck
 from service.trust.verification import Verifier
 from service.trust.visitors import Visitors
-from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.audit.archive import AuditArchive
 from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue

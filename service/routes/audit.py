@@ -17,7 +17,7 @@ from service.routes.app_state import State
 from service.routes.auth import caller_with
 from service.schemas.trust import AuditCheck, AuditEvent, AuditHead, AuditPage
 from service.trust.page import CONTENT_SECURITY_POLICY, page, script
-from worker.provenance.audit_archive import AuditFilter, AuditLine
+from worker.provenance.audit.lines import AuditFilter, AuditLine
 from worker.stores.key_store import OPERATOR_SCOPE
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
@@ -83,7 +83,7 @@ async def list_events(
 
     def read() -> list[AuditLine]:
         trail = state.audit_trail
-        lines = trail.lines(wanted) if order == "oldest" else trail.newest_first(wanted)
+        lines = trail.files.lines(wanted) if order == "oldest" else trail.files.newest_first(wanted)
         # One more than asked for tells whether there is a next page. The archive is read lazily, so
         # a short page does not read the files to their end.
         return [line for line, _ in zip(lines, range(limit + 1), strict=False)]
@@ -124,7 +124,7 @@ async def get_head(_caller: Auditor, state: State) -> AuditHead:
     """
 
     def read() -> AuditHead:
-        last = state.audit_trail.last()
+        last = state.audit_trail.files.last()
         # The signed head belongs to the export: without it the lines prove nothing to an outsider.
         heads = state.audit_trail.heads()
         archived = last.entry.seq if last else 0
@@ -158,7 +158,7 @@ async def export_events(caller: Auditor, state: State, tenant: Tenant = None) ->
     whose = _tenant(caller, tenant)
 
     def lines() -> Iterator[str]:
-        for line in state.audit_trail.lines(AuditFilter(tenant=whose)):
+        for line in state.audit_trail.files.lines(AuditFilter(tenant=whose)):
             yield _event(line).model_dump_json() + "\n"
 
         heads = state.audit_trail.heads()

@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 from service.settings import Settings
 from worker.errors import WorkerError
-from worker.provenance.audit_archive import AuditArchive, AuditFilter
+from worker.provenance.audit.archive import AuditArchive
+from worker.provenance.audit.lines import AuditFilter
 from worker.provenance.trust_store import TrustStore
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import connect
@@ -36,7 +37,7 @@ def run_audit_command(arguments: Namespace, settings: Settings) -> None:
 
         return
 
-    for line in archive.lines(AuditFilter(tenant=arguments.tenant)):
+    for line in archive.files.lines(AuditFilter(tenant=arguments.tenant)):
         print(json.dumps({"seq": line.entry.seq, **line.entry.body, "mac": line.mac}))
 
     for head in archive.heads():

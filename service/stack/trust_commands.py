@@ -31,13 +31,12 @@ def run_trust_command(arguments: Namespace, settings: Settings) -> None:
     trust.prepare()
 
     if arguments.action == "rotate-mark-key":
-        trust.rotate_mark_key()
+        trust.mark_keys.rotate()
         _note_rotation(settings)
 
     whose = "the operator's" if settings.c2pa_chain else "this installation's own"
-    print(
-        f"signing certificate {trust.signer().key_id}, {whose}; {len(trust.mark_keys())} mark keys"
-    )
+    mark_keys = len(trust.mark_keys.newest_first())
+    print(f"signing certificate {trust.signer().key_id}, {whose}; {mark_keys} mark keys")
 
 
 def _note_rotation(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from worker.errors import AuditBroken
-from worker.provenance.audit_archive import AuditArchive, Check
+from worker.provenance.audit.archive import AuditArchive, Check
 
 # A check reads the whole trail, 100,000 entries in about two seconds: readers share one a minute.
 EVERY_S = 60.0

@@ -71,7 +71,7 @@ class ProvenanceIssuer:
         trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
         # Idempotent: the API or another worker may have made the keys already.
         trust.prepare()
-        trust.mark_keys()  # broken keys are reported at start, not by the first job
+        trust.mark_keys.newest_first()  # broken keys are reported at start, not by the first job
         signer = trust.signer()
 
         if settings.c2pa_chain is not None:
@@ -100,7 +100,7 @@ class ProvenanceIssuer:
             return None
 
         # By the job's own time: a key that is rotated meanwhile must not change its later segments.
-        code = MarkCode(self.trust.mark_key_at(job.created_at), public_sync=self.public_sync)
+        code = MarkCode(self.trust.mark_keys.at(job.created_at), public_sync=self.public_sync)
         tile = code.tile(mark_id, _segment(task))
         return ProvenanceOrder(
             version=installed_version(),

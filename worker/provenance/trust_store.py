@@ -16,12 +16,7 @@ The directory is 0700 and its files 0600. No process that decodes untrusted medi
 from __future__ import annotations
 
 import datetime
-import fcntl
-import os
 import secrets
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +32,12 @@ from worker.provenance.certificates import (
     make_leaf,
     make_root,
 )
+from worker.provenance.key_files import MarkKeys, only_one, read_keys
 from worker.provenance.names import KEY_BYTES
 from worker.stores.blobs.durable_files import replace_file
 
 # A service that is off for a month still comes up with a valid certificate.
 RENEW_DAYS_BEFORE = 30
-MOST_MARK_KEYS = 16
-"""Each costs a verification 5 ms of search, and a third of a second for a cropped image."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class TrustStore:
         # Also where an operator has made it with wider rights.
         self.directory.chmod(0o700)
 
-        with _only_one(self.directory):
+        with only_one(self.directory):
             self._prepare(now)
 
     def _prepare(self, now: datetime.datetime) -> None:
@@ -108,54 +102,18 @@ class TrustStore:
             if not _is_authority(certificate)
         )
 
-    def rotate_mark_key(self, now: float | None = None) -> None:
-        """Put a new key first; results marked with older keys can still be read.
-
-        Jobs that were admitted before keep their key, so that all segments of a video have one.
-        Raises TrustKeyBroken when the file is broken or has no room.
-        """
-        with _only_one(self.directory):
-            if len(self._dated_mark_keys()) >= MOST_MARK_KEYS:
-                raise TrustKeyBroken(
-                    f"mark.key has {MOST_MARK_KEYS} keys; take the oldest out, whose marks can then"
-                    " no longer be read"
-                )
-
-            since = time.time() if now is None else now
-            key = f"{secrets.token_hex(KEY_BYTES)} {since!r}\n"
-            replace_file(self._mark_file, key.encode() + self._mark_file.read_bytes())
-
-    def mark_keys(self) -> list[bytes]:
-        """Return the mark keys, newest first; raises TrustKeyBroken."""
-        return [key for key, _ in self._dated_mark_keys()]
-
-    def mark_key_at(self, moment: float) -> bytes:
-        """Return the key for a job admitted then (seconds since the epoch).
-
-        Raises TrustKeyBroken.
-        """
-        keys = self._dated_mark_keys()
-        return next((key for key, since in keys if since <= moment), keys[-1][0])
-
-    def _dated_mark_keys(self) -> list[tuple[bytes, float]]:
-        keys = _keys(self._mark_file)
-        lines = self._mark_file.read_text().splitlines()
-        words = [line.split() for line in lines if line.strip()]
-        try:
-            return [
-                (key, float(word[1]) if len(word) > 1 else 0.0)
-                for key, word in zip(keys, words, strict=True)
-            ]
-        except ValueError as error:
-            raise TrustKeyBroken(f"a time in mark.key cannot be read: {error}") from error
+    @property
+    def mark_keys(self) -> MarkKeys:
+        """The keys that marks are drawn and read with."""
+        return MarkKeys(self._mark_file)
 
     def audit_key(self) -> bytes:
         """Return the key of the audit trail; raises TrustKeyBroken."""
-        return _keys(self._audit_file)[0]
+        return read_keys(self._audit_file)[0]
 
     def blocklist_key(self) -> bytes:
         """Return the key that seals the never-swap list; raises TrustKeyBroken."""
-        return _keys(self._blocklist_file)[0]
+        return read_keys(self._blocklist_file)[0]
 
     def signer(self) -> Signer:
         """Return the signer of manifests; raises TrustKeyBroken."""
@@ -240,31 +198,6 @@ class TrustStore:
         leaf = make_leaf(root, now)
         replace_file(self._key_file, leaf.key)
         replace_file(self._chain_file, leaf.certificate + root.certificate)
-
-
-@contextmanager
-def _only_one(directory: Path) -> Iterator[None]:
-    """Wait for a turn: API and workers start at once, and only one may make the keys."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        # On the directory: it exists before any file in it.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _keys(path: Path) -> list[bytes]:
-    try:
-        lines = path.read_text().splitlines()
-        keys = [bytes.fromhex(line.split()[0]) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
-        raise TrustKeyBroken(f"{path.name} cannot be read: {error}") from error
-
-    if not keys or any(len(key) != KEY_BYTES for key in keys):
-        raise TrustKeyBroken(f"{path.name} needs lines of {KEY_BYTES} bytes in hex")
-
-    return keys
 
 
 def _as_pem(certificate: x509.Certificate) -> bytes:

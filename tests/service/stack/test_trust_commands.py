@@ -21,10 +21,10 @@ def test_the_mark_key_is_rotated_and_the_trail_says_so(
     run_trust_command(Namespace(action="show"), settings)
     assert "this installation's own; 1 mark keys" in capsys.readouterr().out
 
-    first = TrustStore(settings.trust_dir).mark_keys()
+    first = TrustStore(settings.trust_dir).mark_keys.newest_first()
     run_trust_command(Namespace(action="rotate-mark-key"), settings)
     assert "2 mark keys" in capsys.readouterr().out
-    assert TrustStore(settings.trust_dir).mark_keys()[1:] == first
+    assert TrustStore(settings.trust_dir).mark_keys.newest_first()[1:] == first
 
     (entry,) = AuditLog(store).pending()
     assert (entry.body["event"], entry.body["actor"]) == ("mark_key.rotated", "operator")

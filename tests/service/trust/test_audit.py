@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.service.live_service import LiveService, problem_of
-from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.trust_store import TrustStore
 from worker.stores.audit_log import AuditLog
 from worker.stores.key_store import TENANT_SCOPES
@@ -113,7 +113,7 @@ def test_the_trail_is_checked_for_whoever_asks(
     check._state = None  # an earlier test's answer may be a minute old
     answer = client.get("/v1/audit/check").json()
     assert (answer["intact"], answer["problem"]) == (True, "")
-    assert answer["entries"] == trail.last().entry.seq
+    assert answer["entries"] == trail.files.last().entry.seq
 
     day = next(live.settings.audit_dir.glob("*.jsonl"))
     written = day.read_text()

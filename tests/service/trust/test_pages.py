@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.service.live_service import SAMPLES, LiveService
 from tests.service.trust.test_verify import Publisher
-from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.trust_store import TrustStore
 from worker.stores.audit_log import AuditLog
 from worker.stores.key_store import SCOPES, KeyStore

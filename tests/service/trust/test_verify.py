@@ -41,7 +41,7 @@ class Publisher:
         """Return a marked, signed and recorded JPEG."""
         image = cv2.imread(str(SAMPLES / f"{name}.jpg"))
         assert image is not None
-        draw_in_image(image, MarkCode(self.trust.mark_keys()[0]).tile(MARK_ID))
+        draw_in_image(image, MarkCode(self.trust.mark_keys.newest_first()[0]).tile(MARK_ID))
         unsigned = self._folder / "unsigned.jpg"
         signed = self._folder / "signed.jpg"
         cv2.imwrite(str(unsigned), image, [cv2.IMWRITE_JPEG_QUALITY, 93])
@@ -131,7 +131,7 @@ def test_a_mark_on_another_image_is_called_copied(
     other = cv2.imread(str(SAMPLES / "ada_smile.jpg"))
     assert other is not None
     upside_down = np.ascontiguousarray(other[::-1])
-    draw_in_image(upside_down, MarkCode(publisher.trust.mark_keys()[0]).tile(MARK_ID))
+    draw_in_image(upside_down, MarkCode(publisher.trust.mark_keys.newest_first()[0]).tile(MARK_ID))
     data = cv2.imencode(".png", upside_down)[1].tobytes()
     assert visitor.post("/v1/verify", content=data).json()["verdict"] == "mark_copied"
 
@@ -262,7 +262,7 @@ def test_an_operator_may_ask_for_keys_or_turn_verification_off(
 def test_marks_of_a_key_that_was_rotated_in_meanwhile_are_read(
     visitor: httpx.Client, publisher: Publisher
 ) -> None:
-    publisher.trust.rotate_mark_key()
+    publisher.trust.mark_keys.rotate()
     copy = stripped(publisher.image())
     assert visitor.post("/v1/verify", content=copy).json()["verdict"] == "made_here"
 

@@ -11,8 +11,9 @@ import pytest
 from cryptography import x509
 
 from worker.errors import SigningFailed, TrustKeyBroken
+from worker.provenance.key_files import MOST_MARK_KEYS
 from worker.provenance.manifest import try_out
-from worker.provenance.trust_store import MOST_MARK_KEYS, TrustStore
+from worker.provenance.trust_store import TrustStore
 
 
 @pytest.fixture
@@ -49,31 +50,31 @@ def test_a_certificate_is_renewed_thirty_days_before_it_ends(store: TrustStore) 
 
 
 def test_rotated_mark_keys_can_still_be_read(store: TrustStore) -> None:
-    first = store.mark_keys()
-    store.rotate_mark_key()
-    assert store.mark_keys()[1:] == first
-    assert store.mark_keys()[0] != first[0]
+    first = store.mark_keys.newest_first()
+    store.mark_keys.rotate()
+    assert store.mark_keys.newest_first()[1:] == first
+    assert store.mark_keys.newest_first()[0] != first[0]
 
 
 def test_a_job_keeps_the_key_of_its_time(store: TrustStore) -> None:
-    first = store.mark_keys()[0]
-    store.rotate_mark_key(now=1000.0)
-    second = store.mark_keys()[0]
-    assert store.mark_key_at(999.0) == first
-    assert store.mark_key_at(1000.0) == second
+    first = store.mark_keys.newest_first()[0]
+    store.mark_keys.rotate(now=1000.0)
+    second = store.mark_keys.newest_first()[0]
+    assert store.mark_keys.at(999.0) == first
+    assert store.mark_keys.at(1000.0) == second
 
 
 def test_rotations_at_once_lose_no_key(store: TrustStore) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: store.rotate_mark_key(), range(8)))
-    assert len(set(store.mark_keys())) == 9
+        list(pool.map(lambda _: store.mark_keys.rotate(), range(8)))
+    assert len(set(store.mark_keys.newest_first())) == 9
 
 
 def test_mark_keys_are_bounded(store: TrustStore) -> None:
     for _ in range(MOST_MARK_KEYS - 1):
-        store.rotate_mark_key()
+        store.mark_keys.rotate()
     with pytest.raises(TrustKeyBroken, match="oldest"):
-        store.rotate_mark_key()
+        store.mark_keys.rotate()
 
 
 def test_what_was_signed_with_an_earlier_certificate_is_still_ours(store: TrustStore) -> None:
@@ -104,7 +105,7 @@ def test_an_operators_chain_must_fit_its_key_and_be_able_to_sign(
 def test_broken_keys_are_told_and_not_replaced(store: TrustStore) -> None:
     (store.directory / "mark.key").write_text("short\n")
     with pytest.raises(TrustKeyBroken, match=r"mark\.key"):
-        store.mark_keys()
+        store.mark_keys.newest_first()
 
     store.prepare()
     assert (store.directory / "mark.key").read_text() == "short\n"

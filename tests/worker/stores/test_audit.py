@@ -10,7 +10,8 @@ import pytest
 from redis import Redis
 
 from worker.errors import AuditBroken
-from worker.provenance.audit_archive import AuditArchive, AuditFilter
+from worker.provenance.audit.archive import AuditArchive
+from worker.provenance.audit.lines import AuditFilter
 from worker.provenance.trust_store import TrustStore
 from worker.stores.audit_log import AuditLog
 
@@ -58,7 +59,7 @@ def test_entries_of_many_writers_are_all_archived_in_order(trail: Trail, store: 
         pass
 
     assert trail.verify() == 400
-    assert [line.entry.seq for line in trail.archive.lines()] == list(range(1, 401))
+    assert [line.entry.seq for line in trail.archive.files.lines()] == list(range(1, 401))
     assert store.xlen("lk:audit") == 0
 
 
@@ -147,7 +148,7 @@ def test_readers_filter_by_tenant_event_subject_time_and_place(trail: Trail) -> 
     trail.archive.take(trail.log)
 
     def found(wanted: AuditFilter) -> list[int]:
-        return [line.entry.seq for line in trail.archive.lines(wanted)]
+        return [line.entry.seq for line in trail.archive.files.lines(wanted)]
 
     assert found(AuditFilter(tenant="acme")) == [1, 2, 3]
     assert found(AuditFilter(event="identity.erased")) == [4]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from worker.errors import WorkerError
-from worker.provenance.audit_archive import AuditArchive
+from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.certificates import Signer
 from worker.provenance.provenance_store import DAY_S, ProvenanceStore
 from worker.stores.audit_log import AuditLog

@@ -9,17 +9,16 @@ does not match the signed heads; a tail cut off misses numbers that the store ha
 
 from __future__ import annotations
 
-import datetime
 import hmac
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.errors import AuditBroken
+from worker.provenance.audit.day_files import DayFiles, append_text
+from worker.provenance.audit.lines import AuditLine, day_of
 from worker.stores.audit_log import AuditEntry, AuditLog
-from worker.stores.blobs.durable_files import noticing_full_disk, sync_directory
 
 # Before the first line there is nothing; as long as a hash, so that all lines have one form.
 GENESIS = "0" * 64
@@ -30,15 +29,6 @@ HEAD_EVERY_S = 3600.0
 Sign = Callable[[bytes], bytes]
 Check = Callable[[bytes, bytes], bool]
 """Whether a signature (second) belongs to a message (first)."""
-
-
-@dataclass(frozen=True)
-class AuditLine:
-    """One line of the archive."""
-
-    entry: AuditEntry
-    previous: str
-    mac: str
 
 
 @dataclass(frozen=True)
@@ -56,41 +46,12 @@ class Head:
         return f"likeness audit head {self.seq} {self.mac} {self.at!r}".encode()
 
 
-@dataclass(frozen=True)
-class AuditFilter:
-    """Which entries a reader wants; times are seconds since the epoch, `after` a number.
-
-    `about` also finds entries that name an id beside their subject, such as a job's outputs by one
-    of its identities.
-    """
-
-    tenant: str | None = None
-    event: str | None = None
-    subject: str | None = None
-    since: float = 0.0
-    until: float = float("inf")
-    after: int = 0
-    before: float = float("inf")
-    about: str | None = None
-
-    def wants(self, entry: AuditEntry) -> bool:
-        """Return whether an entry is among them."""
-        body = entry.body
-        return (
-            self.after < entry.seq < self.before
-            and self.tenant in (None, body["tenant"])
-            and self.event in (None, body["event"])
-            and self.subject in (None, body["subject"])
-            and self.since <= float(body["at"]) < self.until
-            and (self.about is None or self.about in _named(body))
-        )
-
-
 class AuditArchive:
     """The files of one installation. One process writes (the leader), any may read."""
 
     def __init__(self, directory: Path, key: bytes) -> None:
         self._directory = directory
+        self.files = DayFiles(directory)
         self._key = key
 
     def take(self, log: AuditLog) -> int:
@@ -103,7 +64,7 @@ class AuditArchive:
         if not entries:
             return 0
 
-        last = self.last()
+        last = self.files.last()
         # A crash after the append and before the drop leaves these in the store: they are on disk
         # already.
         new = [entry for entry in entries if entry.seq > (last.entry.seq if last else 0)]
@@ -113,36 +74,6 @@ class AuditArchive:
 
         return len(new)
 
-    def lines(self, wanted: AuditFilter | None = None) -> Iterator[AuditLine]:
-        """Yield the lines that are wanted, oldest first."""
-        wanted = wanted or AuditFilter()
-        for path in self._days():
-            # A query about last week must not read years of files.
-            if not _may_hold(path, wanted):
-                continue
-            with path.open() as file:
-                for text in file:
-                    line = _line(text)
-                    if wanted.wants(line.entry):
-                        yield line
-
-    def newest_first(self, wanted: AuditFilter) -> Iterator[AuditLine]:
-        """Yield the lines that are wanted, newest first; a day is read at a time."""
-        for path in reversed(self._days()):
-            if not _may_hold(path, wanted):
-                continue
-            for text in reversed(path.read_text().splitlines()):
-                line = _line(text)
-                if wanted.wants(line.entry):
-                    yield line
-
-    def last(self) -> AuditLine | None:
-        """Return the newest line."""
-        for path in reversed(self._days()):
-            if text := _last_text(path):
-                return _line(text)
-        return None
-
     def heads(self) -> list[Head]:
         """Return the signed heads, oldest first."""
         if not self._heads_file.exists():
@@ -151,7 +82,7 @@ class AuditArchive:
 
     def sign_head(self, sign: Sign, now: float, *, force: bool = False) -> Head | None:
         """Sign the newest line's hash every 1,000 entries or hour; return the head if new."""
-        last = self.last()
+        last = self.files.last()
         heads = self.heads()
 
         # Nothing new to sign.
@@ -167,7 +98,7 @@ class AuditArchive:
         unsigned = Head(seq=last.entry.seq, mac=last.mac, at=now, signature="")
         signature = sign(unsigned.message).hex()
         head = Head(seq=unsigned.seq, mac=unsigned.mac, at=now, signature=signature)
-        _append_text(self._heads_file, json.dumps(head.__dict__) + "\n")
+        append_text(self._heads_file, json.dumps(head.__dict__) + "\n")
 
         return head
 
@@ -186,7 +117,7 @@ class AuditArchive:
         previous: AuditLine | None = None
         count = 0
 
-        for line in self.lines():
+        for line in self.files.lines():
             self._check_line(line, previous, heads)
             previous = line
             count += 1
@@ -238,14 +169,10 @@ class AuditArchive:
         for entry in entries:
             mac = self._mac(previous, entry)
             line = {"seq": entry.seq, "previous": previous, "body": entry.body, "mac": mac}
-            by_day.setdefault(_day(float(entry.body["at"])), []).append(json.dumps(line) + "\n")
+            by_day.setdefault(day_of(float(entry.body["at"])), []).append(json.dumps(line) + "\n")
             previous = mac
 
-        newest = self._days()[-1].stem if self._days() else ""
-        for day, texts in by_day.items():
-            # Clocks of several hosts differ: the chain stays in the order of its numbers.
-            newest = max(newest, day)
-            _append_text(self._directory / f"{newest}.jsonl", "".join(texts))
+        self.files.append(by_day)
 
     def _mac(self, previous: str, entry: AuditEntry) -> str:
         body = json.dumps(dict(entry.body), sort_keys=True, separators=(",", ":"))
@@ -253,70 +180,6 @@ class AuditArchive:
             self._key, f"{previous}\n{entry.seq}\n{body}".encode(), "sha256"
         ).hexdigest()
 
-    def _days(self) -> list[Path]:
-        return sorted(self._directory.glob("????-??-??.jsonl"))
-
     @property
     def _heads_file(self) -> Path:
         return self._directory / "heads.log"
-
-
-def _named(body: Mapping[str, str]) -> list[str]:
-    """Return the ids that an entry names."""
-    identities = body.get("identities", "").split(",")
-    return [body["subject"], body.get("job", ""), body.get("entry", ""), *identities]
-
-
-def _append_text(path: Path, text: str) -> None:
-    with noticing_full_disk():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        is_new = not path.exists()
-        # Append only: no write of ours can land on an older line.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-
-        with os.fdopen(descriptor, "r+b") as file:
-            _drop_unfinished_line(file.fileno())
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-        if is_new:
-            sync_directory(path.parent)
-
-
-def _drop_unfinished_line(descriptor: int) -> None:
-    """Remove half a line, as a power cut leaves; its entry is still pending in the store."""
-    size = os.fstat(descriptor).st_size
-    tail = os.pread(descriptor, 65_536, max(0, size - 65_536))
-    whole = tail.rfind(b"\n") + 1
-
-    if tail and whole < len(tail):
-        os.ftruncate(descriptor, size - (len(tail) - whole))
-
-
-def _last_text(path: Path) -> str:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 65_536))
-        lines = file.read().split(b"\n")
-    # The last element is what follows the last newline: nothing, or an unfinished line.
-    return lines[-2].decode() if len(lines) > 1 else ""
-
-
-def _line(text: str) -> AuditLine:
-    try:
-        fields = json.loads(text)
-        entry = AuditEntry(seq=int(fields["seq"]), body=fields["body"])
-        return AuditLine(entry=entry, previous=fields["previous"], mac=fields["mac"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise AuditBroken("A line of the audit trail cannot be read.") from error
-
-
-def _day(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d")
-
-
-def _may_hold(path: Path, wanted: AuditFilter) -> bool:
-    """Whether a day's file can hold what is wanted; a day's margin allows for hosts' clocks."""
-    day = datetime.datetime.strptime(path.stem, "%Y-%m-%d").replace(tzinfo=datetime.UTC).timestamp()
-    return day + 2 * 86_400 > wanted.since and day - 86_400 < wanted.until
