@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from worker.contract import JobKind, JobRecord, Task
+from worker.contract.jobs import JobRecord, Task
+from worker.contract.requests import JobKind
 
 if TYPE_CHECKING:
     from worker.provenance.marking import Marking

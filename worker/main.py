@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worker.composition import Stores, open_screening, open_stores
-from worker.contract import QueueName, Task
+from worker.contract.jobs import Task
+from worker.contract.requests import QueueName
 from worker.errors import WorkerError
 from worker.process.child_process import WarmChild
 from worker.process.logs import log_as_json

@@ -15,7 +15,7 @@ from benchmarks.bar import Figure, bar
 from benchmarks.quality.faces import register_ada, submit_swap
 from benchmarks.stack import Stack, percentile, running_stack, stopwatch
 from tests.worker.workers import eventually
-from worker.contract import FINAL, JobRecord
+from worker.contract.jobs import FINAL, JobRecord
 
 
 @bar("R-5")

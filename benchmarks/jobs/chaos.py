@@ -16,7 +16,7 @@ from benchmarks.bar import Figure, bar
 from benchmarks.jobs.plain_rq import Losses, doomed_worker, run_chaos
 from benchmarks.stack import Stack, pick_victim, running_stack, stopwatch
 from tests.worker.workers import eventually
-from worker.contract import FINAL
+from worker.contract.jobs import FINAL
 from worker.errors import StoreError
 from worker.stores.jobs.job_queue import rq_queue
 

@@ -27,7 +27,7 @@ from tests.conftest import StoreServer
 from tests.worker.video.clips import DUET, Clip, frames_of, write
 from tests.worker.video.conftest import FilmBench, people_of
 from worker.composition import open_stores
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).resolve().parents[2]

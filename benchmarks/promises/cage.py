@@ -10,7 +10,8 @@ from benchmarks.promises.deeds import DEEDS, DONE, Targets
 from benchmarks.promises.targets import targets_on, unconfined
 from benchmarks.stack import PACKS, Stack, running_stack, stopwatch
 from service.sandbox.child import ChildError, SandboxedChild
-from worker.contract import QUEUE_OF, JobKind, JobPayload, JobRecord, JobRequest, QueueName
+from worker.contract.jobs import JobRecord
+from worker.contract.requests import QUEUE_OF, JobKind, JobPayload, JobRequest, QueueName
 from worker.sandbox.confinement import Protection
 from worker.settings import MediaLimits
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.promises.deeds import Targets, attempt
-from worker.contract import JobKind, QueueName
+from worker.contract.requests import JobKind, QueueName
 from worker.job_context import JobContext, Outcome, UseCase, UseCases
 from worker.settings import WorkerSettings
 from worker.use_cases import load as real

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from worker.contract import Strict
+from worker.contract.options import Strict
 
 DONE = "done"
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from benchmarks.stack import PACKS, ROOT, Stack
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
-from worker.contract import Assignment, JobKind, JobPayload, JobRecord, JobRequest
+from worker.contract.jobs import JobRecord
+from worker.contract.options import Assignment
+from worker.contract.requests import JobKind, JobPayload, JobRequest
 from worker.media.images import decode_image
 from worker.settings import MediaLimits
 from worker.stores.identities.identity_records import IdentityRecord

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import stopwatch
 from tests.worker.stores.sentinel_group import sentinel_group
-from worker.contract import JobPayload, JobRequest
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import StoreError, UnknownJob
 from worker.stores.connection import connect
 from worker.stores.jobs.job_limits import JobLimits

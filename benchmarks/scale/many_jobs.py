@@ -16,7 +16,8 @@ from benchmarks.stack import stopwatch
 from service.gauges import Collector
 from tests.conftest import StoreServer
 from worker.composition import Stores, open_stores
-from worker.contract import JobPayload, JobRequest, JobResult, Task
+from worker.contract.jobs import JobResult, Task
+from worker.contract.requests import JobPayload, JobRequest
 from worker.process.upkeep.reconciler import Reconciler
 from worker.settings import JobSettings, WorkerSettings
 from worker.stores.jobs.job_queue import rq_id

@@ -16,7 +16,8 @@ from benchmarks.backing import BUCKET, backing
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import Stack, pick_victim, running_stack, stopwatch
 from tests.worker.workers import Bench, eventually
-from worker.contract import FINAL, JobPayload, JobRecord, JobRequest
+from worker.contract.jobs import FINAL, JobRecord
+from worker.contract.requests import JobPayload, JobRequest
 
 HOSTS = ("a", "b")
 JOBS = 40

@@ -19,7 +19,7 @@ from benchmarks.stack import PACKS, ROOT, Stack, running_stack, stopwatch
 from benchmarks.trust import material
 from benchmarks.trust.running import Service, service
 from service.sandbox.child import SandboxedChild
-from worker.contract import JobPayload, JobRequest
+from worker.contract.requests import JobPayload, JobRequest
 from worker.provenance.trust_store import TrustStore
 
 READ = "read_a_foreign_upload"

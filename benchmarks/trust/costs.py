@@ -19,7 +19,8 @@ from tests.conftest import StoreServer
 from tests.worker.video.conftest import FilmBench, people_of
 from tests.worker.workers import performer
 from worker.composition import open_stores
-from worker.contract import JobKind, JobRecord, JobRequest
+from worker.contract.jobs import JobRecord
+from worker.contract.requests import JobKind, JobRequest
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner

@@ -13,7 +13,9 @@ from benchmarks.promises.byte_identity import two_shots
 from benchmarks.quality.faces import register_ada
 from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.worker.workers import eventually, kill_tree
-from worker.contract import Assignment, JobPayload, JobRecord, JobRequest
+from worker.contract.jobs import JobRecord
+from worker.contract.options import Assignment
+from worker.contract.requests import JobPayload, JobRequest
 from worker.stores.media.uploads import MediaFacts
 
 MARK_ID = 0x5EED_0009

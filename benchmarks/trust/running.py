@@ -15,7 +15,7 @@ import httpx
 from benchmarks.stack import Stack, running_stack
 from benchmarks.trust import material
 from tests.worker.workers import eventually
-from worker.contract import QueueName
+from worker.contract.requests import QueueName
 from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.trust_store import TrustStore
 

@@ -16,7 +16,7 @@ from likeness.commands.consent import Adult, BasisOption, Evidence, Subject, con
 from likeness.console import diverted_log, print_json, print_table, progress_bar
 from likeness.errors import CommandError
 from likeness.setup import settings
-from worker.contract import FaceSelector, OutputOptions, PersonSelector, SwapOptions
+from worker.contract.options import FaceSelector, OutputOptions, PersonSelector, SwapOptions
 from worker.formats import MEDIA_TYPES
 from worker.settings import WorkerSettings
 

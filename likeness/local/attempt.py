@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from likeness.local.identity import LocalIdentity
-from worker.contract import JobRecord, Task
+from worker.contract.jobs import JobRecord, Task
 from worker.errors import JobFailure, SigningFailed, UnknownMedia
 from worker.failures import FailureCode
 from worker.job_context import Identities, Spent

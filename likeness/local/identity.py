@@ -27,7 +27,7 @@ from service.identities.enrolment import EncodedFace, Enrolment
 from service.protocol.observability import Metrics
 from service.schemas import Consent
 from service.settings import Settings
-from worker.contract import JobKind
+from worker.contract.requests import JobKind
 from worker.errors import UnknownIdentity
 from worker.media.media_types import refusal, sniff_file
 from worker.stores.identities.identity_records import IdentityRecord

@@ -9,7 +9,7 @@ from pathlib import Path
 from likeness.errors import CommandError
 from service.sandbox.child import ChildError, SandboxedChild
 from service.settings import Settings
-from worker.contract import JobKind
+from worker.contract.requests import JobKind
 from worker.media.media_types import refusal, sniff_file
 
 

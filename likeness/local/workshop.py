@@ -16,19 +16,9 @@ from likeness.local.identity import TENANT, LocalIdentity
 from likeness.local.target import Target
 from models.packs.integrity import require_intact
 from models.packs.store import load_pack
-from worker.contract import (
-    QUEUE_OF,
-    Assignment,
-    FaceSelector,
-    JobKind,
-    JobPayload,
-    JobRecord,
-    JobResult,
-    Progress,
-    QueueName,
-    SwapOptions,
-    Task,
-)
+from worker.contract.jobs import JobRecord, JobResult, Progress, Task
+from worker.contract.options import Assignment, FaceSelector, SwapOptions
+from worker.contract.requests import QUEUE_OF, JobKind, JobPayload, QueueName
 from worker.errors import WorkerError
 from worker.job_context import Outcome, Performed
 from worker.process.child_process import WarmChild

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from service.protocol.problems import Refused, ServiceError
 from service.schemas import Consent
-from worker.contract import JobKind
+from worker.contract.requests import JobKind
 from worker.stores.identities.identity_records import IdentityRecord
 
 _USE: dict[JobKind, Literal["image", "video", "export"]] = {

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from service.caller import Caller
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 from worker.errors import JobNotFinal, UnknownJob, UnknownMedia, UploadInUse
 from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_records import ErasureReceipt

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from service.protocol.problems import ServiceError
-from worker.contract import Assignment, JobPayload, JobRequest
+from worker.contract.options import Assignment
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import UnknownJob, WorkerError
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.identities.identity_store import IdentityStore

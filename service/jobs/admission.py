@@ -13,7 +13,8 @@ from service.jobs.submission_request import Submission
 from service.protocol.observability import current_traceparent
 from service.protocol.problems import ServiceError
 from service.settings import Settings
-from worker.contract import QUEUE_OF, JobKind, JobRecord, JobRequest
+from worker.contract.jobs import JobRecord
+from worker.contract.requests import QUEUE_OF, JobKind, JobRequest
 from worker.errors import StoreError
 from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
 from worker.provenance.names import mark_name

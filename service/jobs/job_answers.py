@@ -17,7 +17,7 @@ from service.jobs.job_views import JobViews, job_etag
 from service.jobs.results import Results
 from service.protocol.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.protocol.problems import ServiceError
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 from worker.errors import StoreError
 from worker.stores.jobs.job_store import Admission, JobStore
 

@@ -10,7 +10,7 @@ from service.caller import Caller
 from service.jobs.job_answers import JobAnswers
 from service.jobs.job_events import BEGINNING, JobEvent, JobEvents
 from service.protocol.problems import ServiceError
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 from worker.errors import WorkerError
 
 KEEP_ALIVE_S = 15.0  # proxies close connections that are silent for half a minute

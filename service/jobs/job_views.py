@@ -10,7 +10,7 @@ from service.protocol.catalogue import type_of
 from service.protocol.problems import problem
 from service.schemas.fields import at
 from service.schemas.problem import JobError
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 
 _FAILURE_TITLE = "The job failed"
 

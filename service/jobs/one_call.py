@@ -15,7 +15,8 @@ from service.jobs.submission import JobSubmission
 from service.jobs.submission_request import Submission, cancel_after_s
 from service.protocol.idempotency import fingerprint, key_of
 from service.protocol.problems import ServiceError
-from worker.contract import Assignment, IdempotencyKey
+from worker.contract.options import Assignment
+from worker.contract.requests import IdempotencyKey
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.stores.jobs.job_store import Admission, JobStore
 

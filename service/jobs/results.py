@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from service.protocol.delivery import Content, deliver
 from service.protocol.key_watch import KeyWatch
 from service.protocol.problems import ServiceError
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 from worker.stores.media.media_store import MediaStore
 
 

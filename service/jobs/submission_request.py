@@ -17,7 +17,8 @@ from service.intake.incoming import Incoming
 from service.protocol.bodies import BodyReader, media_type, parse_fields
 from service.protocol.idempotency import fingerprint, key_of
 from service.protocol.problems import ServiceError
-from worker.contract import Assignment, ExportOptions, IdempotencyKey, JobKind, JobPayload, Priority
+from worker.contract.options import Assignment, ExportOptions
+from worker.contract.requests import IdempotencyKey, JobKind, JobPayload, Priority
 
 JSON_FIELDS = ("assignments", "options", "metadata")
 # Six digits are eleven days in seconds, beyond any deadline that is granted.

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from service.protocol.problems import ServiceError
-from worker.contract import IdempotencyKey
+from worker.contract.requests import IdempotencyKey
 from worker.errors import Gone, Missing
 from worker.stores.jobs.idempotency_store import IdempotencyStore
 

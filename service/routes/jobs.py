@@ -17,7 +17,8 @@ from service.protocol.paging import next_link
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
 from service.schemas.identities import QueryMoment
-from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
+from worker.contract.jobs import JobRecord, Status
+from worker.contract.requests import QUEUE_OF, JobKind
 from worker.stores.jobs.job_listing import JobFilter
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

@@ -12,7 +12,7 @@ from service.protocol.openapi import BINARY, REF, header, problems, success
 from service.protocol.problems import ServiceError
 from service.routes.app_state import AppState, State
 from service.routes.auth import AccessToken, Credentials, caller_with, key_of, require_scope
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 from worker.errors import UnknownJob
 from worker.provenance.names import MANIFEST_TYPE, mark_name
 

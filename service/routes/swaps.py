@@ -26,7 +26,7 @@ from service.protocol.openapi import (
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
 from service.routes.identities import REGISTRATION_FAILURES
-from worker.contract import JobKind
+from worker.contract.requests import JobKind
 
 router = APIRouter(prefix="/v1", tags=["swaps"])
 

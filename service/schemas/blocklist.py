@@ -9,7 +9,7 @@ from pydantic import Field
 
 from service.schemas.fields import EARLY, LATE, example
 from worker.blocklist.records import Reason, State
-from worker.contract import Strict
+from worker.contract.options import Strict
 
 EXAMPLE_ENTRY = "blk_01k4w0000000000000000000aa"
 EXAMPLE_REVIEW = "rev_5f0c9a1be2d3847a5f0c9a1be2d3847a"

@@ -16,11 +16,8 @@ from service.schemas.fields import (
     example,
     only_one,
 )
-from worker.contract import (
-    Status,
-    Strict,
-    UploadId,
-)
+from worker.contract.jobs import Status
+from worker.contract.options import Strict, UploadId
 
 # Consent that begins or ends outside these years is a mistake of the sender's; and no time zone
 # can move a moment within them beyond what a datetime holds.

@@ -17,13 +17,9 @@ from service.schemas.fields import (
     example,
 )
 from service.schemas.problem import JobError
-from worker.contract import (
-    Assignment,
-    JobKind,
-    JobOutcome,
-    Status,
-    Strict,
-)
+from worker.contract.jobs import JobOutcome, Status
+from worker.contract.options import Assignment, Strict
+from worker.contract.requests import JobKind
 
 
 class JobProgress(Strict):

@@ -12,9 +12,7 @@ from service.schemas.fields import (
     Url,
     example,
 )
-from worker.contract import (
-    Strict,
-)
+from worker.contract.options import Strict
 from worker.stores.key_store import Scope
 
 TenantScope = Literal["identities:write", "jobs:write", "jobs:read", "audit:read", "admin"]

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.schemas.jobs import Job
-from worker.contract import AssignmentOutcome, JobOutcome, Strict
+from worker.contract.jobs import AssignmentOutcome, JobOutcome
+from worker.contract.options import Strict
 from worker.failures import FailureCode
 
 

@@ -18,15 +18,15 @@ from service.schemas.fields import (
     only_one,
 )
 from service.schemas.identities import Consent
-from worker.contract import (
+from worker.contract.options import (
     Assignment,
     FaceSelector,
     IdentityId,
-    Priority,
     Strict,
     SwapOptions,
     UploadId,
 )
+from worker.contract.requests import Priority
 
 Preset = Literal["natural", "faithful", "fast"]
 

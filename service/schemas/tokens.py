@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.fields import LATE, example
-from worker.contract import Strict
+from worker.contract.options import Strict
 
 # What a page needs. Never `admin` or `audit:read`: whoever opens the page can read its token.
 TokenScope = Literal["identities:read", "identities:write", "jobs:write", "jobs:read"]

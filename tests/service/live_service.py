@@ -17,7 +17,7 @@ from redis import Redis
 from service.app import create_app
 from service.protocol.connections import bounded_http
 from service.settings import Settings
-from worker.contract import JobResult, Problem, Task
+from worker.contract.jobs import JobResult, Problem, Task
 from worker.failures import FailureCode
 from worker.stores.connection import connect
 from worker.stores.identities.identity_records import IdentityRecord

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Mapping
 
-from worker.contract import JobKind, QueueName
+from worker.contract.requests import JobKind, QueueName
 from worker.errors import JobFailure
 from worker.failures import FailureCode
 from worker.job_context import JobContext, Outcome, UseCase

@@ -18,7 +18,8 @@ import psutil
 
 from tests.object_server import fresh_media
 from worker.composition import open_stores
-from worker.contract import JobKind, JobPayload, JobRecord, JobRequest
+from worker.contract.jobs import JobRecord
+from worker.contract.requests import JobKind, JobPayload, JobRequest
 from worker.job_context import Performed, UseCases
 from worker.process.attempt import Attempt
 from worker.process.child_attempt import since_now

@@ -9,7 +9,8 @@ from typing import Any
 from worker.blocklist.records import as_face
 from worker.blocklist.screening import ALLOWED, Case, Decision, Place, Screening
 from worker.composition import Stores
-from worker.contract import JobPayload, JobRecord, Task
+from worker.contract.jobs import JobRecord, Task
+from worker.contract.requests import JobPayload
 from worker.errors import JobFailure, Missing, SigningFailed, UnknownIdentity
 from worker.failures import FailureCode
 from worker.job_context import Spent

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from worker.contract import JobRecord, Strict, Task
+from worker.contract.jobs import JobRecord, Task
+from worker.contract.options import Strict
 from worker.errors import (
     Canceled,
     DiskFull,

@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from worker.contract import QueueName
+from worker.contract.requests import QueueName
 from worker.errors import AttemptTimedOut, WorkerError
 from worker.job_context import Performed
 from worker.process.attempt_server import AttemptServer, ChildLost, ServedAttempt

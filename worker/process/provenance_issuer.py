@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, Protocol
 
-from worker.contract import JobRecord, JobResult, Task
+from worker.contract.jobs import JobRecord, JobResult, Task
 from worker.errors import SigningFailed
 from worker.job_context import Outcome
 from worker.provenance.certificates import Signer

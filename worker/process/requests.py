@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from worker.contract import IdentityId, QueueName, Strict
+from worker.contract.options import IdentityId, Strict
+from worker.contract.requests import QueueName
 from worker.sandbox.confinement import Protection
 from worker.settings import WorkerSettings
 

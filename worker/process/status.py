@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from worker.composition import Stores
-from worker.contract import JobRecord, QueueName
+from worker.contract.jobs import JobRecord
+from worker.contract.requests import QueueName
 from worker.errors import UnknownJob
 from worker.sandbox.confinement import Protection
 from worker.stores.jobs.job_queue import QUEUES, WorkerState

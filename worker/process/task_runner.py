@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 from worker.blocklist.screening import Screening
 from worker.composition import Stores
-from worker.contract import QUEUE_OF, JobRecord, JobResult, Problem, Task
+from worker.contract.jobs import JobRecord, JobResult, Problem, Task
+from worker.contract.requests import QUEUE_OF
 from worker.errors import (
     AttemptEnded,
     AttemptTimedOut,

@@ -18,7 +18,8 @@ from rq import Queue, Worker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from worker.contract import QueueName, Task
+from worker.contract.jobs import Task
+from worker.contract.requests import QueueName
 from worker.process.attempt_server import ChildLost
 from worker.process.child_process import WarmChild
 from worker.settings import WorkerSettings

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from worker.contract import Strict
+from worker.contract.options import Strict
 
 Chip = Annotated[int, Field(ge=0, lt=64)]
 

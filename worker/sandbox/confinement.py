@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-from worker.contract import Strict
+from worker.contract.options import Strict
 from worker.errors import WorkerError
 from worker.sandbox.landlock import Reach, restrict_files
 from worker.sandbox.limits import Limits, give_way, set_limits

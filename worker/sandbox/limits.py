@@ -11,7 +11,7 @@ import resource
 import signal
 import sys
 
-from worker.contract import Strict
+from worker.contract.options import Strict
 
 NICENESS = 5
 PR_SET_PDEATHSIG = 1

@@ -11,8 +11,9 @@ from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping import selection
-from worker import contract
-from worker.contract import BoxSelector, IndexSelector, JobPayload, PersonSelector
+from worker.contract import options as contract
+from worker.contract.options import BoxSelector, IndexSelector, PersonSelector
+from worker.contract.requests import JobPayload
 from worker.errors import IdentityErased, JobFailure, UnknownIdentity
 from worker.failures import FailureCode
 from worker.job_context import Identities

@@ -13,7 +13,7 @@ from models.device.errors import DeviceTemplateError
 from models.device.template import load_templates
 from models.inference.engine import FaceSwapEngine
 from models.inference.errors import BadIdentityError
-from worker.contract import ExportOptions
+from worker.contract.options import ExportOptions
 from worker.errors import JobFailure
 from worker.failures import FailureCode
 from worker.job_context import JobContext, Outcome

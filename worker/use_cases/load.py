@@ -12,7 +12,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.warm_up import warm_up
 from models.packs.integrity import require_intact
 from models.packs.store import load_pack
-from worker.contract import JobKind, QueueName
+from worker.contract.requests import JobKind, QueueName
 from worker.job_context import UseCase, UseCases
 from worker.settings import WorkerSettings
 from worker.use_cases.analyse import Analyse

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worker.contract import Assignment, AssignmentOutcome, AssignmentStatus, JobPayload
+from worker.contract.jobs import AssignmentOutcome, AssignmentStatus
+from worker.contract.options import Assignment
+from worker.contract.requests import JobPayload
 from worker.errors import JobFailure
 from worker.failures import FailureCode
 

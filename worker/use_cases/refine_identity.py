@@ -12,7 +12,7 @@ from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.session import SessionFactory
 from models.packs.store import Pack
-from worker.contract import JobKind
+from worker.contract.requests import JobKind
 from worker.errors import IdentityErased, JobFailure, UnknownIdentity
 from worker.failures import FailureCode
 from worker.job_context import JobContext, Outcome, UseCase

@@ -13,7 +13,7 @@ from models.inference.finding.face_mesh import MeshedFace
 from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceReport
 from models.inference.swapping.still_swapper import SwapOutcome
-from worker.contract import JobPayload
+from worker.contract.requests import JobPayload
 from worker.formats import IMAGE_FORMATS, MEDIA_TYPES, WRITTEN_FOR
 from worker.job_context import JobContext, Outcome
 from worker.media.images import decode_image, encode_image, fit_within

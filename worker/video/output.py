@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from worker.contract import OutputOptions
+from worker.contract.options import OutputOptions
 from worker.formats import ANIMATION_FORMATS, CONTAINERS, VIDEO_FORMATS, Codec, VideoFormat
 from worker.media.media_errors import UnsupportedMedia
 from worker.video.encoder import EncoderSettings

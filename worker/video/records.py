@@ -8,7 +8,7 @@ from typing import Any
 from models.inference.arrays import Embedding
 from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import SAME_PERSON
-from worker.contract import Strict
+from worker.contract.options import Strict
 from worker.video.plan import VideoPlan
 from worker.video.report import PersonRow, merge_rows, person_rows
 from worker.video.segments import SegmentOutcome

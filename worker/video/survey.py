@@ -30,7 +30,7 @@ from models.inference.swapping.selection import (
     Unmatched,
     like_reference,
 )
-from worker.contract import Strict
+from worker.contract.options import Strict
 from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, luma_samples
 from worker.video.reader import Span, VideoReader
 from worker.video.video import Video

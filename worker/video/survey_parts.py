@@ -18,7 +18,7 @@ from models.inference.finding.survey.surveyed import (
     SurveyPart,
 )
 from models.inference.safety.age import ApparentAge
-from worker.contract import Strict
+from worker.contract.options import Strict
 from worker.video.plan import PlannedSegment, VideoPlan
 from worker.video.reader import Span
 from worker.video.survey import decode, encode

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from worker.contract import JobPayload, JobRequest, Problem, Task
+from worker.contract.jobs import Problem, Task
+from worker.contract.requests import JobPayload, JobRequest
 from worker.failures import FailureCode
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_store import JobStore

@@ -7,7 +7,7 @@ import pytest
 
 from tests.service import files
 from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
-from worker.contract import Problem
+from worker.contract.jobs import Problem
 from worker.failures import FailureCode
 
 

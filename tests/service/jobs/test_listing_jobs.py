@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.service.live_service import LiveService, problem_of
-from worker.contract import Problem
+from worker.contract.jobs import Problem
 from worker.stores.jobs.job_records import JobReport
 
 

@@ -10,7 +10,8 @@ from redis import Redis
 from service.jobs.overdue import Overdue
 from tests.clock import Clock
 from tests.vaults import vault_of
-from worker.contract import JobPayload, JobRequest, Task
+from worker.contract.jobs import Task
+from worker.contract.requests import JobPayload, JobRequest
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.identities.identity_store import IdentityStore

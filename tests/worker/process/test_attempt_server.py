@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from worker.composition import Stores, open_stores
-from worker.contract import Assignment, JobPayload, JobRequest, Task
+from worker.contract.jobs import Task
+from worker.contract.options import Assignment
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import AttemptTimedOut, Canceled, JobFailure, WorkerError
 from worker.job_context import Performed
 from worker.process.attempt import Attempt

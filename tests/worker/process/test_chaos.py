@@ -8,7 +8,7 @@ import time
 from benchmarks.jobs.plain_rq import doomed_worker
 from benchmarks.stack import pick_victim, running_stack
 from tests.worker.workers import eventually
-from worker.contract import FINAL
+from worker.contract.jobs import FINAL
 
 
 def test_every_accepted_job_ends_once_whatever_dies() -> None:

@@ -6,7 +6,7 @@ import signal
 
 from tests.worker.process.conftest import is_cleared
 from tests.worker.workers import Bench
-from worker.contract import JobPayload, JobRequest
+from worker.contract.requests import JobPayload, JobRequest
 
 
 def test_a_running_job_that_is_canceled_ends_soon_and_leaves_nothing(bench: Bench) -> None:

@@ -12,7 +12,8 @@ from rq.utils import now, utcformat
 from tests.clock import Clock
 from tests.vaults import vault_of
 from worker.composition import Stores
-from worker.contract import JobPayload, JobRecord, JobRequest, Task
+from worker.contract.jobs import JobRecord, Task
+from worker.contract.requests import JobPayload, JobRequest
 from worker.process.upkeep.reconciler import CANCEL_GRACE_S, LEADER_TTL_MS, Reconciler
 from worker.stores.blobs.directory_blobs import DirectoryBlobs
 from worker.stores.identities.identity_store import IdentityStore

@@ -7,7 +7,7 @@ from pathlib import Path
 from redis import Redis
 
 from worker.composition import open_stores
-from worker.contract import JobPayload, JobRequest
+from worker.contract.requests import JobPayload, JobRequest
 from worker.process.status import take_stock
 from worker.settings import WorkerSettings
 

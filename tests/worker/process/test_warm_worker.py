@@ -18,7 +18,7 @@ from tests.conftest import StoreServer
 from tests.service.live_service import PACKS
 from tests.worker.process.conftest import is_cleared, outputs
 from tests.worker.workers import ROOT, Bench, child_pid, eventually, kill_tree
-from worker.contract import Task
+from worker.contract.jobs import Task
 from worker.process.child_process import ALLOCATOR
 from worker.sandbox.limits import DEVICE_VARIABLES
 from worker.stores.jobs.job_queue import rq_queue

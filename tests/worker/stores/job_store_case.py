@@ -7,12 +7,8 @@ from collections.abc import Callable
 
 from redis import Redis
 
-from worker.contract import (
-    JobPayload,
-    JobRequest,
-    JobResult,
-    Task,
-)
+from worker.contract.jobs import JobResult, Task
+from worker.contract.requests import JobPayload, JobRequest
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_records import JobReport

@@ -12,7 +12,8 @@ from redis import Redis
 
 from tests.conftest import StoreServer
 from tests.worker.workers import eventually
-from worker.contract import JobPayload, JobRequest, JobResult
+from worker.contract.jobs import JobResult
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import StoreFull, StoreUnavailable, StoreUnsuitable
 from worker.stores.connection import connect, require_suitable
 from worker.stores.jobs.job_attempts import JobAttempts

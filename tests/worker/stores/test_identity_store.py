@@ -12,7 +12,8 @@ from redis import Redis
 
 from tests.conftest import StoreServer
 from tests.vaults import vault_of
-from worker.contract import Assignment, JobPayload, JobRequest
+from worker.contract.options import Assignment
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.stores.erasure import LogRewriter
 from worker.stores.identities.identity_records import IdentityRecord

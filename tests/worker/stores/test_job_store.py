@@ -8,13 +8,9 @@ import pytest
 from redis import Redis
 
 from tests.worker.stores.job_store_case import REPORT, RESULT, analysis, deliver_one
-from worker.contract import (
-    Assignment,
-    IdempotencyKey,
-    JobRequest,
-    Problem,
-    Task,
-)
+from worker.contract.jobs import Problem, Task
+from worker.contract.options import Assignment
+from worker.contract.requests import IdempotencyKey, JobRequest
 from worker.errors import (
     Canceled,
     IdempotencyMismatch,

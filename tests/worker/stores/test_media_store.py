@@ -12,7 +12,7 @@ from redis import Redis
 from tests.clock import Clock
 from tests.service.jobs.ended_job import ended_job
 from tests.vaults import vault_of
-from worker.contract import JobPayload, JobRequest
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import (
     IdentityErased,
     MediaUnavailable,
@@ -200,7 +200,7 @@ def test_what_a_canceled_films_parts_left_is_removed(
 def test_an_expired_result_is_gone_even_before_the_sweep(
     media: MediaStore, clock: Clock, store: Redis, tmp_path: Path
 ) -> None:
-    from worker.contract import JobResult, Task
+    from worker.contract.jobs import JobResult, Task
     from worker.stores.jobs.job_attempts import JobAttempts
 
     jobs = JobStore(store, clock=clock)

@@ -10,7 +10,9 @@ import pytest
 from redis import Redis
 
 from tests.clock import Clock
-from worker.contract import Assignment, JobPayload, JobRecord, JobRequest, JobResult, Problem, Task
+from worker.contract.jobs import JobRecord, JobResult, Problem, Task
+from worker.contract.options import Assignment
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import UnknownJob
 from worker.failures import FailureCode
 from worker.stores.ids import new_id

@@ -8,7 +8,7 @@ import pytest
 
 from tests.worker.stores.sentinel_group import SentinelGroup, sentinel_group
 from tests.worker.workers import eventually
-from worker.contract import JobPayload, JobRequest
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import StoreUnavailable, StoreUnsuitable
 from worker.stores.addresses import sentinel_address
 from worker.stores.connection import connect, require_suitable

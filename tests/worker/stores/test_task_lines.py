@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from redis import Redis
 
-from worker.contract import JobPayload, JobRequest, Task
+from worker.contract.jobs import Task
+from worker.contract.requests import JobPayload, JobRequest
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.jobs.job_records import JobReport

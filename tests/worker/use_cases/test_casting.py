@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.inference.options import SwapOptions
-from worker import contract
+from worker.contract import options as contract
 from worker.use_cases.casting import swap_options
 
 

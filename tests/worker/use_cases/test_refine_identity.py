@@ -17,7 +17,9 @@ from models.packs.store import Pack, load_pack
 from tests.service.live_service import PACKS, SAMPLES
 from tests.worker.workers import Bench, performer
 from worker.composition import Stores, open_stores
-from worker.contract import Assignment, JobPayload, JobRecord, JobRequest, Task
+from worker.contract.jobs import JobRecord, Task
+from worker.contract.options import Assignment
+from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.media.images import decode_image
 from worker.process.attempt import JobIdentities

@@ -17,17 +17,9 @@ from models.packs.store import load_pack
 from tests.worker.video.clips import SAMPLES
 from tests.worker.workers import performer
 from worker.composition import Stores, open_stores
-from worker.contract import (
-    QUEUE_OF,
-    Assignment,
-    JobKind,
-    JobPayload,
-    JobRecord,
-    JobRequest,
-    QueueName,
-    SwapOptions,
-    Task,
-)
+from worker.contract.jobs import JobRecord, Task
+from worker.contract.options import Assignment, SwapOptions
+from worker.contract.requests import QUEUE_OF, JobKind, JobPayload, JobRequest, QueueName
 from worker.job_context import UseCase
 from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner

@@ -18,15 +18,9 @@ from tests.service.live_service import PACKS
 from tests.worker.video.clips import SAMPLES
 from tests.worker.video.scenes import Placed, film, scene
 from tests.worker.workers import Bench
-from worker.contract import (
-    Assignment,
-    JobKind,
-    JobPayload,
-    JobRecord,
-    JobRequest,
-    QueueName,
-    SwapOptions,
-)
+from worker.contract.jobs import JobRecord
+from worker.contract.options import Assignment, SwapOptions
+from worker.contract.requests import JobKind, JobPayload, JobRequest, QueueName
 from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id

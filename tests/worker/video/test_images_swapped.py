@@ -10,7 +10,7 @@ import pytest
 
 from tests.worker.video.conftest import FilmBench
 from tests.worker.video.scenes import Image, Placed, changes, scene
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 
 PLACE = Placed("cleo_neutral", 120, 120, 480)
 

@@ -22,7 +22,7 @@ from tests.worker.video.scenes import (
     images_of,
     scene,
 )
-from worker.contract import JobRecord
+from worker.contract.jobs import JobRecord
 
 SWAPPED = 4.0
 UNTOUCHED = 3.0

@@ -11,7 +11,8 @@ from tests.worker.provenance.time_stamp_authority import SmallAuthority, small_a
 from tests.worker.video.clips import SAMPLES
 from tests.worker.video.conftest import FilmBench
 from tests.worker.workers import performer
-from worker.contract import JobRecord, JobRequest
+from worker.contract.jobs import JobRecord
+from worker.contract.requests import JobRequest
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from worker.composition import Stores
-from worker.contract import QueueName, Task
+from worker.contract.jobs import Task
+from worker.contract.requests import QueueName
 from worker.process.upkeep.expiry import ExpirySweep
 from worker.stores.erasure import LogRewriter
 from worker.stores.jobs.job_queue import QUEUES

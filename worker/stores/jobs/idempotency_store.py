@@ -10,7 +10,7 @@ import hashlib
 
 from redis import Redis
 
-from worker.contract import IdempotencyKey
+from worker.contract.requests import IdempotencyKey
 from worker.errors import IdempotencyInProgress, IdempotencyMismatch
 from worker.stores.connection import reaching, text_fields
 from worker.stores.keys import IDEMPOTENCY

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
-from worker.contract import JobRecord, JobResult, Problem, QueueName, Task
+from worker.contract.jobs import JobRecord, JobResult, Problem, Task
+from worker.contract.requests import QueueName
 from worker.errors import Canceled, Superseded
 from worker.failures import FailureCode
 from worker.stores.connection import reaching, text_fields, texts

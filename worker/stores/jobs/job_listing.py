@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from redis import Redis
 
-from worker.contract import JobKind, JobRecord, Status
+from worker.contract.jobs import JobRecord, Status
+from worker.contract.requests import JobKind
 from worker.stores.connection import reaching
 from worker.stores.jobs.job_records import read_record
 from worker.stores.keys import TENANT_JOBS

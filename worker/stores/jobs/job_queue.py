@@ -19,7 +19,8 @@ from rq.serializers import JSONSerializer
 from rq.utils import current_timestamp
 from rq.worker.base import BaseWorker
 
-from worker.contract import QueueName, Task
+from worker.contract.jobs import Task
+from worker.contract.requests import QueueName
 from worker.errors import WorkerError
 from worker.sandbox.confinement import Protection
 from worker.stores.connection import Reply, reaching, text_fields, texts

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from redis import Redis
 
-from worker.contract import QUEUE_OF, JobKind, JobRecord, Status
+from worker.contract.jobs import JobRecord, Status
+from worker.contract.requests import QUEUE_OF, JobKind
 from worker.errors import UnknownJob
 from worker.stores.connection import Reply, reaching, texts
 from worker.stores.ids import is_id

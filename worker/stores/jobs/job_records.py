@@ -7,18 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from worker.contract import (
-    QUEUE_OF,
-    IdempotencyKey,
-    JobPayload,
-    JobRecord,
-    JobRequest,
-    JobResult,
-    Priority,
-    Problem,
-    Progress,
-    Status,
-)
+from worker.contract.jobs import JobRecord, JobResult, Problem, Progress, Status
+from worker.contract.requests import QUEUE_OF, IdempotencyKey, JobPayload, JobRequest, Priority
 from worker.failures import FailureCode
 from worker.stores.ids import new_id
 from worker.stores.jobs.idempotency_store import idempotency_name

@@ -14,15 +14,8 @@ from typing import Any, Literal
 
 from redis import Redis
 
-from worker.contract import (
-    IdempotencyKey,
-    JobRecord,
-    JobRequest,
-    JobResult,
-    Problem,
-    Status,
-    Task,
-)
+from worker.contract.jobs import JobRecord, JobResult, Problem, Status, Task
+from worker.contract.requests import IdempotencyKey, JobRequest
 from worker.errors import (
     Gone,
     IdempotencyInProgress,

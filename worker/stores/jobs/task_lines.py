@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from worker.contract import QueueName, Task
+from worker.contract.jobs import Task
+from worker.contract.requests import QueueName
 from worker.stores.connection import Reply, reaching, texts
 from worker.stores.keys import DELIVERED, LINE, QUEUED, RUNNING, TASK, TASKS_ACTIVE
 from worker.stores.scripts import Scripts

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from redis import Redis
 
-from worker.contract import JobRecord, JobResult
+from worker.contract.jobs import JobRecord, JobResult
 from worker.errors import JobNotFinal, ResultExpired, UnknownMedia
 from worker.stores.blobs.blobs import Blobs
 from worker.stores.blobs.durable_files import seal, writing

@@ -14,7 +14,7 @@ from models.inference.finding.survey.surveyed import Surveyed
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
 from models.inference.swapping.selection import Assignment
-from worker.contract import PersonSelector
+from worker.contract.options import PersonSelector
 from worker.errors import JobFailure
 from worker.failures import FailureCode
 from worker.job_context import JobContext
