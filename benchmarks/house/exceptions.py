@@ -77,6 +77,7 @@ SHORT: Mapping[str, Sequence[str]] = {
         "likeness/setup.py",
         "worker/blocklist/sealing.py",
         "worker/media/demuxing.py",
+        "worker/process/attempt_thread.py",
         "worker/process/logs.py",
         "worker/process/upkeep/audit_keeper.py",
         "worker/provenance/fingerprint.py",

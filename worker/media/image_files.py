@@ -18,8 +18,8 @@ from typing import BinaryIO, Final
 
 from PIL import Image, UnidentifiedImageError
 
+from worker.media.decoding_costs import check_scans, count_gif_frames, count_strips
 from worker.media.heif.image import HeifImageFile
-from worker.media.jpeg_scans import require_few_scans
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
 from worker.media.media_types import refusal, sniff_file
 from worker.settings import MediaLimits
@@ -40,13 +40,8 @@ DECODED: Final = {
 # Formats of cameras, whose decoders can make an image smaller without making it whole first.
 _SHRINKABLE: Final = frozenset({"JPEG", "MPO", "HEIF"})
 _SHRUNK_BY: Final = (1, 2, 4)  # a quarter of 640 megapixels is 40
-_READ_BYTES: Final = 1 << 20
 _COUNTED: Final = frozenset({"PNG", "WEBP"})  # by their headers, at no cost
 _ANIMATED: Final = frozenset({"GIF", "PNG", "WEBP"})  # MPO and TIFF hold several images, not frames
-_GIF_SCREEN_BYTES: Final = 13  # signature and screen descriptor
-_MAX_GIF_BLOCKS: Final = 1_000_000  # some 0.3 s; a frame has two at most, and a comment is one
-_STRIP_OFFSETS: Final = 273  # tags of a TIFF: where its parts are
-_TILE_OFFSETS: Final = 324
 _ORIENTATION: Final = 0x0112  # EXIF; 5 and above swap the sides
 # Pillow's decoders raise all of these on broken files
 _BROKEN: Final = (
@@ -91,7 +86,7 @@ def probe_image(file: BinaryIO, limits: MediaLimits) -> ImageHeader:
         frames = int(getattr(image, "n_frames", 1)) if image.format in _COUNTED else 1
 
     if name == "gif":
-        frames = _count_gif_frames(file, limits.image_frames)
+        frames = count_gif_frames(file, limits.image_frames)
     if frames > limits.image_frames:
         raise MediaTooLarge(f"the animation has more than {limits.image_frames} frames")
 
@@ -119,7 +114,7 @@ def open_image(source: Source, limits: MediaLimits) -> Iterator[Image.Image]:
                 check_size(image, limits)
                 _shrink(image, limits)
                 if image.info.get("compression") == "jpeg":  # a TIFF, of one JPEG for each strip
-                    check_scans(file, strips=_count_strips(image))
+                    check_scans(file, strips=count_strips(image))
                 yield image
     except UnidentifiedImageError as error:
         raise DamagedMedia("the image is truncated or damaged") from error
@@ -183,51 +178,3 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
     else:
         source.seek(0)
         yield source
-
-
-def check_scans(file: BinaryIO, strips: int = 1) -> None:
-    """Raise DamagedMedia for a file whose JPEG data, in so many strips, has too many scans."""
-    place = file.tell()
-    file.seek(0)
-    require_few_scans(iter(lambda: file.read(_READ_BYTES), b""), images=strips)
-    file.seek(place)
-
-
-def _count_strips(image: Image.Image) -> int:
-    tags = getattr(image, "tag_v2", {})
-    return max(len(tags.get(_STRIP_OFFSETS, ())), len(tags.get(_TILE_OFFSETS, ())), 1)
-
-
-def _count_gif_frames(file: BinaryIO, most: int) -> int:
-    """Return the number of frames, at most one more than `most`, by a walk over the GIF's blocks.
-
-    Pillow would take seconds to step over a million of them.
-    """
-    file.seek(_GIF_SCREEN_BYTES - 3)
-    flags = file.read(3)[:1]
-    _skip_colours(file, flags)
-    frames = 0
-
-    for _ in range(_MAX_GIF_BLOCKS):
-        mark = file.read(1)
-        if mark == b",":
-            frames += 1
-            _skip_colours(file, file.read(9)[8:])
-            file.read(1)
-        elif mark == b"!":
-            file.read(1)
-        else:  # the end, or what decoders would make of the rest is theirs to say
-            break
-
-        while (size := file.read(1)) not in (b"", b"\0"):
-            file.seek(size[0], 1)
-
-        if frames > most:
-            break
-
-    return max(1, frames)
-
-
-def _skip_colours(file: BinaryIO, flags: bytes) -> None:
-    if flags and flags[0] & 0x80:
-        file.seek(3 << ((flags[0] & 7) + 1), 1)

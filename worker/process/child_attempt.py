@@ -8,7 +8,8 @@ from collections.abc import Callable
 from worker.errors import JobFailure, WorkerError
 from worker.job_context import Outcome, Spent, UseCases
 from worker.process import requests
-from worker.process.child_context import JobOrder, Parent, RemoteContext
+from worker.process.child_context import JobOrder, RemoteContext
+from worker.process.parent import Parent
 
 log = logging.getLogger(__name__)
 

@@ -8,31 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from worker.contract.jobs import JobRecord, Task
-from worker.contract.options import Strict
-from worker.errors import (
-    Canceled,
-    DiskFull,
-    IdentityErased,
-    JobFailure,
-    MediaUnavailable,
-    StoreFull,
-    StoreUnavailable,
-    Superseded,
-    UnknownIdentity,
-    UnknownMedia,
-    WorkerError,
-)
+from worker.errors import JobFailure
 from worker.failures import FailureCode
 from worker.job_context import Spent
 from worker.process import requests
+from worker.process.parent import Parent
 from worker.provenance.order import ProvenanceOrder
-from worker.sandbox.messages import Channel, Message
 
 if TYPE_CHECKING:
     from worker.provenance.marking import Marking
@@ -40,21 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 0.2  # each report is a round trip to the store; a viewer sees no finer steps
-# What a parent may answer with: others would be a message that we do not understand.
-ERRORS: Mapping[str, type[WorkerError]] = {
-    error.__name__: error
-    for error in (
-        Canceled,
-        DiskFull,
-        IdentityErased,
-        MediaUnavailable,
-        StoreFull,
-        StoreUnavailable,
-        Superseded,
-        UnknownIdentity,
-        UnknownMedia,
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -69,35 +40,6 @@ class JobOrder:
 
 
 JOB_ORDER: TypeAdapter[JobOrder] = TypeAdapter(JobOrder)
-
-
-class Parent:
-    """Asks the parent; its answers arrive through a queue that the listening thread fills.
-
-    None in the queue says that the parent has gone, and this process goes with it.
-    """
-
-    def __init__(self, channel: Channel, answers: SimpleQueue[Message | None]) -> None:
-        self._channel = channel
-        self._answers = answers
-
-    def say(self, message: Strict, blobs: Sequence[bytes] = ()) -> None:
-        """Send a message that gets no answer."""
-        self._channel.send(Message(message.model_dump(mode="json"), blobs))
-
-    def ask(self, request: Strict, blobs: Sequence[bytes] = ()) -> Message:
-        """Return the answer; raises the error that the parent answers with."""
-        self.say(request, blobs)
-        answer = self._answers.get()
-
-        # The parent is gone: there is nobody left to work for.
-        if answer is None:
-            raise SystemExit
-        if error := answer.header.get("error"):
-            # An unknown name still ends the attempt, without a claim about why.
-            raise ERRORS.get(error, WorkerError)
-
-        return answer
 
 
 class RemoteIdentities:

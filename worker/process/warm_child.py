@@ -17,9 +17,10 @@ from threading import Thread
 
 from worker.job_context import UseCases
 from worker.process.child_attempt import perform
-from worker.process.child_context import JOB_ORDER, Parent
+from worker.process.child_context import JOB_ORDER
 from worker.process.logs import log_as_json
 from worker.process.memory import fitting
+from worker.process.parent import Parent
 from worker.process.requests import ChildOrder, Hello
 from worker.sandbox.confinement import Protection, confine, memory_bound, rules_for
 from worker.sandbox.limits import Limits, allow_cpu, die_with

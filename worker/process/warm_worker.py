@@ -7,11 +7,8 @@ beside RQ's monitor, which has the child perform it and speaks to the store in i
 
 from __future__ import annotations
 
-import os
-import select
 import time
 from collections.abc import Callable
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from rq import Queue, Worker, worker_registration
@@ -20,7 +17,7 @@ from rq.serializers import JSONSerializer
 
 from worker.contract.jobs import Task
 from worker.contract.requests import QueueName
-from worker.process.attempt_server import ChildLost
+from worker.process.attempt_thread import AttemptThread
 from worker.process.child_process import WarmChild
 from worker.settings import WorkerSettings
 from worker.stores.connection import as_hash
@@ -40,39 +37,6 @@ LEASE_S = 8
 IDLE_WAIT_S = (
     5  # how long an idle worker blocks before it looks around; RQ takes 15 off `worker_ttl`
 )
-
-
-class AttemptThread(Thread):
-    """One attempt, beside RQ's monitor: the monitor's alarms interrupt the main thread alone."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__(name="attempt", daemon=True)
-        self.error: Exception | None = None
-        self._work = work
-        self._end, self._ended = os.pipe()
-
-    @property
-    def lost(self) -> bool:
-        """Whether the attempt ended with its child."""
-        return isinstance(self.error, ChildLost)
-
-    def run(self) -> None:
-        """Run the attempt to its end; the outermost loop of this thread."""
-        try:
-            self._work()
-        except Exception as error:  # noqa: BLE001 - kept for whoever waits
-            self.error = error
-        finally:
-            os.close(self._ended)
-
-    def wait(self) -> None:
-        """Wait for the end; may be interrupted by a signal's exception, and called again."""
-        select.select([self._end], [], [])
-
-    def close(self) -> None:
-        """Free what waiting needed."""
-        self.join()
-        os.close(self._end)
 
 
 class WarmWorker(Worker):

@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from worker.media.jpeg_scans import require_few_scans
+from worker.media.decoding_costs import require_few_scans
 from worker.media.media_errors import DamagedMedia
 from worker.settings import MediaLimits
 from worker.video.probe import (

@@ -13,7 +13,7 @@ from av.packet import Packet
 from PIL import Image
 
 from tests.worker.video.clips import LIMITS
-from worker.media.jpeg_scans import MAX_SCANS
+from worker.media.decoding_costs import MAX_SCANS
 from worker.media.media_errors import DamagedMedia
 from worker.video.examination import examine
 from worker.video.plan import plan_video
