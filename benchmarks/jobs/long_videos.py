@@ -15,7 +15,7 @@ from benchmarks.quality.faces import SAMPLES, register_ada, submit_swap
 from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.worker.workers import eventually, kill_tree
 from worker.contract.jobs import JobRecord
-from worker.use_cases.survey_tasks import PARTS_IN_FLIGHT
+from worker.use_cases.videos.survey_tasks import PARTS_IN_FLIGHT
 
 LOOPS, WIDTH, HEIGHT, RATE = 6, 640, 360, 30
 

@@ -23,7 +23,8 @@ from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
-from worker.video.survey import Sample, survey_samples
+from worker.video.surveys.choices import survey_samples
+from worker.video.surveys.samples import Sample
 
 BANK = Path(__file__).parents[2] / "models" / "refinement" / "bank"
 SIZE = (640, 360)

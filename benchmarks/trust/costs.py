@@ -27,7 +27,7 @@ from worker.process.task_runner import TaskRunner
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
-from worker.use_cases.sealing import Sealing
+from worker.use_cases.signing import Signing
 
 VIDEO = material.SAMPLES / "solo_720p30.mp4"
 REPEATS = 3
@@ -85,7 +85,7 @@ def _bench(folder: Path, url: str, *, guarded: bool) -> FilmBench:
         staging = Staging(stores.media.scratch)
         bench.runner = TaskRunner("bench", stores, staging, performer(bench), issuer)
         bench.use_cases = {
-            kind: Sealing(use_case, pack.id) for kind, use_case in bench.use_cases.items()
+            kind: Signing(use_case, pack.id) for kind, use_case in bench.use_cases.items()
         }
 
     return bench

@@ -27,7 +27,7 @@ from worker.use_cases.people_seen import (
     renamed,
     sorted_by_id,
 )
-from worker.use_cases.survey_tasks import (
+from worker.use_cases.videos.survey_tasks import (
     fan_out_survey,
     finish_part,
     read_survey,
@@ -37,8 +37,8 @@ from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
 from worker.video.plan import VideoPlan, plan_video
 from worker.video.probe import is_video
 from worker.video.reader import Span, VideoReader
-from worker.video.survey import video_samples
-from worker.video.survey_parts import SurveyPartRecord
+from worker.video.surveys.samples import video_samples
+from worker.video.surveys.survey_parts import SurveyPartRecord
 from worker.video.video import Video
 
 REPORT_STEP: Final = "report"

@@ -18,7 +18,7 @@ from worker.errors import JobFailure
 from worker.failures import FailureCode
 from worker.job_context import JobContext, Outcome
 from worker.provenance.names import mark_name
-from worker.use_cases.casting import Casting
+from worker.use_cases.identity_loader import IdentityLoader
 
 FILE = "identity.zip"
 # For whoever gets the file: what the person has agreed to travels with it.
@@ -34,7 +34,7 @@ class ExportIdentity:
     """The use case `export`."""
 
     engine: FaceSwapEngine
-    casting: Casting
+    loader: IdentityLoader
 
     def __call__(self, context: JobContext) -> Outcome:
         """Return the bundle, and a report of what is in it.
@@ -47,7 +47,7 @@ class ExportIdentity:
         order = payload.export
         assert order is not None  # noqa: S101 - admission makes no export without one
         (identity_id,) = payload.identities()
-        code, weights = self.casting.stored(identity_id, context.identities)
+        code, weights = self.loader.stored(identity_id, context.identities)
         file = context.work / FILE
         # Without provenance the file is unsigned, and players say so.
         sign = context.sign if context.provenance else None

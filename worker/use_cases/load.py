@@ -16,15 +16,15 @@ from worker.contract.requests import JobKind, QueueName
 from worker.job_context import UseCase, UseCases
 from worker.settings import WorkerSettings
 from worker.use_cases.analyse import Analyse
-from worker.use_cases.casting import Casting
 from worker.use_cases.certain_failures import failing_once
 from worker.use_cases.export_identity import ExportIdentity
+from worker.use_cases.identity_loader import IdentityLoader
 from worker.use_cases.previewing.estimate import Estimate
 from worker.use_cases.previewing.preview import Preview
 from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
-from worker.use_cases.sealing import Sealing
+from worker.use_cases.signing import Signing
 from worker.use_cases.swap_image import SwapImage
-from worker.use_cases.swap_video import SwapVideo
+from worker.use_cases.videos.swap_video import SwapVideo
 
 REFINE_NICE = 15  # refinements can wait, swaps cannot
 
@@ -33,10 +33,10 @@ class EngineUseCases:
     """The use cases of one queue, all on one engine."""
 
     def __init__(
-        self, engine: FaceSwapEngine, casting: Casting, by_kind: Mapping[JobKind, UseCase]
+        self, engine: FaceSwapEngine, loader: IdentityLoader, by_kind: Mapping[JobKind, UseCase]
     ) -> None:
         self._engine = engine
-        self._casting = casting
+        self._loader = loader
         self._by_kind = by_kind
 
     @property
@@ -54,7 +54,7 @@ class EngineUseCases:
 
     def forget(self, identity_id: str) -> None:
         """Drop what the process holds of an erased identity."""
-        self._casting.forget(identity_id)
+        self._loader.forget(identity_id)
 
 
 def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
@@ -88,15 +88,15 @@ def load(queue: QueueName, settings: WorkerSettings) -> UseCases:
 
     # First passes allocate and choose kernels; the hello is sent after that.
     warm_up(engine)
-    casting = Casting(engine)
+    loader = IdentityLoader(engine)
     by_kind: dict[JobKind, UseCase] = {
-        "swap_image": Sealing(SwapImage(engine, casting, settings.media_limits), pack.id),
-        "swap_video": Sealing(SwapVideo(engine, casting, settings.media_limits), pack.id),
-        # Not sealed: its result is JSON, which carries no mark.
+        "swap_image": Signing(SwapImage(engine, loader, settings.media_limits), pack.id),
+        "swap_video": Signing(SwapVideo(engine, loader, settings.media_limits), pack.id),
+        # Not signed: its result is JSON, which carries no mark.
         "analysis": Analyse(engine, settings.media_limits),
-        "preview": Sealing(Preview(engine, casting, settings.media_limits), pack.id),
-        "estimate": Estimate(engine, casting, settings.media_limits),
-        "export": ExportIdentity(engine, casting),
+        "preview": Signing(Preview(engine, loader, settings.media_limits), pack.id),
+        "estimate": Estimate(engine, loader, settings.media_limits),
+        "export": ExportIdentity(engine, loader),
     }
 
-    return EngineUseCases(engine, casting, by_kind)
+    return EngineUseCases(engine, loader, by_kind)

@@ -17,7 +17,7 @@ from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.tracks import Track, TrackedFace
 from models.inference.frames.frame import Frame
 from worker.media.images import encode_image
-from worker.video.survey_parts import SeenRecord
+from worker.video.surveys.survey_parts import SeenRecord
 
 THUMBNAIL_PX: Final = 160
 THUMBNAIL_MARGIN: Final = 1.6  # of the face's longer side: hair and chin belong to a face

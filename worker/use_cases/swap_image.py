@@ -19,7 +19,7 @@ from worker.job_context import JobContext, Outcome
 from worker.media.images import decode_image, encode_image, fit_within
 from worker.settings import MediaLimits
 from worker.stores.blobs.durable_files import noticing_full_disk
-from worker.use_cases.casting import Casting, swap_options
+from worker.use_cases.identity_loader import IdentityLoader, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
@@ -32,9 +32,9 @@ DEFAULT_QUALITY = 92
 class SwapImage:
     """The use case `swap_image`, on an engine with its models loaded."""
 
-    def __init__(self, engine: FaceSwapEngine, casting: Casting, limits: MediaLimits) -> None:
+    def __init__(self, engine: FaceSwapEngine, loader: IdentityLoader, limits: MediaLimits) -> None:
         self._engine = engine
-        self._casting = casting
+        self._loader = loader
         self._limits = limits
 
     def __call__(self, context: JobContext) -> Outcome:
@@ -53,7 +53,7 @@ class SwapImage:
 
         context.progress(0, 1, "image")
         with timed(timings, "cast_ms"):
-            assignments = self._casting.assignments(payload, context.identities)
+            assignments = self._loader.assignments(payload, context.identities)
 
         with timed(timings, "detect_ms"):
             # Looking for small faces takes most of the time, and they are no candidates then.

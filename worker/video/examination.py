@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from PIL import Image
 
+from worker.media.decoding_costs import check_scans
 from worker.media.demuxing import open_input
-from worker.media.image_files import check_scans
 from worker.media.media_errors import DamagedMedia
 from worker.media.media_types import INPUT_TYPES, sniff_file
 from worker.provenance.credentials import Credentials, read_credentials

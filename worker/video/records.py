@@ -12,7 +12,7 @@ from worker.contract.options import Strict
 from worker.video.plan import VideoPlan
 from worker.video.report import PersonRow, merge_rows, person_rows
 from worker.video.segments import SegmentOutcome
-from worker.video.survey import Survey, SurveyRecord, decode, encode
+from worker.video.surveys.survey import Survey, SurveyRecord, decode, encode
 
 
 class PlanRecord(Strict):

@@ -28,7 +28,7 @@ from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
-from worker.use_cases.casting import Casting
+from worker.use_cases.identity_loader import IdentityLoader
 from worker.use_cases.refine_identity import RefineBudget, RefineIdentity, RefineUseCases
 
 pytest.importorskip("torch")
@@ -98,12 +98,12 @@ def test_a_refined_identity_looks_more_like_its_person_and_says_so(
     shop: Stores, use_cases: RefineUseCases, identity: str, pack: Pack, engine: FaceSwapEngine
 ) -> None:
     derived = shop.identities.weights(identity, pack.id)
-    casting = Casting(engine)
+    loader = IdentityLoader(engine)
     swap = JobPayload(
         kind="swap_image", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
     identities = JobIdentities(shop.identities, swap)
-    [before] = casting.assignments(swap, identities)
+    [before] = loader.assignments(swap, identities)
 
     job = refine(shop, use_cases, identity)
 
@@ -117,7 +117,7 @@ def test_a_refined_identity_looks_more_like_its_person_and_says_so(
     assert polished is not None
     assert polished != derived
     # What the process holds under the old weights is not taken for the new ones.
-    [after] = casting.assignments(swap, identities)
+    [after] = loader.assignments(swap, identities)
     assert after.identity.key != before.identity.key
 
 

@@ -29,9 +29,9 @@ from worker.stores.ids import new_id
 from worker.stores.jobs.job_queue import rq_queue, task_of
 from worker.stores.media.uploads import MediaFacts
 from worker.use_cases.analyse import Analyse
-from worker.use_cases.casting import Casting
+from worker.use_cases.identity_loader import IdentityLoader
 from worker.use_cases.swap_image import SwapImage
-from worker.use_cases.swap_video import SwapVideo
+from worker.use_cases.videos.swap_video import SwapVideo
 
 CHECKOUT = Path(__file__).parents[3]
 TENANT = "acme"
@@ -80,10 +80,10 @@ class FilmBench:
             shop.identities.put(record, code, weights)
             self.identities[name] = record.id
 
-        casting = Casting(engine)
+        loader = IdentityLoader(engine)
         self.use_cases: dict[JobKind, UseCase] = {
-            "swap_image": SwapImage(engine, casting, MediaLimits()),
-            "swap_video": SwapVideo(engine, casting, MediaLimits()),
+            "swap_image": SwapImage(engine, loader, MediaLimits()),
+            "swap_video": SwapVideo(engine, loader, MediaLimits()),
             "analysis": Analyse(engine, MediaLimits()),
         }
         self.runner = TaskRunner("bench", shop, Staging(shop.media.scratch), performer(self))

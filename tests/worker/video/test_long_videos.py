@@ -20,8 +20,8 @@ from worker.video.frames.planes import FramePreparer, PictureFormat
 from worker.video.plan import LEAST_SHARE, VideoPlan
 from worker.video.reader import Span, VideoReader
 from worker.video.segments import span_of
-from worker.video.survey import video_samples
-from worker.video.survey_parts import SurveyPartRecord, span_of_step, survey_steps
+from worker.video.surveys.samples import video_samples
+from worker.video.surveys.survey_parts import SurveyPartRecord, span_of_step, survey_steps
 from worker.video.video import Video
 
 

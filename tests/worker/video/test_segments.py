@@ -27,7 +27,7 @@ from worker.video.encoder import EncoderSettings
 from worker.video.plan import VideoPlan
 from worker.video.records import PlanRecord
 from worker.video.segments import OutputSettings, join_segments, swap_segment
-from worker.video.survey import Survey
+from worker.video.surveys.survey import Survey
 from worker.video.video import Video
 
 GAPS = [

@@ -20,7 +20,7 @@ from worker.provenance.credentials import read_credentials
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
-from worker.use_cases.sealing import Sealing
+from worker.use_cases.signing import Signing
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def stamped(bench: FilmBench, folder: Path, url: str) -> tuple[JobRecord, Proven
     staging = Staging(bench.shop.media.scratch)
     bench.runner = TaskRunner("bench", bench.shop, staging, performer(bench), issuer)
     bench.use_cases = {
-        kind: Sealing(use_case, bench.pack) for kind, use_case in bench.use_cases.items()
+        kind: Signing(use_case, bench.pack) for kind, use_case in bench.use_cases.items()
     }
 
     unmarked = bench.submit(SAMPLES / "cleo_neutral.jpg", kind="swap_image")

@@ -25,7 +25,7 @@ from tests.worker.video.clips import (
     write,
 )
 from tests.worker.video.conftest import FilmBench
-from worker.video.survey_parts import survey_steps
+from worker.video.surveys.survey_parts import survey_steps
 
 BASE = Fraction(1, 30_000)
 

@@ -15,7 +15,7 @@ from worker.media.animation import (
     AnimatedFrame,
 )
 from worker.video.report import PersonRow, person_rows, stage_ms
-from worker.video.survey import Survey
+from worker.video.surveys.survey import Survey
 
 NEWCOMER: Final = "n"  # begins the names of people whom the survey has missed
 

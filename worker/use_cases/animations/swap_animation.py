@@ -24,7 +24,7 @@ from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMe
 from worker.settings import MediaLimits
 from worker.use_cases.animations.frame_by_frame import NEWCOMER, FrameByFrame
 from worker.use_cases.animations.written import Writer, writer_of
-from worker.use_cases.casting import Casting, swap_options
+from worker.use_cases.identity_loader import IdentityLoader, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
@@ -39,7 +39,8 @@ from worker.video.plan import plan_video
 from worker.video.reader import SourceFrame, Span, VideoReader
 from worker.video.report import require_quality, video_quality
 from worker.video.segments import is_smaller
-from worker.video.survey import Sample, survey_samples, video_samples
+from worker.video.surveys.choices import survey_samples
+from worker.video.surveys.samples import Sample, video_samples
 from worker.video.video import Video
 
 
@@ -48,7 +49,7 @@ class SwapAnimation:
     """Makes animations with swapped faces, on one engine."""
 
     engine: FaceSwapEngine
-    casting: Casting
+    loader: IdentityLoader
     limits: MediaLimits
 
     def of_animation(self, context: JobContext) -> Outcome:
@@ -115,7 +116,7 @@ class SwapAnimation:
         def watch(_samples: int) -> None:
             context.progress(0)  # nothing is swapped yet, but a cancellation is heard
 
-        assignments = self.casting.assignments(context.job.payload, context.identities)
+        assignments = self.loader.assignments(context.job.payload, context.identities)
         examiner = TargetExaminer(self.engine)
         survey = survey_samples(self.engine, samples, assignments, watch, examiner.look)
         examiner.require_allowed()

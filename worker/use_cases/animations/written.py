@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from worker.contract import OutputOptions
+from worker.contract.options import OutputOptions
 from worker.formats import (
     ANIMATION_FORMATS,
     MEDIA_TYPES,

@@ -14,7 +14,7 @@ from models.inference.swapping.selection import Assignment
 from worker.errors import JobFailure
 from worker.job_context import JobContext, Outcome
 from worker.settings import MediaLimits
-from worker.use_cases.casting import Casting, swap_options
+from worker.use_cases.identity_loader import IdentityLoader, swap_options
 from worker.use_cases.previewing.first_look import FirstLook, Looked, Seen
 from worker.use_cases.screening import require_nobody_blocked
 from worker.video.frames.planes import FramePreparer, PictureFormat
@@ -24,7 +24,7 @@ from worker.video.plan import PlannedSegment, plan_video
 from worker.video.probe import is_video
 from worker.video.reader import Span, VideoReader
 from worker.video.segments import swap_segment
-from worker.video.survey import EVERY_S, MOST_SAMPLES
+from worker.video.surveys.samples import EVERY_S, MOST_SAMPLES
 from worker.video.video import Video
 
 # Long enough for a steady rate, and still an answer within seconds at 4K.
@@ -54,7 +54,7 @@ class Estimate:
     """Carries out `estimate` jobs on one engine."""
 
     engine: FaceSwapEngine
-    casting: Casting
+    loader: IdentityLoader
     limits: MediaLimits
 
     def __call__(self, context: JobContext) -> Outcome:
@@ -63,7 +63,7 @@ class Estimate:
         Raises JobFailure, also as MediaError.
         """
         # As a swap does it, so that an erased identity fails here too.
-        assignments = self.casting.assignments(context.job.payload, context.identities)
+        assignments = self.loader.assignments(context.job.payload, context.identities)
         seen = FirstLook(self.engine, self.limits).look(context, assignments)
         estimated = self._estimate(context, seen, assignments)
         file = context.work / "estimate.json"

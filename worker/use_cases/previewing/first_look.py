@@ -24,7 +24,9 @@ from worker.settings import MediaLimits
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.glimpses import PLACES, Glimpse, glimpses
 from worker.video.probe import is_video
-from worker.video.survey import Sample, Survey, survey_samples, video_samples
+from worker.video.surveys.choices import survey_samples
+from worker.video.surveys.samples import Sample, video_samples
+from worker.video.surveys.survey import Survey
 from worker.video.video import Video
 
 NOBODY = ""  # the name of a face that is not surely one of the surveyed people

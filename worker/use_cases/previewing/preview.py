@@ -19,12 +19,12 @@ from worker.job_context import JobContext, Outcome
 from worker.media.images import encode_image, fit_within
 from worker.settings import MediaLimits
 from worker.stores.blobs.durable_files import noticing_full_disk
-from worker.use_cases.casting import Casting, swap_options
+from worker.use_cases.identity_loader import IdentityLoader, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report
 from worker.use_cases.previewing.first_look import FirstLook, Looked
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.swap_image import face_row, timed
-from worker.video.survey import Survey
+from worker.video.surveys.survey import Survey
 
 DEFAULT_SIDE_PX: Final = 640  # of one frame: three of them fit a page, and a phone's screen
 # Small enough for a page, and what a preview shows is not delivered.
@@ -36,7 +36,7 @@ class Preview:
     """Carries out `preview` jobs on one engine."""
 
     engine: FaceSwapEngine
-    casting: Casting
+    loader: IdentityLoader
     limits: MediaLimits
 
     def __call__(self, context: JobContext) -> Outcome:
@@ -49,7 +49,7 @@ class Preview:
         timings = dict[str, float]()
 
         with timed(timings, "cast_ms"):
-            assignments = self.casting.assignments(payload, context.identities)
+            assignments = self.loader.assignments(payload, context.identities)
 
         with timed(timings, "detect_ms"):
             seen = FirstLook(self.engine, self.limits).look(context, assignments)

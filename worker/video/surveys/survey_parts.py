@@ -21,7 +21,7 @@ from models.inference.safety.age import ApparentAge
 from worker.contract.options import Strict
 from worker.video.plan import PlannedSegment, VideoPlan
 from worker.video.reader import Span
-from worker.video.survey import decode, encode
+from worker.video.surveys.survey import decode, encode
 
 # Segments that one task looks at: 10 s of video, looked at in a second or two.
 TOGETHER: Final = 2

@@ -1,5 +1,5 @@
-"""Who becomes whom in a job: the payload's words made ready on an engine, with as little work as
-the caches allow.
+"""Resolves the assignments of a job to identities that are loaded on an engine, with as little work
+as the caches allow.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from worker.failures import FailureCode
 from worker.job_context import Identities
 
 
-class Casting:
-    """A job's identities, ready to swap on one engine: what it holds, else the kept weights, else
+class IdentityLoader:
+    """Loads a job's identities on one engine: those it holds, else by their stored weights, else by
     weights built from the code.
     """
 

@@ -22,7 +22,7 @@ MANIFEST_FILE = "manifest.c2pa"
 
 
 @dataclass(frozen=True)
-class Sealing:
+class Signing:
     """A use case whose results carry credentials, and whose reports say which."""
 
     use_case: UseCase
@@ -37,9 +37,9 @@ class Sealing:
         if context.provenance is None or context.marking is None:
             return replace(outcome, report={**outcome.report, "provenance": _OFF})
 
-        return self._sealed(context, outcome, context.provenance, context.marking)
+        return self._signed(context, outcome, context.provenance, context.marking)
 
-    def _sealed(
+    def _signed(
         self, context: JobContext, outcome: Outcome, order: ProvenanceOrder, marking: Marking
     ) -> Outcome:
         assert outcome.file is not None  # noqa: S101 - the caller has looked

@@ -13,8 +13,8 @@ from worker.job_context import JobContext
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.plan import VideoPlan
 from worker.video.records import PlanRecord
-from worker.video.survey import Sample, video_samples
-from worker.video.survey_parts import SurveyPartRecord, span_of_step, survey_steps
+from worker.video.surveys.samples import Sample, video_samples
+from worker.video.surveys.survey_parts import SurveyPartRecord, span_of_step, survey_steps
 from worker.video.video import Video
 
 SURVEY: Final = "v"  # begins the names of the survey's steps

@@ -1,0 +1,1 @@
+"""Swapping faces in videos, a long one in many tasks."""

@@ -1,0 +1,1 @@
+"""Who is in a video, looked up before anything is swapped."""
