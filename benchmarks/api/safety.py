@@ -19,9 +19,9 @@ from benchmarks.bar import Figure, bar
 from benchmarks.stack import PACKS, ROOT, stopwatch
 from benchmarks.suite import named, passed
 from service.settings import Settings
-from tests.conftest import StoreServer
 from tests.service.live_service import LiveService, until
 from tests.service.protocol.schema_run import run_schemathesis
+from tests.store_server import StoreServer
 
 TESTS = "tests/service"
 

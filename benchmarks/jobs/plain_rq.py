@@ -16,7 +16,7 @@ from rq import Queue
 from rq.job import Job
 
 from benchmarks.stack import ROOT, Keeper, pick_victim
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ ROWS = {
     ),
     "store killed in the middle of a job": "test_the_store_may_die_in_the_middle_of_a_job",
     "poison job": "test_a_poison_job_is_tried_three_times_and_others_go_on",
-    "late twin": "test_a_late_twin_changes_nothing",
+    "stale attempt": "test_a_stale_attempt_changes_nothing",
 }
 
 
@@ -89,7 +89,7 @@ def each_way_to_die_has_its_regression_test() -> Figure:
     done = 0
     with stopwatch(240):
         for row, test in ROWS.items():
-            figure = passed(*named("tests/worker/process/test_warm_worker.py", test))
+            figure = passed(*named("tests/worker/process/test_redelivery.py", test))
             done += figure.holds
             print(f"{row}: {'passed' if figure.holds else 'FAILED'}", flush=True)
 

@@ -23,7 +23,7 @@ from av.video.frame import VideoFrame
 from benchmarks.bar import Figure, bar
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 from tests.worker.video.clips import DUET, Clip, frames_of, write
 from tests.worker.video.conftest import FilmBench, people_of
 from worker.composition import open_stores

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.promises import deeds
 from benchmarks.promises.deeds import Targets
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 
 ROOT = Path(__file__).resolve().parents[2]
 

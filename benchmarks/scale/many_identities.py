@@ -13,7 +13,7 @@ from redis import Redis
 
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import stopwatch
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 from worker.composition import Stores, open_stores
 from worker.settings import WorkerSettings
 from worker.stores.identities.identity_records import IdentityRecord

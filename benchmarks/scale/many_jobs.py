@@ -14,7 +14,7 @@ from redis import Redis
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import stopwatch
 from service.gauges import Collector
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 from worker.composition import Stores, open_stores
 from worker.contract.jobs import JobResult, Task
 from worker.contract.requests import JobPayload, JobRequest

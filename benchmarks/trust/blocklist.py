@@ -19,7 +19,7 @@ from benchmarks.trust.refusals import PACKS
 from models.inference.engine import FaceSwapEngine
 from models.inference.errors import InferenceError
 from models.packs.store import load_pack
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 from worker.blocklist.entries import BlocklistStore
 from worker.blocklist.records import as_face, new_entry
 from worker.stores.connection import connect

@@ -15,7 +15,7 @@ from benchmarks.stack import PACKS, stopwatch
 from benchmarks.trust import material
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 from tests.worker.video.conftest import FilmBench, people_of
 from tests.worker.workers import performer
 from worker.composition import open_stores

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from tests.conftest import StoreServer
 from tests.service.live_service import PACKS, LiveService, until
+from tests.store_server import StoreServer
 from worker.settings import MediaLimits
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from tests.conftest import StoreServer
 from tests.object_server import ObjectServer
 from tests.service.live_service import JPEG, LiveService, problem_of
+from tests.store_server import StoreServer
 from worker.stores.identities.identity_vault import folder_of
 
 CONTENT = bytes(range(256)) * 4000

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from tests.conftest import StoreServer
 from tests.service.live_service import CONSENT, JPEG, SAMPLES, LiveService, problem_of, until
+from tests.store_server import StoreServer
 from worker.stores.tenants import TenantStore
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.conftest import StoreServer
 from tests.service.conftest import live_on
 from tests.service.live_service import JPEG, LiveService, problem_of
+from tests.store_server import StoreServer
 
 HEADERS = {"Content-Type": "image/jpeg"}
 

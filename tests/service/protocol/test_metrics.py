@@ -10,9 +10,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import StoreServer
 from tests.service.conftest import live_on
 from tests.service.live_service import LiveService
+from tests.store_server import StoreServer
 
 
 def free_port() -> int:

@@ -17,10 +17,10 @@ import pytest
 from benchmarks.promises.deeds import DEEDS, DONE, Targets
 from benchmarks.promises.targets import targets_on, unconfined
 from service.sandbox.child import ChildLateError, ChildLostError, ChildStartError, SandboxedChild
-from tests.conftest import StoreServer
 from tests.service import files
 from tests.service.live_service import CONSENT, PACKS, SAMPLES, LiveService
 from tests.service.protocol.mutants import film, mutate, pictures
+from tests.store_server import StoreServer
 from worker.settings import MediaLimits
 
 DEED_CHILD = "benchmarks.promises.deed_child"

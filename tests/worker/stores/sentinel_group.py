@@ -15,7 +15,7 @@ from pathlib import Path
 from redis import Redis
 
 from service.stack.embedded_store import find_store_server
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 from tests.worker.workers import eventually
 
 NAME = "likeness"

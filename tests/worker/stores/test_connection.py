@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.conftest import StoreServer
+from tests.store_server import StoreServer
 from tests.worker.workers import eventually
 from worker.contract.jobs import JobResult
 from worker.contract.requests import JobPayload, JobRequest

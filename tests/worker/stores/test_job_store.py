@@ -136,7 +136,9 @@ def test_a_commit_ends_the_job_and_releases_what_it_held(
     ), leftovers
 
 
-def test_a_late_twin_changes_nothing(store: Redis, jobs: JobStore, attempts: JobAttempts) -> None:
+def test_a_stale_attempt_changes_nothing(
+    store: Redis, jobs: JobStore, attempts: JobAttempts
+) -> None:
     job = jobs.admit(analysis(store)).job
     first = deliver_one(attempts)
     attempts.begin(first, "w1")

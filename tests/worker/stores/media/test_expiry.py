@@ -1,4 +1,4 @@
-"""Files of uploads and jobs: private, whole, and gone when they are due."""
+"""Uploads, results and what was lost in a crash go when they are due, and not before."""
 
 from __future__ import annotations
 
@@ -12,103 +12,26 @@ from redis import Redis
 from tests.clock import Clock
 from tests.service.jobs.ended_job import ended_job
 from tests.vaults import vault_of
+from tests.worker.stores.media.conftest import made, upload
 from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import (
     IdentityErased,
-    MediaUnavailable,
-    MediaUnsuitable,
     ResultExpired,
     UnknownMedia,
 )
 from worker.process.upkeep.expiry import BATCH, ExpirySweep
 from worker.stores.audit_log import AuditLog
-from worker.stores.blobs.blobs import Blobs
-from worker.stores.blobs.directory_blobs import DirectoryBlobs
-from worker.stores.blobs.object_blobs import ObjectBlobs
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.ids import new_id
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
-from worker.stores.media.installation import MARKER
 from worker.stores.media.media_store import MediaStore
-from worker.stores.media.uploads import MediaFacts
-
-PNG = MediaFacts("image/png", ".png", 4, 3, 1)
-
-
-@pytest.fixture(params=["directory", "objects"])
-def media(request: pytest.FixtureRequest, tmp_path: Path, store: Redis, clock: Clock) -> MediaStore:
-    """The media store in both places."""
-    blobs: Blobs = DirectoryBlobs(tmp_path / "media", clock)
-    if request.param == "objects":
-        blobs = ObjectBlobs(request.getfixturevalue("bucket"), tmp_path / "media", 1 << 20)
-    return MediaStore(blobs, tmp_path / "media", store, clock)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path, store: Redis, clock: Clock) -> MediaStore:
-    """The media store in a directory, for what only files have."""
-    return MediaStore(DirectoryBlobs(tmp_path / "media", clock), tmp_path / "media", store, clock)
 
 
 def is_there(media: MediaStore, media_id: str) -> bool:
     """Whether an upload's bytes are where its record says."""
     return media.blobs.exists(media.name(media.stat(media_id)))
-
-
-def made(directory: Path, content: bytes) -> Path:
-    """Make a file, as a job does."""
-    file = directory / "made"
-    file.write_bytes(content)
-    return file
-
-
-@pytest.fixture
-def sweep(media: MediaStore, store: Redis, clock: Clock) -> ExpirySweep:
-    return ExpirySweep(media, IdentityStore(store, vault_of(store), clock=clock), clock)
-
-
-def upload(media: MediaStore, tenant: str = "acme", ttl_s: float = 60.0) -> str:
-    writer = media.begin_write(tenant)
-    writer.write(b"picture")
-    return writer.commit(PNG, ttl_s).id
-
-
-def test_an_upload_is_kept_under_our_name_for_its_tenant_alone(media: MediaStore) -> None:
-    media_id = upload(media)
-    record = media.stat(media_id, "acme")
-    assert (record.bytes, record.facts) == (7, PNG)
-
-    with media.open(media_id, "acme") as file:
-        assert file.read() == b"picture"
-
-    for tenant, wanted in (
-        ("rival", media_id),
-        ("acme", new_id("upl")),
-        ("acme", "upl_../../../etc/passwd"),
-    ):
-        with pytest.raises(UnknownMedia):
-            media.stat(wanted, tenant)
-
-
-def test_files_are_private(shelf: MediaStore, tmp_path: Path) -> None:
-    media = shelf
-    path = tmp_path / "media" / media.name(media.stat(upload(media)))
-    assert oct(path.stat().st_mode)[-3:] == "600"
-    assert all(
-        oct(parent.stat().st_mode)[-3:] == "700"
-        for parent in (path.parent, path.parent.parent, media.scratch)
-    )
-
-
-def test_an_aborted_upload_leaves_nothing(media: MediaStore, store: Redis) -> None:
-    writer = media.begin_write("acme")
-    writer.write(b"half")
-    writer.abort()
-    assert not [path for path in media.scratch.rglob("*") if path.is_file()]
-    assert not list(media.blobs.older("uploads", -60.0))
-    assert store.keys("lk:media:*") == []
 
 
 def test_an_upload_goes_when_it_is_due_and_not_before(
@@ -236,39 +159,3 @@ def test_files_that_lost_their_owner_in_a_crash_are_swept(
     )
     left = [path for path in shelf.scratch.rglob("*") if path.is_file()]
     assert left == [shelf.scratch / kept]
-
-
-def test_media_of_another_installation_are_refused(
-    media: MediaStore, store: Redis, tmp_path: Path
-) -> None:
-    media.installation.join()
-    media.installation.join()
-    other = MediaStore(DirectoryBlobs(tmp_path / "not-mounted"), tmp_path / "not-mounted", store)
-    with pytest.raises(MediaUnsuitable, match="mount the same directory"):
-        other.installation.join()
-
-    # The remedy of the message, for media that were restored from elsewhere.
-    other.blobs.create(MARKER, store.get("lk:installation"))
-    other.installation.join()
-
-
-def test_media_that_outlive_their_records_are_joined(media: MediaStore, store: Redis) -> None:
-    media.installation.join()
-    store.flushall()
-    media.installation.join()
-    assert store.get("lk:installation") == media.blobs.read(MARKER)
-
-
-def test_a_volume_that_was_unmounted_is_lost_media_and_not_a_missing_file(
-    shelf: MediaStore, tmp_path: Path
-) -> None:
-    shelf.installation.join()
-    record = shelf.stat(upload(shelf))
-    shelf.blobs.delete(shelf.name(record))
-    with pytest.raises(UnknownMedia):
-        shelf.bring(record, tmp_path / "place")
-
-    (shelf.scratch / MARKER).unlink()  # all else is there, as when a fresh volume was mounted
-    assert not shelf.installation.is_usable()
-    with pytest.raises(MediaUnavailable):
-        shelf.bring(record, tmp_path / "place")
