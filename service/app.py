@@ -126,8 +126,8 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[AppStat
         if settings.metrics_port:
             stack.callback(serve_metrics(state.all_metrics, settings.host, settings.metrics_port))
 
-        if settings.device == "cuda":
-            # A GPU that is not there must stop the service, not slow it down.
+        if settings.device in ("cuda", "openvino"):
+            # What was asked for and is not there must stop the service, not slow it down.
             await state.enrolment.start()
 
         if settings.require_sandbox:

@@ -82,8 +82,8 @@ class InstallationSettings(BaseSettings):
     pack: str = "open"
     public_url: str = ""  # put before the paths in `urls`; empty keeps them relative
     packs_dir: Path | None = None
-    # `auto` falls back to the CPU; `cuda` refuses to start without a GPU.
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    # `auto` falls back to the CPU; `cuda` and `openvino` refuse to start without what they need.
+    device: Literal["auto", "cpu", "openvino", "cuda"] = "auto"
     # Refuse to start where the kernel cannot confine the processes that decode untrusted bytes.
     require_sandbox: bool = False
     weights_bytes: int = Field(

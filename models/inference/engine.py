@@ -107,8 +107,8 @@ class FaceSwapEngine:
 
     @property
     def provider(self) -> str:
-        """The execution provider in use, as ONNX Runtime names it."""
-        return self.mesh.network.provider
+        """What makes the images: OpenVINO, or an execution provider as ONNX Runtime names it."""
+        return self.sessions.provider
 
     def register(self, photos: Sequence[BgrImage]) -> Registration:
         """Turn one to eight photos of one person into an identity code.

@@ -80,7 +80,11 @@ class PackNetworks:
         canonical = CanonicalFace.load(self.pack.canonical) if guided else None
 
         has_cover = self.pack.has("cover")
-        cover = CoverFinder(self.sessions.open(self.pack.graph("cover"))) if has_cover else None
+        cover = (
+            CoverFinder(self.sessions.open_painting(self.pack.graph("cover")))
+            if has_cover
+            else None
+        )
         return FacePainter(manifest.alignment, canonical, self.counters, cover)
 
     def safety(self, *, nudity: bool, age: bool) -> SafetyChecks | None:

@@ -28,6 +28,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from models.inference.errors import DeviceUnavailableError
+from models.inference.openvino_runtime import OPENVINO, openvino_obstacle
 
 __all__ = [
     "CPU",
@@ -40,7 +41,7 @@ __all__ = [
     "share_cuda_arena",
 ]
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "openvino", "cuda"]
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 ORT_ERRORS = (Fail, InvalidArgument, InvalidGraph, RuntimeException)
@@ -52,28 +53,37 @@ log = logging.getLogger(__name__)
 
 @cache
 def choose_provider(device: Device) -> str:
-    """Return the execution provider that serves `device`, as ONNX Runtime names it.
+    """Return the execution provider that serves `device`, as ONNX Runtime names it, or `OPENVINO`.
 
     The choice is made once for the process and logged with its reason. "auto" is CUDA where it can
-    be used and the CPU elsewhere. Raises `DeviceUnavailableError` for "cuda" where it cannot.
+    be used, else OpenVINO where it can, and else the CPU. Raises `DeviceUnavailableError` for
+    "cuda" and "openvino" where they cannot.
     """
     if device == "cpu":
         return CPU
 
-    obstacle = cuda_obstacle()
-    if not obstacle:
-        log.info("device chosen", extra={"device": device, "provider": CUDA})
-        return CUDA
+    obstacles = {}
+    for wanted, provider, obstacle_to in (
+        ("cuda", CUDA, cuda_obstacle),
+        ("openvino", OPENVINO, openvino_obstacle),
+    ):
+        if device not in ("auto", wanted):
+            continue
 
-    if device == "cuda":
+        obstacles[provider] = obstacle_to()
+        if not obstacles[provider]:
+            log.info("device chosen", extra={"device": device, "provider": provider})
+            return provider
+
+    if device != "auto":
         raise DeviceUnavailableError(
-            f"CUDA was asked for and cannot be used: {obstacle}. Fix that, or set LIKENESS_DEVICE"
-            " to cpu or auto."
+            f"{device} was asked for and cannot be used: {'; '.join(obstacles.values())}. Fix that,"
+            " or set LIKENESS_DEVICE to cpu or auto."
         )
 
     # Who installed the GPU wheel wanted the GPU; who did not is told, not warned.
     level = logging.WARNING if CUDA in ort.get_available_providers() else logging.INFO
-    log.log(level, "device chosen", extra={"device": device, "provider": CPU, "because": obstacle})
+    log.log(level, "device chosen", extra={"device": device, "provider": CPU, "because": obstacles})
     return CPU
 
 

@@ -1,15 +1,17 @@
-"""ONNX Runtime sessions: device, number of threads, and weights that are handed in from outside."""
+"""Networks ready to run: device, number of threads, and weights that are handed in from outside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from models.inference.arrays import Tensor
 from models.inference.errors import BadIdentityError, DeviceUnavailableError
+from models.inference.openvino_runtime import OPENVINO, open_network
 from models.inference.runtime import (
     CPU,
     CUDA,
@@ -21,24 +23,53 @@ from models.inference.runtime import (
 )
 
 
+class Network(Protocol):
+    """One graph ready to run on float32 arrays, whatever runs it."""
+
+    @property
+    def input_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def output_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of each input; a side that may vary, as a batch, is 1."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """What runs the graph."""
+        ...
+
+    def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Run the graph on its inputs, in order, and return its outputs by name."""
+        ...
+
+
 @dataclass(frozen=True)
-class Network:
-    """One graph ready to run on float32 arrays."""
+class OrtNetwork:
+    """A graph that ONNX Runtime runs; the provider is named as there."""
 
     session: ort.InferenceSession
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
 
     def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
-        """Run the graph on its inputs, in order, and return its outputs by name."""
         outputs: list[Tensor] = self.session.run(
             None, dict(zip(self.input_names, inputs, strict=True))
         )
         return dict(zip(self.output_names, outputs, strict=True))
 
     @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(
+            tuple(side if isinstance(side, int) else 1 for side in port.shape)
+            for port in self.session.get_inputs()
+        )
+
+    @property
     def provider(self) -> str:
-        """The execution provider that runs the graph, as ONNX Runtime names it."""
         return str(self.session.get_providers()[0])
 
 
@@ -53,12 +84,28 @@ class SessionFactory:
         """Open a graph that carries its own weights."""
         return self._open(graph, self._session_options())
 
+    def open_painting(self, graph: Path) -> Network:
+        """Open a graph that says how an image is to look, which bears bfloat16: its levels are
+        rounded to bytes anyhow. Landmarks and scores do not.
+        """
+        if self.provider == OPENVINO:
+            return open_network(graph, self.threads, {})
+        return self.open(graph)
+
+    @property
+    def provider(self) -> str:
+        """What runs the networks that make images, the most of the work."""
+        return choose_provider(self.device)
+
     def open_specialised(self, graph: Path, weights: Mapping[str, Tensor]) -> Network:
         """Open a shared graph with `weights` as its external initializers: as fast as weights baked
         into the file.
 
         Raises `BadIdentityError` when they are not the tensors that the graph leaves open.
         """
+        if self.provider == OPENVINO:
+            return open_network(graph, self.threads, weights)
+
         options = self._session_options()
         # Without this each identity holds 28 MB of arena instead of under 2 MB, for the same speed.
         options.enable_cpu_mem_arena = False
@@ -81,13 +128,14 @@ class SessionFactory:
         # Spinning workers burn the core that the decoder and encoder need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
-        if choose_provider(self.device) == CUDA and share_cuda_arena():
+        if self.provider == CUDA and share_cuda_arena():
             options.add_session_config_entry("session.use_env_allocators", "1")
 
         return options
 
     def _open(self, graph: Path, options: ort.SessionOptions) -> Network:
-        provider = choose_provider(self.device)
+        # What OpenVINO does not take, ONNX Runtime's own provider runs.
+        provider = CPU if self.provider == OPENVINO else self.provider
         session = ort.InferenceSession(
             str(graph),
             options,
@@ -95,7 +143,7 @@ class SessionFactory:
             enable_fallback=0,  # after an error the CPU would take over, told by a print alone
         )
 
-        network = Network(
+        network = OrtNetwork(
             session=session,
             input_names=tuple(port.name for port in session.get_inputs()),
             output_names=tuple(port.name for port in session.get_outputs()),

@@ -67,12 +67,7 @@ def examine(pack: Pack, sessions: SessionFactory) -> Iterator[Finding]:
 def _inputs(network: Network) -> list[Tensor]:
     # Any image will do: what is asked is whether the network runs and gives numbers.
     random = np.random.default_rng(0)
-    shapes = (
-        # A side that may vary (a batch, say) is taken to be one.
-        [side if isinstance(side, int) else 1 for side in port.shape]
-        for port in network.session.get_inputs()
-    )
-    return [random.random(shape, dtype=np.float32) for shape in shapes]
+    return [random.random(shape, dtype=np.float32) for shape in network.input_shapes]
 
 
 def _require_finite(outputs: dict[str, Tensor]) -> None:

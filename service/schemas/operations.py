@@ -154,7 +154,7 @@ class Model(Strict):
     # One pack is loaded at a time; the member is there for the day of a second one.
     default: bool = Field(description="Whether new identities are made with it.")
     provider: str | None = Field(
-        default=None, description="What runs it: the CPU's or the GPU's provider of ONNX Runtime."
+        default=None, description="What makes its images: OpenVINO, or a provider of ONNX Runtime."
     )
 
 

@@ -29,7 +29,7 @@ def settings_error(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> st
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [
-        ("LIKENESS_DEVICE", "gpu", "it may be auto, cpu or cuda"),
+        ("LIKENESS_DEVICE", "gpu", "it may be auto, cpu, openvino or cuda"),
         ("LIKENESS_PORT", "70000", "less than or equal to 65535"),
         ("LIKENESS_JOBS_MAX_JOBS", "0", "greater than or equal to 1"),
         ("LIKENESS_MAX_IMAGE_PIXELS", "many", "valid integer"),

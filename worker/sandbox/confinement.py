@@ -81,7 +81,7 @@ def require_complete(protection: Protection | None) -> None:
 
 def rules_for(device: str) -> Device:
     """Return the rules a child on this device needs: "auto" may mean CUDA where its nodes are."""
-    return "cuda" if device != "cpu" and Path("/dev/nvidiactl").exists() else "cpu"
+    return "cuda" if device in ("auto", "cuda") and Path("/dev/nvidiactl").exists() else "cpu"
 
 
 def memory_bound(memory_bytes: int, rules: Device) -> int | None:
