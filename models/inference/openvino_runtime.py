@@ -111,6 +111,11 @@ def open_network(graph: Path, threads: int, weights: Mapping[str, Tensor]) -> Op
     return OpenVinoNetwork(compiled, [_shared(weights[name]) for name in compiled.weight_names])
 
 
+def graphs_compiled() -> int:
+    """Return how many graphs this process has compiled: as many as it opened, however often."""
+    return _compiled.cache_info().currsize
+
+
 @cache
 def _compiled(graph: Path, threads: int) -> CompiledGraph:
     """Compile a graph for this process; identities then need no compilation of their own."""
