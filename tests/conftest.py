@@ -17,6 +17,7 @@ from tests.clock import Clock
 from tests.object_server import ObjectServer
 from tests.store_server import StoreServer
 from tests.worker.stores.sentinel_group import SentinelStore
+from worker.stores.connection import connect
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def own_store_server() -> Iterator[StoreServer]:
 @pytest.fixture
 def store(store_server: StoreServer) -> Iterator[Redis]:
     """A client of an empty store."""
-    with Redis.from_url(store_server.url, socket_timeout=5.0) as client:
+    with connect(store_server.url) as client:
         client.flushall()
         yield client
 
