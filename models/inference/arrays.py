@@ -65,6 +65,18 @@ def from_network(tensor: Tensor) -> RgbImage:
     )
 
 
+def percentile(rows: NDArray[np.float32], percent: float) -> NDArray[np.float32]:
+    """Return a percentile of each column of [n, k], as numpy's does, which takes five times as long
+    for the few hundred rows of an eye or a forehead.
+    """
+    ordered = np.sort(rows.T)
+    place = (len(rows) - 1) * percent / 100
+    low = ordered[:, int(place)]
+    high = ordered[:, min(int(place) + 1, len(rows) - 1)]
+
+    return low + (high - low) * np.float32(place - int(place))
+
+
 def luma(image: NDArray[Any]) -> NDArray[np.float32]:
     """Return the luma of a float32 image [H, W, 3], in its own units."""
     return np.asarray(cv2.transform(image, LUMA[None]), np.float32)  # ten times as fast as `@`

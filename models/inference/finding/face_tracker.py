@@ -29,7 +29,10 @@ from models.inference.finding.tracks import (
 )
 from models.inference.frames.frame import Frame
 
-CHECK_S = 0.2  # between detections that look for newcomers; a look back fills the gap
+# Between detections that look for newcomers: a look back through held frames fills the gap, so
+# that they may be the further apart the longer frames are held.
+CHECK_S = 0.2
+MOST_CHECK_S = 0.4
 SEARCH_S = 0.1  # the same while someone was lost in this shot, not long ago
 SEARCH_FOR_S = 2.0
 # Small and turned faces are looked for all over the frame within this time, or within the shorter
@@ -52,6 +55,7 @@ class FaceTracker:
     gallery: PeopleGallery
     sweep_s: float = SWEEP_S
     ask_every_s: float = ASK_EVERY_S
+    check_s: float = CHECK_S
     detections: int = field(default=0, init=False)
     shot: int = field(default=0, init=False)
     shot_just_began: bool = field(default=False, init=False)
@@ -171,7 +175,7 @@ class FaceTracker:
             return True
         is_searching = time_s - self._lost_s < SEARCH_FOR_S
         # Frame times are rounded: a frame that is a hair early is on time.
-        return time_s - self._detected_s > (SEARCH_S if is_searching else CHECK_S) - 1e-3
+        return time_s - self._detected_s > (SEARCH_S if is_searching else self.check_s) - 1e-3
 
     def _squares_due(self, frame: Frame, time_s: float) -> list[TurnedSquare]:
         """Return the next squares of the sweep, as many as the time since the last look asks."""

@@ -56,9 +56,12 @@ def _coordinates(landmarks: Landmarks, size: int) -> Array:
     down = landmarks[NOSE_BASE] - landmarks[NOSE_ROOT]
     to_face = np.linalg.pinv(np.column_stack([across, down])).astype(np.float32)
 
-    y, x = np.mgrid[:size, :size].astype(np.float32)
-    offset = np.stack([x - landmarks[NOSE_ROOT, 0], y - landmarks[NOSE_ROOT, 1]])
-    return np.clip(np.tensordot(to_face, offset, 1) / REACH, -1, 1)
+    to_face /= np.float32(REACH)
+    places = np.arange(size, dtype=np.float32)
+    x = np.multiply.outer(to_face[:, 0], places - landmarks[NOSE_ROOT, 0])
+    y = np.multiply.outer(to_face[:, 1], places - landmarks[NOSE_ROOT, 1])
+
+    return np.asarray(np.clip(x[:, None] + y[:, :, None], -1, 1))
 
 
 def _filled(landmarks: Landmarks, outlines: Sequence[tuple[int, ...]], size: int) -> Plane:

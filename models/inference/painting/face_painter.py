@@ -244,5 +244,6 @@ def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:
     texture's light.
     """
     open_face = (cover[INNER] < 0.5).astype(np.uint8)
-    mean = cv2.mean(target[INNER], open_face)[:3]
-    return np.asarray(target + (np.array(mean) - target) * cover[..., None], np.uint8)
+    mean = np.array(cv2.mean(target[INNER], open_face)[:3])
+    filled = np.full_like(target, (mean + 0.5).astype(np.uint8))
+    return np.asarray(cv2.blendLinear(filled, target, cover, 1 - cover), np.uint8)

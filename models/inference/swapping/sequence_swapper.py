@@ -17,7 +17,7 @@ from models.inference.arrays import Embedding
 from models.inference.finding.detections import overlap
 from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.face_finder import SAME_FACE
-from models.inference.finding.face_tracker import FaceTracker
+from models.inference.finding.face_tracker import CHECK_S, MOST_CHECK_S, FaceTracker
 from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.sparse_tracker import SeenFrame, SparseTracker
 from models.inference.finding.tracks import TrackedFace
@@ -64,6 +64,7 @@ class SequenceSwapper:
         that is not shown only settles tracks and filters, and has no report.
         """
         started = perf_counter()
+        self.tracker.check_s = self._check_s(frame, time_s)
         held = HeldFrame(frame, time_s, is_shown)
         self._held.append(held)
 
@@ -144,6 +145,11 @@ class SequenceSwapper:
                 reports.append(report)
 
         return reports
+
+    def _check_s(self, frame: Frame, time_s: float) -> float:
+        """Return how long to go without a detection: no longer than frames can be held."""
+        step_s = time_s - self._held[-1].time_s if self._held else 0.0
+        return min(MOST_CHECK_S, max(CHECK_S, self._most_held(frame) * step_s))
 
     def _most_held(self, frame: Frame) -> int:
         return max(1, LOOK_BACK_BYTES // (frame.width * frame.height * 3 // 2))

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import LUMA, Landmarks, RgbImage
+from models.inference.arrays import LUMA, Landmarks, RgbImage, percentile
 from models.inference.finding.eyes.eye_axes import LOWER, UPPER
 from models.inference.finding.eyes.eye_motion import MovingEye, MovingEyes
 from models.inference.finding.eyes.iris_network import LIDS
@@ -184,7 +184,7 @@ class LivingEye:
         seen = eye[white > 0.5]
 
         if wanted is not None and len(seen) >= WHITE_COUNT:
-            own = np.percentile(seen, OWN_WHITE, axis=0)
+            own = percentile(seen, OWN_WHITE)
             ratio = (float(wanted @ LUMA) + 5) / (float(own @ LUMA) + 5)
             gain = float(np.clip(ratio, *LIGHT_RANGE)) ** IRIS_LIGHT_SHARE
             iris *= 1 + (gain - 1) * share[..., None]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Landmarks, RgbImage
+from models.inference.arrays import Landmarks, RgbImage, percentile
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.mesh_points import BROWS, EYES, OUTER_LIPS
 
@@ -64,8 +64,8 @@ def skinness(image: RgbImage, core: Array) -> Array:
     if len(samples) < LEAST_CORE:
         return np.ones((GRID, GRID), np.float32)
 
-    middle = np.median(samples, axis=0)
-    spread = np.median(np.abs(samples - middle), axis=0) * 1.48 + LEAST_SPREAD
+    middle = percentile(samples, 50)
+    spread = percentile(np.abs(samples - middle), 50) * 1.48 + LEAST_SPREAD
     to_spreads = np.column_stack([np.diag(1 / spread), -middle / spread]).astype(np.float32)
     apart = cv2.transform(lab, to_spreads)
     distance = cv2.sqrt(cv2.transform(cv2.multiply(apart, apart), np.ones((1, 3), np.float32)))
