@@ -17,6 +17,7 @@ from PIL import Image
 
 from worker.media.decoding_costs import check_scans
 from worker.media.demuxing import open_input
+from worker.media.heif.image import HeifImageFile
 from worker.media.media_errors import DamagedMedia
 from worker.media.media_types import INPUT_TYPES, sniff_file
 from worker.provenance.credentials import Credentials, read_credentials
@@ -35,7 +36,8 @@ MAX_IMAGE_PIXELS = 120_000_000
 DECODED_SIDE_PX = 2048
 MAX_DECODED_PIXELS = 60_000_000  # of all frames of an animation that are looked at
 _CHUNK = 1 << 20
-_FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP")
+# HEIF by its class: importing it is what makes Pillow know the format.
+_FORMATS = ("AVIF", "BMP", "GIF", HeifImageFile.format, "JPEG", "PNG", "TIFF", "WEBP")
 
 
 def examine(file: BinaryIO, request: Mapping[str, Any]) -> Mapping[str, Any]:
