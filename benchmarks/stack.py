@@ -139,7 +139,7 @@ class Stack:
 
     def token(self, tenant: str = "acme") -> str:
         """Return a new key of this tenant."""
-        return KeyStore(self.bench.shop.store.redis).create(tenant, SCOPES)[1]
+        return KeyStore(self.bench.shop.jobs.redis).create(tenant, SCOPES)[1]
 
     def client(self, tenant: str = "acme", timeout_s: float = 30.0) -> httpx.Client:
         """Return an HTTP client with a new key."""

@@ -26,7 +26,7 @@ from worker.stores.media.media_store import MediaStore
 class Stores:
     """The stores a worker works with."""
 
-    store: JobStore
+    jobs: JobStore
     attempts: JobAttempts
     media: MediaStore
     identities: IdentityStore
@@ -37,8 +37,8 @@ def open_stores(settings: WorkerSettings) -> Stores:
     """Return the stores at the addresses in the settings; nothing is contacted yet."""
     # Longer than the API's: a worker rather waits for a slow store than drops an attempt.
     redis = connect(settings.store_url, timeout_s=15.0, replicas=settings.store_replicas)
-    store = JobStore(redis, settings.jobs.limits())
-    attempts = JobAttempts(store)
+    jobs = JobStore(redis, settings.jobs.limits())
+    attempts = JobAttempts(jobs)
     media = open_media(
         settings.media,
         settings.media_dir,
@@ -51,11 +51,11 @@ def open_stores(settings: WorkerSettings) -> Stores:
     )
 
     return Stores(
-        store,
-        attempts,
-        media,
-        identities,
-        JobQueue(redis, attempts),
+        jobs=jobs,
+        attempts=attempts,
+        media=media,
+        identities=identities,
+        queue=JobQueue(redis, attempts),
     )
 
 

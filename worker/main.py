@@ -85,7 +85,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     """
     log_as_json()
     stores = open_stores(settings)
-    require_suitable(stores.store.redis)
+    require_suitable(stores.jobs.redis)
     # Unique over restarts: RQ refuses a name whose earlier owner it has not forgotten.
     name = name or f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     stores.media.installation.join()
@@ -95,18 +95,18 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
         settings,
         stores.identities,
         ProvenanceStore(stores.media.blobs),
-        AuditLog(stores.store.redis),
+        AuditLog(stores.jobs.redis),
     )
 
-    AuditLog(stores.store.redis).note_policy("worker", settings.policy())
+    AuditLog(stores.jobs.redis).note_policy("worker", settings.policy())
     _warn(settings)
 
-    screening = open_screening(settings, stores.store.redis) if settings.blocklist == "on" else None
+    screening = open_screening(settings, stores.jobs.redis) if settings.blocklist == "on" else None
     child = WarmChild(queue, settings, staging)
     worker = WarmWorker(
         name,
         queue,
-        stores.store.redis,
+        stores.jobs.redis,
         settings,
         child=child,
         run_task=TaskRunner(name, stores, staging, child.perform, issuer, screening).run_task,
@@ -149,7 +149,7 @@ def _audit_keeper(settings: WorkerSettings, stores: Stores) -> AuditKeeper:
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
     return AuditKeeper(
-        audit=AuditLog(stores.store.redis),
+        audit=AuditLog(stores.jobs.redis),
         archive=AuditArchive(settings.audit_dir, trust.audit_key()),
         signer=trust.signer(),
         records=ProvenanceStore(stores.media.blobs),
@@ -168,18 +168,18 @@ def _lost(stores: Stores, queue: QueueName, task: Task, handed_back: bool) -> No
 
 def _requeue(stores: Stores, jobs: Sequence[str]) -> None:
     for job_id in jobs:
-        again = stores.store.requeue(job_id)
+        again = stores.jobs.requeue(job_id)
         stores.queue.deliver_all()
         print(f"{job_id} -> {again.id}")
 
 
 def _set_bounds(stores: Stores, options: argparse.Namespace) -> None:
     given: dict[Bound, int | None] = {bound: getattr(options, bound) for bound in BOUNDS}
-    TenantStore(stores.store.redis).set_bounds(
+    TenantStore(stores.jobs.redis).set_bounds(
         options.tenant, {b: n for b, n in given.items() if n is not None}
     )
     for queue in QUEUES:
-        stores.store.lines.take_turns(options.tenant, queue)
+        stores.jobs.lines.take_turns(options.tenant, queue)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

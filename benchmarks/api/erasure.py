@@ -43,7 +43,7 @@ def an_erased_face_is_nowhere() -> Figure:
             left = _files_with(here.directory, marker)
             later = client.get(place).status_code
 
-        redis = here.bench.shop.store.redis
+        redis = here.bench.shop.jobs.redis
         # Each key as it is stored, whatever its type.
         keys = [key for key in redis.scan_iter(count=1000) if marker in (redis.dump(key) or b"")]
         events = [entry.body["event"] for entry in AuditLog(redis).pending()]
@@ -105,7 +105,7 @@ def what_expires_is_gone_also_after_a_restart() -> Figure:
         here.store.start()
         until(lambda: not media.blobs.exists(media.name(record)), timeout_s=70)
         late_s = time.time() - record.expires_at
-        keys = here.bench.shop.store.redis.exists(f"lk:media:{record.id}")
+        keys = here.bench.shop.jobs.redis.exists(f"lk:media:{record.id}")
 
     return Figure(
         late_s, "s past its time", "<= 60 s, no record left", 0 <= late_s <= 60 and not keys

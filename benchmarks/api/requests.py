@@ -181,7 +181,7 @@ def ten_thousand_people_fit() -> Figure:
     people = int(os.environ.get("PEOPLE", "10000"))
     with stopwatch(600), running_stack() as here:
         ids = _populate(here, people)
-        held = int(here.bench.shop.store.redis.get("lk:weights:bytes") or 0)
+        held = int(here.bench.shop.jobs.redis.get("lk:weights:bytes") or 0)
         _open_for_business(here)
 
         with here.client(timeout_s=70) as client:
@@ -205,7 +205,7 @@ def _populate(here: Stack, people: int) -> list[str]:
     code_bytes = code.to_bytes()
     weights_bytes = engine.specialise(code).to_bytes()
     print(f"each: code {len(code_bytes) >> 10} KiB, weights {len(weights_bytes) >> 10} KiB")
-    redis = here.bench.shop.store.redis
+    redis = here.bench.shop.jobs.redis
     ids = [new_id("idn") for _ in range(people)]
 
     for number, identity_id in enumerate(ids, 1):

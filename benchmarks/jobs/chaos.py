@@ -103,7 +103,7 @@ def _our_chaos(here: Stack, tally: Tally, bound_s: float) -> Ends:
     here.await_api()
     here.await_workers(2)
     upload = here.bench.upload("acme", b"input")
-    store = here.bench.shop.store
+    store = here.bench.shop.jobs
     client = here.client()
     began = time.monotonic()
     submitting = threading.Thread(
@@ -135,7 +135,7 @@ def _ended_within(bound_s: float, here: Stack) -> None:
 
     def ended() -> bool:
         try:
-            return here.bench.shop.store.redis.zcard("lk:jobs:active") == 0
+            return here.bench.shop.jobs.redis.zcard("lk:jobs:active") == 0
         except (RedisError, StoreError):
             return False
 
@@ -173,7 +173,7 @@ def _kill(here: Stack, tally: Tally, over: threading.Event, bound_s: float) -> N
     A kill that fails is told and does not end the chaos.
     """
     dice = random.Random(7)
-    store = here.bench.shop.store
+    store = here.bench.shop.jobs
 
     def kill_store() -> None:
         here.store.kill()

@@ -91,7 +91,7 @@ def _of_worker_child(here: Stack, queue: QueueName, targets: Targets) -> Outcome
 def _submit(here: Stack, queue: QueueName, deed: str, targets: Targets) -> JobRecord:
     payload = JobPayload(kind=KIND_ON[queue], tenant="acme", input_id=here.bench.upload())
     metadata = {"deed": deed, "targets": targets.model_dump()}
-    job = here.bench.shop.store.admit(JobRequest(payload, metadata=metadata)).job
+    job = here.bench.shop.jobs.admit(JobRequest(payload, metadata=metadata)).job
     here.bench.shop.queue.deliver(queue)
     return job
 

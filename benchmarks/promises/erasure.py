@@ -157,7 +157,7 @@ def places(here: Stack, marker: bytes) -> list[str]:
     # Logs and the store's own files included.
     files = [path for path in here.directory.rglob("*") if path.is_file()]
     found = [str(path.relative_to(here.directory)) for path in files if marker in read(path)]
-    redis = here.bench.shop.store.redis
+    redis = here.bench.shop.jobs.redis
     return found + [
         str(name) for name in redis.scan_iter(count=1000) if marker in (redis.dump(name) or b"")
     ]

@@ -80,7 +80,7 @@ def _seconds(request: partial[None]) -> float:
 
 def _bytes_each(here: Stack, request: partial[None]) -> float:
     """Return by how much the store's keys grow with each job, ten minutes after its end."""
-    redis = here.bench.shop.store.redis
+    redis = here.bench.shop.jobs.redis
     _let_time_pass(here)
     before = _sizes(redis)
 
@@ -104,7 +104,7 @@ def _let_time_pass(here: Stack) -> None:
     sweep = ExpirySweep(shop.media, shop.identities, clock=lambda: later)
     sweep.run()
 
-    redis = shop.store.redis
+    redis = shop.jobs.redis
     for queue in QUEUES:  # RQ's maintenance forgets what has ended
         redis.zremrangebyscore(f"rq:finished:{queue}", 0, later)
 

@@ -52,7 +52,7 @@ def submit_swap(
         assignments=(Assignment(identity_id=identity),),
     )
 
-    job = here.bench.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+    job = here.bench.shop.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
     # Nobody polls here: the queue is told at once.
     here.bench.shop.queue.deliver_all()
     return job

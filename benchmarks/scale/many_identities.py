@@ -102,7 +102,7 @@ def _grow(shop: Stores, known: list[str], more: int) -> float:
 
 def _used_bytes(shop: Stores) -> int:
     """Return the store's bytes without its cache of weights, which is bounded by itself."""
-    redis: Redis = shop.store.redis
+    redis: Redis = shop.jobs.redis
     return int(redis.info("memory")["used_memory_dataset"]) - shop.identities.cached_bytes()
 
 
@@ -114,7 +114,7 @@ def _cold_ms(shop: Stores, known: list[str]) -> tuple[float, float]:
     ]
     refined = []
     for identity_id in known[::REFINED_EVERY]:
-        shop.store.redis.delete(f"lk:weights:{identity_id}:open@0123456789ab")
+        shop.jobs.redis.delete(f"lk:weights:{identity_id}:open@0123456789ab")
         read = partial(shop.identities.weights, identity_id, "open@0123456789ab")
         refined.append(_timed_ms(read))
 

@@ -82,7 +82,7 @@ def a_finished_job_is_small() -> Figure:
     by its own account, after housekeeping has done what it does.
     """
     with stopwatch(200), _stores() as shop:
-        redis = shop.store.redis
+        redis = shop.jobs.redis
         before = _used_bytes(redis)
         for number in range(FINISHED):
             _finish(shop, f"tenant{number % 50}")
@@ -114,14 +114,14 @@ def _timed(shop: Stores, more: int) -> tuple[float, float, float]:
     """Add jobs; the medians of a tick, a delivery and a scrape in milliseconds."""
     for number in range(more):
         payload = JobPayload(kind="analysis", tenant=f"tenant{number % TENANTS}")
-        shop.store.admit(JobRequest(payload))
+        shop.jobs.admit(JobRequest(payload))
 
-    while len(shop.store.lines.handed_out("video")) < WORKERS:
+    while len(shop.jobs.lines.handed_out("video")) < WORKERS:
         _begin(shop, shop.attempts.next_deliveries("video"))
 
     reconciler = Reconciler("bench", shop)
-    outbox = Outbox(shop.store.redis)
-    scrape = Collector(shop.store, shop.queue, shop.media, shop.identities, outbox, {})
+    outbox = Outbox(shop.jobs.redis)
+    scrape = Collector(shop.jobs, shop.queue, shop.media, shop.identities, outbox, {})
     tick_ms = _median_ms(reconciler.tick)
     metrics_ms = _median_ms(lambda: list(scrape.collect()))
     deliver_ms = statistics.median(_deliveries_ms(shop))
@@ -135,13 +135,13 @@ def _begin(shop: Stores, tasks: Sequence[Task]) -> None:
     for task in tasks:
         shop.attempts.begin(task, "bench")
     if busy:
-        shop.store.redis.zadd("rq:wip:video", busy)
+        shop.jobs.redis.zadd("rq:wip:video", busy)
 
 
 def _deliveries_ms(shop: Stores) -> Iterator[float]:
     """Deliver one task after another, each time with room for one."""
-    waiting = list(shop.store.lines.handed_out("video"))
-    begun = {task.id for task in shop.store.lines.active() if task.state == "running"}
+    waiting = list(shop.jobs.lines.handed_out("video"))
+    begun = {task.id for task in shop.jobs.lines.active() if task.state == "running"}
     queued = [task for task in waiting if task.id not in begun]
 
     for _ in range(ROUNDS):
@@ -166,7 +166,7 @@ def _median_ms(step: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 def _finish(shop: Stores, tenant: str) -> None:
     payload = JobPayload(kind="swap_image", tenant=tenant, input_id=None)
-    job = shop.store.admit(JobRequest(payload, metadata={"order": "4711"})).job
+    job = shop.jobs.admit(JobRequest(payload, metadata={"order": "4711"})).job
     (task,) = shop.attempts.next_deliveries("image")
     shop.attempts.begin(task, "bench")
     result = JobResult("0" * 64, 200_000, "image/jpeg", ".jpg", 1200, 800, 1)

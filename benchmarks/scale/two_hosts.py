@@ -111,7 +111,7 @@ def _run(here: Stack, data: dict[str, Path], environment: dict[str, str]) -> Tal
     film = here.bench.upload(body=os.urandom(FILM_BYTES))
     for _ in range(STARTS):
         payload = JobPayload(kind="analysis", tenant="acme", input_id=film)
-        job = shop.store.admit(JobRequest(payload, metadata={"times": 0})).job
+        job = shop.jobs.admit(JobRequest(payload, metadata={"times": 0})).job
         shop.queue.deliver("video")
         done = here.bench.wait_for(job, timeout_s=60)
         tally.starts_s.append((done.finished_at or 0.0) - (done.started_at or 0.0))
@@ -138,7 +138,7 @@ def _is_right(bench: Bench, job: JobRecord) -> bool:
 
 
 def _all_jobs(bench: Bench) -> list[JobRecord]:
-    return list(bench.shop.store.list("acme", limit=200).jobs)
+    return list(bench.shop.jobs.list("acme", limit=200).jobs)
 
 
 def _children_with_keys(here: Stack, environment: dict[str, str]) -> int:

@@ -80,7 +80,7 @@ def _bench(folder: Path, url: str, *, guarded: bool) -> FilmBench:
             settings,
             stores.identities,
             ProvenanceStore(stores.media.blobs),
-            AuditLog(stores.store.redis),
+            AuditLog(stores.jobs.redis),
         )
         staging = Staging(stores.media.scratch)
         bench.runner = TaskRunner("bench", stores, staging, performer(bench), issuer)
@@ -115,6 +115,6 @@ def _admit(bench: FilmBench, source: Path, kind: JobKind, *, marked: bool) -> Jo
 
     # The bench admits unmarked jobs: this one is put back with the mark that the API would draw.
     bench.next_task("video" if kind == "swap_video" else "image")
-    bench.shop.store.request_cancel(job.id)
+    bench.shop.jobs.request_cancel(job.id)
     request = JobRequest(job.payload.model_copy(update={"mark_id": MARK_ID}))
-    return bench.shop.store.admit(request).job
+    return bench.shop.jobs.admit(request).job

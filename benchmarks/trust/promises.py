@@ -138,7 +138,7 @@ def _embedding(here: Service, identity: str) -> bytes:
 
 def _places(here: Service, marker: bytes) -> list[str]:
     """Return keys and files that hold a marker."""
-    redis = here.stack.bench.shop.store.redis
+    redis = here.stack.bench.shop.jobs.redis
     keys = [
         key.decode()
         for key in redis.scan_iter()

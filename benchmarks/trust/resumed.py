@@ -69,7 +69,7 @@ def _submit(here: Stack, identity: str, source: Path) -> JobRecord:
         assignments=(Assignment(identity_id=identity),),
         mark_id=MARK_ID,
     )
-    job = here.bench.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+    job = here.bench.shop.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
     here.bench.shop.queue.deliver_all()
     return job
 

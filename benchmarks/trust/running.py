@@ -97,7 +97,7 @@ class Service:
     def archived(self) -> list[dict[str, str]]:
         """Return the audit entries on disk, once nothing is pending in the store."""
         log_key = "lk:audit"
-        redis = self.stack.bench.shop.store.redis
+        redis = self.stack.bench.shop.jobs.redis
         eventually(lambda: redis.xlen(log_key) == 0, 20, "an archived trail")
         return [dict(line.entry.body) for line in self.archive.files.lines()]
 

@@ -42,7 +42,7 @@ class Bench:
         self.shop = open_stores(WorkerSettings(redis_url=url, data_dir=data_dir, media=self.media))
 
         if limits:
-            self.shop.store.limits = limits
+            self.shop.jobs.limits = limits
 
         self.workers: list[subprocess.Popen[bytes]] = []
 
@@ -105,7 +105,7 @@ class Bench:
         **metadata: object,
     ) -> JobRecord:
         payload = JobPayload(kind=kind, tenant=tenant, input_id=self.upload(tenant, body))
-        job = self.shop.store.admit(
+        job = self.shop.jobs.admit(
             JobRequest(payload, input_bytes=len(body), metadata=metadata)
         ).job
         self.shop.queue.deliver("video")
@@ -113,11 +113,11 @@ class Bench:
         return job
 
     def event_types(self, job_id: str) -> list[str]:
-        rows: Reply = self.shop.store.redis.xrange(f"lk:job:{job_id}:events")
+        rows: Reply = self.shop.jobs.redis.xrange(f"lk:job:{job_id}:events")
         return [fields[b"type"].decode() for _, fields in rows]
 
     def counters(self) -> dict[str, int]:
-        counted = text_fields(self.shop.store.redis.hgetall("lk:stats"))
+        counted = text_fields(self.shop.jobs.redis.hgetall("lk:stats"))
         return {name: int(count) for name, count in counted.items()}
 
     def redeliveries(self) -> int:
@@ -126,11 +126,11 @@ class Bench:
     def runs(self, pid: int, job: JobRecord) -> bool:
         """Whether the worker with this process id has the job."""
         names = {worker.pid: worker.name for worker in self.shop.queue.workers()}
-        holder = self.shop.store.redis.hget(f"lk:task:{job.id}", "worker")
+        holder = self.shop.jobs.redis.hget(f"lk:task:{job.id}", "worker")
         return holder is not None and names.get(pid, "").encode() == holder
 
     def get(self, job: JobRecord) -> JobRecord:
-        return self.shop.store.get(job.id)
+        return self.shop.jobs.get(job.id)
 
     def wait_for(self, job: JobRecord, *statuses: str, timeout_s: float = 20.0) -> JobRecord:
         wanted = statuses or ("succeeded", "failed", "canceled", "expired")
@@ -150,7 +150,7 @@ class Bench:
             if process.poll() is None:
                 kill_tree(process.pid)
             process.wait(timeout=10)
-        self.shop.store.redis.close()
+        self.shop.jobs.redis.close()
 
 
 def performer(use_cases: UseCases) -> Perform:

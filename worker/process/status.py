@@ -56,15 +56,15 @@ class Stock:
 
 def take_stock(stores: Stores) -> Stock:
     """Look at everything once; raises StoreError."""
-    tasks = stores.store.lines.active()
-    dead = stores.store.upkeep.dead_letters(SHOWN)
+    tasks = stores.jobs.lines.active()
+    dead = stores.jobs.upkeep.dead_letters(SHOWN)
 
     return Stock(
         queues=[_queue_state(queue, tasks) for queue in QUEUES],
         workers=stores.queue.workers(),
         tasks=tasks,
         dead=[letter for name, at in dead if (letter := _dead_letter(stores, name, at))],
-        counters=Statistics(stores.store.redis).counters(),
+        counters=Statistics(stores.jobs.redis).counters(),
         weights_bytes=stores.identities.cached_bytes(),
     )
 
@@ -114,7 +114,7 @@ def _queue_state(queue: QueueName, tasks: Sequence[TaskState]) -> QueueState:
 
 def _dead_letter(stores: Stores, job_id: str, died_at: float) -> DeadLetter | None:
     try:
-        job: JobRecord = stores.store.get(job_id)
+        job: JobRecord = stores.jobs.get(job_id)
     # Its record ended between the two reads.
     except UnknownJob:
         return None

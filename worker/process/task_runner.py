@@ -63,7 +63,7 @@ class TaskRunner:
         self._staging = staging
         self._perform = perform
         self._issuer = issuer
-        self._audit = AuditLog(stores.store.redis)
+        self._audit = AuditLog(stores.jobs.redis)
         self._screening = screening
 
     def run_task(self, task_id: str, attempt: int) -> None:
@@ -176,7 +176,7 @@ class TaskRunner:
         try:
             self._stores.attempts.commit(attempt.task, result, report)
         except AttemptEnded:
-            job = self._stores.store.get(job_id)
+            job = self._stores.jobs.get(job_id)
             # While another attempt may still commit this very file it stays: the winner tidies up.
             if result is not None and job.final and job.result != result:
                 media.results.discard(job.id, result)
@@ -201,7 +201,7 @@ class TaskRunner:
         )
         # A superseded attempt leaves the files alone: they are the other attempt's.
         if isinstance(ending, Canceled):
-            self._stores.store.settle_cancel(task.job_id)
+            self._stores.jobs.settle_cancel(task.job_id)
             self._stores.media.results.delete_all(task.job_id)
 
     def _note_refusal(self, job: JobRecord, failure: JobFailure) -> None:

@@ -42,7 +42,7 @@ class Desk:
             assignments=(Assignment(identity_id=self.identity),),
         )
 
-        job = stores.store.admit(JobRequest(payload)).job
+        job = stores.jobs.admit(JobRequest(payload)).job
         self.task = Task(job.id, 1)
         begun = stores.attempts.begin(self.task, "test")
         self.attempt = Attempt(begun, self.task, self.staging, stores)

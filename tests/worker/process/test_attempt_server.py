@@ -23,7 +23,7 @@ def desk(store_url: str, tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(stores)
     yield desk
     desk.staging.close()
-    stores.store.redis.close()
+    stores.jobs.redis.close()
 
 
 def test_a_child_gets_its_job_and_its_input_and_nothing_of_the_store(desk: Desk) -> None:
@@ -49,7 +49,7 @@ def test_identities_are_those_of_the_job(desk: Desk) -> None:
 
 
 def test_weights_that_are_missing_are_built_by_the_child(desk: Desk) -> None:
-    desk.stores.store.redis.delete(f"lk:weights:{desk.identity}:{PACK}")
+    desk.stores.jobs.redis.delete(f"lk:weights:{desk.identity}:{PACK}")
     got: list[Message | None] = []
 
     def child(channel: Channel) -> None:
@@ -67,7 +67,7 @@ def test_weights_that_are_missing_are_built_by_the_child(desk: Desk) -> None:
 
 
 def test_a_child_that_cannot_build_frees_the_lock(desk: Desk) -> None:
-    redis = desk.stores.store.redis
+    redis = desk.stores.jobs.redis
     redis.delete(f"lk:weights:{desk.identity}:{PACK}")
     weights = {"ask": "weights", "identity": desk.identity}
     answers_to(desk, weights, {"ask": "built"})
@@ -158,7 +158,7 @@ def test_a_child_can_invent_failures_of_its_job_and_nothing_else(
 
 
 def test_a_cancellation_reaches_the_child_and_comes_back(desk: Desk) -> None:
-    desk.stores.store.request_cancel(desk.task.job_id)
+    desk.stores.jobs.request_cancel(desk.task.job_id)
     progress = {"ask": "progress", "done": 1, "total": 2, "unit": "frame"}
     with pytest.raises(Canceled):
         desk.serve(says(progress, raised("Canceled")))

@@ -39,7 +39,7 @@ def reconciler(shop: Stores, clock: Clock) -> Reconciler:
 
 def admitted(shop: Stores, deadline_s: float | None = None) -> JobRecord:
     payload = JobPayload(kind="analysis", tenant="acme")
-    return shop.store.admit(JobRequest(payload, deadline_s=deadline_s)).job
+    return shop.jobs.admit(JobRequest(payload, deadline_s=deadline_s)).job
 
 
 def test_one_leads_until_it_is_gone(
@@ -90,7 +90,7 @@ def test_a_job_past_its_deadline_is_ended(
     job = admitted(shop, deadline_s=5)
     clock.now += 6
     reconciler.tick()
-    assert shop.store.get(job.id).status == "expired"
+    assert shop.jobs.get(job.id).status == "expired"
 
 
 def test_a_cancellation_whose_worker_died_is_settled(
@@ -99,10 +99,10 @@ def test_a_cancellation_whose_worker_died_is_settled(
     job = admitted(shop)
     (task,) = shop.attempts.next_deliveries("video")
     shop.attempts.begin(task, "gone")
-    assert shop.store.request_cancel(job.id).status == "canceling"
+    assert shop.jobs.request_cancel(job.id).status == "canceling"
     clock.now += CANCEL_GRACE_S + 0.1
     reconciler.tick()
-    assert shop.store.get(job.id).status == "canceled"
+    assert shop.jobs.get(job.id).status == "canceled"
 
 
 def test_a_worker_that_fell_silent_is_not_counted(shop: Stores, store: Redis) -> None:

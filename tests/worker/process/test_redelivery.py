@@ -56,8 +56,8 @@ def test_a_worker_that_dies_takes_its_child_along(bench: Bench) -> None:
 
 def test_a_job_popped_by_a_worker_that_died_before_registering_is_not_lost(bench: Bench) -> None:
     job = bench.submit()
-    queue = rq_queue("video", bench.shop.store.redis)
-    popped = bench.shop.store.redis.lmove(queue.key, queue.intermediate_queue_key)
+    queue = rq_queue("video", bench.shop.jobs.redis)
+    popped = bench.shop.jobs.redis.lmove(queue.key, queue.intermediate_queue_key)
     assert popped == f"{job.id}-1".encode()
     bench.start_worker()
     done = bench.wait_for(job)
@@ -124,7 +124,7 @@ def test_a_bug_is_tried_three_times_and_becomes_a_dead_letter_that_can_be_requeu
     shown = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True
     ).stdout
-    again = bench.shop.store.get(shown.split()[-1])
+    again = bench.shop.jobs.get(shown.split()[-1])
     assert again.requeued_from == dead.id
     assert bench.get(dead) == dead
 

@@ -17,7 +17,7 @@ def test_a_task_that_ends_meanwhile_does_not_shift_the_others(
 ) -> None:
     shop = open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path))
     jobs = [
-        shop.store.admit(JobRequest(JobPayload(kind="analysis", tenant=name))).job
+        shop.jobs.admit(JobRequest(JobPayload(kind="analysis", tenant=name))).job
         for name in ("a", "b", "c")
     ]
     store.delete(f"lk:task:{jobs[0].id}")  # as when its job ended between the two reads

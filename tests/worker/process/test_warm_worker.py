@@ -101,8 +101,8 @@ def test_a_worker_that_requires_a_sandbox_does_not_start_without(bench: Bench) -
 
 def test_a_foreign_function_or_a_pickle_in_the_queue_is_refused(bench: Bench) -> None:
     bench.start_worker()
-    redis = bench.shop.store.redis
-    queue = rq_queue("video", bench.shop.store.redis)
+    redis = bench.shop.jobs.redis
+    queue = rq_queue("video", bench.shop.jobs.redis)
     canary = bench.data_dir / "canary"
     calls = {
         "foreign": json.dumps(["os.mkdir", None, [str(canary)], {}]).encode(),

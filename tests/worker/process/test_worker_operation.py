@@ -41,7 +41,7 @@ def test_a_worker_that_was_asleep_is_known_again(bench: Bench) -> None:
     bench.start_worker()
     eventually(lambda: len(bench.shop.queue.workers()) == 1, 20, "a worker that is registered")
     (worker,) = bench.shop.queue.workers()
-    redis = bench.shop.store.redis
+    redis = bench.shop.jobs.redis
     redis.delete(f"rq:worker:{worker.name}")  # as time does while a machine is suspended
     redis.srem("rq:workers", f"rq:worker:{worker.name}")
     eventually(

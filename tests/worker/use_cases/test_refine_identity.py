@@ -85,13 +85,13 @@ def refine(shop: Stores, use_cases: RefineUseCases, identity: str) -> JobRecord:
     payload = JobPayload(
         kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
-    job = shop.store.admit(JobRequest(payload)).job
+    job = shop.jobs.admit(JobRequest(payload)).job
     [task] = shop.attempts.next_deliveries("refine")
     TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases)).run_task(
         task.id, task.attempt
     )
 
-    return shop.store.get(job.id)
+    return shop.jobs.get(job.id)
 
 
 def test_a_refined_identity_looks_more_like_its_person_and_says_so(
@@ -146,13 +146,13 @@ def test_a_canceled_refinement_leaves_the_identity_as_it_was(
     payload = JobPayload(
         kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
-    job = shop.store.admit(JobRequest(payload)).job
+    job = shop.jobs.admit(JobRequest(payload)).job
     [task] = shop.attempts.next_deliveries("refine")
-    shop.store.request_cancel(job.id)
+    shop.jobs.request_cancel(job.id)
     TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases)).run_task(
         task.id, task.attempt
     )
-    assert shop.store.get(job.id).status == "canceled"
+    assert shop.jobs.get(job.id).status == "canceled"
     assert shop.identities.get(identity).quality == "instant"
     assert shop.identities.weights(identity, pack.id) == derived
 
@@ -191,7 +191,7 @@ def test_a_confined_child_refines(
         payload = JobPayload(
             kind="refine", tenant="acme", assignments=(Assignment(identity_id=record.id),)
         )
-        job = bench.shop.store.admit(JobRequest(payload)).job
+        job = bench.shop.jobs.admit(JobRequest(payload)).job
         bench.shop.queue.deliver("refine")
         assert bench.wait_for(job, timeout_s=120).status == "succeeded"
         assert bench.shop.identities.get(record.id).refinement is not None

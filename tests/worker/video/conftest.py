@@ -131,12 +131,12 @@ class FilmBench:
             assignments=() if kind == "analysis" else assignments,
             options=SwapOptions.model_validate(options),
         )
-        return self.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+        return self.shop.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
 
     def next_task(self, name: QueueName = "video") -> Task | None:
         """Take the next delivered task out of a queue, as a worker does."""
         self.shop.queue.deliver(name)
-        queue = rq_queue(name, self.shop.store.redis)
+        queue = rq_queue(name, self.shop.jobs.redis)
         return task_of(queue.pop_job_id()) if queue.count else None
 
     def work(self, job: JobRecord, most: int = 100) -> JobRecord:
@@ -146,11 +146,11 @@ class FilmBench:
                 break
             self.runner.run_task(task.id, task.attempt)
 
-        return self.shop.store.get(job.id)
+        return self.shop.jobs.get(job.id)
 
     def result(self, job: JobRecord) -> Path:
         """Return the result as a file, whatever keeps it."""
-        ended = self.shop.store.get(job.id)
+        ended = self.shop.jobs.get(job.id)
         place = self.shop.media.incoming / f"{job.id}{ended.result.suffix}"
         with self.shop.media.results.open(ended) as file:
             place.write_bytes(file.read())

@@ -31,7 +31,7 @@ VIDEO = SAMPLES / "solo_720p30.mp4"
 @pytest.fixture
 def screening(bench: FilmBench) -> Iterator[Screening]:
     """The bench's worker compares with a list that is empty at first."""
-    redis = bench.shop.store.redis
+    redis = bench.shop.jobs.redis
     made = Screening(BlocklistStore(redis, KEY), ReviewStore(redis), AuditLog(redis))
     staging = Staging(bench.shop.media.scratch)
     bench.runner = TaskRunner("bench", bench.shop, staging, performer(bench), None, made)

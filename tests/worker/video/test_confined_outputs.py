@@ -55,7 +55,7 @@ class Service:
             options=SwapOptions.model_validate({"output": {"format": wanted} if wanted else {}}),
             mark_id=7,
         )
-        return self.bench.shop.store.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+        return self.bench.shop.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
 
     def ends(self, jobs: Mapping[str, JobRecord]) -> dict[str, str]:
         """Return how each job ended, with the reason of those that failed."""

@@ -33,7 +33,7 @@ def authority(tmp_path: Path) -> Iterator[SmallAuthority]:
 def stamped(bench: FilmBench, folder: Path, url: str) -> tuple[JobRecord, ProvenanceIssuer]:
     """Swap an image with marks, credentials and a time-stamp authority."""
     settings = WorkerSettings(data_dir=folder, tsa_url=url)
-    redis = bench.shop.store.redis
+    redis = bench.shop.jobs.redis
     records = ProvenanceStore(bench.shop.media.blobs)
     issuer = ProvenanceIssuer.open(settings, bench.shop.identities, records, AuditLog(redis))
     assert issuer is not None
@@ -44,9 +44,9 @@ def stamped(bench: FilmBench, folder: Path, url: str) -> tuple[JobRecord, Proven
     }
 
     unmarked = bench.submit(SAMPLES / "cleo_neutral.jpg", kind="swap_image")
-    bench.shop.store.request_cancel(unmarked.id)
+    bench.shop.jobs.request_cancel(unmarked.id)
     payload = unmarked.payload.model_copy(update={"mark_id": 5})
-    job = bench.work(bench.shop.store.admit(JobRequest(payload)).job)
+    job = bench.work(bench.shop.jobs.admit(JobRequest(payload)).job)
     assert job.status == "succeeded", job.error
     return job, issuer
 

@@ -35,8 +35,8 @@ class Housekeeping(threading.Thread):
         """Keep house for `worker`; `duties` are done once a second while it leads."""
         super().__init__(name="housekeeping", daemon=True)
         self._worker = worker
-        self._upkeep = stores.store.upkeep
-        self._erasures = ErasureFeed(stores.store.redis)
+        self._upkeep = stores.jobs.upkeep
+        self._erasures = ErasureFeed(stores.jobs.redis)
         self._media = stores.media
         self._heartbeat_file = heartbeat_file
         self._reconciler = Reconciler(worker.name, stores, duties=duties)

@@ -40,9 +40,9 @@ class Reconciler:
         self._name = name
         self._duties = duties
         self._stores = stores
-        self._upkeep = stores.store.upkeep
+        self._upkeep = stores.jobs.upkeep
         self._expiry = ExpirySweep(stores.media, stores.identities, clock)
-        self._rewriter = LogRewriter(stores.store.redis, clock)
+        self._rewriter = LogRewriter(stores.jobs.redis, clock)
         self._clock = clock
         self._missing: frozenset[tuple[Task, QueueName]] = frozenset()
         self._last_expiry = self._last_orphans = clock()
@@ -56,7 +56,7 @@ class Reconciler:
 
         for job_id in self._upkeep.past_deadline():
             # Deadlines end like cancellations, so that one way of ending is enough.
-            self._stores.store.request_cancel(job_id, "deadline_exceeded")
+            self._stores.jobs.request_cancel(job_id, "deadline_exceeded")
 
         self._revive()
         self._end_canceled()
@@ -89,7 +89,7 @@ class Reconciler:
 
     def _handed_out(self) -> frozenset[tuple[Task, QueueName]]:
         return frozenset(
-            (task, queue) for queue in QUEUES for task in self._stores.store.lines.handed_out(queue)
+            (task, queue) for queue in QUEUES for task in self._stores.jobs.lines.handed_out(queue)
         )
 
     def _held(self) -> frozenset[tuple[Task, QueueName]]:
@@ -109,7 +109,7 @@ class Reconciler:
         running = {task.job_id for task, _ in self._handed_out() & self._held()}
         for job_id in overdue:
             if job_id not in running:
-                self._stores.store.settle_cancel(job_id)
+                self._stores.jobs.settle_cancel(job_id)
                 self._stores.media.results.delete_all(job_id)
 
     def _sweep(self) -> None:
