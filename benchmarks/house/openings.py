@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.bar import Figure, bar
-from tests.worker.video.clips import DUET, SOLO, run_film
+from tests.worker.video.material.filtered import run_film
+from tests.worker.video.material.samples import DUET, SOLO
 
 _IN_OPEN = 0x20  # inotify(7)
 _EVENT_BYTES = 16  # of an event without a name: what is watched is the file itself

@@ -24,7 +24,8 @@ from benchmarks.bar import Figure, bar
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
 from tests.store_server import StoreServer
-from tests.worker.video.clips import DUET, Clip, frames_of, write
+from tests.worker.video.material.samples import DUET, frames_of
+from tests.worker.video.material.written import Clip, write
 from tests.worker.video.conftest import FilmBench, people_of
 from worker.composition import open_stores
 from worker.contract.jobs import JobRecord

@@ -14,7 +14,7 @@ import pytest
 from models.inference.engine import FaceSwapEngine
 from models.packs.errors import PackError
 from models.packs.store import load_pack
-from tests.worker.video.clips import SAMPLES
+from tests.worker.video.material.samples import SAMPLES
 from tests.worker.workers import performer
 from worker.composition import Stores, open_stores
 from worker.contract.jobs import JobRecord, Task

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.worker.video.clips import SOLO, Clip, Sound, frames_of, steady, write
+from tests.worker.video.material.samples import SOLO, frames_of
+from tests.worker.video.material.written import Clip, Sound, steady, write
 from tests.worker.video.conftest import FilmBench
 from worker.formats import AnimationFormat
 from worker.media.animation import (

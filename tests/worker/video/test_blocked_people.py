@@ -13,7 +13,7 @@ import pytest
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode
 from tests.worker.blocklist.test_entries import KEY, an_entry
-from tests.worker.video.clips import SAMPLES
+from tests.worker.video.material.samples import SAMPLES
 from tests.worker.video.conftest import FilmBench
 from tests.worker.workers import performer
 from worker.blocklist.entries import BlocklistStore

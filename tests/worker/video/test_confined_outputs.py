@@ -15,8 +15,8 @@ from redis import Redis
 
 from models.inference.engine import FaceSwapEngine
 from tests.service.live_service import PACKS
-from tests.worker.video.clips import SAMPLES
-from tests.worker.video.scenes import Placed, film, scene
+from tests.worker.video.material.samples import SAMPLES
+from tests.worker.video.material.scenes import Placed, film, scene
 from tests.worker.workers import Bench
 from worker.contract.jobs import JobRecord
 from worker.contract.options import Assignment, SwapOptions

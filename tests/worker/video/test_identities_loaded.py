@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.inference.identity import IdentityCode
-from tests.worker.video.clips import SAMPLES
+from tests.worker.video.material.samples import SAMPLES
 from tests.worker.video.conftest import TENANT, FilmBench
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.worker.video.conftest import FilmBench
-from tests.worker.video.scenes import Image, Placed, changes, scene
+from tests.worker.video.material.scenes import Image, Placed, changes, scene
 from worker.contract.jobs import JobRecord
 
 PLACE = Placed("cleo_neutral", 120, 120, 480)

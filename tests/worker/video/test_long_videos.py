@@ -13,9 +13,11 @@ import pytest
 from av.video.frame import VideoFrame
 
 from models.inference.finding.survey.gathering import gather
-from tests.worker.video.clips import LIMITS, Clip, planned, write
+from tests.worker.video.material.filtered import planned
+from tests.worker.video.material.samples import LIMITS
+from tests.worker.video.material.written import Clip, write
 from tests.worker.video.conftest import FilmBench
-from tests.worker.video.scenes import Placed, film, scene
+from tests.worker.video.material.scenes import Placed, film, scene
 from worker.video.frames.planes import FramePreparer, PictureFormat
 from worker.video.plan import LEAST_SHARE, VideoPlan
 from worker.video.reader import Span, VideoReader

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.worker.video.conftest import FilmBench
-from tests.worker.video.scenes import (
+from tests.worker.video.material.scenes import (
     Image,
     Placed,
     changes,

@@ -11,16 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.video.clips import (
-    LIMITS,
-    SOLO,
-    Clip,
-    CornerFilter,
-    frames_of,
-    run_film,
-    steady,
-    write,
-)
+from tests.worker.video.material.filtered import CornerFilter, run_film
+from tests.worker.video.material.samples import LIMITS, SOLO, frames_of
+from tests.worker.video.material.written import Clip, steady, write
 from tests.worker.video.files.test_damage import BASE
 from worker.formats import Codec
 from worker.video.encoder import EncoderSettings

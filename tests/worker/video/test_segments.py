@@ -7,22 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.video.clips import (
-    FAST,
-    LIMITS,
-    SOLO,
-    Clip,
-    CornerFilter,
-    Sound,
-    frames_of,
-    mean_error,
-    packets_of,
-    planned,
-    rgb,
-    run_film,
-    times_of,
-    write,
-)
+from tests.worker.video.material.filtered import FAST, CornerFilter, planned, run_film
+from tests.worker.video.material.samples import LIMITS, SOLO, frames_of, mean_error, packets_of, rgb, times_of
+from tests.worker.video.material.written import Clip, Sound, write
 from worker.video.encoder import EncoderSettings
 from worker.video.plan import VideoPlan
 from worker.video.records import PlanRecord

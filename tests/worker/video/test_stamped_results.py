@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.provenance.time_stamp_authority import SmallAuthority, small_authority
-from tests.worker.video.clips import SAMPLES
+from tests.worker.video.material.samples import SAMPLES
 from tests.worker.video.conftest import FilmBench
 from tests.worker.workers import performer
 from worker.contract.jobs import JobRecord

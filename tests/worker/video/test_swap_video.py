@@ -11,19 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.worker.video.clips import (
-    DUET,
-    SOLO,
-    Clip,
-    Sound,
-    frames_of,
-    packets_of,
-    planned,
-    rgb,
-    steady,
-    times_of,
-    write,
-)
+from tests.worker.video.material.filtered import planned
+from tests.worker.video.material.samples import DUET, SOLO, frames_of, packets_of, rgb, times_of
+from tests.worker.video.material.written import Clip, Sound, steady, write
 from tests.worker.video.conftest import FilmBench
 from worker.video.surveys.survey_parts import survey_steps
 

@@ -9,14 +9,9 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from tests.worker.video.clips import (
-    Clip,
-    probed,
-    rgb,
-    run_film,
-    steady,
-    write,
-)
+from tests.worker.video.material.filtered import probed, run_film
+from tests.worker.video.material.samples import rgb
+from tests.worker.video.material.written import Clip, steady, write
 from tests.worker.video.files.test_media_promises import BASE
 
 

@@ -12,21 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.worker.video.clips import (
-    FAST,
-    LIMITS,
-    SOLO,
-    Clip,
-    CornerFilter,
-    Sound,
-    frames_of,
-    packets_of,
-    planned,
-    run_film,
-    steady,
-    times_of,
-    write,
-)
+from tests.worker.video.material.filtered import FAST, CornerFilter, planned, run_film
+from tests.worker.video.material.samples import LIMITS, SOLO, frames_of, packets_of, times_of
+from tests.worker.video.material.written import Clip, Sound, steady, write
 from worker.media.media_errors import DamagedMedia, MediaError
 from worker.video.segments import OutputSettings, swap_segment
 from worker.video.video import Video

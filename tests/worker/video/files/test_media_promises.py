@@ -9,21 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.worker.video.clips import (
-    FAST,
-    SOLO,
-    Clip,
-    Sound,
-    frames_of,
-    packets_of,
-    planned,
-    probed,
-    rgb,
-    run_film,
-    steady,
-    times_of,
-    write,
-)
+from tests.worker.video.material.filtered import FAST, planned, probed, run_film
+from tests.worker.video.material.samples import SOLO, frames_of, packets_of, rgb, times_of
+from tests.worker.video.material.written import Clip, Sound, steady, write
 from worker.media.media_errors import UnsupportedMedia
 from worker.video.encoder import EncoderSettings
 

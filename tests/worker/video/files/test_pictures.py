@@ -13,18 +13,9 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from tests.worker.video.clips import (
-    SOLO,
-    Clip,
-    frames_of,
-    mean_error,
-    probed,
-    rgb,
-    run_film,
-    steady,
-    times_of,
-    write,
-)
+from tests.worker.video.material.filtered import probed, run_film
+from tests.worker.video.material.samples import SOLO, frames_of, mean_error, rgb, times_of
+from tests.worker.video.material.written import Clip, steady, write
 from worker.video.encoder import EncoderSettings
 from worker.video.frames.orientation import Orientation
 from worker.video.frames.planes import fitted_size

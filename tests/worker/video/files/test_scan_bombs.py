@@ -12,7 +12,7 @@ import pytest
 from av.packet import Packet
 from PIL import Image
 
-from tests.worker.video.clips import LIMITS
+from tests.worker.video.material.samples import LIMITS
 from worker.media.decoding_costs import MAX_SCANS
 from worker.media.media_errors import DamagedMedia
 from worker.video.examination import examine

@@ -9,18 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.video.clips import (
-    SOLO,
-    Clip,
-    Sound,
-    frames_of,
-    packets_of,
-    probed,
-    run_film,
-    steady,
-    times_of,
-    write,
-)
+from tests.worker.video.material.filtered import probed, run_film
+from tests.worker.video.material.samples import SOLO, frames_of, packets_of, times_of
+from tests.worker.video.material.written import Clip, Sound, steady, write
 from worker.video.encoder import EncoderSettings
 
 SIZE = (320, 180)

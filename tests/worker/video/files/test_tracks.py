@@ -12,18 +12,9 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from tests.worker.video.clips import (
-    SOLO,
-    Clip,
-    Sound,
-    frames_of,
-    packets_of,
-    run_film,
-    srt,
-    steady,
-    times_of,
-    write,
-)
+from tests.worker.video.material.filtered import run_film
+from tests.worker.video.material.samples import SOLO, frames_of, packets_of, times_of
+from tests.worker.video.material.written import Clip, Sound, srt, steady, write
 from worker.video.encoder import EncoderSettings
 
 SIZE = (320, 180)

@@ -11,11 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.worker.video.clips import (
-    SOLO,
-    probed,
-    run_film,
-)
+from tests.worker.video.material.filtered import probed, run_film
+from tests.worker.video.material.samples import SOLO
 from tests.worker.video.files.test_damage import clip_file
 from worker.media.media_errors import MediaError, MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits

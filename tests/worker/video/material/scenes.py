@@ -13,12 +13,13 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from tests.worker.video.clips import SAMPLES, Clip, write
+from tests.worker.video.material.samples import SAMPLES
+from tests.worker.video.material.written import Clip, write
 
 Image = NDArray[np.uint8]
 BASE = Fraction(1, 30_000)
 BACKDROP = (200, 205, 205)
-BANK = Path(__file__).parents[3] / "models" / "refinement" / "bank"
+BANK = Path(__file__).parents[4] / "models" / "refinement" / "bank"
 
 
 @dataclass(frozen=True)

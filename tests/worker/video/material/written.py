@@ -1,6 +1,4 @@
-"""Small clips made from the demo videos, each with one property that real files have, and a filter
-to run on them.
-"""
+"""Videos that tests write, each with one property that real files have."""
 
 from __future__ import annotations
 
@@ -27,75 +25,6 @@ from worker.video.plan import VideoPlan, plan_video
 from worker.video.probe import VideoInfo
 from worker.video.segments import OutputSettings, SegmentOutcome, join_segments, swap_segment
 from worker.video.video import Video
-
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
-SOLO = SAMPLES / "solo_720p30.mp4"
-DUET = SAMPLES / "duet_720p2997.mp4"
-LIMITS = MediaLimits()
-FAST = EncoderSettings(preset="ultrafast", crf=12)
-
-
-class CornerFilter:
-    """Stands where the engine stands: darkens the frame's first 16x16 pixels and remembers the
-    times it saw.
-    """
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-        self.warm: list[float] = []
-        self.sizes: set[tuple[int, int]] = set()
-
-    def take(self, frame: I420Frame, time_s: float, *, is_shown: bool = True) -> list[FrameReport]:
-        if not is_shown:
-            self.warm.append(time_s)
-            return []
-
-        self.times.append(time_s)
-        self.sizes.add((frame.width, frame.height))
-        frame.y[:16, :16] = 16
-        frame.u[:8, :8] = 128
-        frame.v[:8, :8] = 128
-
-        return [FrameReport((), 0.1, 0.2, 0.3)]
-
-    def finish(self) -> list[FrameReport]:
-        return []
-
-    def report(self) -> SequenceReport:
-        return SequenceReport((), len(self.times), 0, 0)
-
-
-def frames_of(
-    path: Path, *, count: int | None = None, size: tuple[int, int] | None = None
-) -> list[VideoFrame]:
-    """Return the first `count` decoded frames, scaled to `size` (width, height)."""
-    frames: list[VideoFrame] = []
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            frames.append(frame if size is None else frame.reformat(*size, format="yuv420p"))
-            if count is not None and len(frames) >= count:
-                break
-
-    return frames
-
-
-def times_of(path: Path) -> list[Fraction]:
-    """Seconds at which each frame is shown, exactly."""
-    with av.open(str(path)) as container:
-        return [Fraction(frame.pts) * frame.time_base for frame in container.decode(video=0)]
-
-
-def packets_of(path: Path, kind: str) -> list[list[tuple[float | None, bytes]]]:
-    """For each track of `kind` its packets: time in seconds, and bytes."""
-    tracks: dict[int, list[tuple[float | None, bytes]]] = {}
-    with av.open(str(path)) as container:
-        streams = [stream for stream in container.streams if stream.type == kind]
-        for packet in container.demux(streams) if streams else ():
-            if packet.size:
-                time = None if packet.pts is None else float(packet.pts * packet.time_base)
-                tracks.setdefault(packet.stream_index, []).append((time, bytes(packet)))
-
-    return [tracks[index] for index in sorted(tracks)]
 
 
 @dataclass
@@ -223,70 +152,5 @@ def srt(path: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Film:
-    """A video that went through the whole video path."""
-
-    path: Path
-    plan: VideoPlan
-    outcomes: list[SegmentOutcome]
-    mux: MuxReport
-    swapper: CornerFilter
-    opens: int
-
-    @property
-    def notes(self) -> set[str]:
-        return {note for outcome in self.outcomes for note in outcome.notes} | set(self.mux.notes)
-
-
-def run_film(
-    source: Path, directory: Path, *, plan: VideoPlan | None = None, **settings: object
-) -> Film:
-    """Plan, swap (with the corner filter) and join `source`.
-
-    The result is `directory`/film.<format>.
-    """
-    film = OutputSettings(**{"encoder": FAST, **settings})
-    directory.mkdir(parents=True, exist_ok=True)
-    swapper = CornerFilter()
-
-    with Video.open(source, LIMITS) as video:
-        plan = plan or plan_video(video)
-        paths = [directory / f"{segment.index}.nut" for segment in plan.segments]
-        outcomes = [
-            swap_segment(video, segment, path, swapper, film, lambda _: None)
-            for segment, path in zip(plan.segments, paths, strict=True)
-        ]
-        output = directory / f"film.{film.format}"
-        mux = join_segments(video, plan, paths, output, film, lambda _: None)
-        opens = video.opens
-
-    return Film(path=output, plan=plan, outcomes=outcomes, mux=mux, swapper=swapper, opens=opens)
-
-
-def planned(source: Path, **cuts: float) -> VideoPlan:
-    """How a file would be cut."""
-    with Video.open(source, LIMITS) as video:
-        return plan_video(video, **cuts)
-
-
-def probed(source: Path) -> VideoInfo:
-    """Return what a file is."""
-    with Video.open(source, LIMITS) as video:
-        return video.info
-
-
 def steady(count: int, rate: Fraction, time_base: Fraction) -> list[int]:
     return [round(index / rate / time_base) for index in range(count)]
-
-
-def rgb(path: Path, index: int = 0) -> np.ndarray:
-    """Frame `index` as RGB float, turned as a player would show it."""
-    frame = frames_of(path, count=index + 1)[index]
-    return np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90).astype(np.float32)
-
-
-def mean_error(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Mean difference outside the filter's corner, in grey levels."""
-    difference = np.abs(actual[24:, 24:] - expected[24:, 24:])
-    return float(difference.mean())

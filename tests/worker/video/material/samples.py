@@ -1,0 +1,77 @@
+"""The sample videos, and what tests look at in a video: frames, times, packets."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+
+from models.inference.frames.i420 import I420Frame
+from models.inference.options import FrameReport, SequenceReport
+from worker.settings import MediaLimits
+from worker.video.encoder import EncoderSettings
+from worker.video.muxing.mux import MuxReport
+from worker.video.plan import VideoPlan, plan_video
+from worker.video.probe import VideoInfo
+from worker.video.segments import OutputSettings, SegmentOutcome, join_segments, swap_segment
+from worker.video.video import Video
+
+SAMPLES = Path(__file__).parents[4] / "service" / "samples"
+SOLO = SAMPLES / "solo_720p30.mp4"
+DUET = SAMPLES / "duet_720p2997.mp4"
+LIMITS = MediaLimits()
+
+
+def frames_of(
+    path: Path, *, count: int | None = None, size: tuple[int, int] | None = None
+) -> list[VideoFrame]:
+    """Return the first `count` decoded frames, scaled to `size` (width, height)."""
+    frames: list[VideoFrame] = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            frames.append(frame if size is None else frame.reformat(*size, format="yuv420p"))
+            if count is not None and len(frames) >= count:
+                break
+
+    return frames
+
+
+def times_of(path: Path) -> list[Fraction]:
+    """Seconds at which each frame is shown, exactly."""
+    with av.open(str(path)) as container:
+        return [Fraction(frame.pts) * frame.time_base for frame in container.decode(video=0)]
+
+
+def packets_of(path: Path, kind: str) -> list[list[tuple[float | None, bytes]]]:
+    """For each track of `kind` its packets: time in seconds, and bytes."""
+    tracks: dict[int, list[tuple[float | None, bytes]]] = {}
+    with av.open(str(path)) as container:
+        streams = [stream for stream in container.streams if stream.type == kind]
+        for packet in container.demux(streams) if streams else ():
+            if packet.size:
+                time = None if packet.pts is None else float(packet.pts * packet.time_base)
+                tracks.setdefault(packet.stream_index, []).append((time, bytes(packet)))
+
+    return [tracks[index] for index in sorted(tracks)]
+
+
+def rgb(path: Path, index: int = 0) -> np.ndarray:
+    """Frame `index` as RGB float, turned as a player would show it."""
+    frame = frames_of(path, count=index + 1)[index]
+    return np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90).astype(np.float32)
+
+
+def mean_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Mean difference outside the filter's corner, in grey levels."""
+    difference = np.abs(actual[24:, 24:] - expected[24:, 24:])
+    return float(difference.mean())
