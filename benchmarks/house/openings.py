@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.bar import Figure, bar
-from tests.worker.video.material.filtered import run_film
+from tests.worker.video.material.filtered import filter_video
 from tests.worker.video.material.samples import DUET, SOLO
 
 _IN_OPEN = 0x20  # inotify(7)
@@ -27,7 +27,7 @@ def a_short_video_is_opened_once() -> Figure:
             clip.write_bytes(source.read_bytes())
 
             with counting_openings(clip) as openings:
-                result = run_film(clip, Path(directory) / name)
+                result = filter_video(clip, Path(directory) / name)
                 count = openings()
 
             print(f"{name}: opened {count} times, probed {result.opens} times")

@@ -24,9 +24,9 @@ from benchmarks.bar import Figure, bar
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
 from tests.store_server import StoreServer
+from tests.worker.video.conftest import VideoBench, people_of
 from tests.worker.video.material.samples import DUET, frames_of
-from tests.worker.video.material.written import Clip, write
-from tests.worker.video.conftest import FilmBench, people_of
+from tests.worker.video.material.written import SourceVideo, write
 from worker.composition import open_stores
 from worker.contract.jobs import JobRecord
 from worker.settings import WorkerSettings
@@ -114,7 +114,7 @@ def repeat(count: int) -> dict[str, object]:
         try:
             engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
             stores = open_stores(WorkerSettings(redis_url=store.url, data_dir=folder / "data"))
-            bench = FilmBench(engine, stores, people_of(engine))
+            bench = VideoBench(engine, stores, people_of(engine))
             source = two_shots(folder / "long.mp4")
             whole = digest(bench, bench.work(bench.submit(source)))
             broken = [digest(bench, break_and_resume(bench, source, dice)) for _ in range(count)]
@@ -141,7 +141,7 @@ def instructions() -> list[str]:
     return [f"OpenCV {name}" for name in sorted(opencv)] + [f"numpy {n}" for n in sorted(numpy)]
 
 
-def break_and_resume(bench: FilmBench, source: Path, dice: random.Random) -> JobRecord:
+def break_and_resume(bench: VideoBench, source: Path, dice: random.Random) -> JobRecord:
     """Do some of a job's tasks, lose the next one in its middle, and let another attempt go on."""
     job = bench.submit(source)
     # Between two and four parts: before the first and after the last, breaking proves nothing.
@@ -158,7 +158,7 @@ def break_and_resume(bench: FilmBench, source: Path, dice: random.Random) -> Job
     return bench.work(job)
 
 
-def digest(bench: FilmBench, job: JobRecord) -> str:
+def digest(bench: VideoBench, job: JobRecord) -> str:
     """Return the hash of a job's result."""
     if job.status != "succeeded":
         raise AssertionError(job.error)
@@ -175,7 +175,7 @@ def two_shots(path: Path) -> Path:
     images = [VideoFrame.from_ndarray(image, "rgb24") for image in frames]
     # Key frames by number, not by content: segments begin at them.
     options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
-    return write(path, Clip(images, [i * 10_000 for i in range(48)], BASE, options=options))
+    return write(path, SourceVideo(images, [i * 10_000 for i in range(48)], BASE, options=options))
 
 
 if __name__ == "__main__":

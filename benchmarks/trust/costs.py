@@ -16,7 +16,7 @@ from benchmarks.trust import material
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
 from tests.store_server import StoreServer
-from tests.worker.video.conftest import FilmBench, people_of
+from tests.worker.video.conftest import VideoBench, people_of
 from tests.worker.workers import performer
 from worker.composition import open_stores
 from worker.contract.jobs import JobRecord
@@ -68,12 +68,12 @@ def everything_together_costs_little() -> Figure:
     return Figure(share * 100, "% more CPU a video", "<= 4, <= 15 ms an image of 2 MP", holds)
 
 
-def _bench(folder: Path, url: str, *, guarded: bool) -> FilmBench:
+def _bench(folder: Path, url: str, *, guarded: bool) -> VideoBench:
     pack = load_pack("open", PACKS)
     engine = FaceSwapEngine.load(pack, device="cpu", nudity_check=guarded, age_check=guarded)
     settings = WorkerSettings(redis_url=url, data_dir=folder)
     stores = open_stores(settings)
-    bench = FilmBench(engine, stores, people_of(engine))
+    bench = VideoBench(engine, stores, people_of(engine))
 
     if guarded:
         issuer = ProvenanceIssuer.open(
@@ -92,7 +92,7 @@ def _bench(folder: Path, url: str, *, guarded: bool) -> FilmBench:
 
 
 def _medians(
-    plain: FilmBench, guarded: FilmBench, source: Path, kind: JobKind
+    plain: VideoBench, guarded: VideoBench, source: Path, kind: JobKind
 ) -> tuple[float, float]:
     """Return seconds of CPU without and with everything."""
     spent: tuple[list[float], list[float]] = ([], [])
@@ -108,7 +108,7 @@ def _medians(
     return statistics.median(spent[0]), statistics.median(spent[1])
 
 
-def _admit(bench: FilmBench, source: Path, kind: JobKind, *, marked: bool) -> JobRecord:
+def _admit(bench: VideoBench, source: Path, kind: JobKind, *, marked: bool) -> JobRecord:
     job = bench.submit(source, kind=kind)
     if not marked:
         return job

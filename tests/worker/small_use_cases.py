@@ -34,7 +34,7 @@ class SmallUseCases:
         self._forgotten = 0
 
     def find(self, kind: JobKind) -> UseCase:
-        return self._film if kind == "swap_video" else self._still
+        return self._video if kind == "swap_video" else self._image
 
     def counters(self) -> Mapping[str, int]:
         return {"models_loaded": 1}
@@ -42,7 +42,7 @@ class SmallUseCases:
     def forget(self, identity_id: str) -> None:
         self._forgotten += 1
 
-    def _still(self, context: JobContext) -> Outcome:
+    def _image(self, context: JobContext) -> Outcome:
         wishes = context.job.metadata
         self._misbehave(wishes)
         steps = int(wishes.get("steps", 1))
@@ -62,7 +62,7 @@ class SmallUseCases:
             output, "text/plain", ".txt", report={"pid": os.getpid(), "forgotten": self._forgotten}
         )
 
-    def _film(self, context: JobContext) -> Outcome | None:
+    def _video(self, context: JobContext) -> Outcome | None:
         if context.task.step is None:
             parts = int(context.job.metadata.get("parts", PARTS))
             context.fan_out(
@@ -89,11 +89,11 @@ class SmallUseCases:
 
     def _mux(self, context: JobContext) -> Outcome:
         _, parts = context.plan()
-        output = context.work / "film"
+        output = context.work / "video"
 
-        with output.open("wb") as film:
+        with output.open("wb") as file:
             for _, sha256 in sorted(parts.items()):
-                film.write(context.part(sha256, ".part").read_bytes())
+                file.write(context.part(sha256, ".part").read_bytes())
 
         return Outcome(output, "application/octet-stream", ".bin")
 

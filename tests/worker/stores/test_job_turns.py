@@ -43,7 +43,7 @@ def test_a_tenant_takes_no_more_than_its_share_of_the_workers(store: Redis) -> N
     assert len(attempts.next_deliveries("video")) == 1
 
 
-def test_a_film_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
+def test_a_video_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
     store: Redis, jobs: JobStore, attempts: JobAttempts
 ) -> None:
     job = jobs.admit(analysis(store)).job
@@ -76,12 +76,12 @@ def test_a_film_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
     assert not store.hexists(f"lk:job:{job.id}", "plan")
 
 
-def test_a_long_film_does_not_hold_up_a_later_one(store: Redis) -> None:
+def test_a_long_video_does_not_hold_up_a_later_one(store: Redis) -> None:
     clock = ticking()
     jobs = JobStore(store, JobLimits(window=1), clock)
     attempts = JobAttempts(jobs, clock)
     steps = [f"s{index:03d}" for index in range(9)]
-    films = [jobs.admit(analysis(store)).job.id]
+    videos = [jobs.admit(analysis(store)).job.id]
     done = []
 
     for _ in range(16):  # by one worker
@@ -92,10 +92,10 @@ def test_a_long_film_does_not_hold_up_a_later_one(store: Redis) -> None:
             attempts.fan_out(task, steps, "{}", total=60, unit="frame", in_flight=2)
         else:
             attempts.finish_part(task, "{}")
-            done.append(films.index(task.job_id))
+            done.append(videos.index(task.job_id))
 
-        if len(done) == 2 and len(films) == 1:
-            films.append(jobs.admit(analysis(store)).job.id)
+        if len(done) == 2 and len(videos) == 1:
+            videos.append(jobs.admit(analysis(store)).job.id)
 
     turn = done.index(1)
     assert (

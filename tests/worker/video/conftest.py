@@ -63,7 +63,7 @@ def people_of(engine: FaceSwapEngine) -> Mapping[str, tuple[bytes, bytes]]:
     return people
 
 
-class FilmBench:
+class VideoBench:
     """Does jobs in this process, on a real store and a directory of the test's own."""
 
     def __init__(
@@ -163,6 +163,6 @@ def bench(
     registered: Mapping[str, tuple[bytes, bytes]],
     store_url: str,
     tmp_path: Path,
-) -> FilmBench:
+) -> VideoBench:
     shop = open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path / "data"))
-    return FilmBench(engine, shop, registered)
+    return VideoBench(engine, shop, registered)

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.worker.video.conftest import VideoBench
 from tests.worker.video.material.samples import SOLO, frames_of
-from tests.worker.video.material.written import Clip, Sound, steady, write
-from tests.worker.video.conftest import FilmBench
+from tests.worker.video.material.written import Sound, SourceVideo, steady, write
 from worker.formats import AnimationFormat
 from worker.media.animation import (
     AnimatedFrame,
@@ -101,7 +101,7 @@ def test_animations_play_at_their_speed_in_browsers(
     assert [frame.time_s for frame in shown] == sorted(frame.time_s for frame in shown)
 
 
-def test_a_still_is_not_an_animation() -> None:
+def test_an_image_is_not_an_animation() -> None:
     assert probe_animation(SOLO.parent / "ada_neutral.jpg", MediaLimits()) is None
 
 
@@ -144,7 +144,7 @@ def test_a_million_frames_are_refused_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_an_animation_is_swapped_in_its_own_format(
-    bench: FilmBench, tmp_path: Path, file_format: AnimationFormat
+    bench: VideoBench, tmp_path: Path, file_format: AnimationFormat
 ) -> None:
     path = tmp_path / f"a.{file_format}"
     write_animation(path, file_format, frames(), loop=0, quality=90)
@@ -161,11 +161,11 @@ def test_an_animation_is_swapped_in_its_own_format(
 
 
 @pytest.mark.parametrize("file_format", ["gif", "webp"])
-def test_a_film_becomes_an_animation_when_asked(
-    bench: FilmBench, tmp_path: Path, file_format: str
+def test_a_video_becomes_an_animation_when_asked(
+    bench: VideoBench, tmp_path: Path, file_format: str
 ) -> None:
     base = Fraction(1, 15_360)
-    clip = Clip(
+    source_video = SourceVideo(
         frames_of(SOLO, count=12, size=(320, 180)),
         steady(12, Fraction(30), base),
         base,
@@ -174,7 +174,8 @@ def test_a_film_becomes_an_animation_when_asked(
 
     job = bench.work(
         bench.submit(
-            write(tmp_path / "in.mp4", clip), output={"format": file_format, "max_side": 160}
+            write(tmp_path / "in.mp4", source_video),
+            output={"format": file_format, "max_side": 160},
         )
     )
     assert job.status == "succeeded", job.error
@@ -195,7 +196,7 @@ def test_a_film_becomes_an_animation_when_asked(
     [("mp4", "video/mp4"), ("webm", "video/webm"), ("mov", "video/quicktime")],
 )
 def test_an_animation_becomes_a_video_that_lasts_as_long(
-    bench: FilmBench, tmp_path: Path, source: AnimationFormat, wanted: str, media_type: str
+    bench: VideoBench, tmp_path: Path, source: AnimationFormat, wanted: str, media_type: str
 ) -> None:
     path = tmp_path / f"a.{source}"
     write_animation(path, source, frames(alpha=source != "gif"), loop=0, quality=90)
@@ -219,7 +220,7 @@ def test_an_animation_becomes_a_video_that_lasts_as_long(
     assert (first[:10].min() > 240) == (source != "gif")
 
 
-def test_a_still_sent_as_a_video_is_refused_with_the_reason(bench: FilmBench) -> None:
+def test_an_image_sent_as_a_video_is_refused_with_the_reason(bench: VideoBench) -> None:
     job = bench.work(bench.submit(SOLO.parent / "ada_neutral.jpg"))
     assert job.error is not None
     assert job.error.code == "unsupported_media_type"

@@ -13,8 +13,8 @@ import pytest
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode
 from tests.worker.blocklist.test_entries import KEY, an_entry
+from tests.worker.video.conftest import VideoBench
 from tests.worker.video.material.samples import SAMPLES
-from tests.worker.video.conftest import FilmBench
 from tests.worker.workers import performer
 from worker.blocklist.entries import BlocklistStore
 from worker.blocklist.records import as_face
@@ -29,7 +29,7 @@ VIDEO = SAMPLES / "solo_720p30.mp4"
 
 
 @pytest.fixture
-def screening(bench: FilmBench) -> Iterator[Screening]:
+def screening(bench: VideoBench) -> Iterator[Screening]:
     """The bench's worker compares with a list that is empty at first."""
     redis = bench.shop.jobs.redis
     made = Screening(BlocklistStore(redis, KEY), ReviewStore(redis), AuditLog(redis))
@@ -45,7 +45,7 @@ def block(screening: Screening, embedding: Sequence[float]) -> str:
     return entry.id
 
 
-def face_in(bench: FilmBench, image: np.ndarray) -> np.ndarray:
+def face_in(bench: VideoBench, image: np.ndarray) -> np.ndarray:
     found = bench.engine.detect(image)
     return bench.engine.encoder.recognise(StillFrame(image), found[0].landmarks)
 
@@ -58,14 +58,16 @@ def between(face: np.ndarray, cosine: float) -> np.ndarray:
     return cosine * face + (1 - cosine**2) ** 0.5 * other
 
 
-def test_a_blocked_face_in_an_image_is_not_replaced(bench: FilmBench, screening: Screening) -> None:
+def test_a_blocked_face_in_an_image_is_not_replaced(
+    bench: VideoBench, screening: Screening
+) -> None:
     assert bench.work(bench.submit(PORTRAIT, kind="swap_image")).status == "succeeded"
     block(screening, face_in(bench, cv2.imread(str(PORTRAIT))))
     job = bench.work(bench.submit(PORTRAIT, kind="swap_image"))
     assert (job.status, job.error.code) == ("failed", "identity_blocked")
 
 
-def test_a_doubt_is_settled_by_an_operator(bench: FilmBench, screening: Screening) -> None:
+def test_a_doubt_is_settled_by_an_operator(bench: VideoBench, screening: Screening) -> None:
     block(screening, between(face_in(bench, cv2.imread(str(PORTRAIT))), 0.65))
     job = bench.work(bench.submit(PORTRAIT, kind="swap_image"))
     assert (job.status, job.error.code) == ("failed", "identity_review")
@@ -75,7 +77,7 @@ def test_a_doubt_is_settled_by_an_operator(bench: FilmBench, screening: Screenin
 
 
 def test_a_blocked_person_in_a_video_stops_it_before_a_frame_is_swapped(
-    bench: FilmBench, screening: Screening
+    bench: VideoBench, screening: Screening
 ) -> None:
     frames = cv2.VideoCapture(str(VIDEO))
     block(screening, face_in(bench, frames.read()[1]))
@@ -87,7 +89,7 @@ def test_a_blocked_person_in_a_video_stops_it_before_a_frame_is_swapped(
 
 
 def test_an_identity_registered_before_it_was_listed_is_not_used_any_more(
-    bench: FilmBench, screening: Screening, tmp_path: Path
+    bench: VideoBench, screening: Screening, tmp_path: Path
 ) -> None:
     code = IdentityCode.from_bytes(bench.shop.identities.code(bench.identities["ada"]))
     face = as_face(code.embedding.astype("<f4").tobytes())

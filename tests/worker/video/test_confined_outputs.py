@@ -16,7 +16,7 @@ from redis import Redis
 from models.inference.engine import FaceSwapEngine
 from tests.service.live_service import PACKS
 from tests.worker.video.material.samples import SAMPLES
-from tests.worker.video.material.scenes import Placed, film, scene
+from tests.worker.video.material.scenes import Placed, scene, video_of
 from tests.worker.workers import Bench
 from worker.contract.jobs import JobRecord
 from worker.contract.options import Assignment, SwapOptions
@@ -86,7 +86,7 @@ def service(
 
 def test_a_video_becomes_every_format(service: Service, tmp_path: Path) -> None:
     service.start_worker("video")
-    source = film(tmp_path / "in.mp4", [scene(Placed("ben_neutral", 200, 30, 300))] * 4, fps=10)
+    source = video_of(tmp_path / "in.mp4", [scene(Placed("ben_neutral", 200, 30, 300))] * 4, fps=10)
     jobs = {
         wanted: service.submit("swap_video", source.read_bytes(), "video/mp4", wanted)
         for wanted in (*VIDEO_FORMATS, *ANIMATION_FORMATS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.inference.identity import IdentityCode
+from tests.worker.video.conftest import TENANT, VideoBench
 from tests.worker.video.material.samples import SAMPLES
-from tests.worker.video.conftest import TENANT, FilmBench
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 
 
 def test_an_identity_of_another_pack_fails_its_job_with_a_reason(
-    bench: FilmBench, registered: dict[str, tuple[bytes, bytes]]
+    bench: VideoBench, registered: dict[str, tuple[bytes, bytes]]
 ) -> None:
     code, weights = registered["ada"]
     foreign = replace(IdentityCode.from_bytes(code), pack="official@0123456789ab")
@@ -26,6 +26,6 @@ def test_an_identity_of_another_pack_fails_its_job_with_a_reason(
     assert "official@0123456789ab" in done.error.detail
 
 
-def test_a_job_tells_which_pack_it_ran_on(bench: FilmBench) -> None:
+def test_a_job_tells_which_pack_it_ran_on(bench: VideoBench) -> None:
     done = bench.work(bench.submit(SAMPLES / "solo_720p30.mp4", kind="analysis"))
     assert done.report["pack"] == bench.engine.pack.id

@@ -8,19 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.worker.video.conftest import FilmBench
+from tests.worker.video.conftest import VideoBench
 from tests.worker.video.material.scenes import Image, Placed, changes, scene
 from worker.contract.jobs import JobRecord
 
 PLACE = Placed("cleo_neutral", 120, 120, 480)
 
 
-def submitted(bench: FilmBench, path: Path, image: Image, **options: object) -> JobRecord:
+def submitted(bench: VideoBench, path: Path, image: Image, **options: object) -> JobRecord:
     cv2.imwrite(str(path / "scene.png"), image)
     return bench.work(bench.submit(path / "scene.png", kind="swap_image", **options))
 
 
-def result(bench: FilmBench, job: JobRecord) -> Image:
+def result(bench: VideoBench, job: JobRecord) -> Image:
     return np.asarray(cv2.imread(str(bench.result(job))), np.uint8)
 
 
@@ -38,7 +38,7 @@ def rotated(image: Image, degrees: float) -> Image:
 
 @pytest.mark.parametrize("degrees", [75, 120, 180, 255])
 def test_a_turned_face_is_swapped_as_the_upright_one_is(
-    bench: FilmBench, tmp_path: Path, degrees: float
+    bench: VideoBench, tmp_path: Path, degrees: float
 ) -> None:
     upright = scene(PLACE, size=(720, 720))
     wanted = result(bench, submitted(bench, tmp_path, upright))
@@ -50,7 +50,7 @@ def test_a_turned_face_is_swapped_as_the_upright_one_is(
 
 
 def test_an_image_has_quality_and_similarity_and_boxes_as_the_api_has_them(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     job = submitted(bench, tmp_path, scene(PLACE, size=(720, 720)))
     (face,) = job.report["faces"]
@@ -64,7 +64,7 @@ def test_an_image_has_quality_and_similarity_and_boxes_as_the_api_has_them(
 
 
 def test_an_image_below_the_asked_quality_is_not_delivered(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     image = scene(PLACE, size=(720, 720))
     job = submitted(bench, tmp_path, image, blend=0.2, min_quality=0.99)
@@ -73,7 +73,7 @@ def test_an_image_below_the_asked_quality_is_not_delivered(
 
 
 def test_an_image_in_which_nobody_was_swapped_fails_and_says_why(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     half = scene(PLACE, size=(720, 720))[:, 360:].copy()
     job = submitted(bench, tmp_path, half)
@@ -85,7 +85,9 @@ def test_an_image_in_which_nobody_was_swapped_fails_and_says_why(
     assert np.array_equal(result(bench, allowed), half)
 
 
-def test_a_person_and_their_mirror_image_are_both_swapped(bench: FilmBench, tmp_path: Path) -> None:
+def test_a_person_and_their_mirror_image_are_both_swapped(
+    bench: VideoBench, tmp_path: Path
+) -> None:
     person = Placed("ben_neutral", 10, 30, 300)
     mirror = Placed("ben_neutral", 330, 30, 300, True)
     image = scene(person, mirror)
@@ -97,7 +99,7 @@ def test_a_person_and_their_mirror_image_are_both_swapped(bench: FilmBench, tmp_
 
 @pytest.mark.parametrize("who", ["largest", "all"])
 def test_a_drawn_face_is_not_swapped_unless_it_is_named(
-    bench: FilmBench, tmp_path: Path, who: str
+    bench: VideoBench, tmp_path: Path, who: str
 ) -> None:
     job = submitted(bench, tmp_path, drawn_face(), cast={who: "ada"})
     assert job.status == "failed"

@@ -13,11 +13,11 @@ import pytest
 from av.video.frame import VideoFrame
 
 from models.inference.finding.survey.gathering import gather
+from tests.worker.video.conftest import VideoBench
 from tests.worker.video.material.filtered import planned
 from tests.worker.video.material.samples import LIMITS
-from tests.worker.video.material.written import Clip, write
-from tests.worker.video.conftest import FilmBench
-from tests.worker.video.material.scenes import Placed, film, scene
+from tests.worker.video.material.scenes import Placed, scene, video_of
+from tests.worker.video.material.written import SourceVideo, write
 from worker.video.frames.planes import FramePreparer, PictureFormat
 from worker.video.plan import LEAST_SHARE, VideoPlan
 from worker.video.reader import Span, VideoReader
@@ -34,7 +34,9 @@ def moving(path: Path, seconds: int, fps: int = 5) -> Path:
     frames = [VideoFrame.from_ndarray(image, "rgb24") for image in images]
     options = {"preset": "ultrafast", "bf": "2", "g": "100000", "sc_threshold": "0"}
 
-    return write(path, Clip(frames, list(range(len(frames))), Fraction(1, fps), options=options))
+    return write(
+        path, SourceVideo(frames, list(range(len(frames))), Fraction(1, fps), options=options)
+    )
 
 
 def read(source: Path, span: Span, scratch: Path) -> list[tuple[float, bytes]]:
@@ -69,7 +71,7 @@ def test_segments_between_key_frames_are_the_whole_video(suffix: str, tmp_path: 
 def test_how_often_a_frame_is_decoded_is_bounded(tmp_path: Path) -> None:
     """An hour that has one key frame, at one frame in five seconds."""
     images = [np.full((36, 64, 3), index % 250, np.uint8) for index in range(720)]
-    source = film(tmp_path / "in.mp4", images, fps=0.2, key_every=100_000)
+    source = video_of(tmp_path / "in.mp4", images, fps=0.2, key_every=100_000)
     plan = planned(source)
     decoded = sum(
         (segment.stop or plan.segments[-1].start) - plan.segments[0].start
@@ -82,12 +84,12 @@ def test_how_often_a_frame_is_decoded_is_bounded(tmp_path: Path) -> None:
 
 
 def test_a_survey_in_parts_finds_the_people_of_a_survey_in_one(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     places = [Placed(f"{name}_neutral", 60, 30, 300) for name in ("ben", "cleo", "dev", "ben")]
     places += [Placed("cleo_neutral", 300, 40, 280)]
     images = [scene(place) for place in places for _ in range(20)]
-    source = film(tmp_path / "in.mp4", images, fps=2, key_every=1000)
+    source = video_of(tmp_path / "in.mp4", images, fps=2, key_every=1000)
     plan = planned(source)
     assert len(survey_steps(plan)) > 1
 
@@ -115,12 +117,12 @@ def test_a_survey_in_parts_finds_the_people_of_a_survey_in_one(
 
 
 def test_a_long_video_is_swapped_and_analysed_without_a_key_frame(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     ben = Placed("ben_neutral", 60, 30, 300)
     cleo = Placed("cleo_neutral", 300, 40, 280)
     images = [scene(ben)] * 30 + [scene(cleo)] * 20
-    source = film(tmp_path / "in.mp4", images, fps=1, key_every=1000)
+    source = video_of(tmp_path / "in.mp4", images, fps=1, key_every=1000)
     done = bench.work(bench.submit(source))
     assert done.status == "succeeded", done.error
     assert done.report["segments"] > 4
@@ -139,19 +141,19 @@ def test_a_long_video_is_swapped_and_analysed_without_a_key_frame(
 
 
 def test_another_tenant_waits_for_one_task_of_a_long_video(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     """One worker: whatever a hostile video has in store, a short one comes next."""
     bench.shop.jobs.redis.sadd("rq:workers:video", "rq:worker:bench")
     hostile = bench.submit(moving(tmp_path / "long.mp4", seconds=120), kind="analysis")
-    short = film(tmp_path / "short.mp4", [scene()] * 3, fps=3)
+    short = video_of(tmp_path / "short.mp4", [scene()] * 3, fps=3)
     begun = [_do_next(bench) for _ in range(2)]
     other = bench.submit(short, kind="analysis", tenant="other")  # while the third is with RQ
     begun += [_do_next(bench) for _ in range(2)]
     assert begun == [hostile.id] * 3 + [other.id]
 
 
-def _do_next(bench: FilmBench) -> str:
+def _do_next(bench: VideoBench) -> str:
     task = bench.next_task()
     assert task is not None
     bench.runner.run_task(task.id, task.attempt)

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.worker.video.conftest import FilmBench
+from tests.worker.video.conftest import VideoBench
 from tests.worker.video.material.scenes import (
     Image,
     Placed,
     changes,
     dissolve,
-    film,
     images_of,
     scene,
+    video_of,
 )
 from worker.contract.jobs import JobRecord
 
@@ -30,7 +30,7 @@ MIDDLE = Placed("ben_neutral", 200, 30, 300)
 
 
 def swap(
-    bench: FilmBench,
+    bench: VideoBench,
     path: Path,
     images: list[Image],
     fps: float,
@@ -38,7 +38,7 @@ def swap(
     **options: object,
 ) -> tuple[JobRecord, list[Image], list[Image]]:
     """Swap a scene; returns the job, and the frames before and after."""
-    source = film(path / "scene.mp4", images, fps)
+    source = video_of(path / "scene.mp4", images, fps)
     job = bench.work(bench.submit(source, cast=cast, **options))
     assert job.status == "succeeded", job.error
 
@@ -46,14 +46,14 @@ def swap(
 
 
 def test_people_who_are_only_seen_between_key_frames_are_told_apart(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     """Three people, each in a segment of their own, none of them on a key frame."""
     empty = scene()
     people = [Placed(f"{name}_neutral", 200, 30, 300) for name in ("ben", "cleo", "dev")]
     shots = [empty] * 3 + [scene(people[0])] * 6 + [empty] * 6 + [scene(people[1])] * 3
     shots += [empty] * 6 + [scene(people[2])] * 3 + [empty] * 3
-    source = film(tmp_path / "scene.mp4", shots, fps=1.5, key_every=10)
+    source = video_of(tmp_path / "scene.mp4", shots, fps=1.5, key_every=10)
 
     job = bench.work(bench.submit(source))
     assert job.status == "succeeded", job.error
@@ -67,7 +67,7 @@ def test_people_who_are_only_seen_between_key_frames_are_told_apart(
 
 
 def test_the_largest_is_the_one_who_is_largest_in_the_whole_video(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     small = Placed("dev_neutral", 20, 200, 120)
     large = Placed("ben_neutral", 280, 20, 330)
@@ -79,7 +79,7 @@ def test_the_largest_is_the_one_who_is_largest_in_the_whole_video(
 
 @pytest.mark.parametrize("who", ["dev_neutral", "cleo_smile"])
 def test_somebody_into_whom_the_chosen_person_dissolves_is_left_alone(
-    bench: FilmBench, tmp_path: Path, who: str
+    bench: VideoBench, tmp_path: Path, who: str
 ) -> None:
     first = scene(MIDDLE)
     second = scene(Placed(who, 200, 30, 300))
@@ -92,7 +92,7 @@ def test_somebody_into_whom_the_chosen_person_dissolves_is_left_alone(
 
 
 def test_somebody_who_looks_alike_is_not_taken_for_the_chosen_person_after_a_cut(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     """The two composites agree by .47: more than one person in two lights may."""
     first = Placed("bank_0021", 40, 40, 288)
@@ -103,7 +103,7 @@ def test_somebody_who_looks_alike_is_not_taken_for_the_chosen_person_after_a_cut
     assert max(changes(before, after, second)[8:]) < UNTOUCHED
 
 
-def test_the_chosen_person_is_swapped_again_after_a_cut(bench: FilmBench, tmp_path: Path) -> None:
+def test_the_chosen_person_is_swapped_again_after_a_cut(bench: VideoBench, tmp_path: Path) -> None:
     first = Placed("ben_neutral", 20, 40, 300)
     again = Placed("ben_smile", 330, 60, 260)
     between = Placed("dev_neutral", 200, 30, 300)
@@ -116,7 +116,7 @@ def test_the_chosen_person_is_swapped_again_after_a_cut(bench: FilmBench, tmp_pa
 
 @pytest.mark.parametrize(("fps", "side"), [(5, 240), (30, 240), (30, 90)])
 def test_somebody_who_appears_is_swapped_from_their_first_frame(
-    bench: FilmBench, tmp_path: Path, fps: float, side: int
+    bench: VideoBench, tmp_path: Path, fps: float, side: int
 ) -> None:
     place = Placed("ben_neutral", 300, 100, side)
     images = [scene()] * 13 + [scene(place)] * 30
@@ -125,7 +125,7 @@ def test_somebody_who_appears_is_swapped_from_their_first_frame(
 
 
 def test_a_face_that_fades_in_is_swapped_as_soon_as_it_can_be_seen(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     lit = scene(MIDDLE)
     images = dissolve(np.zeros_like(lit), lit, 20) + [lit] * 8
@@ -138,7 +138,7 @@ def test_a_face_that_fades_in_is_swapped_as_soon_as_it_can_be_seen(
 
 
 def test_people_are_chosen_and_swapped_at_full_size_before_scaling(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     people = Placed("ben_neutral", 40, 60, 500), Placed("cleo_neutral", 900, 300, 90)
     images = [scene(*people, size=(1280, 720))] * 8
@@ -152,7 +152,9 @@ def test_people_are_chosen_and_swapped_at_full_size_before_scaling(
     ]
 
 
-def test_a_person_and_their_mirror_image_are_both_swapped(bench: FilmBench, tmp_path: Path) -> None:
+def test_a_person_and_their_mirror_image_are_both_swapped(
+    bench: VideoBench, tmp_path: Path
+) -> None:
     person = Placed("ben_neutral", 10, 30, 300)
     mirror = Placed("ben_neutral", 330, 30, 300, True)
     reference = (("reference", bench.identities["ben"]),)
@@ -165,7 +167,7 @@ def test_a_person_and_their_mirror_image_are_both_swapped(bench: FilmBench, tmp_
 
 @pytest.mark.parametrize("turned", [1, 2, 3])
 def test_a_turned_video_is_swapped_the_way_its_faces_stand(
-    bench: FilmBench, tmp_path: Path, turned: int
+    bench: VideoBench, tmp_path: Path, turned: int
 ) -> None:
     place = Placed("cleo_neutral", 170, 20, 320, turned=turned)
     job, before, after = swap(bench, tmp_path, [scene(place)] * 8, fps=15)
@@ -175,7 +177,7 @@ def test_a_turned_video_is_swapped_the_way_its_faces_stand(
     assert alike[0] > alike[1] - 0.15
 
 
-def test_each_assignment_is_told_what_became_of_it(bench: FilmBench, tmp_path: Path) -> None:
+def test_each_assignment_is_told_what_became_of_it(bench: VideoBench, tmp_path: Path) -> None:
     people = Placed("ben_neutral", 10, 30, 300), Placed("dev_neutral", 330, 30, 300)
     cast = {
         (("index", 0),): "ada",
@@ -193,7 +195,7 @@ def test_each_assignment_is_told_what_became_of_it(bench: FilmBench, tmp_path: P
 
 
 def test_a_face_that_is_turned_away_for_a_while_makes_its_assignment_partly_swapped(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     tiny = Placed("ben_neutral", 250, 100, 60)
     images = [scene(MIDDLE)] * 6 + [scene(tiny)] * 6
@@ -205,11 +207,11 @@ def test_a_face_that_is_turned_away_for_a_while_makes_its_assignment_partly_swap
 
 
 def test_an_analysis_names_the_people_of_a_long_video_as_a_swap_does(
-    bench: FilmBench, tmp_path: Path
+    bench: VideoBench, tmp_path: Path
 ) -> None:
     people = [Placed(f"{name}_neutral", 200, 30, 300) for name in ("ben", "cleo")]
     images = [scene(people[0])] * 10 + [scene(people[1])] * 10
-    source = film(tmp_path / "scene.mp4", images, fps=1.5, key_every=10)
+    source = video_of(tmp_path / "scene.mp4", images, fps=1.5, key_every=10)
     found = json.loads(bench.result(bench.work(bench.submit(source, kind="analysis"))).read_text())
     assert [one["person_id"] for one in found["people"]] == ["p1", "p2"]
     job = bench.work(bench.submit(source, cast={(("person_id", "p2"),): "ada"}))

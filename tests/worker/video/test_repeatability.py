@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.video.material.filtered import CornerFilter, run_film
-from tests.worker.video.material.samples import LIMITS, SOLO, frames_of
-from tests.worker.video.material.written import Clip, steady, write
 from tests.worker.video.files.test_damage import BASE
+from tests.worker.video.material.filtered import CornerFilter, filter_video
+from tests.worker.video.material.samples import LIMITS, SOLO, frames_of
+from tests.worker.video.material.written import SourceVideo, steady, write
 from worker.formats import Codec
 from worker.video.encoder import EncoderSettings
 from worker.video.plan import plan_video
@@ -42,7 +42,7 @@ def test_the_bytes_of_a_segment_do_not_depend_on_what_memory_held(
     tmp_path: Path, codec: Codec, size: tuple[int, int]
 ) -> None:
     frames = frames_of(SOLO, count=40, size=size)
-    source = write(tmp_path / "in.mp4", Clip(frames, steady(40, Fraction(30), BASE), BASE))
+    source = write(tmp_path / "in.mp4", SourceVideo(frames, steady(40, Fraction(30), BASE), BASE))
     hashes = set()
 
     for filling in FILLINGS:
@@ -57,8 +57,8 @@ def test_the_bytes_of_a_segment_do_not_depend_on_what_memory_held(
 @pytest.mark.parametrize("name", ["in.mp4", "in.mkv", "in.mov", "in.avi", "in.flv"])
 def test_a_short_video_is_opened_and_probed_once(tmp_path: Path, name: str) -> None:
     frames = frames_of(SOLO, count=20, size=(320, 180))
-    source = write(tmp_path / name, Clip(frames, steady(20, Fraction(25), BASE), BASE))
-    assert run_film(source, tmp_path / "out").opens == 1
+    source = write(tmp_path / name, SourceVideo(frames, steady(20, Fraction(25), BASE), BASE))
+    assert filter_video(source, tmp_path / "out").opens == 1
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.worker.provenance.time_stamp_authority import SmallAuthority, small_authority
+from tests.worker.video.conftest import VideoBench
 from tests.worker.video.material.samples import SAMPLES
-from tests.worker.video.conftest import FilmBench
 from tests.worker.workers import performer
 from worker.contract.jobs import JobRecord
 from worker.contract.requests import JobRequest
@@ -30,7 +30,7 @@ def authority(tmp_path: Path) -> Iterator[SmallAuthority]:
         yield made
 
 
-def stamped(bench: FilmBench, folder: Path, url: str) -> tuple[JobRecord, ProvenanceIssuer]:
+def stamped(bench: VideoBench, folder: Path, url: str) -> tuple[JobRecord, ProvenanceIssuer]:
     """Swap an image with marks, credentials and a time-stamp authority."""
     settings = WorkerSettings(data_dir=folder, tsa_url=url)
     redis = bench.shop.jobs.redis
@@ -52,7 +52,7 @@ def stamped(bench: FilmBench, folder: Path, url: str) -> tuple[JobRecord, Proven
 
 
 def test_a_result_carries_the_authoritys_time_and_the_report_says_so(
-    bench: FilmBench, tmp_path: Path, authority: SmallAuthority
+    bench: VideoBench, tmp_path: Path, authority: SmallAuthority
 ) -> None:
     job, issuer = stamped(bench, tmp_path, authority.url)
     assert job.report["provenance"]["timestamp"] == "present"
@@ -62,7 +62,9 @@ def test_a_result_carries_the_authoritys_time_and_the_report_says_so(
     assert (seen.state, bool(seen.issued_on)) == ("trusted", True)
 
 
-def test_a_result_is_delivered_when_the_authority_is_away(bench: FilmBench, tmp_path: Path) -> None:
+def test_a_result_is_delivered_when_the_authority_is_away(
+    bench: VideoBench, tmp_path: Path
+) -> None:
     job, _ = stamped(bench, tmp_path, "http://127.0.0.1:9/")
     assert job.report["provenance"]["timestamp"] == "missing"
     assert job.report["provenance"]["c2pa"] == "embedded"

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.worker.video.conftest import VideoBench
 from tests.worker.video.material.filtered import planned
 from tests.worker.video.material.samples import DUET, SOLO, frames_of, packets_of, rgb, times_of
-from tests.worker.video.material.written import Clip, Sound, steady, write
-from tests.worker.video.conftest import FilmBench
+from tests.worker.video.material.written import Sound, SourceVideo, steady, write
 from worker.video.surveys.survey_parts import survey_steps
 
 BASE = Fraction(1, 30_000)
@@ -23,16 +23,18 @@ BASE = Fraction(1, 30_000)
 @pytest.fixture(scope="module")
 def solo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frames = frames_of(SOLO, count=20, size=(640, 360))
-    clip = Clip(frames, steady(20, Fraction(30), BASE), BASE, sounds=[Sound(seconds=0.6)])
-    return write(tmp_path_factory.mktemp("clips") / "solo.mp4", clip)
+    source_video = SourceVideo(
+        frames, steady(20, Fraction(30), BASE), BASE, sounds=[Sound(seconds=0.6)]
+    )
+    return write(tmp_path_factory.mktemp("videos") / "solo.mp4", source_video)
 
 
 @pytest.fixture(scope="module")
 def duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frames = frames_of(DUET, count=12, size=(640, 360))
     return write(
-        tmp_path_factory.mktemp("clips") / "duet.mp4",
-        Clip(frames, steady(12, Fraction(30), BASE), BASE),
+        tmp_path_factory.mktemp("videos") / "duet.mp4",
+        SourceVideo(frames, steady(12, Fraction(30), BASE), BASE),
     )
 
 
@@ -44,19 +46,19 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
         VideoFrame.from_ndarray(np.full((180, 320, 3), 90 + i, np.uint8), "rgb24") for i in range(5)
     ]
     return write(
-        tmp_path_factory.mktemp("clips") / "empty.mp4",
-        Clip(frames, steady(5, Fraction(30), BASE), BASE),
+        tmp_path_factory.mktemp("videos") / "empty.mp4",
+        SourceVideo(frames, steady(5, Fraction(30), BASE), BASE),
     )
 
 
-def changed(film: Path, source: Path, index: int = 0) -> np.ndarray:
+def changed(filtered: Path, source: Path, index: int = 0) -> np.ndarray:
     """Where frame `index` was changed, as a mask of pixels that differ by more than encoding
     noise.
     """
-    return np.asarray(np.abs(rgb(film, index) - rgb(source, index)).max(axis=2) > 14)
+    return np.asarray(np.abs(rgb(filtered, index) - rgb(source, index)).max(axis=2) > 14)
 
 
-def test_a_short_film_is_swapped_in_one_go_with_a_report(bench: FilmBench, solo: Path) -> None:
+def test_a_short_video_is_swapped_in_one_go_with_a_report(bench: VideoBench, solo: Path) -> None:
     job = bench.work(bench.submit(solo))
     assert job.status == "succeeded", job.error
     assert times_of(bench.result(job)) == times_of(solo)
@@ -77,7 +79,7 @@ def test_a_short_film_is_swapped_in_one_go_with_a_report(bench: FilmBench, solo:
 
 @pytest.mark.parametrize(("face", "side"), [((("index", 0),), "left"), ((("index", 1),), "right")])
 def test_an_index_counts_from_the_left(
-    bench: FilmBench, duet: Path, face: object, side: str
+    bench: VideoBench, duet: Path, face: object, side: str
 ) -> None:
     job = bench.work(bench.submit(duet, cast={face: "ada"}))
     assert job.status == "succeeded", job.error
@@ -87,7 +89,7 @@ def test_an_index_counts_from_the_left(
     assert (left > 20 * right) if side == "left" else (right > 20 * left)
 
 
-def test_two_people_get_two_identities(bench: FilmBench, duet: Path) -> None:
+def test_two_people_get_two_identities(bench: VideoBench, duet: Path) -> None:
     job = bench.work(bench.submit(duet, cast={(("index", 0),): "ada", (("index", 1),): "ben"}))
     assert [row["identity_id"] for row in job.report["faces"]] == [
         bench.identities["ada"],
@@ -96,7 +98,7 @@ def test_two_people_get_two_identities(bench: FilmBench, duet: Path) -> None:
     assert all(row["frames_swapped"] == 12 for row in job.report["faces"])
 
 
-def test_an_analysis_names_people_as_a_swap_does(bench: FilmBench, duet: Path) -> None:
+def test_an_analysis_names_people_as_a_swap_does(bench: VideoBench, duet: Path) -> None:
     analysis = bench.work(bench.submit(duet, kind="analysis"))
     assert analysis.status == "succeeded", analysis.error
     found = json.loads(bench.result(analysis).read_text())
@@ -116,20 +118,20 @@ def test_an_analysis_names_people_as_a_swap_does(bench: FilmBench, duet: Path) -
     assert inside > 0.8 * mask.sum() > 0
 
 
-def test_a_film_without_a_face_fails_by_name(bench: FilmBench, empty: Path) -> None:
+def test_a_video_without_a_face_fails_by_name(bench: VideoBench, empty: Path) -> None:
     job = bench.work(bench.submit(empty))
     assert job.status == "failed"
     assert job.error is not None
     assert job.error.code == "no_face"
 
 
-def test_a_selection_that_nobody_matches_fails_by_name(bench: FilmBench, solo: Path) -> None:
+def test_a_selection_that_nobody_matches_fails_by_name(bench: VideoBench, solo: Path) -> None:
     job = bench.work(bench.submit(solo, cast={(("person_id", "p9"),): "ada"}))
     assert job.error is not None
     assert job.error.code == "face_not_found"
 
 
-def test_a_film_below_the_asked_quality_is_not_delivered(bench: FilmBench, solo: Path) -> None:
+def test_a_video_below_the_asked_quality_is_not_delivered(bench: VideoBench, solo: Path) -> None:
     job = bench.work(bench.submit(solo, blend=0.3, min_quality=0.99))
     assert job.status == "failed"
     assert job.error is not None
@@ -137,8 +139,8 @@ def test_a_film_below_the_asked_quality_is_not_delivered(bench: FilmBench, solo:
     assert job.result is None
 
 
-def test_a_film_in_which_every_chosen_face_was_left_alone_fails_and_says_why(
-    bench: FilmBench, solo: Path
+def test_a_video_in_which_every_chosen_face_was_left_alone_fails_and_says_why(
+    bench: VideoBench, solo: Path
 ) -> None:
     job = bench.work(bench.submit(solo, min_face_px=1000))
     assert job.error is not None
@@ -149,8 +151,8 @@ def test_a_film_in_which_every_chosen_face_was_left_alone_fails_and_says_why(
     assert fate["frames_left_alone"] == {"too_small": 20}
 
 
-def test_a_film_in_which_nobody_was_swapped_is_delivered_when_that_is_allowed(
-    bench: FilmBench, solo: Path
+def test_a_video_in_which_nobody_was_swapped_is_delivered_when_that_is_allowed(
+    bench: VideoBench, solo: Path
 ) -> None:
     job = bench.work(bench.submit(solo, min_face_px=1000, allow_unswapped=True))
     assert job.status == "succeeded", job.error
@@ -158,7 +160,7 @@ def test_a_film_in_which_nobody_was_swapped_is_delivered_when_that_is_allowed(
     assert job.report["quality"] == 0.0
 
 
-def test_output_options_are_followed(bench: FilmBench, solo: Path) -> None:
+def test_output_options_are_followed(bench: VideoBench, solo: Path) -> None:
     job = bench.work(
         bench.submit(
             solo,
@@ -173,7 +175,7 @@ def test_output_options_are_followed(bench: FilmBench, solo: Path) -> None:
     assert {"audio_dropped_as_asked", "scaled_down"} <= set(job.report["notes"])
 
 
-def test_a_codec_that_the_format_cannot_hold_is_refused(bench: FilmBench, solo: Path) -> None:
+def test_a_codec_that_the_format_cannot_hold_is_refused(bench: VideoBench, solo: Path) -> None:
     job = bench.work(bench.submit(solo, output={"format": "webm", "codec": "h264"}))
     assert job.error is not None
     assert job.error.code == "unsupported_media_type"
@@ -192,13 +194,15 @@ def long_duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures = [VideoFrame.from_ndarray(image, "rgb24") for image in mirrored]
     options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
     # A slide show's pace makes the video long enough to be cut without many frames.
-    clip = Clip(pictures, [index * 10_000 for index in range(48)], BASE, options=options)
+    source_video = SourceVideo(
+        pictures, [index * 10_000 for index in range(48)], BASE, options=options
+    )
 
-    return write(tmp_path_factory.mktemp("clips") / "long.mp4", clip)
+    return write(tmp_path_factory.mktemp("videos") / "long.mp4", source_video)
 
 
-def test_a_long_film_is_swapped_in_parts_that_agree_about_people(
-    bench: FilmBench, long_duet: Path
+def test_a_long_video_is_swapped_in_parts_that_agree_about_people(
+    bench: VideoBench, long_duet: Path
 ) -> None:
     plan = planned(long_duet)
     assert len(plan.segments) > 2
@@ -218,7 +222,7 @@ def test_a_long_film_is_swapped_in_parts_that_agree_about_people(
         assert (left > 5 * right) if side == "left" else (right > 5 * left)
 
 
-def test_a_resumed_film_equals_an_unbroken_one(bench: FilmBench, long_duet: Path) -> None:
+def test_a_resumed_video_equals_an_unbroken_one(bench: VideoBench, long_duet: Path) -> None:
     whole = bench.work(bench.submit(long_duet))
     broken = bench.submit(long_duet)
     looks = len(survey_steps(planned(long_duet)))

@@ -125,8 +125,8 @@ def test_a_second_use_of_an_object_asks_nobody(
     object_server: ObjectServer, bucket: str, tmp_path: Path
 ) -> None:
     blobs = ObjectBlobs(bucket, tmp_path / "scratch", 1 << 20)
-    blobs.put(_file(tmp_path, b"film"), "uploads/film")
-    blobs.bring("uploads/film", tmp_path / "first")
-    blobs.delete("uploads/film")  # so that a request could only fail
-    blobs.bring("uploads/film", tmp_path / "second")
-    assert (tmp_path / "second").read_bytes() == b"film"
+    blobs.put(_file(tmp_path, b"video"), "uploads/video")
+    blobs.bring("uploads/video", tmp_path / "first")
+    blobs.delete("uploads/video")  # so that a request could only fail
+    blobs.bring("uploads/video", tmp_path / "second")
+    assert (tmp_path / "second").read_bytes() == b"video"

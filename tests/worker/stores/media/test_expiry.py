@@ -106,7 +106,7 @@ def test_an_identity_whose_consent_ran_out_is_erased_and_that_is_on_record(
     assert (entry.body["event"], entry.body["subject"]) == ("identity.expired", identity_id)
 
 
-def test_what_a_canceled_films_parts_left_is_removed(
+def test_what_a_canceled_videos_parts_left_is_removed(
     media: MediaStore, sweep: ExpirySweep, store: Redis, tmp_path: Path
 ) -> None:
     jobs = JobStore(store)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from tests.worker.video.material.filtered import probed, run_film
-from tests.worker.video.material.samples import rgb
-from tests.worker.video.material.written import Clip, steady, write
 from tests.worker.video.files.test_media_promises import BASE
+from tests.worker.video.material.filtered import filter_video, probed
+from tests.worker.video.material.samples import rgb
+from tests.worker.video.material.written import SourceVideo, steady, write
 
 
 def bars(width: int, height: int, pix_fmt: str) -> VideoFrame:
@@ -29,11 +29,11 @@ def bars(width: int, height: int, pix_fmt: str) -> VideoFrame:
 
 def test_untagged_hd_scaled_down_is_tagged_and_said(tmp_path: Path) -> None:
     frames = [bars(1280, 720, "yuv420p") for _ in range(4)]
-    source = write(tmp_path / "in.mp4", Clip(frames, steady(4, Fraction(24), BASE), BASE))
-    film = run_film(source, tmp_path / "out", max_side=640)
-    colour = probed(film.path).colour
+    source = write(tmp_path / "in.mp4", SourceVideo(frames, steady(4, Fraction(24), BASE), BASE))
+    filtered = filter_video(source, tmp_path / "out", max_side=640)
+    colour = probed(filtered.path).colour
     assert (colour.matrix, colour.primaries, colour.transfer) == (1, 1, 1)
-    assert "tagged_as_bt709" in film.notes
+    assert "tagged_as_bt709" in filtered.notes
 
 
 @pytest.mark.parametrize("primaries", [9, 12], ids=["BT.2020", "Display P3"])
@@ -41,13 +41,13 @@ def test_wide_sdr_colours_are_converted_and_said(tmp_path: Path, primaries: int)
     matrix = 9 if primaries == 9 else 1
     frames = [bars(320, 180, "yuv420p") for _ in range(3)]
     tags = {"colorspace": matrix, "color_primaries": primaries, "color_trc": 1}
-    clip_ = Clip(frames, steady(3, Fraction(24), BASE), BASE, attributes=tags)
-    film = run_film(write(tmp_path / "in.mp4", clip_), tmp_path / "out")
-    colour = probed(film.path).colour
+    source_video = SourceVideo(frames, steady(3, Fraction(24), BASE), BASE, attributes=tags)
+    filtered = filter_video(write(tmp_path / "in.mp4", source_video), tmp_path / "out")
+    colour = probed(filtered.path).colour
     assert (colour.matrix, colour.primaries, colour.transfer) == (1, 1, 1)
-    assert "wide_colours_converted_to_bt709" in film.notes
-    grey = rgb(film.path)[90, 40]
-    red = rgb(film.path)[90, 120]
+    assert "wide_colours_converted_to_bt709" in filtered.notes
+    grey = rgb(filtered.path)[90, 40]
+    red = rgb(filtered.path)[90, 120]
     assert np.ptp(grey) < 6  # white is white in all of them
     assert red[0] - red[1] > 125  # a red of wider primaries is a stronger red of BT.709
 
@@ -62,13 +62,14 @@ def test_interlaced_frames_lose_their_combs_and_that_is_said(tmp_path: Path) -> 
 
     options = {"preset": "ultrafast", "crf": "8", "flags": "+ildct+ilme", "x264-params": "tff=1"}
     source = write(
-        tmp_path / "in.mp4", Clip(frames, steady(6, Fraction(24), BASE), BASE, options=options)
+        tmp_path / "in.mp4",
+        SourceVideo(frames, steady(6, Fraction(24), BASE), BASE, options=options),
     )
-    film = run_film(source, tmp_path / "out")
-    assert "deinterlaced" in film.notes
+    filtered = filter_video(source, tmp_path / "out")
+    assert "deinterlaced" in filtered.notes
 
     def combs(path: Path) -> float:
         luma = rgb(path, 3).mean(axis=2)[40:-2]
         return float(np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean())
 
-    assert combs(film.path) < 0.3 * combs(source)
+    assert combs(filtered.path) < 0.3 * combs(source)

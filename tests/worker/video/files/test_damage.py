@@ -12,9 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.worker.video.material.filtered import FAST, CornerFilter, planned, run_film
+from tests.worker.video.material.filtered import FAST, CornerFilter, filter_video, planned
 from tests.worker.video.material.samples import LIMITS, SOLO, frames_of, packets_of, times_of
-from tests.worker.video.material.written import Clip, Sound, steady, write
+from tests.worker.video.material.written import Sound, SourceVideo, steady, write
 from worker.media.media_errors import DamagedMedia, MediaError
 from worker.video.segments import OutputSettings, swap_segment
 from worker.video.video import Video
@@ -22,11 +22,12 @@ from worker.video.video import Video
 BASE = Fraction(1, 15_360)
 
 
-def clip_file(path: Path, count: int = 40, **properties: object) -> Path:
+def source_file(path: Path, count: int = 40, **properties: object) -> Path:
     frames = frames_of(SOLO, count=count, size=(320, 180))
     options = {"preset": "ultrafast", "crf": "20", "g": "10"}
     return write(
-        path, Clip(frames, steady(count, Fraction(30), BASE), BASE, options=options, **properties)
+        path,
+        SourceVideo(frames, steady(count, Fraction(30), BASE), BASE, options=options, **properties),
     )
 
 
@@ -37,43 +38,43 @@ def cut(path: Path, share: float) -> Path:
 
 
 @pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
-def test_a_truncated_film_is_swapped_up_to_the_damage_with_a_warning(
+def test_a_truncated_video_is_swapped_up_to_the_damage_with_a_warning(
     tmp_path: Path, name: str
 ) -> None:
     faststart = {"movflags": "+faststart"} if name == "in.mp4" else {}
-    source = clip_file(
+    source = source_file(
         tmp_path / name, count=75, sounds=[Sound(seconds=2.5)], container_options=faststart
     )
     whole = times_of(source)
-    film = run_film(cut(source, 0.55), tmp_path / "out")
-    kept = times_of(film.path)
-    assert film.plan.truncated
+    filtered = filter_video(cut(source, 0.55), tmp_path / "out")
+    kept = times_of(filtered.path)
+    assert filtered.plan.truncated
     assert 10 < len(kept) < len(whole)
     assert kept == whole[: len(kept)]
 
 
 def test_an_mp4_without_its_index_is_refused_as_damaged(tmp_path: Path) -> None:
     with pytest.raises(DamagedMedia) as caught:
-        planned(cut(clip_file(tmp_path / "in.mp4"), 0.6))
+        planned(cut(source_file(tmp_path / "in.mp4"), 0.6))
     assert caught.value.code == "undecodable"
 
 
 def test_damage_in_the_middle_costs_frames_but_no_time(tmp_path: Path) -> None:
-    source = clip_file(tmp_path / "in.mp4", count=60)
+    source = source_file(tmp_path / "in.mp4", count=60)
     data = np.frombuffer(source.read_bytes(), np.uint8).copy()
     start = bytes(data).index(b"mdat") + 4
     middle = slice(start + int((len(data) - start) * 0.4), start + int((len(data) - start) * 0.5))
     data[middle] = np.random.default_rng(3).integers(0, 256, data[middle].shape)
     whole = times_of(source)
     source.write_bytes(data.tobytes())
-    film = run_film(source, tmp_path / "out")
-    assert any(note.startswith("damaged_") for note in film.notes)
-    assert set(times_of(film.path)) <= set(whole)
-    assert times_of(film.path)[-1] == whole[-1]
+    filtered = filter_video(source, tmp_path / "out")
+    assert any(note.startswith("damaged_") for note in filtered.notes)
+    assert set(times_of(filtered.path)) <= set(whole)
+    assert times_of(filtered.path)[-1] == whole[-1]
 
 
-def test_mutated_films_end_in_a_film_or_a_coded_error_and_in_time(tmp_path: Path) -> None:
-    clean = clip_file(tmp_path / "clean.mp4", count=10, sounds=[Sound(seconds=0.3)]).read_bytes()
+def test_mutated_videos_end_in_a_video_or_a_coded_error_and_in_time(tmp_path: Path) -> None:
+    clean = source_file(tmp_path / "clean.mp4", count=10, sounds=[Sound(seconds=0.3)]).read_bytes()
     random = np.random.default_rng(11)
     started = time.monotonic()
 
@@ -85,7 +86,7 @@ def test_mutated_films_end_in_a_film_or_a_coded_error_and_in_time(tmp_path: Path
         path.write_bytes(broken.tobytes())
 
         try:
-            frames = run_film(path, tmp_path / f"out{index}").outcomes[0].frames
+            frames = filter_video(path, tmp_path / f"out{index}").outcomes[0].frames
         except MediaError:
             continue
 
@@ -99,7 +100,7 @@ class Stopped(Exception):
 
 
 def test_what_the_watcher_raises_stops_all_stages_at_once(tmp_path: Path) -> None:
-    source = clip_file(tmp_path / "in.mp4", count=60)
+    source = source_file(tmp_path / "in.mp4", count=60)
     plan = planned(source)
     seen: list[int] = []
 
@@ -123,17 +124,17 @@ def test_what_the_watcher_raises_stops_all_stages_at_once(tmp_path: Path) -> Non
     assert seen[-1] == 5
 
 
-def test_the_sound_of_a_truncated_film_is_copied_as_far_as_it_goes(tmp_path: Path) -> None:
-    source = clip_file(tmp_path / "in.mkv", count=75, sounds=[Sound(seconds=2.5)])
+def test_the_sound_of_a_truncated_video_is_copied_as_far_as_it_goes(tmp_path: Path) -> None:
+    source = source_file(tmp_path / "in.mkv", count=75, sounds=[Sound(seconds=2.5)])
     whole = packets_of(source, "audio")[0]
-    film = run_film(cut(source, 0.5), tmp_path / "out", format="mkv")
-    kept = packets_of(film.path, "audio")[0]
+    filtered = filter_video(cut(source, 0.5), tmp_path / "out", format="mkv")
+    kept = packets_of(filtered.path, "audio")[0]
     assert 0 < len(kept) < len(whole)
     assert kept == whole[: len(kept)]
 
 
 def test_a_segment_of_which_nothing_is_left_costs_itself_and_no_more(tmp_path: Path) -> None:
-    source = clip_file(tmp_path / "in.mp4", count=60, sounds=[Sound(seconds=2.0)])
+    source = source_file(tmp_path / "in.mp4", count=60, sounds=[Sound(seconds=2.0)])
     plan = planned(source, segment_s=0.6, whole_below_s=1.0)
     assert len(plan.segments) == 3
     whole = times_of(source)
@@ -144,11 +145,11 @@ def test_a_segment_of_which_nothing_is_left_costs_itself_and_no_more(tmp_path: P
         data[start : start + size] = bytes(size)
 
     source.write_bytes(data)
-    film = run_film(source, tmp_path / "out", plan=plan)
-    assert [outcome.frames > 0 for outcome in film.outcomes] == [True, False, True]
+    filtered = filter_video(source, tmp_path / "out", plan=plan)
+    assert [outcome.frames > 0 for outcome in filtered.outcomes] == [True, False, True]
     kept = [time for time in whole if not lost.start <= time / BASE < (lost.stop or 0)]
-    assert times_of(film.path) == kept
-    assert packets_of(film.path, "audio") == packets_of(source, "audio")
+    assert times_of(filtered.path) == kept
+    assert packets_of(filtered.path, "audio") == packets_of(source, "audio")
 
 
 def packet_places(path: Path, start: int, stop: int) -> list[tuple[int, int]]:

@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.worker.video.material.filtered import FAST, planned, probed, run_film
+from tests.worker.video.material.filtered import FAST, filter_video, planned, probed
 from tests.worker.video.material.samples import SOLO, frames_of, packets_of, rgb, times_of
-from tests.worker.video.material.written import Clip, Sound, steady, write
+from tests.worker.video.material.written import Sound, SourceVideo, steady, write
 from worker.media.media_errors import UnsupportedMedia
 from worker.video.encoder import EncoderSettings
 
@@ -19,9 +19,9 @@ BASE = Fraction(1, 15_360)
 SIZE = (320, 180)
 
 
-def clip(path: Path, count: int = 24, rate: int = 24, **properties: object) -> Path:
+def source_video(path: Path, count: int = 24, rate: int = 24, **properties: object) -> Path:
     frames = frames_of(SOLO, count=count, size=SIZE)
-    return write(path, Clip(frames, steady(count, Fraction(rate), BASE), BASE, **properties))
+    return write(path, SourceVideo(frames, steady(count, Fraction(rate), BASE), BASE, **properties))
 
 
 def recoded(path: Path, old: bytes, new: bytes, *, last: bool = True) -> Path:
@@ -43,11 +43,11 @@ def duration_s(path: Path) -> float:
 
 @pytest.mark.parametrize("code", [b"apac", b"xyz9"])
 def test_a_sound_track_of_unknown_coding_is_left_out_and_said(tmp_path: Path, code: bytes) -> None:
-    source = clip(tmp_path / "in.mov", sounds=[Sound(), Sound(codec="pcm_s16le")])
-    film = run_film(recoded(source, b"sowt", code), tmp_path / "out", format="mov")
-    assert "audio_track_left_out:unknown" in film.notes
-    assert len(packets_of(film.path, "audio")) == 1
-    assert film.outcomes[0].frames == 24
+    source = source_video(tmp_path / "in.mov", sounds=[Sound(), Sound(codec="pcm_s16le")])
+    filtered = filter_video(recoded(source, b"sowt", code), tmp_path / "out", format="mov")
+    assert "audio_track_left_out:unknown" in filtered.notes
+    assert len(packets_of(filtered.path, "audio")) == 1
+    assert filtered.outcomes[0].frames == 24
 
 
 def test_a_second_video_track_as_of_depth_is_left_out_and_said(tmp_path: Path) -> None:
@@ -71,9 +71,9 @@ def test_a_second_video_track_as_of_depth_is_left_out_and_said(tmp_path: Path) -
         for stream in streams:
             container.mux(stream.encode(None))
 
-    film = run_film(recoded(path, b"jpeg", b"dpth"), tmp_path / "out", format="mov")
-    assert any(note.startswith("video_track_left_out") for note in film.notes)
-    assert film.outcomes[0].frames == 12
+    filtered = filter_video(recoded(path, b"jpeg", b"dpth"), tmp_path / "out", format="mov")
+    assert any(note.startswith("video_track_left_out") for note in filtered.notes)
+    assert filtered.outcomes[0].frames == 12
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_sound_that_the_format_or_an_encoder_refuses_is_made_to_fit_and_said(
         container.mux(sound.encode(tone))
         container.mux(sound.encode(None))
 
-    film = run_film(source, tmp_path / "out", format="mp4")
-    assert any(note.startswith("audio_") for note in film.notes)
-    assert film.mux.frames == 24
+    filtered = filter_video(source, tmp_path / "out", format="mp4")
+    assert any(note.startswith("audio_") for note in filtered.notes)
+    assert filtered.mux.frames == 24
 
 
 @pytest.mark.parametrize("encoder", [FAST, EncoderSettings()], ids=["none", "B-frames"])
@@ -122,8 +122,10 @@ def test_every_frame_is_shown_as_long_as_before_the_last_one_too(
     starts = [sum(gaps[:index]) for index in range(len(gaps))]
     source = tmp_path / "in.mp4"
 
-    with av.open(str(source), "w", container_options={"video_track_timescale": "15360"}) as film:
-        stream = film.add_stream("libx264", 30, options={"bf": "0"})
+    with av.open(
+        str(source), "w", container_options={"video_track_timescale": "15360"}
+    ) as container:
+        stream = container.add_stream("libx264", 30, options={"bf": "0"})
         stream.width, stream.height = SIZE
         stream.codec_context.time_base = stream.time_base = BASE
         packets = []
@@ -136,9 +138,9 @@ def test_every_frame_is_shown_as_long_as_before_the_last_one_too(
 
         for packet, gap in zip([*packets, *stream.encode(None)], gaps, strict=True):
             packet.duration = gap
-            film.mux(packet)
+            container.mux(packet)
 
-    made = run_film(source, tmp_path / "out", encoder=encoder)
+    made = filter_video(source, tmp_path / "out", encoder=encoder)
     assert times_of(made.path) == times_of(source)
     assert duration_s(source) == pytest.approx(sum(gaps) / 15_360)
     assert duration_s(made.path) == pytest.approx(sum(gaps) / 15_360, abs=0.001)
@@ -154,28 +156,30 @@ def test_an_avi_with_b_frames_keeps_every_frame_at_its_time(
     options = {"bf": "2", "g": "12"} | ({"preset": "veryfast"} if codec == "libx264" else {})
     source = write(
         tmp_path / "in.avi",
-        Clip(frames, range(count), Fraction(1, 25), codec=codec, options=options),
+        SourceVideo(frames, range(count), Fraction(1, 25), codec=codec, options=options),
     )
-    film = run_film(source, tmp_path / "out")
-    assert times_of(film.path) == [Fraction(index, 25) for index in range(count)]
+    filtered = filter_video(source, tmp_path / "out")
+    assert times_of(filtered.path) == [Fraction(index, 25) for index in range(count)]
     # No seek in it would be exact: a long one is cut, and each segment read from the beginning.
     assert (len(planned(source).segments) > 1) == (count > 300)
 
     for index in (1, 7, count - 1):
-        shown = rgb(film.path, index)
+        shown = rgb(filtered.path, index)
         expected = frames[index].to_ndarray(format="rgb24")
         assert np.abs(shown[24:] - expected[24:]).mean() < 6
 
 
 def test_the_place_of_recording_is_not_passed_on(tmp_path: Path) -> None:
-    source = clip(tmp_path / "in.mp4", metadata={"location": "+52.52+013.40/", "title": "A clip"})
-    film = run_film(source, tmp_path / "out")
+    source = source_video(
+        tmp_path / "in.mp4", metadata={"location": "+52.52+013.40/", "title": "A video"}
+    )
+    filtered = filter_video(source, tmp_path / "out")
 
-    with av.open(str(film.path)) as container:
-        assert container.metadata.get("title") == "A clip"
+    with av.open(str(filtered.path)) as container:
+        assert container.metadata.get("title") == "A video"
         assert not [name for name in container.metadata if "location" in name]
 
-    assert "location_dropped" in film.notes
+    assert "location_dropped" in filtered.notes
 
 
 @pytest.mark.parametrize("codec", ["magicyuv", "utvideo", "huffyv", "rawvideo", "png", "flv"])
@@ -186,7 +190,7 @@ def test_codecs_outside_the_list_are_not_decoded(tmp_path: Path, codec: str) -> 
     name = "in.flv" if codec == "flv" else "in.avi"
     source = write(
         tmp_path / name,
-        Clip(frames, range(3), Fraction(1, 25), codec=codec, pix_fmt=pix_fmt, options={}),
+        SourceVideo(frames, range(3), Fraction(1, 25), codec=codec, pix_fmt=pix_fmt, options={}),
     )
 
     with pytest.raises(UnsupportedMedia, match="is not supported"):
@@ -199,11 +203,13 @@ def test_a_held_frame_before_the_end_lengthens_nothing(tmp_path: Path, name: str
     pts = [0, 33, 66, 100, 1500, 1533]
     options = {"preset": "veryfast", "bf": "2"}
     frames = frames_of(SOLO, count=len(pts), size=(320, 180))
-    source = write(tmp_path / "in.mp4", Clip(frames, pts, Fraction(1, 1000), options=options))
+    source = write(
+        tmp_path / "in.mp4", SourceVideo(frames, pts, Fraction(1, 1000), options=options)
+    )
 
     vp9 = EncoderSettings(codec="vp9", crf=40, preset="ultrafast")
     settings = {"encoder": vp9 if name == "webm" else EncoderSettings()}
-    result = run_film(source, tmp_path / "out", format=name, **settings).path
+    result = filter_video(source, tmp_path / "out", format=name, **settings).path
 
     with av.open(str(result)) as container:
         assert container.duration is not None

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from tests.worker.video.material.filtered import run_film
+from tests.worker.video.material.filtered import filter_video
 from tests.worker.video.material.samples import SOLO, frames_of, packets_of, times_of
-from tests.worker.video.material.written import Clip, Sound, srt, steady, write
+from tests.worker.video.material.written import Sound, SourceVideo, srt, steady, write
 from worker.video.encoder import EncoderSettings
 
 SIZE = (320, 180)
@@ -28,8 +28,8 @@ def loudest_hertz(path: Path) -> float:
     return float(np.argmax(np.abs(np.fft.rfft(samples)))) * rate / len(samples)
 
 
-def clip(count: int = 30, **properties: object) -> Clip:
-    return Clip(
+def source_video(count: int = 30, **properties: object) -> SourceVideo:
+    return SourceVideo(
         frames_of(SOLO, count=count, size=SIZE),
         steady(count, Fraction(30), BASE),
         BASE,
@@ -38,35 +38,35 @@ def clip(count: int = 30, **properties: object) -> Clip:
 
 
 def test_every_audio_track_is_copied_packet_by_packet(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.mp4", clip(sounds=[Sound(440), Sound(880)]))
-    film = run_film(source, tmp_path / "out")
+    source = write(tmp_path / "in.mp4", source_video(sounds=[Sound(440), Sound(880)]))
+    filtered = filter_video(source, tmp_path / "out")
     assert len(packets_of(source, "audio")) == 2
-    assert packets_of(film.path, "audio") == packets_of(source, "audio")
-    assert film.mux.copied == ("audio:aac", "audio:aac")
+    assert packets_of(filtered.path, "audio") == packets_of(source, "audio")
+    assert filtered.mux.copied == ("audio:aac", "audio:aac")
 
 
 @pytest.mark.parametrize("seconds", [0.3, 3.0])
 def test_sound_shorter_or_longer_than_the_picture_stays_whole(
     tmp_path: Path, seconds: float
 ) -> None:
-    source = write(tmp_path / "in.mp4", clip(sounds=[Sound(seconds=seconds)]))
-    film = run_film(source, tmp_path / "out")
-    assert packets_of(film.path, "audio") == packets_of(source, "audio")
-    assert times_of(film.path) == times_of(source)
+    source = write(tmp_path / "in.mp4", source_video(sounds=[Sound(seconds=seconds)]))
+    filtered = filter_video(source, tmp_path / "out")
+    assert packets_of(filtered.path, "audio") == packets_of(source, "audio")
+    assert times_of(filtered.path) == times_of(source)
 
 
-def test_a_film_without_sound_stays_without(tmp_path: Path) -> None:
-    film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out")
-    assert packets_of(film.path, "audio") == []
-    assert film.mux.copied == ()
+def test_a_video_without_sound_stays_without(tmp_path: Path) -> None:
+    filtered = filter_video(write(tmp_path / "in.mp4", source_video()), tmp_path / "out")
+    assert packets_of(filtered.path, "audio") == []
+    assert filtered.mux.copied == ()
 
 
 def test_sound_is_dropped_when_asked_and_that_is_said(tmp_path: Path) -> None:
-    film = run_film(
-        write(tmp_path / "in.mp4", clip(sounds=[Sound()])), tmp_path / "out", audio="drop"
+    filtered = filter_video(
+        write(tmp_path / "in.mp4", source_video(sounds=[Sound()])), tmp_path / "out", audio="drop"
     )
-    assert packets_of(film.path, "audio") == []
-    assert "audio_dropped_as_asked" in film.notes
+    assert packets_of(filtered.path, "audio") == []
+    assert "audio_dropped_as_asked" in filtered.notes
 
 
 @pytest.mark.parametrize(
@@ -75,39 +75,40 @@ def test_sound_is_dropped_when_asked_and_that_is_said(tmp_path: Path) -> None:
 def test_sound_that_the_format_cannot_hold_is_encoded_again_and_that_is_said(
     tmp_path: Path, name: str, codec: str, file_format: str
 ) -> None:
-    source = write(tmp_path / name, clip(sounds=[Sound(seconds=1.0, codec=codec)]))
+    source = write(tmp_path / name, source_video(sounds=[Sound(seconds=1.0, codec=codec)]))
     encoder = EncoderSettings(codec="vp9" if file_format == "webm" else "h264")
-    film = run_film(source, tmp_path / "out", format=file_format, encoder=encoder)
-    (note,) = (note for note in film.notes if note.startswith("audio_encoded_again"))
+    filtered = filter_video(source, tmp_path / "out", format=file_format, encoder=encoder)
+    (note,) = (note for note in filtered.notes if note.startswith("audio_encoded_again"))
     assert codec in note
-    (sound,) = packets_of(film.path, "audio")
+    (sound,) = packets_of(filtered.path, "audio")
     assert -0.05 < (sound[0][0] or 0.0) < 0.1
     assert abs((sound[-1][0] or 0.0) - 1.0) < 0.1
-    assert loudest_hertz(film.path) == pytest.approx(440, abs=6)
+    assert loudest_hertz(filtered.path) == pytest.approx(440, abs=6)
 
 
 def test_subtitles_are_copied_into_a_container_that_holds_them(tmp_path: Path) -> None:
     source = write(
-        tmp_path / "in.mkv", clip(subtitles_from=srt(tmp_path / "text.srt"), sounds=[Sound()])
+        tmp_path / "in.mkv",
+        source_video(subtitles_from=srt(tmp_path / "text.srt"), sounds=[Sound()]),
     )
-    film = run_film(source, tmp_path / "out", format="mkv")
-    assert packets_of(film.path, "subtitle") == packets_of(source, "subtitle")
-    assert [text for _, text in packets_of(film.path, "subtitle")[0]] == [b"Hello", b"there"]
+    filtered = filter_video(source, tmp_path / "out", format="mkv")
+    assert packets_of(filtered.path, "subtitle") == packets_of(source, "subtitle")
+    assert [text for _, text in packets_of(filtered.path, "subtitle")[0]] == [b"Hello", b"there"]
 
 
 def test_subtitles_that_mp4_cannot_hold_are_stated(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.mkv", clip(subtitles_from=srt(tmp_path / "text.srt")))
-    film = run_film(source, tmp_path / "out", format="mp4")
-    assert "subtitle_track_left_out:srt" in film.notes
+    source = write(tmp_path / "in.mkv", source_video(subtitles_from=srt(tmp_path / "text.srt")))
+    filtered = filter_video(source, tmp_path / "out", format="mp4")
+    assert "subtitle_track_left_out:srt" in filtered.notes
 
 
 @pytest.mark.parametrize("file_format", ["mp4", "mkv"])
 def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, file_format: str) -> None:
     cover = (SOLO.parent / "ada_neutral.jpg").read_bytes()
-    source = write(tmp_path / "in.mp4", clip(sounds=[Sound()], cover=cover))
-    film = run_film(source, tmp_path / "out", format=file_format)
+    source = write(tmp_path / "in.mp4", source_video(sounds=[Sound()], cover=cover))
+    filtered = filter_video(source, tmp_path / "out", format=file_format)
 
-    with av.open(str(film.path)) as container:
+    with av.open(str(filtered.path)) as container:
         pictures = [
             stream
             for stream in container.streams.video
@@ -121,13 +122,15 @@ def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, file_form
         ]
 
     assert kept == ([cover] if file_format == "mp4" else [])
-    assert ("video_track_left_out:mjpeg" in film.notes) == (file_format == "mkv")
+    assert ("video_track_left_out:mjpeg" in filtered.notes) == (file_format == "mkv")
 
 
 @pytest.mark.parametrize("file_format", ["mp4", "mkv"])
-def test_the_stated_frame_rate_is_the_films(tmp_path: Path, file_format: str) -> None:
-    film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out", format=file_format)
-    with av.open(str(film.path)) as container:
+def test_the_stated_frame_rate_is_the_videos(tmp_path: Path, file_format: str) -> None:
+    filtered = filter_video(
+        write(tmp_path / "in.mp4", source_video()), tmp_path / "out", format=file_format
+    )
+    with av.open(str(filtered.path)) as container:
         assert abs(float(container.streams.video[0].average_rate or 0) - 30) < 0.5
 
 
@@ -151,12 +154,12 @@ def test_chapters_and_metadata_are_kept(tmp_path: Path) -> None:
 
     source = write(
         tmp_path / "in.mp4",
-        clip(chapters=chapters, metadata={"title": "A film", "artist": "Somebody"}),
+        source_video(chapters=chapters, metadata={"title": "A video", "artist": "Somebody"}),
     )
-    film = run_film(source, tmp_path / "out")
+    filtered = filter_video(source, tmp_path / "out")
 
-    with av.open(str(film.path)) as container:
-        assert container.metadata["title"] == "A film"
+    with av.open(str(filtered.path)) as container:
+        assert container.metadata["title"] == "A video"
         assert container.metadata["artist"] == "Somebody"
         kept = container.chapters()
 
@@ -165,16 +168,16 @@ def test_chapters_and_metadata_are_kept(tmp_path: Path) -> None:
         0,
         Fraction(1, 2),
     ]
-    assert film.notes == set()
+    assert filtered.notes == set()
 
 
-def test_the_copied_film_can_be_read_without_a_warning(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.mp4", clip(sounds=[Sound()]))
-    film = run_film(source, tmp_path / "out")
+def test_the_copied_video_can_be_read_without_a_warning(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", source_video(sounds=[Sound()]))
+    filtered = filter_video(source, tmp_path / "out")
     av.logging.set_level(av.logging.WARNING)
 
     try:
-        with av.logging.Capture() as log, av.open(str(film.path)) as container:
+        with av.logging.Capture() as log, av.open(str(filtered.path)) as container:
             decoded = sum(1 for packet in container.demux() for _ in packet.decode())
     finally:
         av.logging.set_level(None)

@@ -11,16 +11,16 @@ import av
 import numpy as np
 import pytest
 
-from tests.worker.video.material.filtered import probed, run_film
+from tests.worker.video.files.test_damage import source_file
+from tests.worker.video.material.filtered import filter_video, probed
 from tests.worker.video.material.samples import SOLO
-from tests.worker.video.files.test_damage import clip_file
 from worker.media.media_errors import MediaError, MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits
 from worker.video.video import Video
 
 
 def test_playlists_scripts_and_pictures_of_text_open_nothing_else(tmp_path: Path) -> None:
-    canary = clip_file(tmp_path / "canary.mp4", count=3)
+    canary = source_file(tmp_path / "canary.mp4", count=3)
     hostile = {
         "m3u8": (
             f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{canary}\n#EXT-X-ENDLIST\n".encode()
@@ -42,14 +42,14 @@ def test_playlists_scripts_and_pictures_of_text_open_nothing_else(tmp_path: Path
 
 
 def test_a_reference_to_another_file_inside_an_mp4_is_not_followed(tmp_path: Path) -> None:
-    source = clip_file(tmp_path / "in.mov", count=12)
+    source = source_file(tmp_path / "in.mov", count=12)
     data = source.read_bytes()
     # flag 1 of `url ` says that the media is in this file; without it FFmpeg would look for the
     # named one
     source.write_bytes(data.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00"))
 
     try:
-        frames = run_film(source, tmp_path / "out").outcomes[0].frames
+        frames = filter_video(source, tmp_path / "out").outcomes[0].frames
     except MediaError:
         return
 
@@ -57,7 +57,7 @@ def test_a_reference_to_another_file_inside_an_mp4_is_not_followed(tmp_path: Pat
 
 
 def test_limits_are_checked_before_frames_are_decoded(tmp_path: Path) -> None:
-    source = clip_file(tmp_path / "in.mp4", count=30)
+    source = source_file(tmp_path / "in.mp4", count=30)
     for limits in (
         MediaLimits(video_side_px=100),
         MediaLimits(video_frames=10),
@@ -83,7 +83,7 @@ def claiming(path: Path, frames: int) -> Path:
 def test_a_small_file_that_claims_millions_of_frames_is_refused_at_once(
     tmp_path: Path, frames: int
 ) -> None:
-    path = claiming(clip_file(tmp_path / "in.mp4", count=12), frames)
+    path = claiming(source_file(tmp_path / "in.mp4", count=12), frames)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
 

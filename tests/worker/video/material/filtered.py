@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import av
-import numpy as np
-from av.audio.stream import AudioStream
-from av.container import OutputContainer
-from av.stream import Disposition
-from av.video.frame import VideoFrame
 
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FrameReport, SequenceReport
-from worker.settings import MediaLimits
+from tests.worker.video.material.samples import LIMITS
 from worker.video.encoder import EncoderSettings
 from worker.video.muxing.mux import MuxReport
 from worker.video.plan import VideoPlan, plan_video
 from worker.video.probe import VideoInfo
 from worker.video.segments import OutputSettings, SegmentOutcome, join_segments, swap_segment
 from worker.video.video import Video
-
-from tests.worker.video.material.samples import LIMITS
 
 FAST = EncoderSettings(preset="ultrafast", crf=12)
 
@@ -62,7 +49,7 @@ class CornerFilter:
 
 
 @dataclass(frozen=True)
-class Film:
+class FilteredVideo:
     """A video that went through the whole video path."""
 
     path: Path
@@ -77,14 +64,14 @@ class Film:
         return {note for outcome in self.outcomes for note in outcome.notes} | set(self.mux.notes)
 
 
-def run_film(
+def filter_video(
     source: Path, directory: Path, *, plan: VideoPlan | None = None, **settings: object
-) -> Film:
+) -> FilteredVideo:
     """Plan, swap (with the corner filter) and join `source`.
 
-    The result is `directory`/film.<format>.
+    The result is `directory`/video.<format>.
     """
-    film = OutputSettings(**{"encoder": FAST, **settings})
+    filtered = OutputSettings(**{"encoder": FAST, **settings})
     directory.mkdir(parents=True, exist_ok=True)
     swapper = CornerFilter()
 
@@ -92,14 +79,16 @@ def run_film(
         plan = plan or plan_video(video)
         paths = [directory / f"{segment.index}.nut" for segment in plan.segments]
         outcomes = [
-            swap_segment(video, segment, path, swapper, film, lambda _: None)
+            swap_segment(video, segment, path, swapper, filtered, lambda _: None)
             for segment, path in zip(plan.segments, paths, strict=True)
         ]
-        output = directory / f"film.{film.format}"
-        mux = join_segments(video, plan, paths, output, film, lambda _: None)
+        output = directory / f"video.{filtered.format}"
+        mux = join_segments(video, plan, paths, output, filtered, lambda _: None)
         opens = video.opens
 
-    return Film(path=output, plan=plan, outcomes=outcomes, mux=mux, swapper=swapper, opens=opens)
+    return FilteredVideo(
+        path=output, plan=plan, outcomes=outcomes, mux=mux, swapper=swapper, opens=opens
+    )
 
 
 def planned(source: Path, **cuts: float) -> VideoPlan:

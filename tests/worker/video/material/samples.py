@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-from av.audio.stream import AudioStream
-from av.container import OutputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 
-from models.inference.frames.i420 import I420Frame
-from models.inference.options import FrameReport, SequenceReport
 from worker.settings import MediaLimits
-from worker.video.encoder import EncoderSettings
-from worker.video.muxing.mux import MuxReport
-from worker.video.plan import VideoPlan, plan_video
-from worker.video.probe import VideoInfo
-from worker.video.segments import OutputSettings, SegmentOutcome, join_segments, swap_segment
-from worker.video.video import Video
 
 SAMPLES = Path(__file__).parents[4] / "service" / "samples"
 SOLO = SAMPLES / "solo_720p30.mp4"

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from tests.worker.video.material.samples import SAMPLES
-from tests.worker.video.material.written import Clip, write
+from tests.worker.video.material.written import SourceVideo, write
 
 Image = NDArray[np.uint8]
 BASE = Fraction(1, 30_000)
@@ -65,7 +65,7 @@ def dissolve(before: Image, after: Image, frames: int) -> list[Image]:
     return [np.asarray(cv2.addWeighted(before, 1 - s, after, s, 0), np.uint8) for s in shares]
 
 
-def film(path: Path, images: Sequence[Image], fps: float, key_every: int = 250) -> Path:
+def video_of(path: Path, images: Sequence[Image], fps: float, key_every: int = 250) -> Path:
     """Write images as a video with a key frame every `key_every` frames and nowhere else."""
     options = {
         "preset": "ultrafast",
@@ -79,7 +79,7 @@ def film(path: Path, images: Sequence[Image], fps: float, key_every: int = 250) 
     pts = [round(index * 30_000 / fps) for index in range(len(frames))]
     attributes = {"colorspace": 5}
 
-    return write(path, Clip(frames, pts, BASE, options=options, attributes=attributes))
+    return write(path, SourceVideo(frames, pts, BASE, options=options, attributes=attributes))
 
 
 def images_of(path: Path) -> list[Image]:

@@ -16,19 +16,9 @@ from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 
-from models.inference.frames.i420 import I420Frame
-from models.inference.options import FrameReport, SequenceReport
-from worker.settings import MediaLimits
-from worker.video.encoder import EncoderSettings
-from worker.video.muxing.mux import MuxReport
-from worker.video.plan import VideoPlan, plan_video
-from worker.video.probe import VideoInfo
-from worker.video.segments import OutputSettings, SegmentOutcome, join_segments, swap_segment
-from worker.video.video import Video
-
 
 @dataclass
-class Clip:
+class SourceVideo:
     """What `write` puts into a file."""
 
     frames: Sequence[VideoFrame]
@@ -57,39 +47,39 @@ class Sound:
     codec: str = "aac"
 
 
-def write(path: Path, clip: Clip) -> Path:
-    """Write the clip into `path`, in the container its name says."""
-    with av.open(str(path), "w", container_options=clip.container_options) as container:
-        video: Any = container.add_stream(clip.codec, options=clip.options)
-        video.width = clip.frames[0].width
-        video.height = clip.frames[0].height
-        video.pix_fmt = clip.pix_fmt
-        video.codec_context.time_base = video.time_base = clip.time_base
+def write(path: Path, source_video: SourceVideo) -> Path:
+    """Write the video into `path`, in the container its name says."""
+    with av.open(str(path), "w", container_options=source_video.container_options) as container:
+        video: Any = container.add_stream(source_video.codec, options=source_video.options)
+        video.width = source_video.frames[0].width
+        video.height = source_video.frames[0].height
+        video.pix_fmt = source_video.pix_fmt
+        video.codec_context.time_base = video.time_base = source_video.time_base
 
-        for name, value in clip.attributes.items():
+        for name, value in source_video.attributes.items():
             setattr(video.codec_context, name, value)
 
-        if clip.rotation is not None:
-            video.set_display_rotation(clip.rotation)
+        if source_video.rotation is not None:
+            video.set_display_rotation(source_video.rotation)
 
         sounds = [
             (container.add_stream(sound.codec, rate=48_000, layout="mono"), sound)
-            for sound in clip.sounds
+            for sound in source_video.sounds
         ]
-        container.metadata.update(clip.metadata)
+        container.metadata.update(source_video.metadata)
 
-        if clip.chapters:
-            container.set_chapters(list(clip.chapters))
+        if source_video.chapters:
+            container.set_chapters(list(source_video.chapters))
 
-        subtitles = _subtitle_packets(container, clip.subtitles_from)
+        subtitles = _subtitle_packets(container, source_video.subtitles_from)
         packets = [packet for stream, sound in sounds for packet in _tone(stream, sound)]
         packets += subtitles
-        packets += _cover_packets(container, clip.cover)
+        packets += _cover_packets(container, source_video.cover)
 
-        for frame, pts in zip(clip.frames, clip.pts, strict=True):
-            shown = frame.reformat(format=clip.pix_fmt)
+        for frame, pts in zip(source_video.frames, source_video.pts, strict=True):
+            shown = frame.reformat(format=source_video.pix_fmt)
             shown.pts = pts
-            shown.time_base = clip.time_base
+            shown.time_base = source_video.time_base
             shown.pict_type = 0
             packets += video.encode(shown)
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from tests.worker.video.material.filtered import probed, run_film
+from tests.worker.video.material.filtered import filter_video, probed
 from tests.worker.video.material.samples import SOLO, frames_of, mean_error, rgb, times_of
-from tests.worker.video.material.written import Clip, steady, write
+from tests.worker.video.material.written import SourceVideo, steady, write
 from worker.video.encoder import EncoderSettings
 from worker.video.frames.orientation import Orientation
 from worker.video.frames.planes import fitted_size
@@ -25,8 +25,8 @@ SIZE = (320, 180)
 BASE = Fraction(1, 15_360)
 
 
-def clip(count: int = 6, size: tuple[int, int] = SIZE, **properties: object) -> Clip:
-    return Clip(
+def source_video(count: int = 6, size: tuple[int, int] = SIZE, **properties: object) -> SourceVideo:
+    return SourceVideo(
         frames_of(SOLO, count=count, size=size),
         steady(count, Fraction(30), BASE),
         BASE,
@@ -35,18 +35,18 @@ def clip(count: int = 6, size: tuple[int, int] = SIZE, **properties: object) -> 
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_turned_clip_comes_out_upright_and_of_the_shape_it_was_seen_in(
+def test_a_turned_video_comes_out_upright_and_of_the_shape_it_was_seen_in(
     tmp_path: Path, rotation: int
 ) -> None:
-    source = write(tmp_path / "in.mp4", clip(rotation=rotation))
-    film = run_film(source, tmp_path / "out")
+    source = write(tmp_path / "in.mp4", source_video(rotation=rotation))
+    filtered = filter_video(source, tmp_path / "out")
     seen = probed(source)
-    written = probed(film.path)
+    written = probed(filtered.path)
     assert (written.width, written.height) == (seen.width, seen.height)
     assert (seen.width, seen.height) == (SIZE if rotation == 180 else SIZE[::-1])
-    assert film.swapper.sizes == {(seen.width, seen.height)}  # the detector gets upright frames
+    assert filtered.swapper.sizes == {(seen.width, seen.height)}  # the detector gets upright frames
     assert written.orientation.is_upright
-    assert mean_error(rgb(film.path), rgb(source)) < 3
+    assert mean_error(rgb(filtered.path), rgb(source)) < 3
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -73,11 +73,12 @@ def test_orientation_reads_any_display_matrix(turns: int, mirrored: bool) -> Non
 @pytest.mark.parametrize("rotation", [None, 90])
 def test_anamorphic_pixels_keep_their_shape(tmp_path: Path, rotation: int | None) -> None:
     wide = {"sample_aspect_ratio": Fraction(4, 3)}
-    film = run_film(
-        write(tmp_path / "in.mp4", clip(attributes=wide, rotation=rotation)), tmp_path / "out"
+    filtered = filter_video(
+        write(tmp_path / "in.mp4", source_video(attributes=wide, rotation=rotation)),
+        tmp_path / "out",
     )
     expected = Fraction(4, 3) if rotation is None else Fraction(3, 4)
-    assert probed(film.path).pixel_aspect == expected
+    assert probed(filtered.path).pixel_aspect == expected
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
@@ -90,34 +91,34 @@ def test_colour_tags_and_colours_are_kept(tmp_path: Path, matrix: int, full_rang
         "color_range": 2 if full_range else 1,
     }
 
-    source = write(tmp_path / "in.mp4", clip(attributes=tags))
-    film = run_film(source, tmp_path / "out")
+    source = write(tmp_path / "in.mp4", source_video(attributes=tags))
+    filtered = filter_video(source, tmp_path / "out")
     before = probed(source).colour
-    after = probed(film.path).colour
+    after = probed(filtered.path).colour
     assert after == before
     assert (after.matrix, after.full_range) == (matrix, full_range)
-    assert mean_error(rgb(film.path), rgb(source)) < 2.5
+    assert mean_error(rgb(filtered.path), rgb(source)) < 2.5
 
 
 def test_ten_bit_sdr_is_reduced_and_said_so(tmp_path: Path) -> None:
     tags = {"colorspace": 1, "color_primaries": 1, "color_trc": 1}
-    source = write(tmp_path / "in.mp4", clip(pix_fmt="yuv420p10le", attributes=tags))
-    film = run_film(source, tmp_path / "out")
-    assert "reduced_to_8_bit" in film.notes
-    assert probed(film.path).bit_depth == 8
-    assert mean_error(rgb(film.path), rgb(source)) < 3
+    source = write(tmp_path / "in.mp4", source_video(pix_fmt="yuv420p10le", attributes=tags))
+    filtered = filter_video(source, tmp_path / "out")
+    assert "reduced_to_8_bit" in filtered.notes
+    assert probed(filtered.path).bit_depth == 8
+    assert mean_error(rgb(filtered.path), rgb(source)) < 3
 
 
 @pytest.mark.parametrize("transfer", [16, 18], ids=["PQ", "HLG"])
 def test_hdr_is_tone_mapped_to_tagged_bt709_and_said_so(tmp_path: Path, transfer: int) -> None:
     tags = {"colorspace": 9, "color_primaries": 9, "color_trc": transfer}
-    source = write(tmp_path / "in.mp4", clip(pix_fmt="yuv420p10le", attributes=tags))
-    film = run_film(source, tmp_path / "out")
-    colour = probed(film.path).colour
-    assert "hdr_tone_mapped_to_bt709" in film.notes
+    source = write(tmp_path / "in.mp4", source_video(pix_fmt="yuv420p10le", attributes=tags))
+    filtered = filter_video(source, tmp_path / "out")
+    colour = probed(filtered.path).colour
+    assert "hdr_tone_mapped_to_bt709" in filtered.notes
     assert (colour.matrix, colour.primaries, colour.transfer, colour.full_range) == (1, 1, 1, False)
-    assert times_of(film.path) == times_of(source)
-    assert 20 < rgb(film.path).mean() < 250
+    assert times_of(filtered.path) == times_of(source)
+    assert 20 < rgb(filtered.path).mean() < 250
 
 
 @pytest.mark.parametrize(("transfer", "white"), [(16, 0.5806), (18, 0.75)])
@@ -152,78 +153,86 @@ def graded_for_pq(frame: VideoFrame) -> VideoFrame:
 
 
 def test_an_sdr_picture_graded_for_hdr_comes_back_as_it_was(tmp_path: Path) -> None:
-    plain = clip(count=2)
+    plain = source_video(count=2)
     graded = replace(
         plain, frames=[graded_for_pq(frame) for frame in plain.frames], pix_fmt="yuv420p10le"
     )
     graded.attributes |= {"colorspace": 9, "color_primaries": 9, "color_trc": 16}
-    film = run_film(write(tmp_path / "in.mp4", graded), tmp_path / "out")
+    filtered = filter_video(write(tmp_path / "in.mp4", graded), tmp_path / "out")
     assert (
-        mean_error(rgb(film.path), plain.frames[0].to_ndarray(format="rgb24").astype(np.float32))
+        mean_error(
+            rgb(filtered.path), plain.frames[0].to_ndarray(format="rgb24").astype(np.float32)
+        )
         < 8
     )
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv422p"])
 def test_finer_chroma_is_converted_and_said_so(tmp_path: Path, pix_fmt: str) -> None:
-    source = write(tmp_path / "in.mp4", clip(pix_fmt=pix_fmt))
-    film = run_film(source, tmp_path / "out")
-    assert f"converted_from_{pix_fmt}" in film.notes
-    assert mean_error(rgb(film.path), rgb(source)) < 3
+    source = write(tmp_path / "in.mp4", source_video(pix_fmt=pix_fmt))
+    filtered = filter_video(source, tmp_path / "out")
+    assert f"converted_from_{pix_fmt}" in filtered.notes
+    assert mean_error(rgb(filtered.path), rgb(source)) < 3
 
 
-def test_rgb_film_is_encoded_as_bt709(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.mp4", clip(codec="libx264rgb", pix_fmt="rgb24"))
-    film = run_film(source, tmp_path / "out")
-    colour = probed(film.path).colour
+def test_rgb_video_is_encoded_as_bt709(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mp4", source_video(codec="libx264rgb", pix_fmt="rgb24"))
+    filtered = filter_video(source, tmp_path / "out")
+    colour = probed(filtered.path).colour
     assert (colour.matrix, colour.full_range) == (1, False)
-    assert "converted_from_gbrp" in film.notes
-    assert mean_error(rgb(film.path), rgb(source)) < 3
+    assert "converted_from_gbrp" in filtered.notes
+    assert mean_error(rgb(filtered.path), rgb(source)) < 3
 
 
 def test_odd_sizes_are_padded_by_one_pixel_and_nothing_is_cut(tmp_path: Path) -> None:
     source = write(
         tmp_path / "in.webm",
-        clip(size=(319, 179), codec="libvpx-vp9", options={"crf": "10", "b": "0"}),
+        source_video(size=(319, 179), codec="libvpx-vp9", options={"crf": "10", "b": "0"}),
     )
-    film = run_film(source, tmp_path / "out", format="mp4")
-    written = probed(film.path)
+    filtered = filter_video(source, tmp_path / "out", format="mp4")
+    written = probed(filtered.path)
     assert (written.width, written.height) == (320, 180)
-    assert "padded_to_even_size" in film.notes
-    assert mean_error(rgb(film.path)[:179, :319], rgb(source)) < 3
+    assert "padded_to_even_size" in filtered.notes
+    assert mean_error(rgb(filtered.path)[:179, :319], rgb(source)) < 3
 
 
 def test_b_frames_in_and_out_keep_their_order(tmp_path: Path) -> None:
     options = {"preset": "medium", "bf": "5", "crf": "10"}
-    source = write(tmp_path / "in.mp4", clip(count=40, options=options))
-    film = run_film(source, tmp_path / "out", encoder=EncoderSettings(preset="medium", crf=10))
-    kinds = {frame.pict_type for frame in frames_of(film.path)}
+    source = write(tmp_path / "in.mp4", source_video(count=40, options=options))
+    filtered = filter_video(
+        source, tmp_path / "out", encoder=EncoderSettings(preset="medium", crf=10)
+    )
+    kinds = {frame.pict_type for frame in frames_of(filtered.path)}
     assert av.video.frame.PictureType.B in kinds
-    assert times_of(film.path) == times_of(source)
+    assert times_of(filtered.path) == times_of(source)
 
     for index in (0, 17, 39):
-        assert mean_error(rgb(film.path, index), rgb(source, index)) < 2
+        assert mean_error(rgb(filtered.path, index), rgb(source, index)) < 2
 
 
 def test_the_swap_is_written_into_the_picture_and_nowhere_else(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.mp4", clip())
-    film = run_film(source, tmp_path / "out", encoder=EncoderSettings(preset="ultrafast", crf=1))
-    assert rgb(film.path)[2:14, 2:14].max() < 12  # the filter's corner
-    assert mean_error(rgb(film.path), rgb(source)) < 1
+    source = write(tmp_path / "in.mp4", source_video())
+    filtered = filter_video(
+        source, tmp_path / "out", encoder=EncoderSettings(preset="ultrafast", crf=1)
+    )
+    assert rgb(filtered.path)[2:14, 2:14].max() < 12  # the filter's corner
+    assert mean_error(rgb(filtered.path), rgb(source)) < 1
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
 def test_every_codec_of_the_contract_can_be_asked_for(tmp_path: Path, codec: str) -> None:
-    source = write(tmp_path / "in.mp4", clip())
-    film = run_film(source, tmp_path / "out", encoder=EncoderSettings(codec=codec))
-    assert probed(film.path).codec.removeprefix("lib").replace("dav1d", "av1") == codec
-    assert times_of(film.path) == times_of(source)
+    source = write(tmp_path / "in.mp4", source_video())
+    filtered = filter_video(source, tmp_path / "out", encoder=EncoderSettings(codec=codec))
+    assert probed(filtered.path).codec.removeprefix("lib").replace("dav1d", "av1") == codec
+    assert times_of(filtered.path) == times_of(source)
 
 
 def test_max_side_scales_the_picture_and_keeps_its_shape(tmp_path: Path) -> None:
-    film = run_film(write(tmp_path / "in.mp4", clip()), tmp_path / "out", max_side=160)
-    written = probed(film.path)
+    filtered = filter_video(
+        write(tmp_path / "in.mp4", source_video()), tmp_path / "out", max_side=160
+    )
+    written = probed(filtered.path)
     assert (written.width, written.height) == (160, 90)
-    assert film.swapper.sizes == {(320, 180)}  # swapped at full size, scaled last
-    assert "scaled_down" in film.notes
+    assert filtered.swapper.sizes == {(320, 180)}  # swapped at full size, scaled last
+    assert "scaled_down" in filtered.notes
     assert fitted_size(1920, 1080, 1280) == (1280, 720)
