@@ -106,7 +106,7 @@ class SmallUseCases:
             case "raise":
                 raise ValueError("a bug")
             case "refuse":
-                raise JobFailure(FailureCode.NO_FACE, "There is no face in the picture.")
+                raise JobFailure(FailureCode.NO_FACE, "There is no face in the image.")
 
 
 def load(queue: QueueName, settings: WorkerSettings) -> SmallUseCases:

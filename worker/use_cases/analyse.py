@@ -33,7 +33,7 @@ from worker.use_cases.videos.survey_tasks import (
     read_survey,
     samples_of_task,
 )
-from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view
+from worker.video.frames.planes import FrameFormat, FramePreparer, i420_view
 from worker.video.plan import VideoPlan, plan_video
 from worker.video.probe import is_video
 from worker.video.reader import Span, VideoReader
@@ -193,13 +193,13 @@ class Analyse:
     def _follow(
         self, context: JobContext, video: Video, surveyed: Surveyed, facts: dict[str, Any]
     ) -> Found:
-        picture = PictureFormat.of(video.info, None)
-        preparer = FramePreparer(video.info, picture, context.work)
+        frame_format = FrameFormat.of(video.info, None)
+        preparer = FramePreparer(video.info, frame_format, context.work)
         tracker = self.engine.tracker(surveyed, NEWCOMER)
         people = People()
 
         for frame in VideoReader(video, preparer).frames(Span()):
-            view = i420_view(frame.picture, picture.colour)
+            view = i420_view(frame.image, frame_format.colour)
             people.add(view, frame.time_s, tracker.update(view, frame.time_s))
             context.progress(people.frames, facts["frames"])
 

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from worker.formats import Codec
 from worker.media.media_errors import UnsupportedMedia
 from worker.provenance.marking import Marking
-from worker.video.frames.planes import PictureFormat, plane_array
+from worker.video.frames.planes import FrameFormat, plane_array
 
 # NUT keeps every timestamp exactly in any time base; MP4 and Matroska round some of them.
 SEGMENT_FORMAT: Final = "nut"
@@ -99,7 +99,7 @@ class SegmentEncoder:
         self,
         path: Path,
         settings: EncoderSettings,
-        picture: PictureFormat,
+        frame_format: FrameFormat,
         origin: int,
         marking: Marking | None = None,
     ) -> None:
@@ -107,13 +107,13 @@ class SegmentEncoder:
         self._path = path
         self._origin = origin
         self._marking = marking
-        self._time_base = picture.time_base
+        self._time_base = frame_format.time_base
         # B-frames are decoded from before time 0 on, which must not move the others
         options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
         self._container: OutputContainer = av.open(
             str(path), "w", format=SEGMENT_FORMAT, container_options=options
         )
-        self._stream = self._add_stream(settings, picture)
+        self._stream = self._add_stream(settings, frame_format)
 
     def __enter__(self) -> SegmentEncoder:
         return self
@@ -138,12 +138,12 @@ class SegmentEncoder:
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
 
-    def _add_stream(self, settings: EncoderSettings, picture: PictureFormat) -> VideoStream:
+    def _add_stream(self, settings: EncoderSettings, frame_format: FrameFormat) -> VideoStream:
         try:
             stream = cast(
                 "VideoStream",
                 self._container.add_stream(
-                    _LIBRARIES[settings.codec], picture.fps, settings.options()
+                    _LIBRARIES[settings.codec], frame_format.fps, settings.options()
                 ),
             )
         except av.FFmpegError as error:
@@ -151,16 +151,16 @@ class SegmentEncoder:
                 f"this installation has no encoder for {settings.codec}"
             ) from error
 
-        stream.width = picture.width
-        stream.height = picture.height
+        stream.width = frame_format.width
+        stream.height = frame_format.height
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
-        context.time_base = stream.time_base = picture.time_base
-        context.sample_aspect_ratio = picture.pixel_aspect
-        context.colorspace = picture.colour.matrix
-        context.color_primaries = picture.colour.primaries
-        context.color_trc = picture.colour.transfer
-        context.color_range = 2 if picture.colour.full_range else 1
+        context.time_base = stream.time_base = frame_format.time_base
+        context.sample_aspect_ratio = frame_format.pixel_aspect
+        context.colorspace = frame_format.colour.matrix
+        context.color_primaries = frame_format.colour.primaries
+        context.color_trc = frame_format.colour.transfer
+        context.color_range = 2 if frame_format.colour.full_range else 1
         context.flags |= (
             # No version of the encoder in the file: equal inputs give equal bytes.
             av.codec.context.Flags.bitexact.value | av.codec.context.Flags.frame_duration.value

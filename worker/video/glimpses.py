@@ -12,7 +12,7 @@ import av
 
 from models.inference.arrays import BgrImage
 from worker.media.media_errors import DamagedMedia
-from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, to_bgr
+from worker.video.frames.planes import FrameFormat, FramePreparer, i420_view, to_bgr
 from worker.video.reader import Span, VideoReader
 from worker.video.video import Video
 
@@ -33,8 +33,8 @@ class Glimpse:
 
 def glimpses(video: Video, scratch: Path) -> Iterator[Glimpse]:
     """Yield up to three frames, in order of time; raises DamagedMedia when none can be decoded."""
-    picture = PictureFormat.of(video.info, None)
-    reader = VideoReader(video, FramePreparer(video.info, picture, scratch))
+    frame_format = FrameFormat.of(video.info, None)
+    reader = VideoReader(video, FramePreparer(video.info, frame_format, scratch))
     any_frame = False
 
     for start in _starts(video):
@@ -44,8 +44,8 @@ def glimpses(video: Video, scratch: Path) -> Iterator[Glimpse]:
                 continue
 
             any_frame = True
-            matrix = i420_view(frame.picture, picture.colour).matrix
-            yield Glimpse(to_bgr(frame.picture, matrix), frame.time_s)
+            matrix = i420_view(frame.image, frame_format.colour).matrix
+            yield Glimpse(to_bgr(frame.image, matrix), frame.time_s)
 
     if not any_frame:
         raise DamagedMedia("no frame of the video can be decoded")

@@ -184,5 +184,5 @@ def _ends_early(info: VideoInfo, seconds: float) -> bool:
     """Whether a container that counts no frames (Matroska, for one) declares at least a second more
     than there is.
     """
-    # A second: durations are rounded, and sound may end later than the picture.
+    # A second: durations are rounded, and sound may end later than the frames.
     return info.frames is None and info.duration_s is not None and seconds + 1.0 < info.duration_s

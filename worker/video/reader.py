@@ -49,7 +49,7 @@ class Span:
 class SourceFrame:
     """A prepared frame; one that is not `shown` only warms the tracker up."""
 
-    picture: VideoFrame
+    image: VideoFrame
     time_s: float
     shown: bool
 
@@ -113,7 +113,7 @@ class VideoReader:
                         continue
 
                     yield SourceFrame(
-                        picture=self.preparer.prepare(frame),
+                        image=self.preparer.prepare(frame),
                         time_s=float(pts * (frame.time_base or 0)),
                         shown=span.start is None or pts >= span.start,
                     )

@@ -19,8 +19,8 @@ from worker.formats import VideoFormat
 from worker.provenance.marking import Marking
 from worker.video.encoder import EncoderSettings, SegmentEncoder
 from worker.video.frames.planes import (
+    FrameFormat,
     FramePreparer,
-    PictureFormat,
     i420_view,
     scaled,
     source_matrix,
@@ -87,21 +87,21 @@ def swap_segment(
     work.
     """
     # People are found and swapped at full size: scaled first, small faces would be lost.
-    whole = PictureFormat.of(video.info, None)
-    picture = PictureFormat.of(video.info, settings.max_side)
+    whole = FrameFormat.of(video.info, None)
+    frame_format = FrameFormat.of(video.info, settings.max_side)
     preparer = FramePreparer(video.info, whole, output.parent)
     reader = VideoReader(video, preparer)
-    work = _FrameWork(swapper, whole, picture)
+    work = _FrameWork(swapper, whole, frame_format)
 
-    with SegmentEncoder(output, settings.encoder, picture, segment.start, marking) as encoder:
+    with SegmentEncoder(output, settings.encoder, frame_format, segment.start, marking) as encoder:
         frames = reader.frames(span_of(segment, video.info))
         pipeline = Pipeline(frames, work, encoder.encode, watch, rest=work.rest)
         pipeline.run()
 
     give_memory_back()
-    changes = preparer.notes | ({"scaled_down"} if is_smaller(picture, whole) else set())
+    changes = preparer.notes | ({"scaled_down"} if is_smaller(frame_format, whole) else set())
 
-    if picture.colour != whole.colour:
+    if frame_format.colour != whole.colour:
         changes |= {f"tagged_as_{source_matrix(video.info)}"}
 
     notes = (*sorted(changes), *reader.damage.notes())
@@ -134,7 +134,7 @@ def join_segments(
         output,
         MuxSettings(
             format=settings.format,
-            picture=PictureFormat.of(video.info, settings.max_side),
+            frame_format=FrameFormat.of(video.info, settings.max_side),
             audio=settings.audio,
             last_duration=plan.last_duration,
         ),
@@ -142,9 +142,9 @@ def join_segments(
     )
 
 
-def is_smaller(picture: PictureFormat, whole: PictureFormat) -> bool:
+def is_smaller(frame_format: FrameFormat, whole: FrameFormat) -> bool:
     """Whether the output is scaled down."""
-    return max(picture.width, picture.height) < max(whole.width, whole.height)
+    return max(frame_format.width, frame_format.height) < max(whole.width, whole.height)
 
 
 def give_memory_back() -> None:
@@ -162,17 +162,17 @@ class _FrameWork:
     The swapper holds frames back for a moment; a frame of the warm-up does not come out.
     """
 
-    def __init__(self, swapper: Swapper, whole: PictureFormat, picture: PictureFormat) -> None:
+    def __init__(self, swapper: Swapper, whole: FrameFormat, frame_format: FrameFormat) -> None:
         self._swapper = swapper
         self._colour = whole.colour
-        self._picture = picture
+        self._frame_format = frame_format
         self._held: deque[VideoFrame] = deque()
         self.engine_ms: Counter[str] = Counter()
 
     def __call__(self, frame: SourceFrame) -> list[VideoFrame]:
-        view = i420_view(frame.picture, self._colour)
+        view = i420_view(frame.image, self._colour)
         if frame.shown:
-            self._held.append(frame.picture)
+            self._held.append(frame.image)
         return self._written(self._swapper.take(view, frame.time_s, is_shown=frame.shown))
 
     def rest(self) -> list[VideoFrame]:
@@ -183,7 +183,7 @@ class _FrameWork:
         for report in reports:
             self.engine_ms.update(stage_ms(report))
 
-        return [scaled(self._held.popleft(), self._picture) for _ in reports]
+        return [scaled(self._held.popleft(), self._frame_format) for _ in reports]
 
 
 def span_of(segment: PlannedSegment, info: VideoInfo) -> Span:

@@ -1,4 +1,4 @@
-"""Phones' photos: HEIC of one picture or of tiles, and photos larger than what is decoded."""
+"""Phones' photos: HEIC of one image or of tiles, and photos larger than what is decoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ADA = Path(__file__).with_name("ada.heic")
 
 
 def scene(width: int = 320, height: int = 256) -> np.ndarray:
-    """Return a picture in which no turn looks like another: RGB uint8 [H, W, 3]."""
+    """Return an image in which no turn looks like another: RGB uint8 [H, W, 3]."""
     across = np.linspace(20, 230, width)[None, :].repeat(height, 0)
     down = np.linspace(230, 20, height)[:, None].repeat(width, 1)
     return np.dstack((across, down, np.full((height, width), 90.0))).astype(np.uint8)

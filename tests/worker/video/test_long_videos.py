@@ -18,7 +18,7 @@ from tests.worker.video.material.filtered import planned
 from tests.worker.video.material.samples import LIMITS
 from tests.worker.video.material.scenes import Placed, scene, video_of
 from tests.worker.video.material.written import SourceVideo, write
-from worker.video.frames.planes import FramePreparer, PictureFormat
+from worker.video.frames.planes import FrameFormat, FramePreparer
 from worker.video.plan import LEAST_SHARE, VideoPlan
 from worker.video.reader import Span, VideoReader
 from worker.video.segments import span_of
@@ -42,9 +42,9 @@ def moving(path: Path, seconds: int, fps: int = 5) -> Path:
 def read(source: Path, span: Span, scratch: Path) -> list[tuple[float, bytes]]:
     """Return times and bytes of the frames that a span shows."""
     with Video.open(source, LIMITS) as video:
-        preparer = FramePreparer(video.info, PictureFormat.of(video.info, None), scratch)
+        preparer = FramePreparer(video.info, FrameFormat.of(video.info, None), scratch)
         return [
-            (frame.time_s, frame.picture.to_ndarray().tobytes())
+            (frame.time_s, frame.image.to_ndarray().tobytes())
             for frame in VideoReader(video, preparer).frames(span)
             if frame.shown
         ]

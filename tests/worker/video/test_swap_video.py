@@ -191,11 +191,11 @@ def long_duet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mirrored[24:] = [np.ascontiguousarray(image[:, ::-1]) for image in mirrored[24:]]
     from av.video.frame import VideoFrame
 
-    pictures = [VideoFrame.from_ndarray(image, "rgb24") for image in mirrored]
+    images = [VideoFrame.from_ndarray(image, "rgb24") for image in mirrored]
     options = {"preset": "veryfast", "crf": "14", "g": "8", "sc_threshold": "0"}
     # A slide show's pace makes the video long enough to be cut without many frames.
     source_video = SourceVideo(
-        pictures, [index * 10_000 for index in range(48)], BASE, options=options
+        images, [index * 10_000 for index in range(48)], BASE, options=options
     )
 
     return write(tmp_path_factory.mktemp("videos") / "long.mp4", source_video)

@@ -104,7 +104,7 @@ def _decoded(photo: HeifPhoto, factor: int) -> NDArray[np.uint8]:
 def _frame(tile: Tile) -> VideoFrame:
     decoder = av.CodecContext.create("hevc", "r")
     decoder.extradata = tile.config
-    # One picture: more threads would only hold copies of it.
+    # One image: more threads would only hold copies of it.
     decoder.thread_count = 1
     # The coded data may say another size than the index, and is allocated as it says.
     most = (tile.width + 2 * _BLOCK_PX) * (tile.height + 2 * _BLOCK_PX)

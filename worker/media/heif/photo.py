@@ -31,7 +31,7 @@ class Colours:
 
 @dataclass(frozen=True)
 class Tile:
-    """One coded picture: its bytes, the decoder's configuration (`hvcC`), its size in pixels."""
+    """One coded image: its bytes, the decoder's configuration (`hvcC`), its size in pixels."""
 
     data: bytes
     config: bytes
@@ -48,7 +48,7 @@ class _Grid:
 
 
 class HeifPhoto:
-    """The primary picture of an open file.
+    """The primary image of an open file.
 
     `width` and `height` are pixels before it is turned; `turns` are quarter turns anticlockwise,
     and `mirror` is 0 for top and bottom exchanged, 1 for left and right, None for neither.

@@ -29,8 +29,8 @@ from worker.use_cases.outcomes import assignment_outcomes, outcome_report, requi
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
 from worker.video.frames.planes import (
+    FrameFormat,
     FramePreparer,
-    PictureFormat,
     i420_view,
     scaled,
     to_bgr,
@@ -81,9 +81,9 @@ class SwapAnimation:
     def of_video(self, context: JobContext, video: Video, file_format: AnimationFormat) -> Outcome:
         """Return the video as an animation that plays for ever; raises as `of_animation` does."""
         info = video.info
-        whole = PictureFormat.of(info, None)
-        picture = PictureFormat.of(info, context.job.payload.options.output.max_side)
-        most = most_frames(picture.width, picture.height, self.limits)
+        whole = FrameFormat.of(info, None)
+        frame_format = FrameFormat.of(info, context.job.payload.options.output.max_side)
+        most = most_frames(frame_format.width, frame_format.height, self.limits)
 
         if plan_video(video).frames > most:  # said before minutes are spent on looking at it
             raise _too_many_frames(most)
@@ -97,10 +97,10 @@ class SwapAnimation:
             if index >= most:
                 raise _too_many_frames(most)
 
-            view = i420_view(frame.picture, whole.colour)
-            work.add(view, frame.time_s, partial(_as_animated, frame, picture, view.matrix))
+            view = i420_view(frame.image, whole.colour)
+            work.add(view, frame.time_s, partial(_as_animated, frame, frame_format, view.matrix))
 
-        changes = preparer.notes | ({"scaled_down"} if is_smaller(picture, whole) else set())
+        changes = preparer.notes | ({"scaled_down"} if is_smaller(frame_format, whole) else set())
         notes = [
             *sorted(changes),
             *reader.damage.notes(),
@@ -185,7 +185,7 @@ def _fitted(frame: AnimatedFrame, max_side: int | None) -> AnimatedFrame:
     return replace(frame, bgr=fit_within(frame.bgr, max_side), alpha=alpha)
 
 
-def _as_animated(frame: SourceFrame, picture: PictureFormat, matrix: str) -> AnimatedFrame:
-    """Return a frame of a video at the size of `picture`, as one that has no duration yet."""
-    bgr = to_bgr(scaled(frame.picture, picture), matrix)
+def _as_animated(frame: SourceFrame, frame_format: FrameFormat, matrix: str) -> AnimatedFrame:
+    """Return a frame of a video at the size of `frame_format`, as one that has no duration yet."""
+    bgr = to_bgr(scaled(frame.image, frame_format), matrix)
     return AnimatedFrame(bgr, None, frame.time_s, 0.0)

@@ -17,7 +17,7 @@ from worker.settings import MediaLimits
 from worker.use_cases.identity_loader import IdentityLoader, swap_options
 from worker.use_cases.previewing.first_look import FirstLook, Looked, Seen
 from worker.use_cases.screening import require_nobody_blocked
-from worker.video.frames.planes import FramePreparer, PictureFormat
+from worker.video.frames.planes import FrameFormat, FramePreparer
 from worker.video.glimpses import key_before
 from worker.video.output import output_settings
 from worker.video.plan import PlannedSegment, plan_video
@@ -209,10 +209,10 @@ def _stretch(video: Video, frames: int) -> PlannedSegment:
 
 def _timed_decoding(context: JobContext, video: Video, stretch: PlannedSegment) -> float:
     """Return the seconds that a frame takes to be decoded as the survey does it."""
-    picture = PictureFormat.of(video.info, None)
+    frame_format = FrameFormat.of(video.info, None)
     reader = VideoReader(
         video,
-        FramePreparer(video.info, picture, context.work),
+        FramePreparer(video.info, frame_format, context.work),
         decoded="referenced",
         chosen=lambda _: False,
     )

@@ -12,7 +12,7 @@ from worker.provenance.resemblance import thinned
 from worker.stores.blobs.durable_files import noticing_full_disk
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.videos.segment_swapper import VideoWork
-from worker.video.frames.planes import PictureFormat
+from worker.video.frames.planes import FrameFormat
 from worker.video.muxing.mux import MuxReport
 from worker.video.plan import VideoPlan
 from worker.video.records import PartRecord, add_timings, people_of
@@ -49,13 +49,13 @@ def join_parts(
             watch=lambda _: context.progress(counted),
         )
 
-    picture = PictureFormat.of(work.video.info, settings.max_side)
+    frame_format = FrameFormat.of(work.video.info, settings.max_side)
     return Outcome(
         file=output,
         media_type=MEDIA_TYPES[settings.format],
         suffix=f".{settings.format}",
-        width=picture.width,
-        height=picture.height,
+        width=frame_format.width,
+        height=frame_format.height,
         frames=mux.frames,
         hashes=thinned([word for part in parts for word in part.hashes]),
         report={

@@ -29,7 +29,7 @@ _TAGS: dict[Matrix, ColourTags] = {
 
 
 @dataclass(frozen=True)
-class PictureFormat:
+class FrameFormat:
     """What all frames of the output have in common.
 
     Both sides are even, as 4:2:0 encoders want them.
@@ -43,7 +43,7 @@ class PictureFormat:
     colour: ColourTags
 
     @classmethod
-    def of(cls, info: VideoInfo, max_side: int | None) -> PictureFormat:
+    def of(cls, info: VideoInfo, max_side: int | None) -> FrameFormat:
         """As the source's, scaled to `max_side` where that is smaller.
 
         RGB and BT.2020 colours become BT.709.
@@ -68,9 +68,9 @@ class FramePreparer:
     videos.
     """
 
-    def __init__(self, info: VideoInfo, picture: PictureFormat, scratch: Path) -> None:
+    def __init__(self, info: VideoInfo, frame_format: FrameFormat, scratch: Path) -> None:
         self.notes: set[str] = set()
-        self.picture = picture
+        self.frame_format = frame_format
         self._orientation = info.orientation
         self._source_size = info.orientation.size(info.width, info.height)
         self._tone_mapper = (
@@ -94,16 +94,16 @@ class FramePreparer:
         return prepared
 
     def _note_changes(self, info: VideoInfo) -> None:
-        if max(info.width, info.height) > max(self.picture.width, self.picture.height):
+        if max(info.width, info.height) > max(self.frame_format.width, self.frame_format.height):
             self.notes.add("scaled_down")
-        elif (info.width, info.height) != (self.picture.width, self.picture.height):
+        elif (info.width, info.height) != (self.frame_format.width, self.frame_format.height):
             self.notes.add("padded_to_even_size")
 
         if info.colour.is_hdr:
             self.notes.add("hdr_tone_mapped_to_bt709")
         elif is_wide(info.colour):
             self.notes.add("wide_colours_converted_to_bt709")
-        elif info.colour.matrix == UNSPECIFIED != self.picture.colour.matrix:
+        elif info.colour.matrix == UNSPECIFIED != self.frame_format.colour.matrix:
             self.notes.add(f"tagged_as_{source_matrix(info)}")
 
         if info.bit_depth > 8 and not info.colour.is_hdr:
@@ -122,7 +122,7 @@ class FramePreparer:
         if interlaced:
             frame = self._whole_frame(frame)
 
-        width, height = self._orientation.size(self.picture.width, self.picture.height)
+        width, height = self._orientation.size(self.frame_format.width, self.frame_format.height)
         scaled = "scaled_down" in self.notes
 
         if (frame.width, frame.height) != self._source_size:
@@ -146,8 +146,8 @@ class FramePreparer:
             height=height if scaled else frame.height,
             format="yuv420p",
             interpolation="AREA" if scaled else "BICUBIC",
-            dst_colorspace=SDR.matrix if self.picture.colour == SDR else None,
-            dst_color_range=2 if self.picture.colour.full_range else 1,
+            dst_colorspace=SDR.matrix if self.frame_format.colour == SDR else None,
+            dst_color_range=2 if self.frame_format.colour.full_range else 1,
         )
 
     def _whole_frame(self, frame: VideoFrame) -> VideoFrame:
@@ -163,12 +163,12 @@ class FramePreparer:
     def _oriented(self, frame: VideoFrame) -> VideoFrame:
         """Return the frame upright; odd sides are padded by repeating the last row or column."""
         width, height = self._orientation.size(frame.width, frame.height)
-        size = self.picture.width, self.picture.height
+        size = self.frame_format.width, self.frame_format.height
 
         if self._orientation.is_upright and (width, height) == size:
             return frame
 
-        upright = VideoFrame(self.picture.width, self.picture.height, "yuv420p")
+        upright = VideoFrame(self.frame_format.width, self.frame_format.height, "yuv420p")
         for source, target in zip(frame.planes, upright.planes, strict=True):
             pixels = self._orientation.apply(plane_array(source))
             canvas = plane_array(target)
@@ -196,12 +196,14 @@ def plane_array(plane: VideoPlane) -> NDArray[np.uint8]:
     return rows[: plane.height, : plane.width]
 
 
-def scaled(frame: VideoFrame, picture: PictureFormat) -> VideoFrame:
-    """Return a prepared frame at the size of `picture`, with its time; itself where it has it."""
-    if (frame.width, frame.height) == (picture.width, picture.height):
+def scaled(frame: VideoFrame, frame_format: FrameFormat) -> VideoFrame:
+    """Return a prepared frame at that size, with its time; itself where it has the size."""
+    if (frame.width, frame.height) == (frame_format.width, frame_format.height):
         return frame
 
-    smaller = frame.reformat(picture.width, picture.height, "yuv420p", interpolation="AREA")
+    smaller = frame.reformat(
+        frame_format.width, frame_format.height, "yuv420p", interpolation="AREA"
+    )
     smaller.pts = frame.pts
     smaller.time_base = frame.time_base
     smaller.duration = frame.duration

@@ -17,7 +17,7 @@ from worker.formats import CONTAINERS, VideoFormat
 from worker.media.animation import AnimatedFrame
 from worker.provenance.marking import Marking
 from worker.video.encoder import SEGMENT_FORMAT, EncoderSettings, SegmentEncoder
-from worker.video.frames.planes import PictureFormat
+from worker.video.frames.planes import FrameFormat
 from worker.video.frames.tone_map import SDR
 from worker.video.muxing.mux import (
     ENDING_AS_DECODED,
@@ -45,7 +45,7 @@ def write_video(
     """
     height, width = frames[0].bgr.shape[:2]
     shortest_ms = min(frame.duration_ms for frame in frames)
-    picture = PictureFormat(
+    frame_format = FrameFormat(
         width=width + width % 2,  # 4:2:0 has colours for two pixels at once
         height=height + height % 2,
         # What players expect at most; the times of the frames are their own.
@@ -59,29 +59,29 @@ def write_video(
     due_ms = 0.0
     start = 0
 
-    with SegmentEncoder(encoded, settings, picture, 0, marking) as encoder:
+    with SegmentEncoder(encoded, settings, frame_format, 0, marking) as encoder:
         for frame in frames:
             start = round(due_ms)
-            encoder.encode(_as_video_frame(frame, picture, start))
+            encoder.encode(_as_video_frame(frame, frame_format, start))
             due_ms += frame.duration_ms
 
-    _contain(Segment(encoded, 0), path, file_format, picture, last_ms=round(due_ms - start))
-    return picture.width, picture.height
+    _contain(Segment(encoded, 0), path, file_format, frame_format, last_ms=round(due_ms - start))
+    return frame_format.width, frame_format.height
 
 
 def _contain(
-    segment: Segment, path: Path, file_format: VideoFormat, picture: PictureFormat, last_ms: int
+    segment: Segment, path: Path, file_format: VideoFormat, frame_format: FrameFormat, last_ms: int
 ) -> None:
     with (
         av.open(
             str(path),
             "w",
             format=CONTAINERS[file_format].muxer,
-            container_options=container_options(file_format, picture),
+            container_options=container_options(file_format, frame_format),
         ) as result,
         av.open(str(segment.path), format=SEGMENT_FORMAT) as encoded,
     ):
-        stream = add_frames(result, encoded.streams.video[0], picture)
+        stream = add_frames(result, encoded.streams.video[0], frame_format)
         packets = timed_packets(
             [segment],
             TIME_BASE,
@@ -94,11 +94,11 @@ def _contain(
             result.mux(packet)
 
 
-def _as_video_frame(frame: AnimatedFrame, picture: PictureFormat, start: int) -> VideoFrame:
+def _as_video_frame(frame: AnimatedFrame, frame_format: FrameFormat, start: int) -> VideoFrame:
     pixels = _opaque(frame)
     height, width = pixels.shape[:2]
     padded = cv2.copyMakeBorder(
-        pixels, 0, picture.height - height, 0, picture.width - width, cv2.BORDER_REPLICATE
+        pixels, 0, frame_format.height - height, 0, frame_format.width - width, cv2.BORDER_REPLICATE
     ).astype(np.uint8, copy=False)
     made = VideoFrame.from_ndarray(padded, "bgr24").reformat(
         format="yuv420p", dst_colorspace=SDR.matrix, dst_color_range=1

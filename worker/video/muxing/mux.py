@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from worker.formats import CONTAINERS, VideoFormat
 from worker.video.encoder import SEGMENT_FORMAT
-from worker.video.frames.planes import PictureFormat
+from worker.video.frames.planes import FrameFormat
 from worker.video.muxing.copied import CopiedTracks, Tracks
 from worker.video.video import Video
 
@@ -50,7 +50,7 @@ class MuxSettings:
     """What the output is to be; `last_duration` is its last frame's, in the video's time base."""
 
     format: VideoFormat
-    picture: PictureFormat
+    frame_format: FrameFormat
     audio: Literal["copy", "drop"]
     last_duration: int
 
@@ -98,17 +98,19 @@ class _Muxing:
     watch: Callable[[int], None]
 
     def write(self, output: Path, copied: CopiedTracks, tracks: Tracks) -> MuxReport:
-        base = self.settings.picture.time_base
+        base = self.settings.frame_format.time_base
         with (
             av.open(
                 str(output),
                 "w",
                 format=CONTAINERS[self.settings.format].muxer,
-                container_options=container_options(self.settings.format, self.settings.picture),
+                container_options=container_options(
+                    self.settings.format, self.settings.frame_format
+                ),
             ) as result,
             av.open(str(self.segments[0].path), format=SEGMENT_FORMAT) as first,
         ):
-            stream = add_frames(result, first.streams.video[0], self.settings.picture)
+            stream = add_frames(result, first.streams.video[0], self.settings.frame_format)
             copied.prepare(result, audio=self.settings.audio, tracks=tracks)
             frames = 0
 
@@ -127,7 +129,7 @@ class _Muxing:
 
             copied.finish(result)
 
-        notes = (*copied.notes, *_rounding(self.settings.format, self.settings.picture))
+        notes = (*copied.notes, *_rounding(self.settings.format, self.settings.frame_format))
         return MuxReport(frames=frames, copied=tuple(copied.copied), notes=notes)
 
 
@@ -198,29 +200,29 @@ def _packets(segment: Segment, time_base: Fraction) -> Iterator[tuple[Packet[Vid
 
 
 def add_frames(
-    result: OutputContainer, template: VideoStream, picture: PictureFormat
+    result: OutputContainer, template: VideoStream, frame_format: FrameFormat
 ) -> VideoStream:
     """Return a new track of `result` for encoded frames like those of `template`."""
     # By its decoder: not every one has an encoder.
     stream = result.add_stream_from_template(template, opaque=True)
-    stream.time_base = picture.time_base
-    stream.rate = picture.fps
+    stream.time_base = frame_format.time_base
+    stream.rate = frame_format.fps
 
-    if picture.pixel_aspect != 1:
-        stream.sample_aspect_ratio = picture.pixel_aspect
+    if frame_format.pixel_aspect != 1:
+        stream.sample_aspect_ratio = frame_format.pixel_aspect
     if template.codec_context.name == "hevc" and result.format.name in {"mp4", "mov"}:
         stream.codec_tag = "hvc1"  # Apple's players show nothing for hev1
 
     return stream
 
 
-def container_options(file_format: VideoFormat, picture: PictureFormat) -> dict[str, str]:
+def container_options(file_format: VideoFormat, frame_format: FrameFormat) -> dict[str, str]:
     """Return FFmpeg's options of a result: the same bytes each time, and clocks that are exact."""
     if file_format not in {"mp4", "mov"}:
         return {"fflags": "+bitexact"}
 
     # Both clocks tick as the source's does: in whole milliseconds a late start would be rounded.
-    ticks = str(picture.time_base.denominator)
+    ticks = str(frame_format.time_base.denominator)
     return {
         "fflags": "+bitexact",
         "movflags": "+faststart",
@@ -229,6 +231,6 @@ def container_options(file_format: VideoFormat, picture: PictureFormat) -> dict[
     }
 
 
-def _rounding(file_format: VideoFormat, picture: PictureFormat) -> list[str]:
-    exact = file_format in {"mp4", "mov"} or (picture.time_base * 1000).denominator == 1
+def _rounding(file_format: VideoFormat, frame_format: FrameFormat) -> list[str]:
+    exact = file_format in {"mp4", "mov"} or (frame_format.time_base * 1000).denominator == 1
     return [] if exact else [f"timestamps_rounded_to_1_ms_by_{file_format}"]

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from models.inference.arrays import Plane
 from models.inference.finding.face_tracker import is_cut
 from models.inference.frames.frame import Frame
-from worker.video.frames.planes import FramePreparer, PictureFormat, i420_view, luma_samples
+from worker.video.frames.planes import FrameFormat, FramePreparer, i420_view, luma_samples
 from worker.video.reader import Span, VideoReader
 from worker.video.video import Video
 
@@ -34,16 +34,19 @@ def video_samples(video: Video, scratch: Path, span: Span = WHOLE) -> Iterator[S
 
     Frames on which no other depends are not even decoded.
     """
-    picture = PictureFormat.of(video.info, None)
+    frame_format = FrameFormat.of(video.info, None)
     # A longer video is looked at less often, so that the survey's time is bounded.
     gap_s = max(EVERY_S, (video.info.duration_s or 0.0) / MOST_SAMPLES)
     chooser = _SampleChooser(gap_s)
     reader = VideoReader(
-        video, FramePreparer(video.info, picture, scratch), decoded="referenced", chosen=chooser
+        video,
+        FramePreparer(video.info, frame_format, scratch),
+        decoded="referenced",
+        chosen=chooser,
     )
 
     for frame in reader.frames(span):
-        yield Sample(i420_view(frame.picture, picture.colour), frame.time_s)
+        yield Sample(i420_view(frame.image, frame_format.colour), frame.time_s)
 
 
 class _SampleChooser:

@@ -42,7 +42,7 @@ def sweep(media: MediaStore, store: Redis, clock: Clock) -> ExpirySweep:
 
 def upload(media: MediaStore, tenant: str = "acme", ttl_s: float = 60.0) -> str:
     writer = media.begin_write(tenant)
-    writer.write(b"picture")
+    writer.write(b"image")
     return writer.commit(PNG, ttl_s).id
 
 

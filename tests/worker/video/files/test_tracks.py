@@ -109,16 +109,13 @@ def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, file_form
     filtered = filter_video(source, tmp_path / "out", format=file_format)
 
     with av.open(str(filtered.path)) as container:
-        pictures = [
+        images = [
             stream
             for stream in container.streams.video
             if stream.disposition & Disposition.attached_pic
         ]
         kept = [
-            bytes(packet)
-            for stream in pictures
-            for packet in container.demux(stream)
-            if packet.size
+            bytes(packet) for stream in images for packet in container.demux(stream) if packet.size
         ]
 
     assert kept == ([cover] if file_format == "mp4" else [])
