@@ -34,13 +34,13 @@ from worker.stores.ids import is_id
 from worker.stores.keys import BLOCKED, BLOCKLIST, BLOCKLIST_VERSION
 from worker.stores.upkeep import Upkeep
 
+# Comparing one face with so many takes 60 ms; see CROWDED_AT for how few are advisable.
 MOST_ENTRIES = 10_000
-"""Comparing one face with so many takes 60 ms; see CROWDED_AT for how few are advisable."""
+# Anybody may ask, so what waits for a decision is bounded by itself.
 MOST_PENDING = 500
-"""Anybody may ask, so what waits for a decision is bounded by itself."""
 UNREADABLE = "(sealed with another key)"
+# Above it the open pack's encoder refuses too many others (docs/trust.md).
 CROWDED_AT = 100
-"""Above it the open pack's encoder refuses too many others (docs/trust.md)."""
 
 
 class BlocklistStore:

@@ -13,8 +13,8 @@ from worker.stores.ids import new_id
 
 Reason = Literal["self", "public_figure", "legal"]
 State = Literal["pending", "active"]
+# A face's embedding of unit length, as single floats.
 Face: TypeAlias = "array[float]"
-"""A face's embedding of unit length, as single floats."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def new_entry(
         id=new_id("blk"),
         state=state,
         reason=reason,
+        # Without its hash: a pack keeps its encoder when other files of it change.
         pack=pack.partition("@")[0],
         label=label,
         contact=contact,

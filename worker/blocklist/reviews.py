@@ -17,10 +17,10 @@ from worker.errors import UnknownReview
 from worker.stores.connection import Reply, as_hash, reaching, text_fields, texts
 from worker.stores.keys import REVIEW, REVIEWS
 
+# A case that nobody has decided in a month, and a release that nobody has used, end.
 KEPT_S = 30 * 86_400
-"""A case that nobody has decided in a month, and a release that nobody has used, end."""
+# Clients make cases; of more than these the oldest are forgotten.
 MOST_REVIEWS = 1000
-"""Clients make cases; of more than these the oldest are forgotten."""
 
 # Made from a hash, so that the same files lead to the same case.
 _ID = re.compile(r"rev_[0-9a-f]{32}")
@@ -81,6 +81,7 @@ class ReviewStore:
             try:
                 found.append(self.get(review_id))
             except UnknownReview:
+                # Records end by themselves; the index learns of it when somebody lists.
                 with reaching():
                     self._redis.zrem(REVIEWS(), review_id)
 

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from worker.errors import BlocklistUnreadable
 
+# The nonce of AES-GCM, random for each entry; without it a sealed face cannot be opened.
 SALT_BYTES = 12
-"""The nonce of AES-GCM, random for each entry; without it a sealed face cannot be opened."""
 
 
 class Sealer:

@@ -13,6 +13,7 @@ from worker.contract.requests import JobKind, JobPayload, Priority
 from worker.failures import FailureCode
 
 Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled", "expired"]
+# No job leaves these: an end is an end, also for a result that comes late.
 FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 JobOutcome = Literal["succeeded", "partial", "failed"]
@@ -116,6 +117,7 @@ class Task:
 
     @property
     def job_id(self) -> str:
+        # An id of ours has no hyphen: what follows the first one is the step.
         return self.id.split("-", 1)[0]
 
     @property

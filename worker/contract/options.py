@@ -90,6 +90,7 @@ class OutputOptions(Strict):
     quality: Annotated[int, Field(ge=1, le=100)] | None = Field(
         default=None, description="Of JPEG and WebP, 1 to 100."
     )
+    # 51 is the coarsest that H.264 and HEVC have.
     crf: Annotated[int, Field(ge=0, le=51)] | None = Field(
         default=None, description="Of videos: constant rate factor, lower is better and larger."
     )

@@ -37,6 +37,7 @@ class JobPayload(Strict):
 
     version: Literal[1] = 1
     kind: JobKind
+    # As `worker.stores.tenants.TENANT_NAME`: it becomes part of keys in the store.
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     input_id: UploadId | None = None
     # As in the API's body, checked again: the store is not trusted to hold what was sent.

@@ -71,6 +71,7 @@ def take_stock(stores: Stores) -> Stock:
 
 def as_json(stock: Stock) -> str:
     """Return the snapshot as JSON, for machines."""
+    # `asdict` leaves pydantic's models as they are.
     return json.dumps(asdict(stock), indent=2, default=lambda value: value.model_dump())
 
 

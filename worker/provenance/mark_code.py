@@ -18,8 +18,8 @@ import numpy as np
 import reedsolo
 from numpy.typing import NDArray
 
+# float32 [64, 64]: the signs -1 and 1 of a tile, or the evidence for them that a reader found.
 Chips: TypeAlias = NDArray[np.float32]
-"""float32 [64, 64]: the signs -1 and 1 of a tile, or the evidence for them that a reader found."""
 
 TILE = 64
 # A quarter: enough to find the tile at seven deviations, and no more than that.

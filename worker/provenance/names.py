@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 MANIFEST_TYPE = "application/c2pa"
+# Bytes of a mark key, and of the key that chains the audit trail.
 KEY_BYTES = 32
-"""Bytes of a mark key, and of the key that chains the audit trail."""
 
 
 # Containers that c2pa-rs cannot write into ("type is unsupported"): their manifest is detached.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# Hashes kept of one video: one a second, fewer of videos longer than four minutes.
 HASHES_MAX = 256
-"""Hashes kept of one video: one a second, fewer of videos longer than four minutes."""
 
 # Of two unrelated images 32 of 64 bits differ; of two portraits of the same layout, 28. Re-encoding
 # changes up to 6 bits, and of crops 98 % come within 8 (`fingerprint.fingerprints`). Of pairs of

@@ -43,6 +43,7 @@ def parse_line(
 
     if not isinstance(body, dict) or not isinstance(sizes, list):
         raise ValueError("the message is not one of ours")
+    # `bool` is an `int` to isinstance, and True would read as one byte.
     if not all(type(size) is int and size >= 0 for size in sizes) or sum(sizes) > max_blobs_bytes:
         raise ValueError("the message is too large")
 
@@ -80,6 +81,7 @@ class Channel:
         header, sizes = parse_line(line)
         blobs = tuple(self._reader.read(size) for size in sizes)
 
+        # The other side died in the middle of a message.
         if [len(blob) for blob in blobs] != sizes:
             return None
 

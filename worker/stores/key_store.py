@@ -29,8 +29,8 @@ Scope = Literal[
     "operator",
 ]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+# What concerns all tenants; only the command line gives it away.
 OPERATOR_SCOPE: Scope = "operator"
-"""What concerns all tenants; only the command line gives it away."""
 TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope != OPERATOR_SCOPE)
 # Fixed lengths: what is no token is refused without asking the store.
 TOKEN = re.compile(r"lk_([0-9a-f]{16})_([0-9a-f]{64})")

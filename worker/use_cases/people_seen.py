@@ -21,7 +21,7 @@ from worker.video.surveys.survey_parts import SeenRecord
 
 THUMBNAIL_PX: Final = 160
 THUMBNAIL_MARGIN: Final = 1.6  # of the face's longer side: hair and chin belong to a face
-MOST_BOXES: Final = 200
+MOST_BOXES: Final = 200  # enough to draw a track, and an hour's analysis stays small
 NEWCOMER: Final = "n"  # begins the names of people whom the survey has missed
 
 
@@ -53,6 +53,7 @@ class PersonSeen:
             min(self.eye_px_range[0], face.eye_px),
             max(self.eye_px_range[1], face.eye_px),
         )
+        # Large, frontal and surely a face.
         view = face.eye_px * float(np.cos(np.radians(face.yaw_deg))) * face.score
 
         if view > 1.1 * self.best_view:  # a crop costs more than the comparison
@@ -99,6 +100,7 @@ class PersonSeen:
 
         At most 200 boxes [time, x, y, width, height], in pixels of the upright image.
         """
+        # Rounded up, so that the bound holds.
         step = -(-len(self.boxes) // MOST_BOXES)
         return {
             "person_id": person_id,

@@ -109,11 +109,13 @@ def open_container(
     errors.
     """
     demuxer = INPUT_TYPES[media_type].demuxer or ""
+    # FFmpeg makes its index of an MP4 while it opens it, before its claims could be checked.
     if demuxer == "mov":
         check_frames(most_samples(file) // SAMPLES_PER_FRAME, limits)
     with translating_damage():
         container = open_input(file, demuxer)
 
+    # What it declares is checked before anything of it is decoded.
     try:
         stream = main_stream(container)
         check_limits(declared(container, stream), limits)

@@ -105,6 +105,7 @@ class VideoReader:
         with closing(self.video.packets(since=span.since)) as packets:
             for frame in self._timed(packets):
                 pts = frame.pts or 0
+                # Frames come in showing order, so none of the span follows.
                 if span.stop is not None and pts >= span.stop:
                     return
                 if span.first_seen is None or pts >= span.first_seen:
@@ -140,6 +141,7 @@ class VideoReader:
                 self.damage.repaired_times += 1
                 pts = (self._first_time or 0) if last is None else last + step
 
+            # Encoders and muxers refuse a time that does not rise.
             if last is not None and pts <= last:
                 self.damage.repaired_times += 1
                 pts = last + 1

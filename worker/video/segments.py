@@ -171,6 +171,7 @@ class _FrameWork:
 
     def __call__(self, frame: SourceFrame) -> list[VideoFrame]:
         view = i420_view(frame.image, self._colour)
+        # Before the swapper gets it, which may be through with it at once.
         if frame.shown:
             self._held.append(frame.image)
         return self._written(self._swapper.take(view, frame.time_s, is_shown=frame.shown))

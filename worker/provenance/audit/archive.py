@@ -27,8 +27,8 @@ HEAD_EVERY_ENTRIES = 1000
 HEAD_EVERY_S = 3600.0
 
 Sign = Callable[[bytes], bytes]
+# Whether a signature (second) belongs to a message (first).
 Check = Callable[[bytes, bytes], bool]
-"""Whether a signature (second) belongs to a message (first)."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from asn1crypto import algos, tsp
 
 log = logging.getLogger(__name__)
 
+# At worst a job waits some 16 s for an authority that is away.
 TRIES = 3
 TIMEOUT_S = 5.0
 _BETWEEN_S = 0.5
@@ -63,12 +64,14 @@ class TimeStampAuthority:
 
 def _token(answer: bytes, digest: bytes, nonce: int) -> bytes:
     """Return the token of an answer that is to this question; raises ValueError."""
+    # The status and what surrounds the token are small beside it.
     response = tsp.TimeStampResp.load(answer[: 2 * MAX_TOKEN_BYTES])
     status = response["status"]["status"].native
     if status not in ("granted", "granted_with_mods"):
         raise ValueError(f"the authority answered {status}")
 
     token = response["time_stamp_token"]
+    # The nonce tells this answer from one that was recorded earlier.
     info = token["content"]["encap_content_info"]["content"].parsed
     if info["message_imprint"]["hashed_message"].native != digest or info["nonce"].native != nonce:
         raise ValueError("the authority stamped something else")

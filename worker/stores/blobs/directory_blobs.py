@@ -49,6 +49,7 @@ class DirectoryBlobs:
         with writing():
             self._make_folder(target.parent)
             os.replace(file, target)
+            # A rename outlives a power cut only once its directory is on the disk.
             sync_directory(target.parent)
 
     def create(self, name: Name, content: bytes) -> bool:

@@ -100,7 +100,10 @@ class ObjectBlobs:
     def put(self, file: Path, name: Name) -> None:
         """Send the file; nobody sees it before it is whole."""
         small = file.stat().st_size <= SINGLE_PUT_BYTES
-        with _reaching(), suppress(AlreadyExistsError):  # a twin was first, with the same bytes
+        with (
+            _reaching(),
+            suppress(AlreadyExistsError),
+        ):  # another attempt was first, with the same bytes
             obstore.put(
                 self._store,
                 name,

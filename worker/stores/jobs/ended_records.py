@@ -25,6 +25,7 @@ class EndedRecords:
         names = self._jobs.upkeep.settled_for(self._jobs.limits.pack_after_s)
         for job_id in names:
             reply = self._jobs.stored(job_id)
+            # Deleted meanwhile, or packed by another process that leads for a moment too.
             if not reply or PACKED in reply:
                 self._jobs.upkeep.packed(job_id)
                 continue
@@ -35,6 +36,7 @@ class EndedRecords:
                 "version": record.kept["version"],
                 "fields": dict(record.kept),
             }
+            # The version fences it: a record that changed since it was read stays as it is.
             self._jobs.scripts.run("pack_job", arguments, blob=record.packed)
 
         return len(names)

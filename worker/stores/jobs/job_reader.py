@@ -98,6 +98,7 @@ class JobReader:
         """Return how many jobs a tenant may have in flight, and bytes of their inputs."""
         jobs = self._tenants.bound(tenant, "max_jobs")
         held = self._tenants.bound(tenant, "max_bytes")
+        # Not by their truth: a bound of 0 is a tenant who may have no jobs.
         return (
             self.limits.tenant_jobs if jobs is None else jobs,
             self.limits.tenant_bytes if held is None else held,

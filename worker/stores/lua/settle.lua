@@ -1,5 +1,5 @@
 -- flags: allow-oom
--- End a job, once: a late twin, a second commit or a cancelled attempt's success changes nothing.
+-- End a job, once: a stale attempt, a second commit or a cancelled attempt's success changes nothing.
 -- uses: tasks
 -- uses: storage
 -- Returns the status the job ended with, 'canceling' when only a cancellation may end it, or 'superseded'.

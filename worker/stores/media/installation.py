@@ -46,6 +46,8 @@ class Installation:
         with reaching():
             recorded: Reply = self._redis.get(INSTALLATION())
 
+        # Several processes may come first at once: one of their ids stays with the bytes, and that
+        # one is recorded.
         if recorded is None:
             self._blobs.create(MARKER, new_id("ins").encode())
             with reaching():

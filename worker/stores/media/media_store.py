@@ -102,6 +102,7 @@ class MediaStore:
         try:
             self.blobs.put(path, self.name(record))
         except StoreError:
+            # Its bytes would count against the tenant's quota until it expires.
             self._scripts.run("drop_upload", {"upload": record.id})
             raise
 
@@ -114,6 +115,7 @@ class MediaStore:
         with reaching():
             fields = text_fields(self.redis.hgetall(UPLOAD(media_id)))
 
+        # Another tenant's upload reads as an unknown one: ids must not be probed.
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownMedia
 
@@ -185,6 +187,7 @@ class MediaStore:
 
     def release(self, record: MediaRecord) -> None:
         """Undo a claim."""
+        # In one transaction: a claim undone by half would still end with the upload's deletion.
         with reaching(), self.redis.pipeline() as pipeline:
             pipeline.hdel(UPLOAD(record.id), "claimed_until")
             self._upkeep.reschedule(record.id, record.expires_at, pipeline)
@@ -199,8 +202,10 @@ class MediaStore:
 
     def delete(self, media_id: str) -> None:
         """Remove an upload: its bytes, then its record."""
+        # After a crash in between the sweep finds the record, and deletes again.
         with suppress(UnknownMedia):
             self.blobs.delete(self.name(self.stat(media_id)))
+
         self._scripts.run("drop_upload", {"upload": media_id})
 
     def delete_unless_held(self, media_id: str, unused: bool = False) -> bool:
@@ -208,6 +213,7 @@ class MediaStore:
 
         With `unused`, one that any job has used stays as well.
         """
+        # Claimed first, so that no job is admitted with it while it is being deleted.
         try:
             self.claim(media_id, unused=unused)
         except UploadInUse:

@@ -42,6 +42,7 @@ class ResultStore:
 
         Raises DiskFull, MediaUnavailable.
         """
+        # On the disk before it has its name: whoever finds the name reads the whole file.
         with writing():
             sha256 = seal(file)
 
@@ -67,8 +68,10 @@ class ResultStore:
             raise JobNotFinal
         if job.result is None:
             raise UnknownMedia
+        # The sweep comes a little later; nobody may see a result after its time.
         if job.expires_at is not None and job.expires_at <= self._clock():
             raise ResultExpired
+
         try:
             with self._installation.looking():
                 return self._blobs.open(_result(job.id, job.result))

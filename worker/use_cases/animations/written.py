@@ -102,6 +102,7 @@ class AsVideo:
         """Write the frames; the encoder marks them, on the pixels that it encodes."""
         settings = self.settings
         width, height = write_video(path, frames, settings.format, settings.encoder, marking)
+        # Videos have no alpha; who sent a transparent animation must learn that it is lost.
         was_opaque = all(frame.alpha is None or frame.alpha.min() == 255 for frame in frames)
 
         return WrittenFile(

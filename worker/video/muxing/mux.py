@@ -189,6 +189,7 @@ def _is_full_disk(error: Exception) -> bool:
 
 
 def _filled(segments: Sequence[Segment]) -> list[Segment]:
+    # A stretch of a damaged video may have no frame that can be decoded.
     return [segment for segment in segments if segment.path.stat().st_size]
 
 

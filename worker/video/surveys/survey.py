@@ -93,6 +93,7 @@ class Survey:
 
 def encode(embedding: Embedding) -> str:
     """Return an embedding as base64 of little-endian float32."""
+    # A quarter of what JSON's numbers would take; a long video's plan has one for each person.
     return base64.b64encode(embedding.astype("<f4").tobytes()).decode()
 
 
