@@ -70,6 +70,22 @@ class MediaLimits(BaseSettings):
     video_duration_s: float = Field(default=4 * 3600.0, gt=0)
 
 
+# What is refused and how results are marked: changes of these are recorded in the audit trail.
+POLICY = (
+    "nudity_check",
+    "age_check",
+    "blocklist",
+    "blocklist_requests",
+    "provenance",
+    "provenance_keep_days",
+    "mark_strength",
+    "mark_sync",
+    "allow_training",
+    "timestamps",
+    "verify",
+)
+
+
 class InstallationSettings(BaseSettings):
     """What service and workers of one installation must agree about (prefix LIKENESS_)."""
 
@@ -96,17 +112,13 @@ class InstallationSettings(BaseSettings):
     # Copies of objects on this machine's disk, for the children that may not fetch them.
     media_cache_bytes: int = Field(default=8 * 1024 * MIB, ge=64 * MIB)
 
-    @property
-    def media_dir(self) -> Path:
-        """Where media lie that are in no bucket, and where files are on their way in any case."""
-        return self.data_dir / "media"
-
-    # Refusals; turning one off is said at start and in /readyz.
+    # Refusals. One that is off is logged at start and shown by /readyz.
     nudity_check: Literal["on", "off"] = "on"
     age_check: Literal["on", "off"] = "on"
     blocklist: Literal["on", "off"] = "on"  # whether the never-swap list is compared with
     blocklist_requests: Literal["public", "off"] = "public"  # who may ask to be on it
-    # Both marks on every result, or neither; off is said at start, in /readyz and in each report.
+    # Both marks on every result, or neither. Off is logged at start, and shown by /readyz and in
+    # each job's report.
     provenance: Literal["on", "off"] = "on"
     # Three years: longer than results live by far, because copies of them travel.
     provenance_keep_days: int = Field(default=1095, ge=1)
@@ -121,13 +133,18 @@ class InstallationSettings(BaseSettings):
     c2pa_key: Path | None = None
 
     def policy(self) -> dict[str, str]:
-        """Return what is refused and marked here: a change of it is in the audit trail."""
+        """Return the settings of POLICY by name."""
         return {name: str(getattr(self, name)) for name in POLICY}
 
     @property
     def timestamps(self) -> str:
         """Whether signatures are time-stamped, without the authority's address."""
         return "on" if self.tsa_url else "off"
+
+    @property
+    def media_dir(self) -> Path:
+        """Return where media are kept without a bucket; with one, where files pass through."""
+        return self.data_dir / "media"
 
     @property
     def trust_dir(self) -> Path:
@@ -145,21 +162,6 @@ class InstallationSettings(BaseSettings):
     def store_url(self) -> str:
         """Where the store listens: the configured URL, else the embedded one's socket."""
         return self.redis_url or embedded_store_url(self.data_dir, self.store_credentials_fd)
-
-
-POLICY = (
-    "nudity_check",
-    "age_check",
-    "blocklist",
-    "blocklist_requests",
-    "provenance",
-    "provenance_keep_days",
-    "mark_strength",
-    "mark_sync",
-    "allow_training",
-    "timestamps",
-    "verify",
-)
 
 
 class WorkerSettings(InstallationSettings):

@@ -28,8 +28,7 @@ def export_arcface(network: ArcFace) -> onnx.ModelProto:
         for index, block in enumerate(network.get_submodule(f"layer{level}").children()):
             x = _block(graph, x, f"layer{level}.{index}", block)
 
-    # Before the last norm's fully connected half: the paper's IIM reads this map beside the
-    # embedding.
+    # Before the linear layer that makes the embedding of it: the paper's IIM reads both.
     _scaled(graph, x, "bn2", network.bn2, "feature_map")
     flat = graph.node("Flatten", ["feature_map"], "flat")
     gain, shift = norm_scale(network.bn3)  # folds into the linear before it

@@ -1,6 +1,6 @@
 """Whether a photo is good enough to register a face from: what is measured, and said in words.
 
-Each check refuses a photo, or warns about it where it may still do. Rates of both on honest and on
+Each check refuses a photo, or accepts it with a warning. Rates of both on honest and on
 covered photos: docs/recognition.md.
 """
 
@@ -31,7 +31,7 @@ DARKEST: Final = 35.0
 BRIGHTEST: Final = 235.0
 INSIDE_REFUSED: Final = 0.8  # of the mesh: less, and a cheek or the chin is missing
 INSIDE_WARNED: Final = 0.98
-MAX_ROLL_DEG: Final = 60.0  # a photo on its side or its head is used the right way up, and said
+MAX_ROLL_DEG: Final = 60.0  # beyond it the photo is turned upright, and the report says so
 HUMAN_WARNED: Final = 0.74  # 99.9 % of photographs have more, drawings at most .63
 # Of 1,470 open faces 0.1 % are below the first and 1.5 % below the second of each pair.
 MOUTH_REFUSED: Final = 0.15
@@ -44,7 +44,7 @@ EYES_WARNED: Final = 0.30
 class _Fault:
     code: str
     detail: str
-    is_grave: bool
+    refuses: bool
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,11 @@ class PhotoCheck:
     parts: FaceParts
 
     def judge(self, photo: StillFrame, face: MeshedFace) -> PhotoReport:
-        """Return how good a photo of a face is; the first grave fault is the reason to refuse it,
+        """Return how good a photo of a face is; the first fault that refuses it is the reason,
         all others are warnings.
         """
         crop = aligned_crop(photo, face)
+        # The inner face: hair and background have a sharpness and a brightness of their own.
         luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[48:-16, 40:-40]
         sharpness = float(cv2.Laplacian(luma, cv2.CV_32F).var())
         brightness = float(luma.mean())
@@ -68,17 +69,17 @@ class PhotoCheck:
             *self._cover_faults(crop),
         ]
 
-        grave = next((fault for fault in faults if fault.is_grave), None)
+        refusal = next((fault for fault in faults if fault.refuses), None)
         return PhotoReport(
             face_px=face.eye_px,
             sharpness=sharpness,
             yaw_deg=face.yaw_deg,
             brightness=brightness,
-            accepted=grave is None,
-            reason=grave.code if grave else None,
-            detail=grave.detail if grave else None,
+            accepted=refusal is None,
+            reason=refusal.code if refusal else None,
+            detail=refusal.detail if refusal else None,
             warnings=tuple(
-                PhotoWarning(fault.code, fault.detail) for fault in faults if fault is not grave
+                PhotoWarning(fault.code, fault.detail) for fault in faults if fault is not refusal
             ),
         )
 
@@ -108,25 +109,25 @@ def aligned_crop(photo: StillFrame, face: MeshedFace) -> RgbImage:
 def _quality_faults(face: MeshedFace, sharpness: float, brightness: float) -> Iterator[_Fault]:
     if face.eye_px < MIN_FACE_PX:
         detail = f"the eyes are {face.eye_px:.0f} px apart; at least {MIN_FACE_PX:.0f} are needed"
-        yield _Fault("too_small", detail, is_grave=True)
+        yield _Fault("too_small", detail, refuses=True)
 
     if brightness < DARKEST:
         detail = f"the face's mean level is {brightness:.0f} of 255; at least {DARKEST:.0f}"
-        yield _Fault("too_dark", detail, is_grave=True)
+        yield _Fault("too_dark", detail, refuses=True)
 
     if brightness > BRIGHTEST:
         detail = f"the face's mean level is {brightness:.0f} of 255; at most {BRIGHTEST:.0f}"
-        yield _Fault("too_bright", detail, is_grave=True)
+        yield _Fault("too_bright", detail, refuses=True)
 
     if sharpness < MIN_SHARPNESS:
         detail = f"the face's sharpness is {sharpness:.0f}; at least {MIN_SHARPNESS:.0f} is needed"
-        yield _Fault("blurred", detail, is_grave=True)
+        yield _Fault("blurred", detail, refuses=True)
 
 
 def _pose_faults(photo: StillFrame, face: MeshedFace) -> Iterator[_Fault]:
     if abs(face.yaw_deg) > MAX_YAW_DEG:
         detail = f"the head is turned by {abs(face.yaw_deg):.0f} degrees; at most {MAX_YAW_DEG:.0f}"
-        yield _Fault("too_turned", detail, is_grave=True)
+        yield _Fault("too_turned", detail, refuses=True)
 
     inside = (face.landmarks >= 0) & (face.landmarks < [photo.width, photo.height])
     share = float(np.mean(inside.all(axis=1)))
@@ -139,7 +140,7 @@ def _pose_faults(photo: StillFrame, face: MeshedFace) -> Iterator[_Fault]:
     if abs(roll_deg) > MAX_ROLL_DEG:
         turned = f"the face is turned by {abs(roll_deg):.0f} degrees in the photo"
         detail = f"{turned}; it is used upright"
-        yield _Fault("not_upright", detail, is_grave=False)
+        yield _Fault("not_upright", detail, refuses=False)
 
     if face.human < HUMAN_WARNED:
         detail = (

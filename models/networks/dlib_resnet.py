@@ -1,5 +1,5 @@
-"""dlib's face recognition ResNet v1: the identity encoder of the open pack, and its training's
-perceptual yardstick.
+"""dlib's face recognition ResNet v1: the identity encoder of the open pack, and the
+perceptual measure of its training.
 
 Architecture: dlib's examples/dnn_face_recognition_ex.cpp (anet_type), affine layers folded into the
 convolutions.
@@ -82,14 +82,14 @@ class DlibResnet(nn.Module):
         levels, shallow first.
         """
         x = F.relu(self.stem((chips * 255 - self.mean) / 256))
-        found = [x]
+        outputs = [x]
         x = F.max_pool2d(x, 3, 2)
 
         for name, _, _ in LEVELS[:depth]:
             x = self.get_submodule(name)(x)
-            found.append(x)
+            outputs.append(x)
 
-        return found
+        return outputs
 
     def forward(self, chips: Tensor) -> Tensor:
         embedding: Tensor = self.embed(self.features(chips)[-1].mean((2, 3)))

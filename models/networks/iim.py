@@ -70,9 +70,9 @@ class OpenIIM(nn.Module):
                 for layer in self.layers
             ]
         )
-        self._start()
+        self._initialise()
 
-    def _start(self) -> None:
+    def _initialise(self) -> None:
         for linear in (self.trunk[0], self.trunk[2], self.style, self.down, self.kernel_residual):
             assert isinstance(linear, nn.Linear)  # noqa: S101  narrows the type
             # He's initialisation for leaky ReLU, with a slope so small that it may be left out.

@@ -4,7 +4,7 @@ PackError
 ├── PackMissingError     pack_missing        no such pack is installed
 ├── PackUnreadableError  pack_unreadable     it is, but this user may not read it
 ├── PackBrokenError      pack_broken         a file is missing, or not what the manifest says
-├── FetchError           fetch_failed        a part could not be had
+├── FetchError           fetch_failed        a part could not be fetched
 └── CheckpointError      checkpoint_invalid  an official checkpoint is not what it should be,
                                              or is unsafe to read
 """
@@ -44,9 +44,9 @@ class PackBrokenError(PackError):
 
 
 class FetchError(PackError):
-    """A part of the pack could not be had."""
+    """A part of the pack could not be fetched."""
 
-    # Not `pack_missing`: what is asked for exists and can be had, but not from here or not now.
+    # Not `pack_missing`: what is asked for exists, but cannot be fetched from here or now.
     code = "fetch_failed"
 
 

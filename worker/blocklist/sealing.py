@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from worker.errors import BlocklistUnreadable
 
-# The nonce of AES-GCM, random for each entry; without it a sealed face cannot be opened.
-SALT_BYTES = 12
+# As NIST SP 800-38D has it for GCM; random for each entry, and needed to open it.
+NONCE_BYTES = 12
 
 
 class Sealer:
@@ -21,13 +21,13 @@ class Sealer:
 
     def seal(self, name: str, content: bytes) -> bytes:
         """Return content that only this key opens, and only under the same name."""
-        salt = secrets.token_bytes(SALT_BYTES)
-        return salt + self._cipher.encrypt(salt, content, name.encode())
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, content, name.encode())
 
     def open(self, name: str, sealed: bytes) -> bytes:
         """Return what was sealed; raises BlocklistUnreadable."""
-        salt = sealed[:SALT_BYTES]
+        nonce = sealed[:NONCE_BYTES]
         try:
-            return self._cipher.decrypt(salt, sealed[SALT_BYTES:], name.encode())
+            return self._cipher.decrypt(nonce, sealed[NONCE_BYTES:], name.encode())
         except (InvalidTag, ValueError) as error:
             raise BlocklistUnreadable from error

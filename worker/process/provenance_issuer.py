@@ -39,7 +39,7 @@ class IdentityRecords(Protocol):
 class ProvenanceIssuer:
     """Holds the keys, which no child ever sees.
 
-    Without a store, as for a swap by the command, nothing is said in the audit trail.
+    Without a store, as for a swap by the command, nothing is noted in an audit trail.
     """
 
     trust: TrustStore
@@ -180,7 +180,7 @@ def installed_version() -> str:
 
 
 def _try_out(signer: Signer) -> None:
-    """Sign an image of one pixel, so that a certificate that cannot is reported at start."""
+    """Sign an image of one pixel: a certificate that cannot sign is reported at start."""
     # Imported late: only a parent with an operator's certificate needs it.
     from worker.provenance.manifest import try_out
 

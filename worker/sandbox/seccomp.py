@@ -21,13 +21,18 @@ from worker.sandbox import syscalls
 # One instruction of classic BPF: code, jump if true, jump if false, operand.
 Instruction = tuple[int, int, int, int]
 
-LOAD, EQUAL, GREATER, ANY_BIT, RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+# Operations of classic BPF (linux/bpf_common.h).
+LOAD = 0x20
+EQUAL = 0x15
+GREATER = 0x25
+ANY_BIT = 0x45
+RETURN = 0x06
+# What the filter may return (linux/seccomp.h); the last two refuse the call with this error.
 ALLOW = 0x7FFF0000
 KILL_PROCESS = 0x80000000
-# answer the call with this error
 EPERM = 0x00050001
 ENOSYS = 0x00050026
-# offsets in the kernel's seccomp_data
+# Offsets in the kernel's `seccomp_data`.
 NUMBER = 0
 ARCHITECTURE = 4
 ARGUMENTS = 16

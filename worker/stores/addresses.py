@@ -35,7 +35,7 @@ LONGEST_CREDENTIALS_BYTES = 256
 
 SCHEMES = ("redis+sentinel", "rediss+sentinel")
 SENTINEL_PORT = 26379
-# A Sentinel that does not answer at once is passed over: the others know the primary as well.
+# A Sentinel that does not answer at no_retry is passed over: the others know the primary as well.
 SENTINEL_TIMEOUT_S = 1.0
 # An election takes about two seconds. Callers retry by themselves; here only the moment in which
 # the new primary is known and not yet writable is bridged.
@@ -80,22 +80,22 @@ class SentinelAddress:
 
     def pool(self, timeout_s: float) -> SentinelConnectionPool:
         """Return a pool of connections to the primary, whichever server that is by then."""
-        once = Retry(NoBackoff(), 0)
-        asked = Sentinel(  # type: ignore[no-untyped-call]
-            self.hosts, sentinel_kwargs=self._to_sentinels() | {"retry": once}
+        no_retry = Retry(NoBackoff(), 0)
+        sentinels = Sentinel(  # type: ignore[no-untyped-call]
+            self.hosts, sentinel_kwargs=self._to_sentinels() | {"retry": no_retry}
         )
         retry = Retry(ExponentialBackoff(cap=RETRY_CAP_S, base=RETRY_BASE_S), RETRIES)
         return SentinelConnectionPool(  # type: ignore[no-untyped-call]
-            self.primary, asked, retry=retry, **self._to_primary(timeout_s)
+            self.primary, sentinels, retry=retry, **self._to_primary(timeout_s)
         )
 
     def async_client(self, timeout_s: float, max_connections: int) -> AsyncRedis:
         """Return a client for an event loop."""
-        once = AsyncRetry(NoBackoff(), 0)
-        asked = AsyncSentinel(  # type: ignore[no-untyped-call]
-            list(self.hosts), sentinel_kwargs=self._to_sentinels() | {"retry": once}
+        no_retry = AsyncRetry(NoBackoff(), 0)
+        sentinels = AsyncSentinel(  # type: ignore[no-untyped-call]
+            list(self.hosts), sentinel_kwargs=self._to_sentinels() | {"retry": no_retry}
         )
-        client: AsyncRedis = asked.master_for(
+        client: AsyncRedis = sentinels.master_for(
             self.primary, max_connections=max_connections, **self._to_primary(timeout_s)
         )
         return client

@@ -11,6 +11,8 @@ from worker.stores.connection import reaching, texts
 
 Item = TypeVar("Item")
 
+# Records that one page of a filtered listing may cost.
+LOOKED_AT = 2000
 BATCH = 100  # ids a step: a page of the default 50 and a filter that drops half take one step
 
 

@@ -33,7 +33,7 @@ from models.inference.frames.frame import Frame
 # that they may be the further apart the longer frames are held.
 CHECK_S = 0.2
 MOST_CHECK_S = 0.4
-SEARCH_S = 0.1  # the same while someone was lost in this shot, not long ago
+SEARCH_S = 0.1  # the same for a while after someone was lost in this shot
 SEARCH_FOR_S = 2.0
 # Small and turned faces are looked for all over the frame within this time, or within the shorter
 # one where the survey has seen any: they cost a detection for each tile.
@@ -174,7 +174,7 @@ class FaceTracker:
         if self._lost_s == time_s:
             return True
         is_searching = time_s - self._lost_s < SEARCH_FOR_S
-        # Frame times are rounded: a frame that is a hair early is on time.
+        # Frame times are rounded: a frame that is slightly early is on time.
         return time_s - self._detected_s > (SEARCH_S if is_searching else self.check_s) - 1e-3
 
     def _squares_due(self, frame: Frame, time_s: float) -> list[TurnedSquare]:

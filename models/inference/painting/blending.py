@@ -27,7 +27,7 @@ PRESERVED: dict[Preserved, tuple[tuple[int, ...], ...]] = {
 
 
 def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
-    """Return where the face shows: the network's soft mask, drawn in and feathered once, inside the
+    """Return where the face shows: the network's soft mask, eroded and feathered once, inside the
     mesh's hull.
 
     `landmarks` are in the 224 px crop. What `options.preserve` names stays the target's.
@@ -37,12 +37,9 @@ def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
         levels = cv2.erode(levels, _disc(options.mask_erode * FULL_ERODE_PX))
 
     levels = np.minimum(levels, _hull(landmarks))
-    levels[:BORDER_PX], levels[-BORDER_PX:], levels[:, :BORDER_PX], levels[:, -BORDER_PX:] = (
-        0,
-        0,
-        0,
-        0,
-    )
+    for edge in (slice(None, BORDER_PX), slice(-BORDER_PX, None)):
+        levels[edge] = 0
+        levels[:, edge] = 0
 
     if options.mask_feather > 0:
         kernel = 2 * round(options.mask_feather * FULL_FEATHER_PX) + 1

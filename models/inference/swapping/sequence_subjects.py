@@ -34,7 +34,7 @@ class Followed:
     shot: int = -1  # none yet: whichever shot comes first begins afresh
 
     def begin_frame(self, shot: int, *, is_new: bool) -> None:
-        """Forget what a new track or a new shot makes untrue."""
+        """Forget what does not hold for a new track or a new shot."""
         # A face that was lost may be anywhere by now: nothing known of its motion holds.
         if is_new:
             self.steady.reset()
@@ -120,7 +120,6 @@ class SequenceSubjects:
             eyes = self._eyes(held, following, tracked, followed, landmarks)
 
         face = tracked.face
-
         report = FaceReport(
             person_id=tracked.person_id,
             box=face.box,

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 # At worst a job waits some 16 s for an authority that is away.
 TRIES = 3
 TIMEOUT_S = 5.0
-_BETWEEN_S = 0.5
+_PAUSE_S = 0.5
 MAX_TOKEN_BYTES = 10_000  # what the padding of a signature holds; public authorities send 3 to 7 KB
 _QUERY = {"Content-Type": "application/timestamp-query"}
 
@@ -35,7 +35,7 @@ class TimeStampAuthority:
         """
         for attempt in range(TRIES):
             if attempt:
-                time.sleep(_BETWEEN_S)
+                time.sleep(_PAUSE_S)
             try:
                 return self._ask(message)
             except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:

@@ -27,13 +27,11 @@ from worker.stores.identities.identity_vault import Key
 from worker.stores.identities.weight_store import WeightStore
 from worker.stores.ids import is_id
 from worker.stores.keys import ERASED, IDENTITY, TENANT_IDENTITIES
-from worker.stores.listing import newest_first, take_page
+from worker.stores.listing import LOOKED_AT, newest_first, take_page
 from worker.stores.scripts import Scripts
 from worker.stores.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
-
-LOOKED_AT = 2000  # records that one page of a filtered listing may cost
 
 
 class IdentityRegister:

@@ -13,10 +13,10 @@ from redis import Redis
 from worker.contract.requests import IdempotencyKey
 from worker.errors import IdempotencyInProgress, IdempotencyMismatch
 from worker.stores.connection import reaching, text_fields
+from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.keys import IDEMPOTENCY
 
-# A day, as the API's documentation promises; retries come within minutes.
-KEPT_S = 24 * 3600
+KEPT_S = int(JobLimits.idempotency_ttl_s)
 RESERVED_S = 15 * 60  # longer than any request may take
 
 

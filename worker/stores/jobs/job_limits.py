@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.stores.listing import LOOKED_AT
+
 
 @dataclass(frozen=True)
 class JobLimits:
@@ -23,14 +25,12 @@ class JobLimits:
     tenant_running: int = 64
     # Uploads and results of one tenant: a day's work, and too little to fill a common disk alone.
     tenant_stored_bytes: int = 16 << 30
-    window: int = (
-        8  # tasks RQ holds that no worker has begun; short, so that fairness is decided late
-    )
+    # Tasks that RQ holds and no worker has begun; few, so that fairness is decided late.
+    window: int = 8
     # An input that killed three children will kill the next.
     max_begun: int = 3
-    max_attempts: int = (
-        20  # deliveries, begun or not: a bound for workers that die before they begin
-    )
+    # Deliveries, begun or not: a bound for workers that die before they begin.
+    max_attempts: int = 20
     # Longer than the longest accepted video takes on one worker.
     default_deadline_s: float = 6 * 3600.0
     # A day: a client that was down for a night still finds its results.
@@ -40,5 +40,6 @@ class JobLimits:
     # The events of a job that has ended: whoever follows it has them by then, and they are larger
     # than its record.
     events_ttl_s: int = 3600
+    # As the API's documentation promises; retries come within minutes.
     idempotency_ttl_s: float = 24 * 3600.0
-    looked_at: int = 2000  # records that one page of a listing may cost
+    looked_at: int = LOOKED_AT

@@ -30,7 +30,7 @@ from worker.stores.connection import reaching, text_fields, texts
 from worker.stores.ids import is_id, new_id
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.keys import CONTENT, TENANT_UPLOADS, UPLOAD, UPLOAD_JOBS
-from worker.stores.listing import newest_first, take_page
+from worker.stores.listing import LOOKED_AT, newest_first, take_page
 from worker.stores.media.installation import Installation
 from worker.stores.media.results import ResultStore
 from worker.stores.media.storage_use import StorageUse
@@ -39,7 +39,6 @@ from worker.stores.scripts import Scripts
 from worker.stores.upkeep import Upkeep
 
 CLAIM_S = 900.0  # longer than a registration may wait for its turn and take
-LOOKED_AT = 2000  # ids that one page of a listing may cost
 
 
 class MediaStore:

@@ -72,6 +72,7 @@ class Preview:
                 rows += _rows(swapped.faces, looked.names)
                 replaced += self._replaced(looked, swapped)
 
+            # Without a survey there is one frame, so that the last one's is the target's.
             unmatched = seen.survey.unmatched if seen.survey else swapped.unmatched
 
         # After the swap, because only then it is known whose face was replaced; nothing is
@@ -104,7 +105,14 @@ class Preview:
         }
         height, width = strip.shape[:2]
         return Outcome(
-            file, MEDIA_TYPES["jpeg"], ".jpg", width, height, len(frames), report, timings
+            file=file,
+            media_type=MEDIA_TYPES["jpeg"],
+            suffix=".jpg",
+            width=width,
+            height=height,
+            frames=len(frames),
+            report=report,
+            timings=timings,
         )
 
     def _replaced(self, looked: Looked, swapped: SwapOutcome) -> list[Embedding]:

@@ -15,8 +15,9 @@ from models.inference.finding.eyes.eye_axes import AROUND, INNER, LOWER, OUTER, 
 Array = NDArray[Any]
 
 REACH = (0.85, 0.6)  # of the eye's width: half the window, which ends before the brow does
-LID_REACH = 0.45  # how far above the opening skin moves with the upper lid,
-UNDER_REACH = 0.3  # and below with the lower one
+# How far from the opening skin moves with the lids: above with the upper one, below with the lower.
+LID_REACH = 0.45
+UNDER_REACH = 0.3
 STEPS = 128  # columns of a lid's curve over the window: a quarter of a pixel each
 
 _AXIS = np.linspace(-REACH[0], REACH[0], STEPS)
