@@ -143,14 +143,11 @@ def read_rgb(path: Path) -> RgbImage:
 
 
 def mesh_in(network: FaceMesh, crop: RgbImage) -> Landmarks:
-    """Return the mesh of the face in a 288 px crop file, in its pixels.
-
-    Looked at three times, as tracking settles.
-    """
+    """Return the mesh of the face in a 288 px crop file, in its pixels."""
     frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
     region = FACE_REGION
 
-    # Each look centres the region better, as tracking does from frame to frame.
+    # Three looks: each centres the region better, as tracking does from frame to frame.
     for _ in range(2):
         region = RegionOfInterest.of_landmarks(network.look(frame, region).landmarks)
 
@@ -165,6 +162,7 @@ def centred(embeddings: Array, mean: Array | float = 0.0) -> Array:
 
 def mouth_height(mesh: Landmarks) -> float:
     """Return how far the inner lips stand apart, in pixels."""
+    # 13 and 14 are the middles of the upper and the lower inner lip.
     return float(np.linalg.norm(mesh[13] - mesh[14]))
 
 

@@ -1,4 +1,4 @@
-"""Files of keys in hex, one a line; the file of mark keys also says from when each one draws."""
+"""Files of keys in hex, one a line; that of mark keys also says since when each one is used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_MARK_KEYS = 16
 
 
 class MarkKeys:
-    """The file `mark.key`: the newest key draws, all of them read."""
+    """The file `mark.key`: marks are drawn with the newest key and read with all of them."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -30,7 +30,7 @@ class MarkKeys:
         Jobs that were admitted before keep their key, so that all segments of a video have one.
         Raises TrustKeyBroken when the file is broken or has no room.
         """
-        with only_one(self._file.parent):
+        with locked(self._file.parent):
             if len(self._dated()) >= MOST_MARK_KEYS:
                 raise TrustKeyBroken(
                     f"mark.key has {MOST_MARK_KEYS} keys; take the oldest out, whose marks can then"
@@ -51,6 +51,7 @@ class MarkKeys:
         Raises TrustKeyBroken.
         """
         keys = self._dated()
+        # A job that is older than every key was marked with the oldest.
         return next((key for key, since in keys if since <= moment), keys[-1][0])
 
     def _dated(self) -> list[tuple[bytes, float]]:
@@ -67,8 +68,8 @@ class MarkKeys:
 
 
 @contextmanager
-def only_one(directory: Path) -> Iterator[None]:
-    """Wait for a turn: API and workers start at once, and only one may make the keys."""
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock: API and workers start at once, and only one may make the keys."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         # On the directory: it exists before any file in it.

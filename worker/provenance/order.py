@@ -8,6 +8,7 @@ from pydantic import Field
 
 from worker.contract.options import Strict
 
+# A tile has 64 chips a side (`mark_code.TILE`).
 Chip = Annotated[int, Field(ge=0, lt=64)]
 
 

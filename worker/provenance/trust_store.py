@@ -3,7 +3,7 @@
 trust/audit.key      the key in hex that chains the audit trail
 trust/blocklist.key  the key in hex that seals the never-swap list
 trust/mark.key       hex keys of 32 bytes, one a line, newest first, each with the time from which
-                     it draws (seconds since the epoch); all of them read
+                     marks are drawn with it (seconds since the epoch); marks are read with all
 trust/chain.pem      the signing certificate, then the root
 trust/signing.key    its private key (PKCS #8)
 trust/signed-with.pem  every chain that ever signed here, to know what was signed before
@@ -32,7 +32,7 @@ from worker.provenance.certificates import (
     make_leaf,
     make_root,
 )
-from worker.provenance.key_files import MarkKeys, only_one, read_keys
+from worker.provenance.key_files import MarkKeys, locked, read_keys
 from worker.provenance.names import KEY_BYTES
 from worker.stores.blobs.durable_files import replace_file
 
@@ -55,7 +55,7 @@ class TrustStore:
         # Also where an operator has made it with wider rights.
         self.directory.chmod(0o700)
 
-        with only_one(self.directory):
+        with locked(self.directory):
             self._prepare(now)
 
     def _prepare(self, now: datetime.datetime) -> None:

@@ -68,6 +68,7 @@ def pack(fields: Mapping[str, str]) -> PackedRecord:
         for name, text in fields.items()
         if name not in KEPT and name not in _DROPPED
     }
+    # Without the header and checksum of zlib, six bytes of each record.
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY)
     data = json.dumps(rest, separators=(",", ":"), ensure_ascii=False).encode()
     kept = {name: fields[name] for name in KEPT if name in fields}

@@ -76,7 +76,7 @@ class Installation:
             return False
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """Tell a missing file (UnknownMedia) from media that are lost (MediaUnavailable)."""
         try:
             yield

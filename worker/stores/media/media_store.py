@@ -140,12 +140,12 @@ class MediaStore:
 
     def bring(self, record: MediaRecord, place: Path) -> None:
         """Make an upload's bytes a plain file; raises UnknownMedia when they are gone."""
-        with self.installation.looking():
+        with self.installation.reading():
             self.blobs.bring(self.name(record), place)
 
     def open(self, media_id: str, tenant: str) -> BinaryIO:
         """Open an upload, as a file whose descriptor can be passed on; raises UnknownMedia."""
-        with self.installation.looking():
+        with self.installation.reading():
             return self.blobs.open_file(self.name(self.stat(media_id, tenant)))
 
     def same_content(self, tenant: str, sha256: str) -> Sequence[str]:

@@ -54,7 +54,7 @@ class ResultStore:
 
     def bring_part(self, job_id: str, sha256: str, suffix: str, place: Path) -> None:
         """Make a published part a plain file; raises UnknownMedia."""
-        with self._installation.looking():
+        with self._installation.reading():
             self._blobs.bring(f"{_folder(job_id)}/parts/{sha256}{suffix}", place)
 
     def open(self, job: JobRecord) -> BinaryIO:
@@ -73,7 +73,7 @@ class ResultStore:
             raise ResultExpired
 
         try:
-            with self._installation.looking():
+            with self._installation.reading():
                 return self._blobs.open(_result(job.id, job.result))
         except UnknownMedia as error:
             raise ResultExpired from error
