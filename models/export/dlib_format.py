@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Weights = dict[str, NDArray[np.float32]]
 
 # (name, blocks, width): levels from the image up; the first block of all but the first level halves
-# the image.
+# the image. As in `models.networks.dlib_resnet`, which takes torch to import.
 LEVELS = (
     ("level4", 3, 32),
     ("level3", 4, 64),

@@ -25,6 +25,7 @@ class NetworkGraph(GraphBuilder):
         return self.half_constant(name, value) if self._half else self.constant(name, value)
 
     def convolution(self, x: str, name: str, conv: nn.Module, norm: nn.Module | None = None) -> str:
+        """Return the output of a convolution, into which the `norm` after it is folded."""
         assert isinstance(conv, nn.Conv2d)  # noqa: S101  narrows the type
         weight = array(conv.weight)
         bias = np.zeros(len(weight), np.float32) if conv.bias is None else array(conv.bias)
@@ -43,6 +44,7 @@ class NetworkGraph(GraphBuilder):
         )
 
     def linear(self, x: str, name: str, linear: nn.Module) -> str:
+        """Return the output of a linear layer."""
         assert isinstance(linear, nn.Linear)  # noqa: S101  narrows the type
         inputs = [x, self.weight(f"{name}.weight", array(linear.weight))]
         if linear.bias is not None:
@@ -50,6 +52,7 @@ class NetworkGraph(GraphBuilder):
         return self.node("Gemm", inputs, f"{name}.out", transB=1)
 
     def leaky_relu(self, x: str) -> str:
+        """Return a leaky ReLU with the networks' slope."""
         return self.node("LeakyRelu", [x], f"{x}.act", alpha=SLOPE)
 
     def reshape(self, x: str, name: str, shape: list[int]) -> str:
@@ -58,7 +61,7 @@ class NetworkGraph(GraphBuilder):
         )
 
     def slice(self, x: str, start: int, end: int) -> str:
-        """Channels or columns `start` to `end`: axis 1."""
+        """Return the channels or columns `start` to `end`: axis 1."""
         # Named by its number, so that all slices share it.
         bounds = [self.constant(f"position.{n}", np.array([n], np.int64)) for n in (start, end)]
         return self.node(

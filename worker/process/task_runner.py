@@ -34,6 +34,7 @@ from worker.stores.jobs.job_records import JobReport
 
 log = logging.getLogger(__name__)
 
+# The child's words go into the audit trail: they are cut to what the checks' own take.
 _BAND_CHARACTERS = 32
 # How long a worker without media takes no other task, so that those that have them get it.
 MEDIA_PAUSE_S = 5.0
@@ -101,7 +102,7 @@ class TaskRunner:
             self._stores.attempts.redeliver(task, handed_back=True)
             self._stores.queue.deliver(QUEUE_OF[job.kind])
             time.sleep(MEDIA_PAUSE_S)
-        # Not booked here: without a store nothing can be, and a lost child is RQ's to notice.
+        # Not recorded here: without a store nothing can be, and RQ notices a lost child by itself.
         except (StoreError, ChildLost):
             raise
         except AttemptTimedOut as late:

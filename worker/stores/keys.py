@@ -82,7 +82,7 @@ IDEMPOTENCY = Family("lk:idem:{}:{}", "hash", IDEMPOTENCY_STORE, "after a day", 
 STATS = Family("lk:stats", "hash", STATISTICS, "never; a bounded set of counters")
 STAGES = Family("lk:stages", "hash", STATISTICS, "never; a bounded set of counters")
 
-# Tasks: a job's steps on their way to a worker
+# Tasks: a job's steps on their way to a worker; `lua/tasks.lua` says what each family is for
 
 TASK = Family("lk:task:{}", "hash", TASK_LINES, "at the job's end")
 TASKS_ACTIVE = Family("lk:active", "zset", TASK_LINES, "member: when the task is done")

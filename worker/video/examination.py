@@ -88,7 +88,7 @@ def _read(reader: MarkReader, places: Sequence[Sequence[Plane]]) -> Reading:
 
 
 def _places(file: BinaryIO, media_type: str) -> Iterator[list[Plane]]:
-    """Yield luma planes: one of a still, or a few consecutive ones of each of several places."""
+    """Yield luma planes: one of an image, or a few consecutive ones of each of several places."""
     demuxer = INPUT_TYPES[media_type].demuxer
     try:
         if media_type == "image/jpeg":

@@ -150,10 +150,10 @@ def as_row(name: str, found: Figures) -> str:
 def main() -> None:
     """Measure from the command line."""
     parser = pack_arguments(__doc__)
-    found = parser.parse_args()
-    pack = load_pack(found.pack, found.packs)
-    swaps = PackSwaps(pack, found.folder)
-    record(found.folder / "evaluations.csv", pack.id, 0, swaps.figures())
+    options = parser.parse_args()
+    pack = load_pack(options.pack, options.packs)
+    swaps = PackSwaps(pack, options.folder)
+    record(options.folder / "evaluations.csv", pack.id, 0, swaps.figures())
     sys.stdout.write(
         "| sources | swaps | retrieved | cosine source / target | landmarks | mouth | sharpness |"
         " light |\n"

@@ -70,7 +70,7 @@ class _Fields:
 
     def __init__(self, body: bytes) -> None:
         self._body = body
-        self._place = 4
+        self._place = 4  # behind the version and the flags
         self.version = body[0]
         self.flags = int.from_bytes(body[1:4], "big")
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from worker.stores.connection import Reply, text_fields
 
-# A field of a hash costs the store some 60 bytes beside its name and value, and these are only read
-# together: 20 fields would be a kilobyte of an idle identity.
+# A field of a hash costs the store some 60 bytes beside its name and value: as 20 of them, what is
+# only read together would take a kilobyte more for each identity.
 ABOUT = "about"
 
 
