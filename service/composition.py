@@ -113,7 +113,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     eraser = IdentityEraser(identities, jobs, job_remover, photo_remover, audit)
 
     records = ProvenanceStore(media.blobs)
-    admission = JobAdmission(settings, jobs, queue, media, identities, audit, records)
+    admission = JobAdmission(settings, jobs, media, identities, records)
     submission = JobSubmission(events, InputReceiver(settings, urls), admission)
     overdue = Overdue(jobs, queue, media, identities)
     deliveries = DeliveryLog(redis)

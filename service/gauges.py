@@ -24,7 +24,8 @@ from worker.errors import StoreError
 from worker.sandbox.confinement import PROTECTIONS, Protection
 from worker.stores.connection import StoreHealth, health_of
 from worker.stores.identities.identity_store import IdentityStore
-from worker.stores.jobs.job_queue import QUEUES, JobQueue, WorkerState
+from worker.stores.jobs.deliveries import QUEUES
+from worker.stores.jobs.job_queue import JobQueue, WorkerState
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.jobs.statistics import BUCKETS_MS, StageTime, Statistics
 from worker.stores.media.media_store import MediaStore

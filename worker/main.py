@@ -39,7 +39,7 @@ from worker.sandbox.confinement import require_complete
 from worker.settings import WorkerSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.connection import require_suitable
-from worker.stores.jobs.job_queue import QUEUES
+from worker.stores.jobs.deliveries import QUEUES
 from worker.stores.tenants import BOUNDS, Bound, TenantStore
 
 log = logging.getLogger(__name__)
@@ -91,12 +91,7 @@ def run(queue: QueueName, name: str | None, settings: WorkerSettings) -> None:
     stores.media.installation.join()
     # On the file system of the media, so that files are handed over by links.
     staging = Staging(stores.media.scratch)
-    issuer = ProvenanceIssuer.open(
-        settings,
-        stores.identities,
-        ProvenanceStore(stores.media.blobs),
-        AuditLog(stores.jobs.redis),
-    )
+    issuer = ProvenanceIssuer.open(settings, ProvenanceStore(stores.media.blobs))
 
     AuditLog(stores.jobs.redis).note_policy("worker", settings.policy())
     _warn(settings)

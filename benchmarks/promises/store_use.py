@@ -16,7 +16,7 @@ from benchmarks.stack import Stack, running_stack, stopwatch
 from benchmarks.suite import passed
 from tests.worker.workers import eventually
 from worker.process.upkeep.expiry import ExpirySweep
-from worker.stores.jobs.job_queue import QUEUES
+from worker.stores.jobs.deliveries import QUEUES
 
 JOBS = 40
 AFTER_S = 10 * 60.0

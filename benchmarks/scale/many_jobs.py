@@ -20,7 +20,7 @@ from worker.contract.jobs import JobResult, Task
 from worker.contract.requests import JobPayload, JobRequest
 from worker.process.upkeep.reconciler import Reconciler
 from worker.settings import JobSettings, WorkerSettings
-from worker.stores.jobs.job_queue import rq_id
+from worker.stores.jobs.deliveries import rq_id
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.outbox import Outbox
 
@@ -117,7 +117,7 @@ def _timed(shop: Stores, more: int) -> tuple[float, float, float]:
         shop.jobs.admit(JobRequest(payload))
 
     while len(shop.jobs.lines.handed_out("video")) < WORKERS:
-        _begin(shop, shop.attempts.next_deliveries("video"))
+        _begin(shop, shop.attempts.deliver("video"))
 
     reconciler = Reconciler("bench", shop)
     outbox = Outbox(shop.jobs.redis)
@@ -147,7 +147,7 @@ def _deliveries_ms(shop: Stores) -> Iterator[float]:
     for _ in range(ROUNDS):
         _begin(shop, queued[:1])
         began = time.perf_counter()
-        queued = [*queued[1:], *shop.attempts.next_deliveries("video")]
+        queued = [*queued[1:], *shop.attempts.deliver("video")]
         yield (time.perf_counter() - began) * 1000
 
     # What was delivered past RQ would be missed by the next tick, and delivered again.
@@ -167,7 +167,7 @@ def _median_ms(step: Callable[[], object], rounds: int = ROUNDS) -> float:
 def _finish(shop: Stores, tenant: str) -> None:
     payload = JobPayload(kind="swap_image", tenant=tenant, input_id=None)
     job = shop.jobs.admit(JobRequest(payload, metadata={"order": "4711"})).job
-    (task,) = shop.attempts.next_deliveries("image")
+    (task,) = shop.attempts.deliver("image")
     shop.attempts.begin(task, "bench")
     result = JobResult("0" * 64, 200_000, "image/jpeg", ".jpg", 1200, 800, 1)
     for done in range(1, 4):

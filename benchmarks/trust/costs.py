@@ -26,7 +26,6 @@ from worker.process.staging import Staging
 from worker.process.task_runner import TaskRunner
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
-from worker.stores.audit_log import AuditLog
 from worker.use_cases.signing import Signing
 
 VIDEO = material.SAMPLES / "solo_720p30.mp4"
@@ -76,12 +75,7 @@ def _bench(folder: Path, url: str, *, guarded: bool) -> VideoBench:
     bench = VideoBench(engine, stores, people_of(engine))
 
     if guarded:
-        issuer = ProvenanceIssuer.open(
-            settings,
-            stores.identities,
-            ProvenanceStore(stores.media.blobs),
-            AuditLog(stores.jobs.redis),
-        )
+        issuer = ProvenanceIssuer.open(settings, ProvenanceStore(stores.media.blobs))
         staging = Staging(stores.media.scratch)
         bench.runner = TaskRunner("bench", stores, staging, performer(bench), issuer)
         bench.use_cases = {

@@ -17,6 +17,7 @@ from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.provenance.marking import Marking
 from worker.stores.blobs.durable_files import link
+from worker.stores.identities.identity_records import IdentityRecord
 
 Watch = Callable[[int, int | None, str], None]  # done, total, unit
 
@@ -37,6 +38,10 @@ class LocalJob:
     done: int = 0  # frames of the parts that are finished
     spent: dict[str, int] = field(default_factory=dict)
 
+    def identities(self) -> list[IdentityRecord]:
+        """Return the record of the job's identity, where it has one."""
+        return [self.identity.record] if self.identity else []
+
     def add_spent(self, spent: Spent) -> None:
         """Add what an attempt cost to what the others did before."""
         for name, count in spent.items():
@@ -53,7 +58,7 @@ class LocalAttempt:
         self.task = task
         self.work = staging.outward
         self.spent: Callable[[], Spent] = dict
-        self.provenance = issuer.order(job.record, task) if issuer else None
+        self.provenance = issuer.order(job.record, task, job.identities) if issuer else None
         self.marking = Marking.of(self.provenance) if self.provenance else None
         self._local = job
         self._issuer = issuer

@@ -87,7 +87,7 @@ class Workshop:
     ) -> Made:
         began = time.monotonic()
         records = ProvenanceStore(DirectoryBlobs(self._settings.media_dir))
-        issuer = ProvenanceIssuer.open(self._settings, identity, records) if identity else None
+        issuer = ProvenanceIssuer.open(self._settings, records) if identity else None
         job = LocalJob(_record(payload), target, identity, self._parts, watch)
         performed = self._perform(job, Task(job.record.id, 1), issuer)
 
@@ -102,7 +102,9 @@ class Workshop:
         result = _result(outcome, outcome.file)
 
         if issuer is not None and outcome.manifest is not None:
-            issuer.record(job.record, result, outcome, outcome.manifest.read_bytes())
+            receipts = [one.consent_receipt for one in job.identities() if one.consent_receipt]
+            manifest = outcome.manifest.read_bytes()
+            issuer.record(job.record, result, outcome, manifest, receipts)
 
         job.add_spent(performed.spent)
         report = {**outcome.report, "pack": performed.pack, "counters": job.spent}

@@ -65,9 +65,8 @@ class UploadReceiver:
         # Before a file is made: most wrong files are refused by their first bytes.
         head = await anext(buffered, b"")
         media_type = _accepted_type(head, declared)
-        room = await self._account.room(tenant)
-
         writer = await to_thread.run_sync(self._media.begin_write, tenant)
+        room: int | None = None
         counted = 0
 
         try:
@@ -75,8 +74,14 @@ class UploadReceiver:
             while chunk:
                 # Before the write, so that the disk never holds more than is allowed.
                 _check_bytes(writer.bytes + len(chunk), max_bytes)
-                if writer.bytes + len(chunk) > room:
-                    raise StorageQuotaExceeded
+                # Not for a file of one piece, whose quota is looked at when it is kept: the
+                # question is a round trip to the store.
+                if writer.bytes:
+                    room = await self._account.room(tenant) if room is None else room
+                    if len(chunk) > room:
+                        raise StorageQuotaExceeded
+
+                    room -= len(chunk)
 
                 self._account.add(tenant, len(chunk))
                 counted += len(chunk)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
+from dataclasses import dataclass
 
 from service.caller import Caller
 from service.identities.consent import check_use
@@ -13,20 +13,14 @@ from service.jobs.submission_request import Submission
 from service.protocol.observability import current_traceparent
 from service.protocol.problems import ServiceError
 from service.settings import Settings
-from worker.contract.jobs import JobRecord
-from worker.contract.requests import QUEUE_OF, JobKind, JobRequest
-from worker.errors import StoreError
+from worker.contract.requests import JobKind, JobRequest
 from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
 from worker.provenance.names import mark_name
 from worker.provenance.provenance_store import ProvenanceStore
-from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_store import IdentityStore
-from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import Admission, JobStore
 from worker.stores.media.media_store import MediaStore
 from worker.stores.media.uploads import MediaRecord
-
-log = logging.getLogger(__name__)
 
 # Of inputs that come with a job, which stay longer only while a job needs them: time enough to send
 # the same job again with other options. Uploads are what is to be used for longer.
@@ -40,6 +34,14 @@ _IMPOSSIBLE_FORMATS = {
 }
 
 
+@dataclass(frozen=True)
+class Input:
+    """What a job works on: an upload, which `is_new` when it came with the request."""
+
+    record: MediaRecord | None
+    is_new: bool = False
+
+
 class JobAdmission:
     """Admits jobs; its methods are synchronous and are called from threads."""
 
@@ -47,20 +49,16 @@ class JobAdmission:
         self,
         settings: Settings,
         jobs: JobStore,
-        queue: JobQueue,
         media: MediaStore,
         identities: IdentityStore,
-        audit: AuditLog,
         records: ProvenanceStore,
     ) -> None:
         self._consent_required = settings.require_consent
         # Without provenance no output has a mark, and none is promised in the record.
         self._is_marking = settings.provenance == "on"
         self._jobs = jobs
-        self._queue = queue
         self._media = media
         self._identities = identities
-        self._audit = audit
         self._records = records
 
     def check(self, caller: Caller, submission: Submission) -> Admission | None:
@@ -87,19 +85,57 @@ class JobAdmission:
         # too.
         return self._jobs.replayed(caller.tenant, submission.idempotency)
 
-    def admit(
-        self, caller: Caller, submission: Submission, received: IncomingFile | None
-    ) -> Admission:
-        """Accept the job and deliver it; `received` is its input, unless it names an upload.
+    def keep(self, caller: Caller, submission: Submission, received: IncomingFile | None) -> Input:
+        """Return the input, which is kept as an upload if it was received; an export has none.
 
-        Raises unsupported_media_type, UnknownMedia, and what `JobStore.admit` raises.
+        Raises UnknownMedia, StorageQuotaExceeded, DiskFull, StoreError.
         """
-        record = self._input(caller, submission, received)
+        if submission.kind == "export":
+            return Input(None)
+        if received is not None:
+            return Input(received.keep(_INPUT_TTL_S), is_new=True)
+
+        upload_id = submission.source.upload_id if submission.source else None
+        return Input(self._media.stat(upload_id or "", caller.tenant))
+
+    def drop(self, given: Input) -> None:
+        """Delete an input that came with a request for which there is no job."""
+        # A store too slow to say so may have accepted the job: then the input is held.
+        if given.record is not None and given.is_new:
+            self._media.delete_unless_held(given.record.id)
+
+    def admit(self, caller: Caller, submission: Submission, given: Input) -> Admission:
+        """Accept the job and deliver it; its input is dropped where it is refused, or was before.
+
+        Raises unsupported_media_type, consent_scope, and what `JobStore.admit` raises.
+        """
+        try:
+            # Now that the bytes are here; a path may not decide what a file is.
+            if given.record is not None:
+                _check_kind(submission.kind, given.record)
+                self._check_scope(caller, submission, given.record)
+
+            request = self._request(caller, submission, given.record)
+            admission = self._jobs.admit(request, submission.idempotency, deliver=True)
+        except BaseException:
+            self.drop(given)
+            raise
+
+        # The job uses the upload of the first request.
+        if admission.replayed:
+            self.drop(given)
+
+        return admission
+
+    def _request(
+        self, caller: Caller, submission: Submission, record: MediaRecord | None
+    ) -> JobRequest:
         input_id = record.id if record else None
         payload = submission.payload(caller.tenant, input_id, current_traceparent())
         # Drawn here, once, so that every attempt at the job makes the same bytes.
         mark_id = self._free_mark() if self._is_marking else None
-        request = JobRequest(
+
+        return JobRequest(
             payload=payload.model_copy(update={"mark_id": mark_id}),
             priority=submission.priority,
             deadline_s=submission.deadline_s,
@@ -107,28 +143,8 @@ class JobAdmission:
             temporary_identity=submission.temporary_identity,
             webhook=submission.webhook,
             metadata=submission.metadata,
+            actor=caller.key_id,
         )
-
-        try:
-            # Now that the bytes are here; a path may not decide what a file is.
-            if record:
-                _check_kind(submission.kind, record)
-                self._check_scope(caller, submission, record)
-
-            admission = self._jobs.admit(request, submission.idempotency)
-        except BaseException:
-            # A store too slow to say so may have accepted the job: then the input is held.
-            if received and record:
-                self._media.delete_unless_held(record.id)
-            raise
-
-        # A repeated request has been delivered and audited before.
-        if not admission.replayed:
-            self._deliver(caller, admission.job)
-        elif received and record:
-            self._media.delete(record.id)  # the job uses the upload of the first request
-
-        return admission
 
     def _check_scope(self, caller: Caller, submission: Submission, record: MediaRecord) -> None:
         """Raise consent_scope unless a preview's identities may be used for what it previews."""
@@ -148,32 +164,6 @@ class JobAdmission:
             mark_id = secrets.randbits(32)
 
         return mark_id
-
-    def _input(
-        self, caller: Caller, submission: Submission, received: IncomingFile | None
-    ) -> MediaRecord | None:
-        """Return the input's record; an export has none."""
-        if submission.kind == "export":
-            return None
-        if received is not None:
-            return received.keep(_INPUT_TTL_S)
-
-        upload_id = submission.source.upload_id if submission.source else None
-        return self._media.stat(upload_id or "", caller.tenant)
-
-    def _deliver(self, caller: Caller, job: JobRecord) -> None:
-        """Deliver the job and write the use of its identities to the audit log.
-
-        The job is accepted already, so a failure here must not look like a refusal: the
-        reconciler delivers it.
-        """
-        try:
-            self._queue.deliver(QUEUE_OF[job.kind])
-            for identity_id in sorted(job.payload.identities()):
-                event = "identity.exported" if job.kind == "export" else "identity.used"
-                self._audit.append(event, caller.tenant, caller.key_id, identity_id, job=job.id)
-        except StoreError as error:
-            log.error("store failed after admission", extra={"job": job.id, "code": error.code})
 
 
 def _swap_kind(record: MediaRecord) -> JobKind:

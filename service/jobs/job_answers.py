@@ -19,6 +19,7 @@ from service.protocol.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.protocol.problems import ServiceError
 from worker.contract.jobs import JobRecord
 from worker.errors import StoreError
+from worker.stores.jobs.job_reader import answered_job
 from worker.stores.jobs.job_store import Admission, JobStore
 
 log = logging.getLogger(__name__)
@@ -85,17 +86,13 @@ class JobAnswers:
 
     async def _quota(self, caller: Caller) -> dict[str, str]:
         """Return the IETF draft's headers for jobs in flight; none while the store is away."""
-
-        def read() -> tuple[int, int]:
-            most, _ = self._jobs.quota(caller.tenant)
-            in_flight, _ = self._jobs.in_flight(caller.tenant)
-            return most, max(0, most - in_flight)
-
         try:
-            most, left = await to_thread.run_sync(read)
+            quota = await to_thread.run_sync(self._jobs.quota, caller.tenant)
         except StoreError:
             return {}
-        return {"RateLimit-Policy": f'"jobs";q={most}', "RateLimit": f'"jobs";r={left}'}
+
+        left = max(0, quota.max_jobs - quota.jobs)
+        return {"RateLimit-Policy": f'"jobs";q={quota.max_jobs}', "RateLimit": f'"jobs";r={left}'}
 
     async def current(self, request: Request, caller: Caller, job: JobRecord) -> Response:
         """Return a job: at its end if a wait was asked for, or at the next change if the client
@@ -148,9 +145,10 @@ class JobAnswers:
                 if now.version != job.version:
                     return now  # it changed before there was anything to wait for
 
-            async for event in self._events.follow(job.id, after, wait_s, caller.key_id):
+            events = self._events.follow(job.id, after, wait_s, caller.key_id, with_record=True)
+            async for event in events:
                 if for_any_change or event.type == "completed":
-                    break
+                    return answered_job(event.record)
 
         return await to_thread.run_sync(self._jobs.get, job.id)
 

@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 from service.protocol.key_watch import KeyWatch
 from service.protocol.problems import ServiceError
 from worker.stores.addresses import sentinel_address
+from worker.stores.connection import Reply
+from worker.stores.jobs.job_reader import ask_job
 from worker.stores.keys import JOB_EVENTS
 
 Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
@@ -29,11 +31,15 @@ BEGINNING = "0-0"
 
 @dataclass(frozen=True)
 class JobEvent:
-    """One entry of a job's stream: its id resumes after it; `data` is JSON."""
+    """One entry of a job's stream: its id resumes after it; `data` is JSON.
+
+    `record` is the job's hash, where it was asked for.
+    """
 
     id: str
     type: str
     data: str
+    record: Reply = None
 
 
 class JobEvents:
@@ -82,17 +88,20 @@ class JobEvents:
             self._gauge.set(self._waiting.total())
 
     async def follow(
-        self, job_id: str, after: str, timeout_s: float, key_id: str
+        self, job_id: str, after: str, timeout_s: float, key_id: str, with_record: bool = False
     ) -> AsyncIterator[JobEvent]:
         """Yield the job's events after the one with id `after`, until `completed`, the time-out or
         the drain; raises unauthorized when the key of the caller ends meanwhile.
+
+        The job's record comes along if it is asked for, as it is when the event has been read.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         while (left_s := deadline - asyncio.get_running_loop().time()) > 0 and not self.draining:
             if not await self._watch.is_active(key_id):
                 raise ServiceError("unauthorized", "The key was revoked or has expired")
             # In slices of a second, so that a drain or a revoked key ends the longest wait soon.
-            for event in await self._read(job_id, after, min(left_s, _SLICE_S)):
+            block_s = min(left_s, _SLICE_S)
+            for event in await self._read(job_id, after, block_s, with_record):
                 yield event
                 if event.type == "completed":
                     return
@@ -108,15 +117,22 @@ class JobEvents:
 
         return newest[0][0].decode() if newest else BEGINNING
 
-    async def _read(self, job_id: str, after: str, block_s: float) -> list[JobEvent]:
+    async def _read(
+        self, job_id: str, after: str, block_s: float, with_record: bool
+    ) -> list[JobEvent]:
         try:
-            read = self._redis.xread(
-                # A page of a long job's history; the loop comes back for the rest.
-                {JOB_EVENTS(job_id): after},
-                count=200,
-                block=max(1, int(block_s * 1000)),
-            )
-            streams = cast(list[tuple[bytes, Entries]], await read)
+            async with self._redis.pipeline(transaction=False) as together:
+                together.xread(
+                    # A page of a long job's history; the loop comes back for the rest.
+                    {JOB_EVENTS(job_id): after},
+                    count=200,
+                    block=max(1, int(block_s * 1000)),
+                )
+                # The server goes on to it when the wait is over: no round trip of its own.
+                if with_record:
+                    ask_job(job_id, together)
+
+                streams, *records = await together.execute()
         except RedisError as error:
             raise ServiceError("store_unavailable") from error
 
@@ -126,6 +142,7 @@ class JobEvents:
                 id=entry_id.decode(),
                 type=fields[b"type"].decode(),
                 data=fields[b"data"].decode(),
+                record=records[0] if records else None,
             )
             for entry_id, fields in entries
         ]

@@ -12,7 +12,7 @@ from service.caller import Caller
 from service.protocol.openapi import problems
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
-from worker.stores.jobs.job_queue import QUEUES
+from worker.stores.jobs.deliveries import QUEUES
 
 router = APIRouter(prefix="/v1", tags=["capacity"])
 
@@ -44,8 +44,7 @@ async def capacity(caller: Reader, state: State) -> schemas.Capacity:
 
 def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
     backlog = {name: state.jobs.lines.backlog(name) for name in QUEUES}
-    jobs, held_bytes = state.jobs.in_flight(tenant)
-    max_jobs, max_bytes = state.jobs.quota(tenant)
+    quota = state.jobs.quota(tenant)
     # Read from the store each time: other processes write as well.
     stored_bytes, max_stored_bytes = state.media.storage.of_tenant(tenant)
     queues = tuple(
@@ -67,10 +66,10 @@ def _capacity(state: AppState, tenant: str) -> schemas.Capacity:
         accepting=total < state.jobs.limits.max_jobs and not state.events.draining,
         limit=state.jobs.limits.max_jobs,
         tenant=schemas.TenantUse(
-            jobs=jobs,
-            bytes=held_bytes,
-            max_jobs=max_jobs,
-            max_bytes=max_bytes,
+            jobs=quota.jobs,
+            bytes=quota.bytes,
+            max_jobs=quota.max_jobs,
+            max_bytes=quota.max_bytes,
             stored_bytes=stored_bytes,
             max_stored_bytes=max_stored_bytes,
         ),

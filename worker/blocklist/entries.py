@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import cast
 
 from redis import Redis
 
@@ -144,10 +145,14 @@ class BlocklistStore:
 
         self._upkeep.deleted(entry_id)
 
-    def faces(self) -> Sequence[BlockedFace]:
-        """Return the faces of all entries in effect, opened once for each change of the list."""
-        with reaching():
-            version: Reply = self.redis.get(BLOCKLIST_VERSION()) or b""
+    def faces(self, version: bytes | None = None) -> Sequence[BlockedFace]:
+        """Return the faces of all entries in effect, opened once for each change of the list.
+
+        `version` is the list's, where it has just been read.
+        """
+        if version is None:
+            with reaching():
+                version = cast(bytes | None, self.redis.get(BLOCKLIST_VERSION())) or b""
 
         with self._reading:
             # Asked for at each comparison, because a removed person must be free at once.

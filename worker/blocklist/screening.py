@@ -56,9 +56,9 @@ class Screening:
     reviews: ReviewStore
     audit: AuditLog
 
-    def is_needed(self) -> bool:
-        """Return whether anybody is on the list."""
-        return bool(self.entries.faces())
+    def is_needed(self, version: bytes) -> bool:
+        """Return whether anybody is on this version of the list."""
+        return bool(self.entries.faces(version))
 
     def decide(self, case: Case, faces: Sequence[Face]) -> Decision:
         """Return whether these faces may be used.

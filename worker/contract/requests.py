@@ -66,7 +66,8 @@ class JobRequest:
     """A job somebody wants done.
 
     `deadline_s` counts from admission, `input_bytes` is held against the quota. A
-    `temporary_identity` is erased when the job has ended, however it ends.
+    `temporary_identity` is erased when the job has ended, however it ends. The `actor`, a key's id,
+    stands in the audit entries about the use of the job's identities; without one there are none.
     """
 
     payload: JobPayload
@@ -77,6 +78,7 @@ class JobRequest:
     webhook: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     requeued_from: str | None = None
+    actor: str | None = None
 
 
 @dataclass(frozen=True)

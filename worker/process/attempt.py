@@ -3,42 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from worker.blocklist.records import as_face
 from worker.blocklist.screening import ALLOWED, Case, Decision, Place, Screening
 from worker.composition import Stores
-from worker.contract.jobs import JobRecord, Task
+from worker.contract.jobs import Task
 from worker.contract.requests import JobPayload
-from worker.errors import JobFailure, Missing, SigningFailed, UnknownIdentity
+from worker.errors import (
+    IdentityErased,
+    JobFailure,
+    Missing,
+    SigningFailed,
+    UnknownIdentity,
+    UnknownMedia,
+)
 from worker.failures import FailureCode
 from worker.job_context import Spent
+from worker.process.attempt_thread import ProgressReports
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.provenance.marking import Marking
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.identities.identity_store import IdentityStore
+from worker.stores.jobs.job_attempts import Begun
 
 # The structure that is stamped has a certificate chain in it: some 2 KB, more with an operator's.
 MAX_STAMPED_BYTES = 64 << 10
 
 
 class JobIdentities:
-    """The identities that a job's payload names, of its own tenant; implements `Identities`."""
+    """The identities that a job's payload names, of its own tenant; implements `Identities`.
 
-    def __init__(self, identities: IdentityStore, payload: JobPayload) -> None:
+    What is asked of their records is as it was when the attempt began. One that is erased since is
+    in no result: `lua/settle.lua` looks again in the step that commits.
+    """
+
+    def __init__(
+        self,
+        identities: IdentityStore,
+        payload: JobPayload,
+        records: Mapping[str, IdentityRecord],
+    ) -> None:
         self._identities = identities
         # A compromised child may ask for any id; only those of its own job are answered.
         self._named = payload.identities()
         self._tenant = payload.tenant
+        self._records = records
+
+    def record(self, identity_id: str) -> IdentityRecord:
+        """Return an identity's record; raises UnknownIdentity, IdentityErased."""
+        record = self._records.get(self._require(identity_id))
+        # The record of another tenant would have been tampered with.
+        if record is None or record.tenant != self._tenant:
+            raise IdentityErased
+        return record
+
+    def records(self) -> list[IdentityRecord]:
+        """Return the records of all of them, in the order of their ids."""
+        return [self.record(identity_id) for identity_id in sorted(self._named)]
 
     def pack(self) -> str:
         """Return the pack with which the job's identities were registered."""
-        return self._identities.peek(min(self._named), self._tenant).pack
+        return self.record(min(self._named)).pack
 
     def quality(self, identity_id: str) -> str:
         """Return "instant" or "refined"."""
-        return self._identities.peek(self._require(identity_id), self._tenant).quality
+        return self.record(identity_id).quality
 
     def code(self, identity_id: str) -> bytes:
         """Return the identity's code as it was registered."""
@@ -71,37 +104,40 @@ class Attempt:
 
     def __init__(
         self,
-        job: JobRecord,
+        begun: Begun,
         task: Task,
         staging: Staging,
         stores: Stores,
         issuer: ProvenanceIssuer | None = None,
         screening: Screening | None = None,
     ) -> None:
-        self.job = job
+        self.job = begun.job
         self.task = task
         self.work = staging.outward
-        self.identities = JobIdentities(stores.identities, job.payload)
+        payload = begun.job.payload
+        self.identities = JobIdentities(stores.identities, payload, begun.identities)
         self.spent: Callable[[], Spent] = dict
         # Made before the child sees a byte of the input, so that nothing in it can change the mark.
-        self.provenance = issuer.order(job, task) if issuer else None
+        self.provenance = issuer.order(self.job, task, self.identities.records) if issuer else None
         self.marking = Marking.of(self.provenance) if self.provenance else None
-        self.is_screened = screening is not None and screening.is_needed()
+        self.is_screened = screening is not None and screening.is_needed(begun.list_version)
+        self._upload = begun.upload
         self._issuer = issuer
         self._has_asked_for_time = False
         self._screening = screening
         self._staging = staging
         self._media = stores.media
         self._attempts = stores.attempts
+        self._reports = ProgressReports(partial(stores.attempts.progress, task))
 
     @property
     def input(self) -> Path:
         """The file the job works on; raises JobFailure `input_missing`."""
-        payload = self.job.payload
+        record = self._upload
+        # With the tenant: a record that was tampered with must not reach another tenant's upload.
+        if record is None or record.tenant != self.job.tenant:
+            raise JobFailure(FailureCode.INPUT_MISSING, "The job's input is gone.")
         try:
-            # With the tenant: a record that was tampered with must not reach another tenant's
-            # upload.
-            record = self._media.stat(payload.input_id or "", self.job.tenant)
             return self._staging.bring_in(
                 f"{record.id}{record.facts.suffix}", lambda place: self._media.bring(record, place)
             )
@@ -116,8 +152,11 @@ class Attempt:
         *,
         last: bool = False,  # noqa: ARG002 - matters to the child, which rations its reports
     ) -> None:
-        """Note how far the attempt is; raises Canceled, Superseded."""
-        self._attempts.progress(self.task, done, total, unit)
+        """Begin to note how far the attempt is; raises Canceled, Superseded.
+
+        The attempt goes on meanwhile, so a cancellation is heard one report later.
+        """
+        self._reports.report(done, total, unit)
 
     def fan_out(
         self,
@@ -129,6 +168,7 @@ class Attempt:
         following: str = "mux",
     ) -> None:
         """Replace this task by one per step, and `following`; raises Canceled, Superseded."""
+        self._reports.wait()
         self._attempts.fan_out(
             self.task,
             steps,
@@ -159,6 +199,8 @@ class Attempt:
 
     def finish_part(self, outcome: str) -> None:
         """Record this part's outcome; raises Canceled, Superseded."""
+        # Behind its last report: what comes after a part's end is not counted.
+        self._reports.wait()
         self._attempts.finish_part(self.task, outcome, self.spent())
 
     def sign(self, claim: bytes) -> bytes:
@@ -190,12 +232,13 @@ class Attempt:
         if self._screening is None or not faces:
             return ALLOWED
 
-        upload = self._media.stat(self.job.payload.input_id or "", self.job.tenant)
+        if self._upload is None:
+            raise UnknownMedia
         case = Case(
             tenant=self.job.tenant,
             actor="worker",
             place=place,
-            content=upload.sha256,
+            content=self._upload.sha256,
             pack=self.identities.pack(),
             subject=self.job.id,
         )

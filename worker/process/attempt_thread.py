@@ -1,4 +1,4 @@
-"""One attempt in a thread of its own, whose end another thread can wait for.
+"""The threads of an attempt: its own, whose end another thread can wait for, and its reports'.
 
 RQ's monitor raises exceptions in the main thread at any moment, also while it waits; it can then
 wait again.
@@ -45,3 +45,36 @@ class AttemptThread(Thread):
         """Free what waiting needed."""
         self.join()
         os.close(self._end)
+
+
+class ProgressReports:
+    """Sends one report at a time; what the store says to it is raised by whatever comes next."""
+
+    def __init__(self, send: Callable[[int, int | None, str], None]) -> None:
+        self._send = send
+        self._sending: Thread | None = None
+        self._error: Exception | None = None
+
+    def report(self, done: int, total: int | None, unit: str) -> None:
+        """Begin to send a report, once the one before has arrived; raises what that one met."""
+        self.wait()
+        # A daemon: a store that never answers must not keep the process.
+        self._sending = Thread(target=self._run, args=(done, total, unit), daemon=True)
+        self._sending.start()
+
+    def wait(self) -> None:
+        """Wait until nothing is on its way; raises Canceled, Superseded, StoreError."""
+        if self._sending is None:
+            return
+
+        self._sending.join()
+        self._sending = None
+
+        if self._error is not None:
+            raise self._error
+
+    def _run(self, done: int, total: int | None, unit: str) -> None:
+        try:
+            self._send(done, total, unit)
+        except Exception as error:  # noqa: BLE001 - kept for the thread that waits
+            self._error = error

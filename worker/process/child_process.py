@@ -22,7 +22,7 @@ from worker.sandbox.confinement import Protection
 from worker.sandbox.limits import device_environment
 from worker.sandbox.messages import Channel, Message
 from worker.settings import WorkerSettings
-from worker.stores.jobs.job_queue import ATTEMPT_TIMEOUT_S
+from worker.stores.jobs.deliveries import ATTEMPT_TIMEOUT_S
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal, Protocol
+from typing import Literal
 
 from worker.contract.jobs import JobRecord, JobResult, Task
 from worker.errors import SigningFailed
@@ -19,7 +21,7 @@ from worker.provenance.provenance_store import ProvenanceRecord, ProvenanceStore
 from worker.provenance.time_stamps.authority import TimeStampAuthority
 from worker.provenance.trust_store import TrustStore
 from worker.settings import WorkerSettings
-from worker.stores.audit_log import AuditLog
+from worker.stores.audit_log import entry_body
 from worker.stores.identities.identity_records import IdentityRecord
 
 # Analyses and estimates show nothing new, and refinements have no output.
@@ -28,26 +30,14 @@ MARKED_KINDS = frozenset({"swap_image", "swap_video", "preview", "export"})
 MAX_CLAIM_BYTES = 64 << 10
 
 
-class IdentityRecords(Protocol):
-    """Where the consent receipts of a job's identities are."""
-
-    def peek(self, identity_id: str, tenant: str) -> IdentityRecord:
-        """Return an identity's record; raises UnknownIdentity, IdentityErased."""
-
-
 @dataclass(frozen=True)
 class ProvenanceIssuer:
-    """Holds the keys, which no child ever sees.
-
-    Without a store, as for a swap by the command, nothing is noted in an audit trail.
-    """
+    """Holds the keys, which no child ever sees."""
 
     trust: TrustStore
     public_sync: bool
     signer: Signer
     records: ProvenanceStore
-    identities: IdentityRecords
-    audit: AuditLog | None
     strength: int
     verify_url: str
     allow_training: bool
@@ -57,9 +47,7 @@ class ProvenanceIssuer:
     def open(
         cls,
         settings: WorkerSettings,
-        identities: IdentityRecords,
         records: ProvenanceStore,
-        audit: AuditLog | None = None,
     ) -> ProvenanceIssuer | None:
         """Return the installation's issuer, or None where an operator has turned it off.
 
@@ -82,18 +70,18 @@ class ProvenanceIssuer:
             public_sync=settings.mark_sync == "public",
             signer=signer,
             records=records,
-            identities=identities,
-            audit=audit,
             strength=settings.mark_strength,
             verify_url=f"{settings.public_url}/verify" if settings.public_url else "",
             allow_training=settings.allow_training == "on",
             authority=TimeStampAuthority(settings.tsa_url) if settings.tsa_url else None,
         )
 
-    def order(self, job: JobRecord, task: Task) -> ProvenanceOrder | None:
+    def order(
+        self, job: JobRecord, task: Task, identities: Callable[[], Sequence[IdentityRecord]]
+    ) -> ProvenanceOrder | None:
         """Return what the child needs for a task; None for jobs whose results are not marked.
 
-        Raises UnknownIdentity, IdentityErased.
+        Raises what asking for the job's `identities` does.
         """
         mark_id = job.payload.mark_id
         if mark_id is None or job.kind not in MARKED_KINDS:
@@ -111,7 +99,10 @@ class ProvenanceIssuer:
             tile=tile_in_hex(tile),
             shift=tile.shift,
             strength=self.strength,
-            consent_receipts=self._receipts(job),
+            # Identities registered without a consent have none.
+            consent_receipts=tuple(
+                record.consent_receipt for record in identities() if record.consent_receipt
+            ),
             verify_url=self.verify_url,
             allow_training=self.allow_training,
             is_stamped=self.authority is not None,
@@ -127,7 +118,14 @@ class ProvenanceIssuer:
         """Return the authority's token of a message; None without one, or when it is away."""
         return None if self.authority is None else self.authority.token(message)
 
-    def record(self, job: JobRecord, result: JobResult, outcome: Outcome, manifest: bytes) -> None:
+    def record(
+        self,
+        job: JobRecord,
+        result: JobResult,
+        outcome: Outcome,
+        manifest: bytes,
+        consent_receipts: Sequence[str],
+    ) -> None:
         """Keep what was made, before it can be fetched; raises DiskFull."""
         if job.payload.mark_id is None:
             return
@@ -142,33 +140,24 @@ class ProvenanceIssuer:
             sha256=result.sha256,
             hashes=tuple(outcome.hashes),
             manifest_sha256=hashlib.sha256(manifest).hexdigest() if manifest else "",
-            consent_receipts=self._receipts(job),
+            consent_receipts=tuple(consent_receipts),
         )
         self.records.put(record, manifest)
 
-    def announce(self, job: JobRecord, result: JobResult, embedded: bool) -> None:
-        """Note the committed output in the audit trail."""
-        if job.payload.mark_id is None or self.audit is None:
-            return
-
-        self.audit.append(
+    def audit_entry(self, job: JobRecord, result: JobResult, embedded: bool) -> str:
+        """Return the audit trail's entry about an output, to be written with its commit."""
+        return entry_body(
+            time.time(),
             "output.marked",
             job.tenant,
             "worker",
             job.id,
             sha256=result.sha256,
-            mark_id=mark_name(job.payload.mark_id),
+            mark_id=mark_name(job.payload.mark_id or 0),
             c2pa="embedded" if embedded else "detached",
             key_id=self.signer.key_id,
             identities=",".join(sorted(job.payload.identities())),
         )
-
-    def _receipts(self, job: JobRecord) -> tuple[str, ...]:
-        records = [
-            self.identities.peek(name, job.tenant) for name in sorted(job.payload.identities())
-        ]
-        # Identities registered without a consent have none.
-        return tuple(record.consent_receipt for record in records if record.consent_receipt)
 
 
 def installed_version() -> str:

@@ -11,7 +11,8 @@ from worker.contract.jobs import JobRecord
 from worker.contract.requests import QueueName
 from worker.errors import UnknownJob
 from worker.sandbox.confinement import Protection
-from worker.stores.jobs.job_queue import QUEUES, WorkerState
+from worker.stores.jobs.deliveries import QUEUES
+from worker.stores.jobs.job_queue import WorkerState
 from worker.stores.jobs.statistics import Statistics
 from worker.stores.jobs.task_lines import TaskState
 

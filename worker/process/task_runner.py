@@ -18,9 +18,11 @@ from worker.errors import (
     AttemptTimedOut,
     Canceled,
     DiskFull,
+    IdentityErased,
     JobFailure,
     MediaUnavailable,
     StoreError,
+    UnknownIdentity,
 )
 from worker.failures import FailureCode
 from worker.job_context import Outcome, Performed
@@ -30,6 +32,7 @@ from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.provenance.names import DETACHED
 from worker.stores.audit_log import AuditLog
+from worker.stores.jobs.job_attempts import Begun
 from worker.stores.jobs.job_records import JobReport
 
 log = logging.getLogger(__name__)
@@ -76,19 +79,22 @@ class TaskRunner:
         """
         task = Task(task_id, attempt)
         try:
-            job = self._stores.attempts.begin(task, self._worker)
+            begun = self._stores.attempts.begin(task, self._worker)
         except AttemptEnded as ending:
             self._end(task, ending)
             return
 
-        log.info("attempt begun", extra=_names(task, job))
-        self._attempt(task, job)
-        self._stores.queue.deliver(QUEUE_OF[job.kind])
+        log.info("attempt begun", extra=_names(task, begun.job))
+        # A commit delivers what comes next by itself.
+        if not self._attempt(task, begun):
+            self._stores.queue.deliver(QUEUE_OF[begun.job.kind])
 
-    def _attempt(self, task: Task, job: JobRecord) -> None:
+    def _attempt(self, task: Task, begun: Begun) -> bool:
+        """Do the attempt, whatever becomes of it; return whether it committed its job."""
+        job = begun.job
         try:
-            self._run(
-                Attempt(job, task, self._staging, self._stores, self._issuer, self._screening)
+            return self._run(
+                Attempt(begun, task, self._staging, self._stores, self._issuer, self._screening)
             )
         except AttemptEnded as ending:
             self._end(task, ending)
@@ -114,6 +120,12 @@ class TaskRunner:
             report = JobReport(failure.report, {}) if failure.report else None
             self._fail(task, Problem(failure.failure, failure.message), report)
             self._note_refusal(job, failure)
+        except (IdentityErased, UnknownIdentity):
+            log.info("identity erased", extra=_names(task, job))
+            self._fail(
+                task,
+                Problem(FailureCode.IDENTITY_ERASED, "An identity of this job was erased."),
+            )
         except Exception:
             log.exception("attempt failed", extra=_names(task, job))
             self._try_again(task)
@@ -121,13 +133,15 @@ class TaskRunner:
             # Whatever happened: the next job must not find this one's files.
             self._staging.clear()
 
-    def _run(self, attempt: Attempt) -> None:
+        return False
+
+    def _run(self, attempt: Attempt) -> bool:
         began = time.time()
         performed = self._perform(attempt)
         outcome = performed.outcome
 
         if outcome is None:
-            return  # a part of a video: its end is recorded, the job goes on
+            return False  # a part of a video: its end is recorded, the job goes on
 
         created = attempt.job.created_at
         timings = {
@@ -146,6 +160,7 @@ class TaskRunner:
             "job succeeded",
             extra=_names(attempt.task, attempt.job) | {"total_ms": timings["total_ms"]},
         )
+        return True
 
     def _counters(self, task: Task, performed: Performed) -> dict[str, int]:
         """Add what this attempt cost to what the parts of a video did before."""
@@ -175,7 +190,13 @@ class TaskRunner:
             self._record(attempt, outcome, result)
 
         try:
-            self._stores.attempts.commit(attempt.task, result, report)
+            self._stores.attempts.commit(
+                attempt.task,
+                result,
+                report,
+                audit=self._announcements(attempt, outcome, result),
+                deliver_on=QUEUE_OF[attempt.job.kind],
+            )
         except AttemptEnded:
             job = self._stores.jobs.get(job_id)
             # While another attempt may still commit this very file it stays: the winner tidies up.
@@ -184,17 +205,24 @@ class TaskRunner:
 
             raise
 
-        if self._issuer is not None and result is not None and outcome.manifest is not None:
-            embedded = result.media_type not in DETACHED
-            # After the commit: only what became a result is in the audit trail.
-            self._issuer.announce(attempt.job, result, embedded)
+    def _announcements(
+        self, attempt: Attempt, outcome: Outcome, result: JobResult | None
+    ) -> list[str]:
+        """Return what the audit trail is to say of a result that was marked."""
+        if self._issuer is None or result is None or outcome.manifest is None:
+            return []
+        if attempt.job.payload.mark_id is None:
+            return []
+
+        return [self._issuer.audit_entry(attempt.job, result, result.media_type not in DETACHED)]
 
     def _record(self, attempt: Attempt, outcome: Outcome, result: JobResult) -> None:
         if self._issuer is None or attempt.provenance is None:
             return
         # An export's manifest is inside its archive.
         manifest = attempt.result(outcome.manifest).read_bytes() if outcome.manifest else b""
-        self._issuer.record(attempt.job, result, outcome, manifest)
+        receipts = attempt.provenance.consent_receipts
+        self._issuer.record(attempt.job, result, outcome, manifest, receipts)
 
     def _end(self, task: Task, ending: AttemptEnded) -> None:
         log.info(

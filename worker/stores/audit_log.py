@@ -42,17 +42,8 @@ class AuditLog:
 
         `actor` is a key's id, `subject` the id of what was touched. Raises StoreError.
         """
-        body = {
-            "event": event,
-            "tenant": tenant,
-            "actor": actor,
-            "subject": subject,
-            "at": repr(self._clock()),
-        }
-
-        # Canonical: the archive hashes this text.
-        text = json.dumps(body | details, sort_keys=True, separators=(",", ":"))
-        return int(str(self._scripts.run("append_audit", {"body": text})))
+        body = entry_body(self._clock(), event, tenant, actor, subject, **details)
+        return int(str(self._scripts.run("append_audit", {"body": body})))
 
     def note_policy(self, role: str, policy: Mapping[str, str]) -> bool:
         """Note the settings of a refusal or a mark where they differ from the last start's.
@@ -67,18 +58,11 @@ class AuditLog:
         if not changed:
             return False
 
-        body = {
-            "event": "policy.changed",
-            "tenant": "",
-            "actor": role,
-            "subject": "",
-            "at": repr(self._clock()),
-            "changed": ",".join(sorted(changed)),
-        }
+        about = {"changed": ",".join(sorted(changed)), **policy}
         arguments = {
             "role": role,
             "policy": json.dumps(policy, sort_keys=True),
-            "body": json.dumps(body | dict(policy), sort_keys=True, separators=(",", ":")),
+            "body": entry_body(self._clock(), "policy.changed", "", role, **about),
         }
         return bool(self._scripts.run("note_policy", arguments))
 
@@ -103,6 +87,15 @@ class AuditLog:
         with reaching():
             newest: Reply = self._redis.get(AUDIT_SEQ())
         return int(newest or 0)
+
+
+def entry_body(
+    at: float, event: str, tenant: str, actor: str, subject: str = "", **details: str
+) -> str:
+    """Return an entry's text, for a script that writes it in the step that it tells of."""
+    body = {"event": event, "tenant": tenant, "actor": actor, "subject": subject, "at": repr(at)}
+    # Canonical: the archive hashes this text.
+    return json.dumps(body | details, sort_keys=True, separators=(",", ":"))
 
 
 def _entry(fields: Mapping[str, str]) -> AuditEntry:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from redis import Redis
 from redis.client import Pipeline
 
-from worker.stores.connection import Reply, as_hash, reaching, texts
+from worker.stores.connection import as_hash, reaching, texts
 from worker.stores.keys import TENANT, TENANTS
 
 Bound = Literal["max_jobs", "max_bytes", "max_running", "max_stored_bytes"]
@@ -48,11 +48,11 @@ class TenantStore:
                 TENANT(tenant), mapping=as_hash({str(b): n for b, n in bounds.items()})
             )
 
-    def bound(self, tenant: str, bound: Bound) -> int | None:
-        """Return a tenant's own bound, or None when the common one holds."""
-        with reaching():
-            own: Reply = self._redis.hget(TENANT(tenant), bound)
-        return int(own) if own is not None else None
+    def ask_bounds(self, tenant: str, bounds: Sequence[Bound], pipeline: Pipeline) -> None:
+        """Ask for a tenant's own bounds within a caller's pipeline; None where the common one
+        holds.
+        """
+        pipeline.hmget(TENANT(tenant), list(bounds))
 
     def webhook_secret(self, tenant: str, new: str) -> str:
         """Return the secret that signs what is sent to addresses given with a job.

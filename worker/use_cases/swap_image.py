@@ -99,7 +99,6 @@ class SwapImage:
                 icc_profile=image.icc_profile,
             )
 
-        context.progress(1, 1, "image")
         file = context.work / f"image.{file_format}"
 
         with noticing_full_disk():

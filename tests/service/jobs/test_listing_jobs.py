@@ -7,7 +7,7 @@ import pytest
 
 from tests.service.live_service import LiveService, problem_of
 from worker.contract.jobs import Problem
-from worker.stores.jobs.job_records import JobReport
+from worker.stores.jobs.job_records import Ending, JobReport
 
 
 def test_jobs_are_listed_page_by_page(live: LiveService, client: httpx.Client, tenant: str) -> None:
@@ -68,9 +68,8 @@ def test_a_failed_job_has_its_outcome_and_what_became_of_each_assignment(
     job_id = client.post("/v1/swaps/image", json=body).json()["id"]
     fate = {"index": 0, "status": "left_alone", "reason": "too_small"}
     report = JobReport({"outcome": "failed", "assignments": [fate]}, {})
-    live.jobs.settle(
-        job_id, None, "failed", error=Problem("nobody_swapped", "too_small"), report=report
-    )
+    error = Problem("nobody_swapped", "too_small")
+    live.jobs.settle(job_id, None, Ending("failed", error=error, report=report))
     job = client.get(f"/v1/jobs/{job_id}").json()
     assert (job["status"], job["outcome"]) == ("failed", "failed")
     assert job["error"]["code"] == "nobody_swapped"

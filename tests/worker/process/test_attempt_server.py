@@ -157,11 +157,13 @@ def test_a_child_can_invent_failures_of_its_job_and_nothing_else(
     assert caught.value.code == code
 
 
-def test_a_cancellation_reaches_the_child_and_comes_back(desk: Desk) -> None:
+def test_a_cancellation_reaches_the_child_with_its_second_report_and_comes_back(
+    desk: Desk,
+) -> None:
     desk.stores.jobs.request_cancel(desk.task.job_id)
     progress = {"ask": "progress", "done": 1, "total": 2, "unit": "frame"}
     with pytest.raises(Canceled):
-        desk.serve(says(progress, raised("Canceled")))
+        desk.serve(says(progress, progress, raised("Canceled")))
 
 
 def test_a_child_that_says_nothing_is_late(desk: Desk) -> None:

@@ -68,9 +68,8 @@ def test_a_delivery_lost_on_its_way_is_made_again_when_it_was_missed_twice(
     shop: Stores, reconciler: Reconciler
 ) -> None:
     job = admitted(shop)
-    assert shop.attempts.next_deliveries("video") == [
-        Task(job.id, 1)
-    ]  # and the process dies before RQ has it
+    assert shop.attempts.deliver("video") == [Task(job.id, 1)]
+    shop.jobs.redis.delete("rq:queue:video")  # and the worker that popped it dies
     reconciler.tick()
     assert shop.queue.held("video") == frozenset()
     reconciler.tick()
@@ -97,7 +96,8 @@ def test_a_cancellation_whose_worker_died_is_settled(
     shop: Stores, reconciler: Reconciler, clock: Clock
 ) -> None:
     job = admitted(shop)
-    (task,) = shop.attempts.next_deliveries("video")
+    (task,) = shop.attempts.deliver("video")
+    shop.jobs.redis.delete("rq:queue:video")
     shop.attempts.begin(task, "gone")
     assert shop.jobs.request_cancel(job.id).status == "canceling"
     clock.now += CANCEL_GRACE_S + 0.1

@@ -137,7 +137,7 @@ def test_a_full_store_refuses_new_jobs_and_lets_running_ones_end(own: Redis) -> 
     jobs = JobStore(own)
     attempts = JobAttempts(jobs)
     job = jobs.admit(ANALYSIS).job
-    (task,) = attempts.next_deliveries("video")
+    (task,) = attempts.deliver("video")
     own.config_set("maxmemory", int(own.info("memory")["used_memory"]))
 
     with pytest.raises(StoreFull):

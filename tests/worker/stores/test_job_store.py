@@ -119,7 +119,7 @@ def test_a_commit_ends_the_job_and_releases_what_it_held(
 ) -> None:
     job = jobs.admit(analysis(store)).job
     task = deliver_one(attempts)
-    assert attempts.begin(task, "w1").status == "running"
+    assert attempts.begin(task, "w1").job.status == "running"
     attempts.progress(task, 5, 10, "frame")
     attempts.commit(task, RESULT, REPORT)
     done = jobs.get(job.id)
@@ -174,7 +174,7 @@ def test_a_job_begun_three_times_becomes_a_dead_letter(
     assert failed.error is not None
     assert (failed.status, failed.attempt, failed.error.code) == ("failed", 3, "attempts_exhausted")
     assert store.zrange("lk:dead", 0, -1) == [job.id.encode()]
-    assert attempts.next_deliveries("video") == []
+    assert attempts.deliver("video") == []
 
 
 def test_deliveries_that_no_worker_began_do_not_count_as_tries(

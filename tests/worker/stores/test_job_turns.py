@@ -21,7 +21,7 @@ def test_tenants_are_served_in_turn_and_urgent_jobs_first(store: Redis) -> None:
     bulk = [jobs.admit(analysis(store, tenant="bulk")).job.id for _ in range(10)]
     urgent = jobs.admit(analysis(store, tenant="bulk", priority="high")).job.id
     small = [jobs.admit(analysis(store, tenant="small")).job.id for _ in range(2)]
-    order = [task.id for task in attempts.next_deliveries("video")]
+    order = [task.id for task in attempts.deliver("video")]
     assert order == [urgent, small[0], bulk[0], small[1], bulk[1], bulk[2]]
 
 
@@ -32,15 +32,15 @@ def test_a_tenant_takes_no_more_than_its_share_of_the_workers(store: Redis) -> N
     for _ in range(4):
         jobs.admit(analysis(store))
 
-    first = attempts.next_deliveries("video")
+    first = attempts.deliver("video")
     assert len(first) == 2
 
     for task in first:
         attempts.begin(task, "w1")
 
-    assert attempts.next_deliveries("video") == []
+    assert attempts.deliver("video") == []
     attempts.commit(first[0], RESULT, REPORT)
-    assert len(attempts.next_deliveries("video")) == 1
+    assert len(attempts.deliver("video")) == 1
 
 
 def test_a_video_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
@@ -56,7 +56,7 @@ def test_a_video_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(
         attempts.progress(main, 1, None, "frame")
 
     begun = []
-    while tasks := attempts.next_deliveries("video"):
+    while tasks := attempts.deliver("video"):
         assert len(tasks) <= 2
         for task in tasks:
             attempts.begin(task, "w1")

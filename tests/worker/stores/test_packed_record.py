@@ -10,12 +10,12 @@ import pytest
 from redis import Redis
 
 from tests.clock import Clock
+from tests.worker.stores.job_store_case import known_identity, known_upload
 from worker.contract.jobs import JobRecord, JobResult, Problem, Task
 from worker.contract.options import Assignment
 from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import UnknownJob
 from worker.failures import FailureCode
-from worker.stores.ids import new_id
 from worker.stores.jobs.ended_records import EndedRecords
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_records import JobReport
@@ -44,14 +44,11 @@ def jobs(store: Redis, clock: Clock) -> JobStore:
 
 def swap(jobs: JobStore, store: Redis) -> JobRecord:
     """Admit a swap whose identity and upload the store knows."""
-    identity = new_id("idn")
-    upload = new_id("upl")
-    store.hset(f"lk:identity:{identity}", "tenant", "acme")
-    store.hset(f"lk:media:{upload}", "tenant", "acme")
+    identity = known_identity(store)
     payload = JobPayload(
         kind="swap_image",
         tenant="acme",
-        input_id=upload,
+        input_id=known_upload(store),
         assignments=(Assignment(identity_id=identity),),
         mark_id=559_545_853,
         trace={"traceparent": "00-7beaad4ae22e534eeb6d6d34971a3586-4d08886dbf5721a8-01"},

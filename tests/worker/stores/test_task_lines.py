@@ -25,7 +25,7 @@ def test_a_backlog_counts_what_waits_and_what_runs(store: Redis) -> None:
     for tenant in ("acme", "acme", "rival"):
         submit(jobs, tenant)
 
-    first, second = attempts.next_deliveries("video")
+    first, second = attempts.deliver("video")
     backlog = jobs.lines.backlog("video")
     assert (backlog.queued, backlog.running) == (3, 0)
 
@@ -44,7 +44,7 @@ def test_a_task_that_comes_back_waits_again_since_it_first_did(store: Redis) -> 
     jobs = JobStore(store, FEW, clock=lambda: now)
     attempts = JobAttempts(jobs)
     submit(jobs, "acme")
-    (task,) = attempts.next_deliveries("video")
+    (task,) = attempts.deliver("video")
     attempts.begin(task, "w1")
     assert attempts.redeliver(task) == "waiting"
     backlog = jobs.lines.backlog("video", now_s=now + 60)
@@ -58,17 +58,17 @@ def test_a_tenant_at_its_share_is_out_of_the_turns_until_it_has_room(store: Redi
     for _ in range(3):
         submit(jobs, "acme")
 
-    (first,) = attempts.next_deliveries("video")
-    assert attempts.next_deliveries("video") == []
+    (first,) = attempts.deliver("video")
+    assert attempts.deliver("video") == []
     assert store.zcard("lk:turn:video") == 0
 
     submit(jobs, "rival")
-    (of_rival,) = attempts.next_deliveries("video")
+    (of_rival,) = attempts.deliver("video")
     assert jobs.get(of_rival.job_id).tenant == "rival"
 
     attempts.begin(first, "w1")
     attempts.commit(first, None, JobReport({}, {}))
-    (second,) = attempts.next_deliveries("video")
+    (second,) = attempts.deliver("video")
     assert jobs.get(second.job_id).tenant == "acme"
 
 
@@ -77,12 +77,12 @@ def test_a_raised_share_is_noticed_at_once(store: Redis) -> None:
     attempts = JobAttempts(jobs)
     for _ in range(2):
         submit(jobs, "acme")
-    attempts.next_deliveries("video")
-    assert attempts.next_deliveries("video") == []
+    attempts.deliver("video")
+    assert attempts.deliver("video") == []
 
     TenantStore(store).set_bounds("acme", {"max_running": 2})
     jobs.lines.take_turns("acme", "video")
-    assert len(attempts.next_deliveries("video")) == 1
+    assert len(attempts.deliver("video")) == 1
 
 
 def test_the_events_of_a_job_that_ended_stay_for_an_hour(store: Redis) -> None:
@@ -108,14 +108,14 @@ def test_parts_that_are_held_back_go_to_workers_that_nobody_else_needs(store: Re
     attempts = JobAttempts(jobs)
     store.sadd("rq:workers:video", *range(6))
     first = planned(jobs, attempts, "acme", 10)
-    delivered = attempts.next_deliveries("video")
+    delivered = attempts.deliver("video")
     assert [task.job_id for task in delivered] == [first] * 6
     for task in delivered:
         attempts.begin(task, "w")
 
     submit(jobs, "rival")
     attempts.finish_part(delivered[0], "{}")
-    (next_one,) = attempts.next_deliveries("video")
+    (next_one,) = attempts.deliver("video")
     assert jobs.get(next_one.job_id).tenant == "rival"
 
 
@@ -124,7 +124,7 @@ def test_videos_share_the_workers_that_nobody_else_needs(store: Redis) -> None:
     attempts = JobAttempts(jobs)
     videos = [planned(jobs, attempts, tenant, 10) for tenant in ("acme", "rival")]
     store.sadd("rq:workers:video", *range(8))
-    delivered = [task.job_id for task in attempts.next_deliveries("video")]
+    delivered = [task.job_id for task in attempts.deliver("video")]
     assert [delivered.count(video) for video in videos] == [4, 4]
 
 
@@ -133,8 +133,8 @@ def test_a_tenant_gets_no_more_parts_than_its_share(store: Redis) -> None:
     attempts = JobAttempts(jobs)
     planned(jobs, attempts, "acme", 10)
     store.sadd("rq:workers:video", *range(8))
-    assert len(attempts.next_deliveries("video")) == 3
-    assert attempts.next_deliveries("video") == []
+    assert len(attempts.deliver("video")) == 3
+    assert attempts.deliver("video") == []
 
 
 def test_held_parts_of_a_video_that_ended_are_forgotten(store: Redis) -> None:

@@ -86,12 +86,17 @@ def refine(shop: Stores, use_cases: RefineUseCases, identity: str) -> JobRecord:
         kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
     job = shop.jobs.admit(JobRequest(payload)).job
-    [task] = shop.attempts.next_deliveries("refine")
+    [task] = shop.attempts.deliver("refine")
     TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases)).run_task(
         task.id, task.attempt
     )
 
     return shop.jobs.get(job.id)
+
+
+def of_a_job(shop: Stores, payload: JobPayload, identity: str) -> JobIdentities:
+    """Return the identity as a job sees it that begins now."""
+    return JobIdentities(shop.identities, payload, {identity: shop.identities.get(identity)})
 
 
 def test_a_refined_identity_looks_more_like_its_person_and_says_so(
@@ -102,8 +107,7 @@ def test_a_refined_identity_looks_more_like_its_person_and_says_so(
     swap = JobPayload(
         kind="swap_image", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
-    identities = JobIdentities(shop.identities, swap)
-    [before] = loader.assignments(swap, identities)
+    [before] = loader.assignments(swap, of_a_job(shop, swap, identity))
 
     job = refine(shop, use_cases, identity)
 
@@ -117,7 +121,7 @@ def test_a_refined_identity_looks_more_like_its_person_and_says_so(
     assert polished is not None
     assert polished != derived
     # What the process holds under the old weights is not taken for the new ones.
-    [after] = loader.assignments(swap, identities)
+    [after] = loader.assignments(swap, of_a_job(shop, swap, identity))
     assert after.identity.key != before.identity.key
 
 
@@ -147,7 +151,7 @@ def test_a_canceled_refinement_leaves_the_identity_as_it_was(
         kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
     job = shop.jobs.admit(JobRequest(payload)).job
-    [task] = shop.attempts.next_deliveries("refine")
+    [task] = shop.attempts.deliver("refine")
     shop.jobs.request_cancel(job.id)
     TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases)).run_task(
         task.id, task.attempt

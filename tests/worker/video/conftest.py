@@ -26,7 +26,8 @@ from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
-from worker.stores.jobs.job_queue import rq_queue, task_of
+from worker.stores.jobs.deliveries import task_of
+from worker.stores.jobs.job_queue import rq_queue
 from worker.stores.media.uploads import MediaFacts
 from worker.use_cases.analyse import Analyse
 from worker.use_cases.identity_loader import IdentityLoader

@@ -19,7 +19,6 @@ from worker.process.task_runner import TaskRunner
 from worker.provenance.credentials import read_credentials
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
-from worker.stores.audit_log import AuditLog
 from worker.use_cases.signing import Signing
 
 
@@ -33,9 +32,7 @@ def authority(tmp_path: Path) -> Iterator[SmallAuthority]:
 def stamped(bench: VideoBench, folder: Path, url: str) -> tuple[JobRecord, ProvenanceIssuer]:
     """Swap an image with marks, credentials and a time-stamp authority."""
     settings = WorkerSettings(data_dir=folder, tsa_url=url)
-    redis = bench.shop.jobs.redis
-    records = ProvenanceStore(bench.shop.media.blobs)
-    issuer = ProvenanceIssuer.open(settings, bench.shop.identities, records, AuditLog(redis))
+    issuer = ProvenanceIssuer.open(settings, ProvenanceStore(bench.shop.media.blobs))
     assert issuer is not None
     staging = Staging(bench.shop.media.scratch)
     bench.runner = TaskRunner("bench", bench.shop, staging, performer(bench), issuer)

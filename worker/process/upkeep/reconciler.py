@@ -13,7 +13,7 @@ from worker.contract.jobs import Task
 from worker.contract.requests import QueueName
 from worker.process.upkeep.expiry import ExpirySweep
 from worker.stores.erasure import LogRewriter
-from worker.stores.jobs.job_queue import QUEUES
+from worker.stores.jobs.deliveries import QUEUES
 
 log = logging.getLogger(__name__)
 

@@ -8,19 +8,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from worker.contract.jobs import JobRecord, JobResult, Problem, Task
 from worker.contract.requests import QueueName
-from worker.errors import Canceled, Superseded
+from worker.errors import Canceled, IdentityErased, Superseded
 from worker.failures import FailureCode
 from worker.stores.connection import reaching, text_fields, texts
-from worker.stores.jobs.job_records import JobReport, read_record
+from worker.stores.identities.identity_records import (
+    IdentityRecord,
+    read_identity,
+    stored_fields,
+)
+from worker.stores.jobs.deliveries import delivery
+from worker.stores.jobs.job_records import Ending, JobReport, read_record
 from worker.stores.jobs.job_store import JobStore, task_names
 from worker.stores.keys import JOB_PARTS, JOB_SPENT
+from worker.stores.media.uploads import MediaRecord, read_upload
 
 Redelivery = Literal["waiting", "exhausted", "canceling", "superseded"]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A job to do and the records that it needs, as they were when its attempt began.
+
+    What is gone by then is missing. `list_version` is that of the never-swap list.
+    """
+
+    job: JobRecord
+    identities: Mapping[str, IdentityRecord]
+    upload: MediaRecord | None
+    list_version: bytes
 
 
 class JobAttempts:
@@ -31,25 +52,16 @@ class JobAttempts:
         self._limits = store.limits
         self._clock = clock
 
-    def next_deliveries(self, queue: QueueName) -> Sequence[Task]:
-        """Tasks that RQ should hold now, tenants in turn; the caller enqueues each of them."""
-        answer = self._store.scripts.run(
-            "deliver",
-            {
-                "queue": queue,
-                "window": self._limits.window,
-                "tenant_running": self._limits.tenant_running,
-                "now_ms": int(self._clock() * 1000),
-            },
-        )
-
-        names = texts(answer)
+    def deliver(self, queue: QueueName) -> Sequence[Task]:
+        """Hand RQ the tasks that it should hold now, tenants in turn; return them."""
+        script, arguments = delivery(queue, self._limits, self._clock())
+        names = texts(self._store.scripts.run(script, arguments))
         return [
             Task(task, int(attempt)) for task, attempt in zip(names[::2], names[1::2], strict=True)
         ]
 
-    def begin(self, task: Task, worker: str) -> JobRecord:
-        """Take up an attempt; returns the job to do.
+    def begin(self, task: Task, worker: str) -> Begun:
+        """Take up an attempt; returns the job to do, and what the store has of what it needs.
 
         Raises:
             Canceled, Superseded: this attempt has nothing to do.
@@ -59,8 +71,17 @@ class JobAttempts:
         if isinstance(answer, bytes):
             _raise_if_ended(answer.decode())
 
-        _, record = answer
-        return read_record(dict(zip(texts(record[::2]), texts(record[1::2]), strict=True)))
+        record, identities, upload, list_version = answer
+        return Begun(
+            job=read_record(text_fields(_as_fields(record))),
+            identities={
+                name.decode(): read_identity(stored_fields(name.decode(), fields), cached=False)
+                for name, reply in identities
+                if (fields := _as_fields(reply))
+            },
+            upload=read_upload(text_fields(_as_fields(upload))) if upload else None,
+            list_version=list_version,
+        )
 
     def progress(self, task: Task, done: int, total: int | None, unit: str) -> None:
         """Note how far the attempt is, and learn whether it may go on.
@@ -70,13 +91,27 @@ class JobAttempts:
         """
         self._fenced("progress", task, done=done, total=total, unit=unit, now=repr(self._clock()))
 
-    def commit(self, task: Task, result: JobResult | None, report: JobReport) -> None:
+    def commit(
+        self,
+        task: Task,
+        result: JobResult | None,
+        report: JobReport,
+        audit: Sequence[str] = (),
+        deliver_on: QueueName | None = None,
+    ) -> None:
         """End the job as succeeded, unless another attempt or a cancellation came first.
+
+        The entries of `audit` are written in the same step, and RQ is handed what comes next on a
+        queue in the same round trip.
 
         Raises:
             Canceled, Superseded: nothing was changed; the file is not wanted.
+            IdentityErased: likewise; nothing may be made of the job's face any more.
         """
-        answer = self._store.settle(task.job_id, task, "succeeded", result=result, report=report)
+        ending = Ending(
+            "succeeded", result=result, report=report, audit=audit, deliver_on=deliver_on
+        )
+        answer = self._store.settle(task.job_id, task, ending)
         _raise_if_ended(answer)
 
     def fail(
@@ -86,10 +121,8 @@ class JobAttempts:
 
         False when it was not this attempt's to end.
         """
-        return (
-            self._store.settle(task.job_id, task, "failed", error=error, dead=dead, report=report)
-            == "failed"
-        )
+        ending = Ending("failed", error=error, dead=dead, report=report)
+        return self._store.settle(task.job_id, task, ending) == "failed"
 
     def redeliver(self, task: Task, handed_back: bool = False) -> Redelivery:
         """Let the next attempt begin; `handed_back` when this one gave up for no fault of the
@@ -183,3 +216,10 @@ def _raise_if_ended(answer: str) -> None:
         raise Canceled
     if answer == "superseded":
         raise Superseded
+    if answer == "identity_erased":
+        raise IdentityErased
+
+
+def _as_fields(reply: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return a hash as a script returns it: names and values in turn."""
+    return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -5,7 +5,6 @@ RQ's own record of a job may be lost or stale at any time; `job_store` has the t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,18 +23,16 @@ from worker.contract.requests import QueueName
 from worker.errors import WorkerError
 from worker.sandbox.confinement import Protection
 from worker.stores.connection import Reply, reaching, text_fields, texts
+from worker.stores.jobs.deliveries import (
+    ATTEMPT_TIMEOUT_S,
+    ENTRY_POINT,
+    QUEUES,
+    RQ_TTL_S,
+    task_of,
+)
 from worker.stores.jobs.job_attempts import JobAttempts
 
-ENTRY_POINT = "worker.jobs.run_task"  # a name on the wire: nothing is imported by it
-QUEUES: tuple[QueueName, ...] = ("image", "video", "refine")
-# The inverse of `rq_id`, strict: RQ's queue may hold whatever somebody with the store's password
-# put there.
-TASK_ATTEMPT = re.compile(r"(?P<task>job_[0-9a-z]{26}(-[0-9a-z]+)?)-(?P<attempt>[0-9]+)")
 WORKER_ALIVE_S = 15.0  # an idle worker's heartbeat comes every 5 s
-RQ_TTL_S = 300  # RQ's own records of jobs that are over
-# How long one attempt may take. A part of a video has five seconds; an analysis reads a
-# whole one.
-ATTEMPT_TIMEOUT_S: Mapping[QueueName, int] = {"image": 120, "video": 3600, "refine": 900}
 
 RunTask: TypeAlias = Callable[[str, int], None]
 
@@ -49,6 +46,26 @@ class TaskJob(Job):
     """An RQ job that can only ever call `run_task`, whatever its record in the store says."""
 
     run_task: RunTask | None = None
+    queue_name: QueueName | None = None
+
+    def refresh(self) -> None:
+        """Take what is to be done from the id alone, which RQ's queue has.
+
+        The record in the store says no more of a job of ours, would cost a round trip, and of a
+        job that is not ours it is better not read.
+        """
+        if self.queue_name is None:
+            super().refresh()  # type: ignore[no-untyped-call]
+            return
+
+        task = task_of(self.id)
+        self.func_name = ENTRY_POINT if task else ""
+        self.instance = None
+        self.args = [task.id, task.attempt] if task else []
+        self.kwargs = {}
+        self.origin = self.queue_name
+        self.timeout = ATTEMPT_TIMEOUT_S[self.queue_name]
+        self.result_ttl = self.failure_ttl = RQ_TTL_S
 
     def restore(self, raw_data: Any) -> None:  # noqa: ANN401
         """Read RQ's record, but nothing in it that could call a function or a URL."""
@@ -93,30 +110,8 @@ class JobQueue:
     def deliver(self, queue: QueueName) -> int:
         """Hand over what is next in the lines, as far as RQ has room; returns how many tasks that
         were.
-
-        A crash or an error on the way loses nothing: the reconciler delivers the task again.
         """
-        tasks = self._attempts.next_deliveries(queue)
-        if not tasks:
-            return 0
-
-        with reaching(), self._redis.pipeline() as together:
-            for task in tasks:
-                rq_queue(queue, self._redis).enqueue_call(
-                    ENTRY_POINT,
-                    args=[task.id, task.attempt],
-                    job_id=rq_id(task),
-                    timeout=ATTEMPT_TIMEOUT_S[queue],
-                    # Nobody reads RQ's results; they end soon.
-                    result_ttl=RQ_TTL_S,
-                    failure_ttl=RQ_TTL_S,
-                    description=rq_id(task),
-                    pipeline=together,
-                )
-
-            together.execute()
-
-        return len(tasks)
+        return len(self._attempts.deliver(queue))
 
     def deliver_all(self) -> int:
         """Deliver on every queue."""
@@ -160,20 +155,6 @@ def rq_queue(name: QueueName, redis: Redis) -> Queue:
     JSON, because RQ's default of pickle would run whatever Redis holds.
     """
     return Queue(name, connection=redis, serializer=JSONSerializer, job_class=TaskJob)
-
-
-def rq_id(task: Task) -> str:
-    """Return the id under which RQ knows one attempt of a task."""
-    return f"{task.id}-{task.attempt}"
-
-
-def task_of(name: str) -> Task | None:
-    """Return the task behind an RQ id, the inverse of `rq_id`.
-
-    None for what somebody else put into the queue.
-    """
-    match = TASK_ATTEMPT.fullmatch(name)
-    return Task(match["task"], int(match["attempt"])) if match else None
 
 
 def _is_alive(fields: Mapping[str, str]) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from redis import Redis
+from redis.asyncio.client import Pipeline as AsyncPipeline
 
 from worker.contract.jobs import JobRecord, Status
 from worker.contract.requests import QUEUE_OF, JobKind
@@ -18,6 +20,16 @@ from worker.stores.jobs.packed_record import record_fields
 from worker.stores.jobs.task_lines import TaskLines
 from worker.stores.keys import INPUT_BYTES, JOB, TENANT_ACTIVE
 from worker.stores.tenants import TenantStore
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What a tenant may have in flight, and what it has: jobs, and bytes of their inputs."""
+
+    max_jobs: int
+    max_bytes: int
+    jobs: int
+    bytes: int
 
 
 class JobReader:
@@ -94,22 +106,21 @@ class JobReader:
         """Return the tenant's jobs that `filters` want, newest first."""
         return self._listing.page(tenant, filters, limit=limit, cursor=cursor)
 
-    def quota(self, tenant: str) -> tuple[int, int]:
-        """Return how many jobs a tenant may have in flight, and bytes of their inputs."""
-        jobs = self._tenants.bound(tenant, "max_jobs")
-        held = self._tenants.bound(tenant, "max_bytes")
-        # Not by their truth: a bound of 0 is a tenant who may have no jobs.
-        return (
-            self.limits.tenant_jobs if jobs is None else jobs,
-            self.limits.tenant_bytes if held is None else held,
-        )
+    def quota(self, tenant: str) -> Quota:
+        """Return what a tenant may have in flight, and what it has."""
+        with reaching(), self.redis.pipeline(transaction=False) as together:
+            self._tenants.ask_bounds(tenant, ("max_jobs", "max_bytes"), together)
+            together.scard(TENANT_ACTIVE(tenant))
+            together.hget(INPUT_BYTES(), tenant)
+            (max_jobs, max_bytes), jobs, held = together.execute()
 
-    def in_flight(self, tenant: str) -> tuple[int, int]:
-        """Return how many jobs a tenant has in flight, and the bytes of their inputs."""
-        with reaching():
-            jobs = self.redis.scard(TENANT_ACTIVE(tenant))
-            held: Reply = self.redis.hget(INPUT_BYTES(), tenant)
-        return jobs, int(held or 0)
+        return Quota(
+            # Not by their truth: a bound of 0 is a tenant who may have no jobs.
+            max_jobs=self.limits.tenant_jobs if max_jobs is None else int(max_jobs),
+            max_bytes=self.limits.tenant_bytes if max_bytes is None else int(max_bytes),
+            jobs=jobs,
+            bytes=int(held or 0),
+        )
 
     def queue_position(self, job: JobRecord) -> int | None:
         """Return how many tasks of the tenant and of RQ come before a queued job.
@@ -125,3 +136,15 @@ class JobReader:
             for job_id in job_ids:
                 pipeline.hgetall(JOB(job_id))
             return [record_fields(fields) for fields in pipeline.execute()]
+
+
+def ask_job(job_id: str, pipeline: AsyncPipeline) -> None:
+    """Ask for a job's record within a caller's pipeline; `answered_job` reads the answer."""
+    pipeline.hgetall(JOB(job_id))
+
+
+def answered_job(reply: Reply) -> JobRecord:
+    """Return the record that was asked for; raises UnknownJob."""
+    if not reply:
+        raise UnknownJob
+    return read_record(record_fields(reply))

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from worker.contract.jobs import JobRecord, JobResult, Problem, Progress, Status
-from worker.contract.requests import QUEUE_OF, IdempotencyKey, JobPayload, JobRequest, Priority
+from worker.contract.requests import (
+    QUEUE_OF,
+    IdempotencyKey,
+    JobPayload,
+    JobRequest,
+    Priority,
+    QueueName,
+)
 from worker.failures import FailureCode
+from worker.stores.audit_log import entry_body
 from worker.stores.ids import new_id
 from worker.stores.jobs.idempotency_store import idempotency_name
 from worker.stores.jobs.job_limits import JobLimits
@@ -28,6 +36,23 @@ class JobReport:
 
     report: Mapping[str, Any]
     timings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ends; `dead` puts it among the dead letters.
+
+    The entries of `audit` are written in the same step, and RQ is handed what comes next on the
+    queue `deliver_on` in the same round trip.
+    """
+
+    status: Status
+    result: JobResult | None = None
+    report: JobReport | None = None
+    error: Problem | None = None
+    dead: bool = False
+    audit: Sequence[str] = ()
+    deliver_on: QueueName | None = None
 
 
 def admission_arguments(
@@ -50,6 +75,7 @@ def admission_arguments(
         # Sorted, so that equal jobs have equal records.
         "identities": sorted(payload.identities()),
         "fields": admitted_fields(request, job_id, now_s, deadline_s),
+        "audit": _uses(request, job_id, now_s),
         "limits": {
             "jobs": limits.max_jobs,
             "bytes": limits.max_bytes,
@@ -67,6 +93,19 @@ def admission_arguments(
         }
 
     return arguments
+
+
+def _uses(request: JobRequest, job_id: str, now_s: float) -> list[str]:
+    """Return the audit entries about a job's use of its identities."""
+    if request.actor is None:
+        return []
+
+    payload = request.payload
+    event = "identity.exported" if payload.kind == "export" else "identity.used"
+    return [
+        entry_body(now_s, event, payload.tenant, request.actor, identity_id, job=job_id)
+        for identity_id in sorted(payload.identities())
+    ]
 
 
 def admitted_fields(
@@ -104,23 +143,17 @@ def admitted_fields(
     return fields
 
 
-def settled_fields(
-    now_s: float,
-    result_ttl_s: float,
-    result: JobResult | None,
-    report: JobReport | None,
-    error: Problem | None,
-) -> dict[str, str]:
+def settled_fields(now_s: float, result_ttl_s: float, ending: Ending) -> dict[str, str]:
     """Return the fields that a job gains when it ends."""
     fields = {"finished_at": repr(now_s), "expires_at": repr(now_s + result_ttl_s)}
-    if result:
-        fields["result"] = json.dumps(asdict(result))
-    if report:
-        fields["report"] = json.dumps(_rounded(dict(report.report)))
-        fields["timings"] = json.dumps(_rounded(dict(report.timings)))
+    if ending.result:
+        fields["result"] = json.dumps(asdict(ending.result))
+    if ending.report:
+        fields["report"] = json.dumps(_rounded(dict(ending.report.report)))
+        fields["timings"] = json.dumps(_rounded(dict(ending.report.timings)))
 
-    if error:
-        fields["error"] = json.dumps(asdict(error))
+    if ending.error:
+        fields["error"] = json.dumps(asdict(ending.error))
 
     return fields
 

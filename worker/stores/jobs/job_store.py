@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from redis import Redis
 
-from worker.contract.jobs import JobRecord, JobResult, Problem, Status, Task
-from worker.contract.requests import IdempotencyKey, JobRequest
+from worker.contract.jobs import JobRecord, Task
+from worker.contract.requests import QUEUE_OF, IdempotencyKey, JobRequest
 from worker.errors import (
     Gone,
     IdempotencyInProgress,
@@ -32,11 +32,12 @@ from worker.errors import (
     WorkerError,
 )
 from worker.stores.ids import new_id
+from worker.stores.jobs.deliveries import delivery
 from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.jobs.job_reader import JobReader
 from worker.stores.jobs.job_records import (
-    JobReport,
+    Ending,
     admission_arguments,
     read_record,
     settled_fields,
@@ -82,9 +83,14 @@ class JobStore(JobReader):
         self.scripts = Scripts(redis)
         self.upkeep = Upkeep(redis, clock)
 
-    def admit(self, request: JobRequest, idempotency: IdempotencyKey | None = None) -> Admission:
+    def admit(
+        self,
+        request: JobRequest,
+        idempotency: IdempotencyKey | None = None,
+        deliver: bool = False,
+    ) -> Admission:
         """Accept a job durably, or refuse it: when this returns, the record is on the store's
-        disk.
+        disk. With `deliver`, RQ is handed what its queue has room for in the same round trip.
 
         Raises:
             QuotaExceeded, StorageQuotaExceeded, QueueFull: with `retry_after_s`.
@@ -92,8 +98,10 @@ class JobStore(JobReader):
             UnknownMedia, UnknownIdentity, IdentityErased: what the job needs is not this tenant's,
             or gone. IdempotencyMismatch, IdempotencyInProgress, StoreUnavailable, StoreFull
         """
-        arguments = admission_arguments(request, idempotency, self.limits, self._clock())
-        answer = self.scripts.run_durably("admit", arguments)
+        now = self._clock()
+        arguments = admission_arguments(request, idempotency, self.limits, now)
+        then = [delivery(QUEUE_OF[request.payload.kind], self.limits, now)] if deliver else []
+        answer = self.scripts.run_durably("admit", arguments, then)
         outcome = answer[0].decode()
 
         if outcome in REFUSALS:
@@ -140,7 +148,7 @@ class JobStore(JobReader):
 
     def settle_cancel(self, job_id: str) -> None:
         """End a canceling job that no attempt works on any more."""
-        self.settle(job_id, None, "canceled")
+        self.settle(job_id, None, Ending("canceled"))
 
     def delete(self, job_id: str) -> None:
         """Forget a job that has ended; its files are the media store's.
@@ -183,26 +191,18 @@ class JobStore(JobReader):
 
         return again
 
-    def settle(
-        self,
-        job_id: str,
-        task: Task | None,
-        status: Status,
-        result: JobResult | None = None,
-        report: JobReport | None = None,
-        error: Problem | None = None,
-        dead: bool = False,
-    ) -> str:
+    def settle(self, job_id: str, task: Task | None, ending: Ending) -> str:
         """End a job, by one attempt or, without a task, from outside of any.
 
         See `lua/settle.lua` for the answers.
         """
         now = self._clock()
+        report = ending.report
         arguments: dict[str, Any] = {
             "job": job_id,
-            "status": status,
+            "status": ending.status,
             "now": repr(now),
-            "dead": dead,
+            "dead": ending.dead,
             "record_ttl_s": self.limits.record_ttl_s,
             "events_ttl_s": self.limits.events_ttl_s,
             "counters": dict(report.report.get("counters", {})) if report else {},
@@ -212,13 +212,16 @@ class JobStore(JobReader):
             "oldest": new_id(
                 "job", now - self.limits.record_ttl_s - self.limits.default_deadline_s
             ),
-            "fields": settled_fields(now, self.limits.result_ttl_s, result, report, error),
+            "fields": settled_fields(now, self.limits.result_ttl_s, ending),
+            "audit": list(ending.audit),
         }
 
         if task:
             arguments |= task_names(task)
 
-        return str(self.scripts.run_durably("settle", arguments).decode())
+        queue = ending.deliver_on
+        then = [delivery(queue, self.limits, now)] if queue else []
+        return str(self.scripts.run_durably("settle", arguments, then).decode())
 
 
 def task_names(task: Task) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 -- Accept a job, or say why not: idempotency, inputs, bounds, record and reservation in one step.
 -- uses: tasks
 -- uses: storage
+-- uses: audit
 -- Returns {outcome, job id or retry hint}.
 local a = cjson.decode(ARGV[1])
--- The client sends a script again when the connection broke before the answer came.
-if redis.call('EXISTS', key.job(a.id)) == 1 then return {'accepted', a.id} end
+-- The client sends a script again when the connection broke before the answer came. Written once more, because
+-- durable is what the new connection has written.
+if redis.call('EXISTS', key.job(a.id)) == 1 then
+  redis.call('HSET', key.job(a.id), 'id', a.id)
+  return {'accepted', a.id}
+end
 local idem = a.idempotency
 if idem then
   local seen = redis.call('HMGET', idem.key, 'fingerprint', 'job')
@@ -52,6 +57,7 @@ add_task(a.id, a.id, a.tenant, a.queue, a.class, 'waiting')
 redis.call('ZADD', key.tasks_active(), a.now_ms, a.id)
 stand_in_line(a.id, a.tenant, a.queue, a.class, a.now_ms)
 emit(a.id, 'status', '{"status":"queued"}')
+for _, body in ipairs(a.audit) do append_audit(body) end
 if idem then
   redis.call('HSET', idem.key, 'fingerprint', idem.fingerprint, 'job', a.id)
   redis.call('PEXPIRE', idem.key, idem.ttl_ms)

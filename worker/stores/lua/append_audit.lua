@@ -1,5 +1,4 @@
--- Append an audit entry under the next number. The numbers have no gaps, so a removed entry shows.
+-- Append an audit entry under the next number, and return it.
+-- uses: audit
 local a = cjson.decode(ARGV[1])
-local seq = redis.call('INCR', key.audit_seq())
-redis.call('XADD', key.audit(), '*', 'seq', seq, 'body', a.body)
-return seq
+return append_audit(a.body)

@@ -1,6 +1,7 @@
 -- flags: allow-oom
 -- A worker's child takes up a task, unless the job is over or another attempt has it.
--- Returns {'begun', the job's record} or why there is nothing to do.
+-- Returns {the job's record, its identities' records, its upload's record, the never-swap list's version} or why
+-- there is nothing to do. A record that is gone is empty.
 -- uses: tasks
 local a = cjson.decode(ARGV[1])
 local task, why = fenced(a.task, a.attempt, a.job)
@@ -18,4 +19,10 @@ if task.status == 'queued' then
   emit(a.job, 'status', '{"status":"running"}')
 end
 redis.call('HINCRBY', job, 'version', 1)
-return {'begun', redis.call('HGETALL', job)}
+local identities = {}
+for _, identity in ipairs(cjson.decode(redis.call('HGET', job, 'identities'))) do
+  table.insert(identities, {identity, redis.call('HGETALL', key.identity(identity))})
+end
+local upload = cjson.decode(redis.call('HGET', job, 'uploads'))[1]
+return {redis.call('HGETALL', job), identities, upload and redis.call('HGETALL', key.upload(upload)) or {},
+  redis.call('GET', key.blocklist_version()) or ''}

@@ -1,10 +1,21 @@
 -- flags: allow-oom
--- Take from the lines what RQ may hold now: tenants in turn, each tenant's own by priority and age.
+-- Hand to RQ what it may hold now: tenants in turn, each tenant's own by priority and age.
 -- uses: tasks
--- Returns a flat list: task, attempt, task, attempt, …
+-- Returns a flat list of what was handed over: task, attempt, task, attempt, …
 local a = cjson.decode(ARGV[1])
 local turn, delivered = key.turn(a.queue), key.delivered(a.queue)
 local picked = {}
+
+-- As RQ's own `enqueue_call` would: a record, which our workers do not read, and the id in its queue.
+local function push(task, attempt)
+  local name = task .. '-' .. attempt
+  redis.call('SADD', 'rq:queues', 'rq:queue:' .. a.queue)
+  redis.call('HSET', 'rq:job:' .. name, 'status', 'queued', 'origin', a.queue, 'created_at', a.rq.now,
+    'enqueued_at', a.rq.now, 'description', name, 'timeout', a.rq.timeout_s, 'result_ttl', a.rq.ttl_s,
+    'failure_ttl', a.rq.ttl_s, 'data', string.format(a.rq.call, task, attempt))
+  redis.call('EXPIRE', 'rq:job:' .. name, a.rq.timeout_s + a.rq.ttl_s)
+  redis.call('RPUSH', 'rq:queue:' .. a.queue, name)
+end
 
 local function serve(tenant)
   local line, out = key.line(a.queue, tenant), key.out(a.queue, tenant)
@@ -22,8 +33,10 @@ local function serve(tenant)
   redis.call('SADD', delivered, task)
   redis.call('SADD', out, task)
   redis.call('HSET', key.task(task), 'state', 'delivered')
+  local attempt = redis.call('HGET', key.task(task), 'attempt')
+  push(task, attempt)
   table.insert(picked, task)
-  table.insert(picked, redis.call('HGET', key.task(task), 'attempt'))
+  table.insert(picked, attempt)
   return true
 end
 

@@ -2,7 +2,9 @@
 -- End a job, once: a stale attempt, a second commit or a cancelled attempt's success changes nothing.
 -- uses: tasks
 -- uses: storage
--- Returns the status the job ended with, 'canceling' when only a cancellation may end it, or 'superseded'.
+-- uses: audit
+-- Returns the status the job ended with, 'canceling' when only a cancellation may end it, 'identity_erased' when
+-- nothing may be made of its identities any more, or 'superseded'.
 local a = cjson.decode(ARGV[1])
 local job = key.job(a.job)
 local status = redis.call('HGET', job, 'status')
@@ -11,7 +13,12 @@ if a.task then
   local task, why = fenced(a.task, a.attempt, a.job)
   if not task then return why end
 end
-if status == 'canceling' and a.status == 'succeeded' then return 'canceling' end
+if a.status == 'succeeded' then
+  if status == 'canceling' then return 'canceling' end
+  for _, identity in ipairs(cjson.decode(redis.call('HGET', job, 'identities'))) do
+    if redis.call('EXISTS', key.identity(identity)) == 0 then return 'identity_erased' end
+  end
+end
 
 local ending, fields = a.status, a.fields
 local reason = redis.call('HGET', job, 'cancel_reason')
@@ -20,6 +27,9 @@ if ending == 'canceled' and reason == 'deadline_exceeded' then
   fields.error = '{"code":"deadline_exceeded","detail":"The job was not done by its deadline."}'
 end
 fields.status = ending
+if ending == 'succeeded' then  -- also where its last report is still on the way
+  fields.progress_done = redis.call('HGET', job, 'progress_total') or nil
+end
 for _, upload in ipairs(cjson.decode(redis.call('HGET', job, 'uploads'))) do
   if redis.call('HEXISTS', key.upload(upload), 'doomed') == 1 then fields.expires_at = a.now end
 end
@@ -88,6 +98,7 @@ redis.call('ZADD', key.settled(), a.now, a.job)
 if ending ~= 'succeeded' then redis.call('SADD', key.leftovers(), a.job) end  -- whatever its attempts left on disk
 redis.call('ZREMRANGEBYLEX', key.tenant_jobs(tenant), '-', '(' .. a.oldest)  -- ids sort by time
 redis.call('EXPIRE', job, a.record_ttl_s)
+for _, body in ipairs(a.audit) do append_audit(body) end
 emit(a.job, 'completed', cjson.encode({status = ending}))
 redis.call('EXPIRE', key.job_events(a.job), a.events_ttl_s)
 return ending

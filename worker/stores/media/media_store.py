@@ -34,7 +34,7 @@ from worker.stores.listing import LOOKED_AT, newest_first, take_page
 from worker.stores.media.installation import Installation
 from worker.stores.media.results import ResultStore
 from worker.stores.media.storage_use import StorageUse
-from worker.stores.media.uploads import MediaFacts, MediaRecord, UploadWriter
+from worker.stores.media.uploads import MediaFacts, MediaRecord, UploadWriter, read_upload
 from worker.stores.scripts import Scripts
 from worker.stores.upkeep import Upkeep
 
@@ -118,8 +118,7 @@ class MediaStore:
         if not fields or (tenant is not None and fields["tenant"] != tenant):
             raise UnknownMedia
 
-        body = json.loads(fields["record"])
-        return MediaRecord(**{**body, "facts": MediaFacts(**body["facts"])})
+        return read_upload(fields)
 
     def list(
         self, tenant: str, limit: int = 50, cursor: str | None = None

@@ -27,11 +27,12 @@ class StorageUse:
 
     def of_tenant(self, tenant: str) -> tuple[int, int]:
         """Return how many bytes of uploads and results a tenant has stored, and may store."""
-        with reaching():
-            stored: Reply = self._redis.hget(STORED(), tenant)
+        with reaching(), self._redis.pipeline(transaction=False) as together:
+            together.hget(STORED(), tenant)
+            self._tenants.ask_bounds(tenant, ("max_stored_bytes",), together)
+            stored, [own] = together.execute()
 
-        own = self._tenants.bound(tenant, "max_stored_bytes")
-        return int(stored or 0), self.tenant_bound if own is None else own
+        return int(stored or 0), self.tenant_bound if own is None else int(own)
 
     def of_all(self) -> int:
         """Return how many bytes of uploads and results all tenants have stored."""

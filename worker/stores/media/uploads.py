@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,12 @@ class MediaRecord:
     created_at: float
     expires_at: float
     facts: MediaFacts
+
+
+def read_upload(fields: Mapping[str, str]) -> MediaRecord:
+    """Return the record in an upload's hash."""
+    body = json.loads(fields["record"])
+    return MediaRecord(**{**body, "facts": MediaFacts(**body["facts"])})
 
 
 class Adopt(Protocol):
