@@ -65,12 +65,15 @@ class SafetyChecks:
 
 
 def _as_bgr(frame: Frame) -> tuple[BgrImage, float]:
-    """Return a frame as BGR of at most 1280 px, and how much smaller it became."""
-    # Never enlarged: there would be nothing more to see.
-    scale = min(1.0, _SEEN_SIDE_PX / max(frame.width, frame.height))
-    size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+    """Return a frame as BGR of 1280 px or little more, and how much smaller it became."""
+    # By whole numbers, which OpenCV averages ten times as fast as others.
+    shrink = max(1, round(max(frame.width, frame.height) / _SEEN_SIDE_PX))
+    scale = 1 / shrink
+    size = (max(1, frame.width // shrink), max(1, frame.height // shrink))
 
     if isinstance(frame, StillFrame):
+        if shrink == 1:
+            return frame.image, scale
         return np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)), scale
     if isinstance(frame, I420Frame):
         planes = [

@@ -27,6 +27,9 @@ SUSPECT_SAMPLES = 2
 # well: three face widths across, six face heights down from above the head.
 _BODY_WIDTHS = 3.0
 _BODY_HEIGHTS = 6.0
+# A body that fills more of the image than this was judged with it already: alone it would be
+# seen less than half as large again.
+_MOST_OF_IMAGE = 0.5
 
 # Two images at once take a quarter less than one after the other; more only take memory.
 _AT_ONCE = 4
@@ -86,6 +89,8 @@ def _body(image: BgrImage, face: Box) -> BgrImage | None:
     y0 = max(0, int(top - height / 2))
     y1 = min(image.shape[0], int(top + height * _BODY_HEIGHTS))
 
+    if (x1 - x0) * (y1 - y0) > _MOST_OF_IMAGE * image.shape[0] * image.shape[1]:
+        return None
     # Less than the face itself is left inside the image: the whole image was judged already.
     if x1 - x0 < width or y1 - y0 < height:
         return None
@@ -95,6 +100,12 @@ def _body(image: BgrImage, face: Box) -> BgrImage | None:
 
 def _prepared(image: BgrImage) -> Tensor:
     """Return the network's input as its authors make it, the JPEG step included."""
+    # First by a whole number, as far as the resizing below does not notice.
+    shrink = min(image.shape[:2]) // (2 * _RESIZED_PX)
+    if shrink > 1:
+        size = (image.shape[1] // shrink, image.shape[0] // shrink)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
     colour = Image.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     resized = colour.resize((_RESIZED_PX, _RESIZED_PX), resample=Image.Resampling.BILINEAR)
 
