@@ -1,214 +1,166 @@
-"""`make bench`: one table of what swapping a 720p video costs here, beside naive ways and heavier
-generators.
+"""`make bench`: what swapping a face adds to a transcode, by video, size and runtime, and beside
+other ways of doing it. Writes the two tables that README shows.
 """
 
 from __future__ import annotations
 
 import platform
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.loaded import engine, enrolled
-from benchmarks.video.costs import (
-    Cost,
-    Untouched,
-    cheapest,
-    decoded,
-    encoded,
-    plain_transcode,
-    process_cpu_s,
-    swapper,
-    through_pipeline,
-    use_two_cores,
-)
-from benchmarks.video.peers import like_inswapper_128, like_simswap_224
-from models.inference.arrays import Mask, RgbImage, to_network
-from models.inference.finding.alignment import TEMPLATE_SIZE
-from models.inference.frames.still_frame import StillFrame
-from models.inference.options import FaceSelector, SwapOptions
-from models.inference.session import Network, SessionFactory
-from models.inference.swapping.selection import Assignment
-from tests.models.clips import SOLO
-from worker.video.encoder import EncoderSettings
+from benchmarks.quality.loaded import CHECKOUT
+from benchmarks.video.clips import FRAMES
+from benchmarks.video.costs import Cost, Measured, in_a_child, measured, use_two_cores
+from benchmarks.video.peers import PEERS
+from benchmarks.video.ways import naive, with_peer
+from models.inference.openvino_runtime import openvino_obstacle
+from models.inference.runtime import Device
 
-STAGES = ("decode", "detect", "swap", "blend", "encode")
+README = CHECKOUT / "README.md"
+BEGIN = "<!-- make bench writes from here"
+END = "<!-- to here -->"
+GRAIN = 4.0  # levels: what a phone's sensor leaves indoors
+RUNTIMES: dict[Device, str] = {"cpu": "", "openvino": " with OpenVINO"}
+PAPER_GMACS = 0.338  # what `make bar BAR=M-1` counts of the paper's network and ours
 
 
 @dataclass(frozen=True)
-class PeerSwapper:
-    """A generator of another size in our swapper's place.
+class Video:
+    """The solo clip at a height, clean or grainy; large ones are shorter."""
 
-    Its image is noise, its price is real.
-    """
+    height: int
+    grain: float = 0.0
+    frames: int = FRAMES
 
-    network: Network
-    size: int
+    @property
+    def name(self) -> str:
+        return f"{self.height}p, {'grainy' if self.grain else 'clean'}"
 
-    def swap(self, target: RgbImage, _texture: RgbImage | None) -> tuple[RgbImage, Mask]:
-        self.network(to_network(cv2.resize(target, (self.size, self.size)).astype(np.uint8)))
-        return target, np.ones((TEMPLATE_SIZE, TEMPLATE_SIZE), np.float32)
+
+VIDEOS = (
+    Video(720),
+    Video(1080),
+    Video(720, GRAIN),
+    Video(1080, GRAIN),
+    Video(2160, frames=30),
+)
 
 
 @bar("bench")
 def what_swapping_a_video_costs() -> Figure:
-    """Frames per second and CPU milliseconds a frame at 720p on two cores, by way of doing it."""
+    """Frames per second and CPU milliseconds a frame on two cores, by video and by way."""
+    devices = _devices()
+    # Each in a process of its own, with a worker's allocator.
+    costs = {
+        video: in_a_child(measured, video.height, 2, video.grain, devices, video.frames)
+        for video in VIDEOS
+    }
+    ways = in_a_child(_ways)
+    tables = f"{_machine()}\n\n{_table_of_videos(costs, devices)}\n\n{_table_of_ways(costs, ways)}"
+
+    print(f"\n{tables}\n")
+    write(README, tables)
+    clean = costs[VIDEOS[0]]
+
+    return Figure(
+        clean.added_ms("cpu") / clean.transcode.cpu_ms,
+        "x the CPU of a transcode added at 720p",
+        "a table, no bar",
+        holds=True,
+    )
+
+
+def write(page: Path, tables: str) -> None:
+    """Put the tables between the page's two marks."""
+    text = page.read_text()
+    head, _, rest = text.partition(BEGIN)
+    line, _, body = rest.partition("\n")
+    _, end, tail = body.partition(END)
+    if not end:
+        raise ValueError(f"{page.name} has no place for the tables")
+
+    page.write_text(f"{head}{BEGIN}{line}\n{tables}\n{END}{tail}")
+
+
+def _devices() -> tuple[Device, ...]:
+    obstacle = openvino_obstacle()
+    if obstacle:
+        print(f"without OpenVINO: {obstacle}")
+        return ("cpu",)
+    return ("cpu", "openvino")
+
+
+def _ways() -> dict[str, tuple[float, Cost]]:
+    """Return multiply-adds in G and the cost of other ways of swapping the clean clip at 720p."""
     use_two_cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        costs = {
-            "pure transcode, x264 veryfast crf 20": best(3, lambda: transcode(folder)),
-            # The cheapest of three: a transcode is the measure of everything else.
-            "Likeness, one face": best(3, lambda: through_pipeline(SOLO, swapper, folder)),
-            "naive: detect each frame, whole-frame paste": naive(folder),
-            "Likeness with a SimSwap-224-size generator": with_peer(
-                # Few frames: a generator of that size takes a second for each.
-                folder,
-                like_simswap_224,
-                224,
-                12,
-            ),
-            "Likeness with an inswapper-128-size generator": with_peer(
-                folder, like_inswapper_128, 128, 6
-            ),
-        }
+        ways = {"naive: each frame detected, whole frames pasted": (PAPER_GMACS, naive(folder))}
+        for peer in PEERS:
+            ways[f"our pipeline, a generator of {peer.name}'s size"] = with_peer(folder, peer)
 
-    print_table(costs)
-    transcode_ms, ours = (cost.cpu_ms for cost in list(costs.values())[:2])
-    return Figure(ours / transcode_ms, "x the CPU of a transcode", "a table, no bar", True)
+        return ways
 
 
-def best(rounds: int, measure: Callable[[], Cost]) -> Cost:
-    return cheapest([measure() for _ in range(rounds)])
+def _table_of_videos(costs: dict[Video, Measured], devices: Sequence[Device]) -> str:
+    """Return each video's transcode, and what one face adds to it with each runtime."""
+    head = ["one face swapped", "transcode: fps", "CPU ms"]
+    for device in devices:
+        name = RUNTIMES[device]
+        head += [f"swap{name}: fps", "CPU ms added", "x transcode"]
+
+    rows = []
+    for video, cost in costs.items():
+        row = [video.name, _fps(cost.transcode), f"{cost.transcode.cpu_ms:.1f}"]
+        for device in devices:
+            added_ms = cost.added_ms(device)
+            row += [_fps(cost.swaps[device]), f"{added_ms:.1f}"]
+            row.append(f"{added_ms / cost.transcode.cpu_ms:.2f}")
+        rows.append(row)
+
+    return _markdown(head, rows)
 
 
-def transcode(folder: Path) -> Cost:
-    """Return the cheaper of our own pipeline with nothing in its middle and FFmpeg's plain loop."""
-    ours = through_pipeline(SOLO, Untouched, folder)
-    return replace(cheapest([ours, plain_transcode(SOLO, folder)]), outcome=ours.outcome)
+def _table_of_ways(costs: dict[Video, Measured], ways: dict[str, tuple[float, Cost]]) -> str:
+    """Return the clean 720p video by way of swapping it; the transcode is the limit."""
+    clean = costs[VIDEOS[0]]
+    shown = {"transcode alone, the limit": (0.0, clean.transcode)}
+    shown |= {
+        f"**Likeness**{RUNTIMES[device]}": (PAPER_GMACS, cost)
+        for device, cost in clean.swaps.items()
+    }
+    shown |= ways
+    rows = [
+        [
+            name,
+            f"{gmacs:.3g}" if gmacs else "",
+            _fps(cost),
+            f"{cost.cpu_ms:,.0f}",
+            f"{cost.cpu_ms / clean.transcode.cpu_ms:.1f}",
+        ]
+        for name, (gmacs, cost) in shown.items()
+    ]
+
+    return _markdown(["720p, clean", "G multiply-adds a face", "fps", "CPU ms", "x"], rows)
 
 
-def with_peer(folder: Path, write: Callable[[Path], Path], size: int, frames: int) -> Cost:
-    """Our pipeline with another generator, on the clip's first frames."""
-    source = encoded(
-        # As the frames come from a phone: H.264 that is nearly without loss.
-        folder / f"{size}.mp4",
-        decoded(SOLO, frames, (1280, 720)),
-        Fraction(30),
-        {"crf": "18"},
-    )
-    network = SessionFactory("cpu", 1).open(write(folder / f"{size}.onnx"))
-    identity = replace(enrolled("ada"), key=f"peer{size}", swapper=PeerSwapper(network, size))  # type: ignore[arg-type]
-    return through_pipeline(
-        source,
-        lambda: engine().sequence([Assignment(FaceSelector(), identity)], SwapOptions()),
-        folder,
-    )
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-class Naive:
-    """What one writes first: every frame to BGR, faces sought afresh, the whole image blended in
-    floats.
-    """
-
-    def swap(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a swapped copy of a BGR frame."""
-        out = frame
-        still = StillFrame(frame)
-
-        for found in engine().detector.find(still):
-            face = engine().mesh.settle(still, found)
-            painted = engine().painter.paint(still, face.landmarks, enrolled("ada"), SwapOptions())
-            # The whole frame, however small the face.
-            size = frame.shape[1], frame.shape[0]
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            crop = cv2.cvtColor(painted.face, cv2.COLOR_RGB2BGR)
-            placed = cv2.warpAffine(crop, painted.to_crop, size, flags=flags).astype(np.float32)
-            mask = cv2.warpAffine(painted.mask, painted.to_crop, size, flags=flags)[..., None]
-            out = (
-                (mask * placed + (1 - mask) * out.astype(np.float32)).clip(0, 255).astype(np.uint8)
-            )
-
-        return out
+def _fps(cost: Cost) -> str:
+    return f"{1e3 / cost.wall_ms:.1f}"
 
 
-def naive(folder: Path, frames: int = 45) -> Cost:
-    """Return the cost of the naive way, one thing after the other, on the clip's first frames."""
-    way = Naive()
-    cpu = process_cpu_s()
-    clock = time.perf_counter()
-
-    with av.open(str(folder / "naive.mp4"), "w") as output:
-        # The same encoder settings for all, or the table would compare encoders.
-        stream = output.add_stream("libx264", 30, options=EncoderSettings().options())
-        stream.width = 1280
-        stream.height = 720
-
-        for frame in decoded(SOLO, frames, (1280, 720)):
-            image = way.swap(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
-            output.mux(
-                stream.encode(av.VideoFrame.from_ndarray(image, "bgr24").reformat(format="yuv420p"))
-            )
-
-        output.mux(stream.encode(None))
-
-    return Cost(
-        (process_cpu_s() - cpu) / frames * 1e3, (time.perf_counter() - clock) / frames * 1e3
-    )
-
-
-def print_table(costs: dict[str, Cost]) -> None:
-    """Print a Markdown table.
-
-    Stages are milliseconds on the clock while the others run beside them.
-    """
-    transcode = next(iter(costs.values()))
-    print(f"\n{machine()}\n")
-    print(
-        "| 1280x720, one face | fps | of a transcode's | CPU ms/frame | x transcode | "
-        + " | ".join(STAGES)
-        + " |"
-    )
-
-    print("| --- " * (5 + len(STAGES)) + "|")
-    for name, cost in costs.items():
-        share = transcode.wall_ms / cost.wall_ms
-        times = cost.cpu_ms / transcode.cpu_ms
-        figures = f"{1e3 / cost.wall_ms:.1f} | {share:.2f} | {cost.cpu_ms:.1f} | {times:.2f}"
-        print(f"| {name} | {figures} | " + " | ".join(stages(cost)) + " |")
-
-
-def stages(cost: Cost) -> list[str]:
-    """Milliseconds a frame by stage, a dash where they were not told apart."""
-    if cost.outcome is None:
-        return ["-"] * len(STAGES)
-
-    # The engine's own clocks, which run while other stages run beside them.
-    engine_ms = cost.outcome.engine_ms
-    times = cost.outcome.times
-    sums = {"decode": times.decode_s * 1e3, "encode": times.encode_s * 1e3}
-    sums |= {stage: engine_ms.get(f"{stage}_ms", 0.0) for stage in ("detect", "swap", "blend")}
-    return [f"{sums[stage] / cost.outcome.frames:.1f}" for stage in STAGES]
-
-
-def machine() -> str:
+def _machine() -> str:
     """Return the processor's name, and that two cores of it are used."""
-    names = [line for line in _cpu_lines() if line.startswith("model name")]
-    return (
-        f"{names[0].partition(':')[2].strip() if names else platform.processor()}, two cores, CPU"
-        " only"
-    )
-
-
-def _cpu_lines() -> list[str]:
     path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    kinds = [kind for kind in ("avx2", "avx512f", "amx_bf16") if any(kind in one for one in lines)]
+
+    return f"{(names or [platform.processor()])[0]} ({', '.join(kinds)}), two cores, no GPU."

@@ -1,4 +1,4 @@
-"""What a way of swapping a video costs: clips, clocks, and the ways that it is compared with."""
+"""What a way of swapping a video costs: clocks, and the transcodes that it is compared with."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
 import av
 import cv2
-import numpy as np
-from av.video.frame import VideoFrame
 
 from benchmarks.quality.loaded import engine, enrolled
+from benchmarks.video.clips import FRAMES, video_at
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FaceSelector, FrameReport, SequenceReport, SwapOptions
+from models.inference.runtime import Device
 from models.inference.swapping.selection import Assignment
-from tests.models.clips import SOLO
 from worker.process.child_process import ALLOCATOR
 from worker.settings import MediaLimits
 from worker.video.encoder import EncoderSettings
@@ -74,65 +73,9 @@ class Cost:
     outcome: SegmentOutcome | None = None
 
 
-def swapper() -> Swapper:
-    return engine().sequence([Assignment(FaceSelector(), enrolled("ada"))], SwapOptions())
-
-
-def video_at(height: int, folder: Path, grain: float = 0.0, count: int = 150) -> Path:
-    """Return the solo clip at this height, with a sensor's grain of so many levels.
-
-    Clean, it costs an encoder little; few videos of cameras are as clean.
-    """
-    # The clip itself has 720 lines and no grain.
-    if height == 720 and not grain:
-        return SOLO
-
-    path = folder / f"solo{height}_{grain:.0f}.mp4"
-    frames = decoded(SOLO, count, (height * 16 // 9, height))
-    if grain:
-        frames = grainy(frames, grain)
-
-    # Nearly without loss, as a phone's own file is.
-    return encoded(path, frames, Fraction(30), {"preset": "veryfast", "crf": "18"})
-
-
-def decoded(path: Path, count: int, size: tuple[int, int]) -> Iterator[VideoFrame]:
-    with av.open(str(path)) as container:
-        for index, frame in enumerate(container.decode(video=0)):
-            if index == count:
-                return
-            yield frame.reformat(*size, format="yuv420p")
-
-
-def encoded(
-    path: Path, frames: Iterator[VideoFrame], rate: Fraction, options: dict[str, str]
-) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate, options=options)
-        for index, frame in enumerate(frames):
-            if index == 0:
-                stream.width = frame.width
-                stream.height = frame.height
-
-            frame.pts = index
-            frame.time_base = 1 / rate
-            # No frame type forced: the encoder decides, as it would in production.
-            frame.pict_type = 0
-            container.mux(stream.encode(frame))
-
-        container.mux(stream.encode(None))
-
-    return path
-
-
-def grainy(frames: Iterator[VideoFrame], levels: float) -> Iterator[VideoFrame]:
-    """Yield the frames with noise of `levels` standard deviation, new in every frame."""
-    random = np.random.default_rng(0)
-    for frame in frames:
-        planes = np.asarray(frame.to_ndarray(), np.float32)
-        noise = random.normal(0, levels, planes.shape).astype(np.float32)
-        noisy = np.asarray(np.clip(planes + noise, 0, 255), np.uint8)
-        yield VideoFrame.from_ndarray(noisy, "yuv420p")
+def swapper(device: Device = "cpu") -> Swapper:
+    chosen = [Assignment(FaceSelector(), enrolled("ada", device))]
+    return engine(device).sequence(chosen, SwapOptions())
 
 
 def through_pipeline(source: Path, make: Callable[[], Swapper], folder: Path) -> Cost:
@@ -218,18 +161,36 @@ def cheapest(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def measured(height: int, rounds: int = ROUNDS, grain: float = 0.0) -> tuple[Cost, Cost]:
-    """Return the cheapest transcode and the cheapest swap of the solo clip at this height and with
-    this grain, taken in turn, on two cores.
+@dataclass(frozen=True)
+class Measured:
+    """The cheapest transcode of one video, and the cheapest swap of it on each device."""
+
+    transcode: Cost
+    swaps: Mapping[Device, Cost]
+
+    def added_ms(self, device: Device) -> float:
+        """Return the CPU milliseconds a frame that swapping adds to the transcode."""
+        return self.swaps[device].cpu_ms - self.transcode.cpu_ms
+
+
+def measured(
+    height: int,
+    rounds: int = ROUNDS,
+    grain: float = 0.0,
+    devices: Sequence[Device] = ("cpu",),
+    count: int = FRAMES,
+) -> Measured:
+    """Measure the solo clip's first frames at this height and with this grain, all ways in turn, on
+    two cores.
     """
     use_two_cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = video_at(height, folder, grain)
-        transcodes = []
-        swaps = []
+        source = video_at(height, folder, grain, count)
+        transcodes: list[Cost] = []
+        swaps: dict[Device, list[Cost]] = {device: [] for device in devices}
 
-        # In turns, so that a busy machine slows both.
+        # In turns, so that a busy machine slows all.
         for _ in range(rounds):
             transcodes += [
                 through_pipeline(source, Untouched, folder),
@@ -238,9 +199,13 @@ def measured(height: int, rounds: int = ROUNDS, grain: float = 0.0) -> tuple[Cos
             if program := ffmpeg_transcode(source, folder):
                 transcodes.append(program)
 
-            swaps.append(through_pipeline(source, swapper, folder))
+            for device in devices:
+                cost = through_pipeline(source, partial(swapper, device), folder)
+                swaps[device].append(cost)
 
-    return cheapest(transcodes), cheapest(swaps)
+    return Measured(
+        cheapest(transcodes), {device: cheapest(costs) for device, costs in swaps.items()}
+    )
 
 
 def in_a_child(measure: Callable[..., R], *arguments: object) -> R:
