@@ -19,6 +19,7 @@ from starlette.types import Scope
 
 from service import schemas
 from service.browsers import console
+from service.browsers.compression import CompressAnswers
 from service.browsers.cross_origin import CrossOrigin
 from service.composition import compose
 from service.gauges import serve_metrics
@@ -96,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
         public_url=settings.public_url,
     )
 
+    app.add_middleware(CompressAnswers)
     app.add_middleware(CrossOrigin, configured=settings.cross_origins, has_token=_has_token)
 
     # Added last, so that it is outermost: preflights and failures of others are logged and get an
