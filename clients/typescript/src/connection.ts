@@ -7,6 +7,8 @@ export interface Options {
   key: string;
   /** How often a request is tried at most; 4 without it. */
   tries?: number;
+  /** Milliseconds until a request is given up that has no answer; two minutes without it. */
+  timeoutMs?: number;
   /** The fetch to use; the platform's without it. */
   fetch?: typeof fetch;
 }
@@ -23,18 +25,24 @@ export interface Call {
 const AGAIN = new Set([429, 502, 503, 504]);
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
+// The service answers within a minute, also where it is asked to wait.
+const TIMEOUT_MS = 120_000;
+// A file of a gigabyte takes as long as the service lets it: a quarter of an hour.
+const UPLOAD_TIMEOUT_MS = 900_000;
 
 /** Speaks to one service with one key; tries again what may be tried again. */
 export class Connection {
   readonly url: string;
   private readonly key: string;
   private readonly tries: number;
+  private readonly timeoutMs: number | undefined;
   private readonly fetch: typeof fetch;
 
   constructor(options: Options) {
     this.url = (options.url ?? "http://127.0.0.1:8000").replace(/\/+$/, "");
     this.key = options.key;
     this.tries = options.tries ?? 4;
+    this.timeoutMs = options.timeoutMs;
     this.fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
   }
 
@@ -62,13 +70,24 @@ export class Connection {
     return (await (await this.send(call)).json()) as Answer;
   }
 
-  private once(call: Call): Promise<Response> {
-    return this.fetch(this.url + call.path, {
-      method: call.method,
-      headers: { Authorization: `Bearer ${this.key}`, ...call.headers },
-      ...(call.body === undefined ? {} : { body: call.body }),
-      ...(call.signal === undefined ? {} : { signal: call.signal }),
-    });
+  private async once(call: Call): Promise<Response> {
+    const isFile = call.body !== undefined && typeof call.body !== "string";
+    const ms = this.timeoutMs ?? (isFile ? UPLOAD_TIMEOUT_MS : TIMEOUT_MS);
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(new Error(`no answer for ${ms / 1000} s`)), ms);
+    const signals = call.signal ? [call.signal, patience.signal] : [patience.signal];
+
+    try {
+      return await this.fetch(this.url + call.path, {
+        method: call.method,
+        headers: { Authorization: `Bearer ${this.key}`, ...call.headers },
+        signal: AbortSignal.any(signals),
+        ...(call.body === undefined ? {} : { body: call.body }),
+      });
+    } finally {
+      // Until the answer begins: a stream of events goes on for as long as its job.
+      clearTimeout(timer);
+    }
   }
 }
 

@@ -5,14 +5,19 @@ export interface ServerSentEvent {
   data: string;
 }
 
+// The service sends a comment every 15 seconds: three that are missing are a lost connection.
+const SILENCE_MS = 45_000;
+
 /**
  * Yield the events of a text/event-stream body.
  *
  * EventSource takes no Authorization header, so the stream is read by hand, as
- * https://html.spec.whatwg.org/multipage/server-sent-events.html says.
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html says. Throws when nothing comes
+ * for `silenceMs`.
  */
 export async function* readEvents(
   body: ReadableStream<Uint8Array>,
+  silenceMs = SILENCE_MS,
 ): AsyncGenerator<ServerSentEvent> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -20,7 +25,7 @@ export async function* readEvents(
 
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await within(silenceMs, reader.read());
       if (done) return;
       waiting += decoder.decode(value, { stream: true }).replaceAll("\r\n", "\n");
 
@@ -32,6 +37,18 @@ export async function* readEvents(
     }
   } finally {
     await reader.cancel();
+  }
+}
+
+async function within<Value>(ms: number, promised: Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the stream was silent for ${ms / 1000} s`)), ms);
+  });
+  try {
+    return await Promise.race([promised, silence]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,10 +1,13 @@
 /** Against a running service: URL, KEY and SAMPLES say where; RECEIVED holds a webhook's message. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, statSync } from "node:fs";
 import { openAsBlob } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 
 import { Webhook } from "standardwebhooks";
@@ -18,6 +21,7 @@ import {
   unwrapWebhook,
   type Progress,
 } from "../src/node.js";
+import { readEvents } from "../src/events.js";
 
 const env = (name: string): string => process.env[name] ?? assert.fail(`${name} is not set`);
 const sample = (name: string): string => join(env("SAMPLES"), name);
@@ -75,6 +79,26 @@ test("refusals have the service's code", async () => {
 test("a service that is not there is named", async () => {
   const nobody = new Client({ url: "http://127.0.0.1:9", key: "lk_a_b", tries: 1 });
   await assert.rejects(nobody.job("job_x"), ConnectionFailed);
+});
+
+test("a service that accepts and is silent is given up", async () => {
+  const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const { port } = silent.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const patient = new Client({ url, key: "lk_a_b", tries: 1, timeoutMs: 200 });
+  await assert.rejects(patient.job("job_x"), /no answer for 0.2 s/);
+  silent.closeAllConnections();
+  silent.close();
+});
+
+test("a stream that falls silent ends, and one that speaks goes on", async () => {
+  const spoken = new ReadableStream<Uint8Array>({
+    start: (out) => out.enqueue(new TextEncoder().encode("event: progress\ndata: 1\n\n")),
+  });
+  const events = readEvents(spoken, 100);
+  assert.equal((await events.next()).value?.data, "1");
+  await assert.rejects(events.next(), /silent/);
 });
 
 test("a webhook is believed only with its signature", () => {
