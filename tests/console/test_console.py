@@ -51,6 +51,8 @@ def test_the_whole_path(service: RunningService, opened: Visit) -> None:
         service.client.get("/v1/identities").json()["data"][0]["id"]
     )
     journey.preview(page)
+    page.get_by_role("button", name="How long will it take?").click()
+    expect(page.get_by_text("About ")).to_contain_text("150 faces in 150 frames", timeout=60_000)
     journey.swap(page, "video")
     journey.move_slider(page)
     expect(page.get_by_text("Swapped in all 150 frames.")).to_be_visible()
@@ -123,7 +125,7 @@ def test_the_camera_can_take_a_photo(opened: Visit) -> None:
     page.goto(f"{opened.origin}/#/people")
     page.get_by_role("button", name="Register a person").click()
     page.get_by_role("button", name="Use the camera").click()
-    page.wait_for_function("() => document.querySelector('dialog video').videoWidth > 0")
+    page.wait_for_function("() => document.querySelector('dialog video')?.videoWidth > 0")
     page.get_by_role("button", name="Take a photo").click()
     expect(page.get_by_alt_text("Photo 1")).to_be_visible()
 
@@ -141,6 +143,54 @@ def test_a_key_is_made_and_revoked(service: RunningService, opened: Visit) -> No
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("row").filter(has_text="of this test")).to_contain_text("Ended")
     assert httpx.get(f"{service.url}/v1/jobs", headers=headers).status_code == 401
+
+
+def test_a_key_is_replaced_and_the_old_one_ends_later(
+    service: RunningService, opened: Visit
+) -> None:
+    page = opened.page
+    page.goto(f"{opened.origin}/#/keys")
+    page.get_by_label("Name").fill("to be replaced")
+    page.get_by_role("button", name="Make a key").click()
+    shown = page.get_by_text("shown this once").locator(".mono")
+    old = shown.inner_text()
+
+    page.get_by_role("button", name="Replace to be replaced").click()
+    page.get_by_role("dialog").get_by_label("The old one is accepted").select_option("for an hour")
+    page.get_by_role("dialog").get_by_role("button", name="Replace").click()
+    expect(shown).not_to_have_text(old)
+    expect(page.get_by_role("row").filter(has_text="until")).to_have_count(1)
+
+    for token in (old, shown.inner_text()):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert httpx.get(f"{service.url}/v1/jobs", headers=headers).status_code == 200
+
+
+def test_jobs_are_filtered(service: RunningService, opened: Visit) -> None:
+    identity = service.register(SAMPLES / "ada_neutral.jpg").json()["id"]
+    ben = service.upload((SAMPLES / "ben_neutral.jpg").read_bytes(), "image/jpeg").json()["id"]
+    swapped = service.finished(service.swap("image", ben, identity).json()["id"])
+    asked = {"input": {"upload_id": ben}}
+    service.finished(service.client.post("/v1/analyses", json=asked).json()["id"])
+
+    page = opened.page
+    page.goto(f"{opened.origin}/#/jobs")
+    rows = page.locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    page.get_by_label("What").select_option("Image")
+    page.get_by_label("Whose face").select_option("ada")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(swapped["id"])
+
+    page.get_by_label("State").select_option("Failed")
+    expect(page.get_by_text("No job is like that.")).to_be_visible()
+    page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_role("link", name="People found").first).to_be_visible()
+
+    page.get_by_label("To").fill("2020-01-01")
+    page.get_by_label("To").blur()
+    expect(page.get_by_text("No job is like that.")).to_be_visible()
+    service.client.delete(f"/v1/identities/{identity}")
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs `npm ci` in console/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from tests.examples.browser_upload import (
     serving,
     swap_from_another_origin,
 )
+from tests.object_server import ObjectServer
 from tests.service.live_service import until
 from tests.system.running_service import SAMPLES, RunningService, image_at
 
@@ -32,11 +33,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         yield running
 
 
-def _run(service: RunningService, *command: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    service: RunningService, *command: str, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *command],
         cwd=EXAMPLES,
-        env=environment(service),
+        env=environment(service) | dict(more or {}),
         capture_output=True,
         text=True,
         timeout=300,
@@ -78,6 +81,32 @@ def test_batch_folder(service: RunningService, tmp_path: Path) -> None:
         ["nobody.png", "failed"],
     ]
     assert image_at(out / "ben.jpg") == image_at(targets / "ben.jpg")
+    assert service.client.get("/v1/identities").json()["data"] == []
+
+
+def test_s3_folder(service: RunningService, tmp_path: Path) -> None:
+    objects = ObjectServer()
+    try:
+        bucket = objects.new_bucket().removeprefix("s3://").partition("/")[0]
+        for name in ("ben_neutral.jpg", "dev_smile.jpg"):
+            objects.client.upload_file(str(SAMPLES / name), bucket, f"raw/day one/{name}")
+        objects.client.put_object(Bucket=bucket, Key="raw/notes.txt", Body=b"no target")
+
+        photo = str(SAMPLES / "ada_neutral.jpg")
+        command = ("s3_folder/s3_folder.py", photo, f"s3://{bucket}/raw", f"s3://{bucket}/done")
+        for times in (2, 0):  # the second run finds everything done
+            ran = _run(service, *command, "--subject", "ada", more=objects.environment)
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            assert ran.stdout.count(": done") == times
+
+        out = tmp_path / "out.jpg"
+        objects.client.download_file(bucket, "done/day one/ben_neutral.jpg", str(out))
+        assert image_at(out) == image_at(SAMPLES / "ben_neutral.jpg")
+        assert out.read_bytes() != (SAMPLES / "ben_neutral.jpg").read_bytes()
+        assert "done/notes.txt" not in objects.names(f"s3://{bucket}")
+    finally:
+        objects.close()
+
     assert service.client.get("/v1/identities").json()["data"] == []
 
 

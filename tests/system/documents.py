@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +13,9 @@ LONGEST_S = 280.0
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """Return the blocks of code in this language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """Return the blocks of code in this language, in order; those in tabs are indented."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(code) for _, code in found]
 
 
 def ran(command: list[str], script: str, folder: Path, environment: Mapping[str, str]) -> str:

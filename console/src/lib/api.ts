@@ -9,6 +9,7 @@ import type {
   Endpoint,
   Identity,
   Job,
+  JobFilters,
   Key,
   Options,
   Person,
@@ -102,8 +103,16 @@ export const api = {
     json<Job>("POST", `/v1/swaps/${kind}`, { input: { upload_id: upload }, assignments, options }),
 
   job: (id: string) => json<Job>("GET", `/v1/jobs/${id}`),
-  jobs: (cursor = "") =>
-    json<Page<Job>>("GET", `/v1/jobs?limit=50${cursor && `&cursor=${cursor}`}`),
+  /** What a swap would take; the job's report has it. */
+  estimate: (upload: string, assignments: Assignment[], options: Options) =>
+    json<Job>("POST", "/v1/estimates", { input: { upload_id: upload }, assignments, options }, 60),
+
+  jobs(filters: JobFilters, cursor = ""): Promise<Page<Job>> {
+    const query = new URLSearchParams({ limit: "50" });
+    for (const [name, value] of Object.entries({ ...filters, cursor }))
+      if (value) query.set(name, value);
+    return json<Page<Job>>("GET", `/v1/jobs?${query}`);
+  },
   cancel: (id: string) => json<Job>("POST", `/v1/jobs/${id}/cancel`),
   removeJob: (id: string) => json<void>("DELETE", `/v1/jobs/${id}`),
 
@@ -122,6 +131,8 @@ export const api = {
 
   keys: () => json<Page<Key>>("GET", "/v1/keys"),
   createKey: (name: string, scopes: string[]) => json<Key>("POST", "/v1/keys", { name, scopes }),
+  rotateKey: (id: string, overlap: number) =>
+    json<Key>("POST", `/v1/keys/${id}/rotate?overlap_s=${overlap}`),
   revokeKey: (id: string) => json<void>("DELETE", `/v1/keys/${id}`),
 
   audit: (cursor: number) =>

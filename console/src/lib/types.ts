@@ -102,10 +102,19 @@ export interface Job {
   urls: { self: string; result: string; result_signed: string | null; manifest: string };
 }
 
+export interface JobFilters {
+  kind?: string;
+  status?: string;
+  identity_id?: string;
+  created_from?: string;
+  created_before?: string;
+}
+
 export interface Estimate {
   people: number;
   frames: number;
   seconds: number;
+  cost_units: number;
   refusals: string[];
 }
 

@@ -1,6 +1,6 @@
 /** Codes and figures as sentences. */
 
-import type { Face, Identity, Job, PhotoReport } from "./types";
+import type { Estimate, Face, Identity, Job, PhotoReport } from "./types";
 
 const LEFT_ALONE: Record<string, string> = {
   too_small: "too small",
@@ -19,6 +19,7 @@ export const KINDS: Record<string, string> = {
   preview: "Preview",
   estimate: "Estimate",
   refine: "Refinement",
+  export: "Export",
 };
 
 export const STATES: Record<string, string> = {
@@ -30,6 +31,26 @@ export const STATES: Record<string, string> = {
   canceled: "Stopped",
   expired: "Out of time",
 };
+
+/** What stands against a swap, by the codes of an estimate. */
+const REFUSALS: Record<string, string> = {
+  no_face: "no face was found",
+  face_not_found: "nobody in it is the one chosen",
+  nobody_swapped: "everybody chosen would be left alone",
+  apparent_minor: "somebody seems under 18",
+  sexual_content: "it seems sexual",
+  identity_blocked: "somebody must not be swapped here",
+  identity_review: "an operator has to decide about somebody in it",
+};
+
+export function estimateInWords(found: Estimate): string {
+  if (found.refusals.length) {
+    const why = found.refusals.map((code) => REFUSALS[code] ?? code).join(", ");
+    return `It would be refused: ${why}.`;
+  }
+  const units = found.cost_units === 1 ? "one face" : `${found.cost_units} faces`;
+  return `About ${secondsInWords(found.seconds)} once it starts, for ${units} in ${found.frames} ${found.frames === 1 ? "frame" : "frames"}.`;
+}
 
 export const titleOf = (one: Identity) => one.name ?? one.consent?.subject ?? one.id;
 
