@@ -38,13 +38,12 @@ from service.routes import (
     jobs,
     keys,
     reference,
-    results,
     swaps,
-    uploads,
     verify,
     webhook_endpoints,
 )
 from service.routes.app_state import AppState
+from service.routes.media import presigned, results, resumable, uploads
 from service.settings import Settings
 from worker.errors import StoreError, WorkerError
 from worker.sandbox.confinement import require_complete
@@ -77,9 +76,21 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=document.operation_id,
     )
     problems.install(app, WorkerError)
+    # Before the uploads, whose ids would else take their names.
+    parted = (resumable, presigned)
     resources = (uploads, identities, exports, swaps, jobs, results, webhook_endpoints, keys)
 
-    for module in (*resources, audit, blocklist, verify, capacity, console, health, reference):
+    for module in (
+        *parted,
+        *resources,
+        audit,
+        blocklist,
+        verify,
+        capacity,
+        console,
+        health,
+        reference,
+    ):
         app.include_router(module.router, dependencies=[Depends(known_parameters)])
 
     app.include_router(audit.pages)

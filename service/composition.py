@@ -19,6 +19,7 @@ from service.identities.refinement import Refinement
 from service.identities.registration import Registration
 from service.intake.address_guard import AddressGuard
 from service.intake.fetching import GuardedBackend, GuardedClient
+from service.intake.parts import PartReceiver
 from service.intake.uploads import UploadReceiver
 from service.intake.url_inputs import UrlInputs
 from service.jobs.admission import JobAdmission
@@ -154,6 +155,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         poster=poster,
         audit=audit,
         uploads=uploads,
+        parts=PartReceiver(media, uploads, float(settings.upload_ttl_s)),
         prober=probers["video"],
         enrolment=enrolment,
         registration=registration,

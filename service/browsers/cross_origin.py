@@ -19,6 +19,7 @@ EXPOSED = (
     *("Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag"),
     *("Idempotency-Replayed", "Link", "Location", "Preference-Applied", "RateLimit"),
     *("RateLimit-Policy", "Retry-After", "X-Job-Id", "X-Request-Id", "traceparent"),
+    *("Tus-Resumable", "Upload-Expires", "Upload-Length", "Upload-Offset"),
 )
 METHODS = "DELETE, GET, HEAD, PATCH, POST, PUT"
 PREFLIGHT_S = 600  # for which a browser need not ask again

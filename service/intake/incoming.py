@@ -14,10 +14,14 @@ from worker.stores.media.uploads import MediaFacts, MediaRecord, UploadWriter
 
 @dataclass(frozen=True)
 class Declared:
-    """What a client says about a file: its media type and the SHA-256 of its bytes."""
+    """What a client says about a file: its media type and the SHA-256 of its bytes.
+
+    `upload_id` is ours: the id that a file which came in parts has already.
+    """
 
     media_type: str = ""
     sha256: str | None = None
+    upload_id: str | None = None
 
 
 @dataclass(frozen=True)

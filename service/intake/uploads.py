@@ -64,8 +64,8 @@ class UploadReceiver:
         buffered = _gathered(chunks)
         # Before a file is made: most wrong files are refused by their first bytes.
         head = await anext(buffered, b"")
-        media_type = _accepted_type(head, declared)
-        writer = await to_thread.run_sync(self._media.begin_write, tenant)
+        media_type = accepted_type(head, declared)
+        writer = await to_thread.run_sync(self._media.begin_write, tenant, declared.upload_id)
         room: int | None = None
         counted = 0
 
@@ -176,7 +176,8 @@ async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield waiting
 
 
-def _accepted_type(head: bytes, declared: Declared) -> str:
+def accepted_type(head: bytes, declared: Declared) -> str:
+    """Return the media type of a file by its first bytes; raises unsupported_media_type."""
     if not head:
         raise ServiceError("invalid_request", "The file is empty")
 

@@ -95,6 +95,10 @@ WHAT_TO_DO: Mapping[str, str] = {
     "undecodable": "The file is damaged or cut off. Check that it opens elsewhere, and save it"
     " anew.",
     "unsupported_media_type": "Send a format which the detail names.",
+    "presigned_unavailable": "Upload to `/v1/uploads`, or in parts to `/v1/uploads/resumable`.",
+    "tus_version": "Send `Tus-Resumable: 1.0.0`.",
+    "upload_incomplete": "PUT the whole file to the URL first, or send the missing parts.",
+    "upload_offset": "Ask with HEAD where the upload ends, and go on from there.",
     "upload_in_use": "Wait until the job in flight has ended.",
 }
 

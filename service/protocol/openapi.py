@@ -60,6 +60,15 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "The job, where the answer is its result.",
         "schema": {"type": "string"},
     },
+    "Tus-Resumable": {"description": "`1.0.0`.", "schema": {"type": "string"}},
+    "Upload-Offset": {
+        "description": "How many bytes are there.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "Upload-Expires": {
+        "description": "When the upload ends unless it goes on.",
+        "schema": {"type": "string"},
+    },
     "Accept-Ranges": {"description": "`bytes`.", "schema": {"type": "string"}},
     "Content-Range": {"description": "The part that is sent.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {

@@ -17,6 +17,7 @@ from service.identities.erasing import IdentityEraser, JobRemover
 from service.identities.refinement import Refinement
 from service.identities.registration import Registration
 from service.intake.fetching import GuardedClient
+from service.intake.parts import PartReceiver
 from service.intake.uploads import UploadReceiver
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_answers import JobAnswers
@@ -75,6 +76,7 @@ class AppState:
     chain_check: ChainCheck
 
     uploads: UploadReceiver
+    parts: PartReceiver
     prober: SandboxedChild
     enrolment: Enrolment
     registration: Registration

@@ -56,11 +56,16 @@ from service.schemas.swaps import (
     SwapForm,
     SwapInput,
     SwapRequest,
-    Upload,
-    UploadList,
 )
 from service.schemas.tokens import BrowserToken, TokenRequest
 from service.schemas.trust import VerifyRequest
+from service.schemas.uploads import (
+    PartialUpload,
+    PresignedRequest,
+    PresignedUpload,
+    Upload,
+    UploadList,
+)
 
 __all__ = [
     "AnalysisRequest",
@@ -93,7 +98,10 @@ __all__ = [
     "Model",
     "ModelList",
     "OneCallForm",
+    "PartialUpload",
     "PhotoQuality",
+    "PresignedRequest",
+    "PresignedUpload",
     "Problem",
     "QueueCapacity",
     "Refinement",

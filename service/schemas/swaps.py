@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from service.schemas.fields import (
     EXAMPLE_IDENTITY,
-    EXAMPLE_SHA256,
     EXAMPLE_UPLOAD,
-    LATE,
     Metadata,
     Url,
     example,
@@ -51,46 +48,6 @@ def merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         if isinstance(default, dict) and isinstance(given.get(name), dict):
             whole[name] = {**default, **given[name]}
     return whole
-
-
-class Upload(Strict):
-    """A stored file that jobs and registrations can name until it expires."""
-
-    model_config = example(
-        id=EXAMPLE_UPLOAD,
-        sha256=EXAMPLE_SHA256,
-        bytes=183_202,
-        media_type="image/jpeg",
-        width=1280,
-        height=720,
-        frames=1,
-        duration_s=None,
-        expires_at=LATE,
-    )
-
-    id: str = Field(description="`upl_` and 26 characters.")
-    sha256: str = Field(description="SHA-256 of the file, in hex.")
-    bytes: int = Field(description="Size of the file.")
-    media_type: str = Field(description="What the file is, by its bytes.")
-    width: int | None = Field(
-        default=None, description="Pixels, upright; null where the file does not say."
-    )
-    height: int | None = Field(
-        default=None, description="Pixels, upright; null where the file does not say."
-    )
-    # Counted by the header, which is all that an upload is asked for.
-    frames: int | None = Field(
-        default=None, description="Frames; 1 for a still image, null where the file does not say."
-    )
-    duration_s: float | None = Field(default=None, description="Seconds; null for images.")
-    expires_at: datetime = Field(description="When it is deleted.")
-
-
-class UploadList(Strict):
-    """A page of uploads, newest first."""
-
-    data: tuple[Upload, ...] = Field(description="The uploads of this page.")
-    next_cursor: str | None = Field(default=None, description="Where the next page begins.")
 
 
 class SwapInput(Strict):

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from service.settings import Settings
@@ -63,6 +64,55 @@ def test_uploads_and_results_lie_in_the_bucket_until_they_are_deleted(
     names = "\n".join(object_server.names(bucket))
     assert upload_id not in names
     assert job["id"] not in names
+
+
+def test_a_file_is_put_past_the_service(
+    in_bucket: LiveService, object_server: ObjectServer, bucket: str
+) -> None:
+    with in_bucket.client() as client, httpx.Client(trust_env=False) as browser:
+        made = client.post("/v1/uploads/presigned", json={"bytes": len(JPEG)}).json()
+        early = client.post(made["complete"])
+        problem_of(early, 409, "upload_incomplete")
+
+        assert browser.put(made["url"], content=JPEG).status_code == 200
+        upload = client.post(made["complete"])
+        assert upload.status_code == 201, upload.text
+        assert upload.json()["id"] == made["id"]
+        assert upload.json()["width"] == 800
+        assert client.post(made["complete"]).json() == upload.json()
+
+        # What comes late lies beside the upload, and goes with the next sweep.
+        browser.put(made["url"], content=b"something else")
+        names = [name for name in object_server.names(bucket) if made["id"] in name]
+        assert any("/uploads/" in name for name in names)
+        assert in_bucket.media.partials.sweep(age_s=-60) == 1
+        assert client.get(f"/v1/uploads/{made['id']}").json() == upload.json()
+
+        wrong = client.post("/v1/uploads/presigned", json={"bytes": 100}).json()
+        browser.put(wrong["url"], content=JPEG)
+        problem_of(client.post(wrong["complete"]), 413, "body_too_large")
+        problem_of(client.post(wrong["complete"]), 404, "not_found")
+
+
+def test_parts_lie_in_the_bucket_until_they_are_whole(
+    in_bucket: LiveService, object_server: ObjectServer, bucket: str
+) -> None:
+    tus = {"Tus-Resumable": "1.0.0"}
+    part = {**tus, "Content-Type": "application/offset+octet-stream"}
+    with in_bucket.client() as client:
+        made = client.post(
+            "/v1/uploads/resumable", headers={**tus, "Upload-Length": str(len(JPEG))}
+        )
+        place = made.headers["location"]
+        client.patch(place, content=JPEG[:70_000], headers={**part, "Upload-Offset": "0"})
+        assert files(in_bucket) == []
+        assert any("/partials/" in name for name in object_server.names(bucket))
+
+        rest = {**part, "Upload-Offset": "70000"}
+        assert client.patch(place, content=JPEG[70_000:], headers=rest).status_code == 204
+        assert client.get(f"/v1/uploads/{made.json()['id']}").json()["bytes"] == len(JPEG)
+        assert not any("/partials/" in name for name in object_server.names(bucket))
+        assert files(in_bucket) == []
 
 
 def test_an_erased_identity_leaves_nothing_in_the_bucket(

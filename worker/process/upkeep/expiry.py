@@ -90,6 +90,9 @@ class ExpirySweep:
             self._audit.append("identity.expired", tenant, EXPIRY, identity_id)
 
     def _expire_upload(self, upload_id: str) -> bool:
+        # An unfinished one has the id of the whole that it would become.
+        if self._media.partials.exists(upload_id):
+            self._media.partials.drop(upload_id, is_whole=self._media.is_recorded(upload_id))
         if self._media.delete_unless_held(upload_id):
             return True
 
@@ -110,6 +113,7 @@ class ExpirySweep:
                 blobs.delete(name)
                 removed += 1
 
+        removed += self._media.partials.sweep(ORPHAN_AGE_S)
         for identity_id in {name.split("/")[2] for name in blobs.older("identities", ORPHAN_AGE_S)}:
             if is_id(identity_id, "idn") and not self._identities.exists(identity_id):
                 blobs.delete_all(folder_of(identity_id))

@@ -59,6 +59,9 @@ class Blobs(Protocol):
     def delete_all(self, folder: Name) -> None:
         """Remove every name in a folder, also in those below it."""
 
+    def put_url(self, name: Name, for_s: float) -> str | None:
+        """Return a URL to which anybody may PUT the bytes for so long; None where there is none."""
+
     def older(self, folder: Name, age_s: float) -> Iterator[Name]:
         """Yield the names in a folder, and below, that were given longer than `age_s` ago."""
 

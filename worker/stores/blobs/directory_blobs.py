@@ -22,7 +22,7 @@ from worker.stores.blobs.durable_files import (
 )
 
 # Made at the start: whether they are there tells a lost volume from a missing file.
-FOLDERS = ("uploads", "jobs", "identities", "provenance")
+FOLDERS = ("uploads", "partials", "jobs", "identities", "provenance")
 
 
 class DirectoryBlobs:
@@ -108,6 +108,10 @@ class DirectoryBlobs:
     def delete_all(self, folder: Name) -> None:
         """Remove the directory."""
         shutil.rmtree(self.path(folder), ignore_errors=True)
+
+    def put_url(self, name: Name, for_s: float) -> str | None:  # noqa: ARG002 - as `Blobs` has it
+        """Return None: nothing but this service writes to the directory."""
+        return None
 
     def older(self, folder: Name, age_s: float) -> Iterator[Name]:
         """Yield names of old files; directories that are as old and empty go meanwhile."""

@@ -171,6 +171,11 @@ class ObjectBlobs:
             for batch in obstore.list(self._store, f"{folder}/"):
                 obstore.delete(self._store, [entry["path"] for entry in batch])
 
+    def put_url(self, name: Name, for_s: float) -> str | None:
+        """Return a URL that the bucket accepts a PUT at."""
+        with _reaching():
+            return str(obstore.sign(self._store, "PUT", name, timedelta(seconds=for_s)))
+
     def older(self, folder: Name, age_s: float) -> Iterator[Name]:
         """Yield names by the server's clock."""
         before = datetime.now(UTC) - timedelta(seconds=age_s)

@@ -1,6 +1,7 @@
 """Uploads and results: whose they are, when they go, and under what names their bytes lie.
 
 uploads/<xx>/<upload id><suffix>      what users sent; recorded in the store with a TTL
+partials/<upload id>/<part>           of what arrives in parts, until it is whole
 jobs/<job id>/<sha256><suffix>        a job's result, by its content; parts/ holds segments
 installation                          whose bytes these are; the record store has the same id
 
@@ -32,6 +33,7 @@ from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.keys import CONTENT, TENANT_UPLOADS, UPLOAD, UPLOAD_JOBS
 from worker.stores.listing import LOOKED_AT, newest_first, take_page
 from worker.stores.media.installation import Installation
+from worker.stores.media.partial_uploads import PartialUploads
 from worker.stores.media.results import ResultStore
 from worker.stores.media.storage_use import StorageUse
 from worker.stores.media.uploads import MediaFacts, MediaRecord, UploadWriter, read_upload
@@ -64,6 +66,7 @@ class MediaStore:
         self.installation = Installation(blobs, self.incoming, redis)
         self.results = ResultStore(blobs, self.installation, redis, clock)
         self.storage = StorageUse(redis, tenant_stored_bytes)
+        self.partials = PartialUploads(blobs, redis, self.storage, clock)
 
     def tidy(self, age_s: float) -> int:
         """Remove uploads that were begun in this scratch directory so long ago, and copies.
@@ -80,10 +83,11 @@ class MediaStore:
 
         return gone
 
-    def begin_write(self, tenant: str) -> UploadWriter:
-        """Begin an upload of this tenant; raises DiskFull."""
+    def begin_write(self, tenant: str, upload_id: str | None = None) -> UploadWriter:
+        """Begin an upload of this tenant, under a new id unless it has one; raises DiskFull."""
         with writing():
-            return UploadWriter(self.incoming / new_id("upl"), tenant, self.adopt)
+            place = self.incoming / (upload_id or new_id("upl"))
+            return UploadWriter(place, tenant, self.adopt)
 
     def adopt(
         self, path: Path, tenant: str, sha256: str, facts: MediaFacts, ttl_s: float

@@ -84,6 +84,13 @@ class UploadWriter:
         """The hash of what was written so far, in hexadecimal."""
         return self._digest.hexdigest()
 
+    def close(self) -> None:
+        """Put what was written onto the disk; raises DiskFull."""
+        with writing(), self._file:
+            self._file.flush()
+            # What is recorded is durable, so the file has to be.
+            os.fsync(self._file.fileno())
+
     def commit(self, facts: MediaFacts, ttl_s: float) -> MediaRecord:
         """Keep the upload for `ttl_s` seconds.
 
@@ -91,10 +98,7 @@ class UploadWriter:
             DiskFull, StorageQuotaExceeded, StoreUnavailable, StoreFull: nothing is kept.
         """
         try:
-            with writing(), self._file:
-                self._file.flush()
-                # The record is durable, so the file has to be.
-                os.fsync(self._file.fileno())
+            self.close()
             return self._adopt(self.path, self._tenant, self.sha256, facts, ttl_s)
         # Also a cancelled request: half an upload must not stay.
         except BaseException:

@@ -129,13 +129,13 @@ async def list_uploads(
     read = state.media.list
     records, following = await to_thread.run_sync(read, caller.tenant, limit, cursor)
     response.headers.update(next_link(request, following))
-    return schemas.UploadList(data=tuple(map(_view, records)), next_cursor=following)
+    return schemas.UploadList(data=tuple(map(upload_view, records)), next_cursor=following)
 
 
 @router.get("/{upload_id}", responses=problems("not_found"))
 async def get_upload(upload_id: str, caller: Reader, state: State) -> schemas.Upload:
     """Return what is known of an upload that has not expired."""
-    return _view(await to_thread.run_sync(state.media.stat, upload_id, caller.tenant))
+    return upload_view(await to_thread.run_sync(state.media.stat, upload_id, caller.tenant))
 
 
 @router.delete(
@@ -158,10 +158,11 @@ async def delete_upload(upload_id: str, caller: Writer, state: State) -> Respons
 
 
 def _created(record: MediaRecord) -> Created:
-    return Created(id=record.id, path=f"/v1/uploads/{record.id}", body=_view(record))
+    return Created(id=record.id, path=f"/v1/uploads/{record.id}", body=upload_view(record))
 
 
-def _view(record: MediaRecord) -> schemas.Upload:
+def upload_view(record: MediaRecord) -> schemas.Upload:
+    """Return the body that describes an upload."""
     return schemas.Upload(
         id=record.id,
         sha256=record.sha256,

@@ -1,0 +1,1 @@
+"""Routes whose bodies are files: uploads of all kinds, and results."""
