@@ -17,7 +17,7 @@ WorkerError
 ├── IdempotencyInProgress      the first request with this key is still running
 ├── Missing                    no such thing for this tenant; a foreign id reads the same
 │   ├── UnknownJob, UnknownMedia, UnknownIdentity, UnknownKey, UnknownEndpoint
-│   ├── UnknownBlocklistEntry, UnknownReview
+│   ├── UnknownBlocklistEntry, UnknownReview, UnknownBatch
 │   └── Gone
 │       ├── IdentityErased
 │       └── ResultExpired
@@ -133,6 +133,10 @@ class UnknownJob(Missing):
 
 class UnknownMedia(Missing):
     message = "There is no such upload."
+
+
+class UnknownBatch(Missing):
+    message = "There is no such batch."
 
 
 class UnknownIdentity(Missing):

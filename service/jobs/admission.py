@@ -141,6 +141,7 @@ class JobAdmission:
             deadline_s=submission.deadline_s,
             input_bytes=record.bytes if record else 0,
             temporary_identity=submission.temporary_identity,
+            batch=submission.batch,
             webhook=submission.webhook,
             metadata=submission.metadata,
             actor=caller.key_id,
@@ -152,7 +153,7 @@ class JobAdmission:
             return
         for identity_id in submission.payload(caller.tenant, None, "").identities():
             identity = self._identities.get(identity_id, caller.tenant)
-            check_use(identity, _swap_kind(record), self._consent_required)
+            check_use(identity, swap_kind(record), self._consent_required)
 
     def _free_mark(self) -> int:
         """Return a mark id that no output has: of 65,000 outputs two would share one by chance.
@@ -166,7 +167,7 @@ class JobAdmission:
         return mark_id
 
 
-def _swap_kind(record: MediaRecord) -> JobKind:
+def swap_kind(record: MediaRecord) -> JobKind:
     """Return which swap takes this upload."""
     facts = record.facts
     is_still = facts.media_type == "image/tiff" or (facts.frames or 1) == 1

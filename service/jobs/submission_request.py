@@ -44,6 +44,7 @@ class Submission:
     idempotency: IdempotencyKey | None
     export: ExportOptions | None = None
     temporary_identity: str | None = None
+    batch: str | None = None
 
     def payload(self, tenant: str, input_id: str | None, traceparent: str) -> JobPayload:
         """Return what a worker is to read."""

@@ -187,8 +187,8 @@ def test_jobs_are_filtered(service: RunningService, opened: Visit) -> None:
     page.get_by_role("button", name="Show all").click()
     expect(page.get_by_role("link", name="People found").first).to_be_visible()
 
-    page.get_by_label("To").fill("2020-01-01")
-    page.get_by_label("To").blur()
+    page.get_by_label("To", exact=True).fill("2020-01-01")
+    page.get_by_label("To", exact=True).blur()
     expect(page.get_by_text("No job is like that.")).to_be_visible()
     service.client.delete(f"/v1/identities/{identity}")
 

@@ -98,6 +98,7 @@ class JobRecord:
     webhook: str | None
     requeued_from: str | None
     version: int
+    batch: str | None = None
 
     @property
     def final(self) -> bool:

@@ -79,6 +79,7 @@ class JobRequest:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     requeued_from: str | None = None
     actor: str | None = None
+    batch: str | None = None
 
 
 @dataclass(frozen=True)

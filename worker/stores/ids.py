@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import Literal
 
-Prefix = Literal["job", "idn", "upl", "whe", "msg", "blk", "ins"]
+Prefix = Literal["job", "idn", "upl", "whe", "msg", "blk", "ins", "bat"]
 # Crockford's: without i, l, o and u, which are misread.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 # Checked before an id becomes a key or a path.

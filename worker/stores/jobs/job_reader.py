@@ -58,6 +58,10 @@ class JobReader:
 
         return read_record(fields)
 
+    def several(self, job_ids: Sequence[str]) -> Sequence[JobRecord]:
+        """Return the records of those jobs that are there."""
+        return [read_record(fields) for fields in self._hashes(job_ids) if fields]
+
     def fields(self, job_id: str) -> Mapping[str, str]:
         """Return the fields of a job's record; raises UnknownJob."""
         fields = record_fields(self.stored(job_id))

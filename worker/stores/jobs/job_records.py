@@ -85,6 +85,8 @@ def admission_arguments(
         },
     }
 
+    if request.batch:
+        arguments["batch"] = request.batch
     if idempotency:
         arguments["idempotency"] = {
             "key": idempotency_name(payload.tenant, idempotency.key),
@@ -135,6 +137,8 @@ def admitted_fields(
 
     if request.temporary_identity:
         fields["temporary_identity"] = request.temporary_identity
+    if request.batch:
+        fields["batch"] = request.batch
     if request.webhook:
         fields["webhook"] = request.webhook
     if request.requeued_from:
@@ -194,6 +198,7 @@ def read_record(text: Mapping[str, str]) -> JobRecord:
         metadata=json.loads(text["metadata"]),
         webhook=text.get("webhook"),
         requeued_from=text.get("requeued_from"),
+        batch=text.get("batch"),
         version=int(text["version"]),
     )
 

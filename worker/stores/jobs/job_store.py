@@ -25,6 +25,7 @@ from worker.errors import (
     QueueFull,
     QuotaExceeded,
     StorageQuotaExceeded,
+    UnknownBatch,
     UnknownIdentity,
     UnknownJob,
     UnknownMedia,
@@ -53,6 +54,7 @@ log = logging.getLogger(__name__)
 REFUSALS: dict[str, type[WorkerError]] = {
     "idempotency_mismatch": IdempotencyMismatch,
     "idempotency_in_progress": IdempotencyInProgress,
+    "unknown_batch": UnknownBatch,
     "unknown_input": UnknownMedia,
     "unknown_identity": UnknownIdentity,
     "identity_erased": IdentityErased,

@@ -38,6 +38,7 @@ if redis.call('ZCARD', key.jobs_active()) >= a.limits.jobs or all_held + a.bytes
   return {'queue_full'}
 end
 
+if a.batch and redis.call('HGET', key.batch(a.batch), 'tenant') ~= a.tenant then return {'unknown_batch'} end
 for name, value in pairs(a.fields) do redis.call('HSET', key.job(a.id), name, value) end
 redis.call('ZADD', key.jobs_active(), a.now_ms, a.id)
 redis.call('SADD', tenant_active, a.id)
@@ -57,7 +58,14 @@ add_task(a.id, a.id, a.tenant, a.queue, a.class, 'waiting')
 redis.call('ZADD', key.tasks_active(), a.now_ms, a.id)
 stand_in_line(a.id, a.tenant, a.queue, a.class, a.now_ms)
 emit(a.id, 'status', '{"status":"queued"}')
+<<<<<<< HEAD
 for _, body in ipairs(a.audit) do append_audit(body) end
+=======
+if a.batch then
+  redis.call('RPUSH', key.batch_jobs(a.batch), a.id)
+  redis.call('EXPIRE', key.batch_jobs(a.batch), redis.call('TTL', key.batch(a.batch)))
+end
+>>>>>>> 86593d93 (wip: batches)
 if idem then
   redis.call('HSET', idem.key, 'fingerprint', idem.fingerprint, 'job', a.id)
   redis.call('PEXPIRE', idem.key, idem.ttl_ms)

@@ -78,16 +78,28 @@ end
 
 for name, count in pairs(a.counters) do redis.call('HINCRBY', key.stats(), 'engine:' .. name, count) end
 
-local function post(message, endpoint)
-  redis.call('HSET', key.message(message), 'job', a.job, 'tenant', tenant, 'endpoint', endpoint, 'attempt', 0)
+local function post(subject, message, endpoint)
+  redis.call('HSET', key.message(message), 'job', subject, 'tenant', tenant, 'endpoint', endpoint, 'attempt', 0)
   redis.call('EXPIRE', key.message(message), a.record_ttl_s)
   redis.call('ZADD', key.messages_due(tenant), a.now, message)
   redis.call('ZADD', key.message_tenants(), 'NX', 0, tenant)
 end
-local suffix = string.sub(a.job, 5)
-if redis.call('HEXISTS', job, 'webhook') == 1 then post('msg_' .. suffix, '') end
-for _, endpoint in ipairs(redis.call('SMEMBERS', key.tenant_endpoints(tenant))) do
-  post('msg_' .. suffix .. '_' .. string.sub(endpoint, 5), endpoint)
+local function announce(subject, has_webhook)
+  local suffix = string.sub(subject, 5)
+  if has_webhook then post(subject, 'msg_' .. suffix, '') end
+  for _, endpoint in ipairs(redis.call('SMEMBERS', key.tenant_endpoints(tenant))) do
+    post(subject, 'msg_' .. suffix .. '_' .. string.sub(endpoint, 5), endpoint)
+  end
+end
+local batch = redis.call('HGET', job, 'batch')
+if batch then  -- one message when the last of its jobs has ended, instead of one for each
+  local total = tonumber(redis.call('HGET', key.batch(batch), 'total'))
+  if total and redis.call('HINCRBY', key.batch(batch), 'ended', 1) == total then
+    redis.call('HSET', key.batch(batch), 'finished_at', a.now)
+    announce(batch, redis.call('HEXISTS', key.batch(batch), 'webhook') == 1)
+  end
+else
+  announce(a.job, redis.call('HEXISTS', job, 'webhook') == 1)
 end
 
 -- Made for this job alone: the next expiry sweep erases it, also where nobody waits for the job.
