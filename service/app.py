@@ -30,6 +30,7 @@ from service.protocol.paging import known_parameters
 from service.protocol.request_scope import RequestScope
 from service.routes import (
     audit,
+    batches,
     blocklist,
     capacity,
     exports,
@@ -76,21 +77,11 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=document.operation_id,
     )
     problems.install(app, WorkerError)
-    # Before the uploads, whose ids would else take their names.
-    parted = (resumable, presigned)
-    resources = (uploads, identities, exports, swaps, jobs, results, webhook_endpoints, keys)
+    # First what begins with /v1/uploads/: an upload's id would else take its name.
+    files = (resumable, presigned, uploads, results)
+    work = (identities, exports, swaps, batches, jobs, webhook_endpoints, keys, audit, blocklist)
 
-    for module in (
-        *parted,
-        *resources,
-        audit,
-        blocklist,
-        verify,
-        capacity,
-        console,
-        health,
-        reference,
-    ):
+    for module in (*files, *work, verify, capacity, console, health, reference):
         app.include_router(module.router, dependencies=[Depends(known_parameters)])
 
     app.include_router(audit.pages)
@@ -104,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
             schemas.AnalysisResult,
             schemas.JobStreamEvent,
         ),
-        event=schemas.JobEvent,
+        events={"jobEnded": schemas.JobEvent, "batchFinished": schemas.BatchEvent},
         public_url=settings.public_url,
     )
 

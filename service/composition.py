@@ -23,6 +23,7 @@ from service.intake.parts import PartReceiver
 from service.intake.uploads import UploadReceiver
 from service.intake.url_inputs import UrlInputs
 from service.jobs.admission import JobAdmission
+from service.jobs.batches import Batches, BatchViews
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.input_receiver import InputReceiver
 from service.jobs.job_answers import JobAnswers
@@ -32,6 +33,7 @@ from service.jobs.one_call import OneCall
 from service.jobs.overdue import Overdue
 from service.jobs.results import Results
 from service.jobs.submission import JobSubmission
+from service.jobs.webhook_messages import EndMessages
 from service.jobs.webhooks import WebhookSender
 from service.protocol.bodies import BodyReader
 from service.protocol.idempotency import Idempotency
@@ -52,6 +54,7 @@ from worker.settings import JobSettings
 from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_store import IdentityLimits, IdentityStore
 from worker.stores.identities.identity_vault import IdentityVault
+from worker.stores.jobs.batches import BatchStore
 from worker.stores.jobs.idempotency_store import IdempotencyStore
 from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_queue import JobQueue
@@ -118,7 +121,10 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     submission = JobSubmission(events, InputReceiver(settings, urls), admission)
     overdue = Overdue(jobs, queue, media, identities)
     deliveries = DeliveryLog(redis)
-    sender = WebhookSender(outbox, jobs, poster, metrics, views, deliveries)
+    batch_store = BatchStore(redis, jobs.limits)
+    batch_views = BatchViews(settings.public_url, jobs, batch_store)
+    messages = EndMessages(jobs, views, batch_views)
+    sender = WebhookSender(outbox, messages, poster, metrics, deliveries)
 
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
     trust.prepare()
@@ -162,6 +168,9 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         refinement=refinement,
         identity_eraser=eraser,
         submission=submission,
+        batches=Batches(batch_store, jobs, media, admission, job_remover),
+        batch_store=batch_store,
+        batch_views=batch_views,
         one_call=OneCall(registration, submission, eraser, jobs),
         events=events,
         answers=JobAnswers(jobs, events, views, results),

@@ -65,7 +65,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "service/jobs/job_stream.py",
         "service/jobs/results.py",
         "service/jobs/submission.py",
-        "service/jobs/webhook_signatures.py",
         "service/protocol/content_digest.py",
         "service/protocol/document_examples.py",
         "service/protocol/key_watch.py",

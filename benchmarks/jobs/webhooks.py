@@ -18,11 +18,14 @@ from benchmarks.stack import running_stack, stopwatch
 from service.browsers.signed_urls import UrlSigner
 from service.intake.address_guard import AddressGuard
 from service.intake.fetching import GuardedBackend, GuardedClient
+from service.jobs.batches import BatchViews
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_views import JobViews
+from service.jobs.webhook_messages import EndMessages
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
 from tests.service.jobs.ended_job import ended_job
+from worker.stores.jobs.batches import BatchStore
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import SCHEDULE_S, Outbox
 
@@ -178,4 +181,6 @@ def _client() -> GuardedClient:
 def _sender(outbox: Outbox, jobs: JobStore, client: GuardedClient, clock: object) -> WebhookSender:
     views = JobViews("", UrlSigner(b"of this benchmark"))
     log = DeliveryLog(jobs.redis)
-    return WebhookSender(outbox, jobs, client, Metrics(), views, log, clock=clock)  # type: ignore[arg-type]
+    batches = BatchViews("", jobs, BatchStore(jobs.redis, jobs.limits))
+    messages = EndMessages(jobs, views, batches)
+    return WebhookSender(outbox, messages, client, Metrics(), log, clock=clock)  # type: ignore[arg-type]

@@ -35,7 +35,8 @@ class BatchViews:
     def of(self, batch: BatchRecord) -> schemas.Batch:
         """Return the body that describes a batch as it is now."""
         jobs = self.jobs.several(self.store.jobs(batch.id))
-        counted = Counter("running" if job.status == "canceling" else job.status for job in jobs)
+        counted: Counter[str] = Counter()
+        counted.update("running" if job.status == "canceling" else job.status for job in jobs)
         counts = {name: counted[name] for name in schemas.BatchCounts.model_fields}
 
         return schemas.Batch(
@@ -112,7 +113,7 @@ class Batches:
         if in_flight + wanted > most:
             raise ServiceError(
                 "quota_exceeded",
-                f"The batch has {wanted} jobs, and {max(0, most - in_flight)} more may be in flight",
+                f"The batch has {wanted} jobs; {max(0, most - in_flight)} more may be in flight",
             )
 
     def _submissions(self, caller: Caller, body: schemas.BatchRequest) -> Sequence[Submission]:

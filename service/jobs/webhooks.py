@@ -18,13 +18,11 @@ from anyio import to_thread
 
 from service.intake.fetching import FetchError, GuardedClient
 from service.jobs.delivery_log import DeliveryLog, DeliveryOutcome, Tried
-from service.jobs.job_views import JobViews
-from service.jobs.webhook_signatures import signed_headers
+from service.jobs.webhook_messages import EndMessages, signed_headers
 from service.protocol.observability import Metrics
-from worker.errors import StoreError, UnknownEndpoint, UnknownJob
+from worker.errors import StoreError, UnknownEndpoint
 from worker.stores.endpoints import Endpoint
 from worker.stores.ids import new_id
-from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import Delivery, Outbox
 
 log = logging.getLogger(__name__)
@@ -48,18 +46,16 @@ class WebhookSender:
     def __init__(
         self,
         outbox: Outbox,
-        jobs: JobStore,
+        messages: EndMessages,
         client: GuardedClient,
         metrics: Metrics,
-        views: JobViews,
         deliveries: DeliveryLog,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._outbox = outbox
-        self._jobs = jobs
+        self._messages = messages
         self._client = client
         self._metrics = metrics
-        self._views = views
         self._log = deliveries
         self._clock = clock
         self._sending: dict[asyncio.Task[None], str] = {}  # with the tenant of the message
@@ -165,12 +161,13 @@ class WebhookSender:
             return 0, "The receiver could not be reached"
 
     def _prepare(self, delivery: Delivery) -> tuple[str, dict[str, str], bytes] | None:
-        try:
-            job = self._jobs.get(delivery.job_id)
-        except UnknownJob:
+        # At each attempt anew: receivers refuse timestamps older than five minutes.
+        now = self._clock()
+        message = self._messages.of(delivery.job_id, now)
+        if message is None:
             return None  # deleted by its owner
 
-        url = delivery.endpoint.url if delivery.endpoint else job.webhook
+        url = delivery.endpoint.url if delivery.endpoint else message.webhook
         if url is None:
             return None
 
@@ -180,16 +177,8 @@ class WebhookSender:
             else [self._outbox.endpoints.tenant_secret(delivery.tenant)]
         )
 
-        # At each attempt anew: receivers refuse timestamps older than five minutes.
-        now = self._clock()
-        message = {
-            "type": f"job.{job.status}",
-            "timestamp": datetime.fromtimestamp(job.finished_at or now, UTC).isoformat(),
-            "data": self._views.of(job).model_dump(mode="json"),
-        }
-
         # Compact, and dumped once: the very bytes that are signed are sent.
-        body = json.dumps(message, separators=(",", ":")).encode()
+        body = json.dumps(message.body, separators=(",", ":")).encode()
         return url, signed_headers(secrets, delivery.id, int(now), body), body
 
     def _settle(self, delivery: Delivery, status: int, error: str | None) -> None:

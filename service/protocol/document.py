@@ -45,20 +45,20 @@ def describe(
     app: FastAPI,
     requests: tuple[type[BaseModel], ...],
     answers: tuple[type[BaseModel], ...],
-    event: type[BaseModel],
+    events: Mapping[str, type[BaseModel]],
     public_url: str,
 ) -> None:
     """Make `app.openapi()` return the whole document.
 
     `requests` are bodies that routes read themselves, `answers` are what no route's signature
-    names, `event` is what webhooks carry.
+    names, `events` are what webhooks carry, by name.
     """
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
             made = _made(app, public_url)
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
-            for model in (*answers, event):
+            for model in (*answers, *events.values()):
                 _add(schemas, model, "serialization")
 
             _name_models(schemas)
@@ -67,7 +67,10 @@ def describe(
             for model in requests:
                 _add(schemas, model, "validation")
 
-            made["webhooks"] = {"jobEnded": {"post": webhook(f"{REF}{event.__name__}")}}
+            made["webhooks"] = {
+                name: {"post": webhook(f"{REF}{event.__name__}", name)}
+                for name, event in events.items()
+            }
             _tidy(made)
             app.openapi_schema = made
 

@@ -20,6 +20,7 @@ TAGS: Mapping[str, str] = {
     "uploads": "Files that jobs and registrations name by id, for a day.",
     "identities": "Registered faces, each with its consent; they are erased with a receipt.",
     "swaps": "Jobs that put identities into images and videos, or say who is in them.",
+    "batches": "Many swaps by one request: one status, one message, one file of results.",
     "jobs": "Jobs: read, wait for, follow, cancel and delete them, and fetch their results.",
     "webhooks": "Receivers of the events of jobs, by Standard Webhooks 1.0.",
     "keys": "API keys of the caller's own tenant.",
@@ -100,17 +101,31 @@ FORM_FIELDS: Mapping[str, str] = {
 }
 
 
-def webhook(event: str) -> dict[str, Any]:
+_ENDS: Mapping[str, tuple[str, str]] = {
+    "jobEnded": (
+        "A job has ended",
+        "Sent to every webhook endpoint, and to the job's own `webhook`, when a job ends that is"
+        " in no batch.",
+    ),
+    "batchFinished": (
+        "A batch is finished",
+        "Sent to every webhook endpoint, and to the batch's own `webhook`, when the last job of a"
+        " batch has ended.",
+    ),
+}
+
+
+def webhook(event: str, name: str) -> dict[str, Any]:
     """Return the operation of a receiver; `event` is the reference of what it is sent."""
+    summary, description = _ENDS[name]
     content = {"application/json": {"schema": {"$ref": event}}}
     return {
-        "operationId": "jobEnded",
+        "operationId": name,
         "tags": ["webhooks"],
-        "summary": "A job has ended",
+        "summary": summary,
         "description": (
-            "Sent to every webhook endpoint, and to the job's own `webhook`, when a job ends."
-            " Signed as Standard Webhooks 1.0 says: verify `webhook-id`, `webhook-timestamp` and"
-            " `webhook-signature` with the secret before reading the body."
+            f"{description} Signed as Standard Webhooks 1.0 says: verify `webhook-id`,"
+            " `webhook-timestamp` and `webhook-signature` with the secret before reading the body."
         ),
         "security": [],
         "requestBody": {"required": True, "content": content},

@@ -19,6 +19,7 @@ from service.identities.registration import Registration
 from service.intake.fetching import GuardedClient
 from service.intake.parts import PartReceiver
 from service.intake.uploads import UploadReceiver
+from service.jobs.batches import Batches, BatchViews
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_answers import JobAnswers
 from service.jobs.job_events import JobEvents
@@ -40,6 +41,7 @@ from service.trust.visitors import Visitors
 from worker.provenance.audit.archive import AuditArchive
 from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_store import IdentityStore
+from worker.stores.jobs.batches import BatchStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.key_store import KeyStore
@@ -85,6 +87,9 @@ class AppState:
 
     submission: JobSubmission
     one_call: OneCall
+    batches: Batches
+    batch_store: BatchStore
+    batch_views: BatchViews
     events: JobEvents
     answers: JobAnswers
     views: JobViews

@@ -3,6 +3,14 @@
 What is stored and queued is `worker.contract`'s.
 """
 
+from service.schemas.batches import (
+    Batch,
+    BatchCounts,
+    BatchEvent,
+    BatchItem,
+    BatchList,
+    BatchRequest,
+)
 from service.schemas.identities import (
     Consent,
     ErasureReceipt,
@@ -70,6 +78,12 @@ from service.schemas.uploads import (
 __all__ = [
     "AnalysisRequest",
     "AnalysisResult",
+    "Batch",
+    "BatchCounts",
+    "BatchEvent",
+    "BatchItem",
+    "BatchList",
+    "BatchRequest",
     "BrowserToken",
     "Capacity",
     "Consent",

@@ -92,7 +92,12 @@ class Batch(Strict):
         status="running",
         total=1,
         counts={
-            "queued": 1, "running": 0, "succeeded": 0, "failed": 0, "canceled": 0, "expired": 0,
+            "queued": 1,
+            "running": 0,
+            "succeeded": 0,
+            "failed": 0,
+            "canceled": 0,
+            "expired": 0,
         },
         items=[
             {
@@ -128,3 +133,11 @@ class BatchList(Strict):
 
     data: tuple[Batch, ...] = Field(description="The batches of this page.")
     next_cursor: str | None = Field(default=None, description="Where the next page begins.")
+
+
+class BatchEvent(Strict):
+    """What a webhook carries when the last job of a batch has ended."""
+
+    type: Literal["batch.finished"] = Field(description="What happened.")
+    timestamp: datetime = Field(description="When it happened.")
+    data: Batch = Field(description="The batch.")

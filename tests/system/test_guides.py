@@ -156,4 +156,5 @@ def _sources() -> list[Path]:
     packages = (
         ROOT / name for name in ("likeness", "service", "worker", "models", "clients/python")
     )
-    return [*(path for package in packages for path in package.rglob("*.py")), ROOT / "Dockerfile"]
+    programs = (path for package in packages for path in package.rglob("*.py"))
+    return [*programs, ROOT / "Dockerfile", *ROOT.glob("*.yml"), *(ROOT / "deploy").glob("*.yml")]

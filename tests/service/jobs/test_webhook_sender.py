@@ -14,13 +14,16 @@ from redis import Redis
 from service.browsers.signed_urls import UrlSigner
 from service.intake.address_guard import AddressGuard
 from service.intake.fetching import GuardedBackend, GuardedClient
+from service.jobs.batches import BatchViews
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_views import JobViews
+from service.jobs.webhook_messages import EndMessages
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
 from tests.clock import Clock
 from tests.service.jobs.conftest import Receiver
 from tests.service.jobs.ended_job import ended_job
+from worker.stores.jobs.batches import BatchStore
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import SCHEDULE_S, Outbox
 
@@ -46,6 +49,11 @@ class Post:
         return sent
 
 
+def messages(jobs: JobStore) -> EndMessages:
+    batches = BatchViews("", jobs, BatchStore(jobs.redis, jobs.limits))
+    return EndMessages(jobs, VIEWS, batches)
+
+
 @pytest.fixture
 def post(store: Redis, receiver: Receiver) -> Post:
     clock = Clock()
@@ -57,7 +65,7 @@ def post(store: Redis, receiver: Receiver) -> Post:
 
     return Post(
         outbox,
-        WebhookSender(outbox, jobs, client, Metrics(), VIEWS, DeliveryLog(store), clock=clock),
+        WebhookSender(outbox, messages(jobs), client, Metrics(), DeliveryLog(store), clock=clock),
         clock,
         endpoint.id,
         client,
@@ -139,7 +147,7 @@ def test_receivers_that_do_not_answer_hold_up_their_own_tenant_alone(
         async def sending() -> float:
             client = GuardedClient(GuardedBackend(AddressGuard([ip_network("127.0.0.0/8")])), 30)
             sender = WebhookSender(
-                outbox, jobs, client, Metrics(), VIEWS, DeliveryLog(store), clock=clock
+                outbox, messages(jobs), client, Metrics(), DeliveryLog(store), clock=clock
             )
             running = asyncio.create_task(sender.run())
             await asyncio.sleep(1)
