@@ -75,6 +75,7 @@ PARAMETERS: Mapping[str, str] = {
     "endpoint_id": "The id of a webhook endpoint, `whe_` and 26 characters.",
     "message_id": "The `webhook-id` of a message, as the list of deliveries has it.",
     "identity_id": "The id of an identity, `idn_` and 26 characters.",
+    "batch_id": "The id of a batch, `bat_` and 26 characters.",
     "job_id": "The id of a job, `job_` and 26 characters.",
     "key_id": "The id of a key: what stands between `lk_` and the next `_`.",
     "kind": "Only jobs of this kind.",
