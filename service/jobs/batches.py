@@ -83,7 +83,8 @@ class Batches:
         batch = self._store.begin(caller.tenant, len(submissions), body.webhook)
         try:
             for submission in submissions:
-                self._admission.admit(caller, replace(submission, batch=batch.id), None)
+                given = self._admission.keep(caller, submission, None)
+                self._admission.admit(caller, replace(submission, batch=batch.id), given)
         except BaseException:
             self._undo(batch)
             raise
@@ -108,12 +109,11 @@ class Batches:
         self._store.delete(batch)
 
     def _require_room(self, caller: Caller, wanted: int) -> None:
-        most, _ = self._jobs.quota(caller.tenant)
-        in_flight, _ = self._jobs.in_flight(caller.tenant)
-        if in_flight + wanted > most:
+        quota = self._jobs.quota(caller.tenant)
+        left = max(0, quota.max_jobs - quota.jobs)
+        if wanted > left:
             raise ServiceError(
-                "quota_exceeded",
-                f"The batch has {wanted} jobs; {max(0, most - in_flight)} more may be in flight",
+                "quota_exceeded", f"The batch has {wanted} jobs, and {left} more may be in flight"
             )
 
     def _submissions(self, caller: Caller, body: schemas.BatchRequest) -> Sequence[Submission]:

@@ -84,15 +84,11 @@ IDEMPOTENCY = Family("lk:idem:{}:{}", "hash", IDEMPOTENCY_STORE, "after a day", 
 STATS = Family("lk:stats", "hash", STATISTICS, "never; a bounded set of counters")
 STAGES = Family("lk:stages", "hash", STATISTICS, "never; a bounded set of counters")
 
-<<<<<<< HEAD
-# Tasks: a job's steps on their way to a worker; `lua/tasks.lua` says what each family is for
-=======
 BATCH = Family("lk:batch:{}", "hash", BATCHES, "as its jobs' records, or its deletion")
 BATCH_JOBS = Family("lk:batch:{}:jobs", "list", BATCHES, "with the batch")
 TENANT_BATCHES = Family("lk:tenant:{}:batches", "zset", BATCHES, "member: with the batch")
 
-# Tasks: a job's steps on their way to a worker
->>>>>>> 86593d93 (wip: batches)
+# Tasks: a job's steps on their way to a worker; `lua/tasks.lua` says what each family is for
 
 TASK = Family("lk:task:{}", "hash", TASK_LINES, "at the job's end")
 TASKS_ACTIVE = Family("lk:active", "zset", TASK_LINES, "member: when the task is done")

@@ -124,7 +124,7 @@ def test_a_batch_is_accepted_as_a_whole_or_not_at_all(
     problem_of(client.post("/v1/batches", json=body), *expected)
     assert client.get("/v1/jobs").json()["data"] == []
     assert client.get("/v1/batches").json()["data"] == []
-    assert live.jobs.in_flight(tenant) == (0, 0)
+    assert live.jobs.quota(tenant).jobs == 0
 
 
 def test_what_fails_between_the_checks_and_the_last_job_ends_the_others(
@@ -137,7 +137,7 @@ def test_what_fails_between_the_checks_and_the_last_job_ends_the_others(
 
     assert client.get("/v1/batches").json()["data"] == []
     assert {job["status"] for job in client.get("/v1/jobs").json()["data"]} == {"canceled"}
-    assert live.jobs.in_flight(tenant) == (0, 0)
+    assert live.jobs.quota(tenant).jobs == 0
 
 
 def test_a_repeated_request_is_the_same_batch(
@@ -148,7 +148,7 @@ def test_a_repeated_request_is_the_same_batch(
     again = client.post("/v1/batches", json=body, headers={"Idempotency-Key": "all-of-them"})
     assert again.json()["id"] == first["id"]
     assert again.headers["idempotency-replayed"] == "true"
-    assert live.jobs.in_flight(tenant)[0] == 4
+    assert live.jobs.quota(tenant).jobs == 4
 
     other = {**body, "upload_ids": body["upload_ids"][:1]}
     refused = client.post("/v1/batches", json=other, headers={"Idempotency-Key": "all-of-them"})

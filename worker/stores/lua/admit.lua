@@ -58,14 +58,11 @@ add_task(a.id, a.id, a.tenant, a.queue, a.class, 'waiting')
 redis.call('ZADD', key.tasks_active(), a.now_ms, a.id)
 stand_in_line(a.id, a.tenant, a.queue, a.class, a.now_ms)
 emit(a.id, 'status', '{"status":"queued"}')
-<<<<<<< HEAD
 for _, body in ipairs(a.audit) do append_audit(body) end
-=======
 if a.batch then
   redis.call('RPUSH', key.batch_jobs(a.batch), a.id)
   redis.call('EXPIRE', key.batch_jobs(a.batch), redis.call('TTL', key.batch(a.batch)))
 end
->>>>>>> 86593d93 (wip: batches)
 if idem then
   redis.call('HSET', idem.key, 'fingerprint', idem.fingerprint, 'job', a.id)
   redis.call('PEXPIRE', idem.key, idem.ttl_ms)
