@@ -62,8 +62,9 @@ docs: $(VENV)/check.stamp ## build the documents as a site into build/site
 bar: $(VENV)/test.stamp $(PACK) ## measure a bar of docs/bars.md: make bar BAR=P-1 [ON=bucket,sentinels]
 	@$(PY) -m benchmarks $(BAR) --on "$(ON)"
 
-on-device: $(PACK) ## build the page of examples/on_device; needs npm
+on-device: $(PACK) ## build the page of examples/on_device, also as the console's Live; needs npm
 	cd examples/on_device && npm ci --no-fund --no-audit && npm run build -- $(abspath $(dir $(PACK)))
+	rm -rf service/pages/live && cp -r examples/on_device/dist service/pages/live
 
 bench: $(VENV)/test.stamp $(PACK) ## the table of frame rates in the README
 	@$(PY) -m benchmarks bench

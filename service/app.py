@@ -21,6 +21,7 @@ from service import schemas
 from service.browsers import console
 from service.browsers.compression import CompressAnswers
 from service.browsers.cross_origin import CrossOrigin
+from service.browsers.live import LivePage
 from service.composition import compose
 from service.gauges import serve_metrics
 from service.protocol import document, problems
@@ -85,6 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router, dependencies=[Depends(known_parameters)])
 
     app.include_router(audit.pages)
+    app.mount("/live", LivePage())
 
     document.describe(
         app,

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import uvicorn
 from playwright.sync_api import Page, sync_playwright
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from service.browsers.live import LivePage
 
 DIST = Path(__file__).parents[2] / "examples" / "on_device" / "dist"
 CHROMIUM = Path("/usr/bin/chromium")
 LOAD_TIMEOUT_MS = 60_000
 
 
-class _Files(http.server.SimpleHTTPRequestHandler):
-    """Serves the page as it should be served: isolated, so that it may use threads."""
-
-    def end_headers(self) -> None:
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        super().end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base names it
-        """Say nothing."""
-
-
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Yield the URL at which a folder is served on loopback."""
-    handler = functools.partial(_Files, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
+    """Yield the URL at which a folder is served on loopback, as the service serves the page."""
+    app = Starlette(routes=[Mount("/live", LivePage(folder))])
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/live/"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @contextmanager
