@@ -22,7 +22,7 @@ help: ## show this list
 
 setup: $(VENV)/cpu.stamp $(PACK) ## make the environment and fetch the open pack
 
-demo: setup ## swap a face into a portrait and a clip over HTTP; results in var/demo
+demo: setup ## swap a face into a portrait and a video over HTTP; results in var/demo
 	@$(PY) -m likeness demo
 
 up: setup ## run the service on this machine and stay

@@ -35,6 +35,7 @@ def _measure(names: list[str]) -> int:
 
     figures = {}
     for name in names:
+        # Flushed: a bar takes minutes, and whoever watches wants to know which one it is.
         print(f"== {name}: {(bars[name].__doc__ or bars[name].__name__).strip()}", flush=True)
         figures[name] = _measured(bars[name])
         print(figures[name].line(name), flush=True)
@@ -45,6 +46,7 @@ def _measure(names: list[str]) -> int:
 def _measured(measure: Measure) -> Figure:
     try:
         return measure()
+    # A bar that is late has a figure like any other, so that those after it are still measured.
     except TookTooLong as late:
         return Figure(f"not within {late.bound_s:.0f}", "s", "of its own", holds=False)
 

@@ -26,6 +26,7 @@ class Figure:
     holds: bool
 
     def line(self, name: str) -> str:
+        # Four digits tell a change from noise; more of them only look exact.
         value = self.value if isinstance(self.value, str) else f"{self.value:.4g}"
         return (
             f"{name} {value} {self.unit} (bar {self.bar})"

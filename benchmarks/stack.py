@@ -22,12 +22,10 @@ from types import FrameType
 import httpx
 
 from tests.conftest import new_store
+from tests.material import PACKS, ROOT
 from tests.worker.workers import Bench, eventually, kill_tree
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.key_store import SCOPES, KeyStore
-
-ROOT = Path(__file__).resolve().parents[1]
-PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
 
 
 @dataclass
@@ -50,11 +48,13 @@ class Keeper:
         if process.poll() is not None:
             return False
 
+        # With its children: one that goes on working would finish the job that is to be lost.
         kill_tree(process.pid)
         # A process that ended by itself a moment before is not a kill that counts.
         return process.wait(timeout=10) == -signal.SIGKILL
 
     def start_watching(self) -> None:
+        # A daemon: a bar that fails must not hang on its keeper.
         self._watching = threading.Thread(target=self._watch, daemon=True)
         self._watching.start()
 
@@ -104,6 +104,8 @@ class Stack:
 
         With `data` it has a data directory of its own, as on another machine.
         """
+        # Their tasks sleep and fail as told; models would cost seconds and add nothing to what is
+        # judged.
         extra = ["--use-cases", "tests.worker.small_use_cases"] if small else []
         command = [
             # Started as an operator would, not called: a bar judges processes, their signals and
@@ -131,6 +133,7 @@ class Stack:
 
     def await_api(self, timeout_s: float = 60.0) -> float:
         """Wait until the API answers; returns how long that took."""
+        # A minute, since all of the service is imported, perhaps by several processes at once.
         return eventually(lambda: _answers(self.url), timeout_s, "API")
 
     def await_workers(self, count: int) -> None:

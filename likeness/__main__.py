@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-OURS = {"likeness", "likeness_client", "service", "worker", "models"}
+from likeness import OWN_PACKAGES
 
 
 def main() -> None:
@@ -14,10 +14,13 @@ def main() -> None:
     told which one has them.
     """
     try:
+        # Not at the top of the module: a missing dependency has to be caught before it is imported.
         from likeness.cli import run
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package in OURS:
+        if package in OWN_PACKAGES:
+            # A module of our own that is missing is a bug: its traceback is of more use than a
+            # sentence.
             raise
 
         sys.exit(

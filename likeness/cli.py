@@ -18,8 +18,10 @@ app = typer.Typer(
     name="likeness",
     help="Register a face once; swap it into any image or video.",
     no_args_is_help=True,
+    # The option for completion would write into the start-up files of the user's shell.
     add_completion=False,
     rich_markup_mode="markdown",
+    # Pretty tracebacks can print local variables, and here those hold keys and consents.
     pretty_exceptions_enable=False,
 )
 
@@ -40,8 +42,8 @@ app.add_typer(trust.audit_app, name="audit")
 app.add_typer(trust.trust_app, name="trust")
 
 
-def _show_version(wished: bool) -> None:
-    if wished:
+def _show_version(requested: bool) -> None:
+    if requested:
         print(f"likeness {program_version()}")
         raise typer.Exit
 
@@ -50,6 +52,7 @@ def _show_version(wished: bool) -> None:
 def common(
     shown: Annotated[
         bool,
+        # Eager: it answers without a command, and before anything of the machine is touched.
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
@@ -57,6 +60,7 @@ def common(
 
     Start with `likeness demo`, or with `likeness swap ada.jpg ben.jpg out.jpg`.
     """
+    # Before every command: each reads its settings from the environment that this completes.
     prepare()
 
 
@@ -71,6 +75,7 @@ def program_version() -> str:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status; whatever fails is one sentence."""
     try:
+        # In standalone mode Typer would print its own wording and leave the process.
         status = app(arguments, standalone_mode=False, prog_name="likeness")
     except (typer.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
@@ -86,4 +91,5 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost handler words it, or raises it again
         return explain_and_exit(error)
 
+    # A command that returns nothing has succeeded.
     return int(status or 0)

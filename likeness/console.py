@@ -29,6 +29,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows for people; without a terminal, as tab-separated lines without titles."""
+    # For cut and awk: a row of titles would be one more record.
     if not sys.stdout.isatty():
         print("\n".join("\t".join(row) for row in rows))
         return
@@ -48,16 +49,20 @@ def diverted_log(file: Path) -> Iterator[Console]:
 
     Children write to descriptor 2, so it is the descriptor that is diverted.
     """
+    # A log names files and people: nobody else on the machine may read it.
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     sys.stderr.flush()
     terminal = os.dup(2)
+    # Truncated: the last command is what is looked into, and the file cannot grow.
     log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
     try:
         os.dup2(log, 2)
+        # A duplicate, because closing the stream must leave `terminal` open for the way back.
         with os.fdopen(os.dup(terminal), "w") as stream:
             yield Console(file=stream)
     finally:
+        # What Python still buffers belongs into the log, so before the descriptor changes again.
         sys.stderr.flush()
         os.dup2(terminal, 2)
         os.close(terminal)
@@ -75,7 +80,9 @@ def progress_bar(console: Console, *, quiet: bool = False) -> Iterator[Progress]
         TextColumn("left"),
         TimeRemainingColumn(),
         console=console,
+        # In a file or a pipe the control characters of a bar are only noise.
         disable=quiet or not console.is_terminal,
+        # Gone when done, so that the outcome is the last line on the screen.
         transient=True,
     )
     with bar:

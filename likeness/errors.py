@@ -15,6 +15,7 @@ from typing import get_args
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
+from likeness import OWN_PACKAGES
 from likeness_client import ConnectionFailed, LikenessError
 from models.inference.errors import InferenceError
 from models.packs.errors import PackError
@@ -63,6 +64,7 @@ def explained(error: BaseException) -> str | None:
 def explain_and_exit(error: BaseException) -> int:
     """Print the sentence for an error and return the exit status; raises what is a bug."""
     sentence = explained(error)
+    # A traceback is right for a bug: it says where, and cannot be mistaken for the user's fault.
     if sentence is None:
         raise error
 
@@ -76,6 +78,7 @@ def setting_name(model: type[BaseSettings], field: str) -> str:
 
 
 def _one_line(text: str) -> str:
+    # Libraries word over several lines; scripts read the last line of standard error.
     return " ".join(text.split())
 
 
@@ -89,7 +92,9 @@ def _with_remedy(code: str, sentence: str) -> str:
 def _setting(error: BaseException) -> str:
     """Name the setting, what it is and what it may be."""
     assert isinstance(error, ValidationError)  # noqa: S101 - the table says so
+    # One mistake at a time: the next one shows when this one is corrected.
     first = error.errors()[0]
+    # pydantic gives the model's name only, as the title of its error.
     model = next((one for one in MODELS if one.__name__ == error.title), Settings)
     field = str(first["loc"][0]) if first["loc"] else ""
 
@@ -103,6 +108,7 @@ def _accepted(model: type[BaseSettings], field: str, finding: Mapping[str, objec
     if choices and all(isinstance(choice, str) for choice in choices):
         return f"it may be {', '.join(map(str, choices[:-1]))} or {choices[-1]}"
 
+    # The shipped value shows the form that is expected better than a rule does.
     default = (
         "" if info is None else f" (as shipped: {info.get_default(call_default_factory=True)})"
     )
@@ -111,6 +117,7 @@ def _accepted(model: type[BaseSettings], field: str, finding: Mapping[str, objec
 
 def _unreadable_setting(error: BaseException) -> str:
     """Word a setting that is to be JSON and is not."""
+    # The error has no member for the field: it stands quoted in the text.
     field = str(error).split('"')[1] if '"' in str(error) else "a setting"
     return (
         f"{setting_name(Settings, field)} cannot be read: it is a list in JSON, such as"
@@ -130,6 +137,7 @@ def _system(error: BaseException) -> str:
         errno.ENOTDIR: "a part of its path is a file; choose another",
         errno.EROFS: "it lies on a read-only disk; choose another with LIKENESS_DATA_DIR",
     }
+    # Lower case, since it follows the file's name and a colon.
     sentence = remedies.get(error.errno or 0, (error.strerror or str(error)).lower())
     return f"{about}{sentence}"
 
@@ -138,7 +146,7 @@ def _missing_module(error: BaseException) -> str | None:
     """Word a library that is not installed; a module of our own that is missing is a bug."""
     assert isinstance(error, ModuleNotFoundError)  # noqa: S101 - the table says so
     name = (error.name or "").partition(".")[0]
-    if name in {"likeness", "service", "worker", "models", ""}:
+    if not name or name in OWN_PACKAGES:
         return None
 
     return f"the Python package {name} is missing: run pip install 'likeness' in {sys.prefix}"
@@ -150,6 +158,7 @@ def _job(error: BaseException) -> str:
 
 
 def _store(error: BaseException) -> str:
+    # The embedded store listens in the data directory: a wrong directory looks like no service.
     folder = Path(str(Settings().data_dir))
     return f"no running service was found at {folder}: start it with likeness up"
 
@@ -159,6 +168,7 @@ def _coded(error: BaseException) -> str:
 
 
 def _unreachable(error: BaseException) -> str:
+    # The client appends the system's own words in parentheses; they do not help a user.
     return f"{str(error).split(' (')[0]}: start it with likeness up, or give another --url"
 
 
@@ -167,6 +177,7 @@ def _refused(error: BaseException) -> str:
     assert isinstance(error, LikenessError)  # noqa: S101 - the table says so
     remedies = {
         **REMEDIES,
+        # Of a running service only, so that they are not in the table above.
         "unauthorized": "give a valid key with --key; likeness keys create makes one",
         "forbidden": "use a key with that scope; likeness keys list shows them",
         "not_found": "check the id; likeness jobs list shows jobs",
@@ -179,6 +190,8 @@ def _plain(error: BaseException) -> str:
     return str(error)
 
 
+# The first kind that fits words it. A subclass stands above its base: JobFailure and
+# StoreUnavailable are WorkerErrors, ConnectionFailed is a LikenessError.
 _WORDINGS: tuple[tuple[type[BaseException], Callable[[BaseException], str | None]], ...] = (
     (CommandError, _plain),
     (ValidationError, _setting),

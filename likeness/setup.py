@@ -12,12 +12,14 @@ from pathlib import Path
 from likeness import IS_CHECKOUT, ROOMS
 from service.settings import Settings
 
+# The only pack that can be fetched; every other is imported from files of the user's own.
 PACK = "open"
 
 
 def prepare() -> None:
     """Settle where state lies, for this process and those that it starts; make it private."""
     os.umask(0o077)  # whatever is written holds people's faces
+    # In the environment and not as an argument: workers and children inherit it.
     os.environ.setdefault("LIKENESS_DATA_DIR", str(default_data_dir()))
 
 
@@ -35,12 +37,14 @@ def settings(**changes: object) -> Settings:
 
     Raises pydantic's ValidationError, which `likeness.errors` words.
     """
+    # An option that was not given must not hide the environment's value.
     given = {name: value for name, value in changes.items() if value is not None}
     return Settings(**given)  # type: ignore[arg-type]
 
 
 def ensure_pack(chosen: Settings) -> None:
     """Fetch and build the open pack where it is not installed yet; raises PackError."""
+    # These import numpy and ONNX: only commands that need models wait for them.
     from models.packs.errors import PackMissingError
     from models.packs.pull import pull
     from models.packs.store import load_pack
@@ -49,6 +53,8 @@ def ensure_pack(chosen: Settings) -> None:
         load_pack(chosen.pack, chosen.packs_root)
     except PackMissingError:
         if chosen.pack != PACK:
+            # The models of any other pack may not be passed on: there is nowhere to fetch them
+            # from.
             raise
         print("The models are not here yet: fetching and building them, once.", flush=True)
         pull(PACK, chosen.packs_root)

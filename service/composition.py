@@ -18,7 +18,8 @@ from service.identities.photos import PhotoOpener
 from service.identities.refinement import Refinement
 from service.identities.registration import Registration
 from service.intake.address_guard import AddressGuard
-from service.intake.fetching import GuardedBackend, GuardedClient
+from service.intake.guarded_backend import GuardedBackend
+from service.intake.fetching import GuardedClient
 from service.intake.parts import PartReceiver
 from service.intake.uploads import UploadReceiver
 from service.intake.url_inputs import UrlInputs
@@ -40,7 +41,7 @@ from service.protocol.idempotency import Idempotency
 from service.protocol.key_watch import KeyWatch
 from service.protocol.observability import Metrics
 from service.routes.app_state import AppState
-from service.sandbox.child import SandboxedChild
+from service.sandbox.child import SandboxedChild, prober
 from service.settings import Settings
 from service.trust.blocklisting import Blocklisting
 from service.trust.chain_check import ChainCheck
@@ -96,7 +97,8 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     fetcher = GuardedClient(backend, settings.fetch_timeout_s)
     urls = UrlInputs(fetcher, settings.fetch_timeout_s)
     poster = GuardedClient(backend, settings.webhook_timeout_s)
-    probers = {kind: _prober(settings, metrics) for kind in ("image", "video")}
+    restarted = metrics.child_restarts.labels("probe").inc
+    probers = {kind: prober(settings, restarted) for kind in ("image", "video")}
     uploads = UploadReceiver(settings, media, probers)
     enrolment = Enrolment(settings, metrics)
     keys = KeyStore(redis)
@@ -219,12 +221,3 @@ def file_verifier(
     )
 
     return Verifier(child, records, anchors, settings.public_url)
-
-
-def _prober(settings: Settings, metrics: Metrics) -> SandboxedChild:
-    return SandboxedChild(
-        "service.sandbox.probe_child",
-        [str(settings.probe_memory_bytes), settings.media_limits.model_dump_json()],
-        settings.enrolment_start_timeout_s,
-        metrics.child_restarts.labels("probe").inc,
-    )

@@ -73,7 +73,7 @@ def _cut(pixels: Rgb, side: int) -> list[Rgb]:
 
 
 def _coded(pixels: Rgb) -> tuple[bytes, bytes]:
-    """Return a picture's decoder configuration, and its coded bytes, by FFmpeg's MP4 writer."""
+    """Return an image's decoder configuration, and its coded bytes, by FFmpeg's MP4 writer."""
     target = io.BytesIO()
     with av.open(target, "w", format="mp4") as container:
         options = {"x265-params": "log-level=none:keyint=1:pools=none:frame-threads=1", "crf": "8"}

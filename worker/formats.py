@@ -38,6 +38,13 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
 }
 
 
+def swap_kind(media_type: str, frames: int | None) -> Literal["swap_image", "swap_video"]:
+    """Return which kind of job swaps in a file; `frames` is None where the file does not say."""
+    # The pages of a TIFF are not frames of one scene: the first is the image.
+    is_single = media_type == "image/tiff" or (frames or 1) == 1
+    return "swap_image" if media_type.startswith("image/") and is_single else "swap_video"
+
+
 @dataclass(frozen=True)
 class Container:
     """How a video format is written: FFmpeg's muxer, and the codecs it holds, the default first."""

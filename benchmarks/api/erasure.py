@@ -11,7 +11,8 @@ import httpx
 
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import Stack, running_stack, stopwatch
-from tests.service.live_service import CONSENT, JPEG, SAMPLES, until
+from tests.material import CONSENT, SAMPLES
+from tests.service.live_service import JPEG, until
 from worker.stores.audit_log import AuditLog
 from worker.stores.media.uploads import MediaFacts
 

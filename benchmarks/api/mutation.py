@@ -12,8 +12,8 @@ import httpx
 
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import Stack, running_stack, stopwatch
-from tests.service.live_service import CONSENT
-from tests.service.protocol.mutants import film, mutate, pictures
+from tests.material import CONSENT
+from tests.service.protocol.mutants import images, mutate, video
 from worker.errors import WorkerError
 
 SHARE = float(os.environ.get("SHARE", "1"))  # a smaller share for a quick look
@@ -40,6 +40,7 @@ def mutated_media_break_nothing() -> Figure:
         crashes = {
             "service and worker": here.keeper.restarts,
             "children of the service": _restarts(here),
+            # A worker outlives its children: their loss is in its log and nowhere else.
             "children of the worker": len(here.bench.events("child lost")),
         }
 
@@ -59,13 +60,14 @@ def _restarts(here: Stack) -> int:
     """Return how many of the service's children were lost and started again."""
     text = httpx.get(f"{here.url}/metrics", trust_env=False).text
     counts = re.findall(r"^likeness_child_restarts_total{[^}]*} (\S+)$", text, re.M)
+    # All kinds of children together: any restart is a crash that a file caused.
     return round(sum(float(count) for count in counts))
 
 
 def _register(client: httpx.Client, count: int) -> Counter[str]:
     # Seeded: a mutation that breaks something is found again.
     dice = random.Random(6)
-    seeds = pictures()
+    seeds = images()
     seen = Counter[str]()
 
     for _ in range(count):
@@ -79,8 +81,9 @@ def _register(client: httpx.Client, count: int) -> Counter[str]:
 
 
 def _upload_videos(client: httpx.Client, count: int) -> tuple[Counter[str], list[str]]:
+    # Other mutations than those of the images.
     dice = random.Random(7)
-    seed = film()
+    seed = video()
     seen = Counter[str]()
     jobs: list[str] = []
 
@@ -90,6 +93,7 @@ def _upload_videos(client: httpx.Client, count: int) -> tuple[Counter[str], list
         )
         seen[_said(answer)] += 1
 
+        # Refused at the door, as most are: there is nothing to analyse.
         if answer.status_code != 201:
             continue
 

@@ -17,14 +17,15 @@ from pathlib import Path
 import httpx
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import PACKS, Stack, running_stack, stopwatch
+from benchmarks.stack import Stack, percentile, running_stack, stopwatch
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
 from models.packs.store import load_pack
-from tests.service.live_service import CONSENT, JPEG, SAMPLES
+from tests.material import CONSENT, PACKS, SAMPLES
+from tests.service.live_service import JPEG
 from worker.media.images import decode_image, encode_image
 from worker.settings import MediaLimits
 from worker.stores.identities.identity_records import IdentityRecord
@@ -36,6 +37,7 @@ ADA = SAMPLES / "ada_neutral.jpg"
 # The median of forty: single requests differ by the scheduler's moods.
 ROUNDS = 40
 MOST_ADDED_MS = 12.0
+# Two cores give 2 at most; API and store take their share of both.
 LEAST_GAIN = 1.8
 
 
@@ -140,10 +142,12 @@ def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
 def _under_clients(here: Stack, count: int, identity_id: str) -> float:
     """Print p50 and p95 of both calls with so many clients at once; returns swaps a second."""
     clients = [here.client(timeout_s=70) for _ in range(count)]
+    # Fewer registrations than swaps: each takes as long as several of them.
     registered, _ = _at_once([partial(register, client) for client in clients], 6)
     swapped, rate = _at_once([partial(swap, client, identity_id) for client in clients], 10)
     shown = "  ".join(
-        f"{name} p50 {statistics.median(times) * 1e3:.0f} ms, p95 {_p95(times) * 1e3:.0f} ms"
+        f"{name} p50 {statistics.median(times) * 1e3:.0f} ms,"
+        f" p95 {percentile(times, 0.95) * 1e3:.0f} ms"
         for name, times in (("register", registered), ("swap", swapped))
     )
     print(f"{count} clients: {shown}, {rate:.1f} swaps/s", flush=True)
@@ -169,15 +173,12 @@ def _timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _p95(times: list[float]) -> float:
-    return sorted(times)[min(len(times) - 1, round(0.95 * len(times)))]
-
-
 @bar("P-10")
 def ten_thousand_people_fit() -> Figure:
     """10,000 identities put from the encoder's code: the store's memory, its weight cache, a cold
     one's first swap.
     """
+    # Fewer for a quick look; the figure of the page is of ten thousand.
     people = int(os.environ.get("PEOPLE", "10000"))
     with stopwatch(600), running_stack() as here:
         ids = _populate(here, people)

@@ -16,9 +16,10 @@ from pathlib import Path
 import httpx
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import PACKS, ROOT, stopwatch
+from benchmarks.stack import stopwatch
 from benchmarks.suite import named, passed
 from service.settings import Settings
+from tests.material import PACKS, ROOT
 from tests.service.live_service import LiveService, until
 from tests.service.protocol.schema_run import run_schemathesis
 from tests.store_server import StoreServer
@@ -32,6 +33,7 @@ def live_service() -> Iterator[LiveService]:
     with tempfile.TemporaryDirectory(prefix="lk-") as directory:
         store = StoreServer(Path(directory))
         store.start()
+        # Shipped bounds and no trusted network: what is judged is what an operator starts.
         settings = Settings(data_dir=Path(directory) / "data", packs_dir=PACKS, redis_url=store.url)
 
         with LiveService(settings) as live:
@@ -72,6 +74,7 @@ def cuda_that_is_not_there_ends_the_process() -> Figure:
         store.kill()
 
     print(f"exit status: service {codes[0]}, worker {codes[1]}")
+    # A process that ends with 0 has quietly gone on without the device.
     return Figure(codes.count(0), "silent fallbacks", "0", all(codes))
 
 
@@ -100,6 +103,7 @@ def bombs_are_refused_at_once() -> Figure:
             "test_an_endless_body_is_cut_off",
             "test_a_length_beyond_the_limit_is_refused_before_the_body",
         ),
+        # The same bomb as frames of a video, which the worker decodes and the API does not.
         "tests/worker/video/files/test_scan_bombs.py",
     )
 
@@ -111,10 +115,12 @@ def what_is_no_media_is_refused_and_opens_no_file() -> Figure:
     no other file.
     """
     return passed(
+        # Refusing by name is half of it; the other half is what a decoder that was taken over can
+        # do.
         f"{TESTS}/sandbox",
         *named(
             f"{TESTS}/intake/test_uploads.py",
-            "test_what_is_no_picture_or_film_is_refused_whatever_it_says",
+            "test_what_is_no_image_or_video_is_refused_whatever_it_says",
             "test_a_declared_type_of_another_kind_is_refused",
             "test_a_broken_header_is_undecodable",
         ),

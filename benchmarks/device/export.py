@@ -21,15 +21,21 @@ from models.inference.finding.alignment import TEMPLATE_SIZE, align
 from models.inference.frames.affine import transform
 from models.inference.frames.still_frame import StillFrame
 from models.inference.painting.face_painter import Identity
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 SOURCE = "ada"
+# Not ada herself, whose texture would fit her own face without any network.
 TARGETS = ("ben_smile", "cleo_neutral", "dev_smile")
+# The best of them is taken: enough for one that nothing else disturbed.
 RUNS = 40
+# What a page may load without a thought: about one photo.
 MAX_BYTES = 1_200_000
+# A third of a frame at 30 a second, the rest being for decoding and the mesh.
 MAX_MS = 10.0
+# Mean over all pixels: eight-bit kernels move single ones by a level, which nobody sees.
 MAX_LEVELS = 0.1
 MAX_WRITE_MS = 50.0
+# What the archive says beside the network; its words add to the size.
 FACTS = {"expires_at": "2027-01-01T00:00:00+00:00", "consent_text": "A measurement."}
 
 
@@ -42,6 +48,7 @@ def exported_identity() -> Figure:
         write_ms = _write_ms(file, source)
         network = zipfile.ZipFile(file).read(MEMBERS["litert"])
 
+    # One thread, as on a phone that has other things to do.
     interpreter = Interpreter(model_content=network, num_threads=1)
     interpreter.allocate_tensors()
     errors = []
@@ -75,6 +82,7 @@ def _write_ms(file: Path, source: Identity) -> float:
     canonical = engine().painter.canonical
     assert canonical is not None
     exporter = DeviceExporter(pack.id, canonical, load_templates(pack.device))
+    # Outside the clock: the service has them in its cache.
     weights = engine().specialise(source.code)
 
     return _fastest_ms(
@@ -84,10 +92,10 @@ def _write_ms(file: Path, source: Identity) -> float:
 
 def _crops(name: str) -> tuple[RgbImage, RgbImage]:
     """Return a portrait's swap crop, and ada's texture placed on it."""
-    still = StillFrame(portrait(name))
-    (face,) = engine().detect(still.image)
+    frame = StillFrame(portrait(name))
+    (face,) = engine().detect(frame.image)
     to_crop = align(face.landmarks, engine().painter.fit)
-    target = still.rgb_crop(to_crop, TEMPLATE_SIZE)
+    target = frame.rgb_crop(to_crop, TEMPLATE_SIZE)
     code = enrolled(SOURCE).code
     canonical = engine().painter.canonical
     assert canonical is not None
@@ -99,6 +107,7 @@ def _crops(name: str) -> tuple[RgbImage, RgbImage]:
 
 
 def _run(interpreter: Interpreter, target: RgbImage, texture: RgbImage) -> Tensor:
+    # By name: the order of a graph's inputs is the converter's.
     ports = {port["name"]: port["index"] for port in interpreter.get_input_details()}
     for name, image in (("target", target), ("texture", texture)):
         interpreter.set_tensor(ports[name], image[None].astype(np.float32) / 127.5 - 1)
@@ -106,12 +115,15 @@ def _run(interpreter: Interpreter, target: RgbImage, texture: RgbImage) -> Tenso
     interpreter.invoke()
     (output,) = interpreter.get_output_details()
     face: Tensor = interpreter.get_tensor(output["index"])[0]
+    # To whole levels, since the engine's answer is in bytes and the difference would else include
+    # rounding.
     levels: Tensor = np.rint((face + 1) * 127.5)
     return levels
 
 
 def _fastest_ms(action: Callable[[], object], runs: int = RUNS) -> float:
     """Return the best of several runs: what others do on the machine only ever adds."""
+    # OpenCV would use every core, and the figure is of one.
     cv2.setNumThreads(1)
     times = []
     for _ in range(runs):

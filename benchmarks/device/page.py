@@ -1,4 +1,4 @@
-"""P-13: the page of examples/on_device in a headless browser, on a clip of a composite person."""
+"""P-13: the page of examples/on_device in a headless browser, on a video of a composite person."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from benchmarks.device.export import FACTS
 from benchmarks.quality.loaded import engine, enrolled
 from models.device.bundle import DeviceExporter
 from models.device.template import load_templates
-from tests.models.clips import SOLO
+from tests.models.demo_media import SOLO
 from tests.system.on_device_page import DIST, playing, served
 
+# WebAssembly is compiled twice: quickly at first, then optimised while it runs.
 WARM_UP_MS = 8_000
 MEASURED_MS = 15_000
+# Below ten a moving face reads as a series of images.
 MIN_FPS = 10.0
 MAX_DOWNLOAD = 8_000_000
 
@@ -38,7 +40,7 @@ def exported(folder: Path) -> Path:
 
 @bar("P-13")
 def page_in_a_browser() -> Figure:
-    """Swap the solo clip at 480 lines in headless Chromium, by WebAssembly; `make on-device`
+    """Swap the solo video at 480 lines in headless Chromium, by WebAssembly; `make on-device`
     first.
     """
     if not (DIST / "main.js").is_file():
@@ -54,8 +56,11 @@ def page_in_a_browser() -> Figure:
         page.wait_for_timeout(MEASURED_MS)
         after = _state(page)
 
+    # Blobs and data URLs are the page's own and never leave the browser.
     elsewhere = [one for one in asked if not one.startswith((url, "blob:", "data:"))]
+    # Two readings of the page's own counter: the time for starting up drops out.
     fps = (after["frames"] - before["frames"]) * 1000 / MEASURED_MS
+    # Each file once, as a browser's cache has it.
     download = sum(_compressed(one.removeprefix(url) or "index.html") for one in set(asked))
     stages = ", ".join(f"{name} {ms:.1f}" for name, ms in after["times"].items())
     print(f"{fps:.1f} frames a second on {after['device']}; ms: {stages}")

@@ -48,6 +48,7 @@ def succeeds(*command: str) -> bool:
         text=True,
         timeout=CHECK_TIMEOUT_S,
     )
+    # The tools report on different streams; the end of each has the verdict.
     if outcome.returncode != 0:
         print(outcome.stdout[-2000:], outcome.stderr[-2000:])
 
@@ -57,6 +58,7 @@ def succeeds(*command: str) -> bool:
 def coverage_holds(least_percent: float) -> bool:
     """Return whether the last `make test` visited enough lines and branches."""
     outcome = subprocess.run(
+        # Read, not measured: the whole suite takes ten minutes, and `make test` records it.
         [BIN / "coverage", "report", "--format=total", "--fail-under=0"],
         cwd=ROOT,
         capture_output=True,

@@ -15,6 +15,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 DOCUMENT = re.compile(r"[\w./-]+\.md\b")
 SECTION = re.compile(r"docs/(\w+)\.md (\d+)\b")
 NUMBERED_HEADING = re.compile(r"^## (\d+)\.", re.MULTILINE)
+# R marks what is measured with refined identities, as Q-10R.
 ROW = re.compile(r"^\| ([A-Z]+-\d+R?) \|", re.MULTILINE)
 
 # Whatever may say "see docs/...": code, and what builds and deploys it.
@@ -46,6 +47,7 @@ def citations_resolve() -> Figure:
 
 def tracked(*patterns: str) -> list[Path]:
     """Return the files under version control, new ones included, that still exist."""
+    # Asked of git, so that what is built or downloaded here cites nothing.
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
         cwd=ROOT,
@@ -61,6 +63,7 @@ def lost_links() -> Iterator[str]:
     """Yield the links of documents that lead nowhere inside the repository."""
     for document in tracked("*.md"):
         for target in LINK.findall(document.read_text()):
+            # Pages of other sites cannot be checked without the network, and change without us.
             outside = re.match(r"https?:|mailto:|#", target)
             if not outside and not (document.parent / target.split("#")[0]).exists():
                 yield f"{document.relative_to(ROOT)}: links to {target}"
@@ -85,6 +88,7 @@ def lost_sections() -> Iterator[str]:
     for source in tracked("*.py"):
         for stem, number in SECTION.findall(source.read_text()):
             document = ROOT / "docs" / f"{stem}.md"
+            # A document that is missing is reported as such; here it has no sections.
             headings = NUMBERED_HEADING.findall(document.read_text()) if document.exists() else []
             if number not in headings:
                 yield f"{source.relative_to(ROOT)}: cites {stem}.md {number}"

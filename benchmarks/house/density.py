@@ -86,6 +86,7 @@ def unpacking_constructors(source: Source) -> Iterator[str]:
             continue
 
         name = _called_name(node.func)
+        # By the convention of names alone: constants are upper case all through, classes are not.
         constructs = name == "cls" or (name[:1].isupper() and not name.isupper())
         unpacks = any(isinstance(argument, ast.Starred) for argument in node.args)
 

@@ -26,7 +26,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "models/packs/errors.py",
         "service/caller.py",
         "worker/failures.py",
-        "worker/formats.py",
         "worker/media/media_errors.py",
         "worker/provenance/names.py",
         "worker/stores/ids.py",
@@ -73,7 +72,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "service/schemas/tokens.py",
         "service/trust/chain_check.py",
         "service/trust/page.py",
-        "likeness/setup.py",
         "worker/blocklist/sealing.py",
         "worker/media/demuxing.py",
         "worker/process/attempt_thread.py",
@@ -92,7 +90,7 @@ SHORT: Mapping[str, Sequence[str]] = {
         "worker/video/iso_boxes.py",
     ),
     "what bars share, or one bar alone": (
-        "benchmarks/bar.py",
+        "benchmarks/backing.py",
         "benchmarks/product/command.py",
         "benchmarks/product/receiver.py",
         "benchmarks/promises/deed_child.py",
@@ -103,6 +101,7 @@ SHORT: Mapping[str, Sequence[str]] = {
         "benchmarks/realism/flicker.py",
         "benchmarks/scale/alerts.py",
         "benchmarks/scale/image.py",
+        "benchmarks/scale/many_workers.py",
         "benchmarks/suite.py",
     ),
 }

@@ -63,6 +63,7 @@ def odd_lengths(files: list[Source]) -> list[str]:
 
     odd = [f"{path}: {lengths[path]} lines" for path in sorted(short - excepted_short)]
     odd += [f"{path}: {lengths[path]} lines" for path in sorted(long - excepted_long)]
+    # An exception that outlives its reason would cover the next file of that name.
     stale = (excepted_short - short) | (excepted_long - long)
     return odd + [f"{path}: excepted, and needs no exception" for path in sorted(stale)]
 
@@ -70,6 +71,7 @@ def odd_lengths(files: list[Source]) -> list[str]:
 def broken_contracts() -> list[str]:
     """Name the import-linter contracts of pyproject.toml that are broken."""
     outcome = subprocess.run(
+        # Without its cache, which goes by the times of files and not by their content.
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=ROOT,
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'clients' / 'python'}", "COLUMNS": "200"},
@@ -88,6 +90,7 @@ def broken_contracts() -> list[str]:
 def import_circle() -> list[str]:
     """Return one circle of imports between modules, as its names in order; empty without one."""
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    # import-linter knows layers only; a circle inside one room needs a search of its own.
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
     try:

@@ -22,12 +22,14 @@ def a_short_video_is_opened_once() -> Figure:
     """Times that the kernel opens a short video with sound from planning to the joined result."""
     most = 0
     with tempfile.TemporaryDirectory() as directory:
+        # One person and two: a second face must not cost a second look.
         for name, source in (("solo", SOLO), ("duet", DUET)):
-            clip = Path(directory) / f"{name}.mp4"
-            clip.write_bytes(source.read_bytes())
+            video = Path(directory) / f"{name}.mp4"
+            # A copy of its own: other processes may open the sample meanwhile.
+            video.write_bytes(source.read_bytes())
 
-            with counting_openings(clip) as openings:
-                result = filter_video(clip, Path(directory) / name)
+            with counting_openings(video) as openings:
+                result = filter_video(video, Path(directory) / name)
                 count = openings()
 
             print(f"{name}: opened {count} times, probed {result.opens} times")
@@ -50,6 +52,7 @@ def counting_openings(path: Path) -> Iterator[Callable[[], int]]:
         try:
             while events := os.read(watch, 4096):
                 seen += len(events) // _EVENT_BYTES
+        # The queue is empty: not an error, but the only sign of its end.
         except BlockingIOError:
             pass
 

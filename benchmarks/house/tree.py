@@ -67,6 +67,7 @@ class Source:
             for node in ast.walk(self.syntax)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         )
+        # Nested functions are counted once, being sets of line numbers.
         inside = {number for function in functions for number in _lines_of(function)}
         return inside - self.docstring_lines
 

@@ -28,6 +28,7 @@ def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
         here.add_worker("worker")
         here.await_workers(1)
         # A deaf child hears no cancellation: it has to be killed.
+        # Ten ask politely; three are killed, which takes each the time of a new child.
         running = [_cancel_running_s(here, deaf=False) for _ in range(10)]
         deaf = [_cancel_running_s(here, deaf=True) for _ in range(3)]
         # One worker is kept busy, so that what comes after stays in the queue.
@@ -38,6 +39,7 @@ def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
         left = [
             path for path in (here.bench.data_dir / "media" / "jobs").rglob("*") if path.is_file()
         ]
+        # A worker whose child was killed must be able to go on.
         following = here.bench.wait_for(here.bench.submit()).status
 
     print(
@@ -126,6 +128,7 @@ def _terminate_all(here: Stack) -> tuple[str, float, list[float]]:
     with here.client() as client, ThreadPoolExecutor(2) as pool:
         asked = client.get("/v1/jobs?status=running").json()["data"][0]["id"]
         waiting = pool.submit(_swallow, here, f"/v1/jobs/{asked}", {"Prefer": "wait=60"})
+        # Until the request that waits is held by the API: it is what has to be drained.
         time.sleep(0.5)
         client.get("/readyz")  # an open connection, as a load balancer's probe has
         began = time.monotonic()
@@ -134,6 +137,7 @@ def _terminate_all(here: Stack) -> tuple[str, float, list[float]]:
             process.send_signal(signal.SIGTERM)
 
         seen: list[str] = []
+        # Every 5 ms, since the bound is a second and the answer is expected at once.
         unready_s = eventually(lambda: _unready(client, seen), 10, "readyz 503", poll_s=0.005)
         exits = [_exit_s(process, began) for process in processes]
         waiting.result(timeout=60)
@@ -169,6 +173,7 @@ def a_poison_input_is_tried_three_times_and_does_not_hold_up_others() -> Figure:
             here.add_worker(name)
 
         here.await_workers(2)
+        # First how long a job takes here: the pace is one that a single worker can hold.
         alone, _ = _paced(here, 20, 0.5, poison_at=set())
         pace = min(0.5, max(0.15, 2 * alone))
         calm, _ = _paced(here, 150, pace, poison_at=set())
@@ -179,6 +184,7 @@ def a_poison_input_is_tried_three_times_and_does_not_hold_up_others() -> Figure:
         " ms with the poison"
     )
     print(f"attempts on the poison: {dead}")
+    # A fifth: a poison costs a child's start, and not the queue.
     holds = hit <= 1.2 * calm and max(dead) <= 3
     return Figure((hit / calm - 1) * 100, "% slower at p95", "<= 20 %, at most 3 attempts", holds)
 

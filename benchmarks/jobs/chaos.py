@@ -21,6 +21,7 @@ from worker.errors import StoreError
 from worker.stores.jobs.job_queue import rq_queue
 
 JOBS = 500
+# Short, so that a kill hits every state of a job: queued, popped, running, committing.
 JOB_S = 0.05
 PLAIN_JOBS = 150
 KILL_EVERY_S = 1.5
@@ -75,6 +76,7 @@ def no_accepted_job_is_lost_in_chaos() -> Figure:
             tally = Tally()
             ends = _our_chaos(here, tally, bound_s=240)
 
+        # With one queue RQ moves a job to a list while it is popped; with two it cannot.
         plain = [run_chaos(PLAIN_JOBS, queues, bound_s=60, job_s=JOB_S) for queues in (1, 2)]
 
     lost = len(tally.accepted) - ends.final
@@ -106,6 +108,7 @@ def _our_chaos(here: Stack, tally: Tally, bound_s: float) -> Ends:
     store = here.bench.shop.jobs
     client = here.client()
     began = time.monotonic()
+    # Beside the kills: an answer that is lost with the API is the case to be survived.
     submitting = threading.Thread(
         target=_submit_all, args=(client, upload, tally, began + bound_s), daemon=True
     )
@@ -118,7 +121,9 @@ def _our_chaos(here: Stack, tally: Tally, bound_s: float) -> Ends:
     over.set()
     killing.join(timeout=bound_s)  # it has kills to do, whether or not jobs are left
 
+    # What was acknowledged and nothing else: an id that was never received is nobody's.
     jobs = [store.get(job_id) for job_id in tally.accepted.values()]
+    # A job that was done twice has two commits, and its results would look alike.
     commits = [here.bench.event_types(job.id).count("completed") for job in jobs]
     print(f"ended as: {dict(Counter(job.status for job in jobs))}")
 
@@ -172,6 +177,7 @@ def _kill(here: Stack, tally: Tally, over: threading.Event, bound_s: float) -> N
 
     A kill that fails is told and does not end the chaos.
     """
+    # Seeded, so that a run that loses a job can be repeated.
     dice = random.Random(7)
     store = here.bench.shop.jobs
 
@@ -203,6 +209,7 @@ def _kill(here: Stack, tally: Tally, over: threading.Event, bound_s: float) -> N
             deeds.append(kill_store)
         if beat in API_KILLS:
             deeds.append(kill_api)
+        # Now and then: each leaves a job that only the reconciler can find, after some seconds.
         if dice.random() < 0.5:
             deeds.append(pop_and_die)
 

@@ -43,6 +43,7 @@ def a_full_store_refuses_and_recovers() -> Figure:
             refused = [client.post("/v1/analyses", json=body(upload)) for _ in range(5)]
             reads = [client.get(f"/v1/jobs/{job_id}").status_code for job_id in accepted]
             kept = keys <= set(redis.keys("rq:*"))
+            # No bound, as before: an operator who has given it more memory.
             redis.config_set("maxmemory", "0")
             again = client.post("/v1/analyses", json=body(upload)).status_code
             evicted = int(redis.info("stats")["evicted_keys"])
@@ -68,6 +69,7 @@ def a_full_store_refuses_and_recovers() -> Figure:
     )
 
 
+# Room for the store's directories and some results, and full after a few seconds.
 DISK_MIB = 6
 BALLAST = "ballast"
 
@@ -86,6 +88,7 @@ def a_full_disk_serves_no_truncated_file() -> Figure:
             large, small = [], []
 
             for number in range(10):  # all are there before the first one fills the disk
+                # 7 to 9 MB each: larger than the file system, so that every one of them must fail.
                 times = random.Random(number).randrange(7000, 9000)
                 large.append(here.bench.submit(body=b"x" * 1000, times=times))
                 small.append(here.bench.submit())
@@ -102,6 +105,7 @@ def a_full_disk_serves_no_truncated_file() -> Figure:
                     answers = Counter([client.post("/v1/uploads", content=JPEG).status_code])
                     _fill(media / BALLAST)
                 else:
+                    # Large ones until one is refused, then small ones for what room is left.
                     answers = Counter(_upload_until_full(client, bytes(400_000)))
                 answers += Counter(_upload_until_full(client, b""))
                 full = client.post("/v1/uploads", content=JPEG)
@@ -178,5 +182,6 @@ def _upload_until_full(client: httpx.Client, padding: bytes) -> Iterator[int]:
 def _make_room(here: Stack) -> None:
     redis = here.bench.shop.jobs.redis
     for key in redis.scan_iter("lk:media:upl_*"):
+        # Records of uploads alone; other keys of theirs have one part more.
         if key.count(b":") == 2:
             here.bench.shop.media.delete(key.decode().rpartition(":")[2])

@@ -11,17 +11,19 @@ from pathlib import Path
 import av
 
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.faces import SAMPLES, register_ada, submit_swap
+from benchmarks.quality.faces import register_ada, submit_swap
 from benchmarks.stack import Stack, running_stack, stopwatch
+from tests.material import SAMPLES
 from tests.worker.workers import eventually, kill_tree
 from worker.contract.jobs import JobRecord
 from worker.use_cases.videos.survey_tasks import PARTS_IN_FLIGHT
 
+# Thirty seconds at 360 lines: several segments, and small enough for two runs within minutes.
 LOOPS, WIDTH, HEIGHT, RATE = 6, 640, 360, 30
 
 
 def long_video(path: Path) -> Path:
-    """Return the solo clip six times over (30 s, 900 frames, 360p), with a key frame every five
+    """Return the solo video six times over (30 s, 900 frames, 360p), with a key frame every five
     seconds.
     """
     with av.open(str(path), "w") as video, av.open(str(SAMPLES / "solo_720p30.mp4")) as source:
@@ -53,7 +55,7 @@ def long_video(path: Path) -> Path:
 
 
 @bar("R-4")
-def a_film_killed_at_60_percent_computes_only_what_was_in_flight() -> Figure:
+def a_video_killed_at_60_percent_computes_only_what_was_in_flight() -> Figure:
     """A 30 s video on two workers, unbroken; again with both trees killed at 60 %: segments done
     twice, bytes equal.
     """
@@ -101,7 +103,7 @@ def _begun(here: Stack, job: JobRecord) -> list[str]:
 
 
 @bar("P-7")
-def two_workers_finish_a_long_film_faster() -> Figure:
+def two_workers_finish_a_long_video_faster() -> Figure:
     """A 30 s video on one worker, then on two with data directories of their own that share store
     and media store.
     """
@@ -110,6 +112,7 @@ def two_workers_finish_a_long_film_faster() -> Figure:
         video = long_video(here.directory / "video.mp4")
         here.add_worker("worker-a", small=False)
         here.await_workers(1)
+        # On one worker first, while there is no second that could take a part.
         one, first = _seconds(here, ada, video)
         # A directory of its own, so that nothing but the media store is shared.
         here.add_worker("worker-b", small=False, data_dir=str(_second_data_dir(here)))

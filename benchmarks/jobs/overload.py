@@ -63,6 +63,7 @@ def at_the_bound_the_next_request_is_refused_at_once() -> Figure:
                 assert answer.status_code == 202, answer.text
 
         _overload(clients, WARM_UP_S)
+        # Measured after the warm-up: what is filled once is no growth.
         process = psutil.Process(here.keeper.running["api"].pid)
         before = process.memory_info().rss
         refused = _overload(clients, OVERLOAD_S)
@@ -95,6 +96,7 @@ def _overload(clients: Sequence[tuple[httpx.Client, str]], seconds: float) -> Re
     refused = Refusals()
     lock = threading.Lock()
     deadline = time.monotonic() + seconds
+    # Each client at its share of the rate; one that is answered late does not catch up.
     pause_s = len(clients) / PER_S
 
     def ask(client: httpx.Client, upload: str) -> None:
@@ -136,11 +138,13 @@ def one_idempotency_key_makes_one_job() -> Figure:
             eventually(
                 lambda: client.get("/v1/jobs").status_code == 200, 20, "API on the new store"
             )
+            # The key has to outlive the store's memory: it is in its append-only file.
             later = post(51)
 
     jobs = {answer.json()["id"] for answer in (*answers, later) if answer.status_code in (200, 202)}
     codes = sorted({answer.status_code for answer in answers})
     print(f"answers {codes}; after the store's restart {later.status_code}; jobs made: {len(jobs)}")
+    # 409: a twin that came while the first was still being answered.
     holds = len(jobs) == 1 and later.status_code in (200, 202) and set(codes) <= {200, 202, 409}
 
     return Figure(len(jobs), "job(s)", "1", holds)

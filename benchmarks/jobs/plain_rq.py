@@ -15,7 +15,8 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 
-from benchmarks.stack import ROOT, Keeper, pick_victim
+from benchmarks.stack import Keeper, pick_victim
+from tests.material import ROOT
 from tests.store_server import StoreServer
 
 
@@ -86,6 +87,7 @@ def _suffer(
     dice: random.Random,
 ) -> float:
     began = time.monotonic()
+    # The same beat as in our own run.
     next_kill = began + 1.5
 
     while time.monotonic() - began < bound_s and len(list(done.iterdir())) < jobs:
@@ -114,12 +116,14 @@ def _count(redis: Redis, names: list[str], done: Path, jobs: int, seconds: float
             queue.deferred_job_registry,
         )
 
+        # Everywhere that RQ could find a job again, its intermediate list included.
         held |= set(queue.job_ids) | set(queue.intermediate_queue.get_job_ids())
         held |= {
             job_id for registry in registries for job_id in registry.get_job_ids(cleanup=False)
         }
 
     failed = {f"j{i}" for i in range(jobs) if _status(redis, f"j{i}") == "failed"} - finished
+    # By what was written to disk: a job that RQ calls done is done if its file is there.
     lost = {f"j{i}" for i in range(jobs)} - finished - held - failed
     return Losses(
         jobs, len(finished), len(failed), len(held - finished - failed), len(lost), seconds

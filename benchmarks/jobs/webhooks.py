@@ -17,8 +17,9 @@ from benchmarks.bar import Figure, bar
 from benchmarks.stack import running_stack, stopwatch
 from service.browsers.signed_urls import UrlSigner
 from service.intake.address_guard import AddressGuard
-from service.intake.fetching import GuardedBackend, GuardedClient
 from service.jobs.batches import BatchViews
+from service.intake.guarded_backend import GuardedBackend
+from service.intake.fetching import GuardedClient
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_views import JobViews
 from service.jobs.webhook_messages import EndMessages
@@ -51,6 +52,8 @@ class Receiver:
                 message = str(self.headers["webhook-id"])
                 receiver.heard[self.path + message] += 1
                 certain = {"/gone": 410, "/calm": 204}
+                # A redirect counts as a failure: following one would leave the address that was
+                # checked.
                 status = certain.get(self.path) or dice.choice([204, 204, 500, 302])
 
                 if status == 204:
@@ -92,6 +95,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
         ended = [ended_job(jobs, clock) for _ in range(JOBS)]
         outbox.claim(limit=20, lease_s=60.0)  # a sender that dies with what it claimed
 
+        # After the whole schedule, once more much later: nothing may be left waiting.
         for pause in (*SCHEDULE_S, 10**6):
             now += pause
             while asyncio.run(_send(outbox, jobs, clock)):
@@ -101,6 +105,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
         disabled = outbox.endpoints.get(gone.id).disabled_reason
         waiting = outbox.waiting()
 
+    # An id made of job and endpoint is the same at every try, which is how a receiver knows it.
     expected = {f"msg_{job.removeprefix('job_')}_{good.id.removeprefix('whe_')}" for job in ended}
     tries = [count for path, count in receiver.heard.items() if path.startswith("/hook")]
     to_gone = sum(count for path, count in receiver.heard.items() if path.startswith("/gone"))
@@ -144,6 +149,7 @@ def _beside_a_tar_pit() -> float:
 
         async def send() -> float:
             client = _client()
+            # The loop that production runs, by the real clock: what is judged is its fairness.
             running = asyncio.create_task(_sender(outbox, jobs, client, time.time).run())
             await asyncio.sleep(1)  # the flood is on its way
 

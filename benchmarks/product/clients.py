@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.bar import Figure, bar
-from benchmarks.product.command import ROOT, SAMPLES
+from tests.material import ROOT, SAMPLES
 from tests.system.running_service import RunningService
 
+# What somebody who tries a project waits; most of it is pip installing wheels.
 LONGEST_S = 300.0
+# As many as a reader copies without a second thought.
 MOST_LINES = 5
 STEP_TIMEOUT_S = 600
+# The first start fetches and builds the pack.
 START_TIMEOUT_S = 240.0
 TYPESCRIPT = ROOT / "clients" / "typescript"
 
@@ -26,7 +29,9 @@ TYPESCRIPT = ROOT / "clients" / "typescript"
 @bar("E-4")
 def clients() -> Figure:
     """Seconds from a copy of the repository to the first swap by the Python client."""
+    # The README's own text is run: an example that is only printed goes out of date.
     program = _program(ROOT / "README.md", "python")
+    # Blank lines are for reading and cost the reader nothing.
     lines = [line for line in program.splitlines() if line.strip()]
     print(f"the program has {len(lines)} lines")
 
@@ -53,12 +58,15 @@ def _program(document: Path, language: str) -> str:
 
 def _first_swap(folder: Path, program: str) -> int:
     """Do what the README says in an empty environment; return the number of steps."""
+    # A home of its own, or an installation of whoever measures would be found.
     home = {"HOME": str(folder / "home"), "XDG_DATA_HOME": str(folder / "state")}
     tools = folder / "venv" / "bin"
     (folder / "service").mkdir()
+    # The program names the samples as from a checkout, and nothing else of it is there.
     (folder / "service" / "samples").symlink_to(SAMPLES)
 
     _step([sys.executable, "-m", "venv", str(folder / "venv")], folder, home)
+    # The locked versions: the figure must not change with what is released today.
     lock = ["-c", str(ROOT / "requirements.lock")]
     _step([str(tools / "pip"), "install", "-q", *lock, str(ROOT)], folder, home)
     python_client = str(ROOT / "clients" / "python")
@@ -93,6 +101,7 @@ def _up(program: Path, folder: Path, home: Mapping[str, str]) -> Iterator[dict[s
     deadline = time.monotonic() + START_TIMEOUT_S
 
     try:
+        # The last line that `up` prints once everything is ready.
         while "Ctrl-C" not in printed and time.monotonic() < deadline:
             printed += (process.stdout and process.stdout.readline()) or ""
 
@@ -114,6 +123,7 @@ def _typescript_works() -> bool:
 
     with tempfile.TemporaryDirectory() as name, RunningService(Path(name)) as service:
         there = {"URL": service.url, "KEY": str(service.key), "SAMPLES": str(SAMPLES)}
+        # Types first: a client whose types are wrong may still run.
         commands = (["npx", "tsc", "--noEmit", "-p", "."], ["npm", "test"])
         done = [
             subprocess.run(

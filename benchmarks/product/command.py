@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "service" / "samples"
+from tests.material import ROOT
+
 TIMEOUT_S = 600.0
 
 
@@ -30,11 +30,13 @@ def likeness(
     folder: Path = ROOT,
 ) -> Said:
     """Run `likeness` with these arguments in `folder`."""
+    # Settings of whoever measures would hide a mistake, or make one.
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LIKENESS_")}
     done = subprocess.run(
         [*program, *map(str, arguments)],
         cwd=folder,
         env=clean | dict(environment or {}),
+        # Without a terminal and without input: a question would be a command that hangs.
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bar import Figure, bar
-from benchmarks.product.command import ROOT, SAMPLES, likeness
+from benchmarks.product.command import likeness
 from benchmarks.product.receiver import receiving
+from tests.material import ROOT, SAMPLES
 from tests.system.running_service import RunningService
 
 CHECKS = ROOT / "clients" / "checks"
@@ -34,10 +35,12 @@ def document() -> Figure:
     """Findings of linters, members without a word, and generated clients that do not work."""
     GENERATED.mkdir(exist_ok=True)
     path = GENERATED / "openapi.json"
+    # By the published command, as somebody who makes a client would.
     likeness("openapi", "--out", path)
     if not (CHECKS / "node_modules").is_dir():
         _ran(("npm", "ci", "--no-fund", "--no-audit"))
 
+    # At their strictest: hints and warnings count as findings.
     linters = [
         ("npx", "spectral", "lint", "--fail-severity=hint", str(path)),
         ("npx", "redocly", "lint", "--config", "redocly.yaml", "--max-problems=50", str(path)),
@@ -65,6 +68,7 @@ def _without_words(document: dict[str, Any]) -> Iterator[str]:
                 if not parameter.get("description"):
                     yield f"{method} {path} {parameter['name']}"
 
+    # Anywhere in the document: a schema may be written in place as well.
     for part in _objects(document):
         properties = part.get("properties")
         if part.get("type") == "object" and isinstance(properties, dict):
@@ -94,10 +98,13 @@ def _broken_clients(path: Path) -> list[str]:
         ("npx", "openapi-ts", "-i", str(path), "-o", str(GENERATED / "hey")),
         ("npx", "tsc", "-p", "."),
     ]
+    # Not stopped at the first: each generator is another reader of the document.
     broken = [command[1] for command in generators if not _ran(command)]
 
     with tempfile.TemporaryDirectory() as name:
         data = Path(name)
+        # Programs in three languages look for webhooks there: a folder is what all of them can
+        # read.
         received = data / "received"
         received.mkdir()
         with RunningService(data / "stack", TRUSTED) as service, receiving(received) as hook:
@@ -120,6 +127,7 @@ def _ran(
     silent_when: str = "",
 ) -> bool:
     """Return whether a tool exits with 0 and says nothing like `silent_when`; print its words."""
+    # The environment's programs are in no PATH that a shell has not activated.
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,

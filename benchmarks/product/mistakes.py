@@ -12,11 +12,12 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.bar import Figure, bar
-from benchmarks.product.command import ROOT, SAMPLES, Said, likeness
+from benchmarks.product.command import Said, likeness
+from tests.material import ROOT, SAMPLES
 
 ADA = SAMPLES / "ada_neutral.jpg"
 BEN = SAMPLES / "ben_neutral.jpg"
-CLIP = SAMPLES / "solo_720p30.mp4"
+VIDEO = SAMPLES / "solo_720p30.mp4"
 CONSENT = ("--consent", "ada@example.org")
 # The head of a photo as phones take them; nothing of it is decoded.
 JPEG_XL = b"\xff\x0a" + bytes(64)
@@ -49,12 +50,14 @@ def _mistakes(folder: Path, port: int) -> list[Mistake]:
     empty = folder / "empty.mp4"
     empty.touch()
     cut = folder / "cut.mp4"
-    cut.write_bytes(CLIP.read_bytes()[:5000])
+    # The header is whole: it is the frames that are missing, as after a broken download.
+    cut.write_bytes(VIDEO.read_bytes()[:5000])
     plain = folder / "grey.png"
     Image.new("RGB", (320, 320), "grey").save(plain)
     two = folder / "two.png"
     _side_by_side(two)
     out = folder / "out.jpg"
+    # An empty data directory, so that neither pack nor service is found.
     nowhere = {"LIKENESS_DATA_DIR": str(folder / "data")}
 
     return [
@@ -73,7 +76,7 @@ def _mistakes(folder: Path, port: int) -> list[Mistake]:
         Mistake("no such file", ("swap", ADA, "no.mp4", out, *CONSENT), ("no.mp4", "check")),
         Mistake("JPEG XL", ("swap", jpeg_xl, BEN, out, *CONSENT), ("JPEG XL", "PNG")),
         Mistake("a document", ("analyse", ROOT / "README.md"), ("README.md", "accepted")),
-        Mistake("a video as source", ("swap", CLIP, BEN, out, *CONSENT), ("video", "photos")),
+        Mistake("a video as source", ("swap", VIDEO, BEN, out, *CONSENT), ("video", "photos")),
         Mistake("two faces", ("swap", two, BEN, out, *CONSENT), ("face", "crop")),
         Mistake("no face", ("swap", plain, BEN, out, *CONSENT), ("face", "use an image")),
         Mistake("nobody to swap", ("swap", ADA, plain, out, *CONSENT), ("face", "use an image")),
@@ -99,6 +102,7 @@ def _mistakes(folder: Path, port: int) -> list[Mistake]:
 
 def _is_answered(mistake: Mistake) -> bool:
     said = likeness(*mistake.arguments, environment=mistake.environment)
+    # All of it: one sentence among warnings of libraries is not one sentence.
     lines = said.err.strip().splitlines()
     print(f"{mistake.name}: {lines[-1] if lines else '(nothing)'}")
 
@@ -106,6 +110,7 @@ def _is_answered(mistake: Mistake) -> bool:
 
 
 def _is_one_sentence(said: Said, lines: list[str]) -> bool:
+    # On either stream, since a child of the command may print its own.
     is_traceback = "Traceback" in said.err + said.out
     return (
         said.status != 0 and len(lines) == 1 and lines[0].startswith("error: ") and not is_traceback

@@ -9,8 +9,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.bar import Figure, bar
-from benchmarks.product.command import ROOT, Said, likeness
+from benchmarks.product.command import Said, likeness
+from tests.material import ROOT
 
+# A hundred packages, several of some ten megabytes, over any line.
 INSTALL_TIMEOUT_S = 1200
 
 
@@ -28,6 +30,7 @@ def wheel() -> Figure:
             (work / room).mkdir(parents=True)
             (work / room / "__init__.py").write_text("raise SystemExit('not ours')\n")
 
+        # The demo before doctor, which looks at the pack that the demo fetches.
         steps = (["--version"], ["demo"], ["doctor"], ["packs", "list"])
         failed = [step for step in steps if not _works(program, step, work, home)]
         sheet = folder / "state" / "likeness" / "demo" / "contact_sheet.png"
@@ -39,6 +42,7 @@ def wheel() -> Figure:
 
 def _installed(folder: Path) -> Path:
     """Return the program of a wheel that was built and installed below `folder`."""
+    # Without isolation: hatchling is installed, and need not be fetched.
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(folder), "."]
     subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     (built,) = folder.glob("likeness-*.whl")

@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from benchmarks.bar import Figure, bar
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
+from tests.material import PACKS
 from tests.store_server import StoreServer
 from tests.worker.video.conftest import VideoBench, people_of
 from tests.worker.video.material.samples import DUET, frames_of
@@ -31,15 +32,15 @@ from worker.composition import open_stores
 from worker.contract.jobs import JobRecord
 from worker.settings import WorkerSettings
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
 # A time base in which 30 frames a second are whole numbers.
 BASE = Fraction(1, 30_000)
 REPEATS = 100
 OTHER_REPEATS = 10  # with other instruction sets, where only equality within each is asked
 WASTE = "while True: sum(range(10_000))"  # one such process for each core, beside the swaps
 
+# Numbers of `cv::CpuFeatures`, which the Python module does not name.
 OPENCV_FEATURES = {"AVX2": 11, "FMA3": 12, "AVX512F": 13, "AVX512-SKX": 256}
+# Whole families: with one of them left, dispatchers would pick another kernel and hide the case.
 NO_AVX512 = {
     "OPENCV_CPU_DISABLE": "AVX512-SKX,AVX512-ICL,AVX512-COMMON,AVX512F",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",

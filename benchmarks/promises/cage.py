@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from benchmarks.bar import Figure, bar
 from benchmarks.promises.deeds import DEEDS, DONE, Targets
 from benchmarks.promises.targets import targets_on, unconfined
-from benchmarks.stack import PACKS, Stack, running_stack, stopwatch
+from benchmarks.stack import Stack, running_stack, stopwatch
 from service.sandbox.child import ChildError, SandboxedChild
+from tests.material import PACKS
 from worker.contract.jobs import JobRecord
 from worker.contract.requests import QUEUE_OF, JobKind, JobPayload, JobRequest, QueueName
 from worker.sandbox.confinement import Protection
@@ -30,6 +31,7 @@ KIND_ON: Mapping[QueueName, JobKind] = {queue: kind for kind, queue in QUEUE_OF.
 def a_taken_over_decoder_reaches_nothing() -> Figure:
     """Twelve deeds in each process that decodes, and in one without confinement for comparison."""
     with stopwatch(300), running_stack() as here, targets_on(here.store, PACKS / "open") as targets:
+        # The control: what fails here too would count as refused everywhere else.
         outcomes = {"no cage": {name: unconfined(name, targets) for name in DEEDS}}
         for child, arguments in API_CHILDREN.items():
             outcomes[child] = asyncio.run(_of_api_child(child, arguments, targets))
@@ -41,6 +43,7 @@ def a_taken_over_decoder_reaches_nothing() -> Figure:
 
     # What cannot be done without confinement either says nothing about it.
     possible = sum(said == DONE for said in outcomes.pop("no cage").values())
+    # The weakest child is the figure: it is the one that would be attacked.
     refused = min(
         sum("Error" in said for said in by_deed.values()) for by_deed in outcomes.values()
     )

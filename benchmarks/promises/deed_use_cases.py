@@ -14,11 +14,11 @@ from worker.use_cases import load as real
 class DeedUseCases:
     """Does the deed that a job's metadata name."""
 
+    # The real use cases are loaded and stand behind, so that the child is the one of production.
     def __init__(self, taken_over: UseCases) -> None:
         self._taken_over = taken_over
 
     @property
-    # The real use cases are loaded and stand behind, so that the child is the one of production.
     def pack(self) -> str:
         """The pack that is loaded."""
         return self._taken_over.pack

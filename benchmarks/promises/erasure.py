@@ -14,16 +14,16 @@ from PIL import Image
 from benchmarks.bar import Figure, bar
 from benchmarks.promises.registrations import (
     MARK_BYTES,
-    SAMPLES,
     WAYS,
     Person,
     Web,
+    photo_server,
     register_other,
     swap,
     use_as_input,
-    web_server,
 )
 from benchmarks.stack import Stack, running_stack, stopwatch
+from tests.material import SAMPLES
 from tests.worker.workers import eventually
 
 # The promise in docs/security.md.
@@ -38,7 +38,7 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
     code, weights, thumbnails, results, name and subject are looked for in every file of the data
     directory, the store's log and every key: first that they are found, then that they are gone.
     """
-    with stopwatch(300), running_stack() as here, web_server() as web:
+    with stopwatch(300), running_stack() as here, photo_server() as web:
         here.add_api(trusted_networks='["127.0.0.1/32"]', log_level="info")
         here.add_worker("image", "image", small=False)
         here.add_worker("video", "video", small=False)
@@ -49,6 +49,8 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
             # Ready means models loaded, which takes longer while other bars run.
             eventually(lambda: client.get("/readyz").status_code == 200, 90, "a ready API")
             other = register_other(client)
+            # One after the other and all before any is withdrawn: markers of different people must
+            # not mix.
             people = [live_with(here, client, web, way, other) for way in WAYS]
             unseen = [
                 f"{person.way}: {what}"
@@ -79,6 +81,7 @@ def live_with(here: Stack, client: httpx.Client, web: Web, way: str, other: str)
     # Bytes behind the end of a JPEG are part of the file and change no pixel.
     photo = (SAMPLES / "ada_neutral.jpg").read_bytes() + secrets.token_bytes(MARK_BYTES)
     person = Person(way, photo, f"g5-{secrets.token_hex(16)}")
+    # Still served afterwards: a retry by URL must be refused for the key, not for a missing file.
     web.files[f"/{person.name}.jpg"] = photo
     person.markers["photo"] = photo[-MARK_BYTES:]
 

@@ -6,20 +6,20 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
 from benchmarks.bar import Figure, bar
 from benchmarks.promises.flood import hostile_video
-from benchmarks.promises.registrations import SAMPLES, consent
-from benchmarks.stack import ROOT, Stack, percentile, running_stack, stopwatch
+from benchmarks.promises.registrations import consent
+from benchmarks.stack import Stack, percentile, running_stack, stopwatch
+from tests.material import ROOT, SAMPLES
 from tests.service.jobs.ended_job import ended_job
+from tests.web_server import QuietHandler, web_server
 from tests.worker.workers import eventually
 from worker.stores.outbox import Outbox
 
@@ -31,6 +31,7 @@ PHOTO = (SAMPLES / "ada_neutral.jpg").read_bytes()
 SHORT_VIDEO = (SAMPLES / "solo_720p30.mp4").read_bytes()
 TARGET = (SAMPLES / "ben_neutral.jpg").read_bytes()
 BOUNDS_S = {
+    # A person waits for these in front of a form; `/livez` is what an orchestrator restarts by.
     "registration": 2.0,
     "image": 3.0,
     "video start": 10.0,
@@ -64,6 +65,7 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
         with here.client("acme") as client:
             eventually(lambda: client.get("/readyz").status_code == 200, 90, "a ready API")
 
+        # Only once the API is ready, so that the flood does not delay its start.
         stack.enter_context(flood(here, pit))
         took = measure(here, heard)
 
@@ -165,6 +167,7 @@ def flood(here: Stack, pit_url: str) -> Iterator[None]:
         assert flooding.poll() is None, "the flood has ended by itself"
         yield
     finally:
+        # It never ends by itself.
         flooding.kill()
         flooding.wait()
 
@@ -191,23 +194,14 @@ class Heard:
 def receiver() -> Iterator[Heard]:
     heard = Heard()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(TARGET)
+    class Handler(QuietHandler):
+        def get(self) -> None:
+            self.answer(200, TARGET)
 
-        def do_POST(self) -> None:
-            heard.messages.append(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.send_response(204)
-            self.end_headers()
+        def post(self) -> None:
+            heard.messages.append(self.body().decode())
+            self.answer(204)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    heard.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield heard
-    server.shutdown()
-    server.server_close()
+    with web_server(Handler) as url:
+        heard.url = url
+        yield heard

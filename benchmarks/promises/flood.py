@@ -22,7 +22,8 @@ import numpy as np
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from benchmarks.promises.registrations import SAMPLES, consent
+from benchmarks.promises.registrations import consent
+from tests.material import SAMPLES
 
 # A share of the 8,192 that the API admits: enough to be felt, few enough to be admitted.
 IDLE_CONNECTIONS = 5000
@@ -39,6 +40,7 @@ Request = Callable[[httpx.Client], httpx.Response]
 def main(url: str, key: str, pit_url: str, identity_id: str, video: str) -> None:
     """Do everything at once, for ever."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Five thousand sockets are more than a shell grants by default.
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     headers = {"Authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=200)
@@ -46,6 +48,7 @@ def main(url: str, key: str, pit_url: str, identity_id: str, video: str) -> None
     with httpx.Client(base_url=url, headers=headers, timeout=60, limits=limits) as client:
         fields = {"identity_id": identity_id}
         with open(video, "rb") as file:
+            # First of all, so that the only video worker has it before anybody else's video comes.
             client.post("/v1/swaps/video", files={"video": file}, data=fields).raise_for_status()
 
         bomb = scan_bomb()
@@ -72,6 +75,7 @@ def hostile_video(path: Path) -> Path:
         image = np.asarray(portrait.convert("RGB").resize((SIDE, SIDE)))
 
     with av.open(str(path), "w") as container:
+        # One key frame: no segment can begin anywhere else, so that it cannot be cut into parts.
         options = {"preset": "ultrafast", "g": "1000000", "sc_threshold": "0", "crf": "30"}
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width = stream.height = SIDE
@@ -97,6 +101,7 @@ def scan_bomb() -> bytes:
         data = buffer.getvalue()
 
     last = data.rindex(b"\xff\xda")
+    # Sixty scans of the whole image: each is decoded though none of them changes it.
     return data[:-2] + data[last:-2] * 60 + b"\xff\xd9"
 
 
@@ -118,6 +123,7 @@ async def _hold_connections(address: httpx.URL) -> None:
     async def one() -> None:
         try:
             reader, writer = await asyncio.open_connection(address.host, address.port)
+            # Until the server closes: nothing is ever sent.
             await reader.read(1)
             writer.close()
         except OSError:
@@ -132,6 +138,7 @@ async def _hold_connections(address: httpx.URL) -> None:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
+        # Not all in one instant, which the listen queue would refuse instead of the API.
         if len(tasks) % 100 == 0:
             await asyncio.sleep(0.02)
 

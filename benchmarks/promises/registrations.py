@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 
-from benchmarks.stack import ROOT
-
-SAMPLES = ROOT / "service" / "samples"
-
+from tests.material import SAMPLES
+from tests.web_server import QuietHandler, web_server
 
 MARK_BYTES = 48  # of a marker; random or compressed bytes of this length occur by no accident
 
@@ -123,6 +119,7 @@ class Web:
 
     address: str
     files: dict[str, bytes] = field(default_factory=dict)
+    # What a retry has to name again, since the upload itself is gone.
     uploads: dict[str, str] = field(default_factory=dict)
 
     def url(self, person: Person) -> str:
@@ -130,21 +127,13 @@ class Web:
 
 
 @contextmanager
-def web_server() -> Iterator[Web]:
+def photo_server() -> Iterator[Web]:
     web = Web("")
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(web.files[self.path])
+    class Handler(QuietHandler):
+        def get(self) -> None:
+            self.answer(200, web.files[self.path])
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.address = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield web
-    server.shutdown()
-    server.server_close()
+    with web_server(Handler) as url:
+        web.address = url
+        yield web

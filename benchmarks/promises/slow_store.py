@@ -16,7 +16,9 @@ def far_away(store: Path, latency_s: float) -> Iterator[str]:
     Half of it is spent on the way there and half on the way back, in order, and whatever is sent
     together arrives together: only waiting for answers costs.
     """
+    # Beside the real socket: paths of unix sockets may have 107 bytes only.
     place = store.with_name("far.sock")
+    # A loop and a thread of its own: the bar's own calls to the store block.
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -70,6 +72,7 @@ async def _carry(
         while piece := await reader.read(1 << 16):
             pieces.put_nowait((loop.time() + delay_s, piece))
 
+    # The end travels as slowly as everything before it.
     pieces.put_nowait((loop.time() + delay_s, b""))
     with suppress(OSError):
         await delivering

@@ -20,9 +20,12 @@ from worker.stores.jobs.deliveries import QUEUES
 
 JOBS = 40
 AFTER_S = 10 * 60.0
+# A store in another region.
 LATENCY_S = 0.1
 SWAPS = 7
+# A million finished jobs in one gigabyte.
 MOST_BYTES = 1024
+# The swap itself and eight round trips.
 MOST_S = 1.2
 
 
@@ -90,6 +93,7 @@ def _bytes_each(here: Stack, request: partial[None]) -> float:
     _let_time_pass(here)
     after = _sizes(redis)
     grown = {name: size - before.get(name, 0) for name, size in after.items()}
+    # The kinds of keys that cost most, to be looked at first.
     largest = sorted(grown.items(), key=lambda one: -one[1])[:6]
     print(", ".join(f"{name} {size / JOBS:.0f}" for name, size in largest))
 
@@ -118,6 +122,7 @@ def _sizes(redis: Redis) -> Mapping[str, int]:
     """Return the bytes of all keys, by the kind of key."""
     sizes: dict[str, int] = {}
     for key in redis.scan_iter(count=1000):
+        # Ids have a prefix and an underscore, `job_...`: what is left is the kind.
         kind = ":".join(part for part in key.decode().split(":") if "_" not in part[:4])
         sizes[kind] = sizes.get(kind, 0) + (redis.memory_usage(key, samples=0) or 0)
 

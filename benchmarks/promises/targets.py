@@ -14,9 +14,8 @@ from pathlib import Path
 
 from benchmarks.promises import deeds
 from benchmarks.promises.deeds import Targets
+from tests.material import ROOT
 from tests.store_server import StoreServer
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def unconfined(name: str, targets: Targets) -> str:
@@ -37,6 +36,7 @@ def targets_on(store: StoreServer, pack_root: Path) -> Iterator[Targets]:
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         udp.bind(("127.0.0.1", 0))
+        # A process of the same user, as another job's child would be.
         victim = stack.enter_context(subprocess.Popen([shutil.which("sleep") or "sleep", "600"]))
         stack.callback(victim.kill)
         yield Targets(
@@ -46,6 +46,7 @@ def targets_on(store: StoreServer, pack_root: Path) -> Iterator[Targets]:
             victim_pid=victim.pid,
             api_pid=os.getpid(),
             upload=str(upload),
+            # The real log of a running store, and not a file that stands for it.
             append_only_file=str(next(store.directory.glob("appendonlydir/*.aof"))),
             pack_file=str(pack_file),
         )

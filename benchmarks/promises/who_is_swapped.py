@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.faces import SAMPLES
 from benchmarks.quality.loaded import engine, enrolled
 from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
@@ -23,12 +21,13 @@ from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
+from tests.material import BANK, SAMPLES
 from worker.video.surveys.choices import survey_samples
 from worker.video.surveys.samples import Sample
 
-BANK = Path(__file__).parents[2] / "models" / "refinement" / "bank"
 SIZE = (640, 360)
 FPS = 30.0
+# Three frames at 30 a second: shorter than a blink, and not seen as a face.
 LONGEST_OPEN_S = 0.1
 # Mean change in levels in the middle of a face: an untouched one changes by 0 here, where nothing
 # is encoded; a swap onto a composite changes 5 to 14.
@@ -80,6 +79,7 @@ def _measure(engine: FaceSwapEngine, identity: Identity, scene: Scene) -> tuple[
     before = [_drawn(faces) for faces in scene.frames]
     alone = _drawn([Face(scene.chosen, 170, 30, 288)])
     landmarks = engine.detect(alone)[0].landmarks
+    # From a drawing of its own, as a user's reference is another photo.
     view = engine.encoder.recognise(StillFrame(alone), landmarks)
     selector = FaceSelector("reference", reference=view)
     assignments = [Assignment(selector, identity)]
@@ -88,6 +88,7 @@ def _measure(engine: FaceSwapEngine, identity: Identity, scene: Scene) -> tuple[
         for index in range(0, len(before), round(SAMPLE_S * FPS))
     )
     survey = survey_samples(engine, samples, assignments, lambda _: None)
+    # Surveyed first and then swapped, as production does with a short video.
     sequence = engine.sequence(survey.resolve(assignments), surveyed=survey.surveyed, prefix="n")
     after = [image.copy() for image in before]
 
@@ -126,6 +127,7 @@ def _scenes() -> Iterator[Scene]:
         )
         yield Scene(f"crossing with {other}", "ben_neutral", _crossing("ben_neutral", other))
 
+    # Small newcomers are found later than large ones.
     for side in (100, 200, 300):
         newcomer = Face("ben_neutral", 300, 40, side)
         bystander = Face("dev_neutral", 20, 160, 180)
@@ -145,6 +147,7 @@ def _crossing(chosen: str, other: str, frames: int = 60) -> list[list[Face]]:
     way = np.linspace(0, 380, frames).astype(int)
     return [
         [Face(other, 380 - step, 60, 240)]
+        # While they overlap only the one in front is drawn: she covers the other.
         if abs(380 - 2 * step) < 130
         else [Face(chosen, step, 60, 240), Face(other, 380 - step, 60, 240)]
         for step in way
@@ -165,6 +168,7 @@ def _drawn(faces: Sequence[Face]) -> BgrImage:
 
 
 def _changed(old: NDArray[Any], new: NDArray[Any], face: Face) -> bool:
+    # The middle of the face alone: a neighbour's swap may touch the rim of this one.
     margin = face.side * 3 // 10
     rows = slice(face.y + margin, face.y + face.side - margin)
     columns = slice(face.x + margin, face.x + face.side - margin)

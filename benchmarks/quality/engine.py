@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.loaded import engine, enrolled, shared
+from benchmarks.quality.loaded import engine, enrolled
 from models.inference.arrays import BgrImage, Landmarks
 from models.inference.finding.alignment import align
 from models.inference.finding.detections import overlap
@@ -25,7 +25,8 @@ from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
-from tests.models.clips import DUET, SOLO, frames_of, planes, portrait, with_noise
+from tests.material import shared
+from tests.models.demo_media import DUET, SOLO, frames_of, planes, portrait, with_noise
 from tests.models.yardsticks import IndependentEncoder, YuNet
 from worker.settings import MediaLimits
 from worker.video.plan import plan_video
@@ -39,7 +40,7 @@ NOISE_LEVELS = 4.0  # a phone's sensor indoors
 @bar("Q-1")
 def a_swapped_face_is_the_sources() -> Figure:
     """Cosine of the independent encoder to source and target: ada into ben's portraits and into the
-    encoded solo clip; pixels outside the face's region unchanged."""
+    encoded solo video; pixels outside the face's region unchanged."""
     judge = IndependentEncoder.load(shared())
     ada = enrolled("ada")
     source = _embedding(judge, portrait("ada_neutral"))
@@ -50,20 +51,20 @@ def a_swapped_face_is_the_sources() -> Figure:
     ]
 
     with tempfile.TemporaryDirectory() as folder:
-        swapped = _swapped_clip(Path(folder) / "solo.nut", ada)
+        swapped = _swapped_video(Path(folder) / "solo.nut", ada)
 
     cosines = np.array(
         [_cosines(judge, source, *pair) for pair in zip(frames_of(SOLO), swapped, strict=True)]
     )
     share = float((cosines[:, 0] > cosines[:, 1]).mean())
     print(
-        f"clip, {len(cosines)} frames: to source {cosines[:, 0].mean():.3f}, to target"
+        f"video, {len(cosines)} frames: to source {cosines[:, 0].mean():.3f}, to target"
         f" {cosines[:, 1].mean():.3f}"
     )
 
     return Figure(
         share,
-        "of the clip's frames nearer to the source",
+        "of the video's frames nearer to the source",
         ">= 0.9 and both images",
         share >= 0.9 and all(images_hold),
     )
@@ -89,7 +90,7 @@ def _portrait_holds(
     return to_source > to_target and not changed.any()
 
 
-def _swapped_clip(path: Path, identity: Identity) -> list[I420Frame]:
+def _swapped_video(path: Path, identity: Identity) -> list[I420Frame]:
     swapper = engine().sequence([Assignment(FaceSelector(), identity)])
     with Video.open(SOLO, MediaLimits()) as video:
         # Through the video path, encoder included: what a user gets.
@@ -119,7 +120,7 @@ def _cosines(
 
 @bar("Q-2")
 def the_detectors_find_what_yunet_finds() -> Figure:
-    """Of the faces YuNet finds on the evaluation images and the demo clips' frames, the share ours
+    """Of the faces YuNet finds on the evaluation images and the demo videos' frames, the share ours
     finds too.
     """
     yunet = YuNet.load(shared())
@@ -134,8 +135,8 @@ def the_detectors_find_what_yunet_finds() -> Figure:
         ]
 
     # Every fifth frame: neighbours show the same.
-    clips = [_as_bgr(frame) for clip in (SOLO, DUET) for frame in frames_of(clip, step=5)]
-    for name, images in (("eval images", map(_read, files)), ("clip frames", clips)):
+    videos = [_as_bgr(frame) for path in (SOLO, DUET) for frame in frames_of(path, step=5)]
+    for name, images in (("eval images", map(_read, files)), ("video frames", videos)):
         pairs = [(yunet.find(image), engine().detect(image)) for image in images]
         theirs = sum(len(boxes) for boxes, _ in pairs)
         ours = sum(
@@ -166,11 +167,11 @@ def _as_bgr(frame: I420Frame) -> BgrImage:
 @bar("Q-3")
 def still_faces_do_not_tremble_and_moving_ones_are_not_late() -> Figure:
     """Mean second difference of the aligned landmarks on a still face with sensor noise, filtered
-    over unfiltered; and the filter's lag on the solo clip."""
-    still = frames_of(SOLO, 1)[0]
+    over unfiltered; and the filter's lag on the solo video."""
+    first = frames_of(SOLO, 1)[0]
     rng = np.random.default_rng(0)
     # Three seconds of one image: all that moves is noise.
-    noisy = _meshes([with_noise(still, NOISE_LEVELS, rng) for _ in range(90)])
+    noisy = _meshes([with_noise(first, NOISE_LEVELS, rng) for _ in range(90)])
     raw = _trembling(noisy)
     steady = _trembling(_filtered(noisy))
     moving = _meshes(frames_of(SOLO))

@@ -7,9 +7,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from benchmarks.stack import PACKS, ROOT, Stack
+from benchmarks.stack import Stack
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
+from tests.material import PACKS, SAMPLES
 from worker.contract.jobs import JobRecord
 from worker.contract.options import Assignment
 from worker.contract.requests import JobKind, JobPayload, JobRequest
@@ -18,8 +19,6 @@ from worker.settings import MediaLimits
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 from worker.stores.media.uploads import MediaFacts
-
-SAMPLES = ROOT / "service" / "samples"
 
 
 def register_ada(here: Stack) -> str:

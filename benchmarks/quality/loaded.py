@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from pathlib import Path
 
 import cv2
 
@@ -12,9 +10,8 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.painting.face_painter import Identity
 from models.inference.runtime import Device
 from models.packs.store import load_pack
-from tests.models.clips import portrait
-
-CHECKOUT = Path(__file__).parents[2]
+from tests.material import PACKS
+from tests.models.demo_media import portrait
 
 
 def engine(device: Device = "cpu") -> FaceSwapEngine:
@@ -28,8 +25,7 @@ def enrolled(person: str, device: Device = "cpu") -> Identity:
 @cache
 def _engine(device: Device) -> FaceSwapEngine:
     cv2.setNumThreads(1)
-    root = Path(os.environ.get("LIKENESS_DATA_DIR", CHECKOUT / "var")) / "packs"
-    return FaceSwapEngine.load(load_pack("open", root), device=device)
+    return FaceSwapEngine.load(load_pack("open", PACKS), device=device)
 
 
 @cache
@@ -37,7 +33,3 @@ def _enrolled(person: str, device: Device) -> Identity:
     loaded = engine(device)
     code = loaded.register([portrait(f"{person}_neutral")]).code
     return loaded.identity(person, code, loaded.specialise(code))
-
-
-def shared() -> Path:
-    return Path(os.environ.get("LIKENESS_SHARED", CHECKOUT.parent / "shared"))

@@ -74,8 +74,8 @@ def networks_have_the_published_sizes() -> Figure:
 def specialised_session_costs_no_more_than_a_baked_one() -> Figure:
     """One frame through a session with external initializers, over one whose file carries the
     weights.
-    # Random weights cost the same time as trained ones.
     """
+    # Random weights cost the same time as trained ones.
     network = _network()
     weights = _weights()
     graph = export_idn(network)

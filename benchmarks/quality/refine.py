@@ -13,7 +13,6 @@ from functools import cache
 import cv2
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import PACKS, ROOT
 from benchmarks.video.steadiness import flicker
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.swapping.selection import Assignment
@@ -21,6 +20,7 @@ from models.packs.store import load_pack
 from models.refinement.refine import RefineConfig
 from models.training.evaluation.evaluate_refined import RefinedPeople, Weights
 from models.training.evaluation.tables import Figures
+from tests.material import PACKS, ROOT
 
 # Four minutes a person: three by default, more for a release.
 PEOPLE = int(os.environ.get("LIKENESS_BAR_PEOPLE", "3"))
@@ -86,7 +86,7 @@ def refined_swaps_leave_the_rest_alone_and_keep_the_light() -> Figure:
 
 @bar("Q-14R")
 def refined_identities_do_not_flicker() -> Figure:
-    """As Q-5, for the refined people on the solo clip; the worst of them."""
+    """As Q-5, for the refined people on the solo video; the worst of them."""
     # The worst of them, since a mean would hide one that shimmers.
     people, refined = refined_people()
 

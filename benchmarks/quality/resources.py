@@ -17,7 +17,7 @@ from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.affine import invert
 from models.inference.identity import IdentityCode, SpecialisedWeights
-from tests.models.clips import of_planes
+from tests.models.demo_media import of_planes
 
 
 @bar("P-2")
@@ -76,7 +76,7 @@ def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
     frame in numpy.
     """
     rng = np.random.default_rng(0)
-    still = rng.integers(0, 255, (1080, 1920, 3), np.uint8)
+    image = rng.integers(0, 255, (1080, 1920, 3), np.uint8)
     # As a decoder gives them: limited range, two quarter planes.
     video = of_planes(
         rng.integers(16, 235, shape, np.uint8) for shape in ((1080, 1920), (540, 960), (540, 960))
@@ -91,7 +91,7 @@ def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
     region = list[float]()
 
     for _ in range(15):
-        whole.append(_ms(lambda: _paste_whole_frame(still, face, mask, invert(to_crop))))
+        whole.append(_ms(lambda: _paste_whole_frame(image, face, mask, invert(to_crop))))
         region.append(_ms(lambda: video.paste(face, mask, to_crop)))
 
     slow = float(np.median(whole))
@@ -102,16 +102,16 @@ def pasting_into_the_planes_beats_pasting_the_whole_frame() -> Figure:
 
 
 def _paste_whole_frame(
-    still: BgrImage,
+    image: BgrImage,
     face: NDArray[np.uint8],
     mask: NDArray[np.float32],
     to_frame: NDArray[np.float64],
 ) -> BgrImage:
     # As most implementations do it: the whole frame, in floating point.
-    size = (still.shape[1], still.shape[0])
+    size = (image.shape[1], image.shape[0])
     placed = cv2.warpAffine(face, to_frame, size).astype(np.float32)
     weight = cv2.warpAffine(mask, to_frame, size)[..., None]
-    return np.asarray(placed * weight + still.astype(np.float32) * (1 - weight), np.uint8)
+    return np.asarray(placed * weight + image.astype(np.float32) * (1 - weight), np.uint8)
 
 
 def _ms(work: Callable[[], object]) -> float:

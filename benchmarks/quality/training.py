@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import ROOT
 from models.inference.texture.face_texture import CanonicalFace
 from models.networks.cover_net import CoverNet, count_cover_multiply_adds
 from models.networks.idn import IDN, count_multiply_adds, specialised_shapes
 from models.networks.iim import OpenIIM
 from models.training.dataset import CANONICAL
+from tests.material import ROOT
 
 COMMITTED = ROOT / "models" / "packs" / "open"
 # The fastest of two hundred: what the work costs when nothing disturbs it.

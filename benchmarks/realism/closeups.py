@@ -27,9 +27,10 @@ from models.inference.frames.i420 import I420Frame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
-from tests.models.clips import from_packed, portrait
+from tests.models.demo_media import from_packed, portrait
 
 PEOPLE = ("ada", "ben", "cleo", "dev")
+# The eye distance of the portrait that the texture's strength was taken from.
 EYES_PX = 209.0
 # Log luma by the blur that makes a layer, px: mostly single pixels, as skin photographed closely.
 PORES = {0.7: 0.05, 1.6: 0.03}
@@ -43,6 +44,7 @@ def large_faces_are_as_detailed_as_their_targets() -> Figure:
     natives: list[float] = []
     halves: list[float] = []
 
+    # Everybody onto everybody: what is lost depends on both skins.
     for target, source in itertools.permutations(PEOPLE, 2):
         before = close_portrait(target)
         face = engine().detect(before)[0]
@@ -56,6 +58,7 @@ def large_faces_are_as_detailed_as_their_targets() -> Figure:
     half = statistics.mean(halves)
     more_ms = _cost_ms()
     print(f"half {half:.3f} (.9 to 1.1), {more_ms:.1f} ms more than on a small face (<= 10)")
+    # At native scale a swap may be smoother, as it is painted at 448 px at most.
     holds = 0.6 <= native <= 1.1 and 0.9 <= half <= 1.1 and more_ms <= 10
 
     return Figure(native, "x the target's detail", ".6 to 1.1, half .9 to 1.1", holds)
@@ -71,6 +74,7 @@ def detail(image: BgrImage, face: MeshedFace, shrink: int = 1) -> float:
     if shrink > 1:
         size = (grey.shape[1] // shrink, grey.shape[0] // shrink)
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+        # Nearest: a blend would make an edge of the mask half inside.
         inside = np.asarray(cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
     fine = grey.astype(np.float32)
@@ -82,6 +86,7 @@ def close_portrait(person: str) -> BgrImage:
     image = portrait(f"{person}_neutral")
     scale = EYES_PX / engine().detect(image)[0].eye_px
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    # The same pores at every call: before and after are compared.
     rng = np.random.default_rng(PEOPLE.index(person))
     pores = np.zeros(large.shape[:2], np.float32)
 
@@ -115,6 +120,7 @@ def _cost_ms() -> float:
     identity = _identity("ada")
     costs = []
 
+    # Crops of 224 and 448 px: the two sizes that the painter chooses from.
     for wanted in (1.0, 2.0):
         scale = wanted * scale_of(engine().painter.swap_crop(engine().detect(image)[0].landmarks))
         sized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -129,6 +135,7 @@ def _painting_ms(image: BgrImage, identity: Identity) -> float:
     times = []
 
     for _ in range(ROUNDS):
+        # This thread's CPU time, which other processes do not lengthen.
         started = time.thread_time()
         painted = engine().painter.paint(frame, face.landmarks, identity, SwapOptions())
         frame.paste(painted.face, painted.mask, painted.to_crop)

@@ -9,14 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
-from benchmarks.realism.clips import swapped_clips, uncovered_share
-from benchmarks.realism.material import CLEAR, COVERED, clips, engine, evaluation, faces, frames_of
+from benchmarks.realism.material import (
+    CLEAR,
+    COVERED,
+    engine,
+    evaluation,
+    faces,
+    videos,
+)
+from benchmarks.realism.swapped_videos import swapped_videos, uncovered_share
 from models.inference.arrays import Landmarks, RgbImage
 from models.inference.frames.affine import transform
 from models.inference.frames.frame import Frame
+from tests.models.demo_media import frames_of
 
 ACTIVE = 0.01  # of the inner face left uncovered: what is less is an edge
 EVERY = 3  # hand frames taken as images: neighbours are alike
+# From deep shade to a lamp at the side; darker still, and the mesh itself is lost.
 SHADOWS = (0.35, 0.6)  # light in the dark half of a face, over the other half's
 SHADOW_EDGE_PX = (1.0, 8.0)
 
@@ -29,21 +38,21 @@ def only_what_covers_the_face_stays() -> Figure:
     clear: list[np.ndarray] = []
     covered: list[np.ndarray] = []
 
-    for clip in swapped_clips():
-        active = clip.covers > ACTIVE
-        if clip.clip in CLEAR:
+    for video in swapped_videos():
+        active = video.covers > ACTIVE
+        if video.target in CLEAR:
             clear.append(active)
-            print(f"{clip.name:28} clear: active in {active.mean():.1%}")
+            print(f"{video.name:28} clear: active in {active.mean():.1%}")
 
-        if clip.clip in COVERED:
-            first, last = COVERED[clip.clip]
-            hand = (clip.frames >= first) & (clip.frames <= last)
+        if video.target in COVERED:
+            first, last = COVERED[video.target]
+            hand = (video.frames >= first) & (video.frames <= last)
 
             if not hand.any():  # the engine left this face alone: nothing is painted over
                 continue
 
             covered.append(active[hand])
-            print(f"{clip.name:28} hand: kept in {active[hand].mean():.1%} of {hand.sum()} frames")
+            print(f"{video.name:28} hand: kept in {active[hand].mean():.1%} of {hand.sum()} frames")
 
     false = float(np.concatenate(clear).mean())
     kept = float(np.concatenate(covered).mean())
@@ -63,10 +72,10 @@ def _kept_in_images() -> float:
     """
     kept = []
     for name, (first, last) in COVERED.items():
-        if name not in clips():
+        if name not in videos():
             continue
 
-        frames = frames_of(clips()[name])[first : last + 1 : EVERY]
+        frames = frames_of(videos()[name])[first : last + 1 : EVERY]
         found = [face for frame in frames for face in _crops(frame)]
         active = [_active(crop, landmarks) for crop, landmarks in found]
         print(f"{name:28} as images: kept in {np.mean(active):.1%} of {len(active)}")
@@ -79,6 +88,7 @@ def _crops(frame: Frame) -> list[tuple[RgbImage, Landmarks]]:
     detections = engine().detector.find(frame)
     found = []
 
+    # The videos show one person; a second detection would be a false one.
     for detection in detections[:1]:
         landmarks = engine().mesh.settle(frame, detection).landmarks
         to_crop = engine().painter.swap_crop(landmarks)
@@ -102,6 +112,7 @@ def _taken_for_cover_in_shadow() -> float:
 
 
 def _half_dark(crop: RgbImage, rng: np.random.Generator) -> RgbImage:
+    # From any side, and not always through the middle.
     turn = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:224, :224] - 112.0
     side = (x * np.cos(turn) + y * np.sin(turn) > rng.normal(0, 15)).astype(np.float32)

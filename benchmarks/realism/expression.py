@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
-from benchmarks.realism.clips import ClipResult, swapped_clips
 from benchmarks.realism.material import COVERED, pooled_correlation, pooled_slope
+from benchmarks.realism.swapped_video import SwappedVideo
+from benchmarks.realism.swapped_videos import swapped_videos
 from models.inference.finding.alignment import eye_distance
 
 Array = NDArray[Any]
 
+# Beyond, half of the mouth and one eye are guessed by the mesh.
 MAX_YAW_DEG = 35.0
 # Least slopes. Brow height is not held as tightly: brows of two people stand differently.
 LEAST = {"eye opening": 0.8, "brow height": 0.7, "mouth opening": 0.9, "mouth width": 0.9}
+# A slope alone could come from few large movements at the wrong time.
 LEAST_CORRELATION = 0.9
 # Standard deviation over time, of the eye distance: two to three times what one look of the network
 # differs from the next (.005 to .008). A video in which a measure moves less says nothing of it.
@@ -31,7 +34,8 @@ def expression_follows_the_target() -> Figure:
     correlations = {}
 
     for name, least in LEAST.items():
-        pairs = [(clip.name, *_series(clip, name)) for clip in swapped_clips()]
+        pairs = [(video.name, *_series(video, name)) for video in swapped_videos()]
+        # A series that hardly moves has a slope of noise over noise.
         moving = [(label, new, old) for label, new, old in pairs if old.std() > MOVING[name]]
         new_series = [new for _, new, _ in moving]
         old_series = [old for _, _, old in moving]
@@ -49,35 +53,40 @@ def expression_follows_the_target() -> Figure:
     holds = all(slopes[name] >= least for name, least in LEAST.items())
     mouth_follows = min(correlations["mouth opening"], correlations["mouth width"])
     holds &= mouth_follows >= LEAST_CORRELATION
+    # By how much of its own bound each reaches: the bounds differ.
     weakest = min(LEAST, key=lambda name: slopes[name] / LEAST[name])
     bounds = "opening >= .8, brow >= .7, mouth >= .9 with correlation >= .9"
 
     return Figure(slopes[weakest], f"slope of {weakest}, the weakest", bounds, holds)
 
 
-def _series(clip: ClipResult, name: str) -> tuple[Array, Array]:
+def _series(video: SwappedVideo, name: str) -> tuple[Array, Array]:
     """Return a measure of the output and of the target over the frames that can be measured."""
-    chosen = np.abs(clip.yaws) < MAX_YAW_DEG
-    if clip.clip in COVERED:
-        first, last = COVERED[clip.clip]
-        chosen &= (clip.frames < first) | (clip.frames > last)
+    chosen = np.abs(video.yaws) < MAX_YAW_DEG
+    if video.target in COVERED:
+        first, last = COVERED[video.target]
+        # A hand over the mouth is the hand's movement.
+        chosen &= (video.frames < first) | (video.frames > last)
 
     if name == "eye opening":
         # In target eye widths relative to each person's median: eyes are of different shapes.
-        new = clip.new_openings / np.median(clip.new_openings)
-        old = clip.openings / np.median(clip.openings)
+        new = video.new_openings / np.median(video.new_openings)
+        old = video.openings / np.median(video.openings)
         return new[chosen] * 0.25, old[chosen] * 0.25
 
-    scale = np.array([eye_distance(mesh) for mesh in clip.meshes])
+    scale = np.array([eye_distance(mesh) for mesh in video.meshes])
     measure = MEASURES[name]
-    return (measure(clip.new_meshes) / scale)[chosen], (measure(clip.meshes) / scale)[chosen]
+    # Both by the target's eye distance: the output's own would hide a change of size.
+    return (measure(video.new_meshes) / scale)[chosen], (measure(video.meshes) / scale)[chosen]
 
 
 def _mouth_opening(meshes: Array) -> Array:
+    # The inner lips' middles.
     return np.asarray(np.linalg.norm(meshes[:, 13] - meshes[:, 14], axis=-1))
 
 
 def _mouth_width(meshes: Array) -> Array:
+    # The mouth's corners.
     return np.asarray(np.linalg.norm(meshes[:, 61] - meshes[:, 291], axis=-1))
 
 
@@ -87,6 +96,7 @@ def _brow_height(meshes: Array) -> Array:
     for brow, outer, inner in ((105, 33, 133), (334, 263, 362)):
         along = meshes[:, inner] - meshes[:, outer]
         to_brow = meshes[:, brow] - meshes[:, outer]
+        # The cross product: independent of how the head is tilted in the image.
         across = along[:, 0] * to_brow[:, 1] - along[:, 1] * to_brow[:, 0]
         heights.append(np.abs(across) / np.linalg.norm(along, axis=-1))
 

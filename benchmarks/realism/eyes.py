@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
 from benchmarks.realism import readings
-from benchmarks.realism.clips import ClipResult, swapped_clips
 from benchmarks.realism.material import faces, pooled_correlation, pooled_slope
-from benchmarks.realism.stills import eyes_of, swapped_stills
+from benchmarks.realism.swapped_images import eyes_of, swapped_images
+from benchmarks.realism.swapped_video import SwappedVideo
+from benchmarks.realism.swapped_videos import swapped_videos
 from models.training.dataset import to_canvas
 
 Array = NDArray[Any]
@@ -29,40 +30,42 @@ LIVELY_STD = 0.02  # of the eye's width: eyes that move less say nothing about f
 def blinks_of_the_target_are_shown() -> Figure:
     """Blinks of the target that the output shows in the same frames, and blinks of its own."""
     real = shown = false = 0
-    for clip in swapped_clips():
-        found = blinks(clip)
-        seen = sum(is_shown(clip, blink) for blink in found)
-        invented = false_blinks(clip)
+    for video in swapped_videos():
+        found = blinks(video)
+        seen = sum(is_shown(video, blink) for blink in found)
+        invented = false_blinks(video)
         real = real + len(found)
         shown = shown + seen
         false = false + invented
 
         if found or invented:
-            frames = ", ".join(f"{clip.frames[b[0]]}-{clip.frames[b[-1]]}" for b in found)
-            print(f"{clip.name:28} {seen} of {len(found)} shown ({frames}), {invented} false")
+            frames = ", ".join(f"{video.frames[b[0]]}-{video.frames[b[-1]]}" for b in found)
+            print(f"{video.name:28} {seen} of {len(found)} shown ({frames}), {invented} false")
 
     share = shown / max(real, 1)
     print(f"all: {shown} of {real} shown, {false} false; 20 real ones are wanted")
     return Figure(share, "of the blinks shown", ">= .9, none false", share >= 0.9 and not false)
 
 
-def blinks(clip: ClipResult) -> list[Array]:
+def blinks(video: SwappedVideo) -> list[Array]:
     """Return the target's blinks: runs of frames (places in the arrays) with shut eyes."""
-    ratio = clip.openings / np.median(clip.openings)
-    return runs((ratio < CLOSED) & (np.abs(clip.yaws) < MAX_YAW_DEG))
+    # Relative to the person's own median, since eyes are of different shapes.
+    ratio = video.openings / np.median(video.openings)
+    return runs((ratio < CLOSED) & (np.abs(video.yaws) < MAX_YAW_DEG))
 
 
-def is_shown(clip: ClipResult, blink: Array) -> bool:
+def is_shown(video: SwappedVideo, blink: Array) -> bool:
     """Say whether the output's eyes are shut in at least half of a blink's frames."""
-    ratio = clip.new_openings / np.median(clip.new_openings)
+    ratio = video.new_openings / np.median(video.new_openings)
+    # Half: lids of two people shut at slightly different frames.
     return bool((ratio[blink] < CLOSED).mean() >= 0.5)
 
 
-def false_blinks(clip: ClipResult) -> int:
+def false_blinks(video: SwappedVideo) -> int:
     """Return how often the output's eyes shut while the target's are open."""
-    ratio = clip.openings / np.median(clip.openings)
-    new_ratio = clip.new_openings / np.median(clip.new_openings)
-    shut = runs((new_ratio < CLOSED) & (np.abs(clip.yaws) < MAX_YAW_DEG))
+    ratio = video.openings / np.median(video.openings)
+    new_ratio = video.new_openings / np.median(video.new_openings)
+    shut = runs((new_ratio < CLOSED) & (np.abs(video.yaws) < MAX_YAW_DEG))
 
     def has_cause(run: Array) -> bool:
         near = slice(max(0, run[0] - FALSE_WITHIN), run[-1] + FALSE_WITHIN + 1)
@@ -83,17 +86,19 @@ def eyes_look_where_the_targets_look() -> Figure:
     new: list[Array] = []
     old: list[Array] = []
 
-    for clip in swapped_clips():
-        open_eyes = clip.openings > CLOSED * np.median(clip.openings)
-        chosen = open_eyes & (np.abs(clip.yaws) < MAX_YAW_DEG)
+    for video in swapped_videos():
+        # A shut eye has no gaze.
+        open_eyes = video.openings > CLOSED * np.median(video.openings)
+        chosen = open_eyes & (np.abs(video.yaws) < MAX_YAW_DEG)
 
+        # A third of a second at 30 frames: less gives no mean.
         if chosen.sum() < 10:
             continue
 
-        new.append(clip.new_gazes[chosen, 0])
-        old.append(clip.gazes[chosen, 0])
+        new.append(video.new_gazes[chosen, 0])
+        old.append(video.gazes[chosen, 0])
         error = np.abs(new[-1] - old[-1]).mean()
-        print(f"{clip.name:28} error {error:.3f}, slope {pooled_slope(new[-1:], old[-1:]):.2f}")
+        print(f"{video.name:28} error {error:.3f}, slope {pooled_slope(new[-1:], old[-1:]):.2f}")
 
     error = float(np.abs(np.concatenate(new) - np.concatenate(old)).mean())
     lively = [i for i, series in enumerate(old) if series.std() > LIVELY_STD]
@@ -101,19 +106,21 @@ def eyes_look_where_the_targets_look() -> Figure:
     alive = pooled_slope([new[i] for i in lively], [old[i] for i in lively])
     print(f"videos: error {error:.4f}, slope {slope:.3f}; {len(lively)} lively ones {alive:.3f}")
     print(f"correlation over time {pooled_correlation(new, old):.3f}")
-    still_error = _still_gazes()
-    holds = max(error, still_error) <= 0.020 and slope >= 0.8
+    image_error = _image_gazes()
+    holds = max(error, image_error) <= 0.020 and slope >= 0.8
 
     return Figure(error, "of the eye's width in videos", "<= .020, slope >= .8", holds)
 
 
-def _still_gazes() -> float:
+def _image_gazes() -> float:
     """Print gaze of images as a mixture of target's and source's; return the mean error."""
-    stills = swapped_stills()
-    own = {row: _own_gaze(row) for row in {still.pair.source for still in stills}}
-    source = np.array([own[still.pair.source] for still in stills])
-    target = np.array([_gaze(still.before, still.mesh) for still in stills])
-    output = np.array([_gaze(still.after, still.mesh) for still in stills])
+    swaps = swapped_images()
+    # The source's gaze in its photo: what a swap might show instead of the target's.
+    own = {row: _own_gaze(row) for row in {swap.pair.source for swap in swaps}}
+    source = np.array([own[swap.pair.source] for swap in swaps])
+    target = np.array([_gaze(swap.before, swap.mesh) for swap in swaps])
+    output = np.array([_gaze(swap.after, swap.mesh) for swap in swaps])
+    # If the output followed the target alone, b would be 0.
     columns = np.stack([target, source, np.ones_like(target)], 1)
     (a, b, _), *_ = np.linalg.lstsq(columns, output, rcond=None)
     error = float(np.abs(output - target).mean())

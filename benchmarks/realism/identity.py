@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.bar import Figure, bar
 from benchmarks.realism.look import skin_of
 from benchmarks.realism.material import BEARDED, WITH_FRINGE, WITH_GLASSES, evaluation
-from benchmarks.realism.stills import Still, embeddings, swapped_stills
+from benchmarks.realism.swapped_images import SwappedImage, embeddings, swapped_images
 from models.inference.arrays import LUMA, RgbImage
 from models.inference.mesh_points import BROWS
 
@@ -29,15 +29,16 @@ CHANGED_LEVELS = 20.0  # hair that changes by more was painted over
 @bar("V-9")
 def sources_are_recognised_in_their_swaps() -> Figure:
     """R1 and cosines of the independent encoder, against another photo of the source."""
-    stills = swapped_stills()
-    persons = np.array([still.person for still in stills])
-    other = np.array([still.has_other_photo for still in stills])
+    swaps = swapped_images()
+    persons = np.array([swap.person for swap in swaps])
+    other = np.array([swap.has_other_photo for swap in swaps])
     after, before = embeddings()
     similar = after @ evaluation().gallery_embeddings.T
     found = similar.argmax(1) == persons
-    to_source = similar[np.arange(len(stills)), persons]
+    to_source = similar[np.arange(len(swaps)), persons]
     to_target = (after * before).sum(1)
 
+    # People with one photo are found by the photo they were registered with: too easy.
     for name, rows in (("all", other | True), ("other photo", other)):
         print(
             f"{name}: {rows.sum()} swaps, R1 {found[rows].mean():.3f}, cosine to source"
@@ -52,8 +53,8 @@ def sources_are_recognised_in_their_swaps() -> Figure:
 @bar("V-6")
 def beards_hair_and_glasses_stay_where_they_belong() -> Figure:
     """R1 of bearded sources; source hair on bare foreheads; the target's own fringe kept."""
-    stills = swapped_stills()
-    persons = np.array([still.person for still in stills])
+    swaps = swapped_images()
+    persons = np.array([swap.person for swap in swaps])
     found = (embeddings()[0] @ evaluation().gallery_embeddings.T).argmax(1) == persons
     shares = {}
 
@@ -66,57 +67,62 @@ def beards_hair_and_glasses_stay_where_they_belong() -> Figure:
         shares[name] = float(found[rows].mean())
         print(f"sources {name}: {rows.sum()} swaps, R1 {shares[name]:.3f}")
 
-    brought = _hair_brought(stills)
-    kept = _fringe_kept(stills)
+    brought = _hair_brought(swaps)
+    kept = _fringe_kept(swaps)
     holds = shares["bearded"] >= 0.95 and brought <= 0.02 and kept >= 0.9
     bounds = ">= .95, hair brought in <= 2 % of foreheads, fringe kept >= .9"
 
     return Figure(shares["bearded"], "of bearded sources retrieved first", bounds, holds)
 
 
-def _hair_brought(stills: list[Still]) -> float:
+def _hair_brought(swaps: list[SwappedImage]) -> float:
     """Return the share of bare foreheads that a swap put hair on."""
-    bare = [still for still in stills if hair_share(still.before, still) < BARE]
-    brought = [hair_share(still.after, still) > 2 * BARE for still in bare]
+    bare = [swap for swap in swaps if hair_share(swap.before, swap) < BARE]
+    # Twice what counts as bare: shadow at the hairline reads as a little hair.
+    brought = [hair_share(swap.after, swap) > 2 * BARE for swap in bare]
     print(f"bare foreheads: {len(bare)}, hair brought to {sum(brought)}")
     return float(np.mean(brought))
 
 
-def _fringe_kept(stills: list[Still]) -> float:
+def _fringe_kept(swaps: list[SwappedImage]) -> float:
     """Return the share of the target's hair over its forehead that a swap leaves as it is."""
     shares = []
-    for still in stills:
-        forehead = forehead_of(still)
-        hair = is_hair(still.before, still) & forehead
+    for swap in swaps:
+        forehead = forehead_of(swap)
+        hair = is_hair(swap.before, swap) & forehead
 
+        # A few strands are within what the measure takes for hair by mistake.
         if hair.sum() < FRINGED * forehead.sum():
             continue
 
-        change = np.abs((still.after.astype(np.float32) - still.before) @ LUMA)
+        change = np.abs((swap.after.astype(np.float32) - swap.before) @ LUMA)
         shares.append(float((change[hair] < CHANGED_LEVELS).mean()))
 
     print(f"fringes: {len(shares)}, kept {np.mean(shares):.3f}")
     return float(np.mean(shares))
 
 
-def hair_share(image: RgbImage, still: Still) -> float:
+def hair_share(image: RgbImage, swap: SwappedImage) -> float:
     """Return the share of the forehead that is hair."""
-    return float(is_hair(image, still)[forehead_of(still)].mean())
+    return float(is_hair(image, swap)[forehead_of(swap)].mean())
 
 
-def is_hair(image: RgbImage, still: Still) -> NDArray[np.bool_]:
+def is_hair(image: RgbImage, swap: SwappedImage) -> NDArray[np.bool_]:
     """Return where an image is darker than the face's skin, or of another hue, as hair is."""
     smooth = cv2.GaussianBlur(image, (0, 0), 1.5).astype(np.float32)
-    skin = np.median(smooth[skin_of(still.mesh, image.shape)], axis=0)
+    skin = np.median(smooth[skin_of(swap.mesh, image.shape)], axis=0)
     luma = smooth @ LUMA
     level = float(skin @ LUMA)
+    # Each channel over luma, so that a dark and a light skin are judged alike; the 8 keeps black
+    # from dividing by nothing.
     hue = np.abs(smooth / (luma[..., None] + 8) - skin / (level + 8)).sum(-1)
 
     return np.asarray((luma < (1 - DARKER) * level) | (hue > OFF_HUE))
 
 
-def forehead_of(still: Still) -> NDArray[np.bool_]:
+def forehead_of(swap: SwappedImage) -> NDArray[np.bool_]:
     """Return the mesh's forehead, above the brows, where the mask shows a face: bool [288, 288]."""
-    brows = min(float(still.mesh[list(brow), 1].min()) for brow in BROWS)
-    rows = np.arange(still.mask.shape[0])[:, None]
-    return np.asarray((still.mask > 0.5) & (rows < brows - 2))
+    brows = min(float(swap.mesh[list(brow), 1].min()) for brow in BROWS)
+    rows = np.arange(swap.mask.shape[0])[:, None]
+    # Two pixels above the brows, whose own hair would count.
+    return np.asarray((swap.mask > 0.5) & (rows < brows - 2))

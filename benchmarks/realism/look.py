@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.bar import Figure, bar
 from benchmarks.realism import readings
 from benchmarks.realism.material import faces
-from benchmarks.realism.stills import Still, swapped_stills
+from benchmarks.realism.swapped_images import SwappedImage, swapped_images
 from models.inference.arrays import LUMA, RgbImage
 from models.inference.mesh_points import BROWS, EYES, OUTER_LIPS
 from models.training.dataset import to_canvas
@@ -33,45 +33,47 @@ CHROMAS = (7.0, 48.0)
 @bar("V-5")
 def light_is_the_targets_and_the_rim_is_not_seen() -> Figure:
     """L1 of low frequencies inside the face; level of the edge at the rim, 90th percentile."""
-    stills = swapped_stills()
-    light = np.array([light_shift(still.after, still.before, still.mask) for still in stills])
-    rims = np.array([rim_levels(still) for still in stills])
+    swaps = swapped_images()
+    light = np.array([light_shift(swap.after, swap.before, swap.mask) for swap in swaps])
+    rims = np.array([rim_levels(swap) for swap in swaps])
 
-    for name, rows in _by_contrast(stills).items():
+    for name, rows in _by_contrast(swaps).items():
         print(f"{name} ({len(rows)}): light {light[rows].mean():.4f}, rim {rims[rows].mean():.1f}")
 
     worst = float(np.quantile(rims, WORST))
     print(
-        f"all {len(stills)}: light {light.mean():.4f} (<= .025), rim {rims.mean():.1f} (<= 9),"
+        f"all {len(swaps)}: light {light.mean():.4f} (<= .025), rim {rims.mean():.1f} (<= 9),"
         f" worst tenth from {worst:.1f} (<= 13)"
     )
+    # The mean and the worst tenth: a rim that shows once in ten swaps is what people remember.
     holds = light.mean() <= 0.025 and rims.mean() <= 9 and worst <= 13
 
     return Figure(float(light.mean()), "light", "<= .025, rim <= 9 and 13", bool(holds))
 
 
-def rim_levels(still: Still) -> float:
+def rim_levels(swap: SwappedImage) -> float:
     """Return the 90th percentile of the change in luma along the rim, in levels of 255."""
-    change = (still.after.astype(np.float32) - still.before) @ LUMA
+    change = (swap.after.astype(np.float32) - swap.before) @ LUMA
     smooth = np.abs(cv2.GaussianBlur(change, (0, 0), RIM_SIGMA_PX))
-    rim = (still.mask > RIM[0]) & (still.mask < RIM[1])
+    rim = (swap.mask > RIM[0]) & (swap.mask < RIM[1])
     return float(np.percentile(smooth[rim], 90))
 
 
 @bar("V-8")
 def skin_fits_the_neck_and_stays_skin() -> Figure:
     """Face against neck, ears and forehead rim in CIE Lab, dark on light and light on dark."""
-    groups = _by_contrast(swapped_stills())
+    groups = _by_contrast(swapped_images())
     ratios = []
     grey = 0
 
     for name in ("dark on light", "light on dark"):
-        rows = [found for found in map(_skin, (swapped_stills()[i] for i in groups[name])) if found]
+        rows = [found for found in map(_skin, (swapped_images()[i] for i in groups[name])) if found]
         before, after, outside = (
             np.array(column, np.float64) for column in zip(*rows, strict=True)
         )
         ratios.append(after.mean() / before.mean())
         grey += int(outside.sum())
+        # The 3 allows for what two looks at one neck differ by.
         within = (after <= 1.5 * before + 3).mean()
         print(
             f"{name} ({len(rows)}): {after.mean():.1f} from the neck (target {before.mean():.1f});"
@@ -84,14 +86,14 @@ def skin_fits_the_neck_and_stays_skin() -> Figure:
     )
 
 
-def _by_contrast(stills: list[Still]) -> dict[str, list[int]]:
+def _by_contrast(swaps: list[SwappedImage]) -> dict[str, list[int]]:
     """Return the places of swaps by how much lighter or darker the source is than the target."""
     mask = skin_of_canvas
     level = {
         row: float(np.median(_lab(faces().crops[row])[mask(row)][:, 0]))
-        for row in {r for still in stills for r in (still.pair.source, still.pair.target)}
+        for row in {r for swap in swaps for r in (swap.pair.source, swap.pair.target)}
     }
-    change = np.array([level[s.pair.source] - level[s.pair.target] for s in stills])
+    change = np.array([level[s.pair.source] - level[s.pair.target] for s in swaps])
 
     return {
         "dark on light": [int(i) for i in np.flatnonzero(change < -CONTRAST_L)],
@@ -100,22 +102,24 @@ def _by_contrast(stills: list[Still]) -> dict[str, list[int]]:
     }
 
 
-def _skin(still: Still) -> tuple[float, float, bool] | None:
+def _skin(swap: SwappedImage) -> tuple[float, float, bool] | None:
     """Return colour distance face to surroundings in the target and in the result, and whether
     the result's colour is no skin's; None where the target has no neck to see or is grey."""
-    before = _lab(still.before)
-    after = _lab(still.after)
-    face = skin_of(still.mesh, still.before.shape)
+    before = _lab(swap.before)
+    after = _lab(swap.after)
+    face = skin_of(swap.mesh, swap.before.shape)
     own = np.median(before[face], axis=0)
 
+    # Black-and-white photographs have no tone to keep.
     if not _is_skin(own):
         return None
 
     distance = np.linalg.norm(before - own, axis=-1)
-    hull = readings.hull_mask(still.mesh, before.shape).astype(np.uint8)
+    hull = readings.hull_mask(swap.mesh, before.shape).astype(np.uint8)
     away = cv2.distanceTransform(1 - hull, cv2.DIST_L2, 5)
     around = (away > AROUND_PX[0]) & (away < AROUND_PX[1]) & (distance < LIKE_SKIN)
 
+    # Of 83,000 pixels of a crop file: less is an earlobe or noise.
     if around.sum() < 200:
         return None
 
@@ -141,12 +145,14 @@ def _lab(image: RgbImage) -> Array:
 def skin_of(mesh: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return the inner face without eyes, brows and lips, bool [h, w]."""
     hull = readings.hull_mask(mesh, shape).astype(np.uint8)
+    # Away from the rim, where blending mixes both skins.
     inside = readings.eroded(hull, 12)
 
     for outline in (*EYES, *BROWS, OUTER_LIPS):
         points = cv2.convexHull(np.rint(mesh[list(outline)]).astype(np.int32))
         cv2.fillConvexPoly(inside, points, 0)
 
+    # Lashes and the lips' edges reach beyond the outlines.
     return np.asarray(cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0)
 
 

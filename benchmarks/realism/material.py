@@ -19,24 +19,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stack import PACKS, ROOT
 from models.inference.arrays import RgbImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.errors import InferenceError
-from models.inference.frames.i420 import I420Frame
 from models.inference.painting.face_painter import Identity
 from models.inference.painting.face_swapper import FaceSwapper
 from models.packs.store import Pack, load_pack
 from models.training.dataset import FaceSet, shared_folder
 from models.training.evaluation.evaluate import Evaluation
 from models.training.evaluation.evaluate_pack import evaluation_of, photograph
-from tests.models.clips import from_packed
+from tests.material import PACKS, ROOT
 
 FOLDER = ROOT / "var" / "realism"
 QUICK = os.environ.get("REALISM_QUICK") == "1"
 BYPASS = os.environ.get("REALISM_BYPASS") == "1"
 TARGETS = 1 if QUICK else 3  # of each of the 95 sources
-QUICK_CLIPS = ("asl_again", "asl_bird", "asl_walk", "asl_want", "head_pose_male")
+QUICK_VIDEOS = ("asl_again", "asl_bird", "asl_walk", "asl_want", "head_pose_male")
 
 # Frames in which a hand lies over the face, first and last, and videos in which nothing ever does;
 # looked up frame by frame. What is named in neither is not certain enough to count.
@@ -76,7 +74,9 @@ def pack() -> Pack:
 
 @cache
 def engine() -> FaceSwapEngine:
+    # The result must not depend on how many cores the machine has.
     cv2.setNumThreads(1)
+    # Eight: few enough for memory, and the sources come one after the other.
     return FaceSwapEngine.load(pack(), device="cpu", max_sessions=8)
 
 
@@ -87,18 +87,11 @@ def evaluation() -> Evaluation:
 
 
 @cache
-def clips() -> dict[str, Path]:
+def videos() -> dict[str, Path]:
     """Return the measured videos by name."""
     folder = shared_folder() / "films"
     paths = sorted([*folder.glob("*.mkv"), *folder.glob("*.gif")])
-    return {path.stem: path for path in paths if not QUICK or path.stem in QUICK_CLIPS}
-
-
-def frames_of(path: Path) -> list[I420Frame]:
-    """Return all frames of a video, each in memory of its own."""
-    with av.open(str(path)) as container:
-        decoded = [frame.reformat(format="yuv420p") for frame in container.decode(video=0)]
-    return [from_packed(np.asarray(f.to_ndarray(), np.uint8), f.height) for f in decoded]
+    return {path.stem: path for path in paths if not QUICK or path.stem in QUICK_VIDEOS}
 
 
 def rate_of(path: Path) -> float:
@@ -109,6 +102,7 @@ def rate_of(path: Path) -> float:
 
 def identity_of(row: int) -> Identity | None:
     """Return an evaluation person ready to swap, or None where the engine refuses the photo."""
+    # With and without the network are two identities of one person.
     key = f"{row}:{BYPASS}"
     held = engine().ready(key)
 
@@ -145,6 +139,7 @@ def kept(name: str, version: str) -> Path:
     variant = f"{name}{'.bypass' if BYPASS else ''}{'.quick' if QUICK else ''}"
     path = FOLDER / f"{variant}@{version}.npz"
 
+    # Results of an older engine are of no use, and there are hundreds of megabytes of them.
     for other in FOLDER.glob(f"{variant}@*.npz"):
         if other != path:
             other.unlink()

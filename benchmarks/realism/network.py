@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.bar import Figure, bar
 from benchmarks.realism.look import rim_levels
 from benchmarks.realism.material import Bypass, engine, evaluation, faces, identity_of
-from benchmarks.realism.stills import Still
+from benchmarks.realism.swapped_images import SwappedImage, swapped_image
 from models.inference.arrays import RgbImage
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import SpecialisedWeights
@@ -26,6 +26,7 @@ from models.training.dataset import to_canvas
 from models.training.evaluation.evaluate import Pair
 from models.training.evaluation.measures import light_shift
 
+# As many as take a few minutes in five variants.
 PAIRS = 90
 COVER = (40, 80)  # shorter side of what is pasted, in pixels of the 288 px crop file
 # What two seeds of one recipe differ by (1,280 images each, 95 swaps: the model card's ablations).
@@ -72,6 +73,7 @@ def the_networks_earn_their_place() -> Figure:
     better = 1 - both.covered / alone.covered
     worse = both.rim > 1.02 * alone.rim or both.light > alone.light + SEEDS["light"]
     apart = {name: abs(getattr(both, name) - getattr(mean, name)) for name in SEEDS}
+    # If the mean of all sources did as well, specialising would be for nothing.
     special = [name for name, by in apart.items() if by > SEEDS[name]]
     print(f"the IDN alone: rim {1 - measured['with the IDN'].rim / alone.rim:+.1%}")
     print(f"specialised against mean weights, beyond what seeds differ by: {special or 'nothing'}")
@@ -107,6 +109,7 @@ def _mean_swapper() -> FaceSwapper:
 
     for name, tensor in tensors.items():
         if name.endswith("pointwise"):
+            # The IIM gives rows of length one; a mean of them is shorter.
             tensors[name] = tensor / np.linalg.norm(tensor, axis=1, keepdims=True)
 
     network = engine().sessions.open_specialised(
@@ -124,24 +127,24 @@ def _measure(painter: FacePainter, wearer: Wearer) -> Figures:
     covered = []
     light = []
     rims = []
-    swaps = []
+    results = []
     details = []
 
     for index, pair in enumerate(_pairs()):
         identity = wearer(pair.source)
         assert identity is not None
-        still = _still(pair, _swap(painter, identity, faces().crops[pair.target], pair))
-        light.append(light_shift(still.after, still.before, still.mask))
-        rims.append(rim_levels(still))
-        details.append(_detail(still.after, still.mask) / _detail(still.before, still.mask))
-        swaps.append(still.after)
+        swap = swapped_image(pair, _swap(painter, identity, faces().crops[pair.target], pair))
+        light.append(light_shift(swap.after, swap.before, swap.mask))
+        rims.append(rim_levels(swap))
+        details.append(_detail(swap.after, swap.mask) / _detail(swap.before, swap.mask))
+        results.append(swap.after)
 
-        hidden, alpha = _hidden(faces().crops[pair.target], still, index)
+        hidden, alpha = _hidden(faces().crops[pair.target], swap, index)
         shown = _swap(painter, identity, hidden, pair)
         error = np.abs(shown.astype(np.float32) - hidden).mean(2)
         covered.append(float((error * alpha).sum() / alpha.sum()))
 
-    found = evaluation().encoder.embed(swaps)
+    found = evaluation().encoder.embed(results)
     gallery = evaluation().gallery_embeddings
     own = np.stack([gallery[evaluation().sources.index(pair.source)] for pair in _pairs()])
 
@@ -164,18 +167,20 @@ def _swap(painter: FacePainter, identity: Identity, crop: RgbImage, pair: Pair) 
     return np.ascontiguousarray(frame.image[..., ::-1])
 
 
-def _hidden(crop: RgbImage, still: Still, index: int) -> tuple[RgbImage, Array]:
+def _hidden(crop: RgbImage, swap: SwappedImage, index: int) -> tuple[RgbImage, Array]:
     """Return the crop file with a piece of another photograph before its face, and where it lies
     over the face: never a shape or a piece that training has seen.
     """
+    # The same occluder for each variant: only then can they be compared.
     rng = np.random.default_rng((11, index))
     other = faces().crops[evaluation().sources[int(rng.integers(len(evaluation().sources)))]]
-    low = still.mesh.min(0)
-    high = still.mesh.max(0)
+    low = swap.mesh.min(0)
+    high = swap.mesh.max(0)
     at = rng.uniform(low + (high - low) * [0.1, 0.35], high)
     radii = rng.uniform(*COVER, 2)
     drawn = np.zeros(crop.shape[:2], np.float32)
     angles = np.linspace(0, 2 * np.pi, 40)
+    # Lobes, as fingers and leaves have; training draws other shapes.
     bumps = 1 + 0.25 * np.sin(angles * int(rng.integers(2, 6)) + rng.uniform(0, 6))
     outline = at + np.stack([np.cos(angles), np.sin(angles)], 1) * radii * bumps[:, None]
     cv2.fillPoly(drawn, [np.round(outline).astype(np.int32)], 1.0, cv2.LINE_AA)
@@ -185,20 +190,10 @@ def _hidden(crop: RgbImage, still: Still, index: int) -> tuple[RgbImage, Array]:
         other, np.array([[1.0, 0, at[0] - 144], [0, 1.0, at[1] - 230]]), crop.shape[1::-1]
     )
     hidden = crop + (piece.astype(np.float32) - crop) * alpha[..., None]
-    over = alpha * (still.mask > 0.5)
+    # What lies beside the face is not touched by a swap, and would dilute the error.
+    over = alpha * (swap.mask > 0.5)
 
     return np.asarray(hidden + 0.5, np.uint8), np.asarray(over + 1e-9, np.float32)
-
-
-def _still(pair: Pair, after: RgbImage) -> Still:
-    return Still(
-        pair=pair,
-        person=evaluation().sources.index(pair.source),
-        has_other_photo=True,
-        before=faces().crops[pair.target],
-        after=after,
-        mesh=to_canvas(faces().meshes[pair.target], faces().to_crop[pair.target]),
-    )
 
 
 def _detail(image: RgbImage, mask: Array) -> float:

@@ -12,12 +12,14 @@ from benchmarks.quality.loaded import engine, enrolled
 from models.inference.arrays import BgrImage
 from models.inference.options import FaceSelector
 from models.inference.swapping.selection import Assignment
+from tests.material import BANK
 
-BANK = Path(__file__).parents[2] / "models" / "refinement" / "bank"
+# Quarter turns, as cameras write them when they forget to say how they were held.
 QUARTERS = (1, 2, 3)
 DRAWINGS = 40
 # Mean levels by which the swap of a turned face, turned back, may differ from the upright one's.
 ALIKE = 3.0
+# The bank's crops are tight; turned by a quarter a face needs some room around it.
 MARGIN_PX = 60
 SKINS = ((150, 190, 235), (90, 130, 180), (60, 90, 140), (120, 220, 250), (220, 200, 190))
 
@@ -37,6 +39,7 @@ def drawings_are_left_alone_and_turned_faces_are_swapped_as_they_stand() -> Figu
     )
     print(f"{sum(map(bool, found))} of {DRAWINGS} drawings are taken for a face by the mesh")
 
+    # Every sixth of the bank: thirty people in a minute.
     people = [_padded(path) for path in sorted(BANK.glob("bank_*.jpg"))[::6]]
     missed = 0
     wrong = 0
@@ -65,6 +68,7 @@ def _drawing(rng: np.random.Generator) -> BgrImage:
     height = int(rng.integers(135, 165))
     skin = SKINS[rng.integers(len(SKINS))]
     cv2.ellipse(image, (240, 230), (width, height), 0, 0, 360, skin, -1)
+    # Hair, so that it resembles a face as closely as a drawing can.
     cv2.ellipse(image, (240, 135), (width + 6, 78), 0, 180, 360, (30, 50, 80), -1)
 
     for side in (-1, 1):

@@ -61,6 +61,7 @@ def gazes(lids: NDArray[np.float32], irises: NDArray[np.float32]) -> NDArray[np.
     outer = lids[..., OUTER, :]
     inner = lids[..., INNER, :]
     along = inner - outer
+    # Both eyes from left to right, though their inner corners lie on opposite sides.
     along = along * np.sign(along[..., :1])
     width = np.linalg.norm(along, axis=-1, keepdims=True)
     along = along / width
@@ -80,6 +81,7 @@ def hull_mask(mesh: Landmarks, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 def eroded(mask: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
     """Return the part of a 0/1 mask that lies more than `radius` px inside it."""
+    # The image's border counts as outside, or a cut-off face would seem deep.
     padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
     return np.asarray(depth > radius, np.uint8)

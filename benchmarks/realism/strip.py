@@ -1,7 +1,7 @@
 """Draws a swapped video frame by frame, target above result, to be looked at.
 
 `python -m benchmarks.realism.strip VIDEO OUT.png [--step 3]`; `VIDEO` is the name of a measured
-video, with `.1`, `.2` for its other swaps. `stills OUT.png --pairs 52` draws images: source,
+video, with `.1`, `.2` for its other swaps. `images OUT.png --pairs 52` draws images: source,
 target, result. The drawings show real people and stay on the measuring machine.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.realism.clips import swapped_clips
 from benchmarks.realism.material import faces
-from benchmarks.realism.stills import swapped_stills
+from benchmarks.realism.swapped_images import swapped_images
+from benchmarks.realism.swapped_videos import swapped_videos
 from models.inference.arrays import RgbImage
 
 TILE_PX = 200
@@ -24,10 +24,10 @@ COLUMNS = 10
 
 def strip(name: str, step: int) -> RgbImage:
     """Return the strip of one swapped video."""
-    clip = next(one for one in swapped_clips() if one.name == name)
-    chosen = range(0, len(clip.frames), step)
+    video = next(one for one in swapped_videos() if one.name == name)
+    chosen = range(0, len(video.frames), step)
     columns = [
-        np.vstack([_tile(clip.heads[i], str(clip.frames[i])), _tile(clip.new_heads[i])])
+        np.vstack([_tile(video.heads[i], str(video.frames[i])), _tile(video.new_heads[i])])
         for i in chosen
     ]
 
@@ -36,14 +36,15 @@ def strip(name: str, step: int) -> RgbImage:
 
 def sheet(pairs: int) -> RgbImage:
     """Return a sheet of swapped images: source, target, result, four triples a row."""
-    stills = swapped_stills()
-    chosen = np.linspace(0, len(stills) - 1, pairs).astype(int)
+    swaps = swapped_images()
+    # Spread over all pairs, since neighbours share a source.
+    chosen = np.linspace(0, len(swaps) - 1, pairs).astype(int)
     triples = [
         np.hstack(
             [
-                _tile(faces().crops[stills[i].pair.source], str(i)),
-                _tile(stills[i].before),
-                _tile(stills[i].after),
+                _tile(faces().crops[swaps[i].pair.source], str(i)),
+                _tile(swaps[i].before),
+                _tile(swaps[i].after),
             ]
         )
         for i in chosen
@@ -69,12 +70,12 @@ def _grid(tiles: list[RgbImage], columns: int) -> RgbImage:
 def main() -> None:
     """Draw from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("video", help="a measured video, or stills")
+    parser.add_argument("video", help="a measured video, or `images`")
     parser.add_argument("out", type=Path)
     parser.add_argument("--step", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=52)
     asked = parser.parse_args()
-    drawn = sheet(asked.pairs) if asked.video == "stills" else strip(asked.video, asked.step)
+    drawn = sheet(asked.pairs) if asked.video == "images" else strip(asked.video, asked.step)
     cv2.imwrite(str(asked.out), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
 
 

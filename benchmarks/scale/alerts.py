@@ -9,7 +9,7 @@ import subprocess
 import yaml
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import ROOT
+from tests.material import ROOT
 
 RULES = ROOT / "deploy/prometheus-rules.yml"
 TESTS = ROOT / "deploy/prometheus-rules.test.yml"

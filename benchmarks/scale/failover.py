@@ -52,6 +52,7 @@ def failover_loses_nothing() -> Figure:
     """
     with stopwatch(150):
         print("replicas waited for | behind | acknowledged | refused | lost | again after")
+        # The control: without waiting for replicas some have to be lost.
         unguarded = _run(0, LAG_S, LAG_S)
         runs = [_run(1, LAG_S, LAG_S), _run(1, 0.0, LAG_S)]
 
@@ -108,6 +109,7 @@ def _submit(url: str, replicas: int, run: Run, over: threading.Event) -> None:
             try:
                 job_id = jobs.admit(REQUEST).job.id
             except StoreError:
+                # A refusal is an honest answer: the client tries again, and nothing is lost.
                 run.refused.append(began)
             else:
                 run.acknowledged.append((time.monotonic(), job_id))

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import PACKS, ROOT
+from tests.material import PACKS, ROOT
 
 INSTALL_TIMEOUT_S = 1800  # 1.6 GB of wheels
 RUN_TIMEOUT_S = 120
@@ -66,6 +66,7 @@ def gpu_libraries() -> Figure:
         facts = json.loads(_run(python, MISSING).stdout)
         graph = str(PACKS.resolve() / "open" / "face_mesh.onnx")
         auto, cuda = (_run(python, OPEN, device, graph) for device in ("auto", "cuda"))
+        # "auto" must not fall back either: a driver that is there and broken is a fault to be told.
         deceived = [_run(python, OPEN, d, graph, libraries=broken) for d in ("auto", "cuda")]
 
     print(f"needed libraries looked at: {facts['looked_at']}; missing: {facts['missing']}")

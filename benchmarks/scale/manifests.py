@@ -13,9 +13,10 @@ from pathlib import Path
 import yaml
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import ROOT
+from tests.material import ROOT
 
 DEPLOY = ROOT / "deploy"
+# All but gpu, which replaces the image of every worker, the refining one's too.
 TOGETHER = ("keda", "refine", "secured", "objects", "backup")
 TOOLS = ("kubectl", "promtool", "checkov")
 # KEDA's own kind, whose schema Kubernetes does not bring.
@@ -31,6 +32,7 @@ def manifests_are_what_a_cluster_takes() -> Figure:
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
         return Figure(f"{', '.join(missing)} missing", "", "0", False)
 
+    # Read from the folder: a component that is added is checked without a change here.
     names = sorted(path.name for path in (DEPLOY / "components").iterdir())
     wrong = 0
     with tempfile.TemporaryDirectory() as directory:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 from redis import Redis
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import stopwatch
+from benchmarks.stack import percentile, stopwatch
 from tests.store_server import StoreServer
 from worker.composition import Stores, open_stores
 from worker.settings import WorkerSettings
@@ -65,6 +64,7 @@ def an_idle_identity_is_small() -> Figure:
         finally:
             server.kill()
 
+    # The largest step: an average would hide a cost that grows with the number.
     each = max(growth)
     print(f"bytes each, by steps of {IDENTITIES // STEPS:,}: {[round(step) for step in growth]}")
     print(f"a cold code takes {cold_ms[0]:.1f} ms, cold refined weights {cold_ms[1]:.1f} ms (p95)")
@@ -113,19 +113,16 @@ def _cold_ms(shop: Stores, known: list[str]) -> tuple[float, float]:
         for i in known[: COLD * WHOLE_EVERY : WHOLE_EVERY]
     ]
     refined = []
+    # Thrown out of the cache first, as an idle one would be by others.
     for identity_id in known[::REFINED_EVERY]:
         shop.jobs.redis.delete(f"lk:weights:{identity_id}:open@0123456789ab")
         read = partial(shop.identities.weights, identity_id, "open@0123456789ab")
         refined.append(_timed_ms(read))
 
-    return _p95(codes), _p95(refined)
+    return percentile(codes, 0.95), percentile(refined, 0.95)
 
 
 def _timed_ms(step: Callable[[], object]) -> float:
     began = time.perf_counter()
     step()
     return (time.perf_counter() - began) * 1000
-
-
-def _p95(values: list[float]) -> float:
-    return statistics.quantiles(values, n=20)[-1]

@@ -36,7 +36,7 @@ ROUNDS = 51
 FINISHED = 2_000
 KEPT_BYTES = 3000
 HOUR_S = 3600.0
-# A still of a group photo: three people, each with what a report says of them.
+# An image of a group: three people, each with what a report says of them.
 REPORT = JobReport(
     {
         "faces": [
@@ -62,6 +62,7 @@ def work_grows_with_changes() -> Figure:
     and a scrape, each a median; and the same of a tenth of the jobs, to show what grows.
     """
     with stopwatch(400), _stores() as shop:
+        # On one store, so that the second size includes the first.
         small = _timed(shop, ACTIVE // 10)
         large = _timed(shop, ACTIVE - ACTIVE // 10)
 
@@ -186,6 +187,7 @@ def _stores() -> Iterator[Stores]:
         server = StoreServer(Path(directory), options)
         server.start()
         try:
+            # Out of the way: what is measured is the store, not its quotas.
             room = JobSettings(max_jobs=2 * ACTIVE, tenant_jobs=ACTIVE, tenant_running=2)
             settings = WorkerSettings(redis_url=server.url, data_dir=Path(directory), jobs=room)
             yield open_stores(settings)

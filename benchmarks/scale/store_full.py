@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import ROOT
 from tests.image.building import build_image, missing_tools
 from tests.image.composition import COMPOSE, Composition, composition, podman
+from tests.material import ROOT
 
 SCRIPT = ROOT / "tests" / "image" / "full_store.py"
 GIB = 1 << 30

@@ -15,15 +15,16 @@ from benchmarks.bar import Figure, bar
 from benchmarks.promises.cage import API_CHILDREN
 from benchmarks.promises.deeds import Targets
 from benchmarks.promises.targets import targets_on
-from benchmarks.stack import PACKS, ROOT, Stack, running_stack, stopwatch
-from benchmarks.trust import material
+from benchmarks.stack import Stack, running_stack, stopwatch
 from benchmarks.trust.running import Service, service
 from service.sandbox.child import SandboxedChild
+from tests.material import PACKS, ROOT, SAMPLES
 from worker.contract.requests import JobPayload, JobRequest
 from worker.provenance.trust_store import TrustStore
 
+# The deed that opens a file; it is aimed at each key in turn.
 READ = "read_a_foreign_upload"
-PORTRAIT = (material.SAMPLES / "ben_neutral.jpg").read_bytes()
+PORTRAIT = (SAMPLES / "ben_neutral.jpg").read_bytes()
 
 
 @bar("T-4")
@@ -32,6 +33,7 @@ def decoders_cannot_read_keys() -> Figure:
     with stopwatch(300), running_stack() as here, targets_on(here.store, PACKS / "open") as targets:
         trust = TrustStore(here.bench.data_dir / "trust")
         trust.prepare()
+        # All that lies there: a key that is added later is tried without a change here.
         keys = sorted(path for path in trust.directory.iterdir())
         modes = {stat.S_IMODE(path.stat().st_mode) for path in keys}
         said: dict[str, dict[str, str]] = {}
@@ -58,6 +60,7 @@ def the_trail_is_whole_and_changes_show() -> Figure:
     with stopwatch(300), service("image") as here:
         _live(here)
         events = [body["event"] for body in here.archived()]
+        # What docs/trust.md says is in the trail.
         wanted = (
             *("identity.registered", "identity.used", "output.marked", "request.refused"),
             *("blocklist.added", "blocklist.hit", "blocklist.removed", "policy.changed"),
@@ -66,6 +69,7 @@ def the_trail_is_whole_and_changes_show() -> Figure:
         print(f"{len(events)} entries; missing: {missing or 'none'}")
 
         trust = here.trust
+        # A rewritten chain shows only against a head that was signed before.
         here.archive.sign_head(trust.signer().sign, 0.0, force=True)
         clean = _verifies(here)
         caught = {name: _is_caught(here, change) for name, change in CHANGES.items()}
@@ -81,8 +85,9 @@ def _live(here: Service) -> None:
     identity = here.register("ada_neutral").raise_for_status().json()["id"]
     assert here.swap("image", identity, PORTRAIT)["status"] == "succeeded"
 
-    photo = {"image": ("b.jpg", (material.SAMPLES / "ben_smile.jpg").read_bytes(), "image/jpeg")}
+    photo = {"image": ("b.jpg", (SAMPLES / "ben_smile.jpg").read_bytes(), "image/jpeg")}
     entry = here.client.post("/v1/blocklist", files=photo, data={"label": "case"})
+    # The entry is made from another photo of the same person, as an operator's would be.
     assert here.register("ben_neutral").status_code == 403
     refused = here.swap("image", identity, PORTRAIT)
     assert refused["error"]["code"] == "identity_blocked", refused["error"]
@@ -95,6 +100,7 @@ def _verifies(here: Service) -> bool:
         "LIKENESS_DATA_DIR": str(here.data_dir),
         "LIKENESS_REDIS_URL": here.stack.store.url,
     }
+    # In a process of its own, from files alone: what an auditor can do.
     command = [sys.executable, "-m", "service", "audit", "verify"]
     ended = subprocess.run(
         command, cwd=ROOT, env=os.environ | environment, capture_output=True, timeout=60
@@ -108,6 +114,7 @@ def _is_caught(here: Service, change: Callable[[Service, Path], None]) -> bool:
     before = day.read_bytes()
     change(here, day)
     caught = not _verifies(here)
+    # Undone, so that each change is found by itself.
     day.write_bytes(before)
     return caught
 
@@ -117,6 +124,7 @@ def _edit(_here: Service, day: Path) -> None:
 
 
 def _remove(_here: Service, day: Path) -> None:
+    # From the middle; a cut at the end is a change of its own, below.
     lines = day.read_text().splitlines(keepends=True)
     day.write_text("".join(lines[:2] + lines[3:]))
 
@@ -135,6 +143,7 @@ def _rewrite_with_the_key(here: Service, day: Path) -> None:
         body = dict(line.entry.body)
         body["actor"] = "nobody" if body["event"] == "identity.used" else body["actor"]
         entry = type(line.entry)(seq=line.entry.seq, body=body)
+        # By the archive's own function, as somebody who has its key could.
         mac = archive._mac(previous, entry)
         kept = {"seq": entry.seq, "previous": previous, "body": body, "mac": mac}
         lines.append(json.dumps(kept) + "\n")

@@ -15,10 +15,10 @@ from redis import Redis
 
 from benchmarks.bar import Figure, bar
 from benchmarks.trust import material
-from benchmarks.trust.refusals import PACKS
 from models.inference.engine import FaceSwapEngine
 from models.inference.errors import InferenceError
 from models.packs.store import load_pack
+from tests.material import PACKS, shared
 from tests.store_server import StoreServer
 from worker.blocklist.entries import BlocklistStore
 from worker.blocklist.records import as_face, new_entry
@@ -27,9 +27,13 @@ from worker.stores.erasure import LogRewriter
 
 Faces = NDArray[np.float32]
 
+# That of the list itself; the others beside it show what moving it would cost.
 THRESHOLD = 0.65
+# What an operator of one service may have to keep; chance hits grow with it.
 LIST_SIZE = 100
+# Enough for a share of some percent to be steady to a tenth of one.
 DRAWS = 200
+# Photographs of people; composites have no second photo.
 REAL = ("congress", "officials", "london")
 REWRITTEN_WITHIN_S = 30.0
 
@@ -42,6 +46,7 @@ def the_list_misses_few_and_refuses_few_others() -> Figure:
     second = np.stack([views[1] for views in people])
     genuine = (first * second).sum(axis=1)
     cosines = first @ second.T
+    # Everybody against everybody else: the diagonal are the people themselves.
     others = cosines[~np.eye(len(people), dtype=bool)]
 
     for threshold in (0.60, THRESHOLD, 0.70):
@@ -65,12 +70,13 @@ def the_list_misses_few_and_refuses_few_others() -> Figure:
 def _people() -> list[tuple[Faces, Faces]]:
     """Return two views of everybody who has photographs from two sources that are accepted."""
     engine = FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
-    folder = material.shared() / "data"
+    folder = shared() / "data"
     with (folder / "faces.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["set"] in REAL]
 
     by_person: dict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:
+        # One photo of each source: two of one sitting are too much alike.
         by_person[row["person"]].setdefault(row["set"], row["file"])
 
     # London has everybody twice in one source: neutral and smiling, taken minutes apart.
@@ -78,6 +84,7 @@ def _people() -> list[tuple[Faces, Faces]]:
     views = []
     for pair in chosen:
         seen = [_view(engine, folder / "faces" / name) for name in pair]
+        # A photo that registration refuses never gets as far as the list.
         if seen[0] is not None and seen[1] is not None:
             views.append((seen[0], seen[1]))
 
@@ -129,12 +136,14 @@ def _left_after_erasure(server: StoreServer, folder: Path, face: Faces) -> list[
             keep_s=3600.0,
         )
         store.add(entry, as_face(face.astype("<f4").tobytes()))
+        # The longest value is the sealed face.
         sealed = max(
             itertools.chain.from_iterable(
                 redis.hgetall(key).values() for key in redis.scan_iter("lk:blocklist:entry:*")
             ),
             key=len,
         )
+        # Sealed and unsealed: neither may be found.
         marks = (entry.id.encode(), sealed[:48], face.astype("<f4").tobytes()[:48])
         before = _places(redis, folder, marks)
         assert before, "the entry is not found while it exists"
@@ -143,6 +152,7 @@ def _left_after_erasure(server: StoreServer, folder: Path, face: Faces) -> list[
         rewriter = LogRewriter(redis)
         deadline = time.monotonic() + REWRITTEN_WITHIN_S
         while (left := _places(redis, folder, marks)) and time.monotonic() < deadline:
+            # The log keeps a deleted value until it is rewritten.
             rewriter.run()
             time.sleep(0.5)
 

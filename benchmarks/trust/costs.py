@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 
 from benchmarks.bar import Figure, bar
-from benchmarks.stack import PACKS, stopwatch
+from benchmarks.stack import stopwatch
 from benchmarks.trust import material
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
+from tests.material import PACKS, SAMPLES
 from tests.store_server import StoreServer
 from tests.worker.video.conftest import VideoBench, people_of
 from tests.worker.workers import performer
@@ -28,9 +29,10 @@ from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
 from worker.use_cases.signing import Signing
 
-VIDEO = material.SAMPLES / "solo_720p30.mp4"
+VIDEO = SAMPLES / "solo_720p30.mp4"
 REPEATS = 3
 VIDEO_SHARE = 0.04
+# Signing alone may take ten of them (T-3).
 IMAGE_MS = 15.0
 MARK_ID = 7
 
@@ -49,7 +51,7 @@ def everything_together_costs_little() -> Figure:
             plain = _bench(folder / "plain", store.url, guarded=False)
             guarded = _bench(folder / "guarded", store.url, guarded=True)
             image = folder / "image.jpg"
-            portrait = material.read(material.SAMPLES / "ben_neutral.jpg")
+            portrait = material.read(SAMPLES / "ben_neutral.jpg")
             cv2.imwrite(str(image), np.asarray(cv2.resize(portrait, (1632, 1224)), np.uint8))
 
             video_s = _medians(plain, guarded, VIDEO, "swap_video")
@@ -75,6 +77,7 @@ def _bench(folder: Path, url: str, *, guarded: bool) -> VideoBench:
     bench = VideoBench(engine, stores, people_of(engine))
 
     if guarded:
+        # What a worker puts around its use cases, in the same order.
         issuer = ProvenanceIssuer.open(settings, ProvenanceStore(stores.media.blobs))
         staging = Staging(stores.media.scratch)
         bench.runner = TaskRunner("bench", stores, staging, performer(bench), issuer)
@@ -91,6 +94,7 @@ def _medians(
     """Return seconds of CPU without and with everything."""
     spent: tuple[list[float], list[float]] = ([], [])
     for number in range(REPEATS + 1):
+        # In turns, so that a clock that slows down slows both.
         for times, bench in zip(spent, (plain, guarded), strict=True):
             job = _admit(bench, source, kind, marked=bench is guarded)
             began = time.process_time()

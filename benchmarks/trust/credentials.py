@@ -21,14 +21,17 @@ from PIL import Image as Pillow
 from benchmarks.bar import Figure, bar
 from benchmarks.trust import material
 from benchmarks.trust.material import median_ms
+from tests.material import SAMPLES
 from worker.formats import MEDIA_TYPES
 from worker.provenance.credentials import read_credentials
 from worker.provenance.manifest import WHOLE_FILE_BYTES, Claim, SignedFile, sign
 from worker.provenance.trust_store import TrustStore
 
-PORTRAIT = material.SAMPLES / "ben_neutral.jpg"
-VIDEO = material.SAMPLES / "solo_720p30.mp4"
+PORTRAIT = SAMPLES / "ben_neutral.jpg"
+VIDEO = SAMPLES / "solo_720p30.mp4"
+# As long as a real one: its length is part of what is signed and hashed.
 CLAIM = Claim(job="job_1", pack="open@1", version="1", mark_id=0xCAFE, consent_receipts=["ab" * 32])
+# Where C2PA defines a place inside the file; for the others the manifest is beside it.
 EMBEDDED = ("jpeg", "png", "webp", "gif", "tiff", "avif", "apng", "mp4", "mov")
 DETACHED = ("bmp", "webm", "mkv")
 # c2pa-rs and FFmpeg name Matroska differently.
@@ -36,6 +39,7 @@ TYPES = {**MEDIA_TYPES, "mkv": "video/x-matroska"}
 
 MIB = 1 << 20
 SMALL_MP4_MIB = 100
+# Beyond the size up to which a file is hashed whole, so that both ways are measured.
 LARGE_MP4_MIB = 600
 IMAGE_MS = 10.0
 MS_A_MIB = 5.0
@@ -52,6 +56,7 @@ class Signer:
         """Return the signed file, which is the source where its manifest is detached."""
         signer = self.keys.signer()
         path = self.folder / f"signed-{source.name}"
+        # What an earlier call left must not pass for the result of this one.
         path.unlink(missing_ok=True)
         outcome = sign(
             source,
@@ -117,6 +122,7 @@ def signing_is_cheap_and_needs_little_memory() -> Figure:
         image = here.folder / "image.jpg"
         two_megapixels = Pillow.open(PORTRAIT).resize((1632, 1224))
         two_megapixels.save(image, quality=92)
+        # Fifteen times, since single signatures take a few milliseconds only.
         image_ms = median_ms(lambda: here.sign(image, "image/jpeg"), 15)
 
         sizes = {}
@@ -168,6 +174,7 @@ def _flip_a_bit(path: Path, unsigned: Path) -> None:
     shown = unsigned.read_bytes()
     middle = shown[len(shown) // 2 :][:32]
     data = bytearray(path.read_bytes())
+    # By content, because signing has moved what came before it.
     data[data.index(middle) + 16] ^= 4
     path.write_bytes(data)
 
@@ -190,6 +197,7 @@ def _padded(path: Path, size_mib: int) -> Path:
 def _cost(here: Signer, video: Path) -> tuple[float, int]:
     """Return the CPU ms and the MB of memory that signing takes in a process of its own."""
     receiving, sending = multiprocessing.Pipe(duplex=False)
+    # A peak of memory is never given back within a process.
     process = multiprocessing.get_context("fork").Process(
         target=_measure, args=(here, video, sending)
     )
@@ -200,6 +208,7 @@ def _cost(here: Signer, video: Path) -> tuple[float, int]:
 
 
 def _measure(here: Signer, video: Path, sending: Connection) -> None:
+    # Beside the result: the machine's own /tmp may be too small for 600 MB.
     os.environ["TMPDIR"] = str(here.folder)
     tempfile.tempdir = None
     here.sign(PORTRAIT, "image/jpeg")  # what the library itself takes is no part of the cost

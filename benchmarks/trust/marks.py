@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from benchmarks.bar import Figure, bar
 from benchmarks.trust import material
 from benchmarks.trust.material import Image, median_ms
+from tests.material import BANK, SAMPLES, shared
 from worker.provenance.fingerprint import fingerprint, fingerprints
 from worker.provenance.mark import VideoMark, draw_in_image
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import FOUND_AT, MarkReader
 from worker.provenance.resemblance import nearest, resembles
 
+# Fixed keys, so that every run draws the same marks.
 CODE = MarkCode(key=b"an installation's key, 32 bytes.")
 OTHER = MarkCode(key=b"another installation, 32 bytes..")
 MARK_ID = 0x1234_ABCD
@@ -26,19 +28,21 @@ MARK_ID = 0x1234_ABCD
 
 @bar("T-5")
 def marking_costs_little_and_cannot_be_seen() -> Figure:
-    """CPU ms of marking a 720p and a 1080p frame and a 12 MP still; PSNR and SSIM."""
+    """CPU ms of marking a 720p and a 1080p frame and a 12 MP image; PSNR and SSIM."""
     small_ms = _frame_ms(720, 1280)
     large_ms = _frame_ms(1080, 1920)
-    large = np.asarray(cv2.resize(material.stills(1)[0], (4000, 3000)), np.uint8)
-    still_ms = median_ms(lambda: draw_in_image(large, CODE.tile(MARK_ID)), 5)
+    # As phones take them; larger than any image of the material.
+    large = np.asarray(cv2.resize(material.sample_images(1)[0], (4000, 3000)), np.uint8)
+    image_ms = median_ms(lambda: draw_in_image(large, CODE.tile(MARK_ID)), 5)
 
-    video = material.lumas(material.SAMPLES / "solo_720p30.mp4")[:20]
+    video = material.lumas(SAMPLES / "solo_720p30.mp4")[:20]
+    # The worst frame: an average would hide one that shows the mark.
     psnr = min(cv2.PSNR(plane, _marked(plane)) for plane in video)
-    ssim = min(_ssim(image, _marked_still(image)) for image in material.stills(12))
+    ssim = min(_ssim(image, _marked_image(image)) for image in material.sample_images(12))
 
     print(f"frame {small_ms:.2f} ms at 720p, {large_ms:.2f} at 1080p; {material.cpu_name()}")
-    print(f"still of 12 MP {still_ms:.1f} ms; video PSNR {psnr:.1f} dB; still SSIM {ssim:.4f}")
-    holds = small_ms <= 0.5 and large_ms <= 1.0 and still_ms <= 30
+    print(f"image of 12 MP {image_ms:.1f} ms; video PSNR {psnr:.1f} dB; image SSIM {ssim:.4f}")
+    holds = small_ms <= 0.5 and large_ms <= 1.0 and image_ms <= 30
     holds = holds and psnr >= 48 and ssim >= 0.993
     return Figure(small_ms, "ms a 720p frame", "<= 0.5 / 1 / 30 ms, 48 dB, .993", holds)
 
@@ -46,7 +50,7 @@ def marking_costs_little_and_cannot_be_seen() -> Figure:
 @bar("T-6")
 def marks_survive_what_files_go_through() -> Figure:
     """Share of 44 images whose id is read after each change, and videos after re-encoding."""
-    images = material.stills()
+    images = material.sample_images()
     shares = {}
 
     for name, change in _CHANGES.items():
@@ -54,14 +58,14 @@ def marks_survive_what_files_go_through() -> Figure:
         shares[name] = sum(read) / len(read)
         print(f"{name:24s} {sum(read)} of {len(read)}")
 
-    films = {}
+    videos = {}
     for name, strength, options in _ENCODINGS:
         read = [_video_reads_back(path, strength, options) for path in _videos()]
-        films[name] = sum(read) / len(read)
+        videos[name] = sum(read) / len(read)
         print(f"{name:24s} {sum(read)} of {len(read)} videos")
 
-    worst = min([*shares.values(), *films.values()])
-    return Figure(worst, "read, worst row", ">= .95 of stills, all videos", _holds(shares, films))
+    worst = min([*shares.values(), *videos.values()])
+    return Figure(worst, "read, worst row", ">= .95 of images, all videos", _holds(shares, videos))
 
 
 @bar("T-7")
@@ -69,6 +73,7 @@ def marks_never_speak_falsely() -> Figure:
     """Unmarked images with the full search, random tiles, another key, and a lifted mark."""
     reader = MarkReader(CODE)
     unmarked = [reader.read_image(material.luma(image)) for image in _unmarked()]
+    # How near an unmarked image comes to being called marked.
     highest = max(reading.certainty for reading in unmarked)
 
     draw = np.random.default_rng(1)
@@ -78,9 +83,10 @@ def marks_never_speak_falsely() -> Figure:
         for _ in range(tiles)
     )
 
+    # An installation must not recognise what another one has made.
     foreign = [
-        MarkReader(OTHER).read_image(material.luma(_marked_still(image)))
-        for image in material.stills(8)
+        MarkReader(OTHER).read_image(material.luma(_marked_image(image)))
+        for image in material.sample_images(8)
     ]
     ours = sum(reading.mark_id is not None for reading in foreign)
     lifted = _lifted_mark_is_caught()
@@ -97,6 +103,7 @@ def marked_videos_stay_small() -> Figure:
     """How much larger a marked video is at the default crf, and what marking adds to its CPU."""
     growth = []
     with tempfile.TemporaryDirectory() as folder:
+        # A grey stream without sound: chroma and audio would only dilute the growth.
         for path in _videos():
             planes = material.lumas(path)[:100]
             sizes = [
@@ -112,8 +119,9 @@ def marked_videos_stay_small() -> Figure:
     return Figure(max(growth) * 100, "% more bytes", "<= 20", max(growth) <= 0.20)
 
 
-def _holds(shares: dict[str, float], films: dict[str, float]) -> bool:
-    return min(shares.values()) >= 0.95 and min(films.values()) == 1.0
+def _holds(shares: dict[str, float], videos: dict[str, float]) -> bool:
+    # Videos are held to all: they repeat their mark in every frame.
+    return min(shares.values()) >= 0.95 and min(videos.values()) == 1.0
 
 
 def _as_jpeg(image: Image, quality: int) -> Image:
@@ -133,6 +141,7 @@ def _cropped(image: Image) -> Image:
 
 
 def _like_a_screenshot(image: Image) -> Image:
+    # Scaled by a screen, a little lighter by its gamma, and saved again.
     lighter = ((_scaled(image, 0.83) / 255.0) ** 1.06 * 255).astype(np.uint8)
     return _as_jpeg(lighter, 80)
 
@@ -158,23 +167,24 @@ def _marked(plane: Image, strength: int = 1, segment: int = 0) -> Image:
     return copy
 
 
-def _marked_still(image: Image, mark_id: int = MARK_ID) -> Image:
+def _marked_image(image: Image, mark_id: int = MARK_ID) -> Image:
     copy = image.copy()
     draw_in_image(copy, CODE.tile(mark_id))
     return copy
 
 
 def _reads_back(image: Image, change: Callable[[Image], Image], number: int) -> bool:
-    changed = change(_marked_still(image, number))
+    changed = change(_marked_image(image, number))
     return MarkReader(CODE).read_image(material.luma(changed)).mark_id == number
 
 
 def _videos() -> list[Path]:
-    return sorted(material.SAMPLES.glob("*.mp4"))
+    return sorted(SAMPLES.glob("*.mp4"))
 
 
 def _video_reads_back(path: Path, strength: int, options: Sequence[str]) -> bool:
     planes = material.lumas(path)[:100]
+    # A mark changes with each segment, and a reader does not know where one ends.
     marked = [_marked(plane, strength, segment=number // 50) for number, plane in enumerate(planes)]
 
     with tempfile.TemporaryDirectory() as folder:
@@ -182,6 +192,7 @@ def _video_reads_back(path: Path, strength: int, options: Sequence[str]) -> bool
         again = material.transcode(delivered, Path(folder) / "b.mp4", *options)
         seen = material.lumas(again)
 
+    # Six neighbouring frames at four places, as verification looks at a video.
     places = [seen[start : start + 6] for start in (0, 25, 50, 75)]
     return MarkReader(CODE).read_frames(places).mark_id == MARK_ID
 
@@ -191,6 +202,7 @@ def _lifted_mark_is_caught() -> bool:
     source, victim = (material.lumas(path)[:48] for path in _videos())
     marked = [_marked(plane) for plane in source]
     residuals = [plane.astype(np.float32) - cv2.GaussianBlur(plane, (0, 0), 2) for plane in marked]
+    # What an attacker has: the average over many frames leaves the mark and little else.
     estimate = np.sign(np.mean(residuals, axis=0)) * 1.5
     pasted = [np.clip(plane + estimate, 0, 255).astype(np.uint8) for plane in victim]
 
@@ -203,9 +215,10 @@ def _lifted_mark_is_caught() -> bool:
 
 def _unmarked() -> list[Image]:
     """Return a thousand unmarked images: composites, and face crops where they are at hand."""
-    faces = material.shared() / "data" / "faces"
-    paths = sorted(material.BANK.glob("*.jpg")) + sorted(faces.glob("*.jpg"))[:820]
-    return [*(material.read(path) for path in paths), *material.stills()]
+    faces = shared() / "data" / "faces"
+    # 820 beside the project's own make a thousand.
+    paths = sorted(BANK.glob("*.jpg")) + sorted(faces.glob("*.jpg"))[:820]
+    return [*(material.read(path) for path in paths), *material.sample_images()]
 
 
 def _ssim(image: Image, other: Image) -> float:
@@ -220,6 +233,7 @@ def _ssim(image: Image, other: Image) -> float:
     mean_b = mean(b)
     spread = mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2
     shared = mean(a * b) - mean_a * mean_b
+    # The constants of the paper, for 8-bit values.
     c1 = (0.01 * 255) ** 2
     c2 = (0.03 * 255) ** 2
     similar = (2 * mean_a * mean_b + c1) * (2 * shared + c2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.material import BANK, SAMPLES
+
 Image = NDArray[np.uint8]
 
-CHECKOUT = Path(__file__).parents[2]
-SAMPLES = CHECKOUT / "service" / "samples"
-BANK = CHECKOUT / "models" / "refinement" / "bank"
 # The bank's crops are 288 px; a mark is meant for images of usual size.
 SIDE_PX = 800
 
@@ -26,16 +24,12 @@ def median_ms(work: Callable[[], object], repeats: int) -> float:
     """Return the median CPU time of one call, in milliseconds."""
     times = []
     for _ in range(repeats):
+        # CPU time, which other processes do not lengthen.
         began = time.process_time()
         work()
         times.append(time.process_time() - began)
 
     return float(np.median(times)) * 1e3
-
-
-def shared() -> Path:
-    """Return where the measuring material lies."""
-    return Path(os.environ.get("LIKENESS_SHARED", CHECKOUT.parent / "shared"))
 
 
 def read(path: Path) -> Image:
@@ -46,10 +40,10 @@ def read(path: Path) -> Image:
     return np.asarray(image, np.uint8)
 
 
-def stills(count: int = 44) -> list[Image]:
+def sample_images(count: int = 44) -> list[Image]:
     """Return demo photos, frames of the demo videos and composites, 720 px and larger."""
     images = [read(path) for path in sorted(SAMPLES.glob("*.jpg"))]
-    # One frame a second of each clip, beside portraits and faces of the bank.
+    # One frame a second of each video, beside portraits and faces of the bank.
     for video in sorted(SAMPLES.glob("*.mp4")):
         images += frames(video, every=25)[:8]
 
@@ -76,6 +70,7 @@ def lumas(video: Path) -> list[Image]:
     """Return the luma planes of a video."""
     with av.open(str(video)) as container:
         return [
+            # A copy: the decoder reuses the memory of its frames.
             np.array(frame.reformat(format="yuv420p").to_ndarray()[: frame.height])
             for frame in container.decode(video=0)
         ]

@@ -14,8 +14,8 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.frames.still_frame import StillFrame
 from models.inference.safety.nudity import is_sexual
 from models.packs.store import load_pack
+from tests.material import PACKS, shared
 
-PACKS = material.CHECKOUT / "var" / "packs"
 # As many as a few minutes allow.
 PORTRAITS = 300
 OFFICIAL = 440
@@ -65,10 +65,12 @@ def adults_are_not_taken_for_minors() -> Figure:
             continue
 
         began = time.process_time()
+        # With the cutting out: it is part of what the check costs.
         chip = engine.encoder.chip(StillFrame(image), faces[0].landmarks)
         age = engine.safety.apparent_age([chip])
         spent.append(time.process_time() - began)
         assert age is not None
+        # "Unsure" is not refused: it asks for evidence, and is printed beside.
         verdicts.append(age.verdict)
 
     minors = verdicts.count("minor") / len(verdicts)
@@ -87,7 +89,7 @@ def engine_with_checks() -> FaceSwapEngine:
 
 def _faces(*sets: str) -> list[Path]:
     """Return face crops of the measuring material, of some of its sets."""
-    folder = material.shared() / "data"
+    folder = shared() / "data"
     with (folder / "faces.csv").open() as file:
         rows = list(csv.DictReader(file))
     return [folder / "faces" / row["file"] for row in rows if not sets or row["set"] in sets]

@@ -1,4 +1,4 @@
-"""Bar of marked films that were broken off: the same mark, and the same bytes before signing."""
+"""Bar of marked videos that were broken off: the same mark, and the same bytes before signing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from worker.contract.options import Assignment
 from worker.contract.requests import JobPayload, JobRequest
 from worker.stores.media.uploads import MediaFacts
 
+# One for all runs: the API would draw a new one for each job.
 MARK_ID = 0x5EED_0009
 BREAKS = 3
 # ISO 14496-12: the boxes on the way to a track's table of places, and C2PA's own box.
@@ -26,8 +27,9 @@ _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 
 @bar("T-9")
-def a_killed_film_is_the_same_before_signing() -> Figure:
-    """A film of several segments, unbroken and killed at three places: bytes but credentials."""
+def a_killed_video_is_the_same_before_signing() -> Figure:
+    """A video of several segments, unbroken and killed at three places: bytes but credentials."""
+    # Seeded, so that a break that changes bytes can be repeated.
     dice = random.Random(11)
     with stopwatch(420), running_stack() as here:
         for name in ("worker-a", "worker-b"):
@@ -35,15 +37,16 @@ def a_killed_film_is_the_same_before_signing() -> Figure:
 
         here.await_workers(2)
         ada = register_ada(here)
-        film = two_shots(here.directory / "film.mp4")
-        unbroken = here.bench.wait_for(_submit(here, ada, film), timeout_s=180)
+        video = two_shots(here.directory / "video.mp4")
+        unbroken = here.bench.wait_for(_submit(here, ada, video), timeout_s=180)
         whole = _digest(here, unbroken)
         marks = {unbroken.report["provenance"]["mark_id"]}
         same = 0
 
         for number in range(BREAKS):
+            # One in each third of the video.
             share = dice.uniform(number / BREAKS, (number + 1) / BREAKS)
-            job = _submit(here, ada, film)
+            job = _submit(here, ada, video)
             _kill_at(here, job, share)
             done = here.bench.wait_for(job, timeout_s=180)
             equal = _digest(here, done) == whole
@@ -80,7 +83,7 @@ def _kill_at(here: Stack, job: JobRecord, share: float) -> None:
         done = now.progress.done / now.progress.total if now.progress.total else 0.0
         return done >= share or now.final
 
-    eventually(is_there, 180, f"{share:.0%} of the film")
+    eventually(is_there, 180, f"{share:.0%} of the video")
     for process in list(here.keeper.running.values()):
         kill_tree(process.pid)
 
@@ -94,6 +97,7 @@ def _digest(here: Stack, job: JobRecord) -> str:
 
 def without_credentials(data: bytes) -> bytes:
     """Return an MP4 as it was before its C2PA box was put in, which moved what came after."""
+    # By boxes: signing puts one in and moves what follows.
     kept = []
     moved = 0
     for kind, start, end in _boxes(data, 0, len(data)):
@@ -116,6 +120,7 @@ def _moved_back(moov: bytes, moved: int) -> bytes:
         for place in range(count):
             at = start + 16 + place * struct.calcsize(form)
             (offset,) = struct.unpack_from(form, content, at)
+            # Places of samples count from the file's start, which the box has shifted.
             struct.pack_into(form, content, at, offset - moved)
 
     return bytes(content)
@@ -127,6 +132,7 @@ def _boxes(data: bytes | bytearray, start: int, end: int) -> Iterator[tuple[byte
         length, kind = struct.unpack(">I4s", data[start : start + 8])
         if length == 1:
             (length,) = struct.unpack(">Q", data[start + 8 : start + 16])
+        # ISO 14496-12: 1 means a longer number follows, 0 means to the end.
         length = length or end - start
         yield bytes(kind), start, start + length
         start += length

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from benchmarks.stack import Stack, running_stack
-from benchmarks.trust import material
+from tests.material import SAMPLES
 from tests.worker.workers import eventually
 from worker.contract.requests import QueueName
 from worker.provenance.audit.archive import AuditArchive
@@ -53,7 +53,7 @@ class Service:
             "scope": ["image", "video"],
             "granted_at": "2026-01-05T10:00:00Z",
         }
-        photo = (f"{name}.jpg", (material.SAMPLES / f"{name}.jpg").read_bytes(), "image/jpeg")
+        photo = (f"{name}.jpg", (SAMPLES / f"{name}.jpg").read_bytes(), "image/jpeg")
         fields = {"consent": json.dumps(consent), **({"name": label} if label else {})}
         return self.client.post("/v1/identities", files={"image": photo}, data=fields)
 
@@ -88,6 +88,7 @@ class Service:
 
     def visitor(self, network: int = 0) -> httpx.Client:
         """Return a client without a key, in one of 65,536 networks of loopback."""
+        # Limits go by networks of 256 addresses, and all of 127 is this machine.
         address = f"127.{1 + network // 256}.{network % 256}.1"
         transport = httpx.HTTPTransport(local_address=address)
         return httpx.Client(
@@ -98,6 +99,7 @@ class Service:
         """Return the audit entries on disk, once nothing is pending in the store."""
         log_key = "lk:audit"
         redis = self.stack.bench.shop.jobs.redis
+        # The leading worker moves entries to disk about once a second.
         eventually(lambda: redis.xlen(log_key) == 0, 20, "an archived trail")
         return [dict(line.entry.body) for line in self.archive.files.lines()]
 

@@ -20,7 +20,8 @@ from benchmarks.bar import Figure, bar
 from benchmarks.stack import stopwatch
 from benchmarks.trust import material
 from benchmarks.trust.running import Service, service
-from tests.service.trust.test_verify import Publisher, with_remote_manifest
+from tests.material import BANK, SAMPLES
+from tests.service.trust.publisher import Publisher, with_remote_manifest
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import MarkReader
 
@@ -28,6 +29,7 @@ MUTANTS = 1000
 ALLOWED_A_MINUTE = 30
 LEFT_AFTER_S = 5.0
 UNMARKED = 200
+# Words of the answers that would lead to somebody; certainties help an attacker to remove a mark.
 PERSONAL = ("acme", "job_", "idn_", "tenant", "certainty", "score")
 
 
@@ -42,6 +44,7 @@ def verification_tells_nothing_and_holds_out() -> Figure:
 
         with here.visitor(network=1) as anybody:
             body = {"sha256": "0" * 64}
+            # One more than allowed: it is the one that has to be refused.
             codes = [
                 anybody.post("/v1/verify", json=body).status_code
                 for _ in range(ALLOWED_A_MINUTE + 1)
@@ -69,14 +72,14 @@ def unmarked_files_have_no_mark() -> Figure:
     reader = MarkReader(MarkCode(key=b"an installation's key, 32 bytes."))
     highest = 0.0
     found = 0
-    stills = _project_images()
+    images = _project_images()
 
-    for image in stills:
+    for image in images:
         reading = reader.read_image(material.luma(image))
         highest = max(highest, reading.certainty)
         found += reading.found or reading.mark_id is not None
 
-    videos = sorted(material.SAMPLES.glob("*.mp4"))
+    videos = sorted(SAMPLES.glob("*.mp4"))
     for path in videos:
         planes = material.lumas(path)
         places = [planes[start : start + 6] for start in range(0, len(planes) - 6, 30)]
@@ -84,17 +87,17 @@ def unmarked_files_have_no_mark() -> Figure:
         highest = max(highest, reading.certainty)
         found += reading.found or reading.mark_id is not None
 
-    asked = len(stills) + len(videos)
+    asked = len(images) + len(videos)
     holds = found == 0 and asked >= UNMARKED
-    print(f"{len(stills)} images, {len(videos)} videos; certainty at most {highest:.2f}")
+    print(f"{len(images)} images, {len(videos)} videos; certainty at most {highest:.2f}")
     return Figure(found, f"of {asked} with a mark", "0 of >= 200", holds)
 
 
 def _project_images() -> list[material.Image]:
     """Return the bank, the samples, and frames of the sample videos."""
-    paths = sorted(material.BANK.glob("*.jpg")) + sorted(material.SAMPLES.glob("*.jpg"))
+    paths = sorted(BANK.glob("*.jpg")) + sorted(SAMPLES.glob("*.jpg"))
     images = [material.read(path) for path in paths]
-    for video in sorted(material.SAMPLES.glob("*.mp4")):
+    for video in sorted(SAMPLES.glob("*.mp4")):
         images += material.frames(video, every=20)
 
     return images
@@ -105,8 +108,9 @@ def _mutants(here: Service, made: bytes) -> Iterator[int]:
     draw = np.random.default_rng(17)
     # Decoders are what is tried, not the search for marks: what they open is small.
     small = cv2.imencode(".jpg", np.full((80, 120, 3), 90, np.uint8))[1].tobytes()
-    kinds = (made, small, _film(), _gif())
+    kinds = (made, small, _video(), _gif())
 
+    # A few bytes anywhere, and every third file cut off.
     for number in range(MUTANTS):
         data = bytearray(kinds[number % len(kinds)])
         for _ in range(int(draw.integers(1, 40))):
@@ -118,7 +122,7 @@ def _mutants(here: Service, made: bytes) -> Iterator[int]:
         yield here.verify(bytes(data), network=100 + number // 10).status_code
 
 
-def _film() -> bytes:
+def _video() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         planes = [np.full((160, 256), 40 + number, np.uint8) for number in range(12)]
         return material.encode(planes, Path(folder) / "small.mp4").read_bytes()
@@ -134,7 +138,7 @@ def _gif() -> bytes:
 def _left_on_disk(here: Service) -> list[str]:
     """Return files that hold something of a file that was verified, five seconds later."""
     marker = b"only in this file, 5d2e77b1c0"
-    here.verify((material.SAMPLES / "ada_neutral.jpg").read_bytes() + marker, network=3)
+    here.verify((SAMPLES / "ada_neutral.jpg").read_bytes() + marker, network=3)
     time.sleep(LEFT_AFTER_S)
     folders = (here.data_dir, here.stack.directory, Path("/tmp"))  # noqa: S108 - looked into
     kept = [path for folder in folders[:2] for path in folder.rglob("*") if path.is_file()]

@@ -19,7 +19,7 @@ from models.inference.openvino_runtime import graphs_compiled, openvino_obstacle
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.runtime import Device
 from models.inference.swapping.selection import Assignment
-from tests.models.clips import SOLO, copied, frames_of
+from tests.models.demo_media import SOLO, copied, frames_of
 
 MANY = 100
 MOST_MB = 3.0

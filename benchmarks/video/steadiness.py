@@ -12,17 +12,12 @@ from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
 from benchmarks.quality.loaded import engine
-from benchmarks.video.costs import (
-    swapper,
-    through_pipeline,
-)
+from benchmarks.video.costs import swapper, through_pipeline
 from models.inference.finding.face_tracker import FaceTracker
 from models.inference.frames.frame import Frame
 from models.inference.frames.i420 import I420Frame
-from tests.models.clips import DUET, SOLO, crossing, frames_of, sides_swapped
-from worker.video.segments import (
-    Swapper,
-)
+from tests.models.demo_media import DUET, SOLO, crossing, frames_of, sides_swapped
+from worker.video.segments import Swapper
 
 
 @bar("Q-4")
@@ -74,7 +69,7 @@ def switches_in(
 @bar("Q-5")
 def the_swapped_face_flickers_no_more_than_its_target() -> Figure:
     """Second difference over time inside the face, of the encoded output relative to the input, on
-    the solo clip.
+    the solo video.
     """
     ratio, worst = flicker()
     print(f"worst frame {worst}")

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.app import create_app
-from service.protocol.catalogue import WHAT_TO_DO
-from service.protocol.problems import CODES
+from service.protocol.catalogue import CODES, WHAT_TO_DO
 from service.settings import Settings
 
 _METHODS = ("get", "post", "put", "patch", "delete")

@@ -6,21 +6,20 @@ import hashlib
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 import typer
 from pydantic import ValidationError
 
 from likeness.errors import CommandError
-from service.schemas import Consent
-
-Basis = Literal["consent", "self", "contract"]
+from service.schemas.consent import Basis, Consent
 
 Subject = Annotated[
     str | None,
     typer.Option("--consent", metavar="WHO", help="Who is shown and agreed, such as an address."),
 ]
 BasisOption = Annotated[
+    # Text and no enum: the schema checks it, and its refusal is worded like all others.
     str, typer.Option("--basis", metavar="|".join(get_args(Basis)), help="On what ground.")
 ]
 Evidence = Annotated[
@@ -40,6 +39,7 @@ def consent_record(
     Raises CommandError for what cannot be a record. None where none is given: whether that may be
     is the registration's to decide.
     """
+    # In a script or a job nobody would answer, and the command would wait for ever.
     if who is None and required and sys.stdin.isatty():
         who = _asked()
     if who is None:
@@ -50,7 +50,9 @@ def consent_record(
         return Consent(
             subject=who,
             basis=basis,  # type: ignore[arg-type]
+            # Whether the target is an image or a video is examined later; export is never implied.
             scope=frozenset({"image", "video"}),
+            # The operator vouches for it now; on what day the person agreed is in the evidence.
             granted_at=datetime.now(UTC),
             evidence_sha256=digest,
             adult=adult,
@@ -65,6 +67,7 @@ def consent_record(
 
 def _asked() -> str | None:
     """Return who agreed, as answered on the terminal; None when nobody did."""
+    # On standard error, because standard output belongs to the result.
     if not typer.confirm("Has the person in the source photos agreed to this use?", err=True):
         return None
     return str(typer.prompt("Who is it (an address or a name)", err=True))

@@ -18,10 +18,13 @@ def openapi(out: Out = None) -> None:
 
     Example: likeness openapi --out openapi.json
     """
+    # All routes come with it, which no other command needs.
     from service.app import create_app
 
+    # With these settings, since the document names the public address.
     text = json.dumps(create_app(settings()).openapi(), indent=2)
     if out is None:
         print(text)
     else:
+        # A final line break, as print gives one: both ways give the same bytes.
         out.write_text(text + "\n")

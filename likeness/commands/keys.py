@@ -13,6 +13,7 @@ from worker.stores.connection import connect
 from worker.stores.key_store import SCOPES, TENANT_SCOPES
 from worker.stores.tenants import TENANT_NAME
 
+# Not those of the operator, who has to name them: they reach every tenant.
 EVERY_SCOPE = ",".join(TENANT_SCOPES)
 
 app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
@@ -34,16 +35,18 @@ def create(
     """
     from service.stack.api_keys import create_key
 
+    # Checked before the store is connected to: a mistake must not look like a service that is down.
     if not TENANT_NAME.fullmatch(tenant):
         raise CommandError(
             f"--tenant is {tenant!r}: a tenant's name has 1 to 63 of a-z, 0-9, _ and -"
         )
-    wished = scopes.split(",")
-    if unknown := sorted(set(wished) - set(SCOPES)):
+    requested = scopes.split(",")
+    if unknown := sorted(set(requested) - set(SCOPES)):
         raise CommandError(f"--scopes names {', '.join(unknown)}: they are {', '.join(SCOPES)}")
 
     with connect(settings().store_url) as store:
-        print(create_key(store, tenant, wished, name))
+        # Nothing but the key, for KEY=$(likeness keys create).
+        print(create_key(store, tenant, requested, name))
 
 
 @app.command("list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from likeness.commands.server import Key, Url
+from likeness.commands.server import Key, Url, require_key
 from likeness.errors import CommandError
 
 
@@ -13,19 +13,17 @@ def mcp(url: Url = None, key: Key = None) -> None:
 
     Example: likeness mcp --key lk_...
     """
-    if not key:
-        raise CommandError(
-            "an API key is needed: give --key or set LIKENESS_API_KEY (likeness keys create makes"
-            " one)"
-        )
+    api_key = require_key(key)
 
     try:
         from likeness.mcp_server import server
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("mcp"):
+            # Anything else that is missing is a broken installation, which no extra would repair.
             raise
         raise CommandError("MCP is not installed: run pip install 'likeness[mcp]'") from error
 
     from likeness_client import AsyncClient
 
-    server(AsyncClient(url, key)).run("stdio")
+    # From here on standard output carries the protocol: nothing may be printed.
+    server(AsyncClient(url, api_key)).run("stdio")

@@ -14,7 +14,7 @@ import typer
 from likeness.console import print_table
 from likeness.errors import MODELS, CommandError, setting_name
 from likeness.setup import settings
-from service.sandbox.child import ChildStartError, SandboxedChild
+from service.sandbox.child import ChildStartError, prober
 from service.settings import Settings
 from worker.sandbox.confinement import Protection
 
@@ -59,6 +59,7 @@ def import_pack(
     """
     try:
         from models.export.official_pack import import_official
+    # PyTorch is the only import of that module which the service does without.
     except ModuleNotFoundError as error:
         raise CommandError(
             "converting checkpoints needs PyTorch: run pip install 'likeness[refine]'"
@@ -78,6 +79,7 @@ def doctor() -> None:
     )
     print(f"data directory  {chosen.data_dir}")
 
+    # All are gathered before any is told: one run shows everything that has to be done.
     problems = [
         *_settings_problems(),
         *_pack_problems(chosen.packs_root),
@@ -96,6 +98,7 @@ def _settings_problems() -> list[str]:
     """Name variables that look like settings and are none: a misspelt one changes nothing."""
     known = {setting_name(model, field) for model in MODELS for field in model.model_fields}
     given = {name for name in os.environ if name.startswith("LIKENESS_")}
+    # Read by the client, by options of the command and by the benchmarks, so in no settings model.
     own = {"LIKENESS_URL", "LIKENESS_API_KEY", "LIKENESS_SHARED"}
     return [
         f"{name} is no setting: docs/operations.md lists them all"
@@ -117,6 +120,7 @@ def _pack_problems(root: Path) -> list[str]:
         print(f"pack            {pack.id}")
         problems += [
             f"{finding.role} of {pack.id}: {finding.problem}"
+            # Each graph is run once: a file can be whole and still not load in this ONNX Runtime.
             for finding in examine(pack, SessionFactory())
             if finding.problem
         ]
@@ -126,12 +130,7 @@ def _pack_problems(root: Path) -> list[str]:
 
 def _sandbox_problems(chosen: Settings) -> list[str]:
     """Start the smallest child that decodes, and see what the kernel enforces on it."""
-    child = SandboxedChild(
-        "service.sandbox.probe_child",
-        [str(chosen.probe_memory_bytes), chosen.media_limits.model_dump_json()],
-        chosen.enrolment_start_timeout_s,
-        lambda: None,
-    )
+    child = prober(chosen)
 
     async def look() -> Protection | None:
         try:
@@ -146,6 +145,7 @@ def _sandbox_problems(chosen: Settings) -> list[str]:
         return [f"what decodes files does not start: {chosen.data_dir / 'logs'} says why"]
 
     print(f"sandbox         Landlock {protection.landlock}, seccomp {protection.seccomp}")
+    # 6.2 is the first kernel whose Landlock also refuses truncation.
     lacking = " and ".join(protection.missing)
     return [f"this kernel lacks {lacking}: use Linux 6.2 or later"] if lacking else []
 

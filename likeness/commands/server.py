@@ -11,6 +11,7 @@ from rich.console import Console
 
 from likeness.commands.consent import Adult, BasisOption, Evidence, Subject, consent_record
 from likeness.commands.swap import JsonOption
+from likeness.commands.swap_arguments import require_file
 from likeness.console import print_json, print_table, progress_bar
 from likeness.errors import CommandError
 from likeness_client import Client, Consent, Job, Progress
@@ -25,6 +26,8 @@ Key = Annotated[
 Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="1 to 8, of one person.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="As likeness jobs list shows it.")]
 
+# The API's words. They are repeated here because this room speaks to a service that may be another
+# version, by the client alone.
 FORMS = ("litert", "onnx")
 SCOPES = ("image", "video", "export")
 
@@ -49,13 +52,16 @@ def register(
 
     Example: likeness register ada1.jpg ada2.jpg --consent ada@example.org --key lk_...
     """
+    # Before the question about consent: a misspelt name should not cost an answer.
     for photo in photos:
-        if not photo.is_file():
-            raise CommandError(f"{photo} is not there: check its name")
+        require_file(photo)
 
+    # Asked for in any case: whether this service requires one is known to the service alone.
     given = consent_record(consent, basis, evidence, adult, required=True)
     record = None
     if given is not None:
+        # The client's own type: it shares no code with the service, so that it can be installed
+        # alone.
         record = Consent(
             subject=given.subject,
             basis=given.basis,
@@ -129,10 +135,12 @@ def wait(job: JobId, url: Url = None, key: Key = None) -> None:
 
     Example: likeness jobs wait job_06avht5b1h7s4d9f2q6tjw3e8r
     """
+    # The bar on standard error: standard output has one line, the outcome.
     with client(url, key) as service, progress_bar(Console(stderr=True)) as bar:
         watching = bar.add_task("waiting", total=None)
 
         def watch(progress: Progress) -> None:
+            # The total is 0 until the video was planned; a bar of 0 would look finished.
             bar.update(watching, completed=progress.done, total=progress.total or None)
 
         ended = service.wait(job, watch)
@@ -167,22 +175,28 @@ def cancel(job: JobId, url: Url = None, key: Key = None) -> None:
 
 def client(url: str | None, key: str | None) -> Client:
     """Return a client of the service; raises CommandError when no key is given."""
+    return Client(url, require_key(key))
+
+
+def require_key(key: str | None) -> str:
+    """Return the API key that was given; raises CommandError when there is none."""
     if not key:
         raise CommandError(
             "an API key is needed: give --key or set LIKENESS_API_KEY (likeness keys create makes"
             " one)"
         )
-    return Client(url, key)
+    return key
 
 
 def _scope(text: str) -> list[Literal["image", "video", "export"]]:
     """Return the uses that a comma-separated list names; raises CommandError."""
-    wished = text.split(",")
-    if unknown := [each for each in wished if each not in SCOPES]:
+    requested = text.split(",")
+    if unknown := [each for each in requested if each not in SCOPES]:
         raise CommandError(f"--scope names {', '.join(unknown)}: they are {', '.join(SCOPES)}")
-    return wished  # type: ignore[return-value]
+    return requested  # type: ignore[return-value]
 
 
 def _row(job: Job) -> tuple[str, ...]:
+    # To the minute: seconds would push the table over 80 columns.
     done = f"{job.progress.done}/{job.progress.total}" if job.progress.total else ""
     return (job.id, job.kind, job.status, job.created_at[:16].replace("T", " "), done)

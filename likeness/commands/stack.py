@@ -35,6 +35,7 @@ def up(host: Host = None, port: Port = None) -> None:
     """
     from service.__main__ import up as stay_up
 
+    # The terminal is for the URL and the key; the processes write logs of their own.
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     chosen = settings(host=host, port=port)
     ensure_pack(chosen)
@@ -64,6 +65,7 @@ def demo(folder: Folder = None) -> None:
     ensure_pack(chosen)
     results = (folder or chosen.data_dir / "demo").resolve()
 
+    # The default folder belongs to the demo and is replaced; one that was named is somebody's.
     if folder is not None and results.exists() and any(results.iterdir()):
         raise CommandError(f"{results} is not empty: name a new folder")
 
@@ -80,8 +82,10 @@ def _unable_to_listen(error: OSError, host: str, port: int) -> Exception:
         case errno.EADDRINUSE:
             return CommandError(
                 f"port {port} of {host} is taken: stop the program that uses it, or take another,"
+                # 65535 has no next.
                 f" such as likeness up --port {port + 1 if port < 65535 else 8000}"
             )
+        # For any other port it is no question of privileges, and the system's own words are right.
         case errno.EACCES if 0 < port < 1024:
             return CommandError(
                 f"port {port} is reserved for the system: take one above 1023, such as likeness up"

@@ -7,22 +7,24 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 
 from likeness.commands.consent import Adult, BasisOption, Evidence, Subject, consent_record
+from likeness.commands.swap_arguments import (
+    check_out,
+    chosen_faces,
+    fitting_format,
+    format_of,
+    require_file,
+    split_paths,
+)
 from likeness.console import diverted_log, print_json, print_table, progress_bar
-from likeness.errors import CommandError
 from likeness.setup import settings
-from worker.contract.options import FaceSelector, OutputOptions, PersonSelector, SwapOptions
-from worker.formats import MEDIA_TYPES
+from worker.contract.options import OutputOptions, SwapOptions
 from worker.settings import WorkerSettings
-
-# What a result's name may end with, and the format that it means.
-SUFFIXES = {f".{name}": name for name in MEDIA_TYPES} | {".jpg": "jpeg", ".tif": "tiff"}
-AS_THE_INPUT = frozenset({"avif", "tiff", "bmp"})  # written only where the target is one
 
 Paths = Annotated[
     list[Path],
@@ -74,44 +76,55 @@ def swap(
 
         likeness swap ada1.jpg ada2.jpg party.mp4 out.mp4 --person p2 --consent ada@example.org
     """
+    # With these come OpenCV and the engine: `likeness --help` must not wait for them.
     from likeness.local.identity import register
+    from likeness.local.local_worker import local_worker
     from likeness.local.target import examine
-    from likeness.local.workshop import Made, workshop
 
-    *sources, target_path, out = _split(paths)
-    faces = _faces(person or [], everybody)
-    suffix_format = _format(out)
-    _check_out(out, target_path, force)
+    *sources, target_path, out = split_paths(paths)
+    # Whatever names and options alone can refuse is refused before a question is asked or a model
+    # is loaded.
+    faces = chosen_faces(person or [], everybody)
+    suffix_format = format_of(out)
+    check_out(out, target_path, force)
     chosen = settings()
     record = consent_record(consent, basis, evidence, adult, required=chosen.require_consent)
 
+    # A missing photo is told before the target is decoded, which takes a child.
     for path in sources:
-        _require_file(path)
-    target = examine(_require_file(target_path), chosen)
-    file_format = _fitting(suffix_format, target.media_type, out)
+        require_file(path)
+    target = examine(require_file(target_path), chosen)
+    file_format = fitting_format(suffix_format, target.media_type, out)
     options = SwapOptions(
         output=OutputOptions(format=file_format, max_side=max_side),  # type: ignore[arg-type]
         audio="drop" if mute else "copy",
     )
 
     with (
+        # The log first: children inherit the descriptor that it diverts. The worker before the
+        # registration, so that models load while photos are encoded.
         diverted_log(chosen.data_dir / "logs" / "command.log") as terminal,
-        workshop(target.swap_kind, WorkerSettings()) as place,
+        local_worker(target.swap_kind, WorkerSettings()) as worker,
         progress_bar(terminal, quiet=as_json) as bar,
     ):
         watching = bar.add_task("registering", total=None)
         identity = register(sources, record, chosen)
+        # The service's own check, though the record was made a moment ago: its rules decide, not
+        # ours.
         identity.require_allowed(target.swap_kind, chosen.require_consent)
         bar.update(watching, description="swapping")
-        made: Made = place.swap(target, identity, faces, options, _watch(bar, watching))
-        shutil.copyfile(made.file, out)
+        finished = worker.swap(target, identity, faces, options, _watch(bar, watching))
+        # A copy: the worker removes its directory, and OUT may lie on another file system.
+        shutil.copyfile(finished.file, out)
 
     if as_json:
-        facts = {"file": str(out), "sha256": made.result.sha256, "bytes": made.result.bytes}
+        facts = {"file": str(out), "sha256": finished.result.sha256, "bytes": finished.result.bytes}
         consented = {"consent_receipt": identity.record.consent_receipt}
-        print_json({**facts, "seconds": round(made.seconds, 2), **consented, "report": made.report})
+        print_json(
+            {**facts, "seconds": round(finished.seconds, 2), **consented, "report": finished.report}
+        )
     else:
-        print(_told(out, made.report, made.seconds))
+        print(_in_words(out, finished.report, finished.seconds))
 
 
 def analyse(target: Path, faces: FacesOption = None, as_json: JsonOption = False) -> None:
@@ -123,20 +136,20 @@ def analyse(target: Path, faces: FacesOption = None, as_json: JsonOption = False
 
         likeness analyse party.mp4 --faces people/
     """
+    from likeness.local.local_worker import local_worker
     from likeness.local.target import examine
-    from likeness.local.workshop import workshop
 
     chosen = settings()
-    examined = examine(_require_file(target), chosen)
+    examined = examine(require_file(target), chosen)
 
     with (
         diverted_log(chosen.data_dir / "logs" / "command.log") as terminal,
-        workshop("analysis", WorkerSettings()) as place,
+        local_worker("analysis", WorkerSettings()) as worker,
         progress_bar(terminal, quiet=as_json) as bar,
     ):
         watching = bar.add_task("looking", total=None)
-        made = place.analyse(examined, _watch(bar, watching))
-        found = json.loads(made.file.read_text())
+        finished = worker.analyse(examined, _watch(bar, watching))
+        found = json.loads(finished.file.read_text())
 
     if faces is not None:
         _write_faces(faces, found["people"])
@@ -150,61 +163,6 @@ def analyse(target: Path, faces: FacesOption = None, as_json: JsonOption = False
         )
 
 
-def _split(paths: Sequence[Path]) -> Sequence[Path]:
-    if len(paths) < 3:
-        raise CommandError(
-            "a swap needs three files: likeness swap SOURCE... TARGET OUT, such as likeness swap"
-            " ada.jpg ben.mp4 out.mp4"
-        )
-    return paths
-
-
-def _require_file(path: Path) -> Path:
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is not there"
-        raise CommandError(f"{path} {what}: check its name")
-    return path
-
-
-def _faces(people: Sequence[str], everybody: bool) -> tuple[FaceSelector, ...]:
-    if people and everybody:
-        raise CommandError("--person and --all contradict each other: give one of them")
-    if people:
-        return tuple(PersonSelector(person_id=name) for name in people)
-
-    whole: Literal["all", "largest"] = "all" if everybody else "largest"
-    return (whole,)
-
-
-def _format(out: Path) -> str:
-    file_format = SUFFIXES.get(out.suffix.lower())
-    if file_format is None:
-        known = ", ".join(sorted(SUFFIXES))
-        raise CommandError(f"the name of {out} does not say its format: end it with one of {known}")
-    return file_format
-
-
-def _fitting(file_format: str, media_type: str, out: Path) -> str | None:
-    """Return the format to ask for; None where the result has the target's own anyway."""
-    is_same = MEDIA_TYPES[file_format] == media_type
-    if file_format in AS_THE_INPUT and not is_same:
-        raise CommandError(
-            f"{out.suffix} is written only for a target of that format: end the name with .png"
-        )
-    if is_same:
-        return None
-    return file_format
-
-
-def _check_out(out: Path, target: Path, force: bool) -> None:
-    if out.resolve() == target.resolve():
-        raise CommandError("the result would replace the target: give it another name")
-    if out.exists() and not force:
-        raise CommandError(f"{out} is there already: add --force to replace it")
-    if not out.parent.is_dir():
-        raise CommandError(f"the folder {out.parent} is not there: make it first")
-
-
 def _watch(bar: Progress, task: Any) -> Any:  # noqa: ANN401 - rich's TaskID and our Watch
     def watch(done: int, total: int | None, unit: str) -> None:
         bar.update(task, completed=done, total=total)
@@ -212,7 +170,7 @@ def _watch(bar: Progress, task: Any) -> Any:  # noqa: ANN401 - rich's TaskID and
     return watch
 
 
-def _told(out: Path, report: dict[str, Any], seconds: float) -> str:
+def _in_words(out: Path, report: dict[str, Any], seconds: float) -> str:
     """Return what happened, in words: one line for the file, one for each person."""
     lines = [f"{out} ({report['outcome']}, {seconds:.1f} s)"]
     for face in report["faces"]:
@@ -225,6 +183,7 @@ def _told(out: Path, report: dict[str, Any], seconds: float) -> str:
         )
 
     provenance = report.get("provenance", {})
+    # An operator may have turned marks off; then there is nothing to verify.
     if provenance.get("mark_id"):
         lines.append(f"  marked {provenance['mark_id']}; likeness verify {out} reads it back")
 
@@ -246,5 +205,6 @@ def _write_faces(folder: Path, people: Sequence[dict[str, Any]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for person in people:
         if person["thumbnail"]:
+            # A data URL: its payload follows the comma.
             data = base64.b64decode(person["thumbnail"].partition(",")[2])
             (folder / f"{person['person_id']}.jpg").write_bytes(data)

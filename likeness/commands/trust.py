@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from likeness.commands.swap import JsonOption
+from likeness.commands.swap_arguments import require_file
 from likeness.console import diverted_log, print_json
-from likeness.errors import CommandError
 from likeness.setup import settings
 from service.settings import Settings
 
+# A video is handed on piece by piece and never held whole.
 CHUNK_BYTES = 1 << 20
 trust_app = typer.Typer(help="Show keys, rotate the mark key.", no_args_is_help=True)
 audit_app = typer.Typer(help="Check the audit trail, or write it out.", no_args_is_help=True)
@@ -28,9 +29,7 @@ def verify(file: Path, as_json: JsonOption = False) -> None:
 
     Example: likeness verify out.jpg
     """
-    if not file.is_file():
-        raise CommandError(f"{file} is not there: check its name")
-
+    require_file(file)
     chosen = settings()
     with diverted_log(chosen.data_dir / "logs" / "command.log"):
         verdict = asyncio.run(_verify(file, chosen))
@@ -38,8 +37,9 @@ def verify(file: Path, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(verdict)
     else:
-        print("\n".join(_told(verdict)))
+        print("\n".join(_in_words(verdict)))
 
+    # For scripts: every other verdict, an unmarked file included, is a check that failed.
     if verdict["verdict"] != "made_here":
         raise typer.Exit(1)
 
@@ -50,6 +50,7 @@ def trust_show() -> None:
 
     Example: likeness trust show
     """
+    # The keys' rooms load cryptography, which no other command needs.
     from service.stack.trust_commands import run_trust_command
 
     run_trust_command(Namespace(action="show"), settings())
@@ -90,10 +91,11 @@ def audit_export(
     run_audit_command(Namespace(action="export", tenant=tenant), settings())
 
 
-def _told(verdict: Mapping[str, Any]) -> list[str]:
+def _in_words(verdict: Mapping[str, Any]) -> list[str]:
     """Return the verdict in words, one line for each thing that was looked at."""
     record = verdict["record"]
     known = f"made here on {record['day']}" if record else "none"
+    # Only our own keys can be tried: a mark of another installation reads as none.
     mark = {True: "of this installation", False: "none"}[verdict["mark"]["ours"]]
 
     return [
@@ -106,6 +108,7 @@ def _told(verdict: Mapping[str, Any]) -> list[str]:
 
 
 async def _verify(file: Path, chosen: Settings) -> dict[str, Any]:
+    # It brings in all of the service, which the commands beside it do not need.
     from service.composition import file_verifier
     from service.protocol.observability import Metrics
     from worker.provenance.provenance_store import ProvenanceStore
@@ -113,6 +116,7 @@ async def _verify(file: Path, chosen: Settings) -> dict[str, Any]:
     from worker.stores.media.media_place import open_blobs
 
     trust = TrustStore(chosen.trust_dir, chosen.c2pa_chain, chosen.c2pa_key)
+    # A new installation has no keys yet; without them nothing could be recognised as ours.
     trust.prepare()
     blobs = open_blobs(chosen.media, chosen.media_dir, chosen.media_cache_bytes)
     verifier = file_verifier(chosen, trust, ProvenanceStore(blobs), Metrics())
@@ -120,6 +124,7 @@ async def _verify(file: Path, chosen: Settings) -> dict[str, Any]:
     try:
         return (await verifier.verify(_chunks(file))).model_dump(mode="json")
     finally:
+        # Its child would outlive this process otherwise.
         await verifier.stop()
 
 

@@ -57,12 +57,14 @@ class LocalAttempt:
         self.job = job.record
         self.task = task
         self.work = staging.outward
+        # Replaced by whoever serves the child, which alone knows the counts while it runs.
         self.spent: Callable[[], Spent] = dict
         self.provenance = issuer.order(job.record, task, job.identities) if issuer else None
         self.marking = Marking.of(self.provenance) if self.provenance else None
         self._local = job
         self._issuer = issuer
         self._staging = staging
+        # Of this part alone; they are added to the job's once the part has ended.
         self._frames = 0
 
     @property
@@ -70,6 +72,7 @@ class LocalAttempt:
         """The target, where the child finds it; raises JobFailure `input_missing`."""
         try:
             target = self._local.target
+            # Linked into the child's directory, the only one that it can read.
             return self._staging.bring_in(target.name, lambda place: link(target, place))
         except FileNotFoundError as error:
             raise JobFailure(FailureCode.INPUT_MISSING, "The target is gone.") from error
@@ -86,6 +89,7 @@ class LocalAttempt:
     ) -> None:
         """Show how far the job is, over all its parts."""
         self._frames = done
+        # A part counts from 0 and knows only its own length; the plan knows the whole.
         whole = self._local.total or total
         self._local.watch(self._local.done + done, whole, unit)
 
@@ -99,6 +103,7 @@ class LocalAttempt:
         following: str = "mux",
     ) -> None:
         """Note the parts, which this command does one after the other, and what follows them."""
+        # In this order, since there is one child: `in_flight` bounds nothing here.
         self._local.steps.extend([*steps, following])
         self._local.plan = plan
         self._local.total = total
@@ -110,10 +115,10 @@ class LocalAttempt:
 
     def publish_part(self, file: Path, suffix: str) -> str:
         """Keep a file as a part of the job; raises UnknownMedia."""
+        # Named by its content, as the media store names parts: a part that is made twice is one
+        # file.
         made = self._staging.take_out(file.name)
-        with made.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-
+        sha256 = sha256_of(made)
         shutil.move(made, self._local.parts / f"{sha256}{suffix}")
         return sha256
 
@@ -144,6 +149,7 @@ class LocalAttempt:
 
     def screen(self, sources: bytes, targets: bytes, width: int) -> tuple[str, str]:
         """Allow everybody: the operator runs this command, and is not refused."""
+        # As `screen` of the worker answers, so that the use cases need not know who asks.
         return "allowed", ""
 
     def time_stamp(self, message: bytes) -> bytes | None:
@@ -153,3 +159,9 @@ class LocalAttempt:
     def result(self, file: Path) -> Path:
         """Return the file of the outcome; raises UnknownMedia."""
         return self._staging.take_out(file.name)
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file's content, in hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

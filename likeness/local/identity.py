@@ -33,6 +33,7 @@ from worker.media.media_types import refusal, sniff_file
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 
+# The tenant of keys that name none: records of this command and of a service agree.
 TENANT = "default"
 
 
@@ -85,6 +86,7 @@ def register(photos: Sequence[Path], consent: Consent | None, settings: Settings
     Raises ServiceError with the code of the photo problem or of the missing consent, and
     CommandError for a file that is no photo.
     """
+    # First of all: without a consent nobody's photo is opened.
     check_registration(consent, settings.require_consent)
     if len(photos) > settings.max_photos:
         raise CommandError(
@@ -92,15 +94,18 @@ def register(photos: Sequence[Path], consent: Consent | None, settings: Settings
         )
 
     with ExitStack() as stack:
+        # Opened once: the bytes that are hashed are those that are encoded.
         files = [stack.enter_context(_opened(photo, settings)) for photo in photos]
         digests = [_digest(file) for file in files]
         face = asyncio.run(_encode(files, settings))
 
+    # Only now, since the encoder's child is what estimates the age.
     check_age(face.age_band, consent)
     return LocalIdentity(_record(face, consent, digests), face)
 
 
 def _opened(photo: Path, settings: Settings) -> BinaryIO:
+    # Before the file is read: its size is what bounds the memory of hashing it.
     size = photo.stat().st_size
     if size > settings.max_photo_bytes:
         raise CommandError(
@@ -111,6 +116,7 @@ def _opened(photo: Path, settings: Settings) -> BinaryIO:
     file = photo.open("rb")
     media_type, head = sniff_file(file)
     if media_type is None:
+        # The caller closes what is returned; this one is not.
         file.close()
         raise CommandError(f"{photo} cannot be used: {refusal(head)}")
     if not media_type.startswith("image/"):
@@ -122,6 +128,7 @@ def _opened(photo: Path, settings: Settings) -> BinaryIO:
 
 def _digest(file: BinaryIO) -> str:
     digest = hashlib.sha256(file.read()).hexdigest()
+    # The child reads from where the descriptor stands.
     file.seek(0)
     return digest
 
@@ -131,6 +138,7 @@ async def _encode(files: Sequence[BinaryIO], settings: Settings) -> EncodedFace:
     try:
         return await enrolment.encode(TENANT, files)
     finally:
+        # It ends the child, which has the encoder in memory while the swap needs it.
         await enrolment.stop()
 
 

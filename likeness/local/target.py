@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.errors import CommandError
-from service.sandbox.child import ChildError, SandboxedChild
+from service.sandbox.child import ChildError, prober
 from service.settings import Settings
 from worker.contract.requests import JobKind
+from worker.formats import swap_kind
 from worker.media.media_types import refusal, sniff_file
 
 
@@ -26,12 +27,12 @@ class Target:
     @property
     def swap_kind(self) -> JobKind:
         """Return the kind of job that swaps in it; an animation is swapped as a video."""
-        is_still = self.media_type.startswith("image/") and (self.frames or 1) == 1
-        return "swap_image" if is_still else "swap_video"
+        return swap_kind(self.media_type, self.frames)
 
 
 def examine(path: Path, settings: Settings) -> Target:
     """Return what the file is; raises CommandError for one that cannot be worked on."""
+    # The service's bound holds here too, so that a file behaves alike in both.
     size = path.stat().st_size
     if size > settings.max_upload_bytes:
         raise CommandError(
@@ -41,6 +42,7 @@ def examine(path: Path, settings: Settings) -> Target:
 
     with path.open("rb") as file:
         media_type, head = sniff_file(file)
+    # An empty file has no first bytes to judge, and "unknown format" would mislead.
     if not head:
         raise CommandError(f"{path} is empty: check that it was copied whole")
     if media_type is None:
@@ -50,13 +52,7 @@ def examine(path: Path, settings: Settings) -> Target:
 
 
 async def _measured(path: Path, media_type: str, settings: Settings) -> Target:
-    child = SandboxedChild(
-        "service.sandbox.probe_child",
-        [str(settings.probe_memory_bytes), settings.media_limits.model_dump_json()],
-        settings.enrolment_start_timeout_s,
-        lambda: None,
-    )
-
+    child = prober(settings)
     try:
         with path.open("rb") as file:
             request = {"media_type": media_type}
@@ -68,6 +64,7 @@ async def _measured(path: Path, media_type: str, settings: Settings) -> Target:
     finally:
         await child.stop()
 
+    # The child's refusals name a reason; the one above is a child that died or took too long.
     if "code" in said:
         raise CommandError(f"{path} cannot be used: {said['detail']}")
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from service.fair_queue import FairQueue
+from service.protocol.catalogue import CODES
 from service.protocol.observability import Metrics
-from service.protocol.problems import CODES, Refused, ServiceError
+from service.protocol.problems import Refused, ServiceError
 from service.sandbox.child import ChildError, ChildStartError, SandboxedChild
 from service.sandbox.serving import Reply
 from service.settings import Settings

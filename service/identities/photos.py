@@ -12,7 +12,8 @@ from service.identities.erasing import ClaimedPhotos, PhotoRemover
 from service.identities.registration_request import RegistrationRequest
 from service.intake.incoming import Incoming
 from service.intake.url_inputs import UrlInputs
-from service.protocol.problems import CODES, ServiceError
+from service.protocol.catalogue import CODES
+from service.protocol.problems import ServiceError
 from worker.stores.media.media_store import MediaStore
 
 

@@ -165,6 +165,6 @@ def _end(request: RegistrationRequest, now: float) -> float | None:
     """Return when the identity is to be erased: when consent ends, or before if asked for."""
     consent = request.form.consent
     ends = [consent.expires_at.timestamp()] if consent and consent.expires_at else []
-    if request.lives_s is not None:
-        ends.append(now + request.lives_s)
+    if request.erased_after_s is not None:
+        ends.append(now + request.erased_after_s)
     return min(ends, default=None)

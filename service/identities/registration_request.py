@@ -17,13 +17,13 @@ class RegistrationRequest:
     """One person's name, consent and photos.
 
     Photos are uploads, or lie behind URLs, or came with the request and are in its `Incoming`.
-    With `lives_s` the identity is erased after so many seconds.
+    With `erased_after_s` the identity is erased after that many seconds.
     """
 
     form: schemas.RegisterForm
     upload_ids: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
-    lives_s: float | None = None
+    erased_after_s: float | None = None
 
     def facts(self, incoming: Incoming) -> tuple[str, ...]:
         """Return what tells this request from another one with the same Idempotency-Key."""

@@ -1,124 +1,21 @@
-"""Outgoing HTTP for inputs and webhooks: only to public addresses, checked where the socket is
-opened.
-
-FetchError               nothing was fetched
-├── AddressRefusedError       the URL or an address it leads to is not allowed (`fetch_refused`)
-└── FetchFailedError          the other side, or the network, failed (`fetch_failed`)
-"""
+"""Outgoing HTTP for inputs and webhooks: bounded in time, connections and redirects."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from ipaddress import ip_address
+from collections.abc import AsyncIterator, Mapping
 
 import httpcore
 import httpx
 
-from service.intake.address_guard import AddressGuard
-from service.protocol.problems import ServiceError
-
-Resolver = Callable[[str, int], Awaitable[list[str]]]
+from service.intake.guarded_backend import GuardedBackend
+from service.intake.outgoing_urls import AddressRefusedError, FetchFailedError, checked_url
 
 MAX_CONNECTIONS = 256  # of one client; who may use them is decided before
 # Enough for http to https, a host name with www, and a content delivery network.
 _MAX_REDIRECTS = 3
 _RESOLVE_S = 5.0  # of a look before a URL is stored
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class FetchError(ServiceError):
-    """Nothing was fetched."""
-
-
-class AddressRefusedError(FetchError):
-    """The URL, or an address behind it, is not allowed.
-
-    The detail does not say which address it led to.
-    """
-
-    def __init__(self, detail: str = "The URL does not lead to a public web server") -> None:
-        super().__init__("fetch_refused", detail)
-
-
-class FetchFailedError(FetchError):
-    """The server did not deliver the file."""
-
-    def __init__(self, detail: str = "The URL could not be fetched") -> None:
-        super().__init__("fetch_failed", detail)
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of `host`.
-
-    What the system's resolver takes for one (decimal, octal, hex) counts.
-    """
-    entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
-
-
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """A network backend that resolves once, checks every address, and connects to one that it
-    checked.
-    """
-
-    def __init__(
-        self,
-        guard: AddressGuard,
-        resolver: Resolver = resolve,
-        inner: httpcore.AsyncNetworkBackend | None = None,
-    ) -> None:
-        self._guard = guard
-        self._resolve = resolver
-        self._inner = inner or httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            # Once: a name that resolves twice could answer with another address the second time
-            # (DNS rebinding).
-            addresses = await self._resolve(host.strip("[]"), port)
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError("the name does not resolve") from error
-
-        if not self._allows_all(addresses, port):
-            raise AddressRefusedError
-
-        # To the address that was checked, not to the name.
-        return await self._inner.connect_tcp(
-            addresses[0], port, timeout, local_address, socket_options
-        )
-
-    async def allows(self, host: str, port: int) -> bool:
-        """Return whether `host` leads to addresses that may be connected to, now.
-
-        Raises OSError or UnicodeError when it does not resolve.
-        """
-        return self._allows_all(await self._resolve(host.strip("[]"), port), port)
-
-    def _allows_all(self, addresses: list[str], port: int) -> bool:
-        # All of them: a name with one private address among public ones is a trick.
-        return bool(addresses) and all(
-            self._guard.allows(ip_address(address), port) for address in addresses
-        )
-
-    async def connect_unix_socket(
-        self,
-        path: str,  # noqa: ARG002 - the backend's interface; a local socket is never a client's input
-        timeout: float | None = None,  # noqa: ARG002
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        raise AddressRefusedError
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
 
 
 class GuardedClient:
@@ -169,9 +66,8 @@ class GuardedClient:
 
         try:
             while True:
-                async with asyncio.timeout_at(
-                    deadline
-                ):  # around our own wait: it must not interrupt the caller's work
+                # Around our own wait alone: it must not interrupt the caller's work.
+                async with asyncio.timeout_at(deadline):
                     chunk = await anext(chunks, None)
 
                 if chunk is None:
@@ -226,32 +122,6 @@ class GuardedClient:
                         break
 
                 return int(answer.status)
-
-
-def checked_url(text: str) -> httpx.URL:
-    """Return `text` as a URL that may be tried: http or https, a host, no user name.
-
-    Else AddressRefusedError.
-    """
-    try:
-        url = httpx.URL(text)
-        host = url.host  # decodes international names, and fails on those that are none
-    except (httpx.InvalidURL, ValueError) as error:
-        raise AddressRefusedError("The URL is malformed") from error
-
-    # httpx takes any number, and the resolver would fail on it in its own ways.
-    if url.port is not None and not 0 < url.port < 65_536:
-        raise AddressRefusedError("The URL is malformed")
-    if url.scheme not in ("http", "https") or not host:
-        raise AddressRefusedError("Only http and https URLs may be fetched")
-    # A trailing dot is the root's; an empty label before it names nothing.
-    if not all(host.removesuffix(".").split(".")) and ":" not in host:
-        raise AddressRefusedError("The URL is malformed")
-    # http://trusted.example@attacker.example reads like another host.
-    if url.userinfo:
-        raise AddressRefusedError("The URL may not carry a user name")
-
-    return url
 
 
 def _host(url: httpx.URL) -> tuple[str, str]:

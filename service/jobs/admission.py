@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from service.caller import Caller
 from service.identities.consent import check_use
-from service.intake.fetching import checked_url
 from service.intake.incoming import IncomingFile
+from service.intake.outgoing_urls import checked_url
 from service.jobs.submission_request import Submission
 from service.protocol.observability import current_traceparent
 from service.protocol.problems import ServiceError
 from service.settings import Settings
 from worker.contract.requests import JobKind, JobRequest
-from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS
+from worker.formats import ANIMATION_FORMATS, IMAGE_FORMATS, VIDEO_FORMATS, swap_kind
 from worker.provenance.names import mark_name
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.stores.identities.identity_store import IdentityStore
@@ -151,9 +151,11 @@ class JobAdmission:
         """Raise consent_scope unless a preview's identities may be used for what it previews."""
         if submission.kind not in ("preview", "estimate"):
             return
+
+        facts = record.facts
         for identity_id in submission.payload(caller.tenant, None, "").identities():
             identity = self._identities.get(identity_id, caller.tenant)
-            check_use(identity, swap_kind(record), self._consent_required)
+            check_use(identity, swap_kind(facts.media_type, facts.frames), self._consent_required)
 
     def _free_mark(self) -> int:
         """Return a mark id that no output has: of 65,000 outputs two would share one by chance.
@@ -167,28 +169,19 @@ class JobAdmission:
         return mark_id
 
 
-def swap_kind(record: MediaRecord) -> JobKind:
-    """Return which swap takes this upload."""
-    facts = record.facts
-    is_still = facts.media_type == "image/tiff" or (facts.frames or 1) == 1
-    return "swap_image" if facts.media_type.startswith("image/") and is_still else "swap_video"
-
-
 def _check_kind(kind: JobKind, record: MediaRecord) -> None:
-    is_image = record.facts.media_type.startswith("image/")
-    frames = record.facts.frames or 1
-    is_animated = not is_image or frames > 1
+    facts = record.facts
+    fitting = swap_kind(facts.media_type, facts.frames)
 
-    if kind == "swap_image" and not is_image:
+    if kind == "swap_image" and not facts.media_type.startswith("image/"):
         raise ServiceError("unsupported_media_type", "The input is a video; use /v1/swaps/video")
-    # The pages of a TIFF are not frames of one scene: the first is the image.
-    if kind == "swap_image" and is_animated and record.facts.media_type != "image/tiff":
+    if kind == "swap_image" and fitting == "swap_video":
         raise ServiceError(
             "unsupported_media_type",
-            f"The input is animated ({frames} frames); /v1/swaps/video keeps all of them",
+            f"The input is animated ({facts.frames} frames); /v1/swaps/video keeps all of them",
         )
 
-    if kind == "swap_video" and not is_animated:
+    if kind == "swap_video" and fitting == "swap_image":
         raise ServiceError(
             "unsupported_media_type", "The input is a still image; use /v1/swaps/image"
         )

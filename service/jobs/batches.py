@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from service import schemas
 from service.caller import Caller
 from service.identities.erasing import JobRemover
-from service.jobs.admission import JobAdmission, swap_kind
+from service.jobs.admission import JobAdmission
 from service.jobs.submission_request import Submission
 from service.protocol.problems import ServiceError
 from service.schemas.fields import at
+from worker.formats import swap_kind
 from worker.contract.jobs import JobRecord
 from worker.contract.options import Assignment
 from worker.errors import JobNotFinal, UnknownJob
@@ -119,7 +120,7 @@ class Batches:
     def _submissions(self, caller: Caller, body: schemas.BatchRequest) -> Sequence[Submission]:
         return [
             Submission(
-                kind=swap_kind(record),
+                kind=swap_kind(record.facts.media_type, record.facts.frames),
                 assignments=(Assignment(face=body.options.faces, identity_id=identity_id),),
                 options=body.options,
                 webhook=body.webhook,

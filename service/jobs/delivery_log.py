@@ -19,7 +19,7 @@ KEPT_S = 7 * 86400  # as long as a message that is retried to the end, and the d
 
 
 @dataclass(frozen=True)
-class Tried:
+class DeliveryAttempt:
     """One try at delivering a message: `status` is HTTP's, 0 without an answer; `at` in seconds."""
 
     message_id: str
@@ -33,24 +33,26 @@ class Tried:
 
 
 class DeliveryLog:
-    """Keeps the newest tries of each tenant for a week."""
+    """Keeps the newest attempts of each tenant for a week."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def add(self, tenant: str, tried: Tried) -> None:
-        """Note one try."""
+    def add(self, tenant: str, delivery: DeliveryAttempt) -> None:
+        """Note one attempt."""
         key = DELIVERIES(tenant)
         with reaching(), self._redis.pipeline() as pipeline:
-            pipeline.lpush(key, json.dumps(asdict(tried)))
+            pipeline.lpush(key, json.dumps(asdict(delivery)))
             pipeline.ltrim(key, 0, MOST_KEPT - 1)
             pipeline.expire(key, KEPT_S)
             pipeline.execute()
 
-    def of(self, tenant: str, endpoint_id: str | None, limit: int = MOST_KEPT) -> Sequence[Tried]:
-        """Return the tries at one endpoint, newest first; None: at URLs that came with jobs."""
+    def of(
+        self, tenant: str, endpoint_id: str | None, limit: int = MOST_KEPT
+    ) -> Sequence[DeliveryAttempt]:
+        """Return the attempts at one endpoint, newest first; None: at URLs that came with jobs."""
         with reaching():
             entries = cast(list[bytes], self._redis.lrange(DELIVERIES(tenant), 0, -1))
 
-        tries = [Tried(**json.loads(entry)) for entry in entries]
-        return [tried for tried in tries if tried.endpoint_id == endpoint_id][:limit]
+        attempts = [DeliveryAttempt(**json.loads(entry)) for entry in entries]
+        return [delivery for delivery in attempts if delivery.endpoint_id == endpoint_id][:limit]

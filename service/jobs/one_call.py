@@ -22,7 +22,7 @@ from worker.stores.jobs.job_store import Admission, JobStore
 
 # The job's deadline, and the end of an identity whose job was never accepted. Else it ends with the
 # job: `lua/settle.lua` hands it to the expiry sweep.
-LIVES_S = 3600.0
+TEMPORARY_S = 3600.0
 
 
 class OneCall:
@@ -63,7 +63,7 @@ class OneCall:
 
         registering = RegistrationRequest(
             schemas.RegisterForm(name=form.name, consent=form.consent),
-            lives_s=None if form.keep_identity else LIVES_S,
+            erased_after_s=None if form.keep_identity else TEMPORARY_S,
         )
         identity = await self._registration.register(caller, registering, photos)
         submission = _submission(request, form, identity.id, idempotency)
@@ -105,7 +105,7 @@ def _submission(
 ) -> Submission:
     deadline_s = cancel_after_s(request)
     if not form.keep_identity:
-        deadline_s = min(deadline_s or LIVES_S, LIVES_S)
+        deadline_s = min(deadline_s or TEMPORARY_S, TEMPORARY_S)
 
     return Submission(
         kind="swap_image",

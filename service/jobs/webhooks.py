@@ -16,9 +16,13 @@ from functools import partial
 import httpcore
 from anyio import to_thread
 
-from service.intake.fetching import FetchError, GuardedClient
-from service.jobs.delivery_log import DeliveryLog, DeliveryOutcome, Tried
-from service.jobs.webhook_messages import EndMessages, signed_headers
+from service.jobs.delivery_log import DeliveryAttempt
+from service.jobs.delivery_log import DeliveryLog
+from service.jobs.delivery_log import DeliveryOutcome
+from service.jobs.webhook_messages import EndMessages
+from service.intake.outgoing_urls import FetchError
+from service.intake.fetching import GuardedClient
+from service.jobs.webhook_messages import signed_headers
 from service.protocol.observability import Metrics
 from worker.errors import StoreError, UnknownEndpoint
 from worker.stores.endpoints import Endpoint
@@ -194,7 +198,7 @@ class WebhookSender:
             outcome = "given_up"
 
         self._metrics.webhooks.labels(outcome).inc()
-        tried = Tried(
+        attempt = DeliveryAttempt(
             message_id=delivery.id,
             endpoint_id=delivery.endpoint.id if delivery.endpoint else None,
             job_id=delivery.job_id,
@@ -204,7 +208,7 @@ class WebhookSender:
             error=error or (None if outcome == "delivered" else f"It answered {status}"),
             at=self._clock(),
         )
-        self._log.add(delivery.tenant, tried)
+        self._log.add(delivery.tenant, attempt)
         log.info(
             "webhook sent", extra={"message_id": delivery.id, "status": status, "outcome": outcome}
         )

@@ -1,6 +1,7 @@
-"""What each failure means and what to do about it: the pages that problems' `type` leads to.
+"""Every failure code with its HTTP status, its title, and what to do about it.
 
-The codes of requests are `service.protocol.problems.CODES`, those of jobs `worker.failures`.
+The only place that maps codes to statuses. The codes of jobs, which have no status of their own,
+are in `worker.failures`. Each code has a page, which the `type` of a problem leads to.
 """
 
 from __future__ import annotations
@@ -8,6 +9,75 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ERRORS_PATH = "/errors"
+
+# The contract with clients: codes are stable, titles and details may be reworded.
+CODES: dict[str, tuple[int, str]] = {
+    "invalid_json": (400, "The body is not valid JSON"),
+    "invalid_parameter": (400, "A query parameter or header is not valid"),
+    "invalid_cursor": (400, "The cursor is not one of this listing"),
+    "bad_request": (400, "The request is malformed"),
+    "unauthorized": (401, "A valid API key is needed"),
+    "forbidden": (403, "The key lacks the scope for this call"),
+    "consent_expired": (403, "The person's consent has expired"),
+    "consent_scope": (403, "The person's consent does not cover this use"),
+    "identity_blocked": (403, "This person must not be swapped here"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "The resource does not support this method"),
+    "idempotency_in_progress": (409, "A request with this Idempotency-Key is still running"),
+    "identity_review": (
+        409,
+        "The person resembles somebody who must not be swapped here; an operator decides",
+    ),
+    "job_not_final": (409, "The job has not ended yet"),
+    "upload_in_use": (409, "A job in flight or a registration needs the upload"),
+    "upload_offset": (409, "The part does not begin where the upload ends"),
+    "upload_incomplete": (409, "Bytes of the upload are missing"),
+    "presigned_unavailable": (409, "Media are in no bucket here; uploads go to the service"),
+    "no_result": (409, "The job ended without a result"),
+    "identity_erased": (410, "The identity was erased"),
+    "result_expired": (410, "The result has expired and was deleted"),
+    "link_expired": (410, "The signed URL has expired; read the job again for a new one"),
+    "gone": (410, "What this request created has been deleted"),
+    "tus_version": (412, "Another version of tus than 1.0.0"),
+    "body_too_large": (413, "The body is too large"),
+    "media_too_large": (413, "The image or video is too large"),
+    "unsupported_media_type": (415, "The media type is not supported"),
+    "range_not_satisfiable": (416, "The range lies outside the result"),
+    "invalid_request": (422, "A field of the request is not valid"),
+    "undecodable": (422, "The file is truncated or damaged"),
+    "no_face": (422, "No face was found"),
+    "several_faces": (422, "More than one face was found"),
+    "photos_disagree": (422, "The photos seem to show different people"),
+    "sexual_content": (422, "The file seems to show sexual content"),
+    "apparent_minor": (422, "The person seems to be under 18"),
+    "age_unsure": (
+        422,
+        "The person looks younger than 25; send a consent with adult and evidence_sha256",
+    ),
+    "low_quality": (422, "The photos are not good enough"),
+    "consent_missing": (422, "A consent record is needed to register a face"),
+    "digest_mismatch": (422, "The body does not match its Content-Digest"),
+    "idempotency_mismatch": (422, "The Idempotency-Key was used for another request"),
+    "refinement_unavailable": (422, "Refinement is not installed here"),
+    "fetch_refused": (422, "The URL may not be fetched"),
+    "fetch_failed": (422, "The URL could not be fetched"),
+    "too_many_requests": (429, "Too many requests from this address"),
+    "quota_exceeded": (429, "The tenant's quota is used up"),
+    "blocklist_full": (429, "The never-swap list has no room"),
+    "storage_quota": (429, "The tenant has too many bytes stored"),
+    "internal": (500, "Internal error"),
+    "too_many_waiters": (503, "Too many clients are waiting"),
+    "queue_full": (503, "The queue is full"),
+    "draining": (503, "The service is shutting down"),
+    "store_unavailable": (503, "The store cannot be reached"),
+    "store_full": (503, "The store is out of memory"),
+    "media_unavailable": (503, "The media cannot be read or written"),
+    "inspection_unavailable": (503, "Videos cannot be inspected right now"),
+    "enrolment_busy": (503, "Too many registrations are waiting"),
+    "enrolment_unavailable": (503, "Registration is not available right now"),
+    "trust_key_broken": (503, "A key of this installation cannot be used"),
+    "disk_full": (507, "The disk is full"),
+}
 
 # One remedy for each code; a test holds the table to the codes that exist.
 WHAT_TO_DO: Mapping[str, str] = {

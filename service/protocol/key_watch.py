@@ -10,13 +10,13 @@ from anyio import to_thread
 from worker.errors import StoreError
 from worker.stores.key_store import KeyStore
 
-_CHECK_EVERY_S = 2.0  # a stream must end within 5 s of the revocation, and learns it each second
+_CHECK_EVERY_S = 2.0  # a stream must end within 5 s of the revocation, and asks each second
 # A bound, not a size to be reached: one entry for each key with an open stream.
 _MAX_KEPT = 10_000
 
 
 class KeyWatch:
-    """Answers for all streams together: one look into the store per key and two seconds."""
+    """Answers for all streams together: the store is asked once per key every two seconds."""
 
     def __init__(self, keys: KeyStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys

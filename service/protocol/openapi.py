@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.protocol.catalogue import type_of
-from service.protocol.problems import CODES, MEDIA_TYPE
+from service.protocol.catalogue import CODES, type_of
+from service.protocol.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 

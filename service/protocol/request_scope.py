@@ -123,9 +123,9 @@ def _class_of(method: str, route: str) -> str:
     if route in _PROBES:
         return "probe"
     if route.endswith("/events"):
-        return "wait"  # as long as the client likes to listen
+        return "wait"  # as long as the client listens
     if route.endswith(("/result", "/manifest")) or route.startswith("/v1/uploads"):
-        return "transfer"  # the client's line
+        return "transfer"  # as fast as the client's connection
     if method == "POST":
         # The encoder; the file that came along; the checks.
         return _POSTS.get(route, "submit" if route.startswith("/v1/swaps") else "api")

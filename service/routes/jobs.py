@@ -16,7 +16,7 @@ from service.protocol.openapi import PREFER, REF, header, problems, success
 from service.protocol.paging import next_link
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
-from service.schemas.identities import QueryMoment
+from service.schemas.consent import QueryMoment
 from worker.contract.jobs import JobRecord, Status
 from worker.contract.requests import QUEUE_OF, JobKind
 from worker.stores.jobs.job_listing import JobFilter

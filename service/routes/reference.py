@@ -13,8 +13,8 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from service.protocol.catalogue import ERRORS_PATH, WHAT_TO_DO
-from service.protocol.problems import CODES, ServiceError
+from service.protocol.catalogue import CODES, ERRORS_PATH, WHAT_TO_DO
+from service.protocol.problems import ServiceError
 from service.routes.app_state import State
 
 router = APIRouter(include_in_schema=False)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from service import schemas
 from service.caller import Caller
-from service.jobs.delivery_log import MOST_KEPT, Tried
+from service.jobs.delivery_log import MOST_KEPT, DeliveryAttempt
 from service.protocol.idempotency import Created, fingerprint, key_of
 from service.protocol.openapi import (
     IDEMPOTENCY_KEY,
@@ -111,8 +111,8 @@ async def list_deliveries(
     `default` stands for the URLs that came with jobs.
     """
     endpoint = await _named(state, endpoint_id, caller)
-    tries = await to_thread.run_sync(state.deliveries.of, caller.tenant, endpoint, limit)
-    return schemas.DeliveryList(data=tuple(map(_delivery, tries)))
+    attempts = await to_thread.run_sync(state.deliveries.of, caller.tenant, endpoint, limit)
+    return schemas.DeliveryList(data=tuple(map(_delivery, attempts)))
 
 
 @router.post(
@@ -124,8 +124,10 @@ async def list_deliveries(
 async def redeliver(endpoint_id: str, message_id: str, caller: Writer, state: State) -> Response:
     """Send a message of the list again, under the same id."""
     endpoint = await _named(state, endpoint_id, caller)
-    tries = await to_thread.run_sync(state.deliveries.of, caller.tenant, endpoint)
-    job_id = next((tried.job_id for tried in tries if tried.message_id == message_id), None)
+    attempts = await to_thread.run_sync(state.deliveries.of, caller.tenant, endpoint)
+    job_id = next(
+        (attempt.job_id for attempt in attempts if attempt.message_id == message_id), None
+    )
 
     if job_id is None:
         raise ServiceError("not_found")
@@ -163,15 +165,15 @@ async def _named(state: AppState, endpoint_id: str, caller: Caller) -> str | Non
     return endpoint_id
 
 
-def _delivery(tried: Tried) -> schemas.Delivery:
+def _delivery(attempt: DeliveryAttempt) -> schemas.Delivery:
     return schemas.Delivery(
-        message_id=tried.message_id,
-        job_id=tried.job_id,
-        attempt=tried.attempt,
-        status=tried.status,
-        outcome=tried.outcome,
-        error=tried.error,
-        at=at(tried.at),
+        message_id=attempt.message_id,
+        job_id=attempt.job_id,
+        attempt=attempt.attempt,
+        status=attempt.status,
+        outcome=attempt.outcome,
+        error=attempt.error,
+        at=at(attempt.at),
     )
 
 

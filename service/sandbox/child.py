@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from service.sandbox.serving import MAX_LINE_BYTES, Reply
+from service.settings import Settings
 from worker.sandbox.confinement import Protection
 from worker.sandbox.messages import parse_line
 
@@ -188,3 +189,13 @@ class SandboxedChild:
             log.info("child ended", extra={"child": self._command[-1], "exit_code": code})
 
         self._process = self._socket = self._reader = self._writer = None
+
+
+def prober(settings: Settings, on_restart: Callable[[], None] = lambda: None) -> SandboxedChild:
+    """Return the child that measures media files, within the limits that the workers have, too."""
+    return SandboxedChild(
+        "service.sandbox.probe_child",
+        [str(settings.probe_memory_bytes), settings.media_limits.model_dump_json()],
+        settings.enrolment_start_timeout_s,
+        on_restart,
+    )

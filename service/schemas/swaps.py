@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from service.schemas.consent import Consent
 from service.schemas.fields import (
     EXAMPLE_IDENTITY,
     EXAMPLE_UPLOAD,
@@ -14,7 +15,6 @@ from service.schemas.fields import (
     example,
     only_one,
 )
-from service.schemas.identities import Consent
 from worker.contract.options import (
     Assignment,
     FaceSelector,

@@ -1,5 +1,5 @@
 """The demo's contact sheet: before, source and after side by side, for a portrait and moments of a
-clip.
+video.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Comparison:
 
 
 def video_moments(path: Path, moments: Sequence[float]) -> list[Image.Image]:
-    """Return the frames at these fractions (0 first, 1 last) of a clip short enough to hold in
+    """Return the frames at these fractions (0 first, 1 last) of a video short enough to hold in
     memory.
     """
     with av.open(path) as video:
-        # All at once: the demo's clip has some hundred small frames.
+        # All at once: the demo's video has some hundred small frames.
         frames = list(video.decode(video=0))
 
     chosen = (frames[round(moment * (len(frames) - 1))] for moment in moments)

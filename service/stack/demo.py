@@ -1,4 +1,4 @@
-"""`python -m service.stack.demo`: register ada, swap her into ben's portrait and a clip over HTTP,
+"""`python -m service.stack.demo`: register ada, swap her into ben's portrait and a video over HTTP,
 and show the result.
 """
 
@@ -27,12 +27,12 @@ from service.stack.embedded_store import EmbeddedStoreError
 from service.stack.stack import Stack, StackStartError, running
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-SOURCE, PORTRAIT, CLIP = (
+SOURCE, PORTRAIT, VIDEO = (
     SAMPLES / name for name in ("ada_neutral.jpg", "ben_neutral.jpg", "solo_720p30.mp4")
 )
 # The first and the last frame, and three in between.
 MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# The clip takes some ten seconds on two cores; ten minutes are for an emulated machine.
+# The video takes some ten seconds on two cores; ten minutes are for an emulated machine.
 JOB_TIMEOUT_S = 600.0
 CONSENT = {
     "subject": "ada, a composite who is no one",
@@ -73,7 +73,7 @@ async def demo(folder: Path, settings: Settings) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     portrait = folder / "ben_as_ada.jpg"
-    clip = folder / "solo_as_ada.mp4"
+    video = folder / "solo_as_ada.mp4"
     stages = Stages()
 
     async with AsyncExitStack() as stack_until_stopped:
@@ -89,14 +89,14 @@ async def demo(folder: Path, settings: Settings) -> None:
             with stages.stage("swap ben's portrait"):
                 jobs = [await _swap(client, "image", PORTRAIT, identity_id, portrait)]
 
-            with stages.stage("swap the clip"):
-                jobs += [await _swap(client, "video", CLIP, identity_id, clip)]
+            with stages.stage("swap the video"):
+                jobs += [await _swap(client, "video", VIDEO, identity_id, video)]
 
         with stages.stage("stop the stack"):
             await stack_until_stopped.aclose()
 
     with stages.stage("draw the contact sheet"):
-        _sheet(portrait, clip).save(folder / "contact_sheet.png")
+        _sheet(portrait, video).save(folder / "contact_sheet.png")
 
     # It holds a key and a face's code; the results are what stays.
     shutil.rmtree(folder / "state")
@@ -209,13 +209,13 @@ def _passes(jobs: list[dict[str, Any]]) -> str:
     )
 
 
-def _sheet(portrait: Path, clip: Path) -> Image.Image:
+def _sheet(portrait: Path, video: Path) -> Image.Image:
     source = Image.open(SOURCE)
-    before = video_moments(CLIP, MOMENTS)
-    after = video_moments(clip, MOMENTS)
+    before = video_moments(VIDEO, MOMENTS)
+    after = video_moments(video, MOMENTS)
     rows = [Comparison("portrait", Image.open(PORTRAIT), source, Image.open(portrait))]
     rows += [
-        Comparison(f"clip, {m:.0%}", b, source, a)
+        Comparison(f"video, {m:.0%}", b, source, a)
         for m, b, a in zip(MOMENTS, before, after, strict=True)
     ]
 

@@ -27,7 +27,7 @@ ASK_TIMEOUT_S = 30.0
 class TrustAnchors:
     """What recognises this installation's outputs: mark keys, authorities and certificates.
 
-    Keys are read for each request: one that was rotated in a minute ago marks results by now.
+    Keys are read for each request: a key that was rotated in a minute ago marks results already.
     """
 
     mark_keys: Callable[[], Sequence[bytes]]
@@ -37,7 +37,7 @@ class TrustAnchors:
 
 
 class Verifier:
-    """Verifies files in a confined child; a file that kills it has nothing that can be read."""
+    """Verifies files in a confined child; a file that kills the child counts as unreadable."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Verifier:
             header = (await self._child.ask(request, [file], ASK_TIMEOUT_S)).header
             seen = seen_by_child(dict(header))
             sha256 = str(header["sha256"])
-        # Whatever a file makes of the child, the answer is the same: nothing can be said.
+        # Whatever a file does to the child, the answer is the same: it cannot be examined.
         except (ChildError, KeyError, ValueError, TypeError) as error:
             log.warning("verification child failed", extra={"error": type(error).__name__})
             raise ServiceError("undecodable", "The file cannot be examined") from error

@@ -96,8 +96,9 @@ def network(address: str) -> str:
     except ValueError:
         return address
 
-    # What one subscriber gets of IPv6; and a /24, so that a small block is not many visitors.
-    # A socket that takes both kinds shows IPv4 addresses within IPv6's, all of them in one /64.
+    # A /64 is what one subscriber gets of IPv6; a /24 keeps a small block of IPv4 from counting as
+    # many visitors. A socket that takes both kinds shows IPv4 addresses within IPv6's, all of them
+    # in one /64.
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     parsed = mapped or parsed
     prefix = 24 if parsed.version == 4 else 64

@@ -9,16 +9,15 @@ import re
 import shutil
 import subprocess
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from service.settings import Settings
+from tests.material import ROOT
 from worker.process.memory import LEAST_BYTES, RESERVE_BYTES
 
-ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 MANIFESTS = [
     document

@@ -18,9 +18,9 @@ from benchmarks.house.citations import (
     tracked,
 )
 from service.settings import Settings
+from tests.material import ROOT
 from worker.settings import JobSettings, MediaLimits, WorkerSettings
 
-ROOT = Path(__file__).resolve().parents[2]
 BAR = re.compile(r"BAR=([A-Z]+-\d+R?)")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
 SETTING = re.compile(r"LIKENESS_[A-Z][A-Z_]*[A-Z]\b")

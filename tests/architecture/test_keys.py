@@ -6,13 +6,12 @@ import ast
 import importlib.util
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.material import ROOT
 from worker.stores.keys import FAMILIES, lua_names
 
-ROOT = Path(__file__).parents[2]
 KEYS = ROOT / "worker" / "stores" / "keys.py"
 LUA = ROOT / "worker" / "stores" / "lua"
 

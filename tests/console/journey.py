@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.system.running_service import SAMPLES
+from tests.material import SAMPLES
 
 SWAP_TIMEOUT_MS = 240_000  # five seconds of video on a busy machine
 LOOK_TIMEOUT_MS = 90_000

@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, expect  # noqa: E402
 
 from tests.console import journey  # noqa: E402
 from tests.console.browser import AXE, CHROMIUM, Visit, browser, visit  # noqa: E402
-from tests.system.running_service import SAMPLES, RunningService  # noqa: E402
+from tests.material import SAMPLES  # noqa: E402
+from tests.system.running_service import RunningService  # noqa: E402
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),

@@ -8,14 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
 from tests.console.browser import visit
-from tests.system.running_service import SAMPLES, RunningService
+from tests.material import ROOT, SAMPLES
+from tests.system.running_service import RunningService
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 SWAP_TIMEOUT_MS = 240_000
 

@@ -20,8 +20,9 @@ from tests.examples.browser_upload import (
     swap_from_another_origin,
 )
 from tests.object_server import ObjectServer
+from tests.material import SAMPLES
 from tests.service.live_service import until
-from tests.system.running_service import SAMPLES, RunningService, image_at
+from tests.system.running_service import RunningService, image_at
 
 pytestmark = pytest.mark.timeout(600)
 

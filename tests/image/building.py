@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.material import ROOT
+
 TOOLS = ("buildah", "podman", "mmdebstrap")
 IMAGE = "localhost/likeness:test"
 STAND_IN = "localhost/likeness-base:bookworm"

@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.material import ROOT, SAMPLES
+
 TOUR = ROOT / "tests" / "image" / "tour.py"
-SAMPLES = ROOT / "service" / "samples"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = ("valkey", "api", "worker-image", "worker-video")
 TIMEOUT_S = 120.0

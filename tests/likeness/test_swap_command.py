@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from likeness.cli import run
+from tests.material import PACKS, SAMPLES
 
-SAMPLES = Path(__file__).parents[2] / "service" / "samples"
 ADA = str(SAMPLES / "ada_neutral.jpg")
 BEN = str(SAMPLES / "ben_neutral.jpg")
 CONSENT = ("--consent", "ada@example.org")
@@ -19,7 +19,7 @@ CONSENT = ("--consent", "ada@example.org")
 @pytest.fixture(autouse=True)
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the command a data directory of its own, with the packs of the checkout."""
-    monkeypatch.setenv("LIKENESS_PACKS_DIR", str(SAMPLES.parents[1] / "var" / "packs"))
+    monkeypatch.setenv("LIKENESS_PACKS_DIR", str(PACKS))
     monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path / "data"))
     return tmp_path / "data"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,14 @@ from models.packs.errors import PackError
 from models.packs.manifest import Manifest
 from models.packs.pull import manifest_text, pip_download
 from models.packs.store import Pack, load_pack
-
-CHECKOUT = Path(__file__).parents[2]
+from tests import material
+from tests.material import PACKS
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The shared measuring material; tests that need it are skipped where it is not."""
-    folder = Path(os.environ.get("LIKENESS_SHARED", CHECKOUT.parent / "shared"))
+    folder = material.shared()
     if not (folder / "eval").is_dir():
         pytest.skip("the shared measuring material is not here")
     return folder
@@ -27,9 +26,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def open_pack() -> Pack:
     """The open pack as `make setup` installs it."""
-    root = Path(os.environ.get("LIKENESS_DATA_DIR", CHECKOUT / "var")) / "packs"
     try:
-        return load_pack("open", root)
+        return load_pack("open", PACKS)
     except PackError as error:
         pytest.fail(error.message)
 

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from tests.service.live_service import PACKS, LiveService, until
+from tests.material import PACKS
+from tests.service.live_service import LiveService, until
 from tests.store_server import StoreServer
 from worker.settings import MediaLimits
 

@@ -17,12 +17,12 @@ def jpeg(width: int = 320, height: int = 240) -> bytes:
 
 def saved(file_format: str, width: int = 64, height: int = 48, frames: int = 1) -> bytes:
     """Return an image that Pillow wrote, moving when it has several frames."""
-    pictures = [
+    images = [
         Image.new("RGB", (width, height), (index * 7 % 256, 40, 90)) for index in range(frames)
     ]
     buffer = io.BytesIO()
-    more = {"save_all": True, "append_images": pictures[1:], "duration": 40} if frames > 1 else {}
-    pictures[0].save(buffer, file_format, **more)
+    more = {"save_all": True, "append_images": images[1:], "duration": 40} if frames > 1 else {}
+    images[0].save(buffer, file_format, **more)
 
     return buffer.getvalue()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +15,7 @@ from redis import Redis
 from service.app import create_app
 from service.protocol.connections import bounded_http
 from service.settings import Settings
+from tests.material import CONSENT, SAMPLES
 from worker.contract.jobs import JobResult, Problem, Task
 from worker.failures import FailureCode
 from worker.stores.connection import connect
@@ -32,15 +31,6 @@ from worker.stores.key_store import SCOPES, KeyStore
 from worker.stores.media.media_place import open_media
 from worker.stores.media.uploads import MediaFacts
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "service" / "samples"
-PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
-CONSENT = {
-    "subject": "ada",
-    "basis": "consent",
-    "scope": ["image", "video"],
-    "granted_at": "2026-01-01T00:00:00Z",
-}
 JPEG = (SAMPLES / "ben_neutral.jpg").read_bytes()
 
 

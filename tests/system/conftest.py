@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.running_service import SAMPLES, RunningService
+from tests.material import SAMPLES
+from tests.system.running_service import RunningService
 
 
 @pytest.fixture(scope="session")

@@ -52,11 +52,11 @@ def opened(url: str) -> Iterator[tuple[Page, list[str]]]:
 
 
 @contextmanager
-def playing(url: str, identity: Path, clip: Path) -> Iterator[tuple[Page, list[str]]]:
-    """Yield the page while it swaps a clip, and the URLs that it has asked for."""
+def playing(url: str, identity: Path, video: Path) -> Iterator[tuple[Page, list[str]]]:
+    """Yield the page while it swaps a video, and the URLs that it has asked for."""
     with opened(url) as (page, asked):
         page.set_input_files("#identity", identity)
-        page.set_input_files("#clip", clip)
+        page.set_input_files("#clip", video)
         page.check("#agree")
         page.wait_for_selector("#start:enabled")
         page.click("#start")

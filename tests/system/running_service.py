@@ -18,15 +18,8 @@ from typing import Any, Self
 import httpx
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "service" / "samples"
-PACKS = Path(os.environ.get("LIKENESS_PACKS_DIR", ROOT / "var" / "packs"))
-CONSENT = {
-    "subject": "ada",
-    "basis": "consent",
-    "scope": ["image", "video"],
-    "granted_at": "2026-01-01T00:00:00Z",
-}
+from tests.material import CONSENT, PACKS, ROOT
+
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
 

@@ -7,8 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from tests.material import SAMPLES
 from tests.system.documents import blocks, ran
-from tests.system.running_service import SAMPLES, RunningService, image_at
+from tests.system.running_service import RunningService, image_at
 
 TOUR = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
 

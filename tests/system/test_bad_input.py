@@ -15,7 +15,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.system.running_service import CONSENT, SAMPLES, RunningService
+from tests.material import CONSENT, SAMPLES
+from tests.system.running_service import RunningService
 
 UNKNOWN_IDENTITY = "idn_01k0000000000000000000000a"
 
@@ -47,14 +48,14 @@ def test_photo_of_two_people_is_refused(service: RunningService, tmp_path: Path)
 
 def test_text_named_jpg_is_refused(service: RunningService, tmp_path: Path) -> None:
     photo = tmp_path / "holiday.jpg"
-    photo.write_text("not a picture at all\n" * 50)
+    photo.write_text("not an image at all\n" * 50)
     assert_problem(service.register(photo), 415, "unsupported_media_type")
     assert_problem(service.upload(photo.read_bytes(), "image/jpeg"), 415, "unsupported_media_type")
 
 
 def test_truncated_mp4_is_refused(service: RunningService) -> None:
-    film = (SAMPLES / "solo_720p30.mp4").read_bytes()
-    assert_problem(service.upload(film[:2000], "video/mp4"), 422, "undecodable")
+    video = (SAMPLES / "solo_720p30.mp4").read_bytes()
+    assert_problem(service.upload(video[:2000], "video/mp4"), 422, "undecodable")
 
 
 def test_unknown_identity_is_not_found(service: RunningService) -> None:

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 import cv2
 import numpy as np
 
-from tests.system.running_service import CONSENT, SAMPLES, RunningService
+from tests.material import CONSENT, SAMPLES
+from tests.system.running_service import RunningService
 
 
 def registered(service: RunningService, **consent: object) -> str:

@@ -16,9 +16,9 @@ from models.device.bundle import MANIFEST, DeviceExporter
 from models.device.template import load_templates
 from models.inference.engine import FaceSwapEngine
 from models.packs.store import load_pack
-from tests.models.clips import SOLO, portrait
+from tests.material import PACKS
+from tests.models.demo_media import SOLO, portrait
 from tests.system.on_device_page import CHROMIUM, DIST, opened, playing, served
-from tests.system.running_service import PACKS
 
 pytestmark = pytest.mark.skipif(
     not (DIST / "main.js").is_file() or not CHROMIUM.is_file(),
@@ -54,7 +54,7 @@ def changed(source: Path, target: Path, **facts: str) -> Path:
     return target
 
 
-def test_a_clip_is_swapped_and_nothing_is_asked_of_anybody(cleo: Path) -> None:
+def test_a_video_is_swapped_and_nothing_is_asked_of_anybody(cleo: Path) -> None:
     with served(DIST) as url, playing(url, cleo, SOLO) as (page, asked):
         shot = page.locator("#output").screenshot()
         assert not [one for one in asked if not one.startswith((url, "blob:", "data:"))]

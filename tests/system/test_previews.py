@@ -11,7 +11,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.system.running_service import CONSENT, SAMPLES, RunningService
+from tests.material import CONSENT, SAMPLES
+from tests.system.running_service import RunningService
 
 BEN = SAMPLES / "ben_neutral.jpg"
 SOLO = SAMPLES / "solo_720p30.mp4"

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from tests.system.running_service import SAMPLES, RunningService
+from tests.material import SAMPLES
+from tests.system.running_service import RunningService
 
 CONSENT_SUBJECT = b'"subject"'
 

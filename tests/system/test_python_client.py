@@ -22,11 +22,12 @@ from likeness_client import (
     Progress,
 )
 from likeness_client.retries import Retries
-from tests.system.running_service import SAMPLES, RunningService
+from tests.material import SAMPLES
+from tests.system.running_service import RunningService
 
 ADA = SAMPLES / "ada_neutral.jpg"
 BEN = SAMPLES / "ben_neutral.jpg"
-CLIP = SAMPLES / "solo_720p30.mp4"
+VIDEO = SAMPLES / "solo_720p30.mp4"
 CONSENT = Consent("ada@example.org")
 
 
@@ -51,7 +52,7 @@ def test_swap_of_photos_in_one_call(client: Client, tmp_path: Path) -> None:
 def test_video_is_followed_by_events(client: Client, tmp_path: Path) -> None:
     identity = client.register(ADA, consent=CONSENT, name="ada")
     seen: list[Progress] = []
-    job = client.swap(identity.id, CLIP, tmp_path / "out.mp4", on_progress=seen.append)
+    job = client.swap(identity.id, VIDEO, tmp_path / "out.mp4", on_progress=seen.append)
 
     assert job.status == "succeeded"
     assert seen

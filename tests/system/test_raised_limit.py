@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from tests.system.running_service import SAMPLES, RunningService
+from tests.material import SAMPLES
+from tests.system.running_service import RunningService
 
 # 42 megapixels: more than the 40 that are accepted unless an operator says otherwise.
 WIDTH = 7000

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.material import PACKS, ROOT
 from tests.system.documents import blocks, ran
-from tests.system.running_service import PACKS, ROOT, RunningService
+from tests.system.running_service import RunningService
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

@@ -18,9 +18,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.system.running_service import PACKS, ROOT, SAMPLES, RunningService, image_at
+from tests.material import PACKS, ROOT, SAMPLES
+from tests.system.running_service import RunningService, image_at
 
-CLIP = SAMPLES / "solo_720p30.mp4"
+VIDEO = SAMPLES / "solo_720p30.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def up(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 def test_video_job_survives_the_death_of_the_workers_child(own: RunningService) -> None:
     identity = own.register(SAMPLES / "ada_neutral.jpg").json()["id"]
-    upload = own.upload(CLIP.read_bytes(), "video/mp4").json()["id"]
+    upload = own.upload(VIDEO.read_bytes(), "video/mp4").json()["id"]
     accepted = own.swap("video", upload, identity)
     assert accepted.status_code == 202, accepted.text
     job_id = accepted.json()["id"]
@@ -48,7 +49,7 @@ def test_video_job_survives_the_death_of_the_workers_child(own: RunningService) 
     job = own.finished(job_id)
     assert job["status"] == "succeeded", job["error"]
     assert job["attempt"] == 2
-    assert job["result"]["frames"] == len(_frame_times(CLIP))
+    assert job["result"]["frames"] == len(_frame_times(VIDEO))
 
 
 def test_requests_wait_while_the_api_restarts(own: RunningService) -> None:
@@ -132,7 +133,7 @@ def test_a_killed_supervisor_takes_its_parts_along_and_starts_again(own: Running
     assert own.client.get("/v1/jobs").status_code == 200
 
 
-def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
+def test_demo_swaps_ada_into_a_portrait_and_a_video(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "LIKENESS_DATA_DIR": str(tmp_path),
@@ -159,8 +160,8 @@ def test_demo_swaps_ada_into_a_portrait_and_a_clip(tmp_path: Path) -> None:
     }
 
     assert image_at(folder / "ben_as_ada.jpg") == image_at(SAMPLES / "ben_neutral.jpg")
-    assert _frame_times(folder / "solo_as_ada.mp4") == _frame_times(CLIP)
-    assert _audio_packets(folder / "solo_as_ada.mp4") == _audio_packets(CLIP)
+    assert _frame_times(folder / "solo_as_ada.mp4") == _frame_times(VIDEO)
+    assert _audio_packets(folder / "solo_as_ada.mp4") == _audio_packets(VIDEO)
 
 
 def _wait_for_progress(service: RunningService, job_id: str) -> None:
@@ -191,10 +192,10 @@ def _worker_child(service: RunningService, queue: str) -> psutil.Process:
 
 
 def _frame_times(path: Path) -> list[float]:
-    with av.open(path) as film:
-        return [frame.time for frame in film.decode(video=0)]
+    with av.open(path) as container:
+        return [frame.time for frame in container.decode(video=0)]
 
 
 def _audio_packets(path: Path) -> list[bytes]:
-    with av.open(path) as film:
-        return [bytes(packet) for packet in film.demux(audio=0) if packet.size]
+    with av.open(path) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]

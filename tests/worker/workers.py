@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from tests.material import ROOT
 from tests.object_server import fresh_media
 from worker.composition import open_stores
 from worker.contract.jobs import JobRecord
@@ -28,8 +29,6 @@ from worker.settings import WorkerSettings
 from worker.stores.connection import Reply, text_fields
 from worker.stores.jobs.job_limits import JobLimits
 from worker.stores.media.uploads import MediaFacts
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Bench:

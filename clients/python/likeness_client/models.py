@@ -57,8 +57,8 @@ class Upload:
     @property
     def kind(self) -> Literal["image", "video"]:
         """What a swap of it is: an animation is swapped as a video."""
-        is_still = self.media_type.startswith("image/") and (self.frames or 1) == 1
-        return "image" if is_still else "video"
+        is_single = self.media_type.startswith("image/") and (self.frames or 1) == 1
+        return "image" if is_single else "video"
 
 
 @dataclass(frozen=True)

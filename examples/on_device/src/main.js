@@ -1,4 +1,4 @@
-// The page: an exported identity and a clip or the camera in, the swapped video out. Nothing that is
+// The page: an exported identity and a video or the camera in, the swapped video out. Nothing that is
 // chosen here leaves the page.
 
 import { BundleError, readBundle } from './bundle.js'

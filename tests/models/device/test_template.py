@@ -16,7 +16,7 @@ from models.inference.arrays import RgbImage, Tensor, to_network
 from models.inference.runtime import ort
 from models.inference.session import SessionFactory
 from models.packs.store import Pack
-from tests.models.clips import SAMPLES
+from tests.material import SAMPLES
 
 TARGET = SAMPLES / "ben_smile.jpg"
 TEXTURE = SAMPLES / "ada_neutral.jpg"

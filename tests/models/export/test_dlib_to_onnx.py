@@ -42,7 +42,7 @@ def test_several_chips_at_once_give_what_each_gives_alone(open_pack: Pack) -> No
     np.testing.assert_allclose(graph(chips)["embedding"], alone, atol=TOLERANCE)
 
 
-def test_gradient_reaches_the_picture(open_pack: Pack) -> None:
+def test_gradient_reaches_the_image(open_pack: Pack) -> None:
     network = load_dlib_resnet(open_pack.graph("encoder"))
     image = torch.rand(1, 3, 150, 150, requires_grad=True)
     features = network.features(image, depth=2)

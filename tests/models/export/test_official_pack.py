@@ -17,6 +17,7 @@ from models.packs.doctor import examine
 from models.packs.errors import CheckpointError, PackMissingError
 from models.packs.pull import manifest_text
 from models.packs.store import Pack
+from tests.material import SAMPLES
 from tests.models.export.synthetic_checkpoints import (
     ARCFACE,
     CONDITIONER,
@@ -24,8 +25,6 @@ from tests.models.export.synthetic_checkpoints import (
     pickled,
     synthetic,
 )
-
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from models.inference.engine import FaceSwapEngine
 from models.inference.painting.face_painter import Identity
 from models.packs.store import Pack
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 
 @pytest.fixture(scope="session")

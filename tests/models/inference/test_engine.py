@@ -15,7 +15,7 @@ from models.inference.painting.face_painter import Identity
 from models.inference.runtime import cuda_obstacle
 from models.inference.swapping.selection import Assignment
 from models.packs.store import Pack
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 from tests.models.yardsticks import IndependentEncoder
 
 EVERYBODY = FaceSelector("all")
@@ -63,7 +63,7 @@ def test_a_warm_swap_runs_no_encoder_and_no_iim_and_loads_nothing(
     assert engine.counters == replace(before, swap_passes=before.swap_passes + 1)
 
 
-def test_a_stills_report_says_how_alike_the_result_is_when_asked(
+def test_an_images_report_says_how_alike_the_result_is_when_asked(
     engine: FaceSwapEngine, ada: Identity
 ) -> None:
     photo = portrait("ben_neutral")
@@ -116,7 +116,7 @@ def test_a_selector_that_matches_nobody_is_an_error(
         engine.swap_frame(portrait("ben_neutral"), [Assignment(selector, ada)])
 
 
-def test_a_picture_without_faces_is_an_error(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_an_image_without_faces_is_an_error(engine: FaceSwapEngine, ada: Identity) -> None:
     with pytest.raises(FaceNotFoundError):
         engine.swap_frame(np.full((400, 400, 3), 90, np.uint8), [Assignment(EVERYBODY, ada)])
 

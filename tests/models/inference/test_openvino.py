@@ -20,10 +20,10 @@ from models.inference.runtime import choose_provider
 from models.inference.session import SessionFactory
 from models.inference.swapping.selection import Assignment
 from models.packs.store import Pack
-from tests.models.clips import portrait
+from tests.material import ROOT
+from tests.models.demo_media import portrait
 from tests.models.inference.conftest import enrolled
 
-ROOT = Path(__file__).resolve().parents[3]
 LEAST_PSNR = 48.0
 # Beside the real package, one that leaves a trace when it is imported: found first.
 TELEMETRY = "from pathlib import Path\nPath.home().joinpath('phoned').touch()\n"

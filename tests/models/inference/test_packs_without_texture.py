@@ -22,7 +22,7 @@ from models.inference.painting.face_painter import FacePainter, Identity
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.session import Network, SessionFactory
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 SESSIONS = SessionFactory("cpu")
 NOBODY = IdentityCode("official@000000000000", np.zeros(512, np.float32))
@@ -80,12 +80,12 @@ def test_a_three_channel_network_swaps_without_a_texture(
     face = engine.detect(photo)[0]
     painter = FacePainter("affine", None, Counters())
     identity = Identity("nobody", NOBODY, FaceSwapper(negative, 224))
-    still = StillFrame(photo.copy())
-    painted = painter.paint(still, face.landmarks, identity, SwapOptions(colour_match=0))
-    still.paste(painted.face, painted.mask, painted.to_crop)
+    frame = StillFrame(photo.copy())
+    painted = painter.paint(frame, face.landmarks, identity, SwapOptions(colour_match=0))
+    frame.paste(painted.face, painted.mask, painted.to_crop)
     x, y = (round(float(v)) for v in face.landmarks[4])
-    assert np.abs(still.image[y, x].astype(int) - (255 - photo[y, x].astype(int))).max() < 12
-    assert np.array_equal(still.image[:100], photo[:100])
+    assert np.abs(frame.image[y, x].astype(int) - (255 - photo[y, x].astype(int))).max() < 12
+    assert np.array_equal(frame.image[:100], photo[:100])
     assert painter.counters.swap_passes == 1
 
 

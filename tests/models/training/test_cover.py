@@ -19,7 +19,7 @@ from models.training.cover.occluders import Hands
 from models.training.cover.samples import SampleMaker
 from models.training.cover.train import BATCH, CoverConfig, CoverTrainer
 from models.training.dataset import swap_crop_matrix, warp
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 PEOPLE = ("ada", "ben", "cleo", "dev")
 

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
+from tests.material import CONSENT
+from tests.service.live_service import JPEG, LiveService, problem_of
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 SOON = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.service.live_service import CONSENT, LiveService, until
+from tests.material import CONSENT
+from tests.service.live_service import LiveService, until
 from worker.stores.audit_log import AuditLog
 from worker.stores.erasure import LogRewriter
 from worker.stores.identities.identity_records import IdentityRecord

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.material import CONSENT, SAMPLES
 from tests.service import files
-from tests.service.live_service import CONSENT, SAMPLES, LiveService, problem_of
+from tests.service.live_service import LiveService, problem_of
+from tests.web_server import QuietHandler, web_server
 from worker.process.upkeep.expiry import ExpirySweep
 
 ADA = (SAMPLES / "ada_neutral.jpg").read_bytes()
@@ -50,20 +50,12 @@ def no_photo_stays(enrolling: LiveService) -> Iterator[None]:
 
 @pytest.fixture
 def web() -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(MARKED)
+    class Handler(QuietHandler):
+        def get(self) -> None:
+            self.answer(200, MARKED)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/ada.jpg"
-    server.shutdown()
-    server.server_close()
+    with web_server(Handler) as url:
+        yield f"{url}/ada.jpg"
 
 
 def test_an_upload_is_gone_once_it_was_registered(

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from rq import Worker
 
-from tests.service.live_service import CONSENT, SAMPLES, LiveService, problem_of
+from tests.material import CONSENT, SAMPLES
+from tests.service.live_service import LiveService, problem_of
 from worker.stores.jobs.job_queue import rq_queue
 from worker.stores.jobs.job_records import JobReport
 

@@ -13,8 +13,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.material import CONSENT, SAMPLES
 from tests.service import files
-from tests.service.live_service import CONSENT, SAMPLES, LiveService, problem_of
+from tests.service.live_service import LiveService, problem_of
 
 ADA = (SAMPLES / "ada_neutral.jpg").read_bytes()
 
@@ -75,11 +76,11 @@ def test_uploads_can_be_registered_by_id(enrolling: LiveService, client: httpx.C
 
 
 def pair() -> bytes:
-    picture = Image.new("RGB", (1600, 800))
-    picture.paste(Image.open(SAMPLES / "cleo_neutral.jpg").resize((800, 800)), (0, 0))
-    picture.paste(Image.open(SAMPLES / "dev_neutral.jpg").resize((800, 800)), (800, 0))
+    image = Image.new("RGB", (1600, 800))
+    image.paste(Image.open(SAMPLES / "cleo_neutral.jpg").resize((800, 800)), (0, 0))
+    image.paste(Image.open(SAMPLES / "dev_neutral.jpg").resize((800, 800)), (800, 0))
     buffer = BytesIO()
-    picture.save(buffer, "JPEG")
+    image.save(buffer, "JPEG")
 
     return buffer.getvalue()
 
@@ -89,7 +90,7 @@ def pair() -> bytes:
     [
         (files.saved("JPEG", 640, 480), 422, "no_face"),
         (pair(), 422, "several_faces"),
-        (b"not a picture at all\n" * 40, 415, "unsupported_media_type"),
+        (b"not an image at all\n" * 40, 415, "unsupported_media_type"),
         (ADA[:900], 422, "undecodable"),
         (ADA[: len(ADA) // 3], 422, "undecodable"),
         (files.jpeg_header(65_535, 65_535), 413, "media_too_large"),
@@ -101,9 +102,9 @@ def pair() -> bytes:
         "two people",
         "text",
         "cut header",
-        "cut picture",
+        "cut image",
         "4 gigapixels",
-        "film",
+        "video",
         "empty",
     ],
 )

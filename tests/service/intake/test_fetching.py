@@ -10,13 +10,9 @@ import httpcore
 import pytest
 
 from service.intake.address_guard import AddressGuard
-from service.intake.fetching import (
-    AddressRefusedError,
-    FetchError,
-    GuardedBackend,
-    GuardedClient,
-    resolve,
-)
+from service.intake.fetching import GuardedClient
+from service.intake.guarded_backend import GuardedBackend, resolve
+from service.intake.outgoing_urls import AddressRefusedError, FetchError
 
 REFUSED = [
     "http://127.0.0.1/",

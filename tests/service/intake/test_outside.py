@@ -10,15 +10,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
-from service.settings import Settings
-from tests.service.live_service import CONSENT, JPEG, SAMPLES, LiveService, problem_of, until
+from tests.material import CONSENT, SAMPLES
+from tests.service.conftest import live_on
+from tests.service.live_service import JPEG, LiveService, problem_of, until
 from tests.store_server import StoreServer
+from tests.web_server import QuietHandler, web_server
 from worker.stores.tenants import TenantStore
 
 
@@ -26,8 +27,8 @@ from worker.stores.tenants import TenantStore
 def web() -> Iterator[str]:
     """Somebody's web server: /ben.jpg, /big, /hop/<n>, /inside."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        def get(self) -> None:
             if self.path.startswith("/hop/"):
                 left = int(self.path.removeprefix("/hop/"))
                 self.send_response(302)
@@ -36,23 +37,14 @@ def web() -> Iterator[str]:
 
                 return
 
-            self.send_response(404 if self.path == "/missing" else 200)
-            self.end_headers()
-            self.wfile.write(JPEG)
+            self.answer(404 if self.path == "/missing" else 200, JPEG)
 
             if self.path == "/big":
                 while True:
                     self.wfile.write(bytes(1 << 20))
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # readers hang up
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with web_server(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize("path", ["/ben.jpg", "/hop/3"])
@@ -134,52 +126,36 @@ def test_a_tenant_at_its_bound_is_told_when_to_come_back(
     assert client.post("/v1/swaps/image", json=body).status_code == 202
 
 
-def test_a_store_that_is_away_is_a_503_and_no_end() -> None:
-    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
-        store = StoreServer(Path(directory))
-        store.start()
-        settings = Settings(
-            data_dir=Path(directory) / "data", packs_dir=Path(directory), redis_url=store.url
+def test_a_store_that_is_away_is_a_503_and_no_end(own_store_server: StoreServer) -> None:
+    with live_on(own_store_server) as live, live.client() as client:
+        assert client.get("/v1/jobs").status_code == 200
+        own_store_server.kill()
+        away = client.get("/v1/jobs")
+        problem_of(away, 503, "store_unavailable")
+        assert int(away.headers["retry-after"]) >= 1
+        assert client.get("/livez").status_code == 200
+        assert client.get("/readyz").json()["checks"]["store"] is False
+        own_store_server.start()
+        until(lambda: client.get("/v1/jobs").status_code == 200)
+
+
+def test_a_service_that_drains_says_so_and_lets_go_of_its_waiters(
+    own_store_server: StoreServer,
+) -> None:
+    with live_on(own_store_server) as live, live.client() as client:
+        job = live.job(client)
+        threading.Timer(0.5, live.app.state.service.events.drain).start()
+        began = time.monotonic()
+        assert client.get(job["urls"]["events"]).text.endswith(": keep-alive\n\n")
+        assert time.monotonic() - began < 4
+        assert client.get("/readyz").status_code == 503
+        body = {"input": {"upload_id": live.upload()}, "identity_id": live.identity()}
+        problem_of(client.post("/v1/swaps/image", json=body), 503, "draining")
+        assert (
+            client.get(job["urls"]["self"], headers={"Prefer": "wait=30"}).json()["status"]
+            == "queued"
         )
-
-        with LiveService(settings) as live, live.client() as client:
-            assert client.get("/v1/jobs").status_code == 200
-            store.kill()
-            away = client.get("/v1/jobs")
-            problem_of(away, 503, "store_unavailable")
-            assert int(away.headers["retry-after"]) >= 1
-            assert client.get("/livez").status_code == 200
-            assert client.get("/readyz").json()["checks"]["store"] is False
-            store.start()
-            until(lambda: client.get("/v1/jobs").status_code == 200)
-
-        store.kill()
-
-
-def test_a_service_that_drains_says_so_and_lets_go_of_its_waiters() -> None:
-    with tempfile.TemporaryDirectory(prefix="lk-") as directory:
-        store = StoreServer(Path(directory))
-        store.start()
-        settings = Settings(
-            data_dir=Path(directory) / "data", packs_dir=Path(directory), redis_url=store.url
-        )
-
-        with LiveService(settings) as live, live.client() as client:
-            job = live.job(client)
-            threading.Timer(0.5, live.app.state.service.events.drain).start()
-            began = time.monotonic()
-            assert client.get(job["urls"]["events"]).text.endswith(": keep-alive\n\n")
-            assert time.monotonic() - began < 4
-            assert client.get("/readyz").status_code == 503
-            body = {"input": {"upload_id": live.upload()}, "identity_id": live.identity()}
-            problem_of(client.post("/v1/swaps/image", json=body), 503, "draining")
-            assert (
-                client.get(job["urls"]["self"], headers={"Prefer": "wait=30"}).json()["status"]
-                == "queued"
-            )
-            assert time.monotonic() - began < 8
-
-        store.kill()
+        assert time.monotonic() - began < 8
 
 
 def test_a_body_that_comes_too_slowly_is_given_up(live: LiveService) -> None:

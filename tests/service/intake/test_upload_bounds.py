@@ -49,7 +49,7 @@ def test_a_jpeg_of_endless_scans_is_refused_at_once(
         "jpeg 65535x65535",
         "gif frames",
         "apng frames",
-        "film of one byte a frame",
+        "video of one byte a frame",
     ],
 )
 def test_a_bomb_is_refused_within_a_second_and_without_memory(

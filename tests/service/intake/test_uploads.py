@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.material import SAMPLES
 from tests.service import files
 from tests.service.intake.conftest import media_files, send
-from tests.service.live_service import JPEG, SAMPLES, LiveService, problem_of
+from tests.service.live_service import JPEG, LiveService, problem_of
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_right_digest_is_accepted(client: httpx.Client) -> None:
 
 CANARY = str(SAMPLES / "solo_720p30.mp4")
 NOT_MEDIA = {
-    "text": b"not a picture at all\n" * 50,
+    "text": b"not an image at all\n" * 50,
     "m3u8": files.playlist(CANARY),
     "ffconcat": files.concat_list(CANARY),
     "mpd": files.dash(CANARY),
@@ -113,7 +114,7 @@ NOT_MEDIA = {
 
 @pytest.mark.parametrize("name", NOT_MEDIA)
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "video/mp4"])
-def test_what_is_no_picture_or_film_is_refused_whatever_it_says(
+def test_what_is_no_image_or_video_is_refused_whatever_it_says(
     client: httpx.Client, kept_nothing: None, name: str, media_type: str
 ) -> None:
     problem_of(send(client, NOT_MEDIA[name], media_type), 415, "unsupported_media_type")

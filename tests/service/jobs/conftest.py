@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from tests.web_server import QuietHandler, web_server
 
 
 @dataclass
@@ -25,22 +25,15 @@ class Receiver:
 def receiver() -> Iterator[Receiver]:
     state = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+    class Handler(QuietHandler):
+        def post(self) -> None:
             state.received.append(
-                ({name.lower(): value for name, value in self.headers.items()}, body)
+                ({name.lower(): value for name, value in self.headers.items()}, self.body())
             )
             self.send_response(state.statuses.pop(0) if state.statuses else 204)
             self.send_header("Location", state.url + "/elsewhere")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}/hook"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield state
-    server.shutdown()
-    server.server_close()
+    with web_server(Handler) as url:
+        state.url = f"{url}/hook"
+        yield state

@@ -5,8 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.material import CONSENT
 from tests.service import files
-from tests.service.live_service import CONSENT, JPEG, LiveService, problem_of
+from tests.service.live_service import JPEG, LiveService, problem_of
 from worker.contract.jobs import Problem
 from worker.failures import FailureCode
 
@@ -31,7 +32,7 @@ def test_a_swap_is_accepted_with_its_place(
     assert job["assignments"] == [{"face": "largest", "identity_id": body["identity_id"]}]
 
 
-def test_a_swap_takes_its_picture_in_the_form(
+def test_a_swap_takes_its_image_in_the_form(
     live: LiveService, client: httpx.Client, tenant: str
 ) -> None:
     fields = {
@@ -118,7 +119,7 @@ def test_consent_is_looked_at_for_every_job(
     problem_of(client.post("/v1/swaps/image", json=body), status, code)
 
 
-def test_a_still_is_not_a_film(live: LiveService, client: httpx.Client, tenant: str) -> None:
+def test_an_image_is_not_a_video(live: LiveService, client: httpx.Client, tenant: str) -> None:
     body = {"input": {"upload_id": live.upload(tenant)}, "identity_id": live.identity(tenant)}
     problem_of(client.post("/v1/swaps/video", json=body), 415, "unsupported_media_type")
 

@@ -21,7 +21,7 @@ KINDS = (
 )
 
 
-def pictures() -> dict[str, bytes]:
+def images() -> dict[str, bytes]:
     """Return a small noisy image in each format, by media type."""
     noise = np.random.default_rng(6).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     made = {}
@@ -34,7 +34,7 @@ def pictures() -> dict[str, bytes]:
     return made
 
 
-def film() -> bytes:
+def video() -> bytes:
     """Return an MP4 of ten small frames."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
@@ -44,8 +44,8 @@ def film() -> bytes:
         stream.pix_fmt = "yuv420p"
 
         for number in range(10):
-            picture = np.full((48, 64, 3), number * 20, dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            image = np.full((48, 64, 3), number * 20, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
 
         container.mux(stream.encode())
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.service.live_service import CONSENT, JPEG, SAMPLES, LiveService, problem_of
+from tests.material import CONSENT, SAMPLES
+from tests.service.live_service import JPEG, LiveService, problem_of
 
 
 def test_fifty_equal_swaps_make_one_job(

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from service import schemas
-from service.protocol.problems import CODES
+from service.protocol.catalogue import CODES
 from tests.service.live_service import LiveService
 from tests.service.protocol.schema_run import run_schemathesis
 

@@ -8,7 +8,8 @@ import sys
 
 import httpx
 
-from tests.service.live_service import JPEG, ROOT, LiveService
+from tests.material import ROOT
+from tests.service.live_service import JPEG, LiveService
 
 HEAVY = ("cv2", "numpy", "onnxruntime", "av", "PIL", "torch")
 

@@ -7,8 +7,7 @@ import re
 import httpx
 import pytest
 
-from service.protocol.catalogue import WHAT_TO_DO
-from service.protocol.problems import CODES
+from service.protocol.catalogue import CODES, WHAT_TO_DO
 from tests.service.live_service import LiveService
 from worker.failures import FailureCode
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.service.live_service import PACKS, LiveService
+from tests.material import PACKS
+from tests.service.live_service import LiveService
 
 
 def test_readyz_and_metrics_say_what_confines_the_children(

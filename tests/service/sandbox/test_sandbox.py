@@ -17,9 +17,10 @@ import pytest
 from benchmarks.promises.deeds import DEEDS, DONE, Targets
 from benchmarks.promises.targets import targets_on, unconfined
 from service.sandbox.child import ChildLateError, ChildLostError, ChildStartError, SandboxedChild
+from tests.material import CONSENT, PACKS, SAMPLES
 from tests.service import files
-from tests.service.live_service import CONSENT, PACKS, SAMPLES, LiveService
-from tests.service.protocol.mutants import film, mutate, pictures
+from tests.service.live_service import LiveService
+from tests.service.protocol.mutants import images, mutate, video
 from tests.store_server import StoreServer
 from worker.settings import MediaLimits
 
@@ -204,17 +205,17 @@ def test_a_file_that_names_another_opens_no_canary(
     assert watch.opened()  # the watch does see an open
 
 
-def test_mutated_pictures_and_films_are_answered_with_a_code(
+def test_mutated_images_and_videos_are_answered_with_a_code(
     enrolling: LiveService, client: httpx.Client
 ) -> None:
     dice = random.Random(6)
-    seeds = pictures()
-    clip = film()
+    seeds = images()
+    seed_video = video()
 
     for number in range(150):
         if number % 5 == 0:
             media_type = "video/mp4"
-            content = mutate(clip, dice)
+            content = mutate(seed_video, dice)
         else:
             media_type = dice.choice(sorted(seeds))
             content = mutate(seeds[media_type], dice)

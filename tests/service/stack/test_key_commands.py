@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 
 from service.stack.api_keys import add_key_commands, create_first_key, run_key_command
+from tests.material import ROOT
 from worker.errors import KeyRefused, UnknownKey
 from worker.stores.audit_log import AuditLog
 from worker.stores.key_store import SCOPES, KeyStore
 
-ROOT = Path(__file__).resolve().parents[3]
 Keys = Callable[..., str]
 
 

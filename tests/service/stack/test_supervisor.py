@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from service.stack.supervisor import MAX_LOG_BYTES, Program, Supervisor, restart_pause_s
+from tests.material import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 SLEEPER = Program(
     "sleeper", (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 )

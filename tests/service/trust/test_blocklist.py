@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.material import SAMPLES
 from tests.service.identities.test_registration import register
-from tests.service.live_service import SAMPLES, LiveService, problem_of
+from tests.service.live_service import LiveService, problem_of
 from worker.stores.audit_log import AuditLog
 from worker.stores.key_store import TENANT_SCOPES
 

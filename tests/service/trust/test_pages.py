@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.service.live_service import SAMPLES, LiveService
-from tests.service.trust.test_verify import Publisher
+from tests.material import SAMPLES
+from tests.service.live_service import LiveService
+from tests.service.trust.publisher import Publisher
 from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.trust_store import TrustStore
 from worker.stores.audit_log import AuditLog

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from tests.heic import heic
+from tests.material import SAMPLES
 from worker.media.image_files import probe_image
 from worker.media.images import decode_image
 from worker.media.media_errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
@@ -18,7 +19,6 @@ from worker.media.media_types import sniff
 from worker.settings import MediaLimits
 
 LIMITS = MediaLimits()
-SAMPLES = Path(__file__).resolve().parents[3] / "service" / "samples"
 # Written by libheif, which is no code of ours.
 ADA = Path(__file__).with_name("ada.heic")
 
@@ -46,7 +46,7 @@ def test_a_photo_that_another_writer_made_is_read() -> None:
 
 
 @pytest.mark.parametrize("tile_px", [None, 64, 128])
-def test_one_picture_and_tiles_give_the_same_photo(tile_px: int | None) -> None:
+def test_one_image_and_tiles_give_the_same_photo(tile_px: int | None) -> None:
     # No multiple of a tile: the last ones reach beyond the photo.
     pixels = scene(300, 200)
     data = heic(pixels, tile_px)

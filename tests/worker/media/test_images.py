@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from worker.media.media_errors import MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits, WorkerSettings
 
 LIMITS = MediaLimits()
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
 
 @pytest.mark.parametrize("file_format", ["jpeg", "png", "webp", "avif", "tiff", "bmp"])

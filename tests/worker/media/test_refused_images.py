@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.material import SAMPLES
 from tests.worker.media.drawn import coloured, saved
 from worker.media.images import decode_image
 from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
 from worker.settings import MediaLimits
 
 LIMITS = MediaLimits()
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
 
 def huge_png(side: int) -> bytes:

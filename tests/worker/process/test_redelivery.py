@@ -8,9 +8,10 @@ from pathlib import Path
 
 import psutil
 
+from tests.material import ROOT
 from tests.store_server import StoreServer
 from tests.worker.process.conftest import is_cleared, outputs
-from tests.worker.workers import ROOT, Bench, child_pid, eventually, kill_tree
+from tests.worker.workers import Bench, child_pid, eventually, kill_tree
 from worker.contract.jobs import Task
 from worker.stores.jobs.job_queue import rq_queue
 

@@ -14,10 +14,10 @@ import psutil
 
 from benchmarks.promises.deeds import DEEDS
 from benchmarks.promises.targets import targets_on
-from tests.service.live_service import PACKS
+from tests.material import PACKS, ROOT
 from tests.store_server import StoreServer
 from tests.worker.process.conftest import outputs
-from tests.worker.workers import ROOT, Bench, child_pid, eventually
+from tests.worker.workers import Bench, child_pid, eventually
 from worker.process.child_process import ALLOCATOR
 from worker.sandbox.limits import DEVICE_VARIABLES
 from worker.stores.jobs.job_queue import rq_queue

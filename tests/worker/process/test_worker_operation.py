@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from tests.material import ROOT
 from tests.worker.process.conftest import is_cleared
-from tests.worker.workers import ROOT, Bench, eventually
+from tests.worker.workers import Bench, eventually
 from worker.errors import QuotaExceeded
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
+from tests.material import SAMPLES
 from worker.provenance.fingerprint import fingerprint, fingerprints
 from worker.provenance.resemblance import HASHES_MAX, nearest, resembles, thinned
-
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
 
 def grey(name: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:

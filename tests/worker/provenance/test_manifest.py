@@ -10,11 +10,11 @@ import encypher_c2pa
 import pytest
 from PIL import Image
 
+from tests.material import SAMPLES
 from worker.provenance.credentials import Credentials, read_credentials
 from worker.provenance.manifest import Claim, SignedFile, sign
 from worker.provenance.trust_store import TrustStore
 
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 CLAIM = Claim(
     job="job_1",
     pack="open@1",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.material import SAMPLES
 from worker.provenance.mark import VideoMark, draw_in_image
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import MarkReader
 
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 MARK_ID = 0x5EED_CAFE
 Image = NDArray[np.uint8]
 
@@ -103,11 +102,11 @@ def test_small_images_get_a_stronger_mark_and_tiny_ones_none(code: MarkCode) -> 
 
 
 def test_segments_with_their_own_shifts_add_up_to_one_reading(code: MarkCode) -> None:
-    still = luma(cv2.resize(photo(), (1280, 720)))
+    plane = luma(cv2.resize(photo(), (1280, 720)))
     places = []
 
     for segment in range(3):
-        frames = [still.copy() for _ in range(2)]
+        frames = [plane.copy() for _ in range(2)]
         mark = VideoMark(code.tile(MARK_ID, segment))
 
         for frame in frames:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.material import SAMPLES
 from tests.worker.provenance.time_stamp_authority import SmallAuthority, small_authority
 from worker.provenance.credentials import read_credentials
 from worker.provenance.manifest import Claim, SignedFile, Stamp, sign
@@ -15,7 +16,6 @@ from worker.provenance.time_stamps.authority import TimeStampAuthority
 from worker.provenance.time_stamps.token_in_manifest import stamped_message, with_token
 from worker.provenance.trust_store import TrustStore
 
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 TYPES = {
     ".jpg": "image/jpeg",
     ".png": "image/png",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+
+from tests.web_server import QuietHandler, web_server
 
 _CONFIGURATION = """
 [tsa]
@@ -81,30 +81,18 @@ def small_authority(folder: Path) -> Iterator[SmallAuthority]:
     """Yield an authority that answers while the block runs."""
     authority = SmallAuthority(folder)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # the name that http.server calls
-            query = self.rfile.read(int(self.headers["content-length"]))
-            answer = authority.answer(query)
+    class Handler(QuietHandler):
+        def post(self) -> None:
+            answer = authority.answer(self.body())
             self.send_response(200)
             self.send_header("Content-Type", "application/timestamp-reply")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    authority.url = f"http://127.0.0.1:{server.server_port}/"
-
-    try:
+    with web_server(Handler) as url:
+        authority.url = f"{url}/"
         yield authority
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _openssl(*arguments: str | Path) -> None:

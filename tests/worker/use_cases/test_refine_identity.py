@@ -14,7 +14,7 @@ from redis import Redis
 from models.inference.engine import FaceSwapEngine
 from models.inference.identity import IdentityCode, SpecialisedWeights
 from models.packs.store import Pack, load_pack
-from tests.service.live_service import PACKS, SAMPLES
+from tests.material import PACKS, SAMPLES
 from tests.worker.workers import Bench, performer
 from worker.composition import Stores, open_stores
 from worker.contract.jobs import JobRecord, Task

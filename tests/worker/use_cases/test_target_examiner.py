@@ -11,8 +11,8 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.frames.still_frame import StillFrame
 from models.inference.safety.age import ApparentAge
 from models.packs.store import load_pack
-from tests.models.clips import portrait
-from tests.service.live_service import PACKS
+from tests.material import PACKS
+from tests.models.demo_media import portrait
 from worker.errors import JobFailure
 from worker.use_cases.target_examiner import TargetExaminer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from models.inference.engine import FaceSwapEngine
 from models.packs.errors import PackError
 from models.packs.store import load_pack
-from tests.worker.video.material.samples import SAMPLES
+from tests.material import PACKS, SAMPLES
 from tests.worker.workers import performer
 from worker.composition import Stores, open_stores
 from worker.contract.jobs import JobRecord, Task
@@ -34,15 +33,13 @@ from worker.use_cases.identity_loader import IdentityLoader
 from worker.use_cases.swap_image import SwapImage
 from worker.use_cases.videos.swap_video import SwapVideo
 
-CHECKOUT = Path(__file__).parents[3]
 TENANT = "acme"
 
 
 @pytest.fixture(scope="session")
 def engine() -> FaceSwapEngine:
-    root = Path(os.environ.get("LIKENESS_DATA_DIR", CHECKOUT / "var")) / "packs"
     try:
-        return FaceSwapEngine.load(load_pack("open", root), device="cpu")
+        return FaceSwapEngine.load(load_pack("open", PACKS), device="cpu")
     except PackError as error:
         pytest.fail(error.message)
 

@@ -12,9 +12,9 @@ import pytest
 
 from models.inference.frames.still_frame import StillFrame
 from models.inference.identity import IdentityCode
+from tests.material import SAMPLES
 from tests.worker.blocklist.test_entries import KEY, an_entry
 from tests.worker.video.conftest import VideoBench
-from tests.worker.video.material.samples import SAMPLES
 from tests.worker.workers import performer
 from worker.blocklist.entries import BlocklistStore
 from worker.blocklist.records import as_face

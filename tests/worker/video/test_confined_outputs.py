@@ -14,8 +14,7 @@ from PIL import Image
 from redis import Redis
 
 from models.inference.engine import FaceSwapEngine
-from tests.service.live_service import PACKS
-from tests.worker.video.material.samples import SAMPLES
+from tests.material import PACKS, SAMPLES
 from tests.worker.video.material.scenes import Placed, scene, video_of
 from tests.worker.workers import Bench
 from worker.contract.jobs import JobRecord

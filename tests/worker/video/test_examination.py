@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.material import SAMPLES
 from worker.provenance.mark import draw_in_image
 from worker.provenance.mark_code import MarkCode
 from worker.provenance.mark_reader import MOST_ELONGATED, MOST_SHORT_SIDE_PX, legible
@@ -19,7 +19,6 @@ from worker.video.examination import examine
 
 KEY = b"an installation's key, 32 bytes."
 REQUEST = {"keys": [KEY.hex()], "anchors": [], "signers": [], "public_sync": False}
-SAMPLES = Path(__file__).parents[3] / "service" / "samples"
 
 
 def examined(data: bytes) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.inference.identity import IdentityCode
+from tests.material import SAMPLES
 from tests.worker.video.conftest import TENANT, VideoBench
-from tests.worker.video.material.samples import SAMPLES
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id
 

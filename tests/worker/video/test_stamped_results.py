@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.material import SAMPLES
 from tests.worker.provenance.time_stamp_authority import SmallAuthority, small_authority
 from tests.worker.video.conftest import VideoBench
-from tests.worker.video.material.samples import SAMPLES
 from tests.worker.workers import performer
 from worker.contract.jobs import JobRecord
 from worker.contract.requests import JobRequest

@@ -80,7 +80,7 @@ def test_mesh_points_align_like_the_five_points_of_the_training_crops(
 
 
 def test_five_points_lie_where_a_viewer_expects_them(engine: FaceSwapEngine) -> None:
-    from tests.models.clips import portrait
+    from tests.models.demo_media import portrait
 
     left_eye, right_eye, nose, left_mouth, right_mouth = five_points(
         engine.detect(portrait("ben_neutral"))[0].landmarks

@@ -12,7 +12,7 @@ from models.inference.finding.eyes.eye_looks import EyeLooks, EyeSight
 from models.inference.finding.eyes.iris_network import EyePair, IrisNetwork
 from models.inference.frames.frame import Frame
 from models.inference.frames.still_frame import StillFrame
-from tests.models.clips import SOLO, frames_of, portrait
+from tests.models.demo_media import SOLO, frames_of, portrait
 from tests.models.living_eyes import with_lids
 
 FPS = 30
@@ -37,7 +37,7 @@ def iris(engine: FaceSwapEngine) -> Counted:
 
 @pytest.fixture(scope="module")
 def sights(engine: FaceSwapEngine) -> list[EyeSight]:
-    """A second of calm eyes, the solo clip's."""
+    """A second of calm eyes, the solo video's."""
     tracker = engine.tracker()
     found = []
     for index, frame in enumerate(frames_of(SOLO, 30)):

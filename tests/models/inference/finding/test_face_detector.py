@@ -7,7 +7,7 @@ import pytest
 from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.detections import Detection, merge, overlap
-from tests.models.clips import DUET, frames_of, portrait
+from tests.models.demo_media import DUET, frames_of, portrait
 
 
 @pytest.mark.parametrize("person", ["ada", "ben", "cleo", "dev"])
@@ -18,7 +18,7 @@ def test_a_portrait_holds_one_confident_upright_face(engine: FaceSwapEngine, per
     assert abs(face.yaw_deg) < 10
 
 
-def test_faces_with_20_px_between_the_eyes_are_found_in_a_large_still(
+def test_faces_with_20_px_between_the_eyes_are_found_in_a_large_image(
     engine: FaceSwapEngine,
 ) -> None:
     scene = np.full((1080, 1920, 3), 128, np.uint8)
@@ -80,12 +80,12 @@ def test_a_rolled_face_is_found_and_its_mesh_follows_the_roll(
     assert float(np.degrees(np.arctan2(across[1], across[0]))) == pytest.approx(-angle, abs=6)
 
 
-def test_a_picture_without_people_has_no_faces(engine: FaceSwapEngine) -> None:
+def test_an_image_without_people_has_no_faces(engine: FaceSwapEngine) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (600, 900, 3), np.uint8)
     assert engine.detect(cv2.GaussianBlur(noise, (0, 0), 9)) == []
 
 
-def test_two_people_of_a_film_frame_are_found_in_one_look(engine: FaceSwapEngine) -> None:
+def test_two_people_of_a_video_frame_are_found_in_one_look(engine: FaceSwapEngine) -> None:
     assert len(engine.detector.find(frames_of(DUET, 1)[0])) == 2
 
 

@@ -10,7 +10,15 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_tracker import FaceTracker
 from models.inference.finding.survey.surveyed import Surveyed, SurveyedPerson
 from models.inference.frames.i420 import I420Frame
-from tests.models.clips import DUET, SOLO, crossing, frames_of, from_packed, portrait, sides_swapped
+from tests.models.demo_media import (
+    DUET,
+    SOLO,
+    crossing,
+    frames_of,
+    from_packed,
+    portrait,
+    sides_swapped,
+)
 
 FPS = 30.0
 
@@ -48,8 +56,8 @@ def test_people_who_change_sides_at_a_cut_keep_their_ids(
     engine: FaceSwapEngine, duet: list[I420Frame]
 ) -> None:
     tracker = engine.tracker()
-    film = duet[:20] + [sides_swapped(frame) for frame in duet[20:40]]
-    assert people_of(tracker, film) == [["p1", "p2"]] * 20 + [["p2", "p1"]] * 20
+    video = duet[:20] + [sides_swapped(frame) for frame in duet[20:40]]
+    assert people_of(tracker, video) == [["p1", "p2"]] * 20 + [["p2", "p1"]] * 20
     assert tracker.shot == 2
 
 

@@ -8,7 +8,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.finding.eyes.iris_network import LIDS, IrisNetwork
 from models.inference.frames.affine import transform
 from models.inference.frames.still_frame import StillFrame
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 from tests.models.living_eyes import looking, with_lids
 
 PEOPLE = ("ada", "ben", "cleo", "dev")

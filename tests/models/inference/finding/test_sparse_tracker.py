@@ -11,7 +11,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.finding.sparse_tracker import SeenFrame, SparseTracker
 from models.inference.finding.tracks import TrackedFace
 from models.inference.frames.i420 import I420Frame
-from tests.models.clips import DUET, SOLO, frames_of, of_planes, planes
+from tests.models.demo_media import DUET, SOLO, frames_of, of_planes, planes
 
 FPS = 30.0
 

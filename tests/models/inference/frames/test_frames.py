@@ -13,7 +13,7 @@ from models.inference.frames.affine import invert
 from models.inference.frames.i420 import I420Frame, rgb_to_yuv, yuv_to_rgb
 from models.inference.frames.resampling import sample
 from models.inference.frames.still_frame import StillFrame
-from tests.models.clips import copied, of_planes, planes
+from tests.models.demo_media import copied, of_planes, planes
 
 TURNED: Affine = np.array([[0.5, 0.1, -150.0], [-0.1, 0.5, -60.0]])
 
@@ -26,10 +26,10 @@ def smooth(height: int, width: int, channels: int, seed: int) -> NDArray[np.uint
 
 
 @pytest.fixture
-def film_frame() -> I420Frame:
-    picture = smooth(720, 1280, 3, seed=1)
-    half = np.asarray(cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA))
-    return of_planes(np.ascontiguousarray(p) for p in (picture[..., 0], half[..., 1], half[..., 2]))
+def video_frame() -> I420Frame:
+    image = smooth(720, 1280, 3, seed=1)
+    half = np.asarray(cv2.resize(image, (640, 360), interpolation=cv2.INTER_AREA))
+    return of_planes(np.ascontiguousarray(p) for p in (image[..., 0], half[..., 1], half[..., 2]))
 
 
 @pytest.fixture
@@ -58,25 +58,25 @@ def reference_paste(
 
 
 def test_pasting_into_planes_equals_the_whole_frame_in_floating_point(
-    film_frame: I420Frame, face: RgbImage, mask: Mask
+    video_frame: I420Frame, face: RgbImage, mask: Mask
 ) -> None:
-    before = copied(film_frame)
-    film_frame.paste(face, mask, TURNED)
+    before = copied(video_frame)
+    video_frame.paste(face, mask, TURNED)
     luma = np.ascontiguousarray(cv2.transform(face, rgb_to_yuv("bt709", False))[..., 0])
-    difference = np.abs(film_frame.y.astype(int) - reference_paste(before.y, luma, mask, TURNED))
+    difference = np.abs(video_frame.y.astype(int) - reference_paste(before.y, luma, mask, TURNED))
     assert difference.max() <= 4
     assert difference.mean() < 0.3
 
 
 def test_nothing_outside_the_returned_box_is_written(
-    film_frame: I420Frame, face: RgbImage, mask: Mask
+    video_frame: I420Frame, face: RgbImage, mask: Mask
 ) -> None:
-    before = copied(film_frame)
-    box = film_frame.paste(face, mask, TURNED)
+    before = copied(video_frame)
+    box = video_frame.paste(face, mask, TURNED)
     assert box is not None
     left, top, right, bottom = (int(edge) for edge in box)
 
-    for now, then, shrink in zip(planes(film_frame), planes(before), (1, 2, 2), strict=True):
+    for now, then, shrink in zip(planes(video_frame), planes(before), (1, 2, 2), strict=True):
         inside = np.zeros(now.shape, bool)
         inside[top // shrink : bottom // shrink, left // shrink : right // shrink] = True
         assert np.array_equal(now[~inside], then[~inside])
@@ -84,20 +84,20 @@ def test_nothing_outside_the_returned_box_is_written(
 
 
 def test_an_empty_mask_leaves_the_frame_bit_identical(
-    film_frame: I420Frame, face: RgbImage
+    video_frame: I420Frame, face: RgbImage
 ) -> None:
-    before = copied(film_frame)
-    assert film_frame.paste(face, np.zeros((224, 224), np.float32), TURNED) is None
+    before = copied(video_frame)
+    assert video_frame.paste(face, np.zeros((224, 224), np.float32), TURNED) is None
     assert all(
-        np.array_equal(a, b) for a, b in zip(planes(film_frame), planes(before), strict=True)
+        np.array_equal(a, b) for a, b in zip(planes(video_frame), planes(before), strict=True)
     )
 
 
 def test_a_face_beyond_the_edge_is_pasted_as_far_as_the_frame_goes(
-    film_frame: I420Frame, face: RgbImage, mask: Mask
+    video_frame: I420Frame, face: RgbImage, mask: Mask
 ) -> None:
     at_corner: Affine = np.array([[0.5, 0, 112.0], [0, 0.5, 112.0]])
-    assert film_frame.paste(face, mask, at_corner) is not None
+    assert video_frame.paste(face, mask, at_corner) is not None
 
 
 @pytest.mark.parametrize("matrix", ["bt601", "bt709"])
@@ -124,18 +124,18 @@ def test_a_crop_much_smaller_than_its_source_does_not_alias() -> None:
     assert np.abs(crop[4:68, 4:68].astype(int) - 127).max() < 8
 
 
-def test_a_still_and_a_film_frame_give_the_same_crop(film_frame: I420Frame) -> None:
-    packed = np.concatenate([plane.ravel() for plane in planes(film_frame)]).reshape(1080, 1280)
-    limited_601 = replace(film_frame, matrix="bt601")
-    still = StillFrame(np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8))
-    a = still.rgb_crop(TURNED, 224)
+def test_an_image_and_a_video_frame_give_the_same_crop(video_frame: I420Frame) -> None:
+    packed = np.concatenate([plane.ravel() for plane in planes(video_frame)]).reshape(1080, 1280)
+    limited_601 = replace(video_frame, matrix="bt601")
+    image = StillFrame(np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8))
+    a = image.rgb_crop(TURNED, 224)
     b = limited_601.rgb_crop(TURNED, 224)
     # OpenCV repeats chroma where we interpolate it: on this much colour that is the difference.
     assert np.abs(a.astype(int) - b).mean() < 5
 
 
-def test_a_crop_past_the_edge_is_black_or_the_edge_goes_on(film_frame: I420Frame) -> None:
+def test_a_crop_past_the_edge_is_black_or_the_edge_goes_on(video_frame: I420Frame) -> None:
     half_out: Affine = np.array([[1.0, 0, 112.0], [0, 1.0, 0]])
-    assert film_frame.rgb_crop(half_out, 224)[:, :100].max() == 0
-    extended = film_frame.rgb_crop(half_out, 224, extend=True)
+    assert video_frame.rgb_crop(half_out, 224)[:, :100].max() == 0
+    extended = video_frame.rgb_crop(half_out, 224, extend=True)
     assert np.array_equal(extended[:, 20], extended[:, 100])

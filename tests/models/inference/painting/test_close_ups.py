@@ -11,7 +11,7 @@ from models.inference.frames.still_frame import StillFrame
 from models.inference.mesh_points import INNER_LIPS
 from models.inference.options import SwapOptions
 from models.inference.painting.face_painter import Identity
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 LOWER_LIP = [14, 87, 178, 88, 95, 317, 402, 318, 324]
 OPENED_PX = 40

@@ -5,7 +5,7 @@ import numpy as np
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.affine import transform
 from models.inference.painting.face_guide import face_guide
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 SIZE = 112
 

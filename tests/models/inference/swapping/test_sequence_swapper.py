@@ -13,7 +13,7 @@ from models.inference.options import FaceSelector, FrameReport, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
 from models.inference.swapping.sequence_swapper import SequenceSwapper
-from tests.models.clips import DUET, SOLO, copied, frames_of, of_planes, planes
+from tests.models.demo_media import DUET, SOLO, copied, frames_of, of_planes, planes
 
 FPS = 30.0
 
@@ -34,7 +34,7 @@ def to_everyone(identity: Identity) -> list[Assignment]:
     return [Assignment(FaceSelector("all"), identity)]
 
 
-def test_every_frame_of_the_solo_clip_is_swapped_and_only_around_the_face(
+def test_every_frame_of_the_solo_video_is_swapped_and_only_around_the_face(
     engine: FaceSwapEngine, ada: Identity, solo: list[I420Frame]
 ) -> None:
     sequence = engine.sequence(to_everyone(ada))
@@ -106,7 +106,7 @@ def test_a_face_that_becomes_too_small_fades_out_and_is_counted(
     assert person.frames_skipped == {"too_small": 13 - round(FADE_S * FPS) + 1}
 
 
-def test_someone_who_leaves_the_picture_is_not_smeared_at_its_edge(
+def test_someone_who_leaves_the_frame_is_not_smeared_at_its_edge(
     engine: FaceSwapEngine, ada: Identity, solo: list[I420Frame]
 ) -> None:
     leaving = [shifted(solo[0], 40 * index) for index in range(18)]
@@ -127,7 +127,7 @@ def shifted(frame: I420Frame, by: int) -> I420Frame:
     return of_planes(moved)
 
 
-def test_two_people_of_a_film_get_an_identity_each(
+def test_two_people_of_a_video_get_an_identity_each(
     engine: FaceSwapEngine, ada: Identity, cleo: Identity
 ) -> None:
     left = FaceSelector("index", index=0)

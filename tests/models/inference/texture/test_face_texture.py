@@ -21,8 +21,7 @@ from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.fusion import Texture, fuse
 from models.inference.texture.placed import mouth_opening
 from models.packs.store import Pack
-
-BANK = Path(__file__).parents[4] / "models" / "refinement" / "bank"
+from tests.material import BANK
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def test_a_grey_target_gets_a_grey_face(canonical: CanonicalFace, faces: list[Fa
     assert np.ptp(placed.texture.astype(int), axis=2).mean() < 2
 
 
-def test_a_soft_film_gets_a_soft_face_and_a_sharp_one_a_sharp_face(
+def test_a_soft_video_gets_a_soft_face_and_a_sharp_one_a_sharp_face(
     canonical: CanonicalFace, faces: list[Face]
 ) -> None:
     texture = _texture(canonical, faces[0])
@@ -159,15 +158,15 @@ def test_a_turned_head_is_measured_and_does_not_look_like_other_proportions(
 
 def test_several_photos_fuse_by_how_frontally_they_show_a_texel() -> None:
     left = np.tile(np.linspace(1, 0, 224, dtype=np.float32), (224, 1))
-    pictures = [np.full((224, 224, 3), level, np.uint8) for level in (100, 100)]
-    pictures[0][:, 150:160] = 0  # a fault where the other photo sees better
-    fused = fuse([Texture(pictures[0], left), Texture(pictures[1], left[:, ::-1])])
+    images = [np.full((224, 224, 3), level, np.uint8) for level in (100, 100)]
+    images[0][:, 150:160] = 0  # a fault where the other photo sees better
+    fused = fuse([Texture(images[0], left), Texture(images[1], left[:, ::-1])])
     assert fused[:, 150:160].min() > 80
 
 
 def test_one_photo_is_its_own_texture() -> None:
-    picture = np.arange(224 * 224 * 3, dtype=np.uint32).astype(np.uint8).reshape(224, 224, 3)
-    assert np.array_equal(fuse([Texture(picture, np.ones((224, 224), np.float32))]), picture)
+    pixels = np.arange(224 * 224 * 3, dtype=np.uint32).astype(np.uint8).reshape(224, 224, 3)
+    assert np.array_equal(fuse([Texture(pixels, np.ones((224, 224), np.float32))]), pixels)
 
 
 def test_the_networks_doubt_hides_a_part_of_the_face(
@@ -183,12 +182,10 @@ def test_the_networks_doubt_hides_a_part_of_the_face(
 
 
 def test_fused_photos_are_as_sharp_as_the_best_of_them() -> None:
-    pictures = [
+    images = [
         np.random.default_rng(seed).integers(60, 200, (224, 224, 3)).astype(np.uint8)
         for seed in range(4)
     ]
     weights = [np.full((224, 224), level, np.float32) for level in (1.0, 0.98, 0.97, 0.96)]
-    fused = fuse(
-        [Texture(picture, weight) for picture, weight in zip(pictures, weights, strict=True)]
-    )
-    assert fused.astype(np.float32).std() > 0.9 * pictures[0].astype(np.float32).std()
+    fused = fuse([Texture(pixels, weight) for pixels, weight in zip(images, weights, strict=True)])
+    assert fused.astype(np.float32).std() > 0.9 * images[0].astype(np.float32).std()

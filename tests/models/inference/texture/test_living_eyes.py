@@ -18,7 +18,7 @@ from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
 from models.inference.texture.eyes.blank_eyes import without_irises
 from models.inference.texture.eyes.iris import SIDE, cut_out
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 from tests.models.living_eyes import looking, with_lids
 
 

@@ -13,7 +13,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
-from tests.models.clips import portrait
+from tests.models.demo_media import portrait
 
 ROUNDING = 0.15  # levels of second difference: crop and frame are bytes, each rounds once more
 

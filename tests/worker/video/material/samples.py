@@ -9,9 +9,9 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
+from tests.material import SAMPLES
 from worker.settings import MediaLimits
 
-SAMPLES = Path(__file__).parents[4] / "service" / "samples"
 SOLO = SAMPLES / "solo_720p30.mp4"
 DUET = SAMPLES / "duet_720p2997.mp4"
 LIMITS = MediaLimits()

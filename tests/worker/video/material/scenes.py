@@ -13,13 +13,12 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from tests.worker.video.material.samples import SAMPLES
+from tests.material import BANK, SAMPLES
 from tests.worker.video.material.written import SourceVideo, write
 
 Image = NDArray[np.uint8]
 BASE = Fraction(1, 30_000)
 BACKDROP = (200, 205, 205)
-BANK = Path(__file__).parents[4] / "models" / "refinement" / "bank"
 
 
 @dataclass(frozen=True)

@@ -6,102 +6,43 @@ Several bars share one run: it is kept below `var/realism` under the digest of t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.realism import readings
 from benchmarks.realism.material import (
     BLINKING,
     BLINKING_SOURCES,
     QUICK,
-    clips,
     engine,
     evaluation,
-    frames_of,
     identity_of,
     kept,
     rate_of,
     version_of,
+    videos,
 )
+from benchmarks.realism.swapped_video import Array, SwappedVideo
 from models.inference.arrays import Affine, Box, Landmarks, Mask, RgbImage
 from models.inference.frames.affine import transform
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
+from tests.models.demo_media import frames_of
 
 HEAD = 0.6  # of the face's height, kept around it to look at
+# One order of the sources for ever: two runs swap the same people into the same videos.
 SEED = 5
 # Inner face of the 224 px crop, where the network's mask must be whole: this far inside the hull.
 INSIDE_PX = 14
 BROWS_DOWN_PX = 8
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """One swapped video. Arrays run over the frames in which the face was wholly swapped.
-
-    frames [n] indices; meshes, new_meshes [n, 468, 2]; lids, new_lids [n, 2, 16, 2]; irises,
-    new_irises [n, 2, 5, 2], all in frame pixels; yaws [n] degrees; covers [n]: share of the inner
-    face that was left uncovered; heads, new_heads uint8 [n, h, w, 3] RGB around the face;
-    tremble, new_tremble [n - 2]: mean second difference of luma inside the face.
-    """
-
-    name: str
-    source: int
-    frames: Array
-    meshes: Array
-    new_meshes: Array
-    lids: Array
-    new_lids: Array
-    irises: Array
-    new_irises: Array
-    yaws: Array
-    covers: Array
-    heads: Array
-    new_heads: Array
-    head_box: Array
-    tremble: Array
-    new_tremble: Array
-
-    @property
-    def clip(self) -> str:
-        """The video's name, without which of its swaps this is."""
-        return self.name.split(".")[0]
-
-    @property
-    def openings(self) -> Array:
-        return np.asarray(readings.openings(self.lids).mean(-1))
-
-    @property
-    def new_openings(self) -> Array:
-        return np.asarray(readings.openings(self.new_lids).mean(-1))
-
-    @property
-    def gazes(self) -> Array:
-        return readings.gazes(self.lids, self.irises)
-
-    @property
-    def new_gazes(self) -> Array:
-        return readings.gazes(self.new_lids, self.new_irises)
-
-    def save(self, path: Path) -> None:
-        np.savez_compressed(path, **{f.name: getattr(self, f.name) for f in fields(self)})
-
-    @classmethod
-    def load(cls, path: Path) -> ClipResult:
-        with np.load(path, allow_pickle=False) as file:
-            values: dict[str, Any] = {f.name: file[f.name] for f in fields(cls)}
-        values["name"] = str(values["name"])
-        values["source"] = int(values["source"])
-        return cls(**values)
+# Modules that what is kept depends on, beside the engine: a change in one reads the videos anew.
+READ_BY = ("swapped_videos.py", "swapped_video.py", "readings.py")
 
 
 @dataclass(frozen=True)
@@ -116,14 +57,14 @@ class RecordingFrame(I420Frame):
 
 
 @cache
-def swapped_clips() -> list[ClipResult]:
+def swapped_videos() -> list[SwappedVideo]:
     """Return all videos, each swapped to an evaluation person of its own, or to several."""
     here = Path(__file__).parent
-    version = version_of([here / "clips.py", here / "readings.py"])
+    version = version_of([here / name for name in READ_BY])
     sources = _sources()
     results = []
 
-    for name, path in clips().items():
+    for name, path in videos().items():
         for take in range(BLINKING_SOURCES if name in BLINKING else 1):
             label = f"{name}.{take}" if take else name
             file = kept(label, version)
@@ -132,7 +73,7 @@ def swapped_clips() -> list[ClipResult]:
             if not file.exists():
                 _swap(label, path, source).save(file)
 
-            results.append(ClipResult.load(file))
+            results.append(SwappedVideo.load(file))
 
     return results
 
@@ -143,19 +84,21 @@ def _sources() -> Iterator[int]:
     return (int(row) for row in order if identity_of(int(row)) is not None)
 
 
-def _swap(name: str, path: Path, source: int) -> ClipResult:
+def _swap(name: str, path: Path, source: int) -> SwappedVideo:
     identity = identity_of(source)
     assert identity is not None
+    # Forty frames show whether anything is broken.
     before = frames_of(path)[: 40 if QUICK else None]
     after = [RecordingFrame(f.y.copy(), f.u.copy(), f.v.copy(), f.matrix) for f in before]
     tracked = _swap_frames(after, identity, rate_of(path))
+    # Read only where the face was wholly swapped: a fade is neither of both.
     rows = [_read(before[i], after[i], *tracked[i]) | {"frames": i} for i in sorted(tracked)]
     columns = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     box = _head_box(columns["meshes"], before[0])
     indices = [int(index) for index in columns["frames"]]
     hulls = [readings.hull_mask(mesh, before[0].y.shape) for mesh in columns["meshes"]]
 
-    return ClipResult(
+    return SwappedVideo(
         name=name,
         source=source,
         **columns,
@@ -173,6 +116,7 @@ def _swap_frames(
     """Swap the largest face in place; return its mesh and turn by frame, where it wholly shows."""
     selector = FaceSelector("largest")
     sequence = engine().sequence([Assignment(selector, identity)], SwapOptions())
+    # A tracker of our own, since the sequence does not tell the meshes it used.
     watcher = engine().tracker()
     found: dict[int, tuple[Landmarks, float]] = {}
 
@@ -181,11 +125,13 @@ def _swap_frames(
         report = sequence.swap(frame, index / rate)
         shown = [face for face in report.faces if face.opacity >= 1]
 
+        # Left alone for its size or turn: there is nothing of the swap to read.
         if not shown or not seen:
             continue
 
         left, top, right, bottom = shown[0].box
         centre = np.array([(left + right) / 2, (top + bottom) / 2])
+        # The report names a box; the track nearest to it has the mesh.
         near = min(seen, key=lambda one: np.linalg.norm(one.face.landmarks.mean(0) - centre))
         found[index] = (near.face.landmarks, near.face.yaw_deg)
 
@@ -214,6 +160,7 @@ def uncovered_share(mask: Mask, to_crop: Affine, mesh: Landmarks) -> float:
     in_crop = transform(mesh, to_crop)
     hull = readings.hull_mask(in_crop, mask.shape).astype(np.uint8)
     inside = readings.eroded(hull, INSIDE_PX * mask.shape[0] // 224)
+    # Hair falls over brows, and leaving it open is right.
     inside[: max(0, int(in_crop[[159, 386], 1].min()) - BROWS_DOWN_PX)] = 0
 
     return float((mask[inside > 0] < 0.5).mean()) if inside.any() else 0.0
@@ -223,6 +170,7 @@ def _head_box(meshes: Array, frame: I420Frame) -> tuple[int, int, int, int]:
     low = meshes.min((0, 1))
     high = meshes.max((0, 1))
     margin = HEAD * float(np.ptp(meshes[..., 1], axis=1).mean())
+    # Even, because chroma has half the resolution.
     left, top = (max(0, int(v) // 2 * 2) for v in low - margin)
     right = min(frame.width, int(high[0] + margin))
 
@@ -240,6 +188,7 @@ def _second_differences(planes: list[Array], hulls: list[Array]) -> Array:
     """Return the mean of |a - 2 b + c| over the face of the middle frame."""
     values = []
     for i in range(1, len(planes) - 1):
+        # Signed, or a darker pixel would wrap around.
         a, b, c = (planes[j].astype(np.int16) for j in (i - 1, i, i + 1))
         values.append(np.abs(a - 2 * b + c)[hulls[i]].mean())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from likeness.local.attempt import LocalAttempt, LocalJob, Watch
+from likeness.local.attempt import LocalAttempt, LocalJob, Watch, sha256_of
 from likeness.local.identity import TENANT, LocalIdentity
 from likeness.local.target import Target
 from models.packs.integrity import require_intact
@@ -33,8 +32,8 @@ DEADLINE_S = 24 * 3600.0  # recorded, and not enforced: whoever waits can interr
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a job made: a file of the workshop (gone with it), and what the job has to tell."""
+class Finished:
+    """What a job made: a file that is removed with the worker, and the job's report."""
 
     file: Path
     result: JobResult
@@ -42,7 +41,7 @@ class Made:
     seconds: float
 
 
-class Workshop:
+class LocalWorker:
     """A child with its models loaded, and private directories for the files of its jobs."""
 
     def __init__(
@@ -60,7 +59,7 @@ class Workshop:
         faces: Sequence[FaceSelector],
         options: SwapOptions,
         watch: Watch,
-    ) -> Made:
+    ) -> Finished:
         """Return the swapped target: marked, signed and recorded as the service's results are.
 
         Raises JobFailure and WorkerError.
@@ -68,29 +67,34 @@ class Workshop:
         payload = JobPayload(
             kind=target.swap_kind,
             tenant=TENANT,
+            # There is no upload; the contract wants an id, and the attempt brings the target in
+            # itself.
             input_id=new_id("upl"),
             assignments=tuple(
                 Assignment(face=face, identity_id=identity.record.id) for face in faces
             ),
             options=options,
+            # As many bits as an invisible mark carries.
             mark_id=secrets.randbits(32) if self._settings.provenance == "on" else None,
         )
         return self._make(payload, target.path, identity, watch)
 
-    def analyse(self, target: Target, watch: Watch) -> Made:
+    def analyse(self, target: Target, watch: Watch) -> Finished:
         """Return the people in a target, as JSON; raises JobFailure and WorkerError."""
         payload = JobPayload(kind="analysis", tenant=TENANT, input_id=new_id("upl"))
         return self._make(payload, target.path, None, watch)
 
     def _make(
         self, payload: JobPayload, target: Path, identity: LocalIdentity | None, watch: Watch
-    ) -> Made:
+    ) -> Finished:
         began = time.monotonic()
         records = ProvenanceStore(DirectoryBlobs(self._settings.media_dir))
         issuer = ProvenanceIssuer.open(self._settings, records) if identity else None
         job = LocalJob(_record(payload), target, identity, self._parts, watch)
+        # Always attempt 1: what fails on this machine would fail again.
         performed = self._perform(job, Task(job.record.id, 1), issuer)
 
+        # A long video fans out in its first attempt; everything else leaves no steps.
         while job.steps:
             step = job.steps.pop(0)
             performed = self._perform(job, Task(f"{job.record.id}-{step}", 1), issuer)
@@ -102,37 +106,41 @@ class Workshop:
         result = _result(outcome, outcome.file)
 
         if issuer is not None and outcome.manifest is not None:
+            # Before the result is handed out: a file that is out must be one we can recognise.
             receipts = [one.consent_receipt for one in job.identities() if one.consent_receipt]
             manifest = outcome.manifest.read_bytes()
             issuer.record(job.record, result, outcome, manifest, receipts)
 
         job.add_spent(performed.spent)
         report = {**outcome.report, "pack": performed.pack, "counters": job.spent}
-        return Made(outcome.file, result, report, time.monotonic() - began)
+        return Finished(outcome.file, result, report, time.monotonic() - began)
 
     def _perform(self, job: LocalJob, task: Task, issuer: ProvenanceIssuer | None) -> Performed:
+        # What an earlier attempt left must not be found by this one.
         self._staging.clear()
         self._child.await_ready()
         return self._child.perform(LocalAttempt(job, task, self._staging, issuer))
 
 
 @contextmanager
-def workshop(kind: JobKind, settings: WorkerSettings) -> Iterator[Workshop]:
-    """Yield a workshop for jobs of one kind; its child loads the models meanwhile.
+def local_worker(kind: JobKind, settings: WorkerSettings) -> Iterator[LocalWorker]:
+    """Yield a worker for jobs of one kind; its child loads the models meanwhile.
 
     Raises PackError when the models are not installed or not intact.
     """
+    # Checked here: a damaged model would only show as a child that dies without a reason.
     require_intact(load_pack(settings.pack, settings.packs_root))
     queue: QueueName = QUEUE_OF[kind]
     # Its directories are removed at the end, or by the next command if this one is killed.
     staging = Staging(settings.data_dir / "command")
     parts = staging.inward.parent / "parts"
+    # Beside the child's directories and not in them: it is handed one part at a time.
     parts.mkdir(mode=0o700)
     child = WarmChild(queue, settings, staging)
 
     try:
         child.start()
-        yield Workshop(child, staging, settings, parts)
+        yield LocalWorker(child, staging, settings, parts)
     finally:
         child.stop()
         staging.close()
@@ -166,11 +174,8 @@ def _record(payload: JobPayload) -> JobRecord:
 
 
 def _result(outcome: Outcome, file: Path) -> JobResult:
-    with file.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-
     return JobResult(
-        sha256=sha256,
+        sha256=sha256_of(file),
         bytes=file.stat().st_size,
         media_type=outcome.media_type,
         suffix=outcome.suffix,

@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Still:
+class SwappedImage:
     """One swap of crop files, uint8 RGB [288, 288, 3]; `mesh` is the target's in their pixels."""
 
     pair: Pair
@@ -49,28 +49,31 @@ class Still:
 
 
 @cache
-def swapped_stills() -> list[Still]:
+def swapped_images() -> list[SwappedImage]:
     """Return all pairs, swapped. Pairs whose source is refused count as untouched targets."""
-    path = kept("stills", version_of([Path(__file__)]))
+    path = kept("images", version_of([Path(__file__)]))
     if not path.exists():
         np.savez(path, after=np.stack([_swap(pair) for pair in evaluation().pairs]))
     with np.load(path, allow_pickle=False) as file:
         after = file["after"]
 
-    return [_still(pair, image) for pair, image in zip(evaluation().pairs, after, strict=True)]
+    return [
+        swapped_image(pair, image) for pair, image in zip(evaluation().pairs, after, strict=True)
+    ]
 
 
 def _swap(pair: Pair) -> RgbImage:
     target = photograph(faces(), pair.target)
     identity = identity_of(pair.source)
     if identity is None:
+        # A refused source leaves the target as it is: left out, it would improve every mean.
         return np.ascontiguousarray(target[..., ::-1])
     return swapped(engine(), target, Assignment(FaceSelector("largest"), identity))
 
 
-def _still(pair: Pair, after: RgbImage) -> Still:
+def swapped_image(pair: Pair, after: RgbImage) -> SwappedImage:
     person = evaluation().sources.index(pair.source)
-    return Still(
+    return SwappedImage(
         pair=pair,
         person=person,
         has_other_photo=evaluation().gallery[person] != pair.source,
@@ -84,12 +87,13 @@ def _still(pair: Pair, after: RgbImage) -> Still:
 def embeddings() -> tuple[Array, Array]:
     """Return the independent encoder's embeddings of all results and of their targets."""
     encoder = evaluation().encoder
-    found = swapped_stills()
-    after = encoder.embed([still.after for still in found])
-    targets = {still.pair.target: still.before for still in found}
+    found = swapped_images()
+    after = encoder.embed([swap.after for swap in found])
+    # Each target once, though several sources are swapped into it.
+    targets = {swap.pair.target: swap.before for swap in found}
     before = dict(zip(targets, encoder.embed(list(targets.values())), strict=True))
 
-    return after, np.stack([before[still.pair.target] for still in found])
+    return after, np.stack([before[swap.pair.target] for swap in found])
 
 
 def eyes_of(image: RgbImage, near: Landmarks) -> readings.Eyes:

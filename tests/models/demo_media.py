@@ -1,4 +1,4 @@
-"""The demo media as the engine takes it, and clips made from it."""
+"""The demo media as the engine takes it, and videos made from it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from models.inference.arrays import BgrImage, Plane
 from models.inference.frames.i420 import I420Frame
+from tests.material import SAMPLES
 
-SAMPLES = Path(__file__).parents[2] / "service" / "samples"
 SOLO = SAMPLES / "solo_720p30.mp4"
 DUET = SAMPLES / "duet_720p2997.mp4"
 
@@ -24,10 +24,10 @@ def portrait(name: str) -> BgrImage:
     return np.asarray(image, np.uint8)
 
 
-def frames_of(clip: Path, count: int | None = None, step: int = 1) -> list[I420Frame]:
-    """Every `step`-th frame of a clip, at most `count`, in memory of their own."""
+def frames_of(video: Path, count: int | None = None, step: int = 1) -> list[I420Frame]:
+    """Every `step`-th frame of a video, at most `count`, in memory of their own."""
     frames: list[I420Frame] = []
-    with av.open(str(clip)) as container:
+    with av.open(str(video)) as container:
         for index, decoded in enumerate(container.decode(video=0)):
             if index % step == 0:
                 packed = np.asarray(decoded.to_ndarray(format="yuv420p"), np.uint8)
