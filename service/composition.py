@@ -18,8 +18,8 @@ from service.identities.photos import PhotoOpener
 from service.identities.refinement import Refinement
 from service.identities.registration import Registration
 from service.intake.address_guard import AddressGuard
-from service.intake.guarded_backend import GuardedBackend
 from service.intake.fetching import GuardedClient
+from service.intake.guarded_backend import GuardedBackend
 from service.intake.parts import PartReceiver
 from service.intake.uploads import UploadReceiver
 from service.intake.url_inputs import UrlInputs

@@ -74,7 +74,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "service/trust/page.py",
         "worker/blocklist/sealing.py",
         "worker/media/demuxing.py",
-        "worker/process/attempt_thread.py",
         "worker/process/logs.py",
         "worker/process/upkeep/audit_keeper.py",
         "worker/provenance/fingerprint.py",

@@ -17,9 +17,9 @@ from benchmarks.bar import Figure, bar
 from benchmarks.stack import running_stack, stopwatch
 from service.browsers.signed_urls import UrlSigner
 from service.intake.address_guard import AddressGuard
-from service.jobs.batches import BatchViews
-from service.intake.guarded_backend import GuardedBackend
 from service.intake.fetching import GuardedClient
+from service.intake.guarded_backend import GuardedBackend
+from service.jobs.batches import BatchViews
 from service.jobs.delivery_log import DeliveryLog
 from service.jobs.job_views import JobViews
 from service.jobs.webhook_messages import EndMessages

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from tests.models.clips import SOLO
+from tests.models.demo_media import SOLO
 
 FRAMES = 150
 

@@ -21,7 +21,7 @@ from benchmarks.video.costs import (
 )
 from models.inference.openvino_runtime import openvino_obstacle
 from models.inference.runtime import Device
-from tests.models.clips import SOLO
+from tests.models.demo_media import SOLO
 from worker.video.plan import plan_video
 from worker.video.segments import (
     OutputSettings,

@@ -22,7 +22,7 @@ from models.inference.frames.still_frame import StillFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.session import Network, SessionFactory
 from models.inference.swapping.selection import Assignment
-from tests.models.clips import SOLO
+from tests.models.demo_media import SOLO
 from worker.video.encoder import EncoderSettings
 
 SIZE = (1280, 720)

@@ -14,10 +14,10 @@ from service.jobs.admission import JobAdmission
 from service.jobs.submission_request import Submission
 from service.protocol.problems import ServiceError
 from service.schemas.fields import at
-from worker.formats import swap_kind
 from worker.contract.jobs import JobRecord
 from worker.contract.options import Assignment
 from worker.errors import JobNotFinal, UnknownJob
+from worker.formats import swap_kind
 from worker.stores.jobs.batches import BatchRecord, BatchStore
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media.media_store import MediaStore

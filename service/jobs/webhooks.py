@@ -16,13 +16,10 @@ from functools import partial
 import httpcore
 from anyio import to_thread
 
-from service.jobs.delivery_log import DeliveryAttempt
-from service.jobs.delivery_log import DeliveryLog
-from service.jobs.delivery_log import DeliveryOutcome
-from service.jobs.webhook_messages import EndMessages
-from service.intake.outgoing_urls import FetchError
 from service.intake.fetching import GuardedClient
-from service.jobs.webhook_messages import signed_headers
+from service.intake.outgoing_urls import FetchError
+from service.jobs.delivery_log import DeliveryAttempt, DeliveryLog, DeliveryOutcome
+from service.jobs.webhook_messages import EndMessages, signed_headers
 from service.protocol.observability import Metrics
 from worker.errors import StoreError, UnknownEndpoint
 from worker.stores.endpoints import Endpoint

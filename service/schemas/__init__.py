@@ -3,12 +3,14 @@
 What is stored and queued is `worker.contract`'s.
 """
 
-from service.schemas.batches import Batch
-from service.schemas.batches import BatchCounts
-from service.schemas.batches import BatchEvent
-from service.schemas.batches import BatchItem
-from service.schemas.batches import BatchList
-from service.schemas.batches import BatchRequest
+from service.schemas.batches import (
+    Batch,
+    BatchCounts,
+    BatchEvent,
+    BatchItem,
+    BatchList,
+    BatchRequest,
+)
 from service.schemas.consent import Consent
 from service.schemas.identities import (
     ErasureReceipt,

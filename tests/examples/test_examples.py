@@ -19,8 +19,8 @@ from tests.examples.browser_upload import (
     serving,
     swap_from_another_origin,
 )
-from tests.object_server import ObjectServer
 from tests.material import SAMPLES
+from tests.object_server import ObjectServer
 from tests.service.live_service import until
 from tests.system.running_service import RunningService, image_at
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.material import CONSENT, PACKS, ROOT, SAMPLES
 from tests.system.documents import blocks, ran
-from tests.system.running_service import CONSENT, PACKS, ROOT, SAMPLES, RunningService
+from tests.system.running_service import RunningService
 
 DOCS = ROOT / "docs"
 PAGES = (DOCS / "index.md", *sorted((DOCS / "guides").glob("*.md")), DOCS / "operations.md")

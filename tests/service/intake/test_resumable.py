@@ -10,8 +10,9 @@ import time
 import httpx
 from tusclient import client as tus
 
+from tests.material import SAMPLES
 from tests.service.intake.conftest import media_files
-from tests.service.live_service import JPEG, SAMPLES, LiveService, problem_of, until
+from tests.service.live_service import JPEG, LiveService, problem_of, until
 from worker.process.upkeep.expiry import ExpirySweep
 
 PLACE = "/v1/uploads/resumable"

@@ -35,7 +35,7 @@ DURATIONS = [40.0, 100.0, 70.0, 40.0, 250.0]
 
 
 def frames(count: int = 5, alpha: bool = False) -> list[AnimatedFrame]:
-    pictures = [
+    images = [
         frame.to_ndarray(format="bgr24")
         for frame in frames_of(SOLO, count=6 * count, size=(320, 180))
     ][::6]
@@ -44,8 +44,8 @@ def frames(count: int = 5, alpha: bool = False) -> list[AnimatedFrame]:
     starts = np.cumsum([0.0, *DURATIONS[:-1]]) / 1e3
 
     return [
-        AnimatedFrame(picture, veil if alpha else None, start, duration)
-        for picture, start, duration in zip(pictures, starts, DURATIONS, strict=True)
+        AnimatedFrame(image, veil if alpha else None, start, duration)
+        for image, start, duration in zip(images, starts, DURATIONS, strict=True)
     ]
 
 

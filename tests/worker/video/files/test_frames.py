@@ -152,7 +152,7 @@ def graded_for_pq(frame: VideoFrame) -> VideoFrame:
     )
 
 
-def test_an_sdr_picture_graded_for_hdr_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_an_sdr_image_graded_for_hdr_comes_back_as_it_was(tmp_path: Path) -> None:
     plain = source_video(count=2)
     graded = replace(
         plain, frames=[graded_for_pq(frame) for frame in plain.frames], pix_fmt="yuv420p10le"
@@ -210,7 +210,7 @@ def test_b_frames_in_and_out_keep_their_order(tmp_path: Path) -> None:
         assert mean_error(rgb(filtered.path, index), rgb(source, index)) < 2
 
 
-def test_the_swap_is_written_into_the_picture_and_nowhere_else(tmp_path: Path) -> None:
+def test_the_swap_is_written_into_the_frame_and_nowhere_else(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mp4", source_video())
     filtered = filter_video(
         source, tmp_path / "out", encoder=EncoderSettings(preset="ultrafast", crf=1)
@@ -227,7 +227,7 @@ def test_every_codec_of_the_contract_can_be_asked_for(tmp_path: Path, codec: str
     assert times_of(filtered.path) == times_of(source)
 
 
-def test_max_side_scales_the_picture_and_keeps_its_shape(tmp_path: Path) -> None:
+def test_max_side_scales_the_image_and_keeps_its_shape(tmp_path: Path) -> None:
     filtered = filter_video(
         write(tmp_path / "in.mp4", source_video()), tmp_path / "out", max_side=160
     )

@@ -46,9 +46,7 @@ def test_every_audio_track_is_copied_packet_by_packet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.3, 3.0])
-def test_sound_shorter_or_longer_than_the_picture_stays_whole(
-    tmp_path: Path, seconds: float
-) -> None:
+def test_sound_shorter_or_longer_than_the_video_stays_whole(tmp_path: Path, seconds: float) -> None:
     source = write(tmp_path / "in.mp4", source_video(sounds=[Sound(seconds=seconds)]))
     filtered = filter_video(source, tmp_path / "out")
     assert packets_of(filtered.path, "audio") == packets_of(source, "audio")
@@ -103,7 +101,7 @@ def test_subtitles_that_mp4_cannot_hold_are_stated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file_format", ["mp4", "mkv"])
-def test_a_cover_picture_is_kept_or_its_loss_is_stated(tmp_path: Path, file_format: str) -> None:
+def test_a_cover_image_is_kept_or_its_loss_is_stated(tmp_path: Path, file_format: str) -> None:
     cover = (SOLO.parent / "ada_neutral.jpg").read_bytes()
     source = write(tmp_path / "in.mp4", source_video(sounds=[Sound()], cover=cover))
     filtered = filter_video(source, tmp_path / "out", format=file_format)

@@ -19,7 +19,7 @@ from worker.settings import MediaLimits
 from worker.video.video import Video
 
 
-def test_playlists_scripts_and_pictures_of_text_open_nothing_else(tmp_path: Path) -> None:
+def test_playlists_scripts_and_images_of_text_open_nothing_else(tmp_path: Path) -> None:
     canary = source_file(tmp_path / "canary.mp4", count=3)
     hostile = {
         "m3u8": (

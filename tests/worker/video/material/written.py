@@ -109,10 +109,10 @@ def _tone(stream: AudioStream, sound: Sound) -> list[Any]:
 def _cover_packets(container: OutputContainer, jpeg: bytes | None) -> list[Any]:
     if jpeg is None:
         return []
-    with av.open(io.BytesIO(jpeg), format="jpeg_pipe") as picture:
-        stream = container.add_stream_from_template(picture.streams.video[0], opaque=True)
+    with av.open(io.BytesIO(jpeg), format="jpeg_pipe") as image:
+        stream = container.add_stream_from_template(image.streams.video[0], opaque=True)
         stream.disposition = Disposition.attached_pic
-        packet = next(packet for packet in picture.demux() if packet.size)
+        packet = next(packet for packet in image.demux() if packet.size)
         packet.stream = stream
         packet.pts = 0
         packet.dts = 0
