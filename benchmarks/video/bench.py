@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bar import Figure, bar
-from benchmarks.quality.loaded import CHECKOUT
 from benchmarks.video.clips import FRAMES
 from benchmarks.video.costs import Cost, Measured, in_a_child, measured, use_two_cores
 from benchmarks.video.peers import PEERS
 from benchmarks.video.ways import naive, with_peer
 from models.inference.openvino_runtime import openvino_obstacle
 from models.inference.runtime import Device
+from tests.material import ROOT
 
-README = CHECKOUT / "README.md"
+README = ROOT / "README.md"
 BEGIN = "<!-- make bench writes from here"
 END = "<!-- to here -->"
 GRAIN = 4.0  # levels: what a phone's sensor leaves indoors

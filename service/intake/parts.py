@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect
 
 from service.intake.incoming import Declared
 from service.intake.uploads import UploadReceiver, accepted_type
-from service.protocol.problems import CODES, ServiceError
+from service.protocol.catalogue import CODES
+from service.protocol.problems import ServiceError
 from worker.errors import UnknownMedia
 from worker.media.media_types import SNIFFED_BYTES
 from worker.stores.media.media_store import MediaStore
