@@ -63,7 +63,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "service/jobs/input_receiver.py",
         "service/jobs/job_stream.py",
         "service/jobs/results.py",
-        "service/jobs/submission.py",
         "service/protocol/content_digest.py",
         "service/protocol/document_examples.py",
         "service/protocol/key_watch.py",
