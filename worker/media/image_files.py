@@ -55,7 +55,7 @@ Image.MAX_IMAGE_PIXELS = None  # Pillow's own bound would undercut a raised limi
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the header says: format in lower case, size as shown (upright), frames (1 for a still).
+    """What the header says: format in lower case, size as shown (upright), frames (1 for an image).
 
     The size is that in which the image is worked on: a photo of more pixels than are decoded is
     made smaller while it is.

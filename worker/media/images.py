@@ -32,7 +32,7 @@ _LEFT_BEHIND: Final = frozenset({"CMYK", "L", "LA", "I", "I;16", "I;16B", "LAB"}
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An upright still: `bgr` uint8 [H, W, 3], `alpha` uint8 [H, W] or None, and what decoding had
+    """An upright image: `bgr` uint8 [H, W, 3], `alpha` uint8 [H, W] or None, and what decoding had
     to change.
 
     `notes` holds stable words for the job's report: `cmyk_converted`, `reduced_to_8_bit`,
@@ -47,7 +47,7 @@ class DecodedImage:
 
 
 def decode_image(source: Source, limits: MediaLimits) -> DecodedImage:
-    """Return the still in `source`, upright, in 8 bits; of an animation, its first frame.
+    """Return the image in `source`, upright, in 8 bits; of an animation, its first frame.
 
     A JPEG that lacks its last bytes is decoded as browsers do, up to a tenth of its rows.
 

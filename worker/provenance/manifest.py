@@ -47,7 +47,7 @@ _NOT_ALLOWED = (
 class Claim:
     """What a manifest says. No person, file name or thumbnail is in it.
 
-    `faces` are rectangles x, y, width, height in pixels of a still.
+    `faces` are rectangles x, y, width, height in pixels of an image.
     """
 
     job: str

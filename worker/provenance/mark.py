@@ -131,7 +131,7 @@ def _small_luma(image: NDArray[Any]) -> Plane:
 def _gain(luma: Plane) -> NDArray[np.float32]:
     """Return levels by local activity: 1.4 on smooth ground, 4.5 in rich texture.
 
-    Least-squares choice over 12 stills between PSNR 45 dB and reading after JPEG 30.
+    Least-squares choice over 12 images between PSNR 45 dB and reading after JPEG 30.
     """
     plane = luma.astype(np.float32)
     activity = cv2.blur(np.abs(plane - cv2.blur(plane, (5, 5))), (9, 9))

@@ -43,8 +43,14 @@ class EndpointStore:
 
     def add(self, tenant: str, url: str) -> Endpoint:
         """Register an address; its `secrets` are to be shown this once."""
+        now = self._clock()
         endpoint = Endpoint(
-            new_id("whe", self._clock()), tenant, url, self._clock(), None, [new_secret()]
+            id=new_id("whe", now),
+            tenant=tenant,
+            url=url,
+            created_at=now,
+            disabled_reason=None,
+            secrets=[new_secret()],
         )
         with reaching(), self._redis.pipeline() as pipeline:
             pipeline.hset(
@@ -120,12 +126,12 @@ class EndpointStore:
             if ends is None or ends > self._clock()
         ]
         return Endpoint(
-            endpoint_id,
-            fields["tenant"],
-            fields["url"],
-            float(fields["created_at"]),
-            fields.get("disabled_reason"),
-            valid,
+            id=endpoint_id,
+            tenant=fields["tenant"],
+            url=fields["url"],
+            created_at=float(fields["created_at"]),
+            disabled_reason=fields.get("disabled_reason"),
+            secrets=valid,
         )
 
 

@@ -73,7 +73,15 @@ class KeyStore:
             raise ValueError("a tenant's name has 1 to 63 of a-z, 0-9, _ and -")
 
         key_id = secrets.token_hex(8)
-        key = ApiKey(key_id, tenant, frozenset(scopes), name, self._clock(), expires_at, None)
+        key = ApiKey(
+            id=key_id,
+            tenant=tenant,
+            scopes=frozenset(scopes),
+            name=name,
+            created_at=self._clock(),
+            expires_at=expires_at,
+            revoked_at=None,
+        )
         token = self.save(key)
 
         with reaching(), self._redis.pipeline() as pipeline:

@@ -96,7 +96,7 @@ class Analyse:
                 with Video(file, self.limits) as video:
                     return self._look_at_video(context, video)
 
-        # Before the still: an animation's first frame would pass for one.
+        # Before the image: an animation's first frame would pass for one.
         animation = probe_animation(context.input, self.limits)
         if animation is not None:
             return self._look_at_animation(context, animation)

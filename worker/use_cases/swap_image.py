@@ -1,4 +1,4 @@
-"""Swap the faces of a still: decode, cast, swap, encode."""
+"""Use case: swap the faces of one image."""
 
 from __future__ import annotations
 
@@ -106,16 +106,23 @@ class SwapImage:
 
         height, width = shown.shape[:2]
         return Outcome(
-            file, MEDIA_TYPES[file_format], f".{file_format}", width, height, 1, report, timings
+            file=file,
+            media_type=MEDIA_TYPES[file_format],
+            suffix=f".{file_format}",
+            width=width,
+            height=height,
+            frames=1,
+            report=report,
+            timings=timings,
         )
 
     def _swapped_people(
         self, image: BgrImage, found: Sequence[MeshedFace], swapped: SwapOutcome
     ) -> list[Embedding]:
         """Return who the people were whose faces were replaced in an image."""
-        still = StillFrame(image)
+        frame = StillFrame(image)
         return [
-            self._engine.encoder.recognise(still, face.landmarks)
+            self._engine.encoder.recognise(frame, face.landmarks)
             for face, report in zip(found, swapped.faces, strict=True)
             if report.swapped
         ]

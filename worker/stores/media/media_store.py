@@ -100,7 +100,15 @@ class MediaStore:
         with writing():
             size = path.stat().st_size
 
-        record = MediaRecord(path.name, tenant, sha256, size, now, now + ttl_s, facts)
+        record = MediaRecord(
+            id=path.name,
+            tenant=tenant,
+            sha256=sha256,
+            bytes=size,
+            created_at=now,
+            expires_at=now + ttl_s,
+            facts=facts,
+        )
         self._save(record)
         try:
             self.blobs.put(path, self.name(record))

@@ -86,7 +86,7 @@ class Estimate:
                 with Video(file, self.limits) as video:
                     return self._of_video(context, video, seen, assignments)
 
-        return self._of_stills(context, seen, assignments)
+        return self._of_images(context, seen, assignments)
 
     def _of_video(
         self, context: JobContext, video: Video, seen: Seen, assignments: Sequence[Assignment]
@@ -106,7 +106,7 @@ class Estimate:
 
         return self._estimated(context, seen, assignments, plan.frames, duration_s, seconds)
 
-    def _of_stills(
+    def _of_images(
         self, context: JobContext, seen: Seen, assignments: Sequence[Assignment]
     ) -> Estimated:
         """Return the estimate of an image or an animation, whose frames cost alike."""

@@ -117,9 +117,9 @@ class Preview:
 
     def _replaced(self, looked: Looked, swapped: SwapOutcome) -> list[Embedding]:
         """Return who the people were whose faces were replaced in a frame."""
-        still = StillFrame(looked.bgr)
+        frame = StillFrame(looked.bgr)
         return [
-            self.engine.encoder.recognise(still, face.landmarks)
+            self.engine.encoder.recognise(frame, face.landmarks)
             for face, report in zip(looked.faces, swapped.faces, strict=True)
             if report.swapped
         ]
