@@ -78,6 +78,7 @@ SHORT: Mapping[str, Sequence[str]] = {
         "worker/provenance/fingerprint.py",
         "worker/provenance/order.py",
         "worker/provenance/resemblance.py",
+        "worker/stores/jobs/deliveries.py",
         "worker/stores/jobs/ended_records.py",
         "worker/stores/listing.py",
         "worker/stores/media/media_place.py",

@@ -181,13 +181,8 @@ class MediaStore:
             UnknownMedia, UploadInUse
         """
         now = self.clock()
-        arguments = {
-            "upload": media_id,
-            "tenant": tenant,
-            "now": now,
-            "until": now + for_s,
-            "unused": unused,
-        }
+        upload = {"upload": media_id, "tenant": tenant, "unused": unused}
+        arguments = {**upload, "now": now, "until": now + for_s}
 
         outcome = self._scripts.run("claim_upload", arguments)
         if outcome == b"unknown":
