@@ -23,12 +23,12 @@ from worker.composition import Stores, open_screening, open_stores
 from worker.contract.jobs import Task
 from worker.contract.requests import QueueName
 from worker.errors import WorkerError
+from worker.process.attempts.task_runner import TaskRunner
 from worker.process.child_process import WarmChild
 from worker.process.logs import log_as_json
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
 from worker.process.status import as_json, as_text, take_stock
-from worker.process.task_runner import TaskRunner
 from worker.process.upkeep.audit_keeper import AuditKeeper
 from worker.process.upkeep.housekeeping import Housekeeping
 from worker.process.warm_worker import WarmWorker

@@ -22,9 +22,9 @@ from tests.worker.workers import performer
 from worker.composition import open_stores
 from worker.contract.jobs import JobRecord
 from worker.contract.requests import JobKind, JobRequest
+from worker.process.attempts.task_runner import TaskRunner
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
-from worker.process.task_runner import TaskRunner
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings
 from worker.use_cases.signing import Signing

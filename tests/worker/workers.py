@@ -22,9 +22,9 @@ from worker.composition import open_stores
 from worker.contract.jobs import JobRecord
 from worker.contract.requests import JobKind, JobPayload, JobRequest
 from worker.job_context import Performed, UseCases
-from worker.process.attempt import Attempt
+from worker.process.attempts.attempt import Attempt
+from worker.process.attempts.committing import Perform
 from worker.process.child_attempt import since_now
-from worker.process.task_runner import Perform
 from worker.settings import WorkerSettings
 from worker.stores.connection import Reply, text_fields
 from worker.stores.jobs.job_limits import JobLimits

@@ -15,7 +15,7 @@ from pathlib import Path
 from worker.contract.requests import QueueName
 from worker.errors import AttemptTimedOut, WorkerError
 from worker.job_context import Performed
-from worker.process.attempt_server import AttemptServer, ChildLost, ServedAttempt
+from worker.process.attempts.attempt_server import AttemptServer, ChildLost, ServedAttempt
 from worker.process.requests import ChildOrder, Hello
 from worker.process.staging import Staging
 from worker.sandbox.confinement import Protection

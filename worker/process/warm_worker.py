@@ -9,44 +9,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rq import Queue, Worker, worker_registration
+from rq import Queue
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.utils import now
 from rq.worker import WorkerStatus
 
 from worker.contract.jobs import Task
 from worker.contract.requests import QueueName
-from worker.process.attempt_thread import AttemptThread
+from worker.process.attempts.attempt_thread import AttemptThread
 from worker.process.child_process import WarmChild
+from worker.process.rq_books import BookkeepingWorker
 from worker.settings import WorkerSettings
-from worker.stores.connection import as_hash
-from worker.stores.jobs.deliveries import RQ_TTL_S, task_of
+from worker.stores.jobs.deliveries import task_of
 from worker.stores.jobs.job_queue import RunTask, TaskJob, rq_queue
 
 if TYPE_CHECKING:
     from resource import struct_rusage
 
     from redis import Redis
-    from redis.client import Pipeline
 
 MONITORING_INTERVAL_S = 2
-# how long a dead worker's job looks alive; several heartbeats, so that a busy machine is not a dead
-# one
-LEASE_S = 8
 IDLE_WAIT_S = (
     5  # how long an idle worker blocks before it looks around; RQ takes 15 off `worker_ttl`
 )
-# RQ sends three heartbeats between two jobs, each a round trip; one that is younger than this is
-# good enough. With the wait for work it makes 9 s, well within the 15 s of a live worker.
-HEARTBEAT_EVERY_S = 4.0
 
 
-class WarmWorker(Worker):
+class WarmWorker(BookkeepingWorker):
     """One worker, one queue, one device, one warm child."""
 
     max_connection_wait_time = 2.0  # a store that is back must be noticed
@@ -87,7 +78,6 @@ class WarmWorker(Worker):
         self._jobs_done = 0
         self._asked_to_stop_at: float | None = None
         self._gave_up = False
-        self._known_until = 0.0  # until when what RQ's record says of this worker is fresh
 
     def serialize(self) -> dict[str, str | int]:
         """Say in RQ's record of this worker also what confines its child."""
@@ -101,7 +91,7 @@ class WarmWorker(Worker):
         # Before RQ's books say so, which takes a round trip to the store: an attempt is fenced by
         # our own record, and RQ's lease is not looked for in a job's first second.
         self.fork_work_horse(job, queue)
-        self.monitor_work_horse(job, queue, self._book_start(job, queue))
+        self.monitor_work_horse(job, queue, self.book_start(job, queue))
         self.set_state(WorkerStatus.IDLE)
         self.current = None
         self._jobs_done += 1
@@ -140,41 +130,10 @@ class WarmWorker(Worker):
         if attempt.lost:
             return  # booked as a horse that was killed
         if attempt.error is None:
-            self._book_success(job, execution)
+            self.book_success(job, execution)
         else:
             error = attempt.error
             self._finalize_failure(job, queue, execution, (type(error), error, None))
-
-    def _book_start(self, job: Job, queue: Queue) -> Execution:
-        """Write what RQ's two methods do of a start, in one round trip, and with an end."""
-        with self.connection.pipeline() as together:
-            execution = Execution.create(job, LEASE_S, together, self.name)
-            self.executions[execution.id] = execution
-            self.set_state(WorkerStatus.BUSY, together)
-            self.heartbeat(LEASE_S, together)
-            job.heartbeat(now(), LEASE_S, together)
-            job.prepare_for_execution(self.name, together)
-            # RQ would keep the record of a job whose worker dies.
-            together.expire(job.key, int(job.timeout or 0) + RQ_TTL_S)
-            together.lrem(queue.intermediate_queue_key, 1, job.id)
-            together.execute()
-
-        return execution
-
-    def _book_success(self, job: Job, execution: Execution) -> None:
-        """Count the job and forget it: nobody reads RQ's records of results, or waits for them.
-
-        RQ's own way asks for dependents, of which there are none, and takes four round trips.
-        """
-        took = now() - job.started_at if job.started_at else timedelta()
-        with self.connection.pipeline() as together:
-            self.increment_successful_job_count(together)
-            self.increment_total_working_time(took, together)
-            self.cleanup_execution(job, together, execution)
-            together.delete(job.key)
-            self.set_state(WorkerStatus.IDLE, together)
-            self.heartbeat(pipeline=together)
-            together.execute()
 
     def _run(self, job: Job) -> None:
         """Run the task; a job that is not ours fails here."""
@@ -200,49 +159,6 @@ class WarmWorker(Worker):
         """Have the lost attempt delivered again at once, without waiting for the reconciler."""
         if self.current is not None:
             self._on_lost(self.current, self._gave_up)
-
-    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
-        """Note a state; without a pipeline, RQ's next heartbeat writes it, which follows at once.
-
-        Nothing is to be written where RQ's record has it already.
-        """
-        if pipeline is not None:
-            super().set_state(state, pipeline)
-        elif state != self.get_state():
-            self._state = state
-            self._known_until = 0.0
-
-    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Be known for a while longer, unless the last heartbeat is young enough.
-
-        Anew, where the machine slept until RQ's record of this worker had expired.
-        """
-        if pipeline is not None:
-            super().heartbeat(timeout, pipeline)
-            # With a time-out it is the short lease of a job, which an idle worker must renew.
-            self._known_until = 0.0 if timeout else time.monotonic() + HEARTBEAT_EVERY_S
-            return
-        if time.monotonic() < self._known_until:
-            return
-
-        with self.connection.pipeline(transaction=False) as together:
-            self.set_state(self.get_state(), together)
-            self.heartbeat(timeout, together)
-            together.hexists(self.key, "queues")
-            *_, is_known = together.execute()
-
-        # A machine that slept: RQ forgot the worker, and nobody would give it work.
-        if not is_known:
-            self.connection.hset(self.key, mapping=as_hash(self.serialize()))
-            worker_registration.register(self)
-
-    def get_heartbeat_ttl(
-        self,
-        job: Job,  # noqa: ARG002 - RQ's interface, called with keywords
-        working_time: float = 0.0,  # noqa: ARG002
-    ) -> int:
-        """Return a short lease: RQ would take over a minute to find a dead worker."""
-        return LEASE_S
 
     def handle_warm_shutdown_request(self) -> None:
         """Note when the drain began: it does not last for ever."""

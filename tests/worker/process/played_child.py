@@ -12,8 +12,8 @@ from worker.contract.jobs import Task
 from worker.contract.options import Assignment
 from worker.contract.requests import JobPayload, JobRequest
 from worker.job_context import Performed
-from worker.process.attempt import Attempt
-from worker.process.attempt_server import AttemptServer
+from worker.process.attempts.attempt import Attempt
+from worker.process.attempts.attempt_server import AttemptServer
 from worker.process.staging import Staging
 from worker.sandbox.messages import Channel, Message
 from worker.stores.identities.identity_records import IdentityRecord

@@ -12,7 +12,7 @@ import pytest
 from tests.worker.process.played_child import ENDED, PACK, Desk, answers_to, says
 from worker.composition import open_stores
 from worker.errors import AttemptTimedOut, Canceled, JobFailure, WorkerError
-from worker.process.attempt_server import ChildLost, UseCaseFailed
+from worker.process.attempts.attempt_server import ChildLost, UseCaseFailed
 from worker.sandbox.messages import Channel, Message
 from worker.settings import WorkerSettings
 

@@ -22,9 +22,9 @@ from worker.contract.options import Assignment
 from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import IdentityErased, UnknownIdentity
 from worker.media.images import decode_image
-from worker.process.attempt import JobIdentities
+from worker.process.attempts.job_identities import JobIdentities
+from worker.process.attempts.task_runner import TaskRunner
 from worker.process.staging import Staging
-from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id

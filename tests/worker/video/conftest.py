@@ -20,8 +20,8 @@ from worker.contract.jobs import JobRecord, Task
 from worker.contract.options import Assignment, SwapOptions
 from worker.contract.requests import QUEUE_OF, JobKind, JobPayload, JobRequest, QueueName
 from worker.job_context import UseCase
+from worker.process.attempts.task_runner import TaskRunner
 from worker.process.staging import Staging
-from worker.process.task_runner import TaskRunner
 from worker.settings import MediaLimits, WorkerSettings
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.ids import new_id

@@ -20,8 +20,8 @@ from worker.blocklist.entries import BlocklistStore
 from worker.blocklist.records import as_face
 from worker.blocklist.reviews import ReviewStore
 from worker.blocklist.screening import Screening
+from worker.process.attempts.task_runner import TaskRunner
 from worker.process.staging import Staging
-from worker.process.task_runner import TaskRunner
 from worker.stores.audit_log import AuditLog
 
 PORTRAIT = SAMPLES / "cleo_neutral.jpg"

@@ -13,9 +13,9 @@ from tests.worker.video.conftest import VideoBench
 from tests.worker.workers import performer
 from worker.contract.jobs import JobRecord
 from worker.contract.requests import JobRequest
+from worker.process.attempts.task_runner import TaskRunner
 from worker.process.provenance_issuer import ProvenanceIssuer
 from worker.process.staging import Staging
-from worker.process.task_runner import TaskRunner
 from worker.provenance.credentials import read_credentials
 from worker.provenance.provenance_store import ProvenanceStore
 from worker.settings import WorkerSettings

@@ -13,12 +13,10 @@ Names and extensions are ours, never the user's.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -233,7 +231,7 @@ class MediaStore:
         arguments = {
             "upload": record.id,
             "tenant": record.tenant,
-            "record": json.dumps(asdict(record)),
+            "record": record.to_json(),
             "sha256": record.sha256,
             "bytes": record.bytes,
             "expires_at": record.expires_at,

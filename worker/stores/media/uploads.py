@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,10 @@ class MediaRecord:
     created_at: float
     expires_at: float
     facts: MediaFacts
+
+    def to_json(self) -> str:
+        """Return the record as the store keeps it; `read_upload` reads it."""
+        return json.dumps(asdict(self))
 
 
 def read_upload(fields: Mapping[str, str]) -> MediaRecord:

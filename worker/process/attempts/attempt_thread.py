@@ -11,7 +11,7 @@ import select
 from collections.abc import Callable
 from threading import Thread
 
-from worker.process.attempt_server import ChildLost
+from worker.process.attempts.attempt_server import ChildLost
 
 
 class AttemptThread(Thread):
