@@ -22,7 +22,6 @@ WorkerError
 │       ├── IdentityErased
 │       └── ResultExpired
 ├── UploadInUse                a job in flight, or a registration, needs the upload
-├── PartElsewhere              a part of an upload does not begin where the upload ends
 ├── JobNotFinal                the job still runs: there is no result to fetch, nothing to delete
 ├── TrustKeyBroken             a key or certificate in the trust directory cannot be used
 ├── BlocklistUnreadable        an entry of the never-swap list cannot be opened with this key
@@ -177,15 +176,6 @@ class ResultExpired(Gone):
 class UploadInUse(WorkerError):
     code = "upload_in_use"
     message = "A job in flight, or a registration, needs this upload; wait for it to end."
-
-
-class PartElsewhere(WorkerError):
-    code = "upload_offset"
-    message = "The part does not begin where the upload ends."
-
-    def __init__(self, offset: int) -> None:
-        super().__init__(f"The upload ends at byte {offset}; send what comes after that.")
-        self.offset = offset
 
 
 class JobNotFinal(WorkerError):

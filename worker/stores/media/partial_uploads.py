@@ -18,11 +18,11 @@ from typing import Final
 from redis import Redis
 
 from worker.errors import (
-    PartElsewhere,
     QuotaExceeded,
     StorageQuotaExceeded,
     UnknownMedia,
     UploadInUse,
+    WorkerError,
 )
 from worker.stores.blobs.blobs import Blobs
 from worker.stores.connection import reaching, text_fields, texts
@@ -42,6 +42,15 @@ CLAIM_S: Final = 300.0
 READ_BYTES: Final = 1 << 20
 FOLDER: Final = "partials"
 OBJECT: Final = "object"  # what a client has put into the bucket itself
+
+
+class PartElsewhere(WorkerError):
+    code = "upload_offset"
+    message = "The part does not begin where the upload ends."
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"The upload ends at byte {offset}; send what comes after that.")
+        self.offset = offset
 
 
 @dataclass(frozen=True)
