@@ -37,8 +37,8 @@ def glimpses(video: Video, scratch: Path) -> Iterator[Glimpse]:
     reader = VideoReader(video, FramePreparer(video.info, frame_format, scratch))
     any_frame = False
 
-    for start in _starts(video):
-        with suppress(DamagedMedia), closing(reader.frames(Span(start=start))) as frames:
+    for span in glimpse_spans(video):
+        with suppress(DamagedMedia), closing(reader.frames(span)) as frames:
             frame = next(frames, None)
             if frame is None:
                 continue
@@ -51,12 +51,12 @@ def glimpses(video: Video, scratch: Path) -> Iterator[Glimpse]:
         raise DamagedMedia("no frame of the video can be decoded")
 
 
-def _starts(video: Video) -> list[int]:
-    """Return the times of the frames to take, in the stream's time base, rising."""
+def glimpse_spans(video: Video) -> list[Span]:
+    """Return where to read the frames to take, in order of time."""
     info = video.info
     length = round((info.duration_s or 0.0) / info.time_base)
     step = max(1, round(1 / info.fps / info.time_base))
-    starts: list[int] = []
+    spans: list[Span] = []
     taken: dict[int, int] = {}  # glimpses by the key frame before them
 
     for place in PLACES:
@@ -65,10 +65,13 @@ def _starts(video: Video) -> list[int]:
         start = min(wanted, key + taken.get(key, 0) * FURTHER * step)
         taken[key] = taken.get(key, 0) + 1
 
-        if not starts or start > starts[-1]:
-            starts.append(start)
+        if not spans or start > (spans[-1].start or 0):
+            # Else it would be decoded from the video's beginning, as it must be where packets do
+            # not say when they are shown: no seek is exact there.
+            read_from = key if info.has_showing_times else None
+            spans.append(Span(start=start, read_from=read_from))
 
-    return starts
+    return spans
 
 
 def key_before(video: Video, time: int) -> int:

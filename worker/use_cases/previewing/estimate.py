@@ -204,7 +204,14 @@ def _stretch(video: Video, frames: int) -> PlannedSegment:
     # The index decides whether there is something before it to warm up on.
     is_first = start == info.start_pts
 
-    return PlannedSegment(0 if is_first else 1, start, stop, min(frames, STRETCH_FRAMES))
+    return PlannedSegment(
+        index=0 if is_first else 1,
+        start=start,
+        stop=stop,
+        frames=min(frames, STRETCH_FRAMES),
+        # Without it all that lies before would be decoded first.
+        read_from=start if info.has_showing_times else None,
+    )
 
 
 def _timed_decoding(context: JobContext, video: Video, stretch: PlannedSegment) -> float:
@@ -218,10 +225,14 @@ def _timed_decoding(context: JobContext, video: Video, stretch: PlannedSegment) 
     )
 
     began = time.perf_counter()
-    for _ in reader.frames(Span(stretch.start, stretch.stop)):
+    span = Span(stretch.start, stretch.stop, read_from=stretch.read_from)
+    for _ in reader.frames(span):
         pass  # none is chosen
 
-    return (time.perf_counter() - began) / stretch.frames
+    # What cannot be sought is decoded from its beginning on.
+    frame_s = 1 / float(video.info.fps) / float(video.info.time_base)
+    before = (stretch.start - video.info.start_pts) / frame_s if stretch.read_from is None else 0
+    return (time.perf_counter() - began) / (before + stretch.frames)
 
 
 def _refusals(context: JobContext, seen: Seen, assignments: Sequence[Assignment]) -> list[str]:
