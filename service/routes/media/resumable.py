@@ -37,7 +37,7 @@ PART_TYPE: Final = "application/offset+octet-stream"
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")  # a petabyte, which no bound here allows
 _MAX_METADATA: Final = 4096  # names of files: they are not kept
 
-_TUS = header("Tus-Resumable", "`1.0.0`.", {"type": "string", "enum": [VERSION]})
+_TUS = header("Tus-Resumable", "`1.0.0`; any other is refused.", {"type": "string"})
 _COUNT: dict[str, Any] = {"type": "string", "pattern": "^[0-9]{1,15}$"}
 _PLACE = ("Tus-Resumable", "Upload-Offset", "Upload-Expires")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.service.live_service import LiveService
+from tests.service.live_service import ROOT, LiveService
 from worker.errors import WorkerError
 
 # Left out: positive_data_acceptance, because JSON Schema cannot say that a URL must be public or a
@@ -30,6 +31,7 @@ CHECKS = (
     "missing_required_header",
     "use_after_free",
 )
+HOOKS = "tests.service.protocol.schema_hooks"
 KEY_PATHS = (
     "/v1/keys/{key_id}",
     "/v1/keys/{key_id}/rotate",
@@ -93,7 +95,15 @@ def _run(live: LiveService, max_examples: int, seed: int, paths: list[str]) -> S
             "--request-timeout",
             "20",
         ]
-        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=900)
+        hooks = {"SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=os.environ | hooks,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
 
     counts = re.search(r"(\d+) generated(?:, (\d+) found)?", done.stdout)
     if counts is None:
