@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.service.live_service import ROOT, LiveService
+from tests.material import ROOT
+from tests.service.live_service import LiveService
 from worker.errors import WorkerError
 
 # Left out: positive_data_acceptance, because JSON Schema cannot say that a URL must be public or a
