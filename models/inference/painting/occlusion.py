@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, Mask, Plane, RgbImage, to_network
 from models.inference.finding.alignment import TEMPLATE_SIZE
-from models.inference.painting.face_guide import face_guide
+from models.inference.painting.face_guide import face_guide, face_hull
 from models.inference.session import Network
 
 SIZE = 112  # what the network looks at
 SCALE = SIZE / TEMPLATE_SIZE
 
+HALF = 127  # of a hull's levels
 MIN_SHARE = 0.01  # of the face: smaller parts are noise
 RIM_PX = 4  # of 112: what covers a face comes in from outside, so it reaches the hull's rim
 # Of the face's mean level: clear glasses have .53 and more, dark ones under .2.
@@ -32,6 +33,11 @@ ISLAND_SURE = 0.9
 ISLAND_SHARE = 0.02
 CLOSING_PX = 5  # between two fingers no skin is painted
 HOLD = 0.4  # share of the last frame's answer, so that what is at the limit does not come and go
+# Where no part of a face and its surroundings changes by as many levels, the last answer holds for
+# one more frame: it then differs by .1 in its worst pixel, and a hand's edge changes 20 and more.
+CALM_LEVELS = 4.0
+BLOCKS = 14  # a side, 16 px of the crop each: large enough to average a sensor's grain away
+AROUND = np.ones((9, 9), np.uint8)
 
 Array = NDArray[Any]
 
@@ -63,16 +69,37 @@ class OcclusionMemory:
     """
 
     likely: Array | None = field(default=None, init=False)
+    _seen: RgbImage | None = field(default=None, init=False)
+    _was_kept: bool = field(default=False, init=False)
 
     def reset(self) -> None:
         """Forget: in another shot something else is in front."""
         self.likely = None
+        self._seen = None
+        self._was_kept = False
 
-    def steadied(self, likely: Array) -> Array:
+    def kept(self, small: RgbImage, hull: Plane) -> Array | None:
+        """Return the last answer where it holds for this frame too, never twice in a row.
+
+        `small` is the crop and `hull` the face's in it, both at 112 px.
+        """
+        if self._seen is None or self._was_kept:
+            self._was_kept = False
+            return None
+
+        near = cv2.dilate(hull, AROUND)
+        apart = cv2.bitwise_and(cv2.absdiff(small, self._seen), cv2.merge([near, near, near]))
+        blocks = cv2.resize(apart, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+        self._was_kept = float(blocks.max()) < CALM_LEVELS
+
+        return self.likely if self._was_kept else None
+
+    def steadied(self, likely: Array, small: RgbImage) -> Array:
         """Return this frame's answer leaning on the one before, and remember it."""
         if self.likely is not None:
             likely = likely + np.float32(HOLD) * (self.likely - likely)
         self.likely = likely
+        self._seen = small
         return likely
 
 
@@ -88,9 +115,8 @@ class CoverFinder:
 
         `target` is the 224 px crop, `landmarks` [468, 2] are in its pixels.
         """
-        small = cv2.resize(target, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        guide = face_guide((landmarks + 0.5) * SCALE - 0.5, SIZE)
-        shown = self.network(to_network(np.asarray(small, np.uint8)), guide[None])
+        guide = face_guide(_in_input(landmarks), SIZE)
+        shown = self.network(to_network(_small(target)), guide[None])
 
         return np.asarray(shown["cover"][0]), guide
 
@@ -101,11 +127,16 @@ class CoverFinder:
 
         A `memory` of the frame before steadies the answer in videos.
         """
-        likely, guide = self.look(target, landmarks)
-        if memory is not None:
-            likely = memory.steadied(likely)
+        drawn = face_hull(_in_input(landmarks), SIZE)
+        small = _small(target)
+        likely = None if memory is None else memory.kept(small, drawn)
 
-        hull = guide[2] > 0.5
+        if likely is None:
+            likely, _ = self.look(target, landmarks)
+            if memory is not None:
+                likely = memory.steadied(likely, small)
+
+        hull = drawn > HALF
         soft = np.zeros((SIZE, SIZE), np.float32)
 
         for plane, limits in zip(likely, (HAIR, GLASSES, OBJECT), strict=True):
@@ -120,6 +151,16 @@ class CoverFinder:
             return None
 
         return np.asarray(cv2.resize(soft, (TEMPLATE_SIZE, TEMPLATE_SIZE)), np.float32)
+
+
+def _small(target: RgbImage) -> RgbImage:
+    """Return the crop as the network sees it."""
+    small = cv2.resize(target, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def _in_input(landmarks: Landmarks) -> Landmarks:
+    return np.asarray((landmarks + 0.5) * SCALE - 0.5, np.float32)
 
 
 def _dark_glasses(target: RgbImage, parts: Plane, hull: Array) -> Plane:

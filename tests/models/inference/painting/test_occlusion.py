@@ -139,6 +139,30 @@ def test_what_was_covered_stays_so_for_a_frame_of_doubt(
     assert finder.find(doubted, landmarks, memory) is None
 
 
+def test_an_answer_holds_for_one_more_frame_in_which_nothing_changes(
+    engine: FaceSwapEngine, tmp_path: Path
+) -> None:
+    _, landmarks = crop_of(engine, "ben_neutral")
+    finder = brightness(tmp_path)
+    memory = OcclusionMemory()
+    finder.find(patched(0.900, (120, 180), (0, 120)), landmarks, memory)
+    first = memory.likely
+    alike = patched(0.905, (120, 180), (0, 120))
+
+    finder.find(alike, landmarks, memory)
+    assert memory.likely is first
+    finder.find(alike, landmarks, memory)
+    assert memory.likely is not first
+
+
+def test_what_comes_in_front_is_seen_at_once(engine: FaceSwapEngine, tmp_path: Path) -> None:
+    _, landmarks = crop_of(engine, "ben_neutral")
+    finder = brightness(tmp_path)
+    memory = OcclusionMemory()
+    assert finder.find(patched(0, (120, 180), (0, 120)), landmarks, memory) is None
+    assert finder.find(patched(0.95, (120, 180), (0, 120)), landmarks, memory) is not None
+
+
 def test_a_spot_within_the_face_must_be_larger_and_surer(
     engine: FaceSwapEngine, tmp_path: Path
 ) -> None:
