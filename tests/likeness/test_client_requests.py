@@ -15,6 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from likeness_client import Client, ConnectionFailed, LikenessError, unwrap_webhook
 from likeness_client.retries import Retries
+from likeness_client.sending import PART_BYTES, WHOLE_BYTES
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 UPLOAD = {"id": "upl_1", "sha256": "00", "bytes": 3, "media_type": "image/png", "new": "member"}
@@ -51,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     do_POST = do_GET  # noqa: N815 - the base names it
+    do_PATCH = do_GET  # noqa: N815 - the base names it
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base names it
         """Say nothing."""
@@ -139,3 +141,44 @@ def test_client_without_a_key_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LIKENESS_API_KEY", raising=False)
     with pytest.raises(LikenessError, match="LIKENESS_API_KEY"):
         Client("http://127.0.0.1:9")
+
+
+def test_a_large_file_is_sent_in_parts_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    size = WHOLE_BYTES + 1000
+    file = tmp_path / "large.mp4"
+    file.write_bytes(bytes(size))
+
+    def there(received: int) -> tuple[int, dict[str, object]]:
+        return 200, {"id": "upl_1", "bytes": size, "received": received}
+
+    lost = {"code": "upload_offset", "detail": "it ends elsewhere", "request_id": "req_1"}
+    answers = [
+        (201, there(0)[1]),
+        (204, {}),
+        there(PART_BYTES),
+        # The answer to the second part is lost, and a piece more has arrived than the client knows.
+        (503, {}),
+        (409, lost),
+        there(2 * PART_BYTES - 5),
+        (204, {}),
+        there(3 * PART_BYTES - 5),
+        (204, {}),
+        there(size - 10),
+        (204, {}),
+        there(size),
+        (200, UPLOAD),
+    ]
+    with serving(*answers) as (server, client):
+        assert client.upload(file).id == "upl_1"
+
+    parts = [(headers, body) for path, headers, body in server.seen if "Upload-Offset" in headers]
+    offsets = [int(headers["Upload-Offset"]) for headers, _ in parts]
+    assert offsets == [0, PART_BYTES, PART_BYTES, 2 * PART_BYTES - 5, 3 * PART_BYTES - 5, size - 10]
+    assert [len(body) for _, body in parts][:2] == [PART_BYTES, PART_BYTES]
+    assert len(parts[-1][1]) == 10
+
+
+def test_targets_of_one_name_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with serving() as (server, client), pytest.raises(ValueError, match="one name"):
+        client.swap_all("idn_1", [tmp_path / "a" / "x.jpg", tmp_path / "b" / "x.jpg"], tmp_path)
+    assert server.seen == []

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import mcp
 import pytest
+from PIL import Image
 
 from likeness.cli import run
 from likeness.mcp_server import server
 from likeness_client import (
     AsyncClient,
+    Batch,
     Client,
     ConnectionFailed,
     Consent,
@@ -71,6 +73,21 @@ def test_async_client_does_the_same(service: RunningService, tmp_path: Path) -> 
 
     asyncio.run(main())
     assert (tmp_path / "out.jpg").stat().st_size > 10_000
+
+
+def test_many_files_are_swapped_by_one_batch(client: Client, tmp_path: Path) -> None:
+    identity = client.register(ADA, consent=CONSENT)
+    blank = tmp_path / "nobody.png"
+    Image.new("RGB", (400, 300), "white").save(blank)
+    out = tmp_path / "out"
+    seen: list[Batch] = []
+    done = client.swap_all(identity.id, [BEN, VIDEO, blank], out, on_progress=seen.append)
+
+    assert [done[path].status for path in (BEN, VIDEO, blank)] == ["succeeded"] * 2 + ["failed"]
+    assert done[blank].error == "no_face"
+    assert sorted(file.name for file in out.iterdir()) == [BEN.name, VIDEO.name]
+    assert seen[-1].counts["succeeded"] == 2
+    client.erase(identity.id)
 
 
 def test_refusals_have_the_service_s_code(client: Client, tmp_path: Path) -> None:

@@ -11,18 +11,19 @@ import httpx
 from httpx_sse import SSEError, aconnect_sse
 
 from likeness_client import calls
-from likeness_client.async_connection import AsyncConnection
+from likeness_client.async_sending import AsyncSending
 from likeness_client.calls import Call
-from likeness_client.client import STREAM_SILENCE_S, PathLike
-from likeness_client.connection import CHUNK_BYTES, checked
+from likeness_client.client import STREAM_SILENCE_S
+from likeness_client.connection import checked
 from likeness_client.errors import ConnectionFailed, JobFailed
 from likeness_client.following import Follower, OnProgress
-from likeness_client.models import Consent, Identity, Job, Page, Upload
+from likeness_client.models import Consent, Identity, Job, Page
+from likeness_client.sending import PathLike
 
 Answer = TypeVar("Answer")
 
 
-class AsyncClient(AsyncConnection):
+class AsyncClient(AsyncSending):
     """Speaks to one service with one API key; URL and key may come from the environment."""
 
     async def swap(
@@ -60,10 +61,6 @@ class AsyncClient(AsyncConnection):
         """Return the identity of the one person in 1 to 8 photos; raises LikenessError."""
         paths = [Path(photo) for photo in photos]
         return await self.send(calls.create_identity(paths, consent, name, quality))
-
-    async def upload(self, file: PathLike) -> Upload:
-        """Store an image or video, to be named by jobs for a day; raises LikenessError."""
-        return await self.send(calls.create_upload(Path(file)))
 
     async def submit(
         self,
@@ -147,22 +144,7 @@ class AsyncClient(AsyncConnection):
 
     async def download(self, job: Job, out: PathLike) -> Path:
         """Write a job's result to `out`, which appears whole or not at all."""
-        target = Path(out)
-        part = target.with_name(f".{target.name}.part")
-        try:
-            async with self.http.stream("GET", f"/v1/jobs/{job.id}/result") as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                checked(answer)
-                with part.open("wb") as file:
-                    async for chunk in answer.aiter_bytes(CHUNK_BYTES):
-                        file.write(chunk)
-
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-
-        return target
+        return await self.fetch(f"/v1/jobs/{job.id}/result", out)
 
     async def job(self, job_id: str) -> Job:
         """Return a job as it is now."""

@@ -69,7 +69,7 @@ class AsyncConnection:
             attempt += 1
 
     async def _once(self, call: Call[Answer]) -> httpx.Response:
-        content = None if call.body is None else _chunks(call.body)
+        content = call.content if call.body is None else _chunks(call.body)
         return await self.http.request(call.method, call.path, content=content, **call.arguments())
 
 

@@ -12,7 +12,18 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
-from likeness_client.models import Consent, Identity, Job, Page, Upload, job_of, known
+from likeness_client.models import (
+    Batch,
+    Consent,
+    Identity,
+    Job,
+    Page,
+    PartialUpload,
+    Upload,
+    batch_of,
+    job_of,
+    known,
+)
 
 Answer = TypeVar("Answer")
 File = tuple[str, tuple[str, bytes, str]]
@@ -34,6 +45,7 @@ class Call(Generic[Answer]):
     data: Mapping[str, str] | None = None
     files: Sequence[File] | None = None
     body: Path | None = None
+    content: bytes | None = None  # a part of a file
 
     def arguments(self) -> dict[str, Any]:
         """Return what httpx is to send beside the method, the path and the body."""
@@ -50,6 +62,43 @@ def create_upload(file: Path) -> Call[Upload]:
     """Store an image or video."""
     headers = {"Content-Type": _media_type(file), **_once()}
     return Call("POST", "/v1/uploads", _upload, headers=headers, body=file)
+
+
+def begin_upload(size: int) -> Call[PartialUpload]:
+    """Begin an upload that is sent in parts, by tus 1.0."""
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(size)}
+    return Call("POST", "/v1/uploads/resumable", _partial, headers=headers)
+
+
+def append_part(upload: PartialUpload, part: bytes) -> Call[None]:
+    """Add the part that comes after what is there."""
+    headers = {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Offset": str(upload.received),
+        "Content-Type": "application/offset+octet-stream",
+    }
+    path = f"/v1/uploads/resumable/{upload.id}"
+    return Call("PATCH", path, lambda _: None, headers=headers, content=part)
+
+
+def get_partial(upload_id: str) -> Call[PartialUpload]:
+    """Ask how far an upload in parts is."""
+    return Call("GET", f"/v1/uploads/resumable/{upload_id}", _partial)
+
+
+def get_upload(upload_id: str) -> Call[Upload]:
+    """Read an upload."""
+    return Call("GET", f"/v1/uploads/{upload_id}", _upload)
+
+
+def create_batch(body: Mapping[str, Any]) -> Call[Batch]:
+    """Submit many swaps by one request."""
+    return Call("POST", "/v1/batches", _batch, headers=_once(), json=body)
+
+
+def get_batch(batch_id: str) -> Call[Batch]:
+    """Read a batch."""
+    return Call("GET", f"/v1/batches/{batch_id}", _batch)
 
 
 def create_identity(
@@ -173,6 +222,14 @@ def _json(answer: httpx.Response) -> Mapping[str, Any]:
 
 def _upload(answer: httpx.Response) -> Upload:
     return known(Upload, answer.json())
+
+
+def _partial(answer: httpx.Response) -> PartialUpload:
+    return known(PartialUpload, answer.json())
+
+
+def _batch(answer: httpx.Response) -> Batch:
+    return batch_of(answer.json())
 
 
 def _identity(answer: httpx.Response) -> Identity:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,19 +12,19 @@ from httpx_sse import SSEError, connect_sse
 
 from likeness_client import calls
 from likeness_client.calls import Call
-from likeness_client.connection import CHUNK_BYTES, Connection, checked
+from likeness_client.connection import checked
 from likeness_client.errors import ConnectionFailed, JobFailed
 from likeness_client.following import Follower, OnProgress
-from likeness_client.models import Consent, Identity, Job, Page, Upload
+from likeness_client.models import Consent, Identity, Job, Page
+from likeness_client.sending import PathLike, Sending
 
 Answer = TypeVar("Answer")
-PathLike = str | os.PathLike[str]
 
 # A silent stream is lost after three of the service's keep-alives, which come every 15 s.
 STREAM_SILENCE_S = 45.0
 
 
-class Client(Connection):
+class Client(Sending):
     """Speaks to one service with one API key; URL and key may come from the environment."""
 
     def swap(
@@ -63,10 +62,6 @@ class Client(Connection):
         """Return the identity of the one person in 1 to 8 photos; raises LikenessError."""
         paths = [Path(photo) for photo in photos]
         return self.send(calls.create_identity(paths, consent, name, quality))
-
-    def upload(self, file: PathLike) -> Upload:
-        """Store an image or video, to be named by jobs for a day; raises LikenessError."""
-        return self.send(calls.create_upload(Path(file)))
 
     def submit(
         self,
@@ -148,22 +143,7 @@ class Client(Connection):
 
     def download(self, job: Job, out: PathLike) -> Path:
         """Write a job's result to `out`, which appears whole or not at all."""
-        target = Path(out)
-        part = target.with_name(f".{target.name}.part")
-        try:
-            with self.http.stream("GET", f"/v1/jobs/{job.id}/result") as answer:
-                if not answer.is_success:
-                    answer.read()
-                checked(answer)
-                with part.open("wb") as file:
-                    for chunk in answer.iter_bytes(CHUNK_BYTES):
-                        file.write(chunk)
-
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-
-        return target
+        return self.fetch(f"/v1/jobs/{job.id}/result", out)
 
     def job(self, job_id: str) -> Job:
         """Return a job as it is now."""

@@ -71,7 +71,7 @@ class Connection:
             attempt += 1
 
     def _once(self, call: Call[Answer]) -> httpx.Response:
-        content = None if call.body is None else _chunks(call.body)
+        content = call.content if call.body is None else _chunks(call.body)
         return self.http.request(call.method, call.path, content=content, **call.arguments())
 
 

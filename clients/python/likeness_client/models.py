@@ -62,6 +62,15 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class PartialUpload:
+    """An upload in parts: `received` of `bytes` are there."""
+
+    id: str
+    bytes: int
+    received: int
+
+
+@dataclass(frozen=True)
 class Identity:
     """A registered face, with a report for each photo."""
 
@@ -122,6 +131,29 @@ class Job:
 
 
 @dataclass(frozen=True)
+class BatchItem:
+    """One job of a batch; `error` is the code of its failure."""
+
+    job_id: str
+    status: Status
+    upload_id: str | None = None
+    identity_id: str | None = None
+    outcome: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Many swaps of one request; `status` is running or finished, `counts` are jobs by status."""
+
+    id: str
+    status: str
+    total: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    items: Sequence[BatchItem] = ()
+
+
+@dataclass(frozen=True)
 class Page(Generic[Item]):
     """A page of a listing, and the cursor of the next one."""
 
@@ -133,6 +165,12 @@ def known(kind: type[Item], body: Mapping[str, Any]) -> Item:
     """Return the members of `body` that `kind` has."""
     names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in body.items() if name in names})
+
+
+def batch_of(body: Mapping[str, Any]) -> Batch:
+    """Return the batch that a body describes."""
+    items = [known(BatchItem, item) for item in body.get("items", ())]
+    return known(Batch, {**body, "items": items})
 
 
 def job_of(body: Mapping[str, Any]) -> Job:

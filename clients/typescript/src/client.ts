@@ -1,7 +1,7 @@
 import { Connection, once, pause, type Options } from "./connection.js";
 import { ConnectionFailed, JobFailed, LikenessError } from "./errors.js";
 import { readEvents } from "./events.js";
-import type { Consent, Faces, Identity, Job, Page, Progress, Upload } from "./models.js";
+import type { Batch, Consent, Faces, Identity, Job, Page, Progress, Upload } from "./models.js";
 
 /** What `swap` may be told. */
 export interface SwapOptions {
@@ -160,6 +160,28 @@ export class Client {
   verify(file: Blob): Promise<Record<string, unknown>> {
     const headers = { "Content-Type": "application/octet-stream" };
     return this.connection.json({ method: "POST", path: "/v1/verify", headers, body: file });
+  }
+
+  /** Submit many swaps by one request: each identity into each upload. */
+  createBatch(body: {
+    upload_ids: string[];
+    identity_ids: string[];
+    options?: Record<string, unknown>;
+    webhook?: string;
+  }): Promise<Batch> {
+    const headers = { "Content-Type": "application/json", ...once() };
+    const sent = JSON.stringify(body);
+    return this.connection.json({ method: "POST", path: "/v1/batches", headers, body: sent });
+  }
+
+  batch(batchId: string): Promise<Batch> {
+    return this.connection.json({ method: "GET", path: `/v1/batches/${batchId}` });
+  }
+
+  /** Return all results of a finished batch as a ZIP file. */
+  async batchResults(batchId: string): Promise<Blob> {
+    const path = `/v1/batches/${batchId}/results`;
+    return (await this.connection.send({ method: "GET", path })).blob();
   }
 
   private async swapIdentity(

@@ -1,7 +1,9 @@
+export { swapAll, type BatchOptions } from "./batches.js";
 export { Client, type SwapOptions } from "./client.js";
 export type { Options } from "./connection.js";
 export { ConnectionFailed, JobFailed, LikenessError } from "./errors.js";
 export type {
+  Batch,
   Consent,
   Faces,
   Identity,

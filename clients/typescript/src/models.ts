@@ -89,6 +89,23 @@ export interface Job {
   created_at: string;
 }
 
+/** Many swaps of one request; `counts` are jobs by status. */
+export interface Batch {
+  id: string;
+  status: "running" | "finished";
+  total: number;
+  counts: Record<string, number>;
+  items: {
+    job_id: string;
+    upload_id: string | null;
+    identity_id: string | null;
+    status: Status;
+    outcome: string | null;
+    error: string | null;
+  }[];
+  results: string;
+}
+
 /** Whom to replace. */
 export type Faces =
   | "largest"

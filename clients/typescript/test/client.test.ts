@@ -17,6 +17,7 @@ import {
   ConnectionFailed,
   JobFailed,
   LikenessError,
+  swapAll,
   swapFiles,
   unwrapWebhook,
   type Progress,
@@ -60,6 +61,17 @@ test("a video is followed by events", async () => {
   const ids: string[] = [];
   for await (const each of client.jobs({ kind: "swap_video" })) ids.push(each.id);
   assert.ok(ids.includes(job.id));
+  await client.erase(identity.id);
+});
+
+test("many files are swapped by one batch", async () => {
+  const photo = await openAsBlob(sample("ada_neutral.jpg"));
+  const identity = await client.register([photo], consent);
+  const targets = [await openAsBlob(sample("ben_neutral.jpg")), await openAsBlob(sample("dev_smile.jpg"))];
+  const batch = await swapAll(client, [identity.id], targets);
+  assert.equal(batch.counts.succeeded, 2);
+  const zip = Buffer.from(await (await client.batchResults(batch.id)).arrayBuffer());
+  assert.equal(zip.subarray(0, 4).toString("latin1"), "PK\u0003\u0004");
   await client.erase(identity.id);
 });
 
