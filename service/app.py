@@ -78,8 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=document.operation_id,
     )
     problems.install(app, WorkerError)
-    # First what begins with /v1/uploads/: an upload's id would else take its name.
-    files = (resumable, presigned, uploads, results)
+    files = (uploads, resumable, presigned, results)
     work = (identities, exports, swaps, batches, jobs, webhook_endpoints, keys, audit, blocklist)
 
     for module in (*files, *work, verify, capacity, console, health, reference):
