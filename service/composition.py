@@ -91,13 +91,16 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     )
     outbox = Outbox(redis)
     audit = AuditLog(redis)
+    # Once at the start: the trail tells under which rules everything after it happened.
     audit.note_policy("service", settings.policy())
 
     backend = GuardedBackend(AddressGuard(settings.trusted_networks))
     fetcher = GuardedClient(backend, settings.fetch_timeout_s)
     urls = UrlInputs(fetcher, settings.fetch_timeout_s)
+    # A client of its own: hanging receivers must not use up the connections of inputs.
     poster = GuardedClient(backend, settings.webhook_timeout_s)
     restarted = metrics.child_restarts.labels("probe").inc
+    # One for each kind: a video that takes seconds to measure must not hold up images.
     probers = {kind: prober(settings, restarted) for kind in ("image", "video")}
     uploads = UploadReceiver(settings, media, probers)
     enrolment = Enrolment(settings, metrics)
@@ -112,6 +115,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     photos = PhotoOpener(media, urls, photo_remover, settings.max_photo_bytes)
     refinement = Refinement(jobs, queue, identities)
     screening = open_screening(settings, redis)
+    # The list is kept either way, so that entries made before are there when it is turned on again.
     compared = screening if settings.blocklist == "on" else None
     registration = Registration(
         settings, identities, photos, enrolment, refinement, audit, compared
@@ -129,6 +133,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     sender = WebhookSender(outbox, messages, poster, metrics, deliveries)
 
     trust = TrustStore(settings.trust_dir, settings.c2pa_chain, settings.c2pa_key)
+    # Keys are made here, by the process that starts first, and not in the middle of a request.
     trust.prepare()
     archive = AuditArchive(settings.audit_dir, trust.audit_key())
     verifier = file_verifier(settings, trust, records, metrics)

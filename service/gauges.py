@@ -96,12 +96,15 @@ class Collector:
             "Whether the media can be used.",
             self.media.installation.is_usable(),
         )
+        # Of the directory that files pass through on their way, also where media lie in a bucket.
         free_bytes = _free_bytes(self.media.scratch)
         yield _gauge("likeness_media_free_bytes", "Room on this machine's disk.", free_bytes)
 
         try:
             health = health_of(self.jobs.redis)
             workers = self.queue.workers()
+            # All of it before the first is yielded: half of a scrape would look like jobs that
+            # vanished.
             found = [*_store(health), *self._backlog(), *_workers(workers), *self._counted()]
         except StoreError:
             yield _gauge("likeness_store_up", "Whether the store answers.", 0)
@@ -227,6 +230,7 @@ def _stage_times(stages: Sequence[StageTime]) -> Metric:
     for time in stages:
         bounds = [str(bound / 1000) for bound in BUCKETS_MS]
         buckets = [*zip(bounds, time.within, strict=True), ("+Inf", time.count)]
+        # Prometheus counts in seconds; the name of the metric says the unit.
         labels = (time.kind, time.stage.removesuffix("_ms"))
         times.add_metric(labels, buckets=buckets, sum_value=time.total_ms / 1000)
 

@@ -38,11 +38,15 @@ class EndMessages:
             if is_id(subject_id, "bat"):
                 return self._of_batch(subject_id, now)
             return self._of_job(subject_id, now)
+        # Deleted since it ended: its owner does not want to hear of it, and there is nothing left
+        # to describe.
         except (UnknownJob, UnknownBatch):
             return None
 
     def _of_job(self, job_id: str, now: float) -> EndMessage:
         job = self.jobs.get(job_id)
+        # Read when it is sent, not when the job ended: a message that was delayed for a day tells
+        # how things are now.
         data = self.views.of(job).model_dump(mode="json")
         return EndMessage(_body(f"job.{job.status}", job.finished_at or now, data), job.webhook)
 
@@ -67,6 +71,8 @@ def signed_headers(
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
+        # Standard Webhooks: several signatures in one header, of which a receiver needs one that
+        # fits.
         "webhook-signature": " ".join(
             Webhook(secret).sign(message_id, sent_at, body.decode()) for secret in secrets
         ),

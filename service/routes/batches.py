@@ -53,6 +53,7 @@ async def create_batch(request: Request, caller: Writer, state: State) -> Respon
     The batch has one status and tells its end by one message, `batch.finished`; its jobs tell
     nothing of their own.
     """
+    # Two hundred jobs take a while to write: not in the seconds before the process ends.
     if state.events.draining:
         raise ServiceError("draining")
     body = await state.bodies.json(request, schemas.BatchRequest)
@@ -61,8 +62,10 @@ async def create_batch(request: Request, caller: Writer, state: State) -> Respon
         return _created(state, await to_thread.run_sync(state.batches.create, caller, body))
 
     async def read(batch_id: str) -> Created:
+        # As the batch is now: a repeated request finds jobs that have ended meanwhile.
         return _created(state, await _found(state, batch_id, caller))
 
+    # Of the parsed body: the order of its members does not make another request of it.
     mark = fingerprint(request, body.model_dump_json())
     once = bound(state.idempotency.once, caller.tenant, key_of(request), mark)
     return await once(create=create, read=read)
@@ -90,6 +93,7 @@ async def list_batches(
     read = state.batch_store.list
     records, following = await to_thread.run_sync(read, caller.tenant, limit, cursor)
     response.headers.update(next_link(request, following))
+    # One after the other: each reads up to 200 jobs, and a page must not take the store to itself.
     views = [await to_thread.run_sync(state.batch_views.of, record) for record in records]
     return schemas.BatchList(data=tuple(views), next_cursor=following)
 
@@ -122,6 +126,7 @@ async def cancel_batch(batch_id: str, caller: Writer, state: State) -> schemas.B
 async def get_batch_results(batch_id: str, caller: Reader, state: State) -> Response:
     """Return all results of a finished batch as one ZIP file, which is made while it is sent."""
     batch = await _found(state, batch_id, caller)
+    # A ZIP that grows while it is fetched would be another file each time.
     if batch.finished_at is None:
         raise ServiceError(
             "job_not_final", "Jobs of the batch still run", headers={"Retry-After": "2"}
@@ -130,6 +135,7 @@ async def get_batch_results(batch_id: str, caller: Reader, state: State) -> Resp
     ids = await to_thread.run_sync(state.batch_store.jobs, batch.id)
     jobs = await to_thread.run_sync(state.jobs.several, ids)
     return StreamingResponse(
+        # Made while it is sent, so that a batch of videos needs no room on this disk.
         zipped(state.media, jobs, state.key_watch.of(caller.key_id)),
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{batch.id}.zip"'},

@@ -37,6 +37,7 @@ class BatchRequest(Strict):
     upload_ids: Annotated[tuple[UploadId, ...], Field(min_length=1, max_length=MAX_JOBS)] = Field(
         description="Images and videos that were uploaded."
     )
+    # Few, because all targets are swapped once more with each of them.
     identity_ids: Annotated[tuple[IdentityId, ...], Field(min_length=1, max_length=16)] = Field(
         description="Whose faces are put on; `options.faces` says for whom."
     )
@@ -53,10 +54,12 @@ class BatchRequest(Strict):
 
     @model_validator(mode="after")
     def _has_room(self) -> BatchRequest:
+        # The product counts: each list by itself may be within its bound.
         pairs = len(self.upload_ids) * len(self.identity_ids)
         if pairs > MAX_JOBS:
             raise ValueError(f"{pairs} pairs are too many; a batch may have {MAX_JOBS}")
         for name in ("upload_ids", "identity_ids"):
+            # Two equal pairs would be two equal jobs, of which one is paid for nothing.
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"{name} names one twice")
         return self

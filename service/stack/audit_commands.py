@@ -37,6 +37,7 @@ def run_audit_command(arguments: Namespace, settings: Settings) -> None:
 
         return
 
+    # Line by line: a trail of years does not fit into memory.
     for line in archive.files.lines(AuditFilter(tenant=arguments.tenant)):
         print(json.dumps({"seq": line.entry.seq, **line.entry.body, "mac": line.mac}))
 

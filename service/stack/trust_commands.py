@@ -31,6 +31,7 @@ def run_trust_command(arguments: Namespace, settings: Settings) -> None:
     trust.prepare()
 
     if arguments.action == "rotate-mark-key":
+        # Rotated first: a key that leaked must go out of use even while the store is away.
         trust.mark_keys.rotate()
         _note_rotation(settings)
 

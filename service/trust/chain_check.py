@@ -41,6 +41,7 @@ class ChainCheck:
 
     def state(self) -> ChainState:
         """Return the state of the trail, at most a minute old."""
+        # Whoever asks during a check waits for it instead of beginning a second one.
         with self._checking:
             now = self._clock()
             if self._state is None or now - self._state.checked_at >= EVERY_S:

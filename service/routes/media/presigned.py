@@ -42,12 +42,14 @@ async def create_presigned(
     Then `POST .../complete` makes an upload of it. Only where media lie in a bucket.
     """
     body = await state.bodies.json(request, schemas.PresignedRequest)
+    # Before anything is begun: a bucket would take the whole file first.
     if body.bytes > state.settings.max_upload_bytes:
         most = state.settings.max_upload_bytes
         raise ServiceError("body_too_large", f"The file may have at most {most} bytes")
     if not state.settings.media:
         raise ServiceError("presigned_unavailable")
 
+    # The size is reserved in the tenant's quota now, since the service sees no byte of the file.
     begin = bound(state.media.partials.begin, caller.tenant, body.bytes, PUT_TTL_S)
     made = await to_thread.run_sync(begin)
     url = await to_thread.run_sync(state.media.partials.put_url, made, PUT_URL_S)
@@ -56,6 +58,7 @@ async def create_presigned(
 
     complete = f"{state.settings.public_url}/v1/uploads/presigned/{made.id}/complete"
     response.headers["Location"] = complete
+    # The URL ends before the record does: what was PUT at the last moment can still be completed.
     ends_at = made.expires_at - PUT_TTL_S + PUT_URL_S
     return schemas.PresignedUpload(id=made.id, url=url, complete=complete, expires_at=at(ends_at))
 
@@ -74,6 +77,7 @@ async def complete_presigned(upload_id: str, caller: Writer, state: State) -> Re
     try:
         partial = await to_thread.run_sync(state.media.partials.get, upload_id, caller.tenant)
     except UnknownMedia:
+        # Completed by an earlier request whose answer was lost, or never begun, which `stat` tells.
         record = await to_thread.run_sync(state.media.stat, upload_id, caller.tenant)
     else:
         record = await state.parts.finish_put(partial)

@@ -74,10 +74,12 @@ async def job_result(
 
     Needs a key, a browser token, or a URL that was signed: `urls.result_signed` of the job.
     """
+    # A signed URL is checked alone: a page that has one need not have a key as well.
     if expires is not None and signature is not None:
         job = await _opened_by_signature(state, job_id, expires, signature)
         return await state.results.response(request, job, None)
 
+    # Here and not as a dependency, which would ask for a key before the signature is looked at.
     key = await key_of(request, state, credentials, access_token)
     require_scope(key, "jobs:read")
     job = await to_thread.run_sync(state.jobs.get, job_id, key.tenant)
@@ -115,6 +117,7 @@ async def _opened_by_signature(
 
     One that we did not sign answers as an unknown job, and so does one whose job was deleted.
     """
+    # The signature first: without it, not even whether the job exists may be told.
     if not state.views.signer.is_signed(job_id, expires, signature):
         raise UnknownJob
     job = await to_thread.run_sync(state.jobs.get, job_id)
