@@ -106,5 +106,4 @@ SHORT: Mapping[str, Sequence[str]] = {
 }
 
 LONG: Mapping[str, Sequence[str]] = {
-    "one tree of errors, drawn at its head and read as a table": ("worker/errors.py",),
 }
