@@ -21,7 +21,7 @@ from benchmarks.suite import named, passed
 from service.settings import Settings
 from tests.material import PACKS, ROOT
 from tests.service.live_service import LiveService, until
-from tests.service.protocol.schema_run import run_schemathesis
+from tests.service.protocol.document.schema_run import run_schemathesis
 from tests.store_server import StoreServer
 
 TESTS = "tests/service"
@@ -185,7 +185,7 @@ def every_failure_is_a_problem() -> Figure:
     """Failures of all kinds: problem+json with a code, and nothing about the machine."""
     return passed(
         f"{TESTS}/protocol/test_problems.py",
-        f"{TESTS}/protocol/test_openapi.py",
+        f"{TESTS}/protocol/document/test_openapi.py",
         "-k",
         # Generated requests have a bar of their own, S-15.
         "not generated",

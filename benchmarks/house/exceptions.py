@@ -105,5 +105,4 @@ SHORT: Mapping[str, Sequence[str]] = {
     ),
 }
 
-LONG: Mapping[str, Sequence[str]] = {
-}
+LONG: Mapping[str, Sequence[str]] = {}

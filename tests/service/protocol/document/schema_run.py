@@ -32,7 +32,7 @@ CHECKS = (
     "missing_required_header",
     "use_after_free",
 )
-HOOKS = "tests.service.protocol.schema_hooks"
+HOOKS = "tests.service.protocol.document.schema_hooks"
 KEY_PATHS = (
     "/v1/keys/{key_id}",
     "/v1/keys/{key_id}/rotate",

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from service import schemas
 from service.protocol.catalogue import CODES
 from tests.service.live_service import LiveService
-from tests.service.protocol.schema_run import run_schemathesis
+from tests.service.protocol.document.schema_run import run_schemathesis
 
 BODIES = [
     schemas.RegisterRequest,
