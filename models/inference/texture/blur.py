@@ -31,6 +31,10 @@ MOST_DETAIL = 1.0
 # than grain or the rounding of bytes: a coarsely coded target has little between fine and coarse.
 LEAST_DETAIL = 1.0
 ROUNDING = 0.25
+# Nor to edges that rise less steeply than the target's own: wrinkles, stubble and the rims of
+# glasses are more detail than a smooth face has in the same focus, and are no reason to blur eyes.
+LEAST_STEEPNESS = 0.8
+EDGE_NOISE = 0.7  # levels, in the finest octave: what rounding and coding leave of strong edges
 SIGMAS = (0.35, 14.0)  # px of the frame: blurs that are tried; the least is not seen
 STEP = 1.8  # from one that is tried to the next,
 HALVINGS = 3  # and then halvings between two, to 8 %
@@ -48,24 +52,38 @@ class Detail:
     """What each octave has, fine to coarse, float [2, 2, OCTAVES]: across and down, each as a mean
     magnitude and as a mean of roots. Strong edges decide the one, even skin the other: the few hard
     edges of coarsely coded blocks make no image sharp.
+
+    `steepest` [2, OCTAVES] is decided by the strongest edges alone, lids and lips: of an old face
+    and a young one in equal focus they are as steep, whatever lies on the skin between.
     """
 
     levels: Array
+    steepest: Array
 
     @classmethod
     def of(cls, grey: Array, where: Sequence[Mask]) -> Detail:
         """Measure float32 [h, w], as far as `where` says: what `octaves_of` returned."""
         levels: list[list[tuple[float, float]]] = []
+        edges: list[list[float]] = []
         for weight in where:
             grey = grey if not levels else _halved(grey)
-            levels.append([variations(grey, weight, (3, 1)), variations(grey, weight, (1, 3))])
+            apart = [_apart(grey, (3, 1)), _apart(grey, (1, 3))]
+            levels.append([_means(one, weight) for one in apart])
+            edges.append([_steepest(one, weight) for one in apart])
 
-        return cls(np.moveaxis(np.array(levels), 0, -1))
+        return cls(np.moveaxis(np.array(levels), 0, -1), np.moveaxis(np.array(edges), 0, -1))
 
     @property
     def shares(self) -> Array:
         """Each octave over the next coarser one."""
         return np.asarray((self.levels[..., :-1] + FLOOR) / (self.levels[..., 1:] + FLOOR))
+
+    @property
+    def steepness(self) -> Array:
+        """How steep the strongest edges are: each octave of them over the next coarser one."""
+        noise = EDGE_NOISE * 0.5 ** np.arange(self.steepest.shape[-1])
+        edges = np.sqrt(np.maximum(self.steepest**2 - noise**2, FLOOR**2))
+        return np.asarray(edges[:, :-1] / edges[:, 1:])
 
     @property
     def graininess(self) -> float:
@@ -86,8 +104,21 @@ def octaves_of(where: Mask) -> list[Mask]:
 
 def variations(grey: Array, weight: Mask, kernel: tuple[int, int]) -> tuple[float, float]:
     """Return how strong what a box blur takes away is: its mean, and its mean root squared."""
-    apart = cv2.absdiff(grey, cv2.blur(grey, kernel))
+    return _means(_apart(grey, kernel), weight)
+
+
+def _apart(grey: Array, kernel: tuple[int, int]) -> Array:
+    return np.asarray(cv2.absdiff(grey, cv2.blur(grey, kernel)))
+
+
+def _means(apart: Array, weight: Mask) -> tuple[float, float]:
     return float(np.vdot(apart, weight)), float(np.vdot(cv2.sqrt(apart), weight)) ** 2
+
+
+def _steepest(apart: Array, weight: Mask) -> float:
+    """Return the fourth root of the mean fourth power."""
+    squares = cv2.multiply(apart, apart)
+    return float(np.sqrt(np.sqrt(np.vdot(cv2.multiply(squares, squares), weight))))
 
 
 def missing_blur(grey: Array, wanted: Detail, where: Sequence[Mask]) -> Blur:
@@ -111,7 +142,8 @@ def missing_blur(grey: Array, wanted: Detail, where: Sequence[Mask]) -> Blur:
         steeper = (detail.shares > STEEPER * wanted.shares).any(axis=(1, 2))
         above = (detail.levels > limits).any(axis=(1, 2))
         finest = (detail.levels[..., 0] > enough).any(axis=1)
-        return np.asarray((steeper | above) & finest, bool)
+        edges = (detail.steepness > LEAST_STEEPNESS * wanted.steepness).any(axis=1)
+        return np.asarray((steeper | above) & finest & edges, bool)
 
     if not too_sharp((0.0, 0.0)).any():
         return 0.0, 0.0

@@ -5,6 +5,7 @@ Detail is compared in the pixels of the frame, where the face is looked at.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,12 @@ SAMPLING = 1 / 6
 SHARPER_FROM = 1.05  # of the detail: less is not seen
 MOST_SHARPER = 2.2  # more would only sharpen the photo's own noise
 MOST_LEVELS = 14.0  # that sharpening adds: at the edge of a dark lip or brow more shows as a line
+# A face on a soft target keeps this many times the target's contrast of small parts, and at least
+# this share of its own: identity is in brows, lids and lips.
+MORE_CONTRAST = 1.1
+LEAST_CONTRAST = 0.65
+COARSE = 56  # pixels: the grid on which a part's surroundings are averaged,
+SURROUND = 3.0  # and how far: as wide as an eye
 GRAIN_SPREADS = 3.0  # what is stronger is an edge and no grain
 MOST_LOST = 2.0  # of the grain: what would need more is finer than the crop
 LEAST_GRAIN = 0.3  # levels: below, there is none to give
@@ -41,12 +48,14 @@ class Focus:
     """What a face lacks to be as sharp, as soft and as grainy as its target.
 
     `detail` is how many times more of the finest detail the target has, `blur` what makes the face
-    as soft in crop pixels, `grain` the share of the target's grain to be shown, over 1 what pasting
-    takes of it; `scale` is how many pixels of the crop one of the frame is.
+    as soft in crop pixels, `contrast` the share of its detail that is left on a soft target,
+    `grain` the share of the target's grain to be shown, over 1 what pasting takes of it; `scale` is
+    how many pixels of the crop one of the frame is.
     """
 
     detail: float
     blur: Blur
+    contrast: float
     grain: float
     scale: float
 
@@ -73,6 +82,7 @@ class Focus:
         return cls(
             detail=wanted * lost / max(own, FLOOR),
             blur=(across * enlarged, down * enlarged),
+            contrast=_contrast(grey, (across, down), detail, octaves),
             grain=detail.graininess * min(lost**2, MOST_LOST),
             scale=enlarged,
         )
@@ -90,6 +100,8 @@ class Focus:
     def softened(self, face: RgbImage, target: RgbImage, where: Mask) -> RgbImage:
         """Return a face that is too sharp blurred, and with the target's grain."""
         soft = np.asarray(blurred(face, self.blur), np.uint8) if max(self.blur) > 0 else face
+        if self.contrast < 1:
+            soft = _flattened(soft, where, self.contrast)
         if self.grain <= 0:
             return soft
         return _with_grain(soft, target, where[MIDDLE] > 0.5, self.grain, self.scale)
@@ -99,6 +111,28 @@ def as_sharp(lit: RgbImage, target: RgbImage, where: Mask, scale: float = 1.0) -
     """Return a face with as much fine detail as the target has, and with the target's grain."""
     focus = Focus.of(lit, target, where, scale)
     return focus.softened(focus.sharpened(lit), target, where)
+
+
+def _contrast(grey: Array, blur: Blur, wanted: Detail, octaves: Sequence[Mask]) -> float:
+    """Return the share of a blurred face's detail that makes it as strong as the target's, 1 where
+    it need not be blurred: then the target is sharp, and its smooth skin is its own.
+    """
+    if max(blur) <= 0:
+        return 1.0
+
+    own = Detail.of(blurred(grey, blur), octaves)
+    share = (wanted.levels[..., :2] + FLOOR) / (own.levels[..., :2] + FLOOR)
+    return float(np.clip(MORE_CONTRAST * share.min(axis=-1).mean(), LEAST_CONTRAST, 1))
+
+
+def _flattened(face: RgbImage, where: Mask, share: float) -> RgbImage:
+    """Return a face with a share of what differs from its surroundings."""
+    small = cv2.resize(where, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+    levels = cv2.resize(face, (COARSE, COARSE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    weight = cv2.GaussianBlur(small, (0, 0), SURROUND)[..., None] + 1e-3
+    low = cv2.GaussianBlur(levels * small[..., None], (0, 0), SURROUND) / weight
+    around = cv2.resize(low, face.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.addWeighted(face, share, around.astype(np.uint8), 1 - share, 0), np.uint8)
 
 
 def _fine(grey: Array, where: Mask) -> float:

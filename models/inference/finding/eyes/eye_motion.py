@@ -34,7 +34,7 @@ TRUSTED_OPENING = 0.22
 OPEN_SHARE = 0.7  # of the person's median: lids lower than this are not at rest
 REST_RATE = 0.08  # per frame: the shape at rest follows a turning head within half a second
 WHITE_RATE = 0.15  # per frame: it is read from a few pixels, and light changes slowly
-WINK = 0.4  # of the median: eyes that differ by less are meant to be equal, their reading is not
+WINK = 0.55  # of the median: eyes that differ by less are meant to be equal, their reading is not
 # Painted eyes are checked in the first frames and every half a second.
 FIRST_CHECKS = 5
 CHECK_EVERY = 15

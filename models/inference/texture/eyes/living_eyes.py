@@ -23,6 +23,7 @@ from models.inference.finding.eyes.iris_network import LIDS
 from models.inference.identity import SourceEyes
 from models.inference.texture.eyes.drawn_iris import DrawnIris
 from models.inference.texture.eyes.eye_window import EyeWindow, Lids
+from models.inference.texture.eyes.shut_lids import ShutLids, sharpened
 
 Array = NDArray[Any]
 
@@ -53,14 +54,6 @@ LIGHT_PX = 18.0  # the eye's width in the frame: a smaller one shows no catch li
 # of the person's opening: where the target's lids come in
 SHUT_FROM = 0.76
 SHUT_AT = 0.63
-LID_ELLIPSE = (0.72, 0.42)  # of the eye's width: lids and what moves with them
-LID_RANGE = (-1.0, 0.35)  # log gain of the colours: lids made lighter by more look like paint
-LASH_PX = 0.9  # of the frame
-LASH_SHARPEN = 0.9
-SKIN_LEVEL = 60  # percentile of the ring's levels that is skin, brows or not
-DARK = (0.72, 0.88)  # of that level: below it is no skin, above all of it is
-COLOUR_SIGMA = 0.35  # of the eye's width: how smoothly colours around a shut eye are compared
-TINY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,11 @@ class LivingEye:
             return
 
         eye = face[self.window.box.slices].astype(np.float32)
-        self._shut(eye, target, shut)
+        seen = Lids(self.moving.seen.lids, self.rest.side)
+        # Lines of lashes a pixel of the frame wide lose by being sampled twice.
+        pixel = self.rest.axes.width / max(self.moving.width_px, 1.0)
+        lids = ShutLids(self.window, sharpened(self.window, target, seen, pixel))
+        lids.draw(eye, shut)
         face[self.window.box.slices] = np.clip(eye + 0.5, 0, 255)
 
     @cached_property
@@ -193,39 +190,6 @@ class LivingEye:
         seen_eye = self.moving.seen
         shown = target if self.moving.width_px >= LIGHT_PX else None
         iris += self.iris.lights(shown, seen_eye.iris[0], seen_eye.iris_radius)[..., None]
-
-    def _shut(self, eye: Array, target: RgbImage, shut: float) -> None:
-        """Mix the target's own lids in by `shut` 0..1, in the placed face's colours, in place."""
-        at = self.window.in_eye(Lids(self.moving.seen.lids, self.rest.side))
-        seen = cv2.remap(target, at, _NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
-        # Lines of lashes a pixel of the frame wide lose by being sampled twice.
-        pixel = self.rest.axes.width / max(self.moving.width_px, 1.0)
-        fine = seen - cv2.GaussianBlur(seen, (0, 0), max(0.8, LASH_PX * pixel))
-        seen = np.clip(seen + LASH_SHARPEN * fine, 0, 255)
-        own = self.window.own
-        far = cv2.magnitude(own[..., 0] / LID_ELLIPSE[0], own[..., 1] / LID_ELLIPSE[1])
-        ring = np.clip((far - 0.75) / 0.25, 0, 1) * np.clip((1.4 - far) / 0.3, 0, 1)
-        # Of the ring around the lids skin alone says which colours the face has: a brow in it
-        # would make the lids as dark.
-        ring = ring * _bright(eye, ring) * _bright(seen, ring)
-        sigma = COLOUR_SIGMA * self.rest.axes.width
-        change = cv2.log((eye + 6) / (seen + 6)) * ring[..., None]
-        weight = cv2.GaussianBlur(ring, (0, 0), sigma)[..., None] + TINY
-        change = np.clip(cv2.GaussianBlur(change, (0, 0), sigma) / weight, *LID_RANGE)
-        soft = np.clip((1.15 - far) / 0.45, 0, 1)
-        around = soft * soft * (3 - 2 * soft) * shut
-        eye += ((seen + 6) * np.exp(change) - 6 - eye) * around[..., None]
-
-
-def _bright(eye: Array, ring: Array) -> Array:
-    """Return 1 where a window is as bright as most of its ring, 0 on brows, lashes and shade."""
-    levels = eye @ LUMA
-    inside = levels[ring > 0.5]
-    if not len(inside):
-        return np.ones_like(levels)
-
-    usual = float(np.percentile(inside, SKIN_LEVEL)) + 6
-    return np.asarray(np.clip((levels / usual - DARK[0]) / (DARK[1] - DARK[0]), 0, 1))
 
 
 _NO_MAP = np.empty(0, np.float32)

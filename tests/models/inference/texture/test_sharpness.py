@@ -13,6 +13,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
+from models.inference.texture.blur import Detail, missing_blur, octaves_of
 from tests.models.demo_media import portrait
 
 ROUNDING = 0.15  # levels of second difference: crop and frame are bytes, each rounds once more
@@ -94,6 +95,22 @@ def test_a_blurred_and_grainy_target_gets_its_grain_back(
     after = engine.swap_frame(before, [Assignment(FaceSelector("largest"), ada)]).frame
 
     assert 0.5 < _detail(after, inside, 1) / _detail(before, inside, 1) < 1.2
+
+
+def test_a_wrinkled_face_on_a_smooth_soft_target_keeps_its_eyes() -> None:
+    rng = np.random.default_rng(3)
+    skin = cv2.GaussianBlur(rng.normal(0, 30, (128, 128)).astype(np.float32), (0, 0), 1.0)
+    eyes = np.full((128, 128), 140, np.float32)
+    for x in (40, 88):
+        cv2.ellipse(eyes, (x, 50), (14, 6), 0, 0, 360, 60.0, -1)
+    smooth = np.round(cv2.GaussianBlur(eyes + 0.2 * skin, (0, 0), 1.0))
+    octaves = octaves_of(np.ones((128, 128), np.float32))
+
+    blur = missing_blur(eyes + skin, Detail.of(smooth, octaves), octaves)
+
+    assert (
+        0.8 < max(blur) < 2.5
+    )  # the target lacks 1; to make its skin as smooth would take 3 to 14
 
 
 def _resized(image: BgrImage, height: int) -> BgrImage:
