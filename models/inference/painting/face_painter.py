@@ -140,7 +140,8 @@ class FacePainter:
         lit = target if cover is None else _without_cover(target, cover)
         self.counters.swap_passes += 1
         in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
-        harmony = Harmony(options.colour_match, scale_of(to_crop))
+        focus = None if resting is None else resting.focus
+        harmony = Harmony(options.colour_match, scale_of(to_crop), focus)
         placed = self._place(identity, lit, in_crop, in_place, harmony, resting)
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
         mask = shape_mask(_shown(placed, soft), in_crop, options)

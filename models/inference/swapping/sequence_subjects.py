@@ -47,6 +47,7 @@ class Followed:
             self.memory.reset()
             self.fade.reset()
             self.looks.reset()
+            self.resting.focus.reset()
 
         self.shot = shot
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from models.inference.texture.sharpness import SteadyFocus
+
 MEMORY_FRAMES = 90  # three seconds: longer than a smile that begins a shot, shorter than a shot
 
 
@@ -16,9 +18,10 @@ class RestingFace:
 
     An identity's proportions are to stand against those of the target's face at rest. Against
     those of the frame at hand, a raised brow or a wide mouth would count as the shape of the head
-    and be taken back.
+    and be taken back. `focus` is how sharp the video shows the face.
     """
 
+    focus: SteadyFocus = field(default_factory=SteadyFocus)
     _mean: NDArray[np.float32] | None = field(default=None, init=False)
     _frames: int = field(default=0, init=False)
 
@@ -26,6 +29,7 @@ class RestingFace:
         """Forget: the track now follows someone else."""
         self._mean = None
         self._frames = 0
+        self.focus.reset()
 
     def see(self, proportions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean of what was seen, float32 [468, 2], with this frame's added to it."""

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from models.inference.arrays import Landmarks, Mask, RgbImage
 from models.inference.texture.eyes.living_eyes import LivingEye
 from models.inference.texture.light.relighting import relit
-from models.inference.texture.sharpness import Focus
+from models.inference.texture.sharpness import Focus, SteadyFocus
 
 
 @dataclass(frozen=True)
 class Harmony:
     """How a texture is fitted: `colour_match` 0 keeps the photo's own light and colours, 1 takes
-    the target's; `scale` is how many pixels of the crop one of the frame is.
+    the target's; `scale` is how many pixels of the crop one of the frame is; `focus` is that of the
+    frames before, in videos.
     """
 
     colour_match: float = 1.0
     scale: float = 1.0
+    focus: SteadyFocus | None = None
 
 
 def harmonised(
@@ -41,6 +43,7 @@ def harmonised(
     harmony = harmony or Harmony()
     lit = relit(drawn, target, where, mesh, harmony.colour_match)
     focus = Focus.of(lit, target, where, harmony.scale)
+    focus = focus if harmony.focus is None else harmony.focus.see(focus)
     face = focus.sharpened(lit)
 
     for eye in eyes:
