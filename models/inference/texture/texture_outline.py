@@ -34,6 +34,7 @@ BESIDE_JAW_PX = 16.0
 WALL_GREYER = 26.0
 WALL_BRIGHTER = 8.0
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
+CARRIED_SCORE = 0.6  # of hair: half as dark as hair already, a shaded forehead has .4
 NEAR_BROWS = (4, 4)  # canonical brows are where they are: a fringe may reach down to them
 NOSE_BASE = 2  # mesh point: below it, what is grey is a beard
 
@@ -66,15 +67,18 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     closed one the texture's teeth would show as a line.
     """
     depth = depth_inside(mesh, len(texture))
-    hair = _hair(texture, mesh, depth)
+    score = hair_score(texture, mesh)
+    hair = _hair(score, mesh, depth)
     sure = (depth > DOUBTFUL_PX) & ~hair
-    skin = _carried(texture, sure.astype(np.float32), SKIN_SIGMA)
+    bare = ~_may_be_hair(score, mesh)
+    skin = _carried(texture, (sure & bare).astype(np.float32), SKIN_SIGMA)
     strange = (_is_behind(texture - skin, mesh, depth) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
     bad = (cv2.dilate(strange, np.ones((5, 5), np.uint8)).astype(bool) & ~sure) | hair
     good = ((depth > RIM_PX) & ~bad).astype(np.float32)
-    near = cv2.GaussianBlur(good, (0, 0), FILL_SIGMA)[..., None]
+    source = good * bare
+    near = cv2.GaussianBlur(source, (0, 0), FILL_SIGMA)[..., None]
     reach = np.clip(near * 20, 0, 1)  # where nothing good is near, the carried skin has to do
-    fill = _carried(texture, good, FILL_SIGMA) * reach + skin * (1 - reach)
+    fill = _carried(texture, source, FILL_SIGMA) * reach + skin * (1 - reach)
     kept = cv2.GaussianBlur(cv2.erode(good, np.ones((3, 3), np.uint8)), (0, 0), SEAM_SIGMA)[
         ..., None
     ]
@@ -107,10 +111,18 @@ def without_shade(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     )
 
 
-def _hair(texture: RgbImage, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
+def _may_be_hair(score: Pixels, mesh: Landmarks) -> NDArray[np.bool_]:
+    """Return what above the eyes is as dark as hair, brows and what hangs into them too: its colour
+    is not carried over a forehead.
+    """
+    rows = np.arange(len(score))[:, None]
+    return np.asarray((score > CARRIED_SCORE) & (rows < float(mesh[[33, 263], 1].mean())), bool)
+
+
+def _hair(score: Pixels, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
     """Return where the photo's own hair hangs over the forehead, with its soft edge."""
-    upper = upper_face(mesh, len(texture), NEAR_BROWS)
-    found = (hair_score(texture, mesh) > 1) & upper
+    upper = upper_face(mesh, len(score), NEAR_BROWS)
+    found = (score > 1) & upper
     solid = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     hanging = hanging_in(solid > 0, depth, HAIR_RIM_PX).astype(np.uint8)
 

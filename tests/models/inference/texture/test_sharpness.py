@@ -14,6 +14,7 @@ from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
 from models.inference.texture.blur import Detail, missing_blur, octaves_of
+from models.inference.texture.sharpness import Focus, SteadyFocus
 from tests.models.demo_media import portrait
 
 ROUNDING = 0.15  # levels of second difference: crop and frame are bytes, each rounds once more
@@ -111,6 +112,26 @@ def test_a_wrinkled_face_on_a_smooth_soft_target_keeps_its_eyes() -> None:
     assert (
         0.8 < max(blur) < 2.5
     )  # the target lacks 1; to make its skin as smooth would take 3 to 14
+
+
+def test_a_focus_that_is_read_a_little_differently_in_every_frame_stays() -> None:
+    steady = SteadyFocus()
+    readings = np.random.default_rng(1).uniform(2.8, 3.2, 40)
+
+    blurs = [steady.see(_focus(blur)).blur[0] for blur in readings]
+
+    assert np.abs(np.diff(blurs[5:])).mean() < 0.3 * np.abs(np.diff(readings[5:])).mean()
+
+
+def test_a_head_that_begins_to_move_is_blurred_at_once() -> None:
+    steady = SteadyFocus()
+    steady.see(_focus(1.0))
+
+    assert steady.see(_focus(6.0)).blur[0] > 5.5
+
+
+def _focus(blur: float) -> Focus:
+    return Focus(detail=1.0, blur=(blur, blur), contrast=1.0, grain=0.0, scale=1.0)
 
 
 def _resized(image: BgrImage, height: int) -> BgrImage:

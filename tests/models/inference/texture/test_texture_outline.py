@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.inference.mesh_points import INNER_LIPS
+from models.inference.mesh_points import BROWS, INNER_LIPS
 from models.inference.texture.texture_outline import cleaned, without_shade
 
 SKIN = (205, 165, 145)
@@ -58,6 +58,17 @@ def test_hair_at_the_temple_belongs_to_the_face(
 ) -> None:
     texture[60:84, 170:190] = HAIR
     assert distance(cleaned(texture, mesh), 178, 72, HAIR) < 12
+
+
+def test_under_a_fringe_that_hangs_into_the_brows_the_forehead_is_skin(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    brows = [*BROWS[0], *BROWS[1]]
+    mesh[brows] = np.stack([np.linspace(70, 154, len(brows)), np.full(len(brows), 78)], axis=1)
+    mesh[[10, 152]] = (112, 22), (112, 202)
+    texture[:80, 40:184] = HAIR
+
+    assert distance(cleaned(texture, mesh), 112, 50, SKIN) < 25
 
 
 def test_the_middle_of_the_face_is_not_touched(
