@@ -57,6 +57,7 @@ async def zipped(
     """
     chunks = _chunks(media, jobs)
     while chunk := await to_thread.run_sync(next, chunks, b""):
+        # As with a single result: a revoked key must not finish its download.
         if not await is_allowed():
             raise ServiceError("unauthorized", "The key was revoked or has expired")
         yield chunk
@@ -82,8 +83,10 @@ def _chunks(media: MediaStore, jobs: Sequence[JobRecord]) -> Iterator[bytes]:
             except (Missing, StoreError):
                 name = ""  # gone since the batch was looked up
 
+            # Also of jobs without a file: the table says why.
             rows.append(_row(job, name))
 
+        # Last, because only now it is known which files are in it.
         file.writestr(zipfile.ZipInfo(TABLE, _OLDEST), _table(rows))
         yield out.take()
 

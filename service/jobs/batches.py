@@ -95,6 +95,7 @@ class Batches:
     def cancel(self, batch: BatchRecord) -> None:
         """Ask all jobs of a batch to end."""
         for job_id in self._store.jobs(batch.id):
+            # One of them may be deleted meanwhile; jobs that have ended stay as they are.
             with suppress(UnknownJob):
                 self._jobs.request_cancel(job_id)
 
@@ -130,6 +131,7 @@ class Batches:
                 deadline_s=None,
                 idempotency=None,
             )
+            # Each target is looked up once; what it is decides which swap it gets.
             for record in [self._media.stat(one, caller.tenant) for one in body.upload_ids]
             for identity_id in body.identity_ids
         ]

@@ -35,6 +35,7 @@ class EndMessages:
     def of(self, subject_id: str, now: float) -> EndMessage | None:
         """Return the message about a job or a batch; None when its owner has deleted it."""
         try:
+            # The outbox knows both by their ids, which say what they are.
             if is_id(subject_id, "bat"):
                 return self._of_batch(subject_id, now)
             return self._of_job(subject_id, now)
@@ -67,6 +68,7 @@ def signed_headers(
 
     During a rotation it carries a signature for each secret.
     """
+    # What receivers hold against replays; it must be that of this delivery.
     sent_at = datetime.fromtimestamp(timestamp, UTC)
     return {
         "webhook-id": message_id,

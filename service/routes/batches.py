@@ -33,6 +33,7 @@ router = APIRouter(prefix="/v1/batches", tags=["batches"])
 Reader = Annotated[Caller, Depends(caller_with("jobs:read"))]
 Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 
+# What the checks of a single job say, of any job of the batch.
 _CONSENT = ("consent_missing", "consent_expired", "consent_scope", "identity_erased")
 _QUEUE = ("not_found", "upload_in_use", "quota_exceeded", "storage_quota", "queue_full", "draining")
 
@@ -53,7 +54,11 @@ async def create_batch(request: Request, caller: Writer, state: State) -> Respon
     The batch has one status and tells its end by one message, `batch.finished`; its jobs tell
     nothing of their own.
     """
+<<<<<<< HEAD
     # Two hundred jobs take a while to write: not in the seconds before the process ends.
+=======
+    # As for a single job: what is accepted now would be started by nobody soon.
+>>>>>>> f24be47f (Comments say why in what is new of the service)
     if state.events.draining:
         raise ServiceError("draining")
     body = await state.bodies.json(request, schemas.BatchRequest)
@@ -65,7 +70,11 @@ async def create_batch(request: Request, caller: Writer, state: State) -> Respon
         # As the batch is now: a repeated request finds jobs that have ended meanwhile.
         return _created(state, await _found(state, batch_id, caller))
 
+<<<<<<< HEAD
     # Of the parsed body: the order of its members does not make another request of it.
+=======
+    # The whole body: another target is another batch.
+>>>>>>> f24be47f (Comments say why in what is new of the service)
     mark = fingerprint(request, body.model_dump_json())
     once = bound(state.idempotency.once, caller.tenant, key_of(request), mark)
     return await once(create=create, read=read)
@@ -93,7 +102,11 @@ async def list_batches(
     read = state.batch_store.list
     records, following = await to_thread.run_sync(read, caller.tenant, limit, cursor)
     response.headers.update(next_link(request, following))
+<<<<<<< HEAD
     # One after the other: each reads up to 200 jobs, and a page must not take the store to itself.
+=======
+    # One after the other: each reads all jobs of its batch, and a page has few.
+>>>>>>> f24be47f (Comments say why in what is new of the service)
     views = [await to_thread.run_sync(state.batch_views.of, record) for record in records]
     return schemas.BatchList(data=tuple(views), next_cursor=following)
 
@@ -109,6 +122,7 @@ async def cancel_batch(batch_id: str, caller: Writer, state: State) -> schemas.B
     """Ask all jobs of a batch to end; those that have ended keep their results."""
     batch = await _found(state, batch_id, caller)
     await to_thread.run_sync(state.batches.cancel, batch)
+    # Read again: what nobody was working on has ended already.
     return await _view(state, await _found(state, batch_id, caller))
 
 
@@ -132,12 +146,14 @@ async def get_batch_results(batch_id: str, caller: Reader, state: State) -> Resp
             "job_not_final", "Jobs of the batch still run", headers={"Retry-After": "2"}
         )
 
+    # The jobs' records now, their files one by one while they are sent.
     ids = await to_thread.run_sync(state.batch_store.jobs, batch.id)
     jobs = await to_thread.run_sync(state.jobs.several, ids)
     return StreamingResponse(
         # Made while it is sent, so that a batch of videos needs no room on this disk.
         zipped(state.media, jobs, state.key_watch.of(caller.key_id)),
         media_type="application/zip",
+        # Ours, like the names inside: those of uploads are never kept.
         headers={"Content-Disposition": f'attachment; filename="{batch.id}.zip"'},
     )
 

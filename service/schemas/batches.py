@@ -34,6 +34,7 @@ class BatchRequest(Strict):
         upload_ids=[EXAMPLE_UPLOAD], identity_ids=[EXAMPLE_IDENTITY], options={"faces": "largest"}
     )
 
+    # Uploads alone: fetching many addresses would hold the request for minutes.
     upload_ids: Annotated[tuple[UploadId, ...], Field(min_length=1, max_length=MAX_JOBS)] = Field(
         description="Images and videos that were uploaded."
     )
@@ -54,7 +55,11 @@ class BatchRequest(Strict):
 
     @model_validator(mode="after")
     def _has_room(self) -> BatchRequest:
+<<<<<<< HEAD
         # The product counts: each list by itself may be within its bound.
+=======
+        # The product is what is admitted, whichever side is long.
+>>>>>>> f24be47f (Comments say why in what is new of the service)
         pairs = len(self.upload_ids) * len(self.identity_ids)
         if pairs > MAX_JOBS:
             raise ValueError(f"{pairs} pairs are too many; a batch may have {MAX_JOBS}")
@@ -73,6 +78,7 @@ class BatchItem(Strict):
     identity_id: str | None = Field(description="Whose face is put on.")
     status: Status = Field(description="Of the job.")
     outcome: JobOutcome | None = Field(description="Of the job, once it has ended by itself.")
+    # The code alone: the job has the sentence.
     error: str | None = Field(description="The code of the failure; null where there is none.")
 
 
@@ -122,6 +128,7 @@ class Batch(Strict):
     status: Literal["running", "finished"] = Field(description="Whether all jobs have ended.")
     total: int = Field(description="Jobs of the batch.")
     counts: BatchCounts = Field(description="Jobs by status; deleted ones are in none.")
+    # Without pages: there are 200 at most, and each is small.
     items: tuple[BatchItem, ...] = Field(
         description="The jobs that are left, target by target, as the request names them."
     )

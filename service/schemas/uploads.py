@@ -60,6 +60,7 @@ class PartialUpload(Strict):
 
     id: str = Field(description="`upl_` and 26 characters: the upload's, also when it is whole.")
     bytes: int = Field(description="Size of the whole file.")
+    # What tus calls the offset.
     received: int = Field(description="Bytes that are there; equal to `bytes`, it can be used.")
     expires_at: datetime = Field(description="When it ends unless it goes on.")
 

@@ -46,6 +46,7 @@ async def create_presigned(
     if body.bytes > state.settings.max_upload_bytes:
         most = state.settings.max_upload_bytes
         raise ServiceError("body_too_large", f"The file may have at most {most} bytes")
+    # Before anything is recorded: a directory takes no PUT of a client's.
     if not state.settings.media:
         raise ServiceError("presigned_unavailable")
 
@@ -53,12 +54,17 @@ async def create_presigned(
     begin = bound(state.media.partials.begin, caller.tenant, body.bytes, PUT_TTL_S)
     made = await to_thread.run_sync(begin)
     url = await to_thread.run_sync(state.media.partials.put_url, made, PUT_URL_S)
+    # The store's own word, should it and the settings differ.
     if url is None:
         raise ServiceError("presigned_unavailable")
 
     complete = f"{state.settings.public_url}/v1/uploads/presigned/{made.id}/complete"
     response.headers["Location"] = complete
+<<<<<<< HEAD
     # The URL ends before the record does: what was PUT at the last moment can still be completed.
+=======
+    # The record outlives the URL, so that the last byte can still be completed.
+>>>>>>> f24be47f (Comments say why in what is new of the service)
     ends_at = made.expires_at - PUT_TTL_S + PUT_URL_S
     return schemas.PresignedUpload(id=made.id, url=url, complete=complete, expires_at=at(ends_at))
 
@@ -77,7 +83,11 @@ async def complete_presigned(upload_id: str, caller: Writer, state: State) -> Re
     try:
         partial = await to_thread.run_sync(state.media.partials.get, upload_id, caller.tenant)
     except UnknownMedia:
+<<<<<<< HEAD
         # Completed by an earlier request whose answer was lost, or never begun, which `stat` tells.
+=======
+        # Complete already, and only that answer was lost.
+>>>>>>> f24be47f (Comments say why in what is new of the service)
         record = await to_thread.run_sync(state.media.stat, upload_id, caller.tenant)
     else:
         record = await state.parts.finish_put(partial)

@@ -72,6 +72,7 @@ async def create_resumable(request: Request, caller: Writer, state: State) -> Re
     if length == 0 or len(request.headers.get("upload-metadata", "")) > _MAX_METADATA:
         raise ServiceError("invalid_parameter", "Upload-Length or Upload-Metadata is not usable")
 
+    # Nothing is written yet: only the promise of its size is held against the quota.
     made = await to_thread.run_sync(state.media.partials.begin, caller.tenant, length)
     place = f"/v1/uploads/resumable/{made.id}"
     return _answer(made, 201, Location=f"{state.settings.public_url}{place}")
@@ -116,6 +117,7 @@ async def append_resumable(
         raise ServiceError("unsupported_media_type", f"A part must be {PART_TYPE}")
 
     partial = await to_thread.run_sync(_found, state.media, upload_id, caller.tenant)
+    # Before the body is read; the step that adds the part looks again.
     if _number(request, "Upload-Offset") != partial.offset:
         raise ServiceError("upload_offset", f"The upload ends at byte {partial.offset}")
 
@@ -176,6 +178,7 @@ def _answer(partial: Partial, status: int, **headers: str) -> Response:
         "Upload-Length": str(partial.length),
         "Upload-Expires": format_datetime(expires, usegmt=True),
     }
+    # A part's answer has no body, as tus wants it.
     if status == 204:
         return Response(status_code=204, headers=headers)
 
@@ -189,6 +192,7 @@ def _answer(partial: Partial, status: int, **headers: str) -> Response:
 
 
 def _require_version(request: Request) -> None:
+    # Without the header as well: a plain HTTP client that knows the protocol may do without.
     if request.headers.get("tus-resumable", VERSION) != VERSION:
         raise ServiceError("tus_version", headers={"Tus-Version": VERSION})
 
