@@ -54,11 +54,7 @@ async def create_batch(request: Request, caller: Writer, state: State) -> Respon
     The batch has one status and tells its end by one message, `batch.finished`; its jobs tell
     nothing of their own.
     """
-<<<<<<< HEAD
     # Two hundred jobs take a while to write: not in the seconds before the process ends.
-=======
-    # As for a single job: what is accepted now would be started by nobody soon.
->>>>>>> f24be47f (Comments say why in what is new of the service)
     if state.events.draining:
         raise ServiceError("draining")
     body = await state.bodies.json(request, schemas.BatchRequest)
@@ -70,11 +66,7 @@ async def create_batch(request: Request, caller: Writer, state: State) -> Respon
         # As the batch is now: a repeated request finds jobs that have ended meanwhile.
         return _created(state, await _found(state, batch_id, caller))
 
-<<<<<<< HEAD
     # Of the parsed body: the order of its members does not make another request of it.
-=======
-    # The whole body: another target is another batch.
->>>>>>> f24be47f (Comments say why in what is new of the service)
     mark = fingerprint(request, body.model_dump_json())
     once = bound(state.idempotency.once, caller.tenant, key_of(request), mark)
     return await once(create=create, read=read)
@@ -102,11 +94,7 @@ async def list_batches(
     read = state.batch_store.list
     records, following = await to_thread.run_sync(read, caller.tenant, limit, cursor)
     response.headers.update(next_link(request, following))
-<<<<<<< HEAD
     # One after the other: each reads up to 200 jobs, and a page must not take the store to itself.
-=======
-    # One after the other: each reads all jobs of its batch, and a page has few.
->>>>>>> f24be47f (Comments say why in what is new of the service)
     views = [await to_thread.run_sync(state.batch_views.of, record) for record in records]
     return schemas.BatchList(data=tuple(views), next_cursor=following)
 

@@ -55,11 +55,7 @@ class BatchRequest(Strict):
 
     @model_validator(mode="after")
     def _has_room(self) -> BatchRequest:
-<<<<<<< HEAD
         # The product counts: each list by itself may be within its bound.
-=======
-        # The product is what is admitted, whichever side is long.
->>>>>>> f24be47f (Comments say why in what is new of the service)
         pairs = len(self.upload_ids) * len(self.identity_ids)
         if pairs > MAX_JOBS:
             raise ValueError(f"{pairs} pairs are too many; a batch may have {MAX_JOBS}")

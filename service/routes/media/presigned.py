@@ -60,11 +60,7 @@ async def create_presigned(
 
     complete = f"{state.settings.public_url}/v1/uploads/presigned/{made.id}/complete"
     response.headers["Location"] = complete
-<<<<<<< HEAD
     # The URL ends before the record does: what was PUT at the last moment can still be completed.
-=======
-    # The record outlives the URL, so that the last byte can still be completed.
->>>>>>> f24be47f (Comments say why in what is new of the service)
     ends_at = made.expires_at - PUT_TTL_S + PUT_URL_S
     return schemas.PresignedUpload(id=made.id, url=url, complete=complete, expires_at=at(ends_at))
 
@@ -83,11 +79,7 @@ async def complete_presigned(upload_id: str, caller: Writer, state: State) -> Re
     try:
         partial = await to_thread.run_sync(state.media.partials.get, upload_id, caller.tenant)
     except UnknownMedia:
-<<<<<<< HEAD
         # Completed by an earlier request whose answer was lost, or never begun, which `stat` tells.
-=======
-        # Complete already, and only that answer was lost.
->>>>>>> f24be47f (Comments say why in what is new of the service)
         record = await to_thread.run_sync(state.media.stat, upload_id, caller.tenant)
     else:
         record = await state.parts.finish_put(partial)
