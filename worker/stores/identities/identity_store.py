@@ -133,11 +133,21 @@ class IdentityStore(IdentityRegister):
                 if is_ours:
                     built = build(self.code(identity_id))
                     self.put_weights(identity_id, pack, built)
+                    self._note_outdated(identity_id)
                     return built
 
             time.sleep(LOCK_POLL_S)
 
         raise StoreUnavailable("The identity's weights could not be rebuilt in time.")
+
+    def _note_outdated(self, identity_id: str) -> None:
+        """Say of an identity whose weights had to be derived that it is no longer refined.
+
+        What was refined belongs to another pack: an update of the pack leaves it behind.
+        """
+        with suppress(UnknownIdentity, IdentityErased):
+            if self.peek(identity_id).quality == "refined":
+                self.annotate(identity_id, quality="instant", refinement={"status": "outdated"})
 
     def put_refined(
         self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]

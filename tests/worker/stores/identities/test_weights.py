@@ -117,3 +117,23 @@ def test_corrupt_refined_weights_give_way_to_derived_ones(store: Redis) -> None:
     assert identities.weights(identity, PACK) is None
     record = identities.get(identity)
     assert (record.quality, record.refinement) == ("instant", {"status": "lost"})
+
+
+def test_an_update_of_the_pack_leaves_refined_weights_behind_and_that_is_said(store: Redis) -> None:
+    identities = IdentityStore(store, vault_of(store))
+    identity = put(identities)
+    identities.put_refined(identity, PACK, b"refined", {"status": "succeeded"})
+    newer = "open@ba9876543210"
+    assert identities.weights_or_build(identity, newer, lambda code: b"new " + code) == b"new code"
+    record = identities.get(identity)
+    assert (record.quality, record.refinement) == ("instant", {"status": "outdated"})
+    # Workers that still have the earlier pack go on with what was refined for it.
+    assert identities.weights(identity, PACK) == b"refined"
+
+
+def test_an_identity_that_was_never_refined_says_nothing_of_an_update(store: Redis) -> None:
+    identities = IdentityStore(store, vault_of(store))
+    identity = put(identities)
+    before = identities.get(identity)
+    identities.weights_or_build(identity, "open@ba9876543210", lambda code: b"new " + code)
+    assert identities.get(identity).refinement == before.refinement
