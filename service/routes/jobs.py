@@ -16,7 +16,7 @@ from service.protocol.openapi import PREFER, REF, header, problems, success
 from service.protocol.paging import next_link
 from service.routes.app_state import AppState, State
 from service.routes.auth import caller_with
-from service.schemas.consent import QueryMoment
+from service.schemas.consent import Moment
 from worker.contract.jobs import JobRecord, Status
 from worker.contract.requests import QUEUE_OF, JobKind
 from worker.stores.jobs.job_listing import JobFilter
@@ -47,10 +47,10 @@ async def list_jobs(
     kind: JobKind | None = None,
     identity_id: Annotated[str | None, Query(pattern="^idn_[0-9a-z]{26}$")] = None,
     created_from: Annotated[
-        QueryMoment | None, Query(description="Only jobs created then or later.")
+        Moment | None, Query(description="Only jobs created then or later.")
     ] = None,
     created_before: Annotated[
-        QueryMoment | None, Query(description="Only jobs created before.")
+        Moment | None, Query(description="Only jobs created before.")
     ] = None,
     metadata: Annotated[
         str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from worker.contract.options import Strict
 # can move a moment within them beyond what a datetime holds.
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT", re.IGNORECASE)
 _CLOCK_SKEW = timedelta(minutes=5)  # clients whose clock is ahead of ours
 
 
@@ -36,15 +38,15 @@ def _in_the_past(moment: datetime) -> datetime:
 
 
 def _as_text(moment: object) -> object:
-    if isinstance(moment, str) and "T" not in moment.upper():
-        raise ValueError("the time must be RFC 3339, as 2026-01-05T10:00:00Z")
-    return moment
+    # A number, also as text, would be taken for seconds since the epoch, or for milliseconds where
+    # it is large: a consent must not begin at a moment that nobody wrote.
+    if isinstance(moment, datetime) or (isinstance(moment, str) and _DATE.match(moment)):
+        return moment
+    raise ValueError("the time must be RFC 3339, as 2026-01-05T10:00:00Z")
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-# Of a query, where a number is text too, and would be taken for seconds since the epoch.
-QueryMoment = Annotated[Moment, BeforeValidator(_as_text)]
-PastMoment = Annotated[AwareDatetime, AfterValidator(_in_utc), AfterValidator(_in_the_past)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_text), AfterValidator(_in_utc)]
+PastMoment = Annotated[Moment, AfterValidator(_in_the_past)]
 
 
 # "self" is the caller's own face; the others are what an operator relies on.
