@@ -49,9 +49,7 @@ async def list_jobs(
     created_from: Annotated[
         Moment | None, Query(description="Only jobs created then or later.")
     ] = None,
-    created_before: Annotated[
-        Moment | None, Query(description="Only jobs created before.")
-    ] = None,
+    created_before: Annotated[Moment | None, Query(description="Only jobs created before.")] = None,
     metadata: Annotated[
         str | None,
         Query(

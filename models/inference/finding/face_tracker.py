@@ -35,6 +35,10 @@ CHECK_S = 0.2
 MOST_CHECK_S = 0.4
 SEARCH_S = 0.1  # the same for a while after someone was lost in this shot
 SEARCH_FOR_S = 2.0
+# Of the frame, from one to the next: ordinary motion changes 2 %. Somebody who comes or goes at
+# once changes more, without a cut, and may be gone before the next look.
+JUMP_SHARE = 0.06
+JUMP_FOR_S = 0.2
 # Small and turned faces are looked for all over the frame within this time, or within the shorter
 # one where the survey has seen any: they cost a detection for each tile.
 SWEEP_S = 4.0
@@ -63,6 +67,7 @@ class FaceTracker:
     _samples: Plane | None = field(default=None, init=False)
     _detected_s: float = field(default=-math.inf, init=False)
     _lost_s: float = field(default=-math.inf, init=False)
+    _jumped_s: float = field(default=-math.inf, init=False)
     _swept: float = field(default=0.0, init=False)
     _recognition: Recognition = field(init=False)
 
@@ -76,7 +81,7 @@ class FaceTracker:
 
         `looks` are what `looks` returned of this frame, so that it is not looked at again.
         """
-        self.shot_just_began = self._is_cut(frame)
+        self.shot_just_began = self._is_cut(frame, time_s)
         if self.shot_just_began:
             self.shot += 1
             self._tracks = []
@@ -130,10 +135,17 @@ class FaceTracker:
 
         return TrackedFace(later.track, face, time_s, is_new=False)
 
-    def _is_cut(self, frame: Frame) -> bool:
+    def _is_cut(self, frame: Frame, time_s: float) -> bool:
         before = self._samples
         self._samples = np.ascontiguousarray(frame.luma_samples())
-        return before is None or is_cut(before, self._samples)
+        if before is None:
+            return True
+
+        changed = changed_share(before, self._samples)
+        if changed > JUMP_SHARE:
+            self._jumped_s = time_s
+
+        return changed > CUT_SHARE
 
     def _follow(self, looks: Mapping[int, MeshedFace], time_s: float) -> None:
         followed = []
@@ -173,7 +185,7 @@ class FaceTracker:
     def _is_detection_due(self, time_s: float) -> bool:
         if self._lost_s == time_s:
             return True
-        is_searching = time_s - self._lost_s < SEARCH_FOR_S
+        is_searching = time_s - self._lost_s < SEARCH_FOR_S or time_s - self._jumped_s < JUMP_FOR_S
         # Frame times are rounded: a frame that is slightly early is on time.
         return time_s - self._detected_s > (SEARCH_S if is_searching else self.check_s) - 1e-3
 
@@ -197,6 +209,9 @@ class FaceTracker:
             track = Track(person, face, view, human=face.human, asked_s=time_s)
             track.asked_look = face.look
             track.confirm(time_s)
+            if self.gallery.is_learning(person):
+                track.note_view(view)
+
             self._tracks.append(track)
 
     def _number_copies(self) -> None:

@@ -113,9 +113,13 @@ class PeopleGallery:
         self._people[person.person_id] = person
         return person
 
+    def is_learning(self, person: Person) -> bool:
+        """Whether a person's mean follows their views; known people have theirs already."""
+        return person.person_id not in self.known
+
     def learn(self, person: Person, view: Embedding) -> None:
-        """Add a view that is surely a person's to their mean; known people have theirs already."""
-        if person.person_id not in self.known:
+        """Add a view that is surely a person's to their mean, where that is not known already."""
+        if self.is_learning(person):
             person.embedding = mean_view([person.embedding, view], [person.views, 1])
             person.views += 1
 

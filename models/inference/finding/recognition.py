@@ -113,11 +113,15 @@ class Recognition:
 
             if own >= SAME_PERSON:
                 self.gallery.learn(track.person, view)
+                if self.gallery.is_learning(track.person):
+                    track.note_view(view)
 
             return track
 
         track.doubt(track.surely_until_s)
-        was_other = cosine_similarity(track.view, track.person.embedding) < OTHER_PERSON
+        is_other = own < OTHER_PERSON or track.is_contradicted_by(view)
+        was_other = track.was_other
+        track.was_other = is_other
         track.view = view
         mixed = self.gallery.match(view, track.mixed_with)
 
@@ -127,7 +131,7 @@ class Recognition:
         match = self._match(view, tracks)
         if match.person is not None and match.person is not track.person and match.is_sure:
             return _handed_over(track, match.person, view, time_s)
-        if own < OTHER_PERSON and was_other:
+        if is_other and was_other:
             unsure = match.person if not match.is_nobody else None
             person = self.gallery.meet(view, unsure.person_id if unsure else None)
             return _handed_over(track, person, view, time_s)

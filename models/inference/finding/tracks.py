@@ -25,8 +25,43 @@ ASK_DOUBT_S = 0.1
 NEW_POSE_DEG = 20.0
 JUST_AFTER_S = 1e-4  # less than any frame lasts
 TOUCHING = 0.1  # overlap of two faces that the mesh may confuse
+# A view with this many times the detail says more of a face than the one before: it came into
+# focus, into the light or nearer. In a dissolve neither end has twice the other's detail.
+CLEARER = 2.0
 MAX_STEP = 0.6  # of its size: a face that moved further was not followed but confused
 MAX_GROWTH = 1.6
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The best view of a followed face so far.
+
+    The mean of a person's views follows a slow dissolve to another person; this one does not.
+    """
+
+    view: Embedding
+    yaw_deg: float
+    detail: float
+
+    @classmethod
+    def of(cls, face: MeshedFace, view: Embedding) -> Anchor:
+        """Return the anchor that a view makes; its detail is the mean Laplacian in levels."""
+        grey = cv2.cvtColor(face.look, cv2.COLOR_RGB2GRAY)
+        detail = float(np.mean(np.abs(cv2.Laplacian(grey, cv2.CV_32F))))
+        return cls(view, face.yaw_deg, detail)
+
+    def is_outdone_by(self, other: Anchor) -> bool:
+        """Whether another view says more of the face: it is clearer, or more from the front."""
+        is_clearer = other.detail > CLEARER * self.detail
+        return is_clearer or abs(other.yaw_deg) < abs(self.yaw_deg) - NEW_POSE_DEG
+
+    def contradicts(self, other: Anchor) -> bool:
+        """Whether a view that is as good, in the same pose, shows another face."""
+        is_as_good = other.detail * CLEARER > self.detail
+        is_same_pose = abs(other.yaw_deg - self.yaw_deg) <= NEW_POSE_DEG
+        return (
+            is_as_good and is_same_pose and cosine_similarity(other.view, self.view) < OTHER_PERSON
+        )
 
 
 @dataclass
@@ -51,6 +86,8 @@ class Track:
     mixed_with: list[Person] = field(default_factory=list)
     human: float = 0.0
     looks: int = 1
+    anchor: Anchor | None = None
+    was_other: bool = False  # when it was last asked about
 
     def doubt(self, time_s: float) -> None:
         """Note that from `time_s` on it may be someone else."""
@@ -72,6 +109,7 @@ class Track:
         self.doubted_from_s = None
         self.confirmed_s = time_s
         self.mixed_with = []
+        self.was_other = False
 
         if all(abs(pose - self.face.yaw_deg) > NEW_POSE_DEG / 2 for pose in self.poses_deg):
             self.poses_deg.append(self.face.yaw_deg)
@@ -89,6 +127,8 @@ class Track:
     def is_confirmed_by(self, view: Embedding) -> bool:
         """Whether a view shows the person whom this track has been following."""
         cosine = cosine_similarity(view, self.person.embedding)
+        if self.is_contradicted_by(view):
+            return False
         if cosine >= SAME_PERSON:
             return True
         if cosine < OTHER_PERSON:
@@ -99,6 +139,16 @@ class Track:
 
         is_new_pose = all(abs(pose - self.face.yaw_deg) > NEW_POSE_DEG for pose in self.poses_deg)
         return self.doubted_from_s is None and is_new_pose
+
+    def is_contradicted_by(self, view: Embedding) -> bool:
+        """Whether a view shows another face than the track's best one, however slowly it came."""
+        return self.anchor is not None and self.anchor.contradicts(Anchor.of(self.face, view))
+
+    def note_view(self, view: Embedding) -> None:
+        """Keep a confirmed view as the anchor if it says more of the face than the one so far."""
+        seen = Anchor.of(self.face, view)
+        if self.anchor is None or self.anchor.is_outdone_by(seen):
+            self.anchor = seen
 
     def _looks_changed(self) -> bool:
         return self.asked_look is not None and (

@@ -20,7 +20,7 @@ from models.inference.finding.face_finder import SAME_FACE
 from models.inference.finding.face_tracker import CHECK_S, MOST_CHECK_S, FaceTracker
 from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.sparse_tracker import SeenFrame, SparseTracker
-from models.inference.finding.tracks import TrackedFace
+from models.inference.finding.tracks import LOOK_KEPT, TrackedFace, difference
 from models.inference.frames.frame import Frame
 from models.inference.options import (
     FrameReport,
@@ -126,10 +126,14 @@ class SequenceSwapper:
                 break
 
             earlier = self.tracker.look_back(held.frame, held.time_s, later)
-            if earlier is None or _is_known(earlier, held.faces):
+            if earlier is None:
                 break
 
-            held.faces.append(earlier)
+            same, others = _split(held.faces, earlier)
+            if same and not _is_settled_by(newcomer, earlier, same):
+                break
+
+            held.faces = [*others, earlier]
             later = earlier
 
     def _write_until(self, time_s: float, most_held: int) -> list[FrameReport]:
@@ -235,5 +239,22 @@ class SequenceSwapper:
         return self._records[person_id]
 
 
-def _is_known(face: TrackedFace, others: Sequence[TrackedFace]) -> bool:
-    return any(overlap(face.face.box, other.face.box) > SAME_FACE for other in others)
+def _split(
+    faces: Sequence[TrackedFace], one: TrackedFace
+) -> tuple[list[TrackedFace], list[TrackedFace]]:
+    """Return which of a frame's faces are in the place of one face, and the others."""
+    is_same = [overlap(one.face.box, other.face.box) > SAME_FACE for other in faces]
+    same = [other for other, here in zip(faces, is_same, strict=True) if here]
+    others = [other for other, here in zip(faces, is_same, strict=True) if not here]
+
+    return same, others
+
+
+def _is_settled_by(
+    newcomer: TrackedFace, earlier: TrackedFace, same: Sequence[TrackedFace]
+) -> bool:
+    """Whether a face of which it was open whose it is looks as the newcomer does that took its
+    place.
+    """
+    is_open = not any(other.is_sure for other in same)
+    return is_open and difference(earlier.face.look, newcomer.face.look) < LOOK_KEPT
