@@ -174,6 +174,11 @@ def _in_words(out: Path, report: dict[str, Any], seconds: float) -> str:
     """Return what happened, in words: one line for the file, one for each person."""
     lines = [f"{out} ({report['outcome']}, {seconds:.1f} s)"]
     for face in report["faces"]:
+        # Nobody wanted them swapped: a count would look like a failure.
+        if face.get("assignment") is None and not face["frames_swapped"]:
+            lines.append(f"  {face['person_id']}: left alone")
+            continue
+
         skipped = ", ".join(
             f"{count} left alone ({why})" for why, count in face["frames_skipped"].items()
         )
