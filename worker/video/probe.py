@@ -70,6 +70,7 @@ class VideoInfo:
     bit_depth: int
     colour: ColourTags
     audio_tracks: int
+    has_alpha: bool
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,16 @@ def describe(
         bit_depth=max(component.bits for component in frame.format.components),
         colour=_colour(frame),
         audio_tracks=len(container.streams.audio),
+        has_alpha=_has_alpha(stream, frame),
     )
+
+
+def _has_alpha(stream: VideoStream, frame: VideoFrame) -> bool:
+    """Whether the video is transparent anywhere, also where its decoder leaves that out: WebM keeps
+    transparency in a stream beside the one that is decoded.
+    """
+    is_beside = stream.metadata.get("alpha_mode") == "1"
+    return is_beside or frame.format.name.startswith("yuva") or "rgba" in frame.format.name
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> float | None:

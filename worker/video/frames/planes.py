@@ -108,14 +108,13 @@ class FramePreparer:
 
         if info.bit_depth > 8 and not info.colour.is_hdr:
             self.notes.add("reduced_to_8_bit")
+        if info.has_alpha:
+            self.notes.add("alpha_dropped")
 
     def _eight_bit(self, frame: VideoFrame) -> VideoFrame:
         """8-bit 4:2:0 in the output's matrix and range, at the size the output has before it is
         turned.
         """
-        if frame.format.name.startswith("yuva") or "rgba" in frame.format.name:
-            self.notes.add("alpha_dropped")
-
         interlaced = frame.interlaced_frame
         if self._tone_mapper is not None:
             frame = self._tone_mapper.map(frame)

@@ -216,3 +216,27 @@ def test_a_held_frame_before_the_end_lengthens_nothing(tmp_path: Path, name: str
         lasting_s = container.duration / av.time_base
 
     assert lasting_s == pytest.approx(1.566, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [("in.webm", "libvpx-vp9", "yuva420p"), ("in.mov", "prores_ks", "yuva444p10le")],
+)
+def test_transparency_that_is_dropped_is_said(
+    tmp_path: Path, name: str, codec: str, pixels: str
+) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, 24)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = pixels
+
+        for index, frame in enumerate(frames_of(SOLO, count=6, size=SIZE)):
+            shown = frame.reformat(format=pixels)
+            shown.pts = index
+            shown.time_base = Fraction(1, 24)
+            container.mux(stream.encode(shown))
+
+        container.mux(stream.encode(None))
+
+    assert "alpha_dropped" in filter_video(path, tmp_path / "out").notes
