@@ -33,7 +33,7 @@ def exported(folder: Path) -> Path:
     assert canonical is not None
     exporter = DeviceExporter(pack.id, canonical, load_templates(pack.device))
     file = folder / "ada.zip"
-    exporter.write(file, "litert", source.code, engine().specialise(source.code), FACTS, sign=None)
+    exporter.write(file, "onnx", source.code, engine().specialise(source.code), FACTS, sign=None)
 
     return file
 

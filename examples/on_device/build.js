@@ -3,10 +3,10 @@
 import { build } from 'esbuild'
 import { cp, mkdir, rm } from 'node:fs/promises'
 
-const RUNTIME = 'node_modules/@litertjs/core/wasm'
-// The variants that LiteRT chooses between, by what the browser offers.
-const NETWORKS = ['face_detector.tflite', 'face_mesh.tflite']
-const VARIANTS = ['litert_wasm_internal', 'litert_wasm_threaded_internal', 'litert_wasm_compat_internal']
+const RUNTIME = 'node_modules/onnxruntime-web/dist'
+const NETWORKS = ['detector_short.onnx', 'face_mesh.onnx']
+// The runtime for WebAssembly alone, and the one that also knows WebGPU: a browser loads one of them.
+const VARIANTS = ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.asyncify']
 
 const pack = process.argv[2]
 if (!pack) throw new Error('Say where the pack is: npm run build -- ../../var/packs/open')
@@ -15,8 +15,9 @@ await rm('dist', { recursive: true, force: true })
 for (const folder of ['dist/wasm', 'dist/models']) await mkdir(folder, { recursive: true })
 await build({
   entryPoints: ['src/main.js'],
-  outfile: 'dist/main.js',
+  outdir: 'dist',
   bundle: true,
+  splitting: true,
   minify: true,
   format: 'esm',
   target: 'es2022',
@@ -26,5 +27,5 @@ await build({
 for (const name of NETWORKS) await cp(`${pack}/${name}`, `dist/models/${name}`)
 for (const page of ['index.html', 'style.css']) await cp(page, `dist/${page}`)
 for (const name of VARIANTS) {
-  for (const suffix of ['js', 'wasm']) await cp(`${RUNTIME}/${name}.${suffix}`, `dist/wasm/${name}.${suffix}`)
+  for (const suffix of ['mjs', 'wasm']) await cp(`${RUNTIME}/${name}.${suffix}`, `dist/wasm/${name}.${suffix}`)
 }

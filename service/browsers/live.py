@@ -23,15 +23,13 @@ Or <a href="/">go back to the console</a>.</p>
 </html>
 """
 _HEADERS = {
-    # WebAssembly is compiled from the files beside the page, by threads that are scripts of it.
+    # WebAssembly is compiled from the files beside the page.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:;"
-        " style-src 'self'; connect-src 'self'; img-src 'self' blob: data:;"
-        " media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self';"
+        " connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:;"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
-    # Browsers give threads their shared memory only in pages that are isolated by these two.
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache",

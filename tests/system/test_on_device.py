@@ -38,7 +38,7 @@ def cleo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert canonical is not None
 
     exporter = DeviceExporter(pack.id, canonical, load_templates(pack.device))
-    exporter.write(file, "litert", code, engine.specialise(code), DAY, sign=None)
+    exporter.write(file, "onnx", code, engine.specialise(code), DAY, sign=None)
     return file
 
 
@@ -69,6 +69,7 @@ def test_a_video_is_swapped_and_nothing_is_asked_of_anybody(cleo: Path) -> None:
     [
         ({"expires_at": "2020-01-01T00:00:00+00:00"}, "expired on 2020-01-01"),
         ({"format": "likeness-device-9"}, "not an identity exported by Likeness"),
+        ({"form": "litert"}, "Export the form onnx"),
     ],
 )
 def test_the_page_refuses_what_it_may_not_use(

@@ -19,6 +19,9 @@ export async function readBundle(data, now = new Date()) {
   if (now >= new Date(manifest.expires_at)) {
     throw new BundleError(`This identity expired on ${manifest.expires_at.slice(0, 10)}. Export it again.`)
   }
+  if (manifest.form !== 'onnx') {
+    throw new BundleError(`This file is for other players (${manifest.form}). Export the form onnx for this page.`)
+  }
   for (const [name, { sha256 }] of Object.entries(manifest.members)) {
     if ((await digest(members.get(name))) !== sha256) throw new BundleError(`The file is damaged: ${name}.`)
   }

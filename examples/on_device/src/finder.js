@@ -1,6 +1,7 @@
 // Finds one face and follows it: BlazeFace for a first look, the face mesh from frame to frame.
 
 import { invert, move, similarity } from './affine.js'
+import { planes } from './networks.js'
 
 const DETECTOR_PX = 128
 const MESH_PX = 192
@@ -43,9 +44,7 @@ export class FaceFinder {
   }
 
   async look(frame, toCrop) {
-    const outputs = Object.values(await this.mesh.run(this.crop(frame, toCrop, MESH_PX, 0, 1 / 255)))
-    const landmarks = outputs.find((values) => values.length === POINTS * 3)
-    const presence = outputs.find((values) => values.length === 1)
+    const { landmarks, presence } = await this.mesh.run({ image: this.crop(frame, toCrop, MESH_PX) })
     const points = new Float32Array(POINTS * 2)
 
     for (let i = 0; i < POINTS; i++) {
@@ -60,9 +59,7 @@ export class FaceFinder {
     const side = Math.max(frame.width, frame.height)
     const scale = DETECTOR_PX / side
     const toCrop = [scale, 0, ((side - frame.width) / 2) * scale, 0, scale, ((side - frame.height) / 2) * scale]
-    const outputs = Object.values(await this.detector.run(this.crop(frame, toCrop, DETECTOR_PX, -1, 2 / 255)))
-    const scores = outputs.find((values) => values.length === this.anchors.length / 2)
-    const boxes = outputs.find((values) => values !== scores)
+    const { scores, boxes } = await this.detector.run({ image: this.crop(frame, toCrop, DETECTOR_PX) })
     const best = scores.reduce((found, score, i) => (score > scores[found] ? i : found), 0)
     if (1 / (1 + Math.exp(-scores[best])) < MIN_SCORE) return null
 
@@ -76,22 +73,14 @@ export class FaceFinder {
     return { x, y, side: (Math.max(at(2), at(3)) / scale) * MARGIN, angle }
   }
 
-  /** Return a crop's RGB values, `offset` + `scale` times 0..255. */
-  crop(frame, toCrop, size, offset, scale) {
+  /** Return a crop as a network takes it. */
+  crop(frame, toCrop, size) {
     const [a, b, c, d, e, f] = toCrop
     this.context.setTransform(1, 0, 0, 1, 0, 0)
     this.context.fillRect(0, 0, size, size)
     this.context.setTransform(a, d, b, e, c, f)
     this.context.drawImage(frame, 0, 0)
-    const { data } = this.context.getImageData(0, 0, size, size)
-    const values = new Float32Array(size * size * 3)
-
-    for (let from = 0, to = 0; from < data.length; from += 4) {
-      values[to++] = data[from] * scale + offset
-      values[to++] = data[from + 1] * scale + offset
-      values[to++] = data[from + 2] * scale + offset
-    }
-    return values
+    return planes(this.context.getImageData(0, 0, size, size).data)
   }
 }
 

@@ -62,12 +62,12 @@ function release() {
 
 async function load() {
   state.device = await accelerator()
-  await loadRuntime('wasm/')
+  const runtime = await loadRuntime(state.device, 'wasm/')
   const model = async (name) => new Uint8Array(await (await fetch(`models/${name}`)).arrayBuffer())
   // The small networks cost less than a trip to the GPU and back.
-  const detector = await Network.load(await model('face_detector.tflite'), 'wasm')
-  const mesh = await Network.load(await model('face_mesh.tflite'), 'wasm')
-  const swapper = await Network.load(state.identity.network, state.device)
+  const detector = await Network.load(runtime, await model('detector_short.onnx'), 'wasm')
+  const mesh = await Network.load(runtime, await model('face_mesh.onnx'), 'wasm')
+  const swapper = await Network.load(runtime, state.identity.network, state.device)
 
   state.player = new Player(state.identity, { detector, mesh, swapper })
 }

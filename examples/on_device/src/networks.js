@@ -1,52 +1,52 @@
-// The three networks of the page, on LiteRT: WebGPU where there is one, else WebAssembly.
+// The three networks of the page, on ONNX Runtime: WebGPU where there is one, else WebAssembly.
 
-import { isWebGPUSupported, loadAndCompile, loadLiteRt, Tensor } from '@litertjs/core'
+// A second thread spins on the core that decodes the video: frames then take longer, not less.
+const THREADS = 1
 
-// Threads need shared memory, which browsers give to pages that isolate themselves by two headers.
-const THREADS = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1
-
-/** Load the runtime; `folder` holds its WebAssembly. */
-export async function loadRuntime(folder) {
-  await loadLiteRt(folder)
-}
-
-/** Return "webgpu" or "wasm": where networks of this page run. */
+/** Return "webgpu" or "wasm": where the swapping network of this page runs. */
 export async function accelerator() {
-  if (!isWebGPUSupported() || !(await navigator.gpu?.requestAdapter())) return 'wasm'
-  return 'webgpu'
+  return (await navigator.gpu?.requestAdapter()) ? 'webgpu' : 'wasm'
 }
 
-/** A network on inputs and outputs that are Float32Arrays, by name. */
+/** Load the runtime for a device; `folder` holds its WebAssembly. The GPU's is twice as large. */
+export async function loadRuntime(device, folder) {
+  const runtime =
+    device === 'webgpu' ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm')
+  runtime.env.wasm.numThreads = THREADS
+  runtime.env.wasm.wasmPaths = new URL(folder, location.href).href
+  return runtime
+}
+
+/** A network on inputs and outputs that are Float32Arrays: planes of red, green and blue in 0..1. */
 export class Network {
-  constructor(model, inputs) {
-    this.model = model
-    this.shapes = Object.fromEntries(inputs.map(({ name, shape }) => [name, [...shape]]))
+  constructor(runtime, session) {
+    this.runtime = runtime
+    this.session = session
+    this.shapes = Object.fromEntries(session.inputMetadata.map(({ name, shape }) => [name, shape]))
   }
 
-  static async load(model, device) {
-    const compiled = await loadAndCompile(model, { accelerator: device, cpuOptions: { numThreads: THREADS } })
-    return new Network(compiled, compiled.getInputDetails())
+  static async load(runtime, model, device) {
+    return new Network(runtime, await runtime.InferenceSession.create(model, { executionProviders: [device] }))
   }
 
-  /** The names of the inputs, in order. */
-  get inputs() {
-    return Object.keys(this.shapes)
+  /** Return the outputs by name; `arrays` are the inputs by name. */
+  async run(arrays) {
+    const { Tensor } = this.runtime
+    const tensors = Object.entries(this.shapes).map(([name, shape]) => [name, new Tensor('float32', arrays[name], shape)])
+    const results = await this.session.run(Object.fromEntries(tensors))
+
+    return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, tensor.data]))
   }
+}
 
-  /** Return the outputs by name; `arrays` are the inputs, in order. */
-  async run(...arrays) {
-    const tensors = Object.fromEntries(
-      this.inputs.map((name, i) => [name, new Tensor(arrays[i], this.shapes[name])])
-    )
-    const results = await this.model.run(tensors)
-    const outputs = {}
-
-    for (const [name, tensor] of Object.entries(results)) {
-      outputs[name] = (await tensor.data()).slice()
-      tensor.delete()
-    }
-
-    for (const tensor of Object.values(tensors)) if (!tensor.deleted) tensor.delete()
-    return outputs
+/** Return RGBA bytes as planes of red, green and blue in 0..1. */
+export function planes(pixels) {
+  const count = pixels.length / 4
+  const values = new Float32Array(3 * count)
+  for (let i = 0; i < count; i++) {
+    values[i] = pixels[4 * i] / 255
+    values[count + i] = pixels[4 * i + 1] / 255
+    values[2 * count + i] = pixels[4 * i + 2] / 255
   }
+  return values
 }

@@ -2,6 +2,7 @@
 
 import { invert, move } from './affine.js'
 import { FaceFinder, swapCrop } from './finder.js'
+import { planes } from './networks.js'
 import { Placer } from './placing.js'
 
 const SIZE = 224
@@ -40,7 +41,7 @@ export class Player {
     const { texture, shown } = this.placer.place(target.data, move(mesh, toCrop))
     this.note('place', mark())
 
-    const [face] = Object.values(await this.swapper.run(...this.inputs(target.data, texture)))
+    const { face } = await this.swapper.run({ target: planes(target.data), texture: apart(texture) })
     this.note('swap', mark())
 
     this.paste(context, target, face, shown, invert(toCrop))
@@ -49,22 +50,10 @@ export class Player {
     return true
   }
 
-  inputs(target, texture) {
-    const count = SIZE * SIZE
-    const arrays = { target: new Float32Array(count * 3), texture: new Float32Array(count * 3) }
-    for (let i = 0; i < count; i++) {
-      for (let c = 0; c < 3; c++) {
-        arrays.target[3 * i + c] = target[4 * i + c] / 127.5 - 1
-        arrays.texture[3 * i + c] = texture[3 * i + c] / 127.5 - 1
-      }
-    }
-    return this.swapper.inputs.map((name) => arrays[name])
-  }
-
   paste(context, crop, face, shown, toFrame) {
     const { data } = crop
     for (let i = 0; i < shown.length; i++) {
-      for (let c = 0; c < 3; c++) data[4 * i + c] = (face[3 * i + c] + 1) * 127.5 + 0.5
+      for (let c = 0; c < 3; c++) data[4 * i + c] = face[c * shown.length + i] * 255 + 0.5
       data[4 * i + 3] = shown[i] * 255 + 0.5
     }
     this.cropContext.putImageData(crop, 0, 0)
@@ -81,6 +70,16 @@ export class Player {
     const share = this.frames < 1 / MEMORY ? 1 / (this.frames + 1) : MEMORY
     this.times[stage] += (ms - this.times[stage]) * share
   }
+}
+
+/** Return pixels [r, g, b, r, ...] in 0..255 as planes in 0..1. */
+function apart(pixels) {
+  const count = pixels.length / 3
+  const values = new Float32Array(pixels.length)
+  for (let i = 0; i < count; i++) {
+    for (let c = 0; c < 3; c++) values[c * count + i] = pixels[3 * i + c] / 255
+  }
+  return values
 }
 
 function stopwatch() {
