@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -55,12 +56,16 @@ class ProvenanceStore:
 
         Raises DiskFull.
         """
-        # The manifest first: a record must not promise one that is not there.
+        before = {_by_hash(record.sha256): record.mark_id.encode()}
         if manifest:
-            self._blobs.write(_name(record.mark_id, ".c2pa"), manifest)
+            before[_name(record.mark_id, ".c2pa")] = manifest
+
+        # Before the record, which must not promise a manifest that is not there; an entry that
+        # leads nowhere is harmless. At once, because each waits for the disk, or for a bucket.
+        with ThreadPoolExecutor(len(before)) as together:
+            list(together.map(self._blobs.write, before.keys(), before.values()))
 
         self._blobs.write(_name(record.mark_id, ".json"), json.dumps(asdict(record)).encode())
-        self._blobs.write(_by_hash(record.sha256), record.mark_id.encode())
 
     def get(self, mark_id: str) -> ProvenanceRecord | None:
         """Return the record of a mark id (eight hex digits)."""
