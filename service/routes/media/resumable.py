@@ -33,7 +33,8 @@ Writer = Annotated[Caller, Depends(caller_with("jobs:write"))]
 
 VERSION: Final = "1.0.0"
 EXTENSIONS: Final = "creation,expiration,termination"
-PART_TYPE: Final = "application/offset+octet-stream"
+# What tus says, and what plain HTTP clients send and generators of clients know.
+PART_TYPES: Final = ("application/offset+octet-stream", "application/octet-stream")
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")  # a petabyte, which no bound here allows
 _MAX_METADATA: Final = 4096  # names of files: they are not kept
 
@@ -103,8 +104,11 @@ async def get_resumable(upload_id: str, caller: Writer, state: State) -> Respons
         "parameters": [_TUS, header("Upload-Offset", "Where the part begins.", _COUNT)],
         "requestBody": {
             "required": True,
-            "description": "The bytes from `Upload-Offset` on, as many as the client likes.",
-            "content": {PART_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            "description": (
+                "The bytes from `Upload-Offset` on, as many as the client likes; clients of tus"
+                f" send them as `{PART_TYPES[0]}`."
+            ),
+            "content": {PART_TYPES[1]: {"schema": {"type": "string", "format": "binary"}}},
         },
     },
 )
@@ -113,8 +117,8 @@ async def append_resumable(
 ) -> Response:
     """Add a part. With the last one the file is inspected; what is refused then is deleted."""
     _require_version(request)
-    if media_type(request) != PART_TYPE:
-        raise ServiceError("unsupported_media_type", f"A part must be {PART_TYPE}")
+    if media_type(request) not in PART_TYPES:
+        raise ServiceError("unsupported_media_type", f"A part must be {PART_TYPES[0]}")
 
     partial = await to_thread.run_sync(_found, state.media, upload_id, caller.tenant)
     # Before the body is read; the step that adds the part looks again.
