@@ -62,7 +62,7 @@ def choose_provider(device: Device) -> str:
     if device == "cpu":
         return CPU
 
-    obstacles = {}
+    obstacles: list[str] = []
     for wanted, provider, obstacle_to in (
         ("cuda", CUDA, cuda_obstacle),
         ("openvino", OPENVINO, openvino_obstacle),
@@ -70,20 +70,23 @@ def choose_provider(device: Device) -> str:
         if device not in ("auto", wanted):
             continue
 
-        obstacles[provider] = obstacle_to()
-        if not obstacles[provider]:
+        obstacle = obstacle_to()
+        if obstacle:
+            obstacles.append(obstacle)
+        else:
             log.info("device chosen", extra={"device": device, "provider": provider})
             return provider
 
+    because = "; ".join(obstacles)
     if device != "auto":
         raise DeviceUnavailableError(
-            f"{device} was asked for and cannot be used: {'; '.join(obstacles.values())}. Fix that,"
-            " or set LIKENESS_DEVICE to cpu or auto."
+            f"{device} was asked for and cannot be used: {because}. Fix that, or set"
+            " LIKENESS_DEVICE to cpu or auto."
         )
 
     # Who installed the GPU wheel wanted the GPU; who did not is told, not warned.
     level = logging.WARNING if CUDA in ort.get_available_providers() else logging.INFO
-    log.log(level, "device chosen", extra={"device": device, "provider": CPU, "because": obstacles})
+    log.log(level, "device chosen", extra={"device": device, "provider": CPU, "because": because})
     return CPU
 
 
