@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from service.sandbox.serving import Handle, Reply, child_limits, serve
 from worker.sandbox.confinement import memory_bound, rules_for
+from worker.sandbox.limits import AWAITED_NICENESS
 
 if TYPE_CHECKING:
     from models.inference.engine import FaceSwapEngine
@@ -33,6 +34,7 @@ def main(load_handler: Load | None = None) -> None:
         # A pack's name may be a path, and a link.
         readable=[Path(packs_root), (Path(packs_root) / pack_name).resolve()],
         device=rules,
+        niceness=AWAITED_NICENESS,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from worker.process.logs import log_as_json
 from worker.sandbox.confinement import Device, confine
-from worker.sandbox.limits import Limits, allow_cpu, die_with
+from worker.sandbox.limits import NICENESS, Limits, allow_cpu, die_with
 from worker.sandbox.messages import Message as Reply
 
 __all__ = ["Handle", "Reply", "child_limits", "serve"]
@@ -28,7 +28,11 @@ Load = Callable[[], tuple[Handle, Mapping[str, Any]]]
 
 
 def serve(
-    load: Load, limits: Limits, readable: Sequence[Path] = (), device: Device = "cpu"
+    load: Load,
+    limits: Limits,
+    readable: Sequence[Path] = (),
+    device: Device = "cpu",
+    niceness: int = NICENESS,
 ) -> None:
     """Confine this process, `load` what answers requests, and answer until the parent closes.
 
@@ -39,7 +43,7 @@ def serve(
     # A child whose parent was killed must not stay behind with models in memory.
     die_with(os.getppid())
     # First of all: the libraries that decode are loaded when nothing can be reached any more.
-    protection = confine(limits, readable=readable, device=device)
+    protection = confine(limits, readable=readable, device=device, niceness=niceness)
     handle, hello = load()
 
     with socket.socket(fileno=int(sys.argv[1])) as line:

@@ -12,7 +12,7 @@ from typing import Literal
 from worker.contract.options import Strict
 from worker.errors import WorkerError
 from worker.sandbox.landlock import Reach, restrict_files
-from worker.sandbox.limits import Limits, give_way, set_limits
+from worker.sandbox.limits import NICENESS, Limits, give_way, set_limits
 from worker.sandbox.seccomp import deny_system_calls
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ def confine(
     readable: Iterable[Path] = (),
     writable: Iterable[Path] = (),
     device: Device = "cpu",
+    niceness: int = NICENESS,
 ) -> Protection:
     """Confine this process; call it first, before any thread and before heavy imports.
 
@@ -119,7 +120,7 @@ def confine(
         devices=_gpu_nodes() if gpu else (),
     )
 
-    give_way()
+    give_way(niceness)
     set_limits(limits)
     protection = Protection(
         landlock=restrict_files(reach), seccomp=deny_system_calls(gpu), rules=device

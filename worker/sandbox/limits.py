@@ -14,6 +14,9 @@ import sys
 from worker.contract.options import Strict
 
 NICENESS = 5
+# Of a child that everybody's requests wait for, one at a time: it gets half as much again of the
+# processors as one that swaps.
+AWAITED_NICENESS = 3
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 # What a child with an emptied environment still needs to find its GPU: which devices are its own,
@@ -60,12 +63,12 @@ def allow_cpu(seconds: int | None) -> None:
         )
 
 
-def give_way() -> None:
+def give_way(niceness: int = NICENESS) -> None:
     """Let others go first where processors are few: what answers must not wait for what computes.
 
-    A third of a share beside a process that does not give way; all of it beside none.
+    By default a third of a share beside a process that does not give way; all of it beside none.
     """
-    os.nice(NICENESS)
+    os.nice(niceness)
 
 
 def die_with(parent_pid: int) -> None:

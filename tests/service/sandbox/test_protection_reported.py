@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.material import PACKS
 from tests.service.live_service import LiveService
@@ -47,3 +48,13 @@ def test_a_service_that_requires_a_sandbox_does_not_start_without(
 
     assert ended.returncode != 0
     assert "This kernel lacks landlock" in ended.stderr
+
+
+def test_the_child_that_everybody_waits_for_gives_way_least(enrolling: LiveService) -> None:
+    niceness = {
+        name: child.nice() - psutil.Process().nice()
+        for child in psutil.Process().children(recursive=True)
+        for name in ("enrolment_child", "probe_child")
+        if name in " ".join(child.cmdline())
+    }
+    assert 0 < niceness["enrolment_child"] < niceness["probe_child"]
