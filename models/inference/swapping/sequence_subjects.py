@@ -17,6 +17,7 @@ from models.inference.finding.visibility import Fade, skip_reason
 from models.inference.frames.frame import Frame
 from models.inference.options import FaceReport, SkipReason, SwapOptions
 from models.inference.painting.occlusion import OcclusionMemory
+from models.inference.swapping.held_frames import HeldFrame
 from models.inference.swapping.selection import Assignment, Candidate, Selection
 from models.inference.texture.resting_face import RestingFace
 
@@ -50,19 +51,6 @@ class Followed:
             self.resting.focus.reset()
 
         self.shot = shot
-
-
-@dataclass
-class HeldFrame:
-    """A frame that has not been written yet. Its faces are not known before it `is_seen`."""
-
-    frame: Frame
-    time_s: float
-    is_shown: bool
-    shot: int = -1
-    faces: list[TrackedFace] = field(default_factory=list)
-    is_seen: bool = False
-    detect_ms: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,20 @@
 """A video, frame by frame: who is where, who becomes whom, steadied and faded in time, written in
 place.
 
-Frames are held back for a moment before they are written: somebody found late is followed back to
-their first appearance, and a doubt about who somebody is may be settled before it matters.
+Which frames are held back, and for how long, is in `held_frames`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import perf_counter
 
 from models.inference.arrays import Embedding
-from models.inference.finding.detections import overlap
 from models.inference.finding.eyes.iris_network import IrisNetwork
-from models.inference.finding.face_finder import SAME_FACE
-from models.inference.finding.face_tracker import CHECK_S, MOST_CHECK_S, FaceTracker
+from models.inference.finding.face_tracker import FaceTracker
 from models.inference.finding.identity_encoder import cosine_similarity
-from models.inference.finding.sparse_tracker import SeenFrame, SparseTracker
-from models.inference.finding.tracks import LOOK_KEPT, TrackedFace, difference
 from models.inference.frames.frame import Frame
 from models.inference.options import (
     FrameReport,
@@ -28,13 +22,12 @@ from models.inference.options import (
     SwapOptions,
 )
 from models.inference.painting.face_painter import FacePainter, PaintedFace
+from models.inference.swapping.held_frames import HeldFrame, HeldFrames
 from models.inference.swapping.selection import Selection
 from models.inference.swapping.sequence_report import PersonRecord
-from models.inference.swapping.sequence_subjects import HeldFrame, SequenceSubjects, Subject
+from models.inference.swapping.sequence_subjects import SequenceSubjects, Subject
 
 SIMILARITY_EVERY_S = 1.0
-LOOK_BACK_S = 0.6  # more than a sweep for small faces takes, and five looks at a doubtful face
-LOOK_BACK_BYTES = 64 * 2**20  # of held frames: 21 frames of 1080p, 5 of 2160p
 
 
 @dataclass
@@ -50,11 +43,10 @@ class SequenceSwapper:
     _subjects: SequenceSubjects = field(init=False)
     _records: dict[str, PersonRecord] = field(default_factory=dict, init=False)
     _similarity_due_s: dict[str, float] = field(default_factory=dict, init=False)
-    _held: deque[HeldFrame] = field(default_factory=deque, init=False)
-    _watch: SparseTracker = field(init=False)
+    _held: HeldFrames = field(init=False)
 
     def __post_init__(self) -> None:
-        self._watch = SparseTracker(self.tracker)
+        self._held = HeldFrames(self.tracker)
         self._subjects = SequenceSubjects(self.selection, self.iris)
 
     def take(self, frame: Frame, time_s: float, *, is_shown: bool = True) -> list[FrameReport]:
@@ -63,23 +55,12 @@ class SequenceSwapper:
         Returns a report for each frame written, oldest first; the caller keeps the frames. One
         that is not shown only settles tracks and filters, and has no report.
         """
-        started = perf_counter()
-        self.tracker.check_s = self._check_s(frame, time_s)
-        held = HeldFrame(frame, time_s, is_shown)
-        self._held.append(held)
-
-        for seen in self._watch.take(frame, time_s):
-            self._settle(seen)
-
-        held.detect_ms = (perf_counter() - started) * 1e3
-        return self._write_until(time_s - LOOK_BACK_S, self._most_held(frame))
+        self._held.take(frame, time_s, is_shown=is_shown)
+        return self._written(self._held.due(time_s))
 
     def finish(self) -> list[FrameReport]:
         """Write the frames that are still held; returns their reports, oldest first."""
-        for seen in self._watch.finish():
-            self._settle(seen)
-
-        return self._write_until(float("inf"), 0)
+        return self._written(self._held.rest())
 
     def swap(self, frame: Frame, time_s: float) -> FrameReport:
         """Swap the next frame in place at once, without the time to look back."""
@@ -105,63 +86,13 @@ class SequenceSwapper:
         """Everyone seen so far by `person_id`, for a sequence that goes on elsewhere."""
         return {one.person_id: one.embedding for one in self.tracker.gallery.people()}
 
-    def _settle(self, seen: SeenFrame) -> None:
-        """Note who is in the oldest held frame of which that was not known."""
-        place = next(index for index, held in enumerate(self._held) if not held.is_seen)
-        held = self._held[place]
-        held.shot = seen.shot
-        held.faces = seen.faces
-        held.is_seen = True
-
-        if not seen.began_shot:
-            for newcomer in (one for one in seen.faces if one.is_new):
-                self._look_back(newcomer, place)
-
-    def _look_back(self, newcomer: TrackedFace, place: int) -> None:
-        """Follow someone who was just found back through the frames of the shot before that."""
-        later = newcomer
-        for index in reversed(range(place)):
-            held = self._held[index]
-            if held.shot != self._held[place].shot:
-                break
-
-            earlier = self.tracker.look_back(held.frame, held.time_s, later)
-            if earlier is None:
-                break
-
-            same, others = _split(held.faces, earlier)
-            if same and not _is_settled_by(newcomer, earlier, same):
-                break
-
-            held.faces = [*others, earlier]
-            later = earlier
-
-    def _write_until(self, time_s: float, most_held: int) -> list[FrameReport]:
-        reports = []
-        while self._held and self._held[0].is_seen:
-            if self._held[0].time_s > time_s and len(self._held) <= most_held:
-                break
-
-            held = self._held.popleft()
-            report = self._write(held)
-
-            if held.is_shown:
-                reports.append(report)
-
-        return reports
-
-    def _check_s(self, frame: Frame, time_s: float) -> float:
-        """Return how long to go without a detection: no longer than frames can be held."""
-        step_s = time_s - self._held[-1].time_s if self._held else 0.0
-        return min(MOST_CHECK_S, max(CHECK_S, self._most_held(frame) * step_s))
-
-    def _most_held(self, frame: Frame) -> int:
-        return max(1, LOOK_BACK_BYTES // (frame.width * frame.height * 3 // 2))
+    def _written(self, frames: Iterable[HeldFrame]) -> list[FrameReport]:
+        reports = [(held.is_shown, self._write(held)) for held in frames]
+        return [report for is_shown, report in reports if is_shown]
 
     def _write(self, held: HeldFrame) -> FrameReport:
         started = perf_counter()
-        following = self._held[0] if self._held else None
-        subjects = self._subjects.of(held, following, self.options)
+        subjects = self._subjects.of(held, self._held.oldest, self.options)
 
         if not held.is_shown:
             return FrameReport((), held.detect_ms, 0.0, 0.0)
@@ -237,24 +168,3 @@ class SequenceSwapper:
         if person_id not in self._records:
             self._records[person_id] = PersonRecord(person_id, self.painter.fit)
         return self._records[person_id]
-
-
-def _split(
-    faces: Sequence[TrackedFace], one: TrackedFace
-) -> tuple[list[TrackedFace], list[TrackedFace]]:
-    """Return which of a frame's faces are in the place of one face, and the others."""
-    is_same = [overlap(one.face.box, other.face.box) > SAME_FACE for other in faces]
-    same = [other for other, here in zip(faces, is_same, strict=True) if here]
-    others = [other for other, here in zip(faces, is_same, strict=True) if not here]
-
-    return same, others
-
-
-def _is_settled_by(
-    newcomer: TrackedFace, earlier: TrackedFace, same: Sequence[TrackedFace]
-) -> bool:
-    """Whether a face of which it was open whose it is looks as the newcomer does that took its
-    place.
-    """
-    is_open = not any(other.is_sure for other in same)
-    return is_open and difference(earlier.face.look, newcomer.face.look) < LOOK_KEPT
