@@ -42,8 +42,9 @@ class CompressAnswers:
 
         async def send_packed(message: Message) -> None:
             nonlocal held
-            # The body decides about the headers, so these wait for it.
-            if message["type"] == "http.response.start":
+            # The body decides about the headers, so these wait for it; those of a stream of events
+            # or of a file must not, since their first bytes may be long in coming.
+            if message["type"] == "http.response.start" and _is_packable(message):
                 held = message
                 return
             if held is not None:
@@ -66,17 +67,19 @@ def _takes_gzip(headers: Headers) -> bool:
     return False
 
 
+def _is_packable(start: Message) -> bool:
+    headers = Headers(raw=start["headers"])
+    is_text = _TYPES.match(headers.get("content-type", "")) is not None
+    return is_text and not any(name in headers for name in _KEPT_AS_THEY_ARE)
+
+
 async def _packed(start: Message, message: Message) -> Message:
     """Return the body message, packed where that is worth it, and correct `start` for it."""
     headers = MutableHeaders(scope=start)
-    if not _TYPES.match(headers.get("content-type", "")):
-        return message
-
     # Caches must not hand a packed body to a client that cannot read it.
     headers.add_vary_header("Accept-Encoding")
     body = message.get("body", b"")
-    is_whole = not message.get("more_body", False) and len(body) >= LEAST_BYTES
-    if not is_whole or any(name in headers for name in _KEPT_AS_THEY_ARE):
+    if message.get("more_body", False) or len(body) < LEAST_BYTES:
         return message
 
     if len(body) < _IN_THREAD_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 
 import httpx
 import pytest
@@ -60,3 +61,20 @@ def test_other_codings_and_packed_media_are_refused(client: httpx.Client) -> Non
     packed = {"Content-Type": "image/jpeg", "Content-Encoding": "gzip"}
     refused = client.post("/v1/uploads", content=gzip.compress(b"x"), headers=packed)
     problem_of(refused, 415, "unsupported_media_type")
+
+
+def test_a_stream_s_headers_do_not_wait_for_its_first_event(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    job = live.job(client, tenant)
+    path = job["urls"]["events"]
+
+    # From its last event on nothing comes before the keep-alive, 15 seconds later.
+    with client.stream("GET", path, headers={"Accept-Encoding": "gzip"}) as first:
+        line = next(text for text in first.iter_lines() if text.startswith("id:"))
+
+    headers = {"Accept-Encoding": "gzip", "Last-Event-ID": line.removeprefix("id:").strip()}
+    began = time.monotonic()
+    with client.stream("GET", path, headers=headers) as later:
+        assert later.status_code == 200
+        assert time.monotonic() - began < 5
