@@ -138,11 +138,11 @@ class Stack:
 
     def await_workers(self, count: int) -> None:
         """Wait until so many workers are registered and idle or busy."""
-        eventually(lambda: len(self.bench.shop.queue.workers()) >= count, 60, f"{count} workers")
+        eventually(lambda: len(self.bench.stores.queue.workers()) >= count, 60, f"{count} workers")
 
     def token(self, tenant: str = "acme") -> str:
         """Return a new key of this tenant."""
-        return KeyStore(self.bench.shop.jobs.redis).create(tenant, SCOPES)[1]
+        return KeyStore(self.bench.stores.jobs.redis).create(tenant, SCOPES)[1]
 
     def client(self, tenant: str = "acme", timeout_s: float = 30.0) -> httpx.Client:
         """Return an HTTP client with a new key."""

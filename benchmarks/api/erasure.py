@@ -44,7 +44,7 @@ def an_erased_face_is_nowhere() -> Figure:
             left = _files_with(here.directory, marker)
             later = client.get(place).status_code
 
-        redis = here.bench.shop.jobs.redis
+        redis = here.bench.stores.jobs.redis
         # Each key as it is stored, whatever its type.
         keys = [key for key in redis.scan_iter(count=1000) if marker in (redis.dump(key) or b"")]
         events = [entry.body["event"] for entry in AuditLog(redis).pending()]
@@ -74,7 +74,7 @@ def _used_identity(here: Stack, client: httpx.Client) -> tuple[str, bytes]:
     swap = {"files": {"image": ("b.jpg", JPEG, "image/jpeg")}, "data": {"identity_id": made["id"]}}
     client.post("/v1/swaps/image", headers={"Prefer": "wait=60"}, **swap).raise_for_status()  # type: ignore[arg-type]
     # Where the cache has let go of the weights, random bytes cannot be found: the bar falls short.
-    weights = here.bench.shop.identities.weights(made["id"], made["pack"]) or secrets.token_bytes(
+    weights = here.bench.stores.identities.weights(made["id"], made["pack"]) or secrets.token_bytes(
         64
     )
     # From the middle, since a file's beginning is the same for everyone.
@@ -96,17 +96,17 @@ def what_expires_is_gone_also_after_a_restart() -> Figure:
     with stopwatch(120), running_stack() as here:
         here.add_worker("worker")
         here.await_workers(1)
-        writer = here.bench.shop.media.begin_write("acme")
+        writer = here.bench.stores.media.begin_write("acme")
         writer.write(JPEG)
         record = writer.commit(MediaFacts("image/jpeg", ".jpg"), ttl_s=5.0)
-        media = here.bench.shop.media
+        media = here.bench.stores.media
         # Both die before the time is up: expiry must not depend on anyone's memory.
         here.store.kill()
         here.keeper.running["worker"].kill()
         here.store.start()
         until(lambda: not media.blobs.exists(media.name(record)), timeout_s=70)
         late_s = time.time() - record.expires_at
-        keys = here.bench.shop.jobs.redis.exists(f"lk:media:{record.id}")
+        keys = here.bench.stores.jobs.redis.exists(f"lk:media:{record.id}")
 
     return Figure(
         late_s, "s past its time", "<= 60 s, no record left", 0 <= late_s <= 60 and not keys

@@ -112,7 +112,7 @@ def _upload_videos(client: httpx.Client, count: int) -> tuple[Counter[str], list
 def _end(here: Stack, job_id: str) -> str:
     try:
         # A job that neither ends nor fails is the worst of the outcomes looked for.
-        job = here.bench.wait_for(here.bench.shop.jobs.get(job_id))
+        job = here.bench.wait_for(here.bench.stores.jobs.get(job_id))
     except (WorkerError, AssertionError, TimeoutError):
         return "never ended"
 

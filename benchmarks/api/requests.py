@@ -19,7 +19,7 @@ import httpx
 from benchmarks.bar import Figure, bar
 from benchmarks.stack import Stack, percentile, running_stack, stopwatch
 from models.inference.engine import FaceSwapEngine
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
@@ -130,7 +130,7 @@ def _work(engine: FaceSwapEngine, identity: Identity, directory: Path) -> None:
     decoded = decode_image(source, MediaLimits())
     found = engine.detect(decoded.bgr, largest_only=True)
     examiner = TargetExaminer(engine)
-    examiner.look(StillFrame(decoded.bgr), list(enumerate(found)))
+    examiner.look(ImageFrame(decoded.bgr), list(enumerate(found)))
     examiner.require_allowed()
 
     assignments = [Assignment(FaceSelector("largest"), identity)]
@@ -182,7 +182,7 @@ def ten_thousand_people_fit() -> Figure:
     people = int(os.environ.get("PEOPLE", "10000"))
     with stopwatch(600), running_stack() as here:
         ids = _populate(here, people)
-        held = int(here.bench.shop.jobs.redis.get("lk:weights:bytes") or 0)
+        held = int(here.bench.stores.jobs.redis.get("lk:weights:bytes") or 0)
         _open_for_business(here)
 
         with here.client(timeout_s=70) as client:
@@ -206,12 +206,12 @@ def _populate(here: Stack, people: int) -> list[str]:
     code_bytes = code.to_bytes()
     weights_bytes = engine.specialise(code).to_bytes()
     print(f"each: code {len(code_bytes) >> 10} KiB, weights {len(weights_bytes) >> 10} KiB")
-    redis = here.bench.shop.jobs.redis
+    redis = here.bench.stores.jobs.redis
     ids = [new_id("idn") for _ in range(people)]
 
     for number, identity_id in enumerate(ids, 1):
         record = IdentityRecord(identity_id, "acme", code.pack, time.time(), consent=CONSENT)
-        here.bench.shop.identities.put(record, code_bytes, weights_bytes)
+        here.bench.stores.identities.put(record, code_bytes, weights_bytes)
 
         # Printed on the way: the growth per identity is what an operator plans with.
         if number in (10, people // 10, people):

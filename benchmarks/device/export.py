@@ -19,7 +19,7 @@ from models.device.template import MEMBERS, load_templates
 from models.inference.arrays import RgbImage, Tensor
 from models.inference.finding.alignment import TEMPLATE_SIZE, align
 from models.inference.frames.affine import transform
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.painting.face_painter import Identity
 from tests.models.demo_media import portrait
 
@@ -92,7 +92,7 @@ def _write_ms(file: Path, source: Identity) -> float:
 
 def _crops(name: str) -> tuple[RgbImage, RgbImage]:
     """Return a portrait's swap crop, and ada's texture placed on it."""
-    frame = StillFrame(portrait(name))
+    frame = ImageFrame(portrait(name))
     (face,) = engine().detect(frame.image)
     to_crop = align(face.landmarks, engine().painter.fit)
     target = frame.rgb_crop(to_crop, TEMPLATE_SIZE)

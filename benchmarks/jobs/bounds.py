@@ -35,7 +35,7 @@ def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
         blocker = here.bench.submit(sleep_s=30, steps=300)
         here.bench.wait_for(blocker, "running")
         queued = [_cancel_s(here, here.bench.submit()) for _ in range(10)]
-        here.bench.shop.jobs.request_cancel(blocker.id)
+        here.bench.stores.jobs.request_cancel(blocker.id)
         left = [
             path for path in (here.bench.data_dir / "media" / "jobs").rglob("*") if path.is_file()
         ]
@@ -66,7 +66,7 @@ def _cancel_running_s(here: Stack, deaf: bool) -> float:
 
 def _cancel_s(here: Stack, job: JobRecord) -> float:
     began = time.monotonic()
-    here.bench.shop.jobs.request_cancel(job.id)
+    here.bench.stores.jobs.request_cancel(job.id)
     here.bench.wait_for(job, "canceled")
     return time.monotonic() - began
 
@@ -101,7 +101,7 @@ def sigterm_drains() -> Figure:
         lost = sum(here.bench.get(job).status not in {"queued", "running", *FINAL} for job in jobs)
 
         for job in long:
-            here.bench.shop.jobs.request_cancel(job.id)
+            here.bench.stores.jobs.request_cancel(job.id)
 
         here.await_workers(2)
         final = sum(here.bench.wait_for(job, timeout_s=60).status in FINAL for job in jobs)

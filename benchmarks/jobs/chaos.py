@@ -105,7 +105,7 @@ def _our_chaos(here: Stack, tally: Tally, bound_s: float) -> Ends:
     here.await_api()
     here.await_workers(2)
     upload = here.bench.upload("acme", b"input")
-    store = here.bench.shop.jobs
+    store = here.bench.stores.jobs
     client = here.client()
     began = time.monotonic()
     # Beside the kills: an answer that is lost with the API is the case to be survived.
@@ -140,7 +140,7 @@ def _ended_within(bound_s: float, here: Stack) -> None:
 
     def ended() -> bool:
         try:
-            return here.bench.shop.jobs.redis.zcard("lk:jobs:active") == 0
+            return here.bench.stores.jobs.redis.zcard("lk:jobs:active") == 0
         except (RedisError, StoreError):
             return False
 
@@ -179,7 +179,7 @@ def _kill(here: Stack, tally: Tally, over: threading.Event, bound_s: float) -> N
     """
     # Seeded, so that a run that loses a job can be repeated.
     dice = random.Random(7)
-    store = here.bench.shop.jobs
+    store = here.bench.stores.jobs
 
     def kill_store() -> None:
         here.store.kill()

@@ -30,7 +30,7 @@ def a_full_store_refuses_and_recovers() -> Figure:
         here.add_api()
         here.await_api()
         upload = here.bench.upload()
-        redis = here.bench.shop.jobs.redis
+        redis = here.bench.stores.jobs.redis
 
         with here.client() as client:
             accepted = [
@@ -50,7 +50,7 @@ def a_full_store_refuses_and_recovers() -> Figure:
 
         here.add_worker("worker")
         ended = {
-            here.bench.wait_for(here.bench.shop.jobs.get(job_id)).status for job_id in accepted
+            here.bench.wait_for(here.bench.stores.jobs.get(job_id)).status for job_id in accepted
         }
 
     codes = {answer.status_code for answer in refused}
@@ -82,10 +82,12 @@ def a_full_disk_serves_no_truncated_file() -> Figure:
     with stopwatch(120), running_stack() as here:
         media = here.bench.data_dir / "media"
         with file_system(media, DISK_MIB):
-            MediaStore(DirectoryBlobs(media), media, here.bench.shop.jobs.redis)  # its directories
+            # It makes the directories that the API expects.
+            MediaStore(DirectoryBlobs(media), media, here.bench.stores.jobs.redis)
             here.add_api()
             here.await_api()
-            large, small = [], []
+            large = []
+            small = []
 
             for number in range(10):  # all are there before the first one fills the disk
                 # 7 to 9 MB each: larger than the file system, so that every one of them must fail.
@@ -148,8 +150,8 @@ def _fill(ballast: Path) -> None:
 
 def _truncated(here: Stack) -> int:
     """Count what has a final name, and not the bytes that the name or record promises."""
-    blobs = here.bench.shop.media.blobs
-    redis = here.bench.shop.jobs.redis
+    blobs = here.bench.stores.media.blobs
+    redis = here.bench.stores.jobs.redis
     wrong = 0
 
     # Of any age. Results are named by their hash: a truncated one does not fit its name.
@@ -180,8 +182,8 @@ def _upload_until_full(client: httpx.Client, padding: bytes) -> Iterator[int]:
 
 
 def _make_room(here: Stack) -> None:
-    redis = here.bench.shop.jobs.redis
+    redis = here.bench.stores.jobs.redis
     for key in redis.scan_iter("lk:media:upl_*"):
         # Records of uploads alone; other keys of theirs have one part more.
         if key.count(b":") == 2:
-            here.bench.shop.media.delete(key.decode().rpartition(":")[2])
+            here.bench.stores.media.delete(key.decode().rpartition(":")[2])

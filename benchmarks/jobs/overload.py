@@ -54,7 +54,7 @@ def at_the_bound_the_next_request_is_refused_at_once() -> Figure:
         clients = []
 
         for tenant in tenants:
-            TenantStore(here.bench.shop.jobs.redis).set_bounds(tenant, {"max_jobs": MAX_JOBS})
+            TenantStore(here.bench.stores.jobs.redis).set_bounds(tenant, {"max_jobs": MAX_JOBS})
             mine = [stack.enter_context(here.client(tenant)) for _ in range(CLIENTS_OF_EACH)]
             clients += [(client, uploads[tenant]) for client in mine]
 

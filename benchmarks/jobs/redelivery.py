@@ -44,7 +44,7 @@ def _redelivery_s(here: Stack) -> float:
     kill_tree(here.keeper.running[victim].pid)
     # The second attempt's beginning, not its end: that is the promise.
     took = eventually(lambda: here.bench.get(job).attempt == 2, 30, "second delivery")
-    here.bench.shop.jobs.request_cancel(job.id)
+    here.bench.stores.jobs.request_cancel(job.id)
     here.bench.wait_for(job, "canceled")
     here.await_workers(2)
     return took

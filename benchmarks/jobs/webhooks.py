@@ -81,7 +81,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
     """
     now = 1_800_000_000.0
     with stopwatch(60), running_stack() as here:
-        redis = here.bench.shop.jobs.redis
+        redis = here.bench.stores.jobs.redis
         receiver = Receiver()
 
         def clock() -> float:
@@ -138,7 +138,7 @@ def _beside_a_tar_pit() -> float:
         running_stack() as here,
         socket.create_server(("127.0.0.1", 0), backlog=512) as tar_pit,
     ):
-        jobs = here.bench.shop.jobs
+        jobs = here.bench.stores.jobs
         outbox = Outbox(jobs.redis)
         receiver = Receiver()
         outbox.endpoints.add("flood", f"http://127.0.0.1:{tar_pit.getsockname()[1]}/")

@@ -153,7 +153,7 @@ def break_and_resume(bench: VideoBench, source: Path, dice: random.Random) -> Jo
         loser = threading.Thread(target=bench.runner.run_task, args=(task.id, task.attempt))
         loser.start()
         loser.join(dice.random())  # somewhere in its work it is taken for dead
-        bench.shop.attempts.redeliver(task)
+        bench.stores.attempts.redeliver(task)
         loser.join()
 
     return bench.work(job)

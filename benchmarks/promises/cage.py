@@ -79,7 +79,7 @@ def _of_worker_child(here: Stack, queue: QueueName, targets: Targets) -> Outcome
     name = f"worker-{queue}"
     here.add_worker(name, queue, small=False, use_cases="benchmarks.promises.deed_use_cases")
     here.await_workers(len([key for key in here.keeper.start if key.startswith("worker")]))
-    protections = {worker.queue: worker.protection for worker in here.bench.shop.queue.workers()}
+    protections = {worker.queue: worker.protection for worker in here.bench.stores.queue.workers()}
     _print_protection(name, protections[queue])
 
     outcomes: Outcomes = {}
@@ -94,8 +94,8 @@ def _of_worker_child(here: Stack, queue: QueueName, targets: Targets) -> Outcome
 def _submit(here: Stack, queue: QueueName, deed: str, targets: Targets) -> JobRecord:
     payload = JobPayload(kind=KIND_ON[queue], tenant="acme", input_id=here.bench.upload())
     metadata = {"deed": deed, "targets": targets.model_dump()}
-    job = here.bench.shop.jobs.admit(JobRequest(payload, metadata=metadata)).job
-    here.bench.shop.queue.deliver(queue)
+    job = here.bench.stores.jobs.admit(JobRequest(payload, metadata=metadata)).job
+    here.bench.stores.queue.deliver(queue)
     return job
 
 

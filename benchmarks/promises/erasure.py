@@ -102,7 +102,7 @@ def live_with(here: Stack, client: httpx.Client, web: Web, way: str, other: str)
     for index, path in enumerate(after):
         remember(person, f"result {index}", client.get(path).raise_for_status().content)
 
-    identities = here.bench.shop.identities
+    identities = here.bench.stores.identities
     record = identities.get(identity_id)
     remember(person, "code", identities.code(identity_id))
     remember(person, "weights", identities.weights(identity_id, record.pack) or b"")
@@ -160,7 +160,7 @@ def places(here: Stack, marker: bytes) -> list[str]:
     # Logs and the store's own files included.
     files = [path for path in here.directory.rglob("*") if path.is_file()]
     found = [str(path.relative_to(here.directory)) for path in files if marker in read(path)]
-    redis = here.bench.shop.jobs.redis
+    redis = here.bench.stores.jobs.redis
     return found + [
         str(name) for name in redis.scan_iter(count=1000) if marker in (redis.dump(name) or b"")
     ]

@@ -82,8 +82,8 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
 def measure(here: Stack, heard: Heard) -> dict[str, list[float]]:
     """Return how long each of the other tenant's requests took, by what it asked for."""
     took: dict[str, list[float]] = {name: [] for name in BOUNDS_S}
-    shop = here.bench.shop
-    Outbox(shop.jobs.redis).endpoints.add("acme", f"{heard.url}/hook")
+    stores = here.bench.stores
+    Outbox(stores.jobs.redis).endpoints.add("acme", f"{heard.url}/hook")
 
     # Made once: making a client costs more than the answer. Each probe opens a connection.
     probe = httpx.Client(
@@ -97,7 +97,7 @@ def measure(here: Stack, heard: Heard) -> dict[str, list[float]]:
             took["image"].append(timed(lambda: swap(client, identity_id)))
             url = f"{heard.url}/{index}.jpg"
             took["url input"].append(timed(lambda url=url: analyse(client, url)))  # type: ignore[misc]
-            job_id = ended_job(shop.jobs, time.time, "acme")
+            job_id = ended_job(stores.jobs, time.time, "acme")
             began = time.monotonic()
             eventually(lambda job=job_id: heard.has(job), 60, "the webhook")  # type: ignore[misc]
             took["webhook"].append(time.monotonic() - began)
@@ -112,7 +112,7 @@ def video_start_s(here: Stack, client: httpx.Client, identity_id: str) -> float:
     """Return how long a short video waits for a worker after it was accepted."""
     fields = {"identity_id": identity_id}
     answer = client.post("/v1/swaps/video", files={"video": SHORT_VIDEO}, data=fields)
-    job = here.bench.shop.jobs.get(answer.raise_for_status().json()["id"])
+    job = here.bench.stores.jobs.get(answer.raise_for_status().json()["id"])
     eventually(lambda: here.bench.get(job).started_at is not None, 60, "the video's start")
     return (here.bench.get(job).started_at or 0.0) - job.created_at
 
@@ -147,11 +147,11 @@ def flood(here: Stack, pit_url: str) -> Iterator[None]:
     From a process of its own, which gives way to the others: clients have machines of their own,
     and here they share two cores with the service, and with whoever measures.
     """
-    shop = here.bench.shop
-    Outbox(shop.jobs.redis).endpoints.add("flood", pit_url)
+    stores = here.bench.stores
+    Outbox(stores.jobs.redis).endpoints.add("flood", pit_url)
 
     for _ in range(WAITING_WEBHOOKS):
-        ended_job(shop.jobs, time.time, "flood")
+        ended_job(stores.jobs, time.time, "flood")
 
     with here.client("flood", timeout_s=60) as client:
         identity_id = register(client).raise_for_status().json()["id"]

@@ -83,7 +83,7 @@ def _seconds(request: partial[None]) -> float:
 
 def _bytes_each(here: Stack, request: partial[None]) -> float:
     """Return by how much the store's keys grow with each job, ten minutes after its end."""
-    redis = here.bench.shop.jobs.redis
+    redis = here.bench.stores.jobs.redis
     _let_time_pass(here)
     before = _sizes(redis)
 
@@ -103,12 +103,12 @@ def _bytes_each(here: Stack, request: partial[None]) -> float:
 def _let_time_pass(here: Stack) -> None:
     """Do what the next ten minutes would: housekeeping by a later clock, keys that end by TTL."""
     time.sleep(2.0)  # the last job's end is written
-    shop = here.bench.shop
+    stores = here.bench.stores
     later = time.time() + AFTER_S
-    sweep = ExpirySweep(shop.media, shop.identities, clock=lambda: later)
+    sweep = ExpirySweep(stores.media, stores.identities, clock=lambda: later)
     sweep.run()
 
-    redis = shop.jobs.redis
+    redis = stores.jobs.redis
     for queue in QUEUES:  # RQ's maintenance forgets what has ended
         redis.zremrangebyscore(f"rq:finished:{queue}", 0, later)
 

@@ -17,7 +17,7 @@ from benchmarks.bar import Figure, bar
 from benchmarks.quality.loaded import engine, enrolled
 from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
@@ -80,11 +80,11 @@ def _measure(engine: FaceSwapEngine, identity: Identity, scene: Scene) -> tuple[
     alone = _drawn([Face(scene.chosen, 170, 30, 288)])
     landmarks = engine.detect(alone)[0].landmarks
     # From a drawing of its own, as a user's reference is another photo.
-    view = engine.encoder.recognise(StillFrame(alone), landmarks)
+    view = engine.encoder.recognise(ImageFrame(alone), landmarks)
     selector = FaceSelector("reference", reference=view)
     assignments = [Assignment(selector, identity)]
     samples = (
-        Sample(StillFrame(before[index]), index / FPS)
+        Sample(ImageFrame(before[index]), index / FPS)
         for index in range(0, len(before), round(SAMPLE_S * FPS))
     )
     survey = survey_samples(engine, samples, assignments, lambda _: None)
@@ -93,7 +93,7 @@ def _measure(engine: FaceSwapEngine, identity: Identity, scene: Scene) -> tuple[
     after = [image.copy() for image in before]
 
     for index, image in enumerate(after):
-        sequence.take(StillFrame(image), index / FPS)
+        sequence.take(ImageFrame(image), index / FPS)
 
     sequence.finish()
 

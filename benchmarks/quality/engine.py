@@ -21,7 +21,7 @@ from models.inference.finding.landmark_filter import LandmarkFilter
 from models.inference.frames.affine import transform
 from models.inference.frames.frame import Frame
 from models.inference.frames.i420 import I420Frame
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
@@ -76,7 +76,7 @@ def _portrait_holds(
     before = portrait(name)
     face = engine().detect(before)[0]
     after = engine().swap_frame(before, [Assignment(FaceSelector(), identity)]).frame
-    to_source, to_target = _cosines(judge, source, StillFrame(before), StillFrame(after), face)
+    to_source, to_target = _cosines(judge, source, ImageFrame(before), ImageFrame(after), face)
     changed = (after != before).any(axis=2)
     left, top, right, bottom = (int(edge) for edge in face.box)
     # A box's surroundings: the mask ends within 40 px of the face.
@@ -100,7 +100,7 @@ def _swapped_video(path: Path, identity: Identity) -> list[I420Frame]:
 
 
 def _embedding(judge: IndependentEncoder, image: BgrImage) -> NDArray[np.float32]:
-    return judge.embed(StillFrame(image), engine().detect(image)[0].landmarks)
+    return judge.embed(ImageFrame(image), engine().detect(image)[0].landmarks)
 
 
 def _cosines(

@@ -28,7 +28,7 @@ def register_ada(here: Stack) -> str:
     photo = decode_image(SAMPLES / "ada_neutral.jpg", MediaLimits()).bgr
     code = engine.register([photo]).code
     record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
-    here.bench.shop.identities.put(record, code.to_bytes(), engine.specialise(code).to_bytes())
+    here.bench.stores.identities.put(record, code.to_bytes(), engine.specialise(code).to_bytes())
     return record.id
 
 
@@ -39,7 +39,7 @@ def submit_swap(
     kind: JobKind = "swap_image",
 ) -> JobRecord:
     """Return a swap of ada into a sample, accepted and delivered."""
-    writer = here.bench.shop.media.begin_write("acme")
+    writer = here.bench.stores.media.begin_write("acme")
     writer.write(source.read_bytes())
     # As a client would declare it.
     media_type = "image/jpeg" if kind == "swap_image" else "video/mp4"
@@ -51,7 +51,7 @@ def submit_swap(
         assignments=(Assignment(identity_id=identity),),
     )
 
-    job = here.bench.shop.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+    job = here.bench.stores.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
     # Nobody polls here: the queue is told at once.
-    here.bench.shop.queue.deliver_all()
+    here.bench.stores.queue.deliver_all()
     return job

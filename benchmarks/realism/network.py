@@ -17,7 +17,7 @@ from benchmarks.realism.look import rim_levels
 from benchmarks.realism.material import Bypass, engine, evaluation, faces, identity_of
 from benchmarks.realism.swapped_images import SwappedImage, swapped_image
 from models.inference.arrays import RgbImage
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import SpecialisedWeights
 from models.inference.options import SwapOptions
 from models.inference.painting.face_painter import FacePainter, Identity
@@ -159,7 +159,7 @@ def _measure(painter: FacePainter, wearer: Wearer) -> Figures:
 
 def _swap(painter: FacePainter, identity: Identity, crop: RgbImage, pair: Pair) -> RgbImage:
     """Return the crop file after a swap, its mesh taken as known."""
-    frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
+    frame = ImageFrame(np.ascontiguousarray(crop[..., ::-1]))
     mesh = to_canvas(faces().meshes[pair.target], faces().to_crop[pair.target])
     painted = painter.paint(frame, mesh, identity, SwapOptions())
     frame.paste(painted.face, painted.mask, painted.to_crop)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.realism import readings
 from benchmarks.realism.material import engine, evaluation, faces, identity_of, kept, version_of
 from models.inference.arrays import Landmarks, Mask, RgbImage
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector
 from models.inference.swapping.selection import Assignment
 from models.training.dataset import CANVAS, to_canvas
@@ -98,5 +98,5 @@ def embeddings() -> tuple[Array, Array]:
 
 def eyes_of(image: RgbImage, near: Landmarks) -> readings.Eyes:
     """Return lids and irises of the face in a crop file."""
-    frame = StillFrame(np.ascontiguousarray(image[..., ::-1]))
+    frame = ImageFrame(np.ascontiguousarray(image[..., ::-1]))
     return readings.eyes_at(frame, readings.mesh_at(frame, near))

@@ -57,10 +57,10 @@ def an_idle_identity_is_small() -> Figure:
         server.start()
         try:
             settings = WorkerSettings(redis_url=server.url, data_dir=Path(directory) / "data")
-            shop = open_stores(settings)
+            stores = open_stores(settings)
             known: list[str] = []
-            growth = [_grow(shop, known, IDENTITIES // STEPS) for _ in range(STEPS)]
-            cold_ms = _cold_ms(shop, known)
+            growth = [_grow(stores, known, IDENTITIES // STEPS) for _ in range(STEPS)]
+            cold_ms = _cold_ms(stores, known)
         finally:
             server.kill()
 
@@ -73,9 +73,9 @@ def an_idle_identity_is_small() -> Figure:
     return Figure(each, "bytes an identity", f"<= {BAR_BYTES}, cold <= {BAR_COLD_MS:.0f} ms", holds)
 
 
-def _grow(shop: Stores, known: list[str], more: int) -> float:
+def _grow(stores: Stores, known: list[str], more: int) -> float:
     """Register identities; the bytes that each of them added."""
-    before = _used_bytes(shop)
+    before = _used_bytes(stores)
     for _ in range(more):
         identity_id = new_id("idn")
         record = IdentityRecord(
@@ -92,31 +92,33 @@ def _grow(shop: Stores, known: list[str], more: int) -> float:
         )
         # What is sealed is not in the store, so that most may be short: 1.8 GB would wear a disk.
         whole = len(known) % WHOLE_EVERY == 0
-        shop.identities.put(record, CODE if whole else CODE[:1000], b"")
+        stores.identities.put(record, CODE if whole else CODE[:1000], b"")
         if len(known) % REFINED_EVERY == 0:
-            shop.identities.put_refined(identity_id, record.pack, WEIGHTS, {"status": "succeeded"})
+            stores.identities.put_refined(
+                identity_id, record.pack, WEIGHTS, {"status": "succeeded"}
+            )
         known.append(identity_id)
 
-    return (_used_bytes(shop) - before) / more
+    return (_used_bytes(stores) - before) / more
 
 
-def _used_bytes(shop: Stores) -> int:
+def _used_bytes(stores: Stores) -> int:
     """Return the store's bytes without its cache of weights, which is bounded by itself."""
-    redis: Redis = shop.jobs.redis
-    return int(redis.info("memory")["used_memory_dataset"]) - shop.identities.cached_bytes()
+    redis: Redis = stores.jobs.redis
+    return int(redis.info("memory")["used_memory_dataset"]) - stores.identities.cached_bytes()
 
 
-def _cold_ms(shop: Stores, known: list[str]) -> tuple[float, float]:
+def _cold_ms(stores: Stores, known: list[str]) -> tuple[float, float]:
     """Return the 95th percentiles of reading a code, and refined weights, that are in no cache."""
     codes = [
-        _timed_ms(partial(shop.identities.code, i))
+        _timed_ms(partial(stores.identities.code, i))
         for i in known[: COLD * WHOLE_EVERY : WHOLE_EVERY]
     ]
     refined = []
     # Thrown out of the cache first, as an idle one would be by others.
     for identity_id in known[::REFINED_EVERY]:
-        shop.jobs.redis.delete(f"lk:weights:{identity_id}:open@0123456789ab")
-        read = partial(shop.identities.weights, identity_id, "open@0123456789ab")
+        stores.jobs.redis.delete(f"lk:weights:{identity_id}:open@0123456789ab")
+        read = partial(stores.identities.weights, identity_id, "open@0123456789ab")
         refined.append(_timed_ms(read))
 
     return percentile(codes, 0.95), percentile(refined, 0.95)

@@ -61,10 +61,10 @@ def work_grows_with_changes() -> Figure:
     """50,000 active jobs of 10,000 tenants, 200 of them running: the reconciler's tick, a delivery
     and a scrape, each a median; and the same of a tenth of the jobs, to show what grows.
     """
-    with stopwatch(400), _stores() as shop:
+    with stopwatch(400), _stores() as stores:
         # On one store, so that the second size includes the first.
-        small = _timed(shop, ACTIVE // 10)
-        large = _timed(shop, ACTIVE - ACTIVE // 10)
+        small = _timed(stores, ACTIVE // 10)
+        large = _timed(stores, ACTIVE - ACTIVE // 10)
 
     bounds = (TICK_MS, DELIVER_MS, METRICS_MS)
     share = max(took / bound for took, bound in zip(large, bounds, strict=True))
@@ -82,15 +82,15 @@ def a_finished_job_is_small() -> Figure:
     """2,000 image jobs with a report on three faces, ended an hour ago: bytes of the store each,
     by its own account, after housekeeping has done what it does.
     """
-    with stopwatch(200), _stores() as shop:
-        redis = shop.jobs.redis
+    with stopwatch(200), _stores() as stores:
+        redis = stores.jobs.redis
         before = _used_bytes(redis)
         for number in range(FINISHED):
-            _finish(shop, f"tenant{number % 50}")
+            _finish(stores, f"tenant{number % 50}")
 
         # What is kept for an hour goes: the bar is about what stays.
         _pass_an_hour(redis)
-        later = Reconciler("bench", shop, clock=lambda: time.time() + HOUR_S)
+        later = Reconciler("bench", stores, clock=lambda: time.time() + HOUR_S)
         # Three ticks: one packs, one clears, one finds nothing.
         for _ in range(3):
             later.tick()
@@ -111,48 +111,48 @@ def _pass_an_hour(redis: Redis) -> None:
             redis.delete(key)
 
 
-def _timed(shop: Stores, more: int) -> tuple[float, float, float]:
+def _timed(stores: Stores, more: int) -> tuple[float, float, float]:
     """Add jobs; the medians of a tick, a delivery and a scrape in milliseconds."""
     for number in range(more):
         payload = JobPayload(kind="analysis", tenant=f"tenant{number % TENANTS}")
-        shop.jobs.admit(JobRequest(payload))
+        stores.jobs.admit(JobRequest(payload))
 
-    while len(shop.jobs.lines.handed_out("video")) < WORKERS:
-        _begin(shop, shop.attempts.deliver("video"))
+    while len(stores.jobs.lines.handed_out("video")) < WORKERS:
+        _begin(stores, stores.attempts.deliver("video"))
 
-    reconciler = Reconciler("bench", shop)
-    outbox = Outbox(shop.jobs.redis)
-    scrape = Collector(shop.jobs, shop.queue, shop.media, shop.identities, outbox, {})
+    reconciler = Reconciler("bench", stores)
+    outbox = Outbox(stores.jobs.redis)
+    scrape = Collector(stores.jobs, stores.queue, stores.media, stores.identities, outbox, {})
     tick_ms = _median_ms(reconciler.tick)
     metrics_ms = _median_ms(lambda: list(scrape.collect()))
-    deliver_ms = statistics.median(_deliveries_ms(shop))
+    deliver_ms = statistics.median(_deliveries_ms(stores))
 
     return tick_ms, deliver_ms, metrics_ms
 
 
-def _begin(shop: Stores, tasks: Sequence[Task]) -> None:
+def _begin(stores: Stores, tasks: Sequence[Task]) -> None:
     """Let a worker have tasks, in RQ's books too, where the reconciler looks."""
     busy = {f"{rq_id(task)}:bench": time.time() + HOUR_S for task in tasks}
     for task in tasks:
-        shop.attempts.begin(task, "bench")
+        stores.attempts.begin(task, "bench")
     if busy:
-        shop.jobs.redis.zadd("rq:wip:video", busy)
+        stores.jobs.redis.zadd("rq:wip:video", busy)
 
 
-def _deliveries_ms(shop: Stores) -> Iterator[float]:
+def _deliveries_ms(stores: Stores) -> Iterator[float]:
     """Deliver one task after another, each time with room for one."""
-    waiting = list(shop.jobs.lines.handed_out("video"))
-    begun = {task.id for task in shop.jobs.lines.active() if task.state == "running"}
+    waiting = list(stores.jobs.lines.handed_out("video"))
+    begun = {task.id for task in stores.jobs.lines.active() if task.state == "running"}
     queued = [task for task in waiting if task.id not in begun]
 
     for _ in range(ROUNDS):
-        _begin(shop, queued[:1])
+        _begin(stores, queued[:1])
         began = time.perf_counter()
-        queued = [*queued[1:], *shop.attempts.deliver("video")]
+        queued = [*queued[1:], *stores.attempts.deliver("video")]
         yield (time.perf_counter() - began) * 1000
 
     # What was delivered past RQ would be missed by the next tick, and delivered again.
-    _begin(shop, queued)
+    _begin(stores, queued)
 
 
 def _median_ms(step: Callable[[], object], rounds: int = ROUNDS) -> float:
@@ -165,15 +165,15 @@ def _median_ms(step: Callable[[], object], rounds: int = ROUNDS) -> float:
     return statistics.median(times)
 
 
-def _finish(shop: Stores, tenant: str) -> None:
+def _finish(stores: Stores, tenant: str) -> None:
     payload = JobPayload(kind="swap_image", tenant=tenant, input_id=None)
-    job = shop.jobs.admit(JobRequest(payload, metadata={"order": "4711"})).job
-    (task,) = shop.attempts.deliver("image")
-    shop.attempts.begin(task, "bench")
+    job = stores.jobs.admit(JobRequest(payload, metadata={"order": "4711"})).job
+    (task,) = stores.attempts.deliver("image")
+    stores.attempts.begin(task, "bench")
     result = JobResult("0" * 64, 200_000, "image/jpeg", ".jpg", 1200, 800, 1)
     for done in range(1, 4):
-        shop.attempts.progress(task, done, 3, "face")
-    shop.attempts.commit(Task(job.id, 1), result, REPORT)
+        stores.attempts.progress(task, done, 3, "face")
+    stores.attempts.commit(Task(job.id, 1), result, REPORT)
 
 
 def _used_bytes(redis: Redis) -> int:

@@ -86,9 +86,9 @@ def _bucket_run() -> Tally:
 
 
 def _run(here: Stack, data: dict[str, Path], environment: dict[str, str]) -> Tally:
-    shop = here.bench.shop
+    stores = here.bench.stores
     # This process puts uploads in, as the API would.
-    shop.media.installation.join()
+    stores.media.installation.join()
 
     for host, directory in data.items():
         directory.mkdir(exist_ok=True)
@@ -113,8 +113,8 @@ def _run(here: Stack, data: dict[str, Path], environment: dict[str, str]) -> Tal
     video = here.bench.upload(body=os.urandom(VIDEO_BYTES))
     for _ in range(STARTS):
         payload = JobPayload(kind="analysis", tenant="acme", input_id=video)
-        job = shop.jobs.admit(JobRequest(payload, metadata={"times": 0})).job
-        shop.queue.deliver("video")
+        job = stores.jobs.admit(JobRequest(payload, metadata={"times": 0})).job
+        stores.queue.deliver("video")
         done = here.bench.wait_for(job, timeout_s=60)
         tally.starts_s.append((done.finished_at or 0.0) - (done.started_at or 0.0))
 
@@ -140,7 +140,7 @@ def _is_right(bench: Bench, job: JobRecord) -> bool:
 
 
 def _all_jobs(bench: Bench) -> list[JobRecord]:
-    return list(bench.shop.jobs.list("acme", limit=200).jobs)
+    return list(bench.stores.jobs.list("acme", limit=200).jobs)
 
 
 def _children_with_keys(here: Stack, environment: dict[str, str]) -> int:

@@ -180,6 +180,6 @@ def _tried_by_worker(here: Stack, key: Path, targets: Targets) -> str:
     payload = JobPayload(kind="swap_image", tenant="acme", input_id=bench.upload())
     aimed = targets.model_copy(update={"upload": str(key)}).model_dump()
     request = JobRequest(payload, metadata={"deed": READ, "targets": aimed})
-    job = bench.shop.jobs.admit(request).job
-    bench.shop.queue.deliver("image")
+    job = bench.stores.jobs.admit(request).job
+    bench.stores.queue.deliver("image")
     return str(bench.wait_for(job, timeout_s=60).report.get("outcome", "done"))

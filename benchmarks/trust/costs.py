@@ -113,6 +113,6 @@ def _admit(bench: VideoBench, source: Path, kind: JobKind, *, marked: bool) -> J
 
     # The bench admits unmarked jobs: this one is put back with the mark that the API would draw.
     bench.next_task("video" if kind == "swap_video" else "image")
-    bench.shop.jobs.request_cancel(job.id)
+    bench.stores.jobs.request_cancel(job.id)
     request = JobRequest(job.payload.model_copy(update={"mark_id": MARK_ID}))
-    return bench.shop.jobs.admit(request).job
+    return bench.stores.jobs.admit(request).job

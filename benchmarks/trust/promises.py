@@ -76,10 +76,10 @@ def credentials_are_kept_and_receipts_unlinked() -> Figure:
         second = here.fetch(here.swap("image", identity, first))
         inside = read_credentials(io.BytesIO(second), "image/jpeg", here.trust.anchors())
         # Twice: the second swap's own, and the first one's as its ingredient.
-        stores = second.count(b"org.likeness.swap")
-        print(f"{inside.state}, {inside.ingredients} ingredient; our assertion {stores} times")
+        named = second.count(b"org.likeness.swap")
+        print(f"{inside.state}, {inside.ingredients} ingredient; our assertion {named} times")
 
-        record = here.stack.bench.shop.identities.get(identity)
+        record = here.stack.bench.stores.identities.get(identity)
         salt = record.receipt_salt.encode()
         # The control: a salt that is never found proves nothing when it is gone.
         assert _places(here, salt), "the salt is not found while the identity exists"
@@ -95,7 +95,7 @@ def credentials_are_kept_and_receipts_unlinked() -> Figure:
 
     print(f"salt left in {left or 'no place'}; receipt still in {len(receipts)} files of records")
     print(f"the output after the erasure: {verdict}")
-    kept = inside.state == "trusted" and inside.ingredients == 1 and stores >= 2
+    kept = inside.state == "trusted" and inside.ingredients == 1 and named >= 2
     holds = kept and not left and bool(receipts) and verdict == "made_here"
 
     return Figure(len(left), "places of the salt", "0; ingredient kept, made_here", holds)
@@ -140,13 +140,13 @@ def _short_video(seconds: int) -> bytes:
 
 
 def _embedding(here: Service, identity: str) -> bytes:
-    code = IdentityCode.from_bytes(here.stack.bench.shop.identities.code(identity))
+    code = IdentityCode.from_bytes(here.stack.bench.stores.identities.code(identity))
     return bytes(np.asarray(code.embedding, "<f4").tobytes()[:64])
 
 
 def _places(here: Service, marker: bytes) -> list[str]:
     """Return keys and files that hold a marker."""
-    redis = here.stack.bench.shop.jobs.redis
+    redis = here.stack.bench.stores.jobs.redis
     keys = [
         key.decode()
         for key in redis.scan_iter()

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.bar import Figure, bar
 from benchmarks.trust import material
 from models.inference.engine import FaceSwapEngine
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.safety.nudity import is_sexual
 from models.packs.store import load_pack
 from tests.material import PACKS, shared
@@ -33,7 +33,7 @@ def portraits_are_not_taken_for_sexual_content() -> Figure:
         image = material.read(path)
         boxes = [face.box for face in engine.detect(image)][:1]
         began = time.process_time()
-        scores.append(engine.safety.nudity_scores(StillFrame(image), boxes))
+        scores.append(engine.safety.nudity_scores(ImageFrame(image), boxes))
         # CPU time, which other processes do not change.
         spent.append(time.process_time() - began)
 
@@ -66,7 +66,7 @@ def adults_are_not_taken_for_minors() -> Figure:
 
         began = time.process_time()
         # With the cutting out: it is part of what the check costs.
-        chip = engine.encoder.chip(StillFrame(image), faces[0].landmarks)
+        chip = engine.encoder.chip(ImageFrame(image), faces[0].landmarks)
         age = engine.safety.apparent_age([chip])
         spent.append(time.process_time() - began)
         assert age is not None

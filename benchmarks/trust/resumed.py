@@ -62,7 +62,7 @@ def a_killed_video_is_the_same_before_signing() -> Figure:
 
 
 def _submit(here: Stack, identity: str, source: Path) -> JobRecord:
-    writer = here.bench.shop.media.begin_write("acme")
+    writer = here.bench.stores.media.begin_write("acme")
     writer.write(source.read_bytes())
     upload = writer.commit(MediaFacts("video/mp4", ".mp4"), ttl_s=3600)
     payload = JobPayload(
@@ -72,8 +72,8 @@ def _submit(here: Stack, identity: str, source: Path) -> JobRecord:
         assignments=(Assignment(identity_id=identity),),
         mark_id=MARK_ID,
     )
-    job = here.bench.shop.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
-    here.bench.shop.queue.deliver_all()
+    job = here.bench.stores.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+    here.bench.stores.queue.deliver_all()
     return job
 
 
@@ -90,7 +90,7 @@ def _kill_at(here: Stack, job: JobRecord, share: float) -> None:
 
 def _digest(here: Stack, job: JobRecord) -> str:
     assert job.status == "succeeded", job.error
-    with here.bench.shop.media.results.open(job) as file:
+    with here.bench.stores.media.results.open(job) as file:
         data = file.read()
     return hashlib.sha256(without_credentials(data)).hexdigest()
 

@@ -98,7 +98,7 @@ class Service:
     def archived(self) -> list[dict[str, str]]:
         """Return the audit entries on disk, once nothing is pending in the store."""
         log_key = "lk:audit"
-        redis = self.stack.bench.shop.jobs.redis
+        redis = self.stack.bench.stores.jobs.redis
         # The leading worker moves entries to disk about once a second.
         eventually(lambda: redis.xlen(log_key) == 0, 20, "an archived trail")
         return [dict(line.entry.body) for line in self.archive.files.lines()]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bar import Figure, bar
-from benchmarks.video.clips import FRAMES
 from benchmarks.video.costs import Cost, Measured, in_a_child, measured, use_two_cores
 from benchmarks.video.peers import PEERS
+from benchmarks.video.solo_video import FRAMES
 from benchmarks.video.ways import naive, with_peer
 from models.inference.openvino_runtime import openvino_obstacle
 from models.inference.runtime import Device
@@ -29,7 +29,7 @@ PAPER_GMACS = 0.338  # what `make bar BAR=M-1` counts of the paper's network and
 
 @dataclass(frozen=True)
 class Video:
-    """The solo clip at a height, clean or grainy; large ones are shorter."""
+    """The solo video at a height, clean or grainy; large ones are shorter."""
 
     height: int
     grain: float = 0.0
@@ -94,7 +94,7 @@ def _devices() -> tuple[Device, ...]:
 
 
 def _ways() -> dict[str, tuple[float, Cost]]:
-    """Return multiply-adds in G and the cost of other ways of swapping the clean clip at 720p."""
+    """Return multiply-adds in G and the cost of other ways of swapping the clean video at 720p."""
     use_two_cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

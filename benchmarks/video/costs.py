@@ -20,7 +20,7 @@ import av
 import cv2
 
 from benchmarks.quality.loaded import engine, enrolled
-from benchmarks.video.clips import FRAMES, video_at
+from benchmarks.video.solo_video import FRAMES, video_at
 from models.inference.frames.i420 import I420Frame
 from models.inference.options import FaceSelector, FrameReport, SequenceReport, SwapOptions
 from models.inference.runtime import Device
@@ -180,8 +180,8 @@ def measured(
     devices: Sequence[Device] = ("cpu",),
     count: int = FRAMES,
 ) -> Measured:
-    """Measure the solo clip's first frames at this height and with this grain, all ways in turn, on
-    two cores.
+    """Measure the solo video's first frames at this height and with this grain, all ways in
+    turn, on two cores.
     """
     use_two_cores()
     with tempfile.TemporaryDirectory() as name:

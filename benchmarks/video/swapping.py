@@ -10,7 +10,6 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from benchmarks.bar import Figure, bar
-from benchmarks.video.clips import decoded, encoded
 from benchmarks.video.costs import (
     LIMITS,
     ROUNDS,
@@ -19,6 +18,7 @@ from benchmarks.video.costs import (
     swapper,
     use_two_cores,
 )
+from benchmarks.video.solo_video import decoded, encoded
 from models.inference.openvino_runtime import openvino_obstacle
 from models.inference.runtime import Device
 from tests.models.demo_media import SOLO
@@ -116,7 +116,7 @@ def memory_does_not_grow_with_length() -> Figure:
 
 
 def looped_video(path: Path, seconds: int) -> Path:
-    """Return the solo clip there and back again, for as long as asked."""
+    """Return the solo video there and back again, for as long as asked."""
     frames = [frame.to_ndarray() for frame in decoded(SOLO, 100, (480, 270))]
     # There and back again, so that no frame jumps.
     turns = [*range(100), *range(98, 0, -1)]

@@ -1,4 +1,4 @@
-"""Other ways of swapping the solo clip: as one writes it first, and with heavier generators."""
+"""Other ways of swapping the solo video: as one writes it first, and with heavier generators."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.loaded import engine, enrolled
-from benchmarks.video.clips import decoded, encoded
 from benchmarks.video.costs import Cost, process_cpu_s, through_pipeline
 from benchmarks.video.peers import Peer
+from benchmarks.video.solo_video import decoded, encoded
 from models.inference.arrays import Mask, RgbImage, to_network
 from models.inference.finding.alignment import TEMPLATE_SIZE
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.session import Network, SessionFactory
 from models.inference.swapping.selection import Assignment
@@ -44,7 +44,7 @@ class PeerSwapper:
 
 
 def with_peer(folder: Path, peer: Peer) -> tuple[float, Cost]:
-    """Return a generator's multiply-adds in G, and what our pipeline costs with it, on the clip's
+    """Return a generator's multiply-adds in G, and what our pipeline costs with it, on the video's
     first frames.
     """
     # As the frames come from a phone: H.264 that is nearly without loss.
@@ -71,7 +71,7 @@ class Naive:
     def swap(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a swapped copy of a BGR frame."""
         out = frame
-        still = StillFrame(frame)
+        still = ImageFrame(frame)
 
         for found in engine().detector.find(still):
             face = engine().mesh.settle(still, found)
@@ -90,7 +90,7 @@ class Naive:
 
 
 def naive(folder: Path, frames: int = 45) -> Cost:
-    """Return the cost of the naive way, one thing after the other, on the clip's first frames."""
+    """Return the cost of the naive way, one thing after the other, on the video's first frames."""
     way = Naive()
     cpu = process_cpu_s()
     clock = time.perf_counter()

@@ -19,7 +19,7 @@ from models.inference.finding.identity_encoder import IdentityEncoder
 from models.inference.finding.people import PeopleGallery
 from models.inference.finding.survey.people_survey import PeopleSurvey
 from models.inference.finding.survey.surveyed import Surveyed
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import (
     IdentityCode,
     Registration,
@@ -38,9 +38,9 @@ from models.inference.registration import Registrar, examined, photo_candidate
 from models.inference.runtime import Device
 from models.inference.safety.checks import SafetyChecks
 from models.inference.session import SessionFactory
+from models.inference.swapping.image_swapper import ImageSwapper, SwapOutcome
 from models.inference.swapping.selection import Assignment, Selection
 from models.inference.swapping.sequence_swapper import SequenceSwapper
-from models.inference.swapping.still_swapper import StillSwapper, SwapOutcome
 
 if TYPE_CHECKING:
     from models.packs.store import Pack
@@ -166,15 +166,15 @@ class FaceSwapEngine:
         self._ready.drop(key)
 
     def detect(self, image: BgrImage, *, largest_only: bool = False) -> list[MeshedFace]:
-        """Find the faces of a still, left to right, down to 20 px between the eyes and whichever
+        """Find the faces of an image, left to right, down to 20 px between the eyes and whichever
         way up; with `largest_only` small ones only where nobody is large.
         """
-        return self.finder.find_all(StillFrame(image), largest_only=largest_only)
+        return self.finder.find_all(ImageFrame(image), largest_only=largest_only)
 
     def swap_frame(
         self, frame: BgrImage, assignments: Sequence[Assignment], options: SwapOptions | None = None
     ) -> SwapOutcome:
-        """Swap a still; pixels outside the faces' regions are copied.
+        """Swap an image; pixels outside the faces' regions are copied.
 
         Raises `FaceNotFoundError` when no face is found or none is chosen.
         """
@@ -195,7 +195,7 @@ class FaceSwapEngine:
         options: SwapOptions | None = None,
     ) -> SwapOutcome:
         """Swap those of the `faces` that are chosen; `detect` found them in this very image."""
-        swapper = StillSwapper(self.painter, self.encoder, self.iris)
+        swapper = ImageSwapper(self.painter, self.encoder, self.iris)
         return swapper.swap(frame, faces, assignments, options)
 
     def sequence(

@@ -58,7 +58,7 @@ class FaceReport:
     """What happened to one face of one image or frame; `reason` is set when it was not, or not
     fully, swapped.
 
-    `identity_similarity` is the cosine of a still's result to the identity, where the options ask
+    `identity_similarity` is the cosine of an image's result to the identity, where the options ask
     for it; `assignment` the place of the assignment that chose the face, in the list given.
     # What is true of the face in this frame; a report of the whole video is `PersonReport`.
     `box` is left, top, right, bottom in pixels; `human` 0..1 how sure the detector is, from close

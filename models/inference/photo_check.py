@@ -19,7 +19,7 @@ from models.inference.finding.alignment import TEMPLATE_SIZE, align
 from models.inference.finding.face_finder import MIN_HUMAN
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.face_parts import FaceParts, eye_brightness
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import PhotoReport, PhotoWarning
 
 MIN_FACE_PX: Final = 28.0  # between the eyes: below, the texture is enlarged more than twice
@@ -53,7 +53,7 @@ class PhotoCheck:
 
     parts: FaceParts
 
-    def judge(self, photo: StillFrame, face: MeshedFace) -> PhotoReport:
+    def judge(self, photo: ImageFrame, face: MeshedFace) -> PhotoReport:
         """Return how good a photo of a face is; the first fault that refuses it is the reason,
         all others are warnings.
         """
@@ -101,7 +101,7 @@ class PhotoCheck:
             yield _Fault("eyes_covered", detail, eyes < EYES_REFUSED)
 
 
-def aligned_crop(photo: StillFrame, face: MeshedFace) -> RgbImage:
+def aligned_crop(photo: ImageFrame, face: MeshedFace) -> RgbImage:
     """Return the 224 px crop of the template that a photo's face is judged by."""
     return photo.rgb_crop(align(face.landmarks, "similarity"), TEMPLATE_SIZE)
 
@@ -124,7 +124,7 @@ def _quality_faults(face: MeshedFace, sharpness: float, brightness: float) -> It
         yield _Fault("blurred", detail, refuses=True)
 
 
-def _pose_faults(photo: StillFrame, face: MeshedFace) -> Iterator[_Fault]:
+def _pose_faults(photo: ImageFrame, face: MeshedFace) -> Iterator[_Fault]:
     if abs(face.yaw_deg) > MAX_YAW_DEG:
         detail = f"the head is turned by {abs(face.yaw_deg):.0f} degrees; at most {MAX_YAW_DEG:.0f}"
         yield _Fault("too_turned", detail, refuses=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.inference.arrays import Landmarks
 from models.inference.finding.eyes.iris_network import IrisNetwork
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.painting.face_painter import Identity
 from models.inference.texture.eyes.iris import cut_out
@@ -62,5 +62,5 @@ def source_eyes(
         return code.eyes if iris is not None else None
 
     # The texture is RGB, frames are BGR.
-    texture = StillFrame(np.ascontiguousarray(code.texture[..., ::-1]))
+    texture = ImageFrame(np.ascontiguousarray(code.texture[..., ::-1]))
     return cut_out(code.texture, iris.look(texture, mesh))

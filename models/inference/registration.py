@@ -26,7 +26,7 @@ from models.inference.finding.identity_encoder import (
     normalised,
 )
 from models.inference.frames.affine import scale_of, transform
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import IdentityCode, PhotoReport, Registration, SourceEyes
 from models.inference.photo_check import PhotoCheck
 from models.inference.safety.checks import SafetyChecks
@@ -46,7 +46,7 @@ MAX_TEXTURE_SCALE = 3.0
 class PhotoCandidate:
     """One photo with the face that was found in it."""
 
-    photo: StillFrame
+    photo: ImageFrame
     face: MeshedFace
     report: PhotoReport
 
@@ -174,7 +174,7 @@ def photo_candidate(
             "a photo shows more than one face; crop it to the person to register"
         )
 
-    frame = StillFrame(photo)
+    frame = ImageFrame(photo)
     return PhotoCandidate(frame, largest, check.judge(frame, largest))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.finding.face_mesh import RegionOfInterest
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import IdentityCode
 from models.inference.options import SwapOptions
 
@@ -29,7 +29,7 @@ def warm_up(engine: FaceSwapEngine) -> None:
     if canonical is None:
         return
 
-    still = StillFrame(image)
+    still = ImageFrame(image)
     # The canonical face in the middle: a mesh that fits, without a photo of anybody.
     landmarks = canonical.mesh[:, :2] + TEMPLATE_SIZE // 2
     engine.mesh.look(still, RegionOfInterest.of_landmarks(landmarks))

@@ -20,7 +20,7 @@ from models.inference.arrays import Affine, Landmarks, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE, align
 from models.inference.finding.face_mesh import FaceMesh, RegionOfInterest
 from models.inference.frames.affine import compose, invert, transform
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def read_rgb(path: Path) -> RgbImage:
 
 def mesh_in(network: FaceMesh, crop: RgbImage) -> Landmarks:
     """Return the mesh of the face in a 288 px crop file, in its pixels."""
-    frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
+    frame = ImageFrame(np.ascontiguousarray(crop[..., ::-1]))
     region = FACE_REGION
 
     # Three looks: each centres the region better, as tracking does from frame to frame.

@@ -1,4 +1,4 @@
-"""The page that swaps a clip or the camera in the browser, at `/live/`: the console's "Live".
+"""The page that swaps a video or the camera in the browser, at `/live/`: the console's "Live".
 
 It is built from `examples/on_device` by `make on-device`, with the runtime's WebAssembly and the
 pack's small networks beside it, and asks nobody for anything but these files. An identity comes to

@@ -38,10 +38,12 @@ class Bench:
         self.url = url
         self.data_dir = data_dir
         self.media = fresh_media()
-        self.shop = open_stores(WorkerSettings(redis_url=url, data_dir=data_dir, media=self.media))
+        self.stores = open_stores(
+            WorkerSettings(redis_url=url, data_dir=data_dir, media=self.media)
+        )
 
         if limits:
-            self.shop.jobs.limits = limits
+            self.stores.jobs.limits = limits
 
         self.workers: list[subprocess.Popen[bytes]] = []
 
@@ -92,7 +94,7 @@ class Bench:
         return [line for line in lines if line["event"] == name]
 
     def upload(self, tenant: str = "acme", body: bytes = b"input") -> str:
-        writer = self.shop.media.begin_write(tenant)
+        writer = self.stores.media.begin_write(tenant)
         writer.write(body)
         return writer.commit(MediaFacts("text/plain", ".txt"), ttl_s=600).id
 
@@ -104,19 +106,19 @@ class Bench:
         **metadata: object,
     ) -> JobRecord:
         payload = JobPayload(kind=kind, tenant=tenant, input_id=self.upload(tenant, body))
-        job = self.shop.jobs.admit(
+        job = self.stores.jobs.admit(
             JobRequest(payload, input_bytes=len(body), metadata=metadata)
         ).job
-        self.shop.queue.deliver("video")
+        self.stores.queue.deliver("video")
 
         return job
 
     def event_types(self, job_id: str) -> list[str]:
-        rows: Reply = self.shop.jobs.redis.xrange(f"lk:job:{job_id}:events")
+        rows: Reply = self.stores.jobs.redis.xrange(f"lk:job:{job_id}:events")
         return [fields[b"type"].decode() for _, fields in rows]
 
     def counters(self) -> dict[str, int]:
-        counted = text_fields(self.shop.jobs.redis.hgetall("lk:stats"))
+        counted = text_fields(self.stores.jobs.redis.hgetall("lk:stats"))
         return {name: int(count) for name, count in counted.items()}
 
     def redeliveries(self) -> int:
@@ -124,12 +126,12 @@ class Bench:
 
     def runs(self, pid: int, job: JobRecord) -> bool:
         """Whether the worker with this process id has the job."""
-        names = {worker.pid: worker.name for worker in self.shop.queue.workers()}
-        holder = self.shop.jobs.redis.hget(f"lk:task:{job.id}", "worker")
+        names = {worker.pid: worker.name for worker in self.stores.queue.workers()}
+        holder = self.stores.jobs.redis.hget(f"lk:task:{job.id}", "worker")
         return holder is not None and names.get(pid, "").encode() == holder
 
     def get(self, job: JobRecord) -> JobRecord:
-        return self.shop.jobs.get(job.id)
+        return self.stores.jobs.get(job.id)
 
     def wait_for(self, job: JobRecord, *statuses: str, timeout_s: float = 20.0) -> JobRecord:
         wanted = statuses or ("succeeded", "failed", "canceled", "expired")
@@ -141,7 +143,7 @@ class Bench:
         return self.get(job)
 
     def result(self, job: JobRecord) -> bytes:
-        with self.shop.media.results.open(self.get(job)) as file:
+        with self.stores.media.results.open(self.get(job)) as file:
             return file.read()
 
     def close(self) -> None:
@@ -149,7 +151,7 @@ class Bench:
             if process.poll() is None:
                 kill_tree(process.pid)
             process.wait(timeout=10)
-        self.shop.jobs.redis.close()
+        self.stores.jobs.redis.close()
 
 
 def performer(use_cases: UseCases) -> Perform:

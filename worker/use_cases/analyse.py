@@ -12,7 +12,7 @@ from typing import Any, Final
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.survey.gathering import gather
 from models.inference.finding.survey.surveyed import Surveyed
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from worker.errors import JobFailure
 from worker.failures import FailureCode
 from worker.job_context import JobContext, Outcome
@@ -101,11 +101,11 @@ class Analyse:
         if animation is not None:
             return self._look_at_animation(context, animation)
 
-        return self._look_at_still(context)
+        return self._look_at_image(context)
 
-    def _look_at_still(self, context: JobContext) -> Found:
+    def _look_at_image(self, context: JobContext) -> Found:
         image = decode_image(context.input, self.limits).bgr
-        frame = StillFrame(image)
+        frame = ImageFrame(image)
         people: dict[str, PersonSeen] = {}
 
         for number, face in enumerate(self.engine.detect(image), 1):
@@ -123,7 +123,7 @@ class Analyse:
         people = People()
 
         for animated in read_animation(context.input, self.limits):
-            frame = StillFrame(animated.bgr)
+            frame = ImageFrame(animated.bgr)
             people.add(frame, animated.time_s, survey.add(frame, animated.time_s))
             context.progress(people.frames)
 

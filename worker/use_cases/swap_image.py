@@ -10,9 +10,9 @@ from typing import Any
 from models.inference.arrays import BgrImage, Embedding
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_mesh import MeshedFace
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceReport
-from models.inference.swapping.still_swapper import SwapOutcome
+from models.inference.swapping.image_swapper import SwapOutcome
 from worker.contract.requests import JobPayload
 from worker.formats import IMAGE_FORMATS, MEDIA_TYPES, WRITTEN_FOR
 from worker.job_context import JobContext, Outcome
@@ -60,7 +60,7 @@ class SwapImage:
             largest_only = all(one.face == "largest" for one in payload.assignments)
             found = self._engine.detect(image.bgr, largest_only=largest_only)
             examiner = TargetExaminer(self._engine)
-            examiner.look(StillFrame(image.bgr), list(enumerate(found)))
+            examiner.look(ImageFrame(image.bgr), list(enumerate(found)))
             # Before a face is swapped: what is refused must not be made.
             examiner.require_allowed()
 
@@ -120,7 +120,7 @@ class SwapImage:
         self, image: BgrImage, found: Sequence[MeshedFace], swapped: SwapOutcome
     ) -> list[Embedding]:
         """Return who the people were whose faces were replaced in an image."""
-        frame = StillFrame(image)
+        frame = ImageFrame(image)
         return [
             self._engine.encoder.recognise(frame, face.landmarks)
             for face, report in zip(found, swapped.faces, strict=True)

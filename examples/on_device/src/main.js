@@ -10,7 +10,7 @@ const byId = (id) => document.getElementById(id)
 const state = { identity: null, player: null, source: null, running: false, device: '' }
 
 byId('identity').addEventListener('change', (event) => attempt(() => chooseIdentity(event.target.files[0])))
-byId('clip').addEventListener('change', (event) => attempt(() => chooseClip(event.target.files[0])))
+byId('clip').addEventListener('change', (event) => attempt(() => chooseVideo(event.target.files[0])))
 byId('camera').addEventListener('click', () => attempt(chooseCamera))
 byId('agree').addEventListener('change', refresh)
 byId('start').addEventListener('click', () => attempt(state.running ? stop : start))
@@ -36,7 +36,7 @@ async function chooseIdentity(file) {
   byId('consent').hidden = false
 }
 
-async function chooseClip(file) {
+async function chooseVideo(file) {
   if (!file) return
   release()
   state.source = byId('video')

@@ -30,12 +30,12 @@ class BlazeFace:
 
     @classmethod
     def short_range(cls, network: Network) -> BlazeFace:
-        """Faces within about two metres of a camera: large in the picture."""
+        """Faces within about two metres of a camera: large in the image."""
         return cls(network, 128, ((16, 2), (8, 6)))
 
     @classmethod
     def full_range(cls, network: Network) -> BlazeFace:
-        """Faces within about five metres: down to a tenth of the picture."""
+        """Faces within about five metres: down to a tenth of the image."""
         return cls(network, 192, ((48, 1),))
 
     def find(

@@ -27,7 +27,7 @@ TILE_STEP = 0.7  # of a tile: the overlap holds any face that the next coarser l
 
 @dataclass(frozen=True)
 class FaceDetector:
-    """Both detectors together: one look for video, a pyramid of tiles for stills."""
+    """Both detectors together: one look for video, a pyramid of tiles for images."""
 
     short_range: BlazeFace
     full_range: BlazeFace
@@ -68,7 +68,7 @@ class FaceDetector:
         return squares
 
     def find_all(self, frame: Frame) -> list[Detection]:
-        """Return the faces of a still, down to 20 px between the eyes, whatever its size."""
+        """Return the faces of an image, down to 20 px between the eyes, whatever its size."""
         return merge(self.find_large(frame) + self.find_small(frame))
 
     def find_large(self, frame: Frame) -> list[Detection]:
@@ -79,12 +79,11 @@ class FaceDetector:
         found = self.full_range.find(frame, *square, MIN_SCORE) + self.short_range.find(
             frame, *square, MIN_SCORE
         )
-        # A face that fills the picture is larger than either model was trained on: step back from
-        # it.
+        # A face that fills the image is larger than either model was trained on: step back.
         return found + self.short_range.find(frame, *_stepped_back(square), MIN_SCORE)
 
     def find_small(self, frame: Frame) -> list[Detection]:
-        """Return the faces that a still's tiles show, unfiltered for overlap."""
+        """Return the faces that an image's tiles show, unfiltered for overlap."""
         found: list[Detection] = []
         side = _whole(frame)[2] / 2
 

@@ -27,7 +27,7 @@ CLEARLY_UPRIGHT = 0.84
 DIRECTIONS = 8  # angles tried when a face is not clearly upright: the model sees 30 degrees past
 
 # Closer still, drawings fall away: the highest of the drawn faces that the mesh accepts is .63,
-# 99.8 % of the photographs and every frame of the films measured have more than .70.
+# 99.8 % of the photographs and every frame of the videos measured have more than .70.
 HUMAN_SQUARE = 1.3
 MIN_HUMAN = 0.68
 
@@ -50,7 +50,7 @@ class FaceFinder:
     mesh: FaceMesh
 
     def find_all(self, frame: Frame, *, largest_only: bool = False) -> list[MeshedFace]:
-        """Return the faces of a still, left to right, down to 20 px between the eyes.
+        """Return the faces of an image, left to right, down to 20 px between the eyes.
 
         With `largest_only` the search ends once somebody is found whom no smaller face can outdo:
         small faces are then missing.

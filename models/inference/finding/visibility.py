@@ -13,7 +13,7 @@ from models.inference.options import SkipReason, SwapOptions
 FADE_S = 0.1  # an original face that could be swapped is never seen for longer
 LEAST_OPACITY = 0.01  # less does not change a level
 GAP_S = 0.5  # who was away for longer comes back like someone new
-MIN_SHARE_IN_FRAME = 0.8  # of the mesh: a face half out of the picture has no reliable mesh
+MIN_SHARE_IN_FRAME = 0.8  # of the mesh: a face half out of the image has no reliable mesh
 MIN_MESH_SCORE = 0.85  # hands and microphones pull it down; an open face has .99 and more
 
 

@@ -1,5 +1,5 @@
-"""What is in front of a face: a small network says it of every single image, stills and first
-frames too; in a video what it said of the last frame only steadies the verdict.
+"""What is in front of a face: a small network says it of every image and every first frame; in a
+video what it said of the last frame only steadies the verdict.
 
 The mesh network stays sure of itself behind a hand, so its confidence cannot tell. Measured with
 `make bar BAR=V-4`; what the network learns from is in models/training/cover.

@@ -12,7 +12,7 @@ import numpy as np
 from models.inference.arrays import BgrImage, Box, RgbImage
 from models.inference.frames.frame import Frame
 from models.inference.frames.i420 import I420Frame, yuv_to_rgb
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.safety.age import AgeEstimator, ApparentAge
 from models.inference.safety.nudity import NudityScorer
 from models.inference.session import SessionFactory
@@ -71,7 +71,7 @@ def _as_bgr(frame: Frame) -> tuple[BgrImage, float]:
     scale = 1 / shrink
     size = (max(1, frame.width // shrink), max(1, frame.height // shrink))
 
-    if isinstance(frame, StillFrame):
+    if isinstance(frame, ImageFrame):
         if shrink == 1:
             return frame.image, scale
         return np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)), scale
@@ -83,4 +83,4 @@ def _as_bgr(frame: Frame) -> tuple[BgrImage, float]:
         rgb = cv2.transform(cv2.merge(planes), yuv_to_rgb(frame.matrix, frame.full_range))
         return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), scale
 
-    raise TypeError("a frame is a still or has planes")
+    raise TypeError("a frame is an image or has planes")

@@ -1,1 +1,1 @@
-"""Preparing what is trained on: crops, clips, parts of faces, the canonical face."""
+"""Preparing what is trained on: crops, frames of videos, parts of faces, the canonical face."""

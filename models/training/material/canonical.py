@@ -21,7 +21,7 @@ from models.inference.arrays import RgbImage, to_network
 from models.inference.finding.alignment import align
 from models.inference.finding.face_mesh import INPUT_SIZE, LANDMARKS, FaceMesh, RegionOfInterest
 from models.inference.frames.affine import scale_of, transform
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.session import SessionFactory
 from models.inference.texture.canonical_shape import SIZE
 from models.inference.texture.triangle_raster import facing_ratio
@@ -66,7 +66,7 @@ def _mesh_with_depth(network: FaceMesh, crop: RgbImage) -> Array:
     """Return [468, 3] in the swap crop; depth in the same unit, away from the viewer."""
     flat = mesh_in(network, crop)
     region = RegionOfInterest.of_landmarks(flat)
-    frame = StillFrame(np.ascontiguousarray(crop[..., ::-1]))
+    frame = ImageFrame(np.ascontiguousarray(crop[..., ::-1]))
     seen = network.network(to_network(frame.rgb_crop(region.to_crop(), INPUT_SIZE)))["landmarks"]
     to_crop = swap_crop_matrix(flat)
     depth = (

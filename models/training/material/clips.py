@@ -19,7 +19,7 @@ from models.inference.arrays import Landmarks, RgbImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.alignment import align
 from models.inference.frames.affine import compose
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.packs.store import load_pack
 from models.training.dataset import CANVAS, MARGIN, shared_folder, warp
 
@@ -39,7 +39,7 @@ def faces_of(
         rate = float(container.streams.video[0].average_rate or FRAMES_PER_S)
         for index, frame in enumerate(container.decode(video=0)):
             bgr = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-            found = tracker.update(StillFrame(bgr), index / rate)
+            found = tracker.update(ImageFrame(bgr), index / rate)
 
             if found and index % every == 0:
                 yield np.ascontiguousarray(bgr[..., ::-1]), found[0].face.landmarks

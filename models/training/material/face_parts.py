@@ -25,7 +25,7 @@ from models.inference.finding.face_parts import (
     eye_brightness,
     mouth_structure,
 )
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.photo_check import (
     EYES_REFUSED,
     EYES_WARNED,
@@ -70,7 +70,7 @@ def _crops(engine: FaceSwapEngine, folder: Path, split: str) -> Iterator[RgbImag
 
         if faces:
             largest = max(faces, key=lambda face: face.eye_px)
-            yield aligned_crop(StillFrame(padded), largest)
+            yield aligned_crop(ImageFrame(padded), largest)
 
 
 def _measure(parts: FaceParts, crops: Crops) -> None:

@@ -9,7 +9,7 @@ import pytest
 from models.inference.arrays import BgrImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.errors import DeviceUnavailableError, FaceNotFoundError
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.runtime import cuda_obstacle
@@ -31,9 +31,9 @@ def test_a_swapped_face_is_nearer_to_the_source_than_to_the_target(
     swapped = engine.swap_frame(before, [Assignment(EVERYBODY, ada)]).frame
     mesh = engine.detect(before)[0].landmarks
     source_photo = portrait("ada_neutral")
-    source = judge.embed(StillFrame(source_photo), engine.detect(source_photo)[0].landmarks)
-    result = judge.embed(StillFrame(swapped), mesh)
-    old = judge.embed(StillFrame(before), mesh)
+    source = judge.embed(ImageFrame(source_photo), engine.detect(source_photo)[0].landmarks)
+    result = judge.embed(ImageFrame(swapped), mesh)
+    old = judge.embed(ImageFrame(before), mesh)
     assert result @ source > result @ old
 
 

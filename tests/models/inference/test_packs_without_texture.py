@@ -15,7 +15,7 @@ from models.inference.counters import Counters
 from models.inference.engine import FaceSwapEngine
 from models.inference.errors import BadIdentityError
 from models.inference.finding.identity_encoder import IdentityEncoder
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import IdentityCode
 from models.inference.options import SwapOptions
 from models.inference.painting.face_painter import FacePainter, Identity
@@ -80,7 +80,7 @@ def test_a_three_channel_network_swaps_without_a_texture(
     face = engine.detect(photo)[0]
     painter = FacePainter("affine", None, Counters())
     identity = Identity("nobody", NOBODY, FaceSwapper(negative, 224))
-    frame = StillFrame(photo.copy())
+    frame = ImageFrame(photo.copy())
     painted = painter.paint(frame, face.landmarks, identity, SwapOptions(colour_match=0))
     frame.paste(painted.face, painted.mask, painted.to_crop)
     x, y = (round(float(v)) for v in face.landmarks[4])
@@ -96,7 +96,7 @@ def test_the_mesh_hull_bounds_what_a_network_shows(
     face = engine.detect(photo)[0]
     identity = Identity("nobody", NOBODY, FaceSwapper(negative, 224))
     painted = FacePainter("affine", None, Counters()).paint(
-        StillFrame(photo), face.landmarks, identity, SwapOptions()
+        ImageFrame(photo), face.landmarks, identity, SwapOptions()
     )
     assert painted.mask[112, 112] == pytest.approx(1, abs=0.01)
     assert painted.mask[:8].max() == 0
@@ -121,7 +121,7 @@ def test_an_encoder_with_a_feature_map_hands_it_on(engine: FaceSwapEngine, tmp_p
     )
 
     photo = portrait("ada_neutral")
-    encoded = encoder.register(StillFrame(photo), engine.detect(photo)[0].landmarks)
+    encoded = encoder.register(ImageFrame(photo), engine.detect(photo)[0].landmarks)
     assert encoded.feature_map is not None
     assert encoded.feature_map.shape == (512, 7, 7)
     assert encoded.embedding == pytest.approx(np.full(512, 512**-0.5), abs=1e-6)

@@ -20,7 +20,7 @@ def bench(store_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 def outputs(bench: Bench, job_id: str) -> list[str]:
     """Return what lies in the job's directory, which its worker may be clearing at this moment."""
-    walk = os.walk(bench.shop.media.scratch / "jobs" / job_id)
+    walk = os.walk(bench.stores.media.scratch / "jobs" / job_id)
     return sorted(name for _, folders, files in walk for name in [*folders, *files])
 
 

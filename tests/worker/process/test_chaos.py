@@ -27,7 +27,7 @@ def test_every_accepted_job_ends_once_whatever_dies() -> None:
                 here.store.start()
 
             pick_victim(here.keeper, dice, "worker")
-            doomed_worker(here.bench.shop.jobs.redis, ["video"])
+            doomed_worker(here.bench.stores.jobs.redis, ["video"])
 
         eventually(
             lambda: all(here.bench.get(job).status in FINAL for job in jobs),

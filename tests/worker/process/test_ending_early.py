@@ -14,7 +14,7 @@ def test_a_running_job_that_is_canceled_ends_soon_and_leaves_nothing(bench: Benc
     job = bench.submit(sleep_s=30, steps=300)
     bench.wait_for(job, "running")
     following = bench.submit()
-    bench.shop.jobs.request_cancel(job.id)
+    bench.stores.jobs.request_cancel(job.id)
     assert bench.wait_for(job, timeout_s=3).status == "canceled"
     assert bench.wait_for(following).status == "succeeded"
     assert is_cleared(bench, job.id)
@@ -24,7 +24,7 @@ def test_a_deaf_job_that_is_canceled_is_killed(bench: Bench) -> None:
     bench.start_worker()
     job = bench.submit(sleep_s=30, deaf=True)
     bench.wait_for(job, "running")
-    bench.shop.jobs.request_cancel(job.id)
+    bench.stores.jobs.request_cancel(job.id)
     assert bench.wait_for(job, timeout_s=4).status == "canceled"
     assert bench.wait_for(bench.submit()).status == "succeeded"
     assert is_cleared(bench, job.id)
@@ -34,7 +34,7 @@ def test_a_running_job_past_its_deadline_expires(bench: Bench) -> None:
     bench.start_worker()
     payload = JobPayload(kind="analysis", tenant="acme", input_id=bench.upload())
     request = JobRequest(payload, deadline_s=2.0, metadata={"sleep_s": 30, "steps": 300})
-    job = bench.shop.jobs.admit(request).job
+    job = bench.stores.jobs.admit(request).job
     ended = bench.wait_for(job, timeout_s=8)
     assert ended.error is not None
     assert (ended.status, ended.error.code) == ("expired", "deadline_exceeded")
@@ -60,6 +60,6 @@ def test_sigterm_hands_a_long_job_back_without_counting_a_try(bench: Bench) -> N
     bench.wait_for(job, "running")
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=10) == 0
-    assert bench.shop.jobs.redis.hget(f"lk:task:{job.id}", "begun") == b"0"
+    assert bench.stores.jobs.redis.hget(f"lk:task:{job.id}", "begun") == b"0"
     bench.start_worker()
     assert bench.wait_for(job).status == "succeeded"

@@ -16,7 +16,7 @@ from worker.stores.media.installation import MARKER
 def bench(store_url: str, tmp_path: Path) -> Iterator[Bench]:
     (tmp_path / "shared").mkdir()
     bench = Bench(store_url, tmp_path / "shared")
-    bench.shop.media.installation.join()
+    bench.stores.media.installation.join()
     yield bench
     bench.close()
 
@@ -44,9 +44,9 @@ def test_a_worker_without_the_shared_volume_refuses_to_start(
 def test_a_worker_that_loses_the_shared_volume_hands_its_attempt_back(
     bench: Bench, elsewhere: Bench
 ) -> None:
-    shutil.copy(bench.shop.media.scratch / MARKER, elsewhere.shop.media.scratch / MARKER)
+    shutil.copy(bench.stores.media.scratch / MARKER, elsewhere.stores.media.scratch / MARKER)
     elsewhere.start_worker()
-    shutil.rmtree(elsewhere.shop.media.scratch)  # unmounted
+    shutil.rmtree(elsewhere.stores.media.scratch)  # unmounted
 
     job = bench.submit()
     eventually(lambda: bool(elsewhere.events("media out of reach")), 20, "an attempt handed back")

@@ -24,7 +24,7 @@ from worker.stores.media.media_store import MediaStore
 
 
 @pytest.fixture
-def shop(store: Redis, tmp_path: Path, clock: Clock) -> Stores:
+def stores(store: Redis, tmp_path: Path, clock: Clock) -> Stores:
     jobs = JobStore(store, clock=clock)
     attempts = JobAttempts(jobs, clock)
     media = MediaStore(DirectoryBlobs(tmp_path / "media", clock), tmp_path / "media", store, clock)
@@ -33,19 +33,19 @@ def shop(store: Redis, tmp_path: Path, clock: Clock) -> Stores:
 
 
 @pytest.fixture
-def reconciler(shop: Stores, clock: Clock) -> Reconciler:
-    return Reconciler("leader", shop, clock)
+def reconciler(stores: Stores, clock: Clock) -> Reconciler:
+    return Reconciler("leader", stores, clock)
 
 
-def admitted(shop: Stores, deadline_s: float | None = None) -> JobRecord:
+def admitted(stores: Stores, deadline_s: float | None = None) -> JobRecord:
     payload = JobPayload(kind="analysis", tenant="acme")
-    return shop.jobs.admit(JobRequest(payload, deadline_s=deadline_s)).job
+    return stores.jobs.admit(JobRequest(payload, deadline_s=deadline_s)).job
 
 
 def test_one_leads_until_it_is_gone(
-    shop: Stores, reconciler: Reconciler, clock: Clock, store: Redis
+    stores: Stores, reconciler: Reconciler, clock: Clock, store: Redis
 ) -> None:
-    other = Reconciler("other", shop, clock)
+    other = Reconciler("other", stores, clock)
     assert reconciler.tick()
     assert not other.tick()
     assert reconciler.tick()
@@ -56,56 +56,56 @@ def test_one_leads_until_it_is_gone(
 
 
 def test_an_accepted_job_that_nobody_enqueued_is_delivered(
-    shop: Stores, reconciler: Reconciler
+    stores: Stores, reconciler: Reconciler
 ) -> None:
-    job = admitted(shop)
-    assert shop.queue.held("video") == frozenset()
+    job = admitted(stores)
+    assert stores.queue.held("video") == frozenset()
     reconciler.tick()
-    assert shop.queue.held("video") == {Task(job.id, 1)}
+    assert stores.queue.held("video") == {Task(job.id, 1)}
 
 
 def test_a_delivery_lost_on_its_way_is_made_again_when_it_was_missed_twice(
-    shop: Stores, reconciler: Reconciler
+    stores: Stores, reconciler: Reconciler
 ) -> None:
-    job = admitted(shop)
-    assert shop.attempts.deliver("video") == [Task(job.id, 1)]
-    shop.jobs.redis.delete("rq:queue:video")  # and the worker that popped it dies
+    job = admitted(stores)
+    assert stores.attempts.deliver("video") == [Task(job.id, 1)]
+    stores.jobs.redis.delete("rq:queue:video")  # and the worker that popped it dies
     reconciler.tick()
-    assert shop.queue.held("video") == frozenset()
+    assert stores.queue.held("video") == frozenset()
     reconciler.tick()
-    assert shop.queue.held("video") == {Task(job.id, 2)}
+    assert stores.queue.held("video") == {Task(job.id, 2)}
 
 
-def test_what_is_held_is_left_alone(shop: Stores, reconciler: Reconciler) -> None:
-    job = admitted(shop)
+def test_what_is_held_is_left_alone(stores: Stores, reconciler: Reconciler) -> None:
+    job = admitted(stores)
     for _ in range(4):
         reconciler.tick()
-    assert shop.queue.held("video") == {Task(job.id, 1)}
+    assert stores.queue.held("video") == {Task(job.id, 1)}
 
 
 def test_a_job_past_its_deadline_is_ended(
-    shop: Stores, reconciler: Reconciler, clock: Clock
+    stores: Stores, reconciler: Reconciler, clock: Clock
 ) -> None:
-    job = admitted(shop, deadline_s=5)
+    job = admitted(stores, deadline_s=5)
     clock.now += 6
     reconciler.tick()
-    assert shop.jobs.get(job.id).status == "expired"
+    assert stores.jobs.get(job.id).status == "expired"
 
 
 def test_a_cancellation_whose_worker_died_is_settled(
-    shop: Stores, reconciler: Reconciler, clock: Clock
+    stores: Stores, reconciler: Reconciler, clock: Clock
 ) -> None:
-    job = admitted(shop)
-    (task,) = shop.attempts.deliver("video")
-    shop.jobs.redis.delete("rq:queue:video")
-    shop.attempts.begin(task, "gone")
-    assert shop.jobs.request_cancel(job.id).status == "canceling"
+    job = admitted(stores)
+    (task,) = stores.attempts.deliver("video")
+    stores.jobs.redis.delete("rq:queue:video")
+    stores.attempts.begin(task, "gone")
+    assert stores.jobs.request_cancel(job.id).status == "canceling"
     clock.now += CANCEL_GRACE_S + 0.1
     reconciler.tick()
-    assert shop.jobs.get(job.id).status == "canceled"
+    assert stores.jobs.get(job.id).status == "canceled"
 
 
-def test_a_worker_that_fell_silent_is_not_counted(shop: Stores, store: Redis) -> None:
+def test_a_worker_that_fell_silent_is_not_counted(stores: Stores, store: Redis) -> None:
     for name, age_s in (("quick", 2), ("silent", 60)):
         heartbeat = utcformat(now() - timedelta(seconds=age_s))
         store.hset(
@@ -117,4 +117,4 @@ def test_a_worker_that_fell_silent_is_not_counted(shop: Stores, store: Redis) ->
         "rq:worker:torn", "last_heartbeat", utcformat(now())
     )  # it slept until its record had expired
     store.sadd("rq:workers", "rq:worker:torn")
-    assert [worker.name for worker in shop.queue.workers()] == ["quick"]
+    assert [worker.name for worker in stores.queue.workers()] == ["quick"]

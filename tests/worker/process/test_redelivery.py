@@ -57,8 +57,8 @@ def test_a_worker_that_dies_takes_its_child_along(bench: Bench) -> None:
 
 def test_a_job_popped_by_a_worker_that_died_before_registering_is_not_lost(bench: Bench) -> None:
     job = bench.submit()
-    queue = rq_queue("video", bench.shop.jobs.redis)
-    popped = bench.shop.jobs.redis.lmove(queue.key, queue.intermediate_queue_key)
+    queue = rq_queue("video", bench.stores.jobs.redis)
+    popped = bench.stores.jobs.redis.lmove(queue.key, queue.intermediate_queue_key)
     assert popped == f"{job.id}-1".encode()
     bench.start_worker()
     done = bench.wait_for(job)
@@ -125,7 +125,7 @@ def test_a_bug_is_tried_three_times_and_becomes_a_dead_letter_that_can_be_requeu
     shown = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True
     ).stdout
-    again = bench.shop.jobs.get(shown.split()[-1])
+    again = bench.stores.jobs.get(shown.split()[-1])
     assert again.requeued_from == dead.id
     assert bench.get(dead) == dead
 
@@ -160,6 +160,6 @@ def test_the_store_may_die_in_the_middle_of_a_job(
         bench.start_worker()
         done = bench.wait_for(job, timeout_s=FINISHED_AGAIN)
         assert done.status == "succeeded"
-        assert bench.shop.attempts.redeliver(Task(job.id, done.attempt)) == "superseded"
+        assert bench.stores.attempts.redeliver(Task(job.id, done.attempt)) == "superseded"
     finally:
         bench.close()

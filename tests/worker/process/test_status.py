@@ -15,13 +15,13 @@ from worker.settings import WorkerSettings
 def test_a_task_that_ends_meanwhile_does_not_shift_the_others(
     store: Redis, store_url: str, tmp_path: Path
 ) -> None:
-    shop = open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path))
+    stores = open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path))
     jobs = [
-        shop.jobs.admit(JobRequest(JobPayload(kind="analysis", tenant=name))).job
+        stores.jobs.admit(JobRequest(JobPayload(kind="analysis", tenant=name))).job
         for name in ("a", "b", "c")
     ]
     store.delete(f"lk:task:{jobs[0].id}")  # as when its job ended between the two reads
-    stock = take_stock(shop)
+    stock = take_stock(stores)
     assert {(task.id, task.tenant) for task in stock.tasks} == {
         (job.id, job.tenant) for job in jobs[1:]
     }

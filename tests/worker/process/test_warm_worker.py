@@ -41,7 +41,7 @@ def test_jobs_run_one_after_another_in_one_warm_child(bench: Bench) -> None:
     assert all(job.report["counters"]["models_loaded"] == 0 for job in jobs)
     assert bench.result(jobs[0]).endswith(b"input")
     (result,) = outputs(bench, jobs[0].id)
-    place = bench.shop.media.scratch / "jobs" / jobs[0].id / result
+    place = bench.stores.media.scratch / "jobs" / jobs[0].id / result
     assert oct(place.stat().st_mode)[-3:] == "600"
 
 
@@ -78,7 +78,7 @@ def test_a_child_that_was_taken_over_can_do_none_of_twelve_deeds(
         said = {name: bench.wait_for(job).report["outcome"] for name, job in jobs.items()}
 
     assert {name: outcome for name, outcome in said.items() if "Error" not in outcome} == {}
-    [worker] = bench.shop.queue.workers()
+    [worker] = bench.stores.queue.workers()
     assert worker.protection.missing == ()
 
 
@@ -101,8 +101,8 @@ def test_a_worker_that_requires_a_sandbox_does_not_start_without(bench: Bench) -
 
 def test_a_foreign_function_or_a_pickle_in_the_queue_is_refused(bench: Bench) -> None:
     bench.start_worker()
-    redis = bench.shop.jobs.redis
-    queue = rq_queue("video", bench.shop.jobs.redis)
+    redis = bench.stores.jobs.redis
+    queue = rq_queue("video", bench.stores.jobs.redis)
     canary = bench.data_dir / "canary"
     calls = {
         "foreign": json.dumps(["os.mkdir", None, [str(canary)], {}]).encode(),

@@ -20,9 +20,9 @@ from worker.stores.ids import new_id
 def test_an_idle_child_forgets_an_identity_that_is_erased(bench: Bench) -> None:
     bench.start_worker()
     record = IdentityRecord(new_id("idn"), "acme", "open@test", 0.0)
-    bench.shop.identities.put(record, b"code", b"weights")
+    bench.stores.identities.put(record, b"code", b"weights")
     time.sleep(1.5)  # the worker has looked at what was erased before it came
-    bench.shop.identities.erase(record.id)
+    bench.stores.identities.erase(record.id)
     time.sleep(2.5)
     assert bench.wait_for(bench.submit()).report["forgotten"] == 1
 
@@ -30,23 +30,23 @@ def test_an_idle_child_forgets_an_identity_that_is_erased(bench: Bench) -> None:
 def test_a_busy_child_does_not_wait_for_its_job_to_forget(bench: Bench) -> None:
     bench.start_worker()
     record = IdentityRecord(new_id("idn"), "acme", "open@test", 0.0)
-    bench.shop.identities.put(record, b"code", b"weights")
+    bench.stores.identities.put(record, b"code", b"weights")
     bench.wait_for(bench.submit())  # the worker has looked at what was erased before it came
     time.sleep(1.5)
     job = bench.submit(sleep_s=4.0)
-    bench.shop.identities.erase(record.id)
+    bench.stores.identities.erase(record.id)
     assert bench.wait_for(job).report["forgotten"] == 1
 
 
 def test_a_worker_that_was_asleep_is_known_again(bench: Bench) -> None:
     bench.start_worker()
-    eventually(lambda: len(bench.shop.queue.workers()) == 1, 20, "a worker that is registered")
-    (worker,) = bench.shop.queue.workers()
-    redis = bench.shop.jobs.redis
+    eventually(lambda: len(bench.stores.queue.workers()) == 1, 20, "a worker that is registered")
+    (worker,) = bench.stores.queue.workers()
+    redis = bench.stores.jobs.redis
     redis.delete(f"rq:worker:{worker.name}")  # as time does while a machine is suspended
     redis.srem("rq:workers", f"rq:worker:{worker.name}")
     eventually(
-        lambda: [known.queue for known in bench.shop.queue.workers()] == ["video"],
+        lambda: [known.queue for known in bench.stores.queue.workers()] == ["video"],
         20,
         "the worker to be known",
     )

@@ -55,14 +55,14 @@ def use_cases(pack: Pack) -> RefineUseCases:
 
 
 @pytest.fixture
-def shop(store_url: str, tmp_path: Path) -> Stores:
+def stores(store_url: str, tmp_path: Path) -> Stores:
     return open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path))
 
 
 @pytest.fixture
-def identity(shop: Stores, engine: FaceSwapEngine, code: IdentityCode) -> str:
+def identity(stores: Stores, engine: FaceSwapEngine, code: IdentityCode) -> str:
     record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
-    shop.identities.put(record, code.to_bytes(), poor(engine.specialise(code)).to_bytes())
+    stores.identities.put(record, code.to_bytes(), poor(engine.specialise(code)).to_bytes())
     return record.id
 
 
@@ -76,57 +76,57 @@ def poor(weights: SpecialisedWeights) -> SpecialisedWeights:
     return SpecialisedWeights(noisy)
 
 
-def run(shop: Stores, use_cases: RefineUseCases, task: Task) -> None:
-    runner = TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases))
+def run(stores: Stores, use_cases: RefineUseCases, task: Task) -> None:
+    runner = TaskRunner("test", stores, Staging(stores.media.scratch), performer(use_cases))
     runner.run_task(task.id, task.attempt)
 
 
-def refine(shop: Stores, use_cases: RefineUseCases, identity: str) -> JobRecord:
+def refine(stores: Stores, use_cases: RefineUseCases, identity: str) -> JobRecord:
     payload = JobPayload(
         kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
-    job = shop.jobs.admit(JobRequest(payload)).job
-    [task] = shop.attempts.deliver("refine")
-    TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases)).run_task(
+    job = stores.jobs.admit(JobRequest(payload)).job
+    [task] = stores.attempts.deliver("refine")
+    TaskRunner("test", stores, Staging(stores.media.scratch), performer(use_cases)).run_task(
         task.id, task.attempt
     )
 
-    return shop.jobs.get(job.id)
+    return stores.jobs.get(job.id)
 
 
-def of_a_job(shop: Stores, payload: JobPayload, identity: str) -> JobIdentities:
+def of_a_job(stores: Stores, payload: JobPayload, identity: str) -> JobIdentities:
     """Return the identity as a job sees it that begins now."""
-    return JobIdentities(shop.identities, payload, {identity: shop.identities.get(identity)})
+    return JobIdentities(stores.identities, payload, {identity: stores.identities.get(identity)})
 
 
 def test_a_refined_identity_looks_more_like_its_person_and_says_so(
-    shop: Stores, use_cases: RefineUseCases, identity: str, pack: Pack, engine: FaceSwapEngine
+    stores: Stores, use_cases: RefineUseCases, identity: str, pack: Pack, engine: FaceSwapEngine
 ) -> None:
-    derived = shop.identities.weights(identity, pack.id)
+    derived = stores.identities.weights(identity, pack.id)
     loader = IdentityLoader(engine)
     swap = JobPayload(
         kind="swap_image", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
-    [before] = loader.assignments(swap, of_a_job(shop, swap, identity))
+    [before] = loader.assignments(swap, of_a_job(stores, swap, identity))
 
-    job = refine(shop, use_cases, identity)
+    job = refine(stores, use_cases, identity)
 
-    record = shop.identities.get(identity)
+    record = stores.identities.get(identity)
     assert job.status == "succeeded"
     assert (record.quality, record.cached) == ("refined", True)
     assert record.refinement is not None
     assert record.refinement["after"]["similarity"] >= record.refinement["before"]["similarity"]
     assert record.refinement["job_id"] == job.id
-    polished = shop.identities.weights(identity, pack.id)
+    polished = stores.identities.weights(identity, pack.id)
     assert polished is not None
     assert polished != derived
     # What the process holds under the old weights is not taken for the new ones.
-    [after] = loader.assignments(swap, of_a_job(shop, swap, identity))
+    [after] = loader.assignments(swap, of_a_job(stores, swap, identity))
     assert after.identity.key != before.identity.key
 
 
 def test_polished_weights_outlive_the_cache(
-    shop: Stores,
+    stores: Stores,
     store: Redis,
     identity: str,
     pack: Pack,
@@ -134,35 +134,35 @@ def test_polished_weights_outlive_the_cache(
     code: IdentityCode,
 ) -> None:
     weights = engine.specialise(code).to_bytes()
-    shop.identities.put_refined(identity, pack.id, weights, {"status": "succeeded"})
+    stores.identities.put_refined(identity, pack.id, weights, {"status": "succeeded"})
     store.delete(f"lk:weights:{identity}:{pack.id}")
-    assert shop.identities.weights(identity, pack.id) == weights
-    assert shop.identities.get(identity).cached
-    shop.identities.erase(identity)
-    assert shop.identities.weights(identity, pack.id) is None
+    assert stores.identities.weights(identity, pack.id) == weights
+    assert stores.identities.get(identity).cached
+    stores.identities.erase(identity)
+    assert stores.identities.weights(identity, pack.id) is None
     assert not [key for key in store.keys(f"*{identity}*") if not key.startswith(b"lk:erased:")]
 
 
 def test_a_canceled_refinement_leaves_the_identity_as_it_was(
-    shop: Stores, use_cases: RefineUseCases, identity: str, pack: Pack
+    stores: Stores, use_cases: RefineUseCases, identity: str, pack: Pack
 ) -> None:
-    derived = shop.identities.weights(identity, pack.id)
+    derived = stores.identities.weights(identity, pack.id)
     payload = JobPayload(
         kind="refine", tenant="acme", assignments=(Assignment(identity_id=identity),)
     )
-    job = shop.jobs.admit(JobRequest(payload)).job
-    [task] = shop.attempts.deliver("refine")
-    shop.jobs.request_cancel(job.id)
-    TaskRunner("test", shop, Staging(shop.media.scratch), performer(use_cases)).run_task(
+    job = stores.jobs.admit(JobRequest(payload)).job
+    [task] = stores.attempts.deliver("refine")
+    stores.jobs.request_cancel(job.id)
+    TaskRunner("test", stores, Staging(stores.media.scratch), performer(use_cases)).run_task(
         task.id, task.attempt
     )
-    assert shop.jobs.get(job.id).status == "canceled"
-    assert shop.identities.get(identity).quality == "instant"
-    assert shop.identities.weights(identity, pack.id) == derived
+    assert stores.jobs.get(job.id).status == "canceled"
+    assert stores.identities.get(identity).quality == "instant"
+    assert stores.identities.weights(identity, pack.id) == derived
 
 
 def test_an_identity_erased_meanwhile_comes_back_in_no_form(
-    shop: Stores,
+    stores: Stores,
     store: Redis,
     identity: str,
     pack: Pack,
@@ -170,13 +170,13 @@ def test_an_identity_erased_meanwhile_comes_back_in_no_form(
     code: IdentityCode,
 ) -> None:
     weights = engine.specialise(code).to_bytes()
-    shop.identities.erase(identity)
+    stores.identities.erase(identity)
 
     with pytest.raises(IdentityErased):
-        shop.identities.put_refined(identity, pack.id, weights, {})
+        stores.identities.put_refined(identity, pack.id, weights, {})
 
     with pytest.raises(UnknownIdentity):
-        shop.identities.annotate(identity, quality="refined")
+        stores.identities.annotate(identity, quality="refined")
 
     assert not store.exists(f"lk:identity:{identity}", f"lk:weights:{identity}:{pack.id}")
 
@@ -188,16 +188,16 @@ def test_a_confined_child_refines(
     try:
         record = IdentityRecord(new_id("idn"), "acme", engine.pack.id, time.time())
         weights = poor(engine.specialise(code)).to_bytes()
-        bench.shop.identities.put(record, code.to_bytes(), weights)
+        bench.stores.identities.put(record, code.to_bytes(), weights)
         packs = str(engine.pack.root.parent)
         real = "worker.use_cases.load"
         bench.start_worker("refine", use_cases=real, packs_dir=packs, refine_s="1")
         payload = JobPayload(
             kind="refine", tenant="acme", assignments=(Assignment(identity_id=record.id),)
         )
-        job = bench.shop.jobs.admit(JobRequest(payload)).job
-        bench.shop.queue.deliver("refine")
+        job = bench.stores.jobs.admit(JobRequest(payload)).job
+        bench.stores.queue.deliver("refine")
         assert bench.wait_for(job, timeout_s=120).status == "succeeded"
-        assert bench.shop.identities.get(record.id).refinement is not None
+        assert bench.stores.identities.get(record.id).refinement is not None
     finally:
         bench.close()

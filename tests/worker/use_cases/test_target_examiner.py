@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.inference.engine import FaceSwapEngine
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.safety.age import ApparentAge
 from models.packs.store import load_pack
 from tests.material import PACKS
@@ -45,7 +45,7 @@ def examiner(engine: FaceSwapEngine, checks: Checks) -> TargetExaminer:
 
 def look(subject: TargetExaminer, time_s: float = 0.0) -> None:
     image = portrait("ben_neutral")
-    subject.look(StillFrame(image), list(enumerate(subject.engine.detect(image))), time_s)
+    subject.look(ImageFrame(image), list(enumerate(subject.engine.detect(image))), time_s)
 
 
 def test_a_certain_score_is_refused(engine: FaceSwapEngine) -> None:

@@ -65,17 +65,17 @@ class VideoBench:
     """Does jobs in this process, on a real store and a directory of the test's own."""
 
     def __init__(
-        self, engine: FaceSwapEngine, shop: Stores, people: Mapping[str, tuple[bytes, bytes]]
+        self, engine: FaceSwapEngine, stores: Stores, people: Mapping[str, tuple[bytes, bytes]]
     ) -> None:
         self.engine = engine
-        self.shop = shop
+        self.stores = stores
         self.identities: dict[str, str] = {}
 
         for name, (code, weights) in people.items():
             record = IdentityRecord(
                 id=new_id("idn"), tenant=TENANT, pack=engine.pack.id, created_at=0.0, name=name
             )
-            shop.identities.put(record, code, weights)
+            stores.identities.put(record, code, weights)
             self.identities[name] = record.id
 
         loader = IdentityLoader(engine)
@@ -84,7 +84,7 @@ class VideoBench:
             "swap_video": SwapVideo(engine, loader, MediaLimits()),
             "analysis": Analyse(engine, MediaLimits()),
         }
-        self.runner = TaskRunner("bench", shop, Staging(shop.media.scratch), performer(self))
+        self.runner = TaskRunner("bench", stores, Staging(stores.media.scratch), performer(self))
 
     @property
     def pack(self) -> str:
@@ -108,7 +108,7 @@ class VideoBench:
         **options: object,
     ) -> JobRecord:
         """Admit a job on `source`; `cast` maps a selector to the name of who is swapped in."""
-        writer = self.shop.media.begin_write(tenant)
+        writer = self.stores.media.begin_write(tenant)
         writer.write(source.read_bytes())
         upload = writer.commit(MediaFacts("video/mp4", ".mp4"), ttl_s=600)
         chosen = {"largest": "ada"} if cast is None else cast
@@ -129,12 +129,12 @@ class VideoBench:
             assignments=() if kind == "analysis" else assignments,
             options=SwapOptions.model_validate(options),
         )
-        return self.shop.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+        return self.stores.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
 
     def next_task(self, name: QueueName = "video") -> Task | None:
         """Take the next delivered task out of a queue, as a worker does."""
-        self.shop.queue.deliver(name)
-        queue = rq_queue(name, self.shop.jobs.redis)
+        self.stores.queue.deliver(name)
+        queue = rq_queue(name, self.stores.jobs.redis)
         return task_of(queue.pop_job_id()) if queue.count else None
 
     def work(self, job: JobRecord, most: int = 100) -> JobRecord:
@@ -144,13 +144,13 @@ class VideoBench:
                 break
             self.runner.run_task(task.id, task.attempt)
 
-        return self.shop.jobs.get(job.id)
+        return self.stores.jobs.get(job.id)
 
     def result(self, job: JobRecord) -> Path:
         """Return the result as a file, whatever keeps it."""
-        ended = self.shop.jobs.get(job.id)
-        place = self.shop.media.incoming / f"{job.id}{ended.result.suffix}"
-        with self.shop.media.results.open(ended) as file:
+        ended = self.stores.jobs.get(job.id)
+        place = self.stores.media.incoming / f"{job.id}{ended.result.suffix}"
+        with self.stores.media.results.open(ended) as file:
             place.write_bytes(file.read())
         return place
 
@@ -162,5 +162,5 @@ def bench(
     store_url: str,
     tmp_path: Path,
 ) -> VideoBench:
-    shop = open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path / "data"))
-    return VideoBench(engine, shop, registered)
+    stores = open_stores(WorkerSettings(redis_url=store_url, data_dir=tmp_path / "data"))
+    return VideoBench(engine, stores, registered)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import IdentityCode
 from tests.material import SAMPLES
 from tests.worker.blocklist.test_entries import KEY, an_entry
@@ -31,10 +31,10 @@ VIDEO = SAMPLES / "solo_720p30.mp4"
 @pytest.fixture
 def screening(bench: VideoBench) -> Iterator[Screening]:
     """The bench's worker compares with a list that is empty at first."""
-    redis = bench.shop.jobs.redis
+    redis = bench.stores.jobs.redis
     made = Screening(BlocklistStore(redis, KEY), ReviewStore(redis), AuditLog(redis))
-    staging = Staging(bench.shop.media.scratch)
-    bench.runner = TaskRunner("bench", bench.shop, staging, performer(bench), None, made)
+    staging = Staging(bench.stores.media.scratch)
+    bench.runner = TaskRunner("bench", bench.stores, staging, performer(bench), None, made)
     yield made
     staging.close()
 
@@ -47,7 +47,7 @@ def block(screening: Screening, embedding: Sequence[float]) -> str:
 
 def face_in(bench: VideoBench, image: np.ndarray) -> np.ndarray:
     found = bench.engine.detect(image)
-    return bench.engine.encoder.recognise(StillFrame(image), found[0].landmarks)
+    return bench.engine.encoder.recognise(ImageFrame(image), found[0].landmarks)
 
 
 def between(face: np.ndarray, cosine: float) -> np.ndarray:
@@ -91,7 +91,7 @@ def test_a_blocked_person_in_a_video_stops_it_before_a_frame_is_swapped(
 def test_an_identity_registered_before_it_was_listed_is_not_used_any_more(
     bench: VideoBench, screening: Screening, tmp_path: Path
 ) -> None:
-    code = IdentityCode.from_bytes(bench.shop.identities.code(bench.identities["ada"]))
+    code = IdentityCode.from_bytes(bench.stores.identities.code(bench.identities["ada"]))
     face = as_face(code.embedding.astype("<f4").tobytes())
     screening.entries.add(an_entry(), face)
     job = bench.work(bench.submit(PORTRAIT, kind="swap_image"))

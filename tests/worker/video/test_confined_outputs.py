@@ -43,7 +43,7 @@ class Service:
     def submit(
         self, kind: JobKind, content: bytes, media_type: str, wanted: str | None = None
     ) -> JobRecord:
-        writer = self.bench.shop.media.begin_write(TENANT)
+        writer = self.bench.stores.media.begin_write(TENANT)
         writer.write(content)
         upload = writer.commit(MediaFacts(media_type, ".bin"), ttl_s=600)
         payload = JobPayload(
@@ -54,11 +54,11 @@ class Service:
             options=SwapOptions.model_validate({"output": {"format": wanted} if wanted else {}}),
             mark_id=7,
         )
-        return self.bench.shop.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
+        return self.bench.stores.jobs.admit(JobRequest(payload, input_bytes=upload.bytes)).job
 
     def ends(self, jobs: Mapping[str, JobRecord]) -> dict[str, str]:
         """Return how each job ended, with the reason of those that failed."""
-        self.bench.shop.queue.deliver_all()
+        self.bench.stores.queue.deliver_all()
         ended = {name: self.bench.wait_for(job, timeout_s=120) for name, job in jobs.items()}
         return {
             name: job.status if job.error is None else f"{job.error.code}: {job.error.detail}"
@@ -78,7 +78,7 @@ def service(
     bench = Bench(store_url, tmp_path / "data")
     code, weights = registered["ada"]
     record = IdentityRecord(new_id("idn"), TENANT, engine.pack.id, 0.0, name="ada")
-    bench.shop.identities.put(record, code, weights)
+    bench.stores.identities.put(record, code, weights)
     yield Service(bench, record.id)
     bench.close()
 

@@ -144,7 +144,7 @@ def test_another_tenant_waits_for_one_task_of_a_long_video(
     bench: VideoBench, tmp_path: Path
 ) -> None:
     """One worker: whatever a hostile video has in store, a short one comes next."""
-    bench.shop.jobs.redis.sadd("rq:workers:video", "rq:worker:bench")
+    bench.stores.jobs.redis.sadd("rq:workers:video", "rq:worker:bench")
     hostile = bench.submit(moving(tmp_path / "long.mp4", seconds=120), kind="analysis")
     short = video_of(tmp_path / "short.mp4", [scene()] * 3, fps=3)
     begun = [_do_next(bench) for _ in range(2)]

@@ -32,18 +32,18 @@ def authority(tmp_path: Path) -> Iterator[SmallAuthority]:
 def stamped(bench: VideoBench, folder: Path, url: str) -> tuple[JobRecord, ProvenanceIssuer]:
     """Swap an image with marks, credentials and a time-stamp authority."""
     settings = WorkerSettings(data_dir=folder, tsa_url=url)
-    issuer = ProvenanceIssuer.open(settings, ProvenanceStore(bench.shop.media.blobs))
+    issuer = ProvenanceIssuer.open(settings, ProvenanceStore(bench.stores.media.blobs))
     assert issuer is not None
-    staging = Staging(bench.shop.media.scratch)
-    bench.runner = TaskRunner("bench", bench.shop, staging, performer(bench), issuer)
+    staging = Staging(bench.stores.media.scratch)
+    bench.runner = TaskRunner("bench", bench.stores, staging, performer(bench), issuer)
     bench.use_cases = {
         kind: Signing(use_case, bench.pack) for kind, use_case in bench.use_cases.items()
     }
 
     unmarked = bench.submit(SAMPLES / "cleo_neutral.jpg", kind="swap_image")
-    bench.shop.jobs.request_cancel(unmarked.id)
+    bench.stores.jobs.request_cancel(unmarked.id)
     payload = unmarked.payload.model_copy(update={"mark_id": 5})
-    job = bench.work(bench.shop.jobs.admit(JobRequest(payload)).job)
+    job = bench.work(bench.stores.jobs.admit(JobRequest(payload)).job)
     assert job.status == "succeeded", job.error
     return job, issuer
 

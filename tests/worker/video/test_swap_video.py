@@ -230,8 +230,8 @@ def test_a_resumed_video_equals_an_unbroken_one(bench: VideoBench, long_duet: Pa
     task = bench.next_task()
     assert task is not None
     assert task.step == "s0001"
-    bench.shop.attempts.begin(task, "a worker that dies")
-    bench.shop.attempts.redeliver(task)
+    bench.stores.attempts.begin(task, "a worker that dies")
+    bench.stores.attempts.redeliver(task)
     resumed = bench.work(broken)
     assert resumed.status == "succeeded", resumed.error
     assert bench.result(resumed).read_bytes() == bench.result(whole).read_bytes()

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 
 from models.inference.engine import FaceSwapEngine
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from worker.formats import AnimationFormat
 from worker.job_context import JobContext, Outcome
 from worker.media.animation import (
@@ -67,14 +67,14 @@ class SwapAnimation:
 
         writer = writer_of(output, output.format or info.format, info.loop)
         samples = (
-            Sample(StillFrame(frame.bgr), frame.time_s)
+            Sample(ImageFrame(frame.bgr), frame.time_s)
             for frame in read_animation(context.input, self.limits)
         )
         work = self._begin(context, samples)
 
         # Read twice: once for the survey, once to swap, since all frames at once may not fit.
         for frame in read_animation(context.input, self.limits):
-            work.add(StillFrame(frame.bgr), frame.time_s, partial(_fitted, frame, output.max_side))
+            work.add(ImageFrame(frame.bgr), frame.time_s, partial(_fitted, frame, output.max_side))
 
         return self._outcome(context, work, work.finish(), writer)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from models.inference.engine import FaceSwapEngine
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.swapping.selection import Assignment
 from worker.errors import JobFailure
 from worker.job_context import JobContext, Outcome
@@ -164,7 +164,7 @@ class Estimate:
         began = time.perf_counter()
         survey = self.engine.survey()
         for looked in frames:
-            survey.add(StillFrame(looked.bgr), looked.time_s)
+            survey.add(ImageFrame(looked.bgr), looked.time_s)
 
         return (time.perf_counter() - began) / len(frames)
 

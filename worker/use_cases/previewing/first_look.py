@@ -12,7 +12,7 @@ from models.inference.finding.identity_encoder import cosine_similarity
 from models.inference.finding.people import SAME_PERSON
 from models.inference.finding.survey.surveyed import Surveyed
 from models.inference.frames.frame import Frame
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.swapping.selection import Assignment
 from worker.contract.options import PersonSelector
 from worker.errors import JobFailure
@@ -93,7 +93,7 @@ class FirstLook:
         image = decode_image(context.input, self.limits).bgr
         faces = self.engine.detect(image)
         examiner = TargetExaminer(self.engine)
-        examiner.look(StillFrame(image), list(enumerate(faces)))
+        examiner.look(ImageFrame(image), list(enumerate(faces)))
         names = [f"p{number}" for number in range(1, len(faces) + 1)]
 
         return Seen([Looked(image, 0.0, faces, names)], None, examiner)
@@ -116,7 +116,7 @@ class FirstLook:
 
     def _every(self, context: JobContext) -> Iterator[Sample]:
         for frame in read_animation(context.input, self.limits):
-            yield Sample(StillFrame(frame.bgr), frame.time_s)
+            yield Sample(ImageFrame(frame.bgr), frame.time_s)
 
     def _seen(
         self,
@@ -145,7 +145,7 @@ class FirstLook:
         self, glimpse: Glimpse, surveyed: Surveyed, found: Mapping[float, Sequence[MeshedFace]]
     ) -> Looked:
         """Return a frame with its faces named; finding them once is most of a preview's time."""
-        frame = StillFrame(glimpse.bgr)
+        frame = ImageFrame(glimpse.bgr)
         faces = found.get(glimpse.time_s)
         if faces is None:
             faces = self.engine.detect(glimpse.bgr)
@@ -153,7 +153,7 @@ class FirstLook:
         names = [self._name(frame, face, surveyed) for face in faces]
         return Looked(glimpse.bgr, glimpse.time_s, faces, names)
 
-    def _name(self, frame: StillFrame, face: MeshedFace, surveyed: Surveyed) -> str:
+    def _name(self, frame: ImageFrame, face: MeshedFace, surveyed: Surveyed) -> str:
         view = self.engine.encoder.recognise(frame, face.landmarks)
         alike = {one.person_id: cosine_similarity(view, one.embedding) for one in surveyed.people}
         best = max(alike, key=lambda name: alike[name], default=NOBODY)
@@ -161,4 +161,4 @@ class FirstLook:
 
 
 def _samples(shown: Sequence[Glimpse]) -> list[Sample]:
-    return [Sample(StillFrame(glimpse.bgr), glimpse.time_s) for glimpse in shown]
+    return [Sample(ImageFrame(glimpse.bgr), glimpse.time_s) for glimpse in shown]

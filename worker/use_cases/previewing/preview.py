@@ -10,10 +10,10 @@ import numpy as np
 
 from models.inference.arrays import BgrImage, Embedding
 from models.inference.engine import FaceSwapEngine
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceReport, FaceSelector
+from models.inference.swapping.image_swapper import SwapOutcome
 from models.inference.swapping.selection import Assignment
-from models.inference.swapping.still_swapper import SwapOutcome
 from worker.formats import MEDIA_TYPES
 from worker.job_context import JobContext, Outcome
 from worker.media.images import encode_image, fit_within
@@ -117,7 +117,7 @@ class Preview:
 
     def _replaced(self, looked: Looked, swapped: SwapOutcome) -> list[Embedding]:
         """Return who the people were whose faces were replaced in a frame."""
-        frame = StillFrame(looked.bgr)
+        frame = ImageFrame(looked.bgr)
         return [
             self.engine.encoder.recognise(frame, face.landmarks)
             for face, report in zip(looked.faces, swapped.faces, strict=True)

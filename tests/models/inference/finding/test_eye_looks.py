@@ -11,7 +11,7 @@ from models.inference.engine import FaceSwapEngine
 from models.inference.finding.eyes.eye_looks import EyeLooks, EyeSight
 from models.inference.finding.eyes.iris_network import EyePair, IrisNetwork
 from models.inference.frames.frame import Frame
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from tests.models.demo_media import SOLO, frames_of, portrait
 from tests.models.living_eyes import with_lids
 
@@ -52,8 +52,8 @@ def blink(engine: FaceSwapEngine, iris: Counted) -> list[EyeSight]:
     """A portrait that shuts its eyes for as long as people do, at every phase of the looks."""
     photo = portrait("dev_neutral")
     mesh = engine.detect(photo)[0].landmarks
-    eyes = iris.look(StillFrame(photo), mesh)
-    lids = {share: StillFrame(with_lids(photo, eyes, share)) for share in (1.0, 0.5, 0.0)}
+    eyes = iris.look(ImageFrame(photo), mesh)
+    lids = {share: ImageFrame(with_lids(photo, eyes, share)) for share in (1.0, 0.5, 0.0)}
     shares = [1.0] * 4 + [0.5, 0.0, 0.5] + [1.0] * 5 + [0.5, 0.0, 0.5] + [1.0] * 4
     return [EyeSight(lids[share], mesh, index / FPS) for index, share in enumerate(shares)]
 

@@ -7,7 +7,7 @@ import pytest
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.eyes.iris_network import LIDS, IrisNetwork
 from models.inference.frames.affine import transform
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from tests.models.demo_media import portrait
 from tests.models.living_eyes import looking, with_lids
 
@@ -27,7 +27,7 @@ def test_open_eyes_of_a_portrait_are_found_where_they_are(
     photo = portrait(f"{person}_neutral")
     face = engine.detect(photo)[0]
 
-    for side, eye in enumerate(network.look(StillFrame(photo), face.landmarks)):
+    for side, eye in enumerate(network.look(ImageFrame(photo), face.landmarks)):
         outline = face.landmarks[list(LIDS[side])]
         width = float(np.linalg.norm(outline[8] - outline[0]))
         assert np.linalg.norm(eye.lids - outline, axis=1).max() < 0.2 * width
@@ -48,8 +48,8 @@ def test_a_mirrored_face_has_mirrored_eyes(engine: FaceSwapEngine, network: Iris
     for left, right in zip(LIDS[0], LIDS[1], strict=True):
         mesh[[left, right]] = mesh[[right, left]]
 
-    eyes = network.look(StillFrame(photo), face.landmarks)
-    flipped = network.look(StillFrame(np.ascontiguousarray(photo[:, ::-1])), mesh)
+    eyes = network.look(ImageFrame(photo), face.landmarks)
+    flipped = network.look(ImageFrame(np.ascontiguousarray(photo[:, ::-1])), mesh)
 
     for eye, other in zip(eyes, reversed(flipped), strict=True):
         np.testing.assert_allclose(other.moved(mirror).contours, eye.contours, atol=0.3)
@@ -62,8 +62,8 @@ def test_eyes_are_read_alike_when_the_head_is_tilted(
     photo = portrait("dev_neutral")
     face = engine.detect(photo)[0]
     turn = np.asarray(cv2.getRotationMatrix2D((400, 400), 35, 1))
-    turned = StillFrame(np.asarray(cv2.warpAffine(photo, turn, (800, 800)), np.uint8))
-    upright = network.look(StillFrame(photo), face.landmarks)
+    turned = ImageFrame(np.asarray(cv2.warpAffine(photo, turn, (800, 800)), np.uint8))
+    upright = network.look(ImageFrame(photo), face.landmarks)
     tilted = network.look(turned, transform(face.landmarks, turn))
 
     for eye, other in zip(upright, tilted, strict=True):
@@ -77,9 +77,9 @@ def test_a_lowered_lid_is_read_as_a_smaller_opening(
 ) -> None:
     photo = portrait(f"{person}_neutral")
     mesh = engine.detect(photo)[0].landmarks
-    eyes = network.look(StillFrame(photo), mesh)
+    eyes = network.look(ImageFrame(photo), mesh)
     half, shut = (
-        network.look(StillFrame(with_lids(photo, eyes, share)), mesh) for share in (0.5, 0)
+        network.look(ImageFrame(with_lids(photo, eyes, share)), mesh) for share in (0.5, 0)
     )
 
     for eye, lowered, closed in zip(eyes, half, shut, strict=True):
@@ -93,10 +93,10 @@ def test_a_glance_moves_the_iris_and_not_the_lids(
 ) -> None:
     photo = portrait(f"{person}_neutral")
     mesh = engine.detect(photo)[0].landmarks
-    eyes = network.look(StillFrame(photo), mesh)
+    eyes = network.look(ImageFrame(photo), mesh)
 
     for shift in (-0.12, 0.12):
-        glancing = network.look(StillFrame(looking(photo, eyes, shift)), mesh)
+        glancing = network.look(ImageFrame(looking(photo, eyes, shift)), mesh)
         for eye, other in zip(eyes, glancing, strict=True):
             width = float(np.linalg.norm(eye.lids[8] - eye.lids[0]))
             assert (other.iris[0] - eye.iris[0])[0] / width * np.sign(shift) > 0.03

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models.inference.arrays import Affine, Mask, RgbImage
 from models.inference.frames.affine import invert
 from models.inference.frames.i420 import I420Frame, rgb_to_yuv, yuv_to_rgb
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.frames.resampling import sample
-from models.inference.frames.still_frame import StillFrame
 from tests.models.demo_media import copied, of_planes, planes
 
 TURNED: Affine = np.array([[0.5, 0.1, -150.0], [-0.1, 0.5, -60.0]])
@@ -127,7 +127,7 @@ def test_a_crop_much_smaller_than_its_source_does_not_alias() -> None:
 def test_an_image_and_a_video_frame_give_the_same_crop(video_frame: I420Frame) -> None:
     packed = np.concatenate([plane.ravel() for plane in planes(video_frame)]).reshape(1080, 1280)
     limited_601 = replace(video_frame, matrix="bt601")
-    image = StillFrame(np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8))
+    image = ImageFrame(np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8))
     a = image.rgb_crop(TURNED, 224)
     b = limited_601.rgb_crop(TURNED, 224)
     # OpenCV repeats chroma where we interpolate it: on this much colour that is the difference.

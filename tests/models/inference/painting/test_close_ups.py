@@ -7,7 +7,7 @@ import numpy as np
 
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.face_mesh import MeshedFace
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.mesh_points import INNER_LIPS
 from models.inference.options import SwapOptions
 from models.inference.painting.face_painter import Identity
@@ -17,11 +17,11 @@ LOWER_LIP = [14, 87, 178, 88, 95, 317, 402, 318, 324]
 OPENED_PX = 40
 
 
-def close_up() -> StillFrame:
-    return StillFrame(np.asarray(cv2.resize(portrait("ben_neutral"), (1600, 1600)), np.uint8))
+def close_up() -> ImageFrame:
+    return ImageFrame(np.asarray(cv2.resize(portrait("ben_neutral"), (1600, 1600)), np.uint8))
 
 
-def only_face(engine: FaceSwapEngine, frame: StillFrame) -> MeshedFace:
+def only_face(engine: FaceSwapEngine, frame: ImageFrame) -> MeshedFace:
     (face,) = engine.detect(frame.image)
     return face
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.affine import transform
 from models.inference.frames.i420 import I420Frame
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
@@ -42,7 +42,7 @@ def crop_of(engine: FaceSwapEngine, name: str) -> Crop:
     photo = portrait(name)
     landmarks = engine.detect(photo)[0].landmarks
     to_crop = engine.painter.swap_crop(landmarks)
-    return StillFrame(photo).rgb_crop(to_crop, 224), transform(landmarks, to_crop)
+    return ImageFrame(photo).rgb_crop(to_crop, 224), transform(landmarks, to_crop)
 
 
 def at(plane: NDArray[Any], point: NDArray[np.float32]) -> float:

@@ -15,7 +15,7 @@ from models.inference.arrays import Landmarks, RgbImage
 from models.inference.finding.alignment import align
 from models.inference.finding.face_mesh import FaceMesh, RegionOfInterest
 from models.inference.frames.affine import transform
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.session import SessionFactory
 from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.fusion import Texture, fuse
@@ -47,8 +47,8 @@ def faces(open_pack: Pack, canonical: CanonicalFace) -> list[Face]:
 def _face(network: FaceMesh, canonical: CanonicalFace, path: Path) -> Face:
     photo = cv2.imread(str(path))
     region = RegionOfInterest(144, 178, 270, 0)
-    first = network.look(StillFrame(photo), region)
-    mesh = network.look(StillFrame(photo), RegionOfInterest.of_landmarks(first.landmarks)).landmarks
+    first = network.look(ImageFrame(photo), region)
+    mesh = network.look(ImageFrame(photo), RegionOfInterest.of_landmarks(first.landmarks)).landmarks
     to_crop = align(mesh, "similarity")
     to_crop[:, 2] += canonical.crop_shift
     rgb = np.ascontiguousarray(photo[..., ::-1])

@@ -11,7 +11,7 @@ import pytest
 from models.inference.arrays import LUMA, BgrImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.finding.eyes.iris_network import LIDS, EyePair
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import IdentityCode
 from models.inference.options import FaceSelector
 from models.inference.painting.face_painter import Identity
@@ -24,7 +24,7 @@ from tests.models.living_eyes import looking, with_lids
 
 def eyes_of(engine: FaceSwapEngine, image: BgrImage) -> EyePair:
     assert engine.iris is not None
-    return engine.iris.look(StillFrame(image), engine.detect(image)[0].landmarks)
+    return engine.iris.look(ImageFrame(image), engine.detect(image)[0].landmarks)
 
 
 def swapped(engine: FaceSwapEngine, image: BgrImage, identity: Identity) -> BgrImage:

@@ -1,4 +1,4 @@
-"""A still as the engine works on it: uint8 BGR, written in place."""
+"""An image as the engine works on it: uint8 BGR, written in place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.inference.frames import resampling
 
 
 @dataclass(frozen=True)
-class StillFrame:
+class ImageFrame:
     """A writable BGR image."""
 
     image: BgrImage
@@ -42,7 +42,7 @@ class StillFrame:
         if region is None:
             return None
 
-        # A still is looked at for longer than a frame: the sharper cubic is worth its time.
+        # An image is looked at for longer than a frame: the sharper cubic is worth its time.
         swapped = resampling.place(
             cv2.cvtColor(face, cv2.COLOR_RGB2BGR), to_crop, region, cv2.INTER_CUBIC
         )

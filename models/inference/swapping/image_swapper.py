@@ -11,7 +11,7 @@ from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import IdentityEncoder, cosine_similarity
 from models.inference.finding.visibility import skip_reason
-from models.inference.frames.still_frame import StillFrame
+from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceReport, SwapOptions
 from models.inference.painting.face_painter import FacePainter
 from models.inference.swapping.selection import Assignment, Candidate, Selection, Unmatched
@@ -30,7 +30,7 @@ class SwapOutcome:
 
 
 @dataclass(frozen=True)
-class StillSwapper:
+class ImageSwapper:
     """Swaps faces that were found in single images; a video has `SequenceSwapper`.
 
     The two decide alike (`Selection`, `skip_reason`) and paint alike (`FacePainter`). Here is no
@@ -54,7 +54,7 @@ class StillSwapper:
         found, left to right; they become p1, p2, ... in the report.
         """
         options = options or SwapOptions()
-        still = StillFrame(frame.copy())
+        still = ImageFrame(frame.copy())
         # Left to right, as `detect` gives them: "p1" is the same person in a request made twice.
         found = {f"p{index + 1}": face for index, face in enumerate(faces)}
         selection = Selection(assignments)
@@ -75,7 +75,7 @@ class StillSwapper:
         }
         return SwapOutcome(still.image, tuple(reports), unmatched)
 
-    def _candidate(self, still: StillFrame, person_id: str, face: MeshedFace) -> Candidate:
+    def _candidate(self, still: ImageFrame, person_id: str, face: MeshedFace) -> Candidate:
         return Candidate(
             person_id=person_id,
             box=face.box,
@@ -86,8 +86,8 @@ class StillSwapper:
             human=face.human,
         )
 
-    def _eyes(self, still: StillFrame, face: MeshedFace) -> MovingEyes | None:
-        """Return a still's eyes, judged by how far people usually open theirs."""
+    def _eyes(self, still: ImageFrame, face: MeshedFace) -> MovingEyes | None:
+        """Return an image's eyes, judged by how far people usually open theirs."""
         if self.iris is None:
             return None
         mesh = face.landmarks
@@ -95,7 +95,7 @@ class StillSwapper:
 
     def _swap_face(
         self,
-        still: StillFrame,
+        still: ImageFrame,
         person_id: str,
         face: MeshedFace,
         assignment: Assignment | None,

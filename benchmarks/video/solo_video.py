@@ -1,4 +1,4 @@
-"""The solo clip at any height, clean as it is or with a sensor's grain, as files."""
+"""The solo video at any height, clean as it is or with a sensor's grain, as files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FRAMES = 150
 
 
 def video_at(height: int, folder: Path, grain: float = 0.0, count: int = FRAMES) -> Path:
-    """Return the solo clip at this height, with a sensor's grain of so many levels.
+    """Return the solo video at this height, with a sensor's grain of so many levels.
 
     Clean, it costs an encoder little; few videos of cameras are as clean.
     """
-    # The clip itself has 720 lines, 150 frames and no grain.
+    # The video itself has 720 lines, 150 frames and no grain.
     if height == 720 and not grain and count == FRAMES:
         return SOLO
 
