@@ -58,7 +58,8 @@ def _image(file: BinaryIO, limits: MediaLimits) -> Mapping[str, Any]:
 
 
 def _video(file: BinaryIO, media_type: str, limits: MediaLimits) -> Mapping[str, Any]:
-    from worker.video.probe import declared, open_container
+    from worker.video.declared_size import declared
+    from worker.video.probe import open_container
 
     container, stream = open_container(file, media_type, limits)
     with container:

@@ -175,7 +175,7 @@ class ExportRequest(Strict):
 
     form: Literal["litert", "onnx"] = Field(
         default="litert",
-        description="`litert` for phones and browsers (LiteRT, XNNPACK), `onnx` for ONNX Runtime.",
+        description="`litert` for phones (LiteRT, XNNPACK), `onnx` for browsers and ONNX Runtime.",
     )
     expires_in_s: Annotated[int, Field(ge=3600, le=31_622_400)] = Field(
         default=2_592_000,

@@ -13,7 +13,8 @@ from typing import Final
 
 import av
 
-from worker.video.probe import VideoInfo, check_frames
+from worker.video.declared_size import check_frames
+from worker.video.probe import VideoInfo
 from worker.video.video import Video
 
 SEGMENT_S: Final = 5.0  # what a killed worker loses at most; each costs a start and a warm-up

@@ -14,9 +14,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from worker.media.demuxing import VIDEO_DECODERS, open_input
-from worker.media.media_errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
+from worker.media.media_errors import DamagedMedia, UnsupportedMedia
 from worker.media.media_types import ACCEPTED_VIDEOS, INPUT_TYPES, refusal, sniff_file
 from worker.settings import MediaLimits
+from worker.video.declared_size import check_frames, check_limits, declared, duration_of
 from worker.video.frames.orientation import Orientation
 from worker.video.iso_boxes import most_samples
 
@@ -71,16 +72,6 @@ class VideoInfo:
     colour: ColourTags
     audio_tracks: int
     has_alpha: bool
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What the container says of its video stream before a frame is decoded."""
-
-    width: int
-    height: int
-    frames: int | None
-    duration_s: float | None
 
 
 def is_video(file: BinaryIO) -> bool:
@@ -152,44 +143,6 @@ def main_stream(container: InputContainer) -> VideoStream:
     raise UnsupportedMedia("the file has no video stream")
 
 
-def declared(container: InputContainer, stream: VideoStream) -> Declared:
-    """Return what the opened file declares about `stream`."""
-    context = stream.codec_context
-    duration_s = _duration(container, stream)
-    rate = stream.average_rate or stream.guessed_rate
-
-    return Declared(
-        width=context.width,
-        height=context.height,
-        frames=stream.frames or round((duration_s or 0.0) * float(rate or 0)) or None,
-        duration_s=duration_s,
-    )
-
-
-def check_limits(size: Declared, limits: MediaLimits) -> None:
-    """Raise MediaTooLarge for a video that declares more than `limits` allow."""
-    width = size.width
-    height = size.height
-
-    if width * height > limits.video_pixels or max(width, height) > limits.video_side_px:
-        raise MediaTooLarge(
-            f"the video is {width}x{height}; accepted are {limits.video_pixels} pixels and"
-            f" {limits.video_side_px} a side"
-        )
-
-    check_frames(size.frames or 0, limits)
-    if (size.duration_s or 0.0) > limits.video_duration_s:
-        raise MediaTooLarge(f"the video is longer than {limits.video_duration_s:.0f} s")
-
-
-def check_frames(count: int, limits: MediaLimits) -> None:
-    """Raise MediaTooLarge for a video of more frames than `limits` allow."""
-    if count > limits.video_frames:
-        raise MediaTooLarge(
-            f"the video has {count} frames; at most {limits.video_frames} are accepted"
-        )
-
-
 def describe(
     media_type: str,
     container: InputContainer,
@@ -216,7 +169,7 @@ def describe(
         orientation=orientation,
         fps=_sane_rate(stream),
         frames=stream.frames or None,
-        duration_s=_duration(container, stream),
+        duration_s=duration_of(container, stream),
         time_base=stream.time_base or Fraction(1, 1000),
         has_showing_times=shows_times,
         start_pts=(frame.pts if shows_times else first_dts) or 0,
@@ -233,12 +186,6 @@ def _has_alpha(stream: VideoStream, frame: VideoFrame) -> bool:
     """
     is_beside = stream.metadata.get("alpha_mode") == "1"
     return is_beside or frame.format.name.startswith("yuva") or "rgba" in frame.format.name
-
-
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1_000_000 if container.duration is not None else None
 
 
 def _sane_rate(stream: VideoStream) -> Fraction:

@@ -12,6 +12,7 @@ from opentelemetry import trace
 from service.protocol import problems
 from service.protocol.observability import Metrics, child_traceparent
 from service.protocol.request_scope import RequestScope
+from tests.material import ROOT
 from tests.service.live_service import LiveService, problem_of
 from worker.errors import WorkerError
 
@@ -34,7 +35,7 @@ def test_every_failure_is_a_problem(
 ) -> None:
     answer = client.request(method, path)
     body = problem_of(answer, status, code)
-    assert "/work" not in answer.text
+    assert str(ROOT) not in answer.text
     assert body["type"] == f"/errors/{code}"
 
     if status == 405:
