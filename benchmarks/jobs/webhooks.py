@@ -109,10 +109,10 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
     expected = {f"msg_{job.removeprefix('job_')}_{good.id.removeprefix('whe_')}" for job in ended}
     tries = [count for path, count in receiver.heard.items() if path.startswith("/hook")]
     to_gone = sum(count for path, count in receiver.heard.items() if path.startswith("/gone"))
-    strangers = receiver.accepted - expected
+    unexpected = receiver.accepted - expected
     print(
         f"{len(receiver.accepted)} of {JOBS} arrived after {sum(tries)} tries; unknown ids:"
-        f" {len(strangers)}"
+        f" {len(unexpected)}"
     )
     print(
         f"410 was answered {to_gone} times and disabled the endpoint: {bool(disabled)}; left in the"
@@ -121,7 +121,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
     slowest_s = _beside_a_tar_pit()
     print(f"beside a tar pit the slowest of {JOBS} took {slowest_s:.1f} s")
     missing = len(expected - receiver.accepted)
-    told = missing == 0 and not strangers and bool(disabled) and waiting == 0
+    told = missing == 0 and not unexpected and bool(disabled) and waiting == 0
     holds = told and slowest_s <= BESIDE_TAR_PIT_S
 
     return Figure(

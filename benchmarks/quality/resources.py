@@ -32,20 +32,20 @@ def a_new_identity_is_ready_within_one_generator_pass() -> Figure:
     texture = ada.code.texture
     rounds = 24
     # Room for all, so that none is dropped while memory is measured.
-    crowd = FaceSwapEngine.load(engine().pack, device="cpu", max_sessions=rounds)
-    _make_ready(crowd, "the first", stored)
+    roomy = FaceSwapEngine.load(engine().pack, device="cpu", max_sessions=rounds)
+    _make_ready(roomy, "the first", stored)
     # Before and after, of the whole process: what ONNX Runtime holds counts.
     before_kib = _resident_kib()
 
     for index in range(rounds):
-        _make_ready(crowd, f"identity {index}", stored)
+        _make_ready(roomy, f"identity {index}", stored)
 
     held_mib = (_resident_kib() - before_kib) / 1024 / rounds
     ready_ms = list[float]()
     pass_ms = list[float]()
 
     for index in range(rounds):  # in turns, so that a busy machine slows both
-        ready_ms.append(_ms(partial(_make_ready, crowd, f"newcomer {index}", stored)))
+        ready_ms.append(_ms(partial(_make_ready, roomy, f"newcomer {index}", stored)))
         pass_ms.append(_ms(lambda: ada.swapper.swap(target, texture)))
 
     ready = float(np.median(ready_ms))
@@ -59,8 +59,8 @@ def a_new_identity_is_ready_within_one_generator_pass() -> Figure:
     return Figure(ratio, "of a generator pass", "<= 1, <= 5 MB held", ratio <= 1 and held_mib <= 5)
 
 
-def _make_ready(crowd: FaceSwapEngine, key: str, stored: tuple[bytes, bytes]) -> None:
-    crowd.identity(
+def _make_ready(swapping: FaceSwapEngine, key: str, stored: tuple[bytes, bytes]) -> None:
+    swapping.identity(
         key, IdentityCode.from_bytes(stored[0]), SpecialisedWeights.from_bytes(stored[1])
     )
 

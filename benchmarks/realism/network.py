@@ -83,7 +83,7 @@ def the_networks_earn_their_place() -> Figure:
     return Figure(better, "less error where covered", bounds, holds)
 
 
-Wearer = Callable[[int], Identity | None]
+IdentityOf = Callable[[int], Identity | None]
 
 
 def _specialised(row: int) -> Identity | None:
@@ -123,7 +123,7 @@ def _pairs() -> list[Pair]:
     return [pair for pair in evaluation().pairs if identity_of(pair.source)][:PAIRS]
 
 
-def _measure(painter: FacePainter, wearer: Wearer) -> Figures:
+def _measure(painter: FacePainter, identity_for: IdentityOf) -> Figures:
     covered = []
     light = []
     rims = []
@@ -131,7 +131,7 @@ def _measure(painter: FacePainter, wearer: Wearer) -> Figures:
     details = []
 
     for index, pair in enumerate(_pairs()):
-        identity = wearer(pair.source)
+        identity = identity_for(pair.source)
         assert identity is not None
         swap = swapped_image(pair, _swap(painter, identity, faces().crops[pair.target], pair))
         light.append(light_shift(swap.after, swap.before, swap.mask))

@@ -29,6 +29,7 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="As likeness jobs list
 # The API's words. They are repeated here because this room speaks to a service that may be another
 # version, by the client alone.
 FORMS = ("litert", "onnx")
+FORM_USES = "litert is for phones, onnx for browsers and the console's Live."
 SCOPES = ("image", "video", "export")
 
 app = typer.Typer(help="Jobs of a running service.", no_args_is_help=True)
@@ -83,7 +84,7 @@ def register(
 def export(
     identity: Annotated[str, typer.Argument(metavar="IDENTITY", help="Its id, idn_...")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The zip archive to write.")],
-    form: Annotated[str, typer.Option(metavar="|".join(FORMS), help="For what.")] = "litert",
+    form: Annotated[str, typer.Option(metavar="|".join(FORMS), help=FORM_USES)] = "litert",
     url: Url = None,
     key: Key = None,
 ) -> None:

@@ -94,7 +94,7 @@ class Registrar:
             )
             raise LowQualityError(f"no photo is good enough to register: {reasons}")
 
-        encoded = [self.encoder.register(s.photo, s.face.landmarks) for s in usable]
+        encoded = [self.encoder.register(one.photo, one.face.landmarks) for one in usable]
         agreeing = _agreeing(encoded)
         code = self._code([usable[i] for i in agreeing], [encoded[i] for i in agreeing])
         # By place, not by equality: records hold arrays, which have no single truth value.

@@ -142,7 +142,13 @@ class Refiner:
 
         # The clock may end a refinement before it has gained anything: then nothing is changed.
         if after.similarity < before.similarity:
-            return Refined(weights, before, before, 0, time.monotonic() - started)
+            return Refined(
+                weights,
+                before=before,
+                after=before,
+                steps=0,
+                seconds=time.monotonic() - started,
+            )
 
         refined = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
         return Refined(

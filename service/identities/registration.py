@@ -95,18 +95,24 @@ class Registration:
             return
 
         content = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
-        case = Case(caller.tenant, caller.key_id, "registration", content, face.pack)
+        case = Case(
+            tenant=caller.tenant,
+            actor=caller.key_id,
+            place="registration",
+            content=content,
+            pack=face.pack,
+        )
         decision = self._screening.decide(case, [as_face(face.embedding)])
 
         if decision.verdict == "blocked":
-            raise Refused("identity_blocked", "blocklist", "blocked")
+            raise Refused("identity_blocked", check="blocklist", band="blocked")
         if decision.verdict == "review":
             raise Refused(
-                "identity_review",
-                "blocklist",
-                "review",
-                "The person resembles somebody who must not be swapped here; ask the operator to"
-                f" release {decision.review_id}, then send the same photos again",
+                code="identity_review",
+                check="blocklist",
+                band="review",
+                detail="The person resembles somebody who must not be swapped here; ask the operator"
+                f" to release {decision.review_id}, then send the same photos again",
                 review=decision.review_id,
             )
 

@@ -41,9 +41,8 @@ class _Sent(io.RawIOBase):
 
 
 def zip_name(job: JobRecord) -> str:
-    """Return a result's name in the file: target, person, job."""
-    worn = job.payload.assignments
-    person = worn[0].identity_id if worn else "nobody"
+    """Return a result's name in the file: the upload's id, then the identity's and the job's."""
+    person = _identity_id(job) or "nobody"
     suffix = job.result.suffix if job.result else ""
     return f"{job.payload.input_id}/{person}-{job.id}{suffix}"
 
@@ -64,6 +63,7 @@ async def zipped(
 
 
 def _chunks(media: MediaStore, jobs: Sequence[JobRecord]) -> Iterator[bytes]:
+    """Yield what `zipfile` has written so far; never empty bytes, which would end the download."""
     out = _Sent()
     rows: list[tuple[str, ...]] = []
 
@@ -94,15 +94,20 @@ def _chunks(media: MediaStore, jobs: Sequence[JobRecord]) -> Iterator[bytes]:
 
 
 def _row(job: JobRecord, name: str) -> tuple[str, ...]:
-    worn = job.payload.assignments
     return (
         job.payload.input_id or "",
-        worn[0].identity_id if worn else "",
+        _identity_id(job),
         job.id,
         job.status,
         job.error.code if job.error else "",
         name,
     )
+
+
+def _identity_id(job: JobRecord) -> str:
+    # A job of a batch has one assignment.
+    assignments = job.payload.assignments
+    return assignments[0].identity_id if assignments else ""
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -147,11 +147,11 @@ class Batches:
 
 
 def _item(job: JobRecord) -> schemas.BatchItem:
-    worn = job.payload.assignments
+    assignments = job.payload.assignments
     return schemas.BatchItem(
         job_id=job.id,
         upload_id=job.payload.input_id,
-        identity_id=worn[0].identity_id if worn else None,
+        identity_id=assignments[0].identity_id if assignments else None,
         status=job.status,
         outcome="failed" if job.status == "failed" else job.report.get("outcome"),
         error=job.error.code if job.error else None,

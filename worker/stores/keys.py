@@ -65,7 +65,7 @@ class Family:
 # Jobs
 
 JOB = Family("lk:job:{}", "hash", JOB_READER, "a while after the job's end, or its deletion")
-JOB_EVENTS = Family("lk:job:{}:events", "stream", JOB_EVENTS_STREAM, "an hour after the job's end")
+JOB_EVENTS = Family("lk:job:{}:events", "stream", JOB_EVENTS_STREAM, "when the record is packed")
 JOB_TASKS = Family("lk:job:{}:tasks", "set", JOB_STORE, "at the job's end")
 JOB_HELD = Family("lk:job:{}:held", "list", JOB_ATTEMPTS, "at the job's end")
 JOB_PARTS = Family("lk:job:{}:parts", "hash", JOB_ATTEMPTS, "at the job's end")

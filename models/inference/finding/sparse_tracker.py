@@ -112,7 +112,13 @@ class SparseTracker:
         self, frame: Frame, time_s: float, looks: dict[int, MeshedFace] | None = None
     ) -> SeenFrame:
         faces = self.tracker.update(frame, time_s, looks)
-        seen = SeenFrame(frame, time_s, self.tracker.shot, self.tracker.shot_just_began, faces)
+        seen = SeenFrame(
+            frame=frame,
+            time_s=time_s,
+            shot=self.tracker.shot,
+            began_shot=self.tracker.shot_just_began,
+            faces=faces,
+        )
         self._looked = [*self._looked[-1:], seen]
         return seen
 

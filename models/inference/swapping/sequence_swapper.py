@@ -95,7 +95,7 @@ class SequenceSwapper:
         subjects = self._subjects.of(held, self._held.oldest, self.options)
 
         if not held.is_shown:
-            return FrameReport((), held.detect_ms, 0.0, 0.0)
+            return FrameReport(faces=(), detect_ms=held.detect_ms, swap_ms=0.0, blend_ms=0.0)
 
         frame = held.frame
         painted = [

@@ -16,7 +16,7 @@ from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.hair import depth_inside, hair_score, hanging_in, upper_face
 
 RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
-DOUBTFUL_PX = 26.0  # how far in from the outline a stranger's colour is looked for
+DOUBTFUL_PX = 26.0  # how far in from the outline a colour that is not the face's is looked for
 SKIN_SIGMA = 16.0
 FILL_SIGMA = 5.0
 SHADE_SIGMA = 6.0
@@ -72,8 +72,8 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     sure = (depth > DOUBTFUL_PX) & ~hair
     bare = ~_may_be_hair(score, mesh)
     skin = _carried(texture, (sure & bare).astype(np.float32), SKIN_SIGMA)
-    strange = (_is_behind(texture - skin, mesh, depth) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
-    bad = (cv2.dilate(strange, np.ones((5, 5), np.uint8)).astype(bool) & ~sure) | hair
+    behind = (_is_behind(texture - skin, mesh, depth) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
+    bad = (cv2.dilate(behind, np.ones((5, 5), np.uint8)).astype(bool) & ~sure) | hair
     good = ((depth > RIM_PX) & ~bad).astype(np.float32)
     source = good * bare
     near = cv2.GaussianBlur(source, (0, 0), FILL_SIGMA)[..., None]

@@ -154,7 +154,14 @@ def measure_real(
                 cosines.append([_compare(engine, evaluation, taken, drawn) for taken in shots])
 
         for count, (embedding, swap) in zip((1, photos), np.mean(cosines, axis=0), strict=True):
-            found.append(RealRow(len(cosines), count, float(embedding), float(swap)))
+            found.append(
+                RealRow(
+                    people=len(cosines),
+                    photos=count,
+                    embedding=float(embedding),
+                    swap=float(swap),
+                )
+            )
 
     return found
 

@@ -171,7 +171,13 @@ def _found(media: MediaStore, upload_id: str, tenant: str) -> Partial:
     except UnknownMedia:
         # A client that has missed the last answer asks how far it came.
         whole = media.stat(upload_id, tenant)
-        return Partial(whole.id, tenant, whole.bytes, whole.bytes, whole.expires_at)
+        return Partial(
+            id=whole.id,
+            tenant=tenant,
+            length=whole.bytes,
+            offset=whole.bytes,
+            expires_at=whole.expires_at,
+        )
 
 
 def _answer(partial: Partial, status: int, **headers: str) -> Response:

@@ -50,7 +50,13 @@ class BatchStore:
         """Record a batch of `total` jobs, of which none is admitted yet."""
         now = self._clock()
         batch = BatchRecord(
-            new_id("bat", now), tenant, total, now, now + self._ttl_s, None, webhook
+            id=new_id("bat", now),
+            tenant=tenant,
+            total=total,
+            created_at=now,
+            expires_at=now + self._ttl_s,
+            finished_at=None,
+            webhook=webhook,
         )
         fields = {
             "tenant": tenant,

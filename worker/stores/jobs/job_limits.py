@@ -37,8 +37,8 @@ class JobLimits:
     result_ttl_s: float = 24 * 3600.0
     pack_after_s: float = 600.0  # until then a client may still follow the job's events
     record_ttl_s: int = 8 * 86400  # longer than the webhook schedule
-    # The events of a job that has ended: whoever follows it has them by then, and they are larger
-    # than its record.
+    # The events of a job whose record was not packed in time: larger than the record, and whoever
+    # follows the job has them by then.
     events_ttl_s: int = 3600
     # As the API's documentation promises; retries come within minutes.
     idempotency_ttl_s: float = 24 * 3600.0

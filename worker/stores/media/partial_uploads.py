@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,8 @@ OBJECT: Final = "object"  # what a client has put into the bucket itself
 
 
 class PartElsewhere(WorkerError):
+    """A part was sent for another place than the upload's end, which `offset` tells."""
+
     code = "upload_offset"
     message = "The part does not begin where the upload ends."
 
@@ -74,6 +76,7 @@ class PartialUploads:
         storage: StorageUse,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Keep parts in `blobs` and records in `redis`; `storage` has the tenants' bounds."""
         self._blobs = blobs
         self._redis = redis
         self._scripts = Scripts(redis)
@@ -82,7 +85,13 @@ class PartialUploads:
 
     def begin(self, tenant: str, length: int, ttl_s: float = TTL_S) -> Partial:
         """Begin an upload of `length` bytes; raises QuotaExceeded, StorageQuotaExceeded."""
-        made = Partial(new_id("upl"), tenant, length, 0, self._clock() + ttl_s)
+        made = Partial(
+            id=new_id("upl"),
+            tenant=tenant,
+            length=length,
+            offset=0,
+            expires_at=self._clock() + ttl_s,
+        )
         arguments = {
             "upload": made.id,
             "tenant": tenant,
@@ -145,7 +154,7 @@ class PartialUploads:
             self._blobs.delete(name)
             raise
 
-        return Partial(partial.id, partial.tenant, partial.length, int(offset), expires_at)
+        return replace(partial, offset=int(offset), expires_at=expires_at)
 
     def claim(self, partial: Partial) -> None:
         """Take a complete upload to be put together; raises UploadInUse, UnknownMedia."""

@@ -188,4 +188,4 @@ def _fitted(frame: AnimatedFrame, max_side: int | None) -> AnimatedFrame:
 def _as_animated(frame: SourceFrame, frame_format: FrameFormat, matrix: str) -> AnimatedFrame:
     """Return a frame of a video at the size of `frame_format`, as one that has no duration yet."""
     bgr = to_bgr(scaled(frame.image, frame_format), matrix)
-    return AnimatedFrame(bgr, None, frame.time_s, 0.0)
+    return AnimatedFrame(bgr, alpha=None, time_s=frame.time_s, duration_ms=0.0)
