@@ -111,8 +111,8 @@ class Registration:
                 code="identity_review",
                 check="blocklist",
                 band="review",
-                detail="The person resembles somebody who must not be swapped here; ask the operator"
-                f" to release {decision.review_id}, then send the same photos again",
+                detail="The person resembles somebody who must not be swapped here; ask the"
+                f" operator to release {decision.review_id}, then send the same photos again",
                 review=decision.review_id,
             )
 

@@ -183,5 +183,5 @@ def _check_kind(kind: JobKind, record: MediaRecord) -> None:
 
     if kind == "swap_video" and fitting == "swap_image":
         raise ServiceError(
-            "unsupported_media_type", "The input is a still image; use /v1/swaps/image"
+            "unsupported_media_type", "The input is a single image; use /v1/swaps/image"
         )

@@ -38,7 +38,7 @@ class Upload(Strict):
     )
     # Counted by the header, which is all that an upload is asked for.
     frames: int | None = Field(
-        default=None, description="Frames; 1 for a still image, null where the file does not say."
+        default=None, description="Frames; 1 for a single image, null where the file does not say."
     )
     duration_s: float | None = Field(default=None, description="Seconds; null for images.")
     expires_at: datetime = Field(description="When it is deleted.")

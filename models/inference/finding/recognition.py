@@ -82,6 +82,7 @@ class Recognition:
             is_unsure = track.person.resembles is not None and track.looks < UNSURE_LOOKS
             since_s = time_s - track.asked_s
 
+            # Times of frames are rounded: a millisecond short of it is due as well.
             if is_unsure and since_s >= ASK_DOUBT_S - 1e-3:
                 self._look_again(frame, track, time_s, tracks)
             elif since_s > 0 and track.is_due(time_s, self.ask_every_s):
@@ -131,6 +132,7 @@ class Recognition:
         match = self._match(view, tracks)
         if match.person is not None and match.person is not track.person and match.is_sure:
             return _handed_over(track, match.person, view, time_s)
+        # One view that contradicts may be a bad one; two in a row are somebody else's.
         if is_other and was_other:
             unsure = match.person if not match.is_nobody else None
             person = self.gallery.meet(view, unsure.person_id if unsure else None)
