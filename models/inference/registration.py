@@ -33,6 +33,7 @@ from models.inference.safety.checks import SafetyChecks
 from models.inference.texture.eyes.iris import cut_out
 from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.fusion import Texture, fuse
+from models.inference.texture.light.even_light import evenly_lit
 from models.inference.texture.texture_outline import cleaned, eye_zone, texture_mesh
 
 BYSTANDER_SIZE = 0.4  # of the largest face: smaller ones are taken for background
@@ -125,16 +126,18 @@ class Registrar:
             for one in portraits
         ]
         texture = cleaned(fuse(textures), texture_mesh(self.canonical))
+        detail = self.canonical.detail(best.crop, best.mesh, best.texture.pixels, texture)
+        face = np.asarray(self.canonical.mask / np.float32(255) * zone, np.float32)
         landmarks = np.mean([portrait.template_mesh for portrait in portraits], axis=0)
 
         return IdentityCode(
             pack=self.pack,
             embedding=embedding,
             feature_map=feature_map,
-            texture=texture,
+            texture=evenly_lit(texture, face),
             landmarks=landmarks,
             eyes=best.irises(),
-            detail=self.canonical.detail(best.crop, best.mesh, best.texture.pixels, texture),
+            detail=detail,
         )
 
     def _portrait(self, candidate: PhotoCandidate) -> _Portrait:

@@ -33,7 +33,7 @@ MOST_LEVELS = 14.0  # that sharpening adds: at the edge of a dark lip or brow mo
 # A face on a soft target keeps this many times the target's contrast of small parts, and at least
 # this share of its own: identity is in brows, lids and lips.
 MORE_CONTRAST = 1.0
-LEAST_CONTRAST = 0.45
+LEAST_CONTRAST = 0.4
 # How fast a video's focus is followed: the share of a change that is taken at once, by how large it
 # is beside the blur there was. Readings differ by a tenth; a head that begins to move doubles it.
 CHANGES = (0.2, 0.8)

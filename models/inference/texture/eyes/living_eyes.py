@@ -40,8 +40,8 @@ LOWER_LID = 0.18  # of the closing gap is the lower lid's; the upper one comes d
 UNMOVED = 0.02  # of the opening: less is not seen
 # A drawn iris is read as looking less far aside than it does, the more so the smaller the eyes are
 # in the frame: this many times further, by the eye's width in pixels.
-GAZE_GAIN = 1.1
-GAZE_GAIN_SMALL = 1.4
+GAZE_GAIN = 1.15
+GAZE_GAIN_SMALL = 2.0
 GAZE_PX = 31.0
 GAZE_PX_SMALL = 13.0
 FAR_ASIDE = 0.26  # of the eye's width: further, half of the iris would be behind the corner

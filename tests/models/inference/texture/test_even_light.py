@@ -1,0 +1,55 @@
+"""A photo lit from one side makes a texture that is lit from none."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.texture.light.even_light import evenly_lit
+
+FACE = np.ones((224, 224), np.float32)
+SKIN = (200, 150, 130)
+
+
+def _lit(left: float, right: float) -> NDArray[np.uint8]:
+    light = np.linspace(left, right, 224)[None, :, None]
+    return np.asarray(np.full((224, 224, 3), SKIN) * light, np.uint8)
+
+
+def _sides(texture: NDArray[np.uint8]) -> tuple[float, float]:
+    return float(texture[:, 30:60].mean()), float(texture[:, 164:194].mean())
+
+
+def test_a_dark_side_becomes_nearly_as_bright_as_the_other() -> None:
+    before, other = _sides(_lit(0.3, 1.0))
+    assert before < 0.6 * other
+
+    dark, bright = _sides(evenly_lit(_lit(0.3, 1.0), FACE))
+
+    assert dark > 0.65 * bright
+    assert before < dark < bright < other
+
+
+def test_light_of_another_hue_on_one_side_is_taken_out() -> None:
+    texture = _lit(1.0, 1.0)
+    texture[:, :112, 0] = texture[:, :112, 0] // 3  # red is missing: a blue lamp
+
+    even = evenly_lit(texture, FACE).astype(float)
+
+    apart = even[:, 40, 0] / even[:, 183, 0]
+    assert apart.min() > 0.6
+
+
+def test_a_face_that_is_round_stays_as_it_is() -> None:
+    texture = _lit(0.9, 1.0)
+    assert np.abs(evenly_lit(texture, FACE).astype(int) - texture).max() <= 1
+
+
+def test_what_is_small_stays_on_its_side() -> None:
+    texture = _lit(1.0, 1.0)
+    texture[100:104, 60:64] = (90, 60, 50)  # a mole
+
+    even = evenly_lit(texture, FACE)
+
+    assert even[102, 62].mean() < 80
+    assert even[102, 161].mean() > 150
