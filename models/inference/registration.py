@@ -125,16 +125,17 @@ class Registrar:
             one.texture if one is best else replace(one.texture, weight=one.texture.weight * zone)
             for one in portraits
         ]
-        texture = cleaned(fuse(textures), texture_mesh(self.canonical))
+        drawn_on = texture_mesh(self.canonical)
+        texture = cleaned(fuse(textures), drawn_on)
         detail = self.canonical.detail(best.crop, best.mesh, best.texture.pixels, texture)
-        face = np.asarray(self.canonical.mask / np.float32(255) * zone, np.float32)
+        face = np.asarray(self.canonical.mask / np.float32(255), np.float32)
         landmarks = np.mean([portrait.template_mesh for portrait in portraits], axis=0)
 
         return IdentityCode(
             pack=self.pack,
             embedding=embedding,
             feature_map=feature_map,
-            texture=evenly_lit(texture, face),
+            texture=evenly_lit(texture, face, drawn_on),
             landmarks=landmarks,
             eyes=best.irises(),
             detail=detail,

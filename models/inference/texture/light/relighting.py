@@ -22,9 +22,9 @@ from models.inference.texture.light.scene import FLOOR, Scene, mean_colour
 from models.inference.texture.light.skin import GRID, hulls_on_grid
 from models.inference.texture.light.tones import colour_matrix, hue_share, tone_curve
 
-# Of the grid, 19 px of the crop: finer differences are the face's own. Less brings the target's
+# Of the grid, 21 px of the crop: finer differences are the face's own. Less brings the target's
 # features along with its light (cosine to the target .248 at 3.5, .246 at 4.5, .236 at 7).
-LIGHT_SIGMA = 5.5
+LIGHT_SIGMA = 5.2
 LIGHT_RANGE = 0.5  # log gain beside the mean one: more is an occluder, or a blown highlight
 SURE_NEARBY = 0.1  # share of skin around a cell from which on its light is believed
 # Where skin gets lighter, its own contrast of 4 to 20 px is cut to this much of the target's: the

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.inference.mesh_points import BROWS
 from models.inference.texture.light.even_light import evenly_lit
 
 FACE = np.ones((224, 224), np.float32)
+MESH = np.full((468, 2), 112, np.float32)  # eyes, brows and lips are a point in the middle
 SKIN = (200, 150, 130)
 
 
@@ -24,7 +26,7 @@ def test_a_dark_side_becomes_nearly_as_bright_as_the_other() -> None:
     before, other = _sides(_lit(0.3, 1.0))
     assert before < 0.6 * other
 
-    dark, bright = _sides(evenly_lit(_lit(0.3, 1.0), FACE))
+    dark, bright = _sides(evenly_lit(_lit(0.3, 1.0), FACE, MESH))
 
     assert dark > 0.65 * bright
     assert before < dark < bright < other
@@ -34,7 +36,7 @@ def test_light_of_another_hue_on_one_side_is_taken_out() -> None:
     texture = _lit(1.0, 1.0)
     texture[:, :112, 0] = texture[:, :112, 0] // 3  # red is missing: a blue lamp
 
-    even = evenly_lit(texture, FACE).astype(float)
+    even = evenly_lit(texture, FACE, MESH).astype(float)
 
     apart = even[:, 40, 0] / even[:, 183, 0]
     assert apart.min() > 0.6
@@ -42,14 +44,23 @@ def test_light_of_another_hue_on_one_side_is_taken_out() -> None:
 
 def test_a_face_that_is_round_stays_as_it_is() -> None:
     texture = _lit(0.9, 1.0)
-    assert np.abs(evenly_lit(texture, FACE).astype(int) - texture).max() <= 1
+    assert np.abs(evenly_lit(texture, FACE, MESH).astype(int) - texture).max() <= 1
+
+
+def test_a_brow_that_one_side_raises_stays_dark() -> None:
+    mesh = MESH.copy()
+    mesh[list(BROWS[0])] = np.stack([np.linspace(50, 90, len(BROWS[0])), [60.0] * len(BROWS[0])], 1)
+    texture = _lit(1.0, 1.0)
+    texture[56:64, 50:90] = (60, 45, 40)
+
+    assert evenly_lit(texture, FACE, mesh)[60, 70].mean() < 55
 
 
 def test_what_is_small_stays_on_its_side() -> None:
     texture = _lit(1.0, 1.0)
     texture[100:104, 60:64] = (90, 60, 50)  # a mole
 
-    even = evenly_lit(texture, FACE)
+    even = evenly_lit(texture, FACE, MESH)
 
     assert even[102, 62].mean() < 80
     assert even[102, 161].mean() > 150
