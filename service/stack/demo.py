@@ -28,10 +28,10 @@ from service.stack.stack import Stack, StackStartError, running
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SOURCE, PORTRAIT, VIDEO = (
-    SAMPLES / name for name in ("ada_neutral.jpg", "ben_neutral.jpg", "solo_720p30.mp4")
+    SAMPLES / name for name in ("ada_neutral.jpg", "ben_neutral.jpg", "living_720p30.mp4")
 )
-# The first and the last frame, and three in between.
-MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# The first frame, a blink, glances to both sides, and a word.
+MOMENTS = (0.0, 0.168, 0.32, 0.685, 0.752)
 # The video takes some ten seconds on two cores; ten minutes are for an emulated machine.
 JOB_TIMEOUT_S = 600.0
 CONSENT = {
@@ -73,7 +73,7 @@ async def demo(folder: Path, settings: Settings) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     portrait = folder / "ben_as_ada.jpg"
-    video = folder / "solo_as_ada.mp4"
+    video = folder / "living_as_ada.mp4"
     stages = Stages()
 
     async with AsyncExitStack() as stack_until_stopped:
