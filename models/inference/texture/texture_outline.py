@@ -35,6 +35,7 @@ WALL_GREYER = 26.0
 WALL_BRIGHTER = 8.0
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 CARRIED_SCORE = 0.6  # of hair: half as dark as hair already, a shaded forehead has .4
+HIDDEN_SHARE = 0.6  # of a forehead: what hides less is a parting, or a side that lies in the shade
 NEAR_BROWS = (4, 4)  # canonical brows are where they are: a fringe may reach down to them
 NOSE_BASE = 2  # mesh point: below it, what is grey is a beard
 
@@ -70,7 +71,7 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     score = hair_score(texture, mesh)
     hair = _hair(score, mesh, depth)
     sure = (depth > DOUBTFUL_PX) & ~hair
-    bare = ~_may_be_hair(score, mesh)
+    bare = ~_may_be_hair(score, hair, mesh, depth)
     skin = _carried(texture, (sure & bare).astype(np.float32), SKIN_SIGMA)
     behind = (_is_behind(texture - skin, mesh, depth) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
     bad = (cv2.dilate(behind, np.ones((5, 5), np.uint8)).astype(bool) & ~sure) | hair
@@ -111,12 +112,18 @@ def without_shade(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     )
 
 
-def _may_be_hair(score: Pixels, mesh: Landmarks) -> NDArray[np.bool_]:
-    """Return what above the eyes is as dark as hair, brows and what hangs into them too: its colour
-    is not carried over a forehead.
+def _may_be_hair(
+    score: Pixels, hair: NDArray[np.bool_], mesh: Landmarks, depth: Pixels
+) -> NDArray[np.bool_]:
+    """Return what above the eyes is as dark as hair under a fringe that hides the forehead: what is
+    left of it hangs into the brows, and is not carried over it.
     """
+    forehead = upper_face(mesh, len(score), NEAR_BROWS) & (depth > RIM_PX)
+    hidden = np.count_nonzero(hair & forehead) / max(np.count_nonzero(forehead), 1)
     rows = np.arange(len(score))[:, None]
-    return np.asarray((score > CARRIED_SCORE) & (rows < float(mesh[[33, 263], 1].mean())), bool)
+    above = (score > CARRIED_SCORE) & (rows < float(mesh[[33, 263], 1].mean()))
+
+    return np.asarray(above & (hidden > HIDDEN_SHARE), bool)
 
 
 def _hair(score: Pixels, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
