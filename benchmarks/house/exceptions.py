@@ -45,7 +45,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "models/inference/finding/eyes/eye_white.py",
         "models/inference/frames/affine.py",
         "models/inference/frames/image_frame.py",
-        "models/inference/frames/still_frame.py",
         "models/inference/texture/light/even_light.py",
         "models/inference/texture/light/harmonisation.py",
         "models/inference/texture/resting_face.py",
