@@ -119,7 +119,7 @@ def _may_be_hair(
     left of it hangs into the brows, and is not carried over it.
     """
     forehead = upper_face(mesh, len(score), NEAR_BROWS) & (depth > RIM_PX)
-    hidden = np.count_nonzero(hair & forehead) / max(np.count_nonzero(forehead), 1)
+    hidden = int((hair & forehead).sum()) / max(int(forehead.sum()), 1)
     rows = np.arange(len(score))[:, None]
     above = (score > CARRIED_SCORE) & (rows < float(mesh[[33, 263], 1].mean()))
 
