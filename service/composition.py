@@ -191,7 +191,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
         blocklisting=Blocklisting(screening, enrolment),
         # A request costs an encoding, of which there is one at a time for everybody, and a hostile
         # photo a new encoder, for which registrations wait some seconds.
-        askers=Visitors(per_minute=5, at_once=1, all_at_once=2, all_per_minute=10),
+        blocklist_visitors=Visitors(per_minute=5, at_once=1, all_at_once=2, all_per_minute=10),
     )
     return Service(
         state=state,

@@ -20,7 +20,7 @@ from worker.contract.jobs import FINAL, JobRecord
 
 @bar("R-5")
 def a_canceled_job_ends_soon_and_leaves_nothing() -> Figure:
-    """Cancel 10 queued, 10 running and 3 deaf jobs.
+    """Cancel 10 queued jobs, 10 running ones and 3 that do not listen.
 
     The worst of each, the next job, and what is left on disk.
     """

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.inference.finding.face_mesh import INPUT_SIZE, OUTER_EYE_CORNERS
+from models.inference.finding.face_mesh import INPUT_SIZE
 from models.inference.frames.affine import compose
+from models.inference.mesh_points import OUTER_EYE_CORNERS
 from models.networks.dlib_resnet import DlibResnet, load_dlib_resnet
 from models.networks.mesh_network import MeshNetwork
 from models.training.dataset import CHIP_OF_TEMPLATE, CHIP_SIZE, SWAP_SHIFT

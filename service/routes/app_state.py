@@ -99,7 +99,7 @@ class AppState:
     verifier: Verifier
     visitors: Visitors
     blocklisting: Blocklisting
-    askers: Visitors
+    blocklist_visitors: Visitors
 
 
 async def state_of(request: Request) -> AppState:  # async, or FastAPI would call it in a thread

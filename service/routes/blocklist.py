@@ -134,7 +134,7 @@ async def ask_to_be_listed(request: Request, state: State) -> schemas.BlocklistT
     address = request.client.host if request.client else ""
     rules = FormRules(("image",), _PUBLIC_PHOTOS, _PUBLIC_PHOTO_BYTES)
 
-    with state.askers.visit(address):
+    with state.blocklist_visitors.visit(address):
         async with state.uploads.incoming(PUBLIC) as incoming:
             _require_form(request)
             fields = await read_form(request, state.bodies, (rules, incoming))
@@ -152,7 +152,7 @@ async def read_request(
     entry_id: str, token: Token, request: Request, state: State
 ) -> schemas.BlocklistTicket:
     """Return your own request."""
-    with state.askers.visit(request.client.host if request.client else ""):
+    with state.blocklist_visitors.visit(request.client.host if request.client else ""):
         return _ticket(await state.blocklisting.owned(entry_id, token))
 
 
@@ -168,7 +168,7 @@ async def read_request(
 )
 async def withdraw_request(entry_id: str, token: Token, request: Request, state: State) -> Response:
     """Withdraw your own request, also after it was approved."""
-    with state.askers.visit(request.client.host if request.client else ""):
+    with state.blocklist_visitors.visit(request.client.host if request.client else ""):
         await state.blocklisting.withdraw(entry_id, token)
         return Response(status_code=204)
 

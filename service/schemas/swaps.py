@@ -92,8 +92,8 @@ class RequestedOptions(SwapOptions):
         return SwapOptions.model_validate(self.model_dump(exclude={"faces", "preset"}))
 
 
-class JobForm(Strict):
-    """What every job may be given beside its input."""
+class NotifiedForm(Strict):
+    """Whom to tell a job's end, and what to tell with it."""
 
     webhook: Url | None = Field(
         default=None, description="Where to send the job's end, beside the tenant's endpoints."
@@ -102,6 +102,11 @@ class JobForm(Strict):
         default_factory=dict,
         description="Whatever the caller wants back: up to 32 members, 16 KiB as JSON.",
     )
+
+
+class JobForm(NotifiedForm):
+    """What every job with an input may be given beside it."""
+
     priority: Priority = Field(
         default="normal", description="Which of the tenant's own jobs go first."
     )
@@ -168,7 +173,7 @@ class SwapRequest(SwapForm):
     input: SwapInput = Field(description="The image or video.")
 
 
-class ExportRequest(Strict):
+class ExportRequest(NotifiedForm):
     """How an identity is to be written for a device, and how long it may be used there."""
 
     model_config = example(form="litert", expires_in_s=2_592_000)
@@ -181,13 +186,6 @@ class ExportRequest(Strict):
         default=2_592_000,
         description="Seconds after which players refuse the file; never beyond the consent's own"
         " `expires_at`.",
-    )
-    webhook: Url | None = Field(
-        default=None, description="Where to send the job's end, beside the tenant's endpoints."
-    )
-    metadata: Metadata = Field(
-        default_factory=dict,
-        description="Whatever the caller wants back: up to 32 members, 16 KiB as JSON.",
     )
 
 

@@ -15,7 +15,7 @@ from worker.failures import FailureCode
 PersonRow = Mapping[str, Any]
 
 # Details of the failure; the code is what clients branch on.
-NOBODY = {
+DETAILS = {
     "no_face": "No face was found.",
     "face_not_found": "No face matches the selection.",
     "nobody_swapped": "Every chosen face was left alone",
@@ -56,17 +56,17 @@ def require_somebody(
         return
 
     code = FailureCode.NO_FACE
-    detail = NOBODY[code]
+    detail = DETAILS[code]
 
     if any(one.status == "left_alone" for one in outcomes):
         code = FailureCode.NOBODY_SWAPPED
         reasons = sorted({one.reason for one in outcomes if one.reason})
         # All reasons, since several people may have been left alone for different ones.
-        detail = f"{NOBODY[code]}: {', '.join(reasons)}."
+        detail = f"{DETAILS[code]}: {', '.join(reasons)}."
     # Somebody is there, and nobody of them was meant.
     elif report["faces"]:
         code = FailureCode.FACE_NOT_FOUND
-        detail = NOBODY[code]
+        detail = DETAILS[code]
 
     raise JobFailure(code, detail, {**report, "outcome": "failed"})
 

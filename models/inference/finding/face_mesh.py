@@ -16,13 +16,12 @@ from models.inference.finding.alignment import eye_distance
 from models.inference.finding.detections import Detection
 from models.inference.frames.affine import invert, transform
 from models.inference.frames.frame import Frame
-from models.inference.mesh_points import MESH_POINTS
+from models.inference.mesh_points import MESH_POINTS, OUTER_EYE_CORNERS
 from models.inference.session import Network
 
 INPUT_SIZE = 192
 LANDMARKS = MESH_POINTS
 MARGIN = 1.5  # of the face's longer side: what the network was trained with
-OUTER_EYE_CORNERS = (33, 263)
 CHEEKS = (234, 454)
 MIDDLE = slice(INPUT_SIZE // 4, INPUT_SIZE * 3 // 4)
 

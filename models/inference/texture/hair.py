@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, Landmarks, Mask, RgbImage, luma, percentile
 from models.inference.finding.alignment import TEMPLATE_SIZE
-from models.inference.mesh_points import BROWS, EYES
+from models.inference.mesh_points import BROWS, EYES, OUTER_EYE_CORNERS
 
 # Nose, cheeks and between the brows: where hair hardly ever is, so that their colour is skin's.
 SKIN_POINTS = (50, 280, 117, 346, 4, 6, 195, 9)
@@ -57,7 +57,7 @@ def upper_face(mesh: Landmarks, size: int, reach: tuple[int, int]) -> NDArray[np
 
     `reach` says how far away, in rows and columns of the image.
     """
-    eyes = mesh[[33, 263]].mean(0)
+    eyes = mesh[list(OUTER_EYE_CORNERS)].mean(0)
     down = mesh[152] - mesh[10]
     down = down / max(float(np.linalg.norm(down)), 1e-6)
     places = np.arange(size, dtype=np.float32)

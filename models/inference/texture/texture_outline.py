@@ -11,18 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, Landmarks, Mask, RgbImage
-from models.inference.mesh_points import EYES, INNER_LIPS
+from models.inference.mesh_points import EYES, INNER_LIPS, MOUTH_CORNERS, OUTER_EYE_CORNERS
 from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.hair import depth_inside, hair_score, hanging_in, upper_face
 
 RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
 DOUBTFUL_PX = 26.0  # how far in from the outline a colour that is not the face's is looked for
-SKIN_SIGMA = 16.0
-FILL_SIGMA = 5.0
-SHADE_SIGMA = 6.0
-SEAM_SIGMA = 1.5
-LIP_SIGMA = 2.5
-LIP_SEAM_SIGMA = 0.8
+# How far colours are carried by a blur, in px of 224.
+SKIN_SIGMA = 16.0  # over the doubtful rim, from the skin further in
+FILL_SIGMA = 5.0  # into what is replaced, from what is good nearby: it keeps the cheek's own tone
+SHADE_SIGMA = 6.0  # shade is wider than that, detail of the skin finer
+SEAM_SIGMA = 1.5  # between what is kept and what is filled
+LIP_SIGMA = 2.5  # from one lip to the other
+LIP_SEAM_SIGMA = 0.8  # narrow, or the lips' own edge would be blurred
 # What is behind a face is greyer than the skin nearby, or brighter. Darker is shade and hair: they
 # belong to it.
 GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
@@ -121,7 +122,7 @@ def _may_be_hair(
     forehead = upper_face(mesh, len(score), NEAR_BROWS) & (depth > RIM_PX)
     hidden = int((hair & forehead).sum()) / max(int(forehead.sum()), 1)
     rows = np.arange(len(score))[:, None]
-    above = (score > CARRIED_SCORE) & (rows < float(mesh[[33, 263], 1].mean()))
+    above = (score > CARRIED_SCORE) & (rows < float(mesh[list(OUTER_EYE_CORNERS), 1].mean()))
 
     return np.asarray(above & (hidden > HIDDEN_SHARE), bool)
 
@@ -138,8 +139,8 @@ def _hair(score: Pixels, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
 
 def _at_the_cheeks(depth: Pixels, mesh: Landmarks) -> Pixels:
     """1 at the rim, 0 further in; and 0 above the eyes, where the dark at the rim is hair."""
-    eyes = float(mesh[[33, 263], 1].mean())
-    mouth = float(mesh[[61, 291], 1].mean())
+    eyes = float(mesh[list(OUTER_EYE_CORNERS), 1].mean())
+    mouth = float(mesh[list(MOUTH_CORNERS), 1].mean())
     rows = np.arange(len(depth), dtype=np.float32)[:, None]
     lower = np.clip((rows - eyes) / (0.4 * (mouth - eyes)), 0, 1)
 

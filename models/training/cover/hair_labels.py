@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, Landmarks, Plane, RgbImage
-from models.inference.mesh_points import BROWS, EYES
+from models.inference.mesh_points import BROWS, EYES, OUTER_EYE_CORNERS
 from models.inference.painting.face_guide import face_hull
 
 Array = NDArray[Any]
@@ -44,7 +44,7 @@ def label_hair(image: RgbImage, mesh: Landmarks) -> tuple[Plane, Plane]:
     inside = face_hull(mesh, size) > 127
     depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
 
-    eyes = float(mesh[[33, 263], 1].mean())
+    eyes = float(mesh[list(OUTER_EYE_CORNERS), 1].mean())
     upper = np.arange(size)[:, None] < eyes + BELOW_EYES * size
     brows = _brows_and_eyes(mesh, size)
 

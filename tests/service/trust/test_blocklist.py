@@ -24,7 +24,7 @@ def photos(*images: bytes) -> list[tuple[str, tuple[str, bytes, str]]]:
 @pytest.fixture
 def anybody(live: LiveService) -> httpx.Client:
     """A client without a key, whose earlier requests do not count."""
-    live.app.state.service.askers.forget()
+    live.app.state.service.blocklist_visitors.forget()
     return httpx.Client(base_url=live.url, timeout=60.0, trust_env=False)
 
 
