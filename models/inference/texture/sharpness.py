@@ -32,7 +32,7 @@ MOST_SHARPER = 2.2  # more would only sharpen the photo's own noise
 MOST_LEVELS = 14.0  # that sharpening adds: at the edge of a dark lip or brow more shows as a line
 # A face on a soft target keeps this many times the target's contrast of small parts, and at least
 # this share of its own: identity is in brows, lids and lips.
-MORE_CONTRAST = 1.0
+MORE_CONTRAST = 1.1
 LEAST_CONTRAST = 0.4
 # How fast a video's focus is followed: the share of a change that is taken at once, by how large it
 # is beside the blur there was. Readings differ by a tenth; a head that begins to move doubles it.
