@@ -15,10 +15,12 @@ from tests.models.demo_media import portrait
 
 
 def engine(device: Device = "cpu") -> FaceSwapEngine:
+    """Return the engine with the open pack, on one OpenCV thread."""
     return _engine(device)
 
 
 def enrolled(person: str, device: Device = "cpu") -> Identity:
+    """Return a demo person, registered from their neutral portrait and ready to swap."""
     return _enrolled(person, device)
 
 

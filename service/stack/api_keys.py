@@ -79,10 +79,10 @@ def run_key_command(arguments: Namespace, store_url: str) -> None:
 def create_key(redis: Redis, tenant: str, scopes: Sequence[str], name: str) -> str:
     """Return the token of a new key; it is not shown again."""
     key, token = KeyStore(redis).create(
-        # In the order of the table, and typed.
         tenant,
-        [scope for scope in SCOPES if scope in scopes],
-        name,
+        # In the order of `SCOPES`, and typed.
+        scopes=[scope for scope in SCOPES if scope in scopes],
+        name=name,
     )
     # An operator on the machine has no key of their own to be named by.
     AuditLog(redis).append("key.created", tenant, OPERATOR, key.id)

@@ -27,7 +27,8 @@ Alpha = NDArray[np.uint8]  # [H, W], 255 opaque
 # Of its rows a truncated JPEG may lack; with more, somebody would get a half grey image.
 MAX_MISSING_ROWS: Final = 0.1
 _SHRUNK_NOTES: Final = {2: "shrunk_to_half", 4: "shrunk_to_quarter"}
-_LEFT_BEHIND: Final = frozenset({"CMYK", "L", "LA", "I", "I;16", "I;16B", "LAB"})  # for RGB
+# Modes that become RGB, for which their colour profile no longer holds.
+_CONVERTED_MODES: Final = frozenset({"CMYK", "L", "LA", "I", "I;16", "I;16B", "LAB"})
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _decode(source: Source, limits: MediaLimits) -> DecodedImage:
         profile = image.info.get("icc_profile")
         upright = _to_rgb(ImageOps.exif_transpose(image))
 
-        if image.mode in _LEFT_BEHIND:
+        if image.mode in _CONVERTED_MODES:
             profile = None  # it describes the colour space that was just left
 
     bgr, alpha = to_arrays(upright)
@@ -122,9 +123,8 @@ def encode_image(
 ) -> bytes:
     """Return `bgr` [H, W, 3] (and `alpha` [H, W]) as the bytes of a file.
 
-    `quality` is 1..100 where the format has one; without transparency the image is on white.
-    Raises UnsupportedMedia for an unknown
-    format.
+    `quality` is 1..100 where the format has one; in a format without transparency the image is on
+    white. Raises UnsupportedMedia for an unknown format.
     """
     if file_format not in IMAGE_FORMATS:
         raise UnsupportedMedia(
@@ -147,7 +147,7 @@ def encode_image(
 
 
 def fit_within(bgr: Bgr, max_side: int | None) -> Bgr:
-    """`bgr`, or a smaller copy of the same shape whose longer side is `max_side` pixels."""
+    """Return `bgr`, or a smaller copy of the same shape whose longer side is `max_side` pixels."""
     height, width = bgr.shape[:2]
     if max_side is None or max(height, width) <= max_side:
         return bgr
@@ -158,7 +158,7 @@ def fit_within(bgr: Bgr, max_side: int | None) -> Bgr:
 
 
 def to_arrays(image: Image.Image) -> tuple[Bgr, Alpha | None]:
-    """`image` (mode RGB or RGBA) as contiguous BGR and alpha arrays."""
+    """Return `image` (mode RGB or RGBA) as contiguous BGR and alpha arrays."""
     pixels = np.asarray(image)
     alpha = np.ascontiguousarray(pixels[:, :, 3]) if pixels.shape[2] == 4 else None
     return np.ascontiguousarray(pixels[:, :, 2::-1]), alpha
@@ -171,7 +171,7 @@ def to_pillow(bgr: Bgr, alpha: Alpha | None) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """`image` as RGB or RGBA, 8 bits a channel, in sRGB when it comes from print."""
+    """Return `image` as RGB or RGBA, 8 bits a channel, in sRGB when it comes from print."""
     if image.mode in {"RGB", "RGBA"} and "transparency" not in image.info:
         return image
     if image.mode == "CMYK":
