@@ -54,9 +54,9 @@ class JobPayload(Strict):
 
     def identities(self) -> frozenset[str]:
         """Every identity this job touches, also those that only select a face."""
-        worn = {assignment.identity_id for assignment in self.assignments}
+        assigned = {assignment.identity_id for assignment in self.assignments}
         return frozenset(
-            worn
+            assigned
             | {a.face.reference for a in self.assignments if isinstance(a.face, ReferenceSelector)}
         )
 

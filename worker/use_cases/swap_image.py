@@ -52,7 +52,7 @@ class SwapImage:
             image = decode_image(context.input, self._limits)
 
         context.progress(0, 1, "image")
-        with timed(timings, "cast_ms"):
+        with timed(timings, "identities_ms"):
             assignments = self._loader.assignments(payload, context.identities)
 
         with timed(timings, "detect_ms"):

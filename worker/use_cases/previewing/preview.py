@@ -48,7 +48,7 @@ class Preview:
         payload = context.job.payload
         timings = dict[str, float]()
 
-        with timed(timings, "cast_ms"):
+        with timed(timings, "identities_ms"):
             assignments = self.loader.assignments(payload, context.identities)
 
         with timed(timings, "detect_ms"):
