@@ -154,8 +154,6 @@ def test_compose_files_and_settings_that_a_page_names_exist() -> None:
 
 
 def _sources() -> list[Path]:
-    packages = (
-        ROOT / name for name in ("likeness", "service", "worker", "models", "clients/python")
-    )
-    programs = (path for package in packages for path in package.rglob("*.py"))
+    rooms = ("likeness", "service", "worker", "models", "clients/python", "tests/image")
+    programs = (path for room in rooms for path in (ROOT / room).rglob("*.py"))
     return [*programs, ROOT / "Dockerfile", *ROOT.glob("*.yml"), *(ROOT / "deploy").glob("*.yml")]
