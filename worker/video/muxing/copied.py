@@ -1,8 +1,7 @@
-"""The tracks of the source that swapping does not touch: audio, subtitles, covers, chapters,
-metadata.
+"""The tracks of the source that swapping does not touch: audio, subtitles, chapters, metadata.
 
 Packets are copied. Only sound that the output's format cannot hold is encoded again, and the report
-says so.
+says so. A cover is left out: it shows faces as they were.
 """
 
 from __future__ import annotations
@@ -135,9 +134,6 @@ class CopiedTracks:
             for packet in self._packets:
                 if not self._is_wanted(packet):
                     continue
-                # Covers are one packet without a time, which muxers want at the start.
-                if packet.size and packet.dts is None and _is_cover(packet.stream):
-                    packet.pts = packet.dts = 0
                 if packet.size and packet.dts is not None:
                     return packet
         except av.FFmpegError:
@@ -170,8 +166,6 @@ class CopiedTracks:
     def _holds(self, result: OutputContainer, stream: Stream) -> bool:
         if stream.type == "attachment":
             return result.format.name == "matroska"
-        if stream.type == "video":  # a cover: Matroska would want it as an attachment
-            return _is_cover(stream) and result.format.name in {"mp4", "mov"}
         return stream.type in {"audio", "subtitle"} and _codec(stream) in result.supported_codecs
 
     def _add(self, result: OutputContainer, stream: Stream) -> None:
@@ -198,11 +192,9 @@ class CopiedTracks:
 
 
 def _left_out(stream: Stream) -> str:
+    if stream.disposition & Disposition.attached_pic:
+        return "cover_left_out"
     return f"{stream.type}_track_left_out:{_codec(stream)}"
-
-
-def _is_cover(stream: Stream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _codec(stream: Stream) -> str:
