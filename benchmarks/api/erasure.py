@@ -13,7 +13,6 @@ from benchmarks.bar import Figure, bar
 from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.material import CONSENT, SAMPLES
 from tests.service.live_service import JPEG, until
-from worker.stores.audit_log import AuditLog
 from worker.stores.media.uploads import MediaFacts
 
 
@@ -43,23 +42,19 @@ def an_erased_face_is_nowhere() -> Figure:
             # In any file below the directory: the store's log, the media store, logs.
             left = _files_with(here.directory, marker)
             later = client.get(place).status_code
+            # Over HTTP: the leading worker may have archived the entries by now.
+            told = client.get("/v1/audit", params={"event": "identity.erased"}).json()["items"]
 
         redis = here.bench.stores.jobs.redis
         # Each key as it is stored, whatever its type.
         keys = [key for key in redis.scan_iter(count=1000) if marker in (redis.dump(key) or b"")]
-        events = [entry.body["event"] for entry in AuditLog(redis).pending()]
 
     print(
         f"before: {len(found)} files; after: {len(left)} files, {len(keys)} keys; later use"
-        f" {later}; audit {events}"
+        f" {later}; {len(told)} audit entry"
     )
     holds = (
-        bool(found)
-        and not left
-        and not keys
-        and later == 410
-        and "identity.erased" in events
-        and took_s <= 60
+        bool(found) and not left and not keys and later == 410 and len(told) == 1 and took_s <= 60
     )
     return Figure(took_s, "s until no file holds it", "<= 60 s", holds)
 
