@@ -27,8 +27,7 @@ from worker.video.segments import swap_segment
 from worker.video.surveys.samples import EVERY_S, MOST_SAMPLES
 from worker.video.video import Video
 
-# What encoder and swapper hold back, some 15 frames, is done after the rest here and beside it in a
-# whole video: of 30 frames that made estimates a third too long. Still an answer within seconds.
+# What encoder and swapper hold back, some 15 frames, would weigh too much at the end of fewer.
 STRETCH_FRAMES: Final = 60
 STARTUP_S: Final = 0.5  # of a job: claiming it, reading the header, joining, signing, publishing
 
