@@ -16,6 +16,11 @@ from tests.system.running_service import RunningService
 
 DOCS = ROOT / "docs"
 PAGES = (DOCS / "index.md", *sorted((DOCS / "guides").glob("*.md")), DOCS / "operations.md")
+WITH_PYTHON = [
+    page
+    for page in (*PAGES, ROOT / "clients" / "python" / "README.md")
+    if blocks(page.read_text(), "python")
+]
 TYPESCRIPT = ROOT / "clients" / "typescript"
 # What needs another machine, and what begins a service that stays: README's test and the bars E-1
 # and X-1 start services and the image.
@@ -97,14 +102,11 @@ def test_a_page_s_commands_run(
         assert (folder / named).read_bytes()[:3] == b"\xff\xd8\xff", named
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "clients" / "python" / "README.md"])
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
 def test_a_page_s_python_runs(
     page: Path, folder: Path, service: RunningService, given: dict[str, str]
 ) -> None:
     programs = [filled_in(program, given) for program in blocks(page.read_text(), "python")]
-    if not programs:
-        pytest.skip("there is no Python on this page")
-
     # A page's second program goes on where the first one is: with a client that is still open.
     joined = "\n".join(programs[:1] + [_with_client(one) for one in programs[1:]])
     ran([sys.executable, "-"], joined, folder, environment_of(folder, service))

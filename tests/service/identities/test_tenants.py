@@ -49,8 +49,8 @@ def foreign(live: LiveService) -> Foreign:
 
 
 @pytest.fixture(scope="module")
-def stranger(live: LiveService) -> Iterator[httpx.Client]:
-    with live.client("stranger") as client:
+def outsider(live: LiveService) -> Iterator[httpx.Client]:
+    with live.client("outsider") as client:
         yield client
 
 
@@ -105,18 +105,18 @@ ROUTES = [
 def test_a_foreign_id_answers_as_an_unknown_one(
     live: LiveService,
     foreign: Foreign,
-    stranger: httpx.Client,
+    outsider: httpx.Client,
     method: str,
     path: str,
     body: object,
 ) -> None:
-    own = {"own_upload": live.upload("stranger"), "own_identity": live.identity("stranger")}
+    own = {"own_upload": live.upload("outsider"), "own_identity": live.identity("outsider")}
     answers = []
 
     for ids in (foreign.ids, UNKNOWN):
         target = path.format(**ids)
         filled = fill(body, {**ids, **own})
-        answers.append(stranger.request(method, target, json=filled, headers=SAME_REQUEST))
+        answers.append(outsider.request(method, target, json=filled, headers=SAME_REQUEST))
 
     assert answers[0].status_code == answers[1].status_code == 404, answers[0].text
     assert answers[0].content == answers[1].content
@@ -141,7 +141,7 @@ def fill(body: object, ids: dict[str, str]) -> object:
 
 
 def test_the_owner_still_has_everything(
-    live: LiveService, foreign: Foreign, stranger: httpx.Client
+    live: LiveService, foreign: Foreign, outsider: httpx.Client
 ) -> None:
     with live.client("owner") as owner:
         for path in (
@@ -153,26 +153,26 @@ def test_the_owner_still_has_everything(
             assert owner.get(path.format(**foreign.ids)).status_code == 200
 
 
-def test_listings_show_only_what_is_ones_own(foreign: Foreign, stranger: httpx.Client) -> None:
+def test_listings_show_only_what_is_ones_own(foreign: Foreign, outsider: httpx.Client) -> None:
     for path in ("/v1/jobs", "/v1/identities", "/v1/webhook-endpoints", "/v1/keys"):
-        text = stranger.get(path).text
+        text = outsider.get(path).text
         assert not any(each in text for each in foreign.ids.values())
 
 
 def test_a_foreign_cursor_pages_through_ones_own_things(
-    foreign: Foreign, stranger: httpx.Client
+    foreign: Foreign, outsider: httpx.Client
 ) -> None:
-    answer = stranger.get(f"/v1/jobs?cursor={foreign.ids['job']}")
+    answer = outsider.get(f"/v1/jobs?cursor={foreign.ids['job']}")
     assert foreign.ids["job"] not in answer.text
 
 
 def test_idempotency_keys_of_two_tenants_do_not_meet(
-    live: LiveService, stranger: httpx.Client
+    live: LiveService, outsider: httpx.Client
 ) -> None:
     headers = {"Idempotency-Key": "the same", "Content-Type": "image/jpeg"}
     with live.client("owner") as owner:
         first = owner.post("/v1/uploads", content=JPEG, headers=headers)
 
-    second = stranger.post("/v1/uploads", content=JPEG, headers=headers)
+    second = outsider.post("/v1/uploads", content=JPEG, headers=headers)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json()["id"] != second.json()["id"]

@@ -37,11 +37,11 @@ def test_metrics_count_requests_jobs_and_the_backlog(
     assert 'likeness_job_stage_seconds_count{kind="swap_image",stage="total"}' in text
 
 
-def test_paths_of_strangers_do_not_become_labels(client: httpx.Client) -> None:
-    client.get("/v1/jobs/job_secret_path_of_a_stranger")
+def test_paths_that_clients_make_up_do_not_become_labels(client: httpx.Client) -> None:
+    client.get("/v1/jobs/job_that_a_client_made_up")
     client.get("/some/where/else")
     text = client.get("/metrics").text
-    assert "stranger" not in text
+    assert "made_up" not in text
     assert "some/where" not in text
 
 

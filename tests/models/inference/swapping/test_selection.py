@@ -55,8 +55,8 @@ def test_a_reference_finds_the_person_who_is_like_it(anyone: Identity) -> None:
 
 
 def test_nobody_is_chosen_when_nobody_is_like_the_reference(anyone: Identity) -> None:
-    stranger = np.array([0, 0, 1], np.float32)
-    selection = Selection([Assignment(FaceSelector("reference", reference=stranger), anyone)])
+    nobody_here = np.array([0, 0, 1], np.float32)
+    selection = Selection([Assignment(FaceSelector("reference", reference=nobody_here), anyone)])
     assert chosen(selection, someone("p1", 0), someone("p2", 300)) == set()
 
 
