@@ -15,6 +15,7 @@ from fractions import Fraction
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,23 +66,10 @@ def a_resumed_video_equals_an_unbroken_one() -> Figure:
     different = 0
     outcomes = {}
 
-    for name, environment in SETTINGS.items():
-        repeats = REPEATS if not environment else OTHER_REPEATS
-        with stress():
-            done = subprocess.run(
-                # A process of its own: libraries choose their instructions when they load.
-                [sys.executable, "-m", __name__, str(repeats)],
-                env=os.environ | environment,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-
-        found = json.loads(done.stdout.splitlines()[-1])
-        print(f"{name}: {', '.join(found['instructions'])}")
+    for name in SETTINGS:
+        found = measured(name, REPEATS if name == "all" else OTHER_REPEATS)
         outcomes[name] = found["whole"]
         different += found["different"]
-        print(f"{name}: {repeats} repeats, {found['different']} differ from {found['whole'][:12]}")
 
     for name, digest in outcomes.items():
         same = digest == outcomes["all"]
@@ -90,6 +78,27 @@ def a_resumed_video_equals_an_unbroken_one() -> Figure:
         )
 
     return Figure(different, "repeats that differ", "= 0", different == 0)
+
+
+def measured(name: str, repeats: int) -> dict[str, Any]:
+    """Repeat with one of the settings in a process of its own; print and return what it found."""
+    with stress():
+        done = subprocess.run(
+            # Of its own, since libraries choose their instructions when they load.
+            [sys.executable, "-m", __spec__.name, str(repeats)],
+            env=os.environ | SETTINGS[name],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    print(f"{name}: {', '.join(found['instructions'])}")
+    print(
+        f"{name}: {repeats} repeats, {found['different']} differ from {found['whole'][:12]}",
+        flush=True,
+    )
+    return found
 
 
 @contextmanager
@@ -180,4 +189,8 @@ def two_shots(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    print(json.dumps(repeat(int(sys.argv[1]))))
+    # `REPEATS SETTING` measures a part of the bar; without a setting, as the process of its own.
+    if len(sys.argv) > 2:
+        measured(sys.argv[2], int(sys.argv[1]))
+    else:
+        print(json.dumps(repeat(int(sys.argv[1]))))

@@ -24,9 +24,11 @@ from PIL import Image
 
 from benchmarks.promises.registrations import consent
 from tests.material import SAMPLES
+from worker.sandbox.limits import give_way
 
 # A share of the 8,192 that the API admits: enough to be felt, few enough to be admitted.
 IDLE_CONNECTIONS = 5000
+NICENESS = 10  # clients have machines of their own; here they share two cores with the service
 PAUSE_S = 0.25  # of a refused client: it shares two cores with the service here
 PHOTO = (SAMPLES / "ada_neutral.jpg").read_bytes()
 TARGET = (SAMPLES / "ben_neutral.jpg").read_bytes()
@@ -38,7 +40,8 @@ Request = Callable[[httpx.Client], httpx.Response]
 
 
 def main(url: str, key: str, pit_url: str, identity_id: str, video: str) -> None:
-    """Do everything at once, for ever."""
+    """Do everything at once, for ever, and give way to the service and to who measures."""
+    give_way(NICENESS)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Five thousand sockets are more than a shell grants by default.
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -10,6 +10,8 @@ import os
 import resource
 import signal
 import sys
+import time
+from pathlib import Path
 
 from worker.contract.options import Strict
 
@@ -17,6 +19,8 @@ NICENESS = 5
 # Of a child that everybody's requests wait for, one at a time: it gets half as much again of the
 # processors as one that swaps.
 AWAITED_NICENESS = 3
+AUTOGROUP = Path("/proc/self/autogroup")
+AUTOGROUP_TRIES = 20  # two seconds: as many children may start at once
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 # What a child with an emptied environment still needs to find its GPU: which devices are its own,
@@ -69,6 +73,23 @@ def give_way(niceness: int = NICENESS) -> None:
     By default a third of a share beside a process that does not give way; all of it beside none.
     """
     os.nice(niceness)
+    # Linux may share out processors among sessions first, where a nice value says nothing to
+    # another session's processes; the session then has one of its own. Not one that is shared.
+    if os.getsid(0) == os.getpid() and AUTOGROUP.exists():
+        _set_autogroup(str(niceness).encode())
+
+
+def _set_autogroup(niceness: bytes) -> None:
+    for _ in range(AUTOGROUP_TRIES):
+        try:
+            AUTOGROUP.write_bytes(niceness)
+        except BlockingIOError:
+            # Without privileges one process of the whole machine may do this every 100 ms.
+            time.sleep(0.11)
+        except OSError:
+            return  # read-only in some containers, whose own groups share out the processors
+        else:
+            return
 
 
 def die_with(parent_pid: int) -> None:

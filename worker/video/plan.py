@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
 import av
@@ -20,10 +20,16 @@ from worker.video.video import Video
 SEGMENT_S: Final = 5.0  # what a killed worker loses at most; each costs a start and a warm-up
 MISCOUNTED: Final = 2  # AVI counts a frame or two that are not there
 ONE_SEGMENT_S: Final = 12.0  # below this, spreading a video over workers costs more than it saves
-# A segment that begins between key frames is decoded from the key frame before it. Each is at least
-# this share of what lies before it, so that, however rare key frames are, a frame is decoded at
-# most 33 times, and a segment of an hour that has none takes under two minutes of video.
+# A segment that begins between key frames is decoded from the key frame before it. It is longer
+# where that takes long, until swapping it costs as much as decoding what lies before it, but never
+# longer than this share of that: however rare key frames are, a frame is decoded at most 33 times,
+# and a segment of an hour that has none takes under two minutes of video.
 LEAST_SHARE: Final = 1 / 32
+# What one core does in a second, measured on videos of 320 to 1080 lines: frames are decoded at
+# this many pixels and coded bytes, and swapped at the rate of the smallest ones.
+DECODED_PX: Final = 1.5e9
+DECODED_BYTES: Final = 10e6
+SWAPPED_FRAMES: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,13 @@ def plan_video(
 class _Account:
     """What the packets say without being decoded: sorted times of shown frames, of key frames, and
     the number of packets.
+
+    `worth` has for each frame how many frames could be swapped in the time that decoding it and
+    all before it takes.
     """
 
     times: list[int]
+    worth: list[float]
     keys: list[int]
     packets: int
     last_duration: int
@@ -98,6 +108,15 @@ class _Account:
     @property
     def last(self) -> int:
         return self.times[-1] if self.times else 0
+
+    def worthwhile(self, since: int, start: int) -> int:
+        """Return how long a segment at `start` must be to cost as much to swap as it costs to
+        decode everything since the time `since`.
+        """
+        place = bisect_left(self.times, start)
+        before = bisect_left(self.times, since)
+        frames = self.worth[place] - self.worth[before]
+        return self.times[min(place + round(frames), len(self.times) - 1)] - start
 
 
 @dataclass(frozen=True)
@@ -112,7 +131,7 @@ def _read_account(video: Video) -> _Account:
     """Read the packets; where they carry no showing times there are no key frames to seek."""
     # Without them only decoding order is known, in which no seek can be trusted.
     by_showing_times = video.info.has_showing_times
-    times: list[int] = []
+    sizes: list[tuple[int, int]] = []  # of each frame, after its time
     keys: list[int] = []
     packets = 0
     last: tuple[int, int] = (-(1 << 62), 0)
@@ -128,13 +147,26 @@ def _read_account(video: Video) -> _Account:
             if not packet.size or time is None or packet.is_discard:
                 continue
 
-            times.append(time)
+            sizes.append((time, packet.size))
             last = max(last, (time, packet.duration or 0))
 
             if packet.is_keyframe and by_showing_times:
                 keys.append(time)
 
-    return _Account(sorted(times), sorted(keys), packets, last_duration=last[1])
+    sizes.sort()
+    return _Account(
+        times=[time for time, _ in sizes],
+        worth=_worth([size for _, size in sizes], video.info.width * video.info.height),
+        keys=sorted(keys),
+        packets=packets,
+        last_duration=last[1],
+    )
+
+
+def _worth(sizes: Sequence[int], pixels: int) -> list[float]:
+    """Return what `_Account.worth` has for frames of these coded sizes."""
+    seconds = accumulate(pixels / DECODED_PX + size / DECODED_BYTES for size in sizes)
+    return [one * SWAPPED_FRAMES for one in seconds]
 
 
 def _segments(cuts: Sequence[_Cut], times: Sequence[int]) -> tuple[PlannedSegment, ...]:
@@ -164,9 +196,11 @@ def _cuts(account: _Account, start: int, length: int) -> list[_Cut]:
 
     for key in [*account.keys, account.last]:
         while key - cuts[-1].start > 2 * length:
-            into_it = cuts[-1].start - (start if key_before is None else key_before)
-            step = max(length, round(LEAST_SHARE * into_it))
-            place = bisect_left(account.times, cuts[-1].start + step)
+            cut = cuts[-1].start
+            since = start if key_before is None else key_before
+            most = round(LEAST_SHARE * (cut - since))
+            step = max(length, min(most, account.worthwhile(since, cut)))
+            place = bisect_left(account.times, cut + step)
 
             if place == len(account.times) or account.times[place] >= key:
                 break

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from tests.material import PACKS
 from tests.service.live_service import LiveService
+from worker.sandbox.limits import AUTOGROUP, AWAITED_NICENESS, NICENESS
 
 
 def test_readyz_and_metrics_say_what_confines_the_children(
@@ -58,3 +60,17 @@ def test_the_child_that_everybody_waits_for_gives_way_least(enrolling: LiveServi
         if name in " ".join(child.cmdline())
     }
     assert 0 < niceness["enrolment_child"] < niceness["probe_child"]
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel shares nothing out by sessions")
+def test_children_give_way_to_other_sessions_too(enrolling: LiveService) -> None:
+    groups = {
+        name: Path(f"/proc/{child.pid}/autogroup").read_text().split()[-1]
+        for child in psutil.Process().children(recursive=True)
+        for name in ("enrolment_child", "probe_child")
+        if name in " ".join(child.cmdline())
+    }
+    assert groups == {
+        "enrolment_child": str(AWAITED_NICENESS),
+        "probe_child": str(NICENESS),
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
+from tests.clock import Clock
 from tests.worker.stores.job_store_case import REPORT, RESULT, analysis, deliver_one, ticking
 from worker.errors import (
     Superseded,
@@ -41,6 +42,46 @@ def test_a_tenant_takes_no_more_than_its_share_of_the_workers(store: Redis) -> N
     assert attempts.deliver("video") == []
     attempts.commit(first[0], RESULT, REPORT)
     assert len(attempts.deliver("video")) == 1
+
+
+def served_by_one_worker(store: Redis, seconds: float, waiting: int) -> list[str]:
+    """Return whom one worker serves: `long`, whose tasks take so many seconds, and `short`, who
+    comes later with jobs of half a second.
+    """
+    clock = Clock()
+    jobs = JobStore(store, JobLimits(window=1), clock)
+    attempts = JobAttempts(jobs, clock)
+    for _ in range(6):
+        jobs.admit(analysis(store, tenant="long"))
+
+    served = []
+    while tasks := attempts.deliver("video"):
+        tenant = attempts.begin(tasks[0], "w1").job.tenant
+        if not served:
+            for _ in range(waiting):
+                jobs.admit(analysis(store, tenant="short"))
+
+        clock.now += seconds if tenant == "long" else 0.5
+        attempts.commit(tasks[0], RESULT, REPORT)
+        served.append(tenant)
+
+    return served
+
+
+def test_tenants_share_the_workers_time_and_not_the_number_of_tasks(store: Redis) -> None:
+    served = served_by_one_worker(store, seconds=5, waiting=8)
+    # Each short one counts for a second, so that five of them come for each long one.
+    assert served == ["long", *["short"] * 5, "long", *["short"] * 3, *["long"] * 4]
+
+
+def test_a_tenant_with_very_long_tasks_is_not_shut_out(store: Redis) -> None:
+    served = served_by_one_worker(store, seconds=600, waiting=40)
+    assert served[:30].count("long") >= 3
+
+
+def test_short_tasks_take_turns(store: Redis) -> None:
+    served = served_by_one_worker(store, seconds=0.5, waiting=6)
+    assert served[:11] == ["long", "short"] * 5 + ["long"]
 
 
 def test_a_video_in_parts_runs_a_few_at_a_time_and_ends_with_its_mux(

@@ -132,9 +132,8 @@ class JobAttempts:
         letters.
         """
         bounds = {"max_begun": self._limits.max_begun, "max_attempts": self._limits.max_attempts}
-        answer = self._store.scripts.run(
-            "redeliver", {**task_names(task), "handed_back": handed_back, **bounds}
-        )
+        arguments = {**task_names(task), "handed_back": handed_back, "now": self._clock()}
+        answer = self._store.scripts.run("redeliver", arguments | bounds)
         outcome = cast(Redelivery, answer.decode())
 
         # The script only counts; ending the job is one step of its own, fenced like any other.

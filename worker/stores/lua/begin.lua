@@ -8,7 +8,7 @@ local task, why = fenced(a.task, a.attempt, a.job)
 if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
 local job = key.job(a.job)
-redis.call('HSET', key.task(a.task), 'state', 'running', 'worker', a.worker)
+redis.call('HSET', key.task(a.task), 'state', 'running', 'worker', a.worker, 'taken', a.now)
 redis.call('HINCRBY', key.task(a.task), 'begun', 1)
 redis.call('SREM', key.delivered(task.queue), a.task)
 redis.call('SADD', key.running(task.queue), a.task)

@@ -25,10 +25,12 @@ local function serve(tenant)
     return false
   end
   local task = redis.call('ZPOPMIN', line)[1]
-  local now = redis.call('INCR', key.turn_clock(a.queue))
-  redis.call('HSET', key.turn_served(a.queue), tenant, now)
+  local clock = tonumber(redis.call('GET', key.turn_clock(a.queue)) or 0)
+  local start = math.floor(tonumber(redis.call('ZSCORE', turn, tenant)))
+  redis.call('SET', key.turn_clock(a.queue), math.max(clock, start))
+  redis.call('HSET', key.turn_served(a.queue), tenant, start + TURN_MS)
   if redis.call('EXISTS', line) == 0 then redis.call('ZREM', turn, tenant)
-  else redis.call('ZADD', turn, now, tenant) end
+  else redis.call('ZADD', turn, start + TURN_MS, tenant) end
   if not task then return false end
   redis.call('SADD', delivered, task)
   redis.call('SADD', out, task)

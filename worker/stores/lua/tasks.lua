@@ -1,8 +1,9 @@
 -- Shared by scripts that say `-- uses: tasks`: how a task moves from its tenant's line to RQ and to its end.
 --
 -- line(queue, tenant)   tasks waiting to be delivered, by priority class and time
--- turn(queue)           tenants with a line and room in their share, by when they were last served
--- turn_served(queue)    tenants that have had a line, by when they were last served
+-- turn(queue)           tenants with a line and room in their share, by the workers' time that they have had
+-- turn_served(queue)    tenants that have had a line, likewise
+-- turn_clock(queue)     the least of those times that anybody was served at: where newcomers begin
 -- queued(queue)         tasks that nobody has begun, by since when they wait: for gauges
 -- delivered(queue)      tasks handed to RQ that no worker has begun
 -- running(queue)        tasks that a worker has begun
@@ -10,12 +11,14 @@
 -- tasks_active          every task that is not done, by since when
 
 local FINAL = {succeeded = true, failed = true, canceled = true, expired = true}
+local TURN_MS = 1000  -- what a task counts at least; known only at its end, it counts as much until then
+local MOST_MS = 10000  -- of one task: a longer wait would punish for time that perhaps nobody else wanted
 local CLASS = 1e13  -- wider than a time in milliseconds, so that the class always decides first
 
 local function take_turns(tenant, queue)
   -- Who comes anew stands before the one that was served last, and behind all who wait: time spent
   -- without a line, or without room in its share, counts for nothing.
-  local newcomer = tonumber(redis.call('GET', key.turn_clock(queue)) or 0) - 0.5
+  local newcomer = tonumber(redis.call('GET', key.turn_clock(queue)) or 0) + TURN_MS - 1
   local served = tonumber(redis.call('HGET', key.turn_served(queue), tenant) or 0)
   redis.call('ZADD', key.turn(queue), 'NX', math.max(newcomer, served), tenant)
 end
@@ -24,6 +27,19 @@ local function stand_in_line(task, tenant, queue, class, ms)
   redis.call('ZADD', key.line(queue, tenant), class * CLASS + ms, task)
   redis.call('ZADD', key.queued(queue), redis.call('ZSCORE', key.tasks_active(), task) or ms, task)
   take_turns(tenant, queue)
+end
+
+-- Count the time that a task took its worker, beyond what it has counted for already: tenants share the workers'
+-- time, so that short tasks do not take turns with long ones, one for one.
+local function charge(task, tenant, queue, now_s)
+  local taken = tonumber(redis.call('HGET', key.task(task), 'taken'))
+  if not taken then return end
+  redis.call('HDEL', key.task(task), 'taken')
+  local more = math.floor(math.min((now_s - taken) * 1000, MOST_MS)) - TURN_MS
+  if more <= 0 then return end
+  local served = redis.call('HINCRBY', key.turn_served(queue), tenant, more)
+  local score = tonumber(redis.call('ZSCORE', key.turn(queue), tenant))
+  if score then redis.call('ZADD', key.turn(queue), math.max(score, served), tenant) end
 end
 
 local function give_back_place(task, tenant, queue)
