@@ -16,9 +16,9 @@ from pathlib import Path
 from worker.contract.options import Strict
 
 NICENESS = 5
-# Of a child that everybody's requests wait for, one at a time: it gets half as much again of the
-# processors as one that swaps.
-AWAITED_NICENESS = 3
+# Of a child that everybody's requests wait for, one at a time: it gets two and a half times as much
+# of the processors as one that swaps.
+AWAITED_NICENESS = 1
 AUTOGROUP = Path("/proc/self/autogroup")
 AUTOGROUP_TRIES = 20  # two seconds: as many children may start at once
 PR_SET_PDEATHSIG = 1
