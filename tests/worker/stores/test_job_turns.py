@@ -54,7 +54,7 @@ def served_by_one_worker(store: Redis, seconds: float, waiting: int) -> list[str
     for _ in range(6):
         jobs.admit(analysis(store, tenant="long"))
 
-    served = []
+    served: list[str] = []
     while tasks := attempts.deliver("video"):
         tenant = attempts.begin(tasks[0], "w1").job.tenant
         if not served:
