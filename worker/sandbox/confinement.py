@@ -42,6 +42,7 @@ SYSTEM = (
 GPU_READABLE = ("/proc/self", "/proc/devices", "/proc/driver", "/proc/modules", "/proc/sys/vm")
 GPU_SYSTEM = ("/sys/bus/pci", "/sys/class", "/sys/devices", "/sys/module")
 GPU_DEVICES = ("nvidia*", "nvidia-caps/*")
+GPU_WRITABLE = Path("/proc/self/task")  # it names its threads, and gives up where it cannot
 
 Device = Literal["cpu", "cuda"]
 PROTECTIONS = ("landlock", "seccomp")
@@ -116,7 +117,7 @@ def confine(
     gpu = device == "cuda"
     reach = Reach(
         readable=(*_code(), *readable, *(_gpu_places() if gpu else ())),
-        writable=tuple(writable),
+        writable=(*writable, GPU_WRITABLE) if gpu else tuple(writable),
         devices=_gpu_nodes() if gpu else (),
     )
 

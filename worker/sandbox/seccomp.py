@@ -38,6 +38,10 @@ ARCHITECTURE = 4
 ARGUMENTS = 16
 
 CLONE_THREAD: Final = 0x10000
+AF_UNIX: Final = 1
+# What CUDA's driver calls before it shows a device: found by opening the list call by call on an
+# H100 (driver 580). Its socket is a unix one that it listens on; nothing here may connect.
+OPEN_TO_GPU: Final = frozenset({"memfd_create", "sched_setaffinity", "socket", "bind", "listen"})
 # They put characters into a terminal's input, as if its owner had typed them.
 TIOCSTI = 0x5412
 TIOCLINUX = 0x541C
@@ -90,10 +94,12 @@ def program(architecture: Architecture, pid: int, gpu: bool = False) -> list[Ins
     and typing into a terminal.
     """
     column = architecture.column
-    open_to_gpu = {"memfd_create", "sched_setaffinity"} if gpu else set()
     denied = {
-        numbers[column] for name, numbers in syscalls.DENIED.items() if name not in open_to_gpu
+        numbers[column]
+        for name, numbers in syscalls.DENIED.items()
+        if not gpu or name not in OPEN_TO_GPU
     }
+    unix_sockets = _only(syscalls.SOCKET[column], argument=0, values=[AF_UNIX]) if gpu else ()
 
     return [
         (LOAD, 0, 0, ARCHITECTURE),
@@ -110,6 +116,7 @@ def program(architecture: Architecture, pid: int, gpu: bool = False) -> list[Ins
         *_only(syscalls.TGKILL[column], argument=0, values=[pid]),
         *_only(syscalls.PRLIMIT64[column], argument=0, values=[0, pid]),
         *_only(syscalls.SETPRIORITY[column], argument=1, values=[0, pid]),
+        *unix_sockets,
         *_not(syscalls.IOCTL[column], argument=1, values=[TIOCSTI, TIOCLINUX]),
         (RETURN, 0, 0, ALLOW),
     ]

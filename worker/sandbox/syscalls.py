@@ -16,13 +16,23 @@ Numbers: TypeAlias = Mapping[str, tuple[int | None, int | None]]
 # the newest call that the tables below were checked against.
 NEWEST = 450
 
+# Denied or allowed by what they are asked for, see `seccomp.program`.
+CLONE = (56, 220)
+CLONE3 = (435, 435)
+KILL = (62, 129)
+TGKILL = (234, 131)
+PRLIMIT64 = (302, 261)
+SETPRIORITY = (141, 140)
+IOCTL = (16, 29)
+SOCKET = (41, 198)
+
 NETWORK: Numbers = {
     "accept": (43, 202),
     "accept4": (288, 242),
     "bind": (49, 200),
     "connect": (42, 203),
     "listen": (50, 201),
-    "socket": (41, 198),
+    "socket": SOCKET,
     "socketpair": (53, 199),
 }
 
@@ -183,12 +193,3 @@ DENIED: Numbers = {
     **KERNEL,
     "memfd_create": (319, 279),  # a file without a path could hold a program
 }
-
-# Denied or allowed by what they are asked for, see `seccomp.program`.
-CLONE = (56, 220)
-CLONE3 = (435, 435)
-KILL = (62, 129)
-TGKILL = (234, 131)
-PRLIMIT64 = (302, 261)
-SETPRIORITY = (141, 140)
-IOCTL = (16, 29)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -89,6 +90,29 @@ def test_some_calls_are_decided_by_what_they_ask_for(machine: str) -> None:
     assert [answer(syscalls.SETPRIORITY, 0, pid) for pid in (0, 1)] == [ALLOW, EPERM]
     requests = (0x5401, seccomp.TIOCSTI, seccomp.TIOCLINUX)
     assert [answer(syscalls.IOCTL, 0, request) for request in requests] == [ALLOW, EPERM, EPERM]
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_a_gpu_needs_a_listening_unix_socket_and_gets_no_other(machine: str) -> None:
+    architecture = ARCHITECTURES[machine]
+    column = architecture.column
+    plain = seccomp.program(architecture, PID)
+    for_gpu = seccomp.program(architecture, PID, gpu=True)
+
+    def answer(program: list[Instruction], name: str, *arguments: int) -> int:
+        number = syscalls.DENIED[name][column]
+        assert number is not None
+        return decide(program, architecture.audit, number, *arguments)
+
+    families = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
+    assert [answer(plain, "socket", family) for family in families] == [EPERM] * 4
+    assert [answer(for_gpu, "socket", family) for family in families] == [ALLOW] + [EPERM] * 3
+    assert [answer(for_gpu, name) for name in ("bind", "listen")] == [ALLOW] * 2
+    assert {
+        answer(for_gpu, name)
+        for name in syscalls.DENIED
+        if syscalls.DENIED[name][column] is not None and name not in seccomp.OPEN_TO_GPU
+    } == {EPERM}
 
 
 def test_a_call_of_another_architecture_ends_the_process() -> None:
