@@ -20,6 +20,11 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
         && /opt/venv/bin/pip install --no-cache-dir --force-reinstall --no-deps \
             -c requirements.lock onnxruntime-gpu ;; esac
 COPY models models
+# Where there is no compiler and none can be had, numpy does what the kernels do.
+RUN command -v cc > /dev/null \
+    || (apt-get -q -o Acquire::Retries=0 -o Acquire::http::Timeout=20 update \
+        && apt-get -q install --yes --no-install-recommends gcc libc6-dev) \
+    || true; /opt/venv/bin/python -m models kernels
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /opt/venv/bin/python -m models --root /opt/packs pull open
 
@@ -51,6 +56,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/packs /opt/packs
 COPY LICENSE NOTICE ./
 COPY models models
+COPY --from=build /opt/likeness/models/inference/native models/inference/native
 COPY worker worker
 COPY service service
 COPY clients/python clients/python

@@ -103,6 +103,7 @@ $(PY):
 $(VENV)/cpu.stamp: pyproject.toml requirements.lock | $(PY)
 	@echo "installing the service's packages"
 	@$(INSTALL) -e '.[cpu]'
+	@$(PY) -m models kernels
 	@touch $@
 
 $(VENV)/check.stamp: pyproject.toml requirements.lock | $(PY)

@@ -7,6 +7,7 @@ a user's data.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from likeness import IS_CHECKOUT, ROOMS
@@ -58,3 +59,14 @@ def ensure_pack(chosen: Settings) -> None:
             raise
         print("The models are not here yet: fetching and building them, once.", flush=True)
         pull(PACK, chosen.packs_root)
+
+    _ensure_kernels()
+
+
+def _ensure_kernels() -> None:
+    """Build the kernels where they are not built yet and a C compiler is; all works without."""
+    from models.inference.native.library import NotBuiltError, build
+
+    # Nothing to be told: `likeness doctor` says what makes the pixels.
+    with suppress(NotBuiltError):
+        build()

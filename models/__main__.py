@@ -1,4 +1,4 @@
-"""Packs on the command line: python -m models pull | import | list | doctor | nsfw."""
+"""Packs on the command line: python -m models pull | import | list | doctor | nsfw | kernels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from models.inference.native.library import NotBuiltError, build, kernels_name
 from models.inference.runtime import ort
 from models.inference.safety.checks import SafetyChecks
 from models.inference.session import SessionFactory
@@ -68,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="run every graph once and say what is missing").set_defaults(
         run=_doctor
     )
+    commands.add_parser(
+        "kernels", help="build what swaps faces faster, where a C compiler is"
+    ).set_defaults(run=_kernels)
     measure = commands.add_parser(
         "nsfw", help="print the nudity network's score of every image of a folder of your own"
     )
@@ -88,6 +92,16 @@ def _score_folder(arguments: argparse.Namespace) -> int:
         image = cv2.imread(str(path))
         if image is not None:
             print(f"{scorer.score(np.asarray(image, np.uint8)):.3f}  {path.name}")
+
+    return 0
+
+
+def _kernels(_arguments: argparse.Namespace) -> int:
+    try:
+        print(build().name)
+    except NotBuiltError as error:
+        # No failure: everything works without them.
+        print(f"no kernels are built, numpy does their work: {error}", file=sys.stderr)
 
     return 0
 
@@ -137,6 +151,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print("no pack is installed: run likeness packs pull open", file=sys.stderr)
         return 1
 
+    print(f"kernels: {kernels_name()}")
     healthy = True
     for pack in packs:
         print(f"{pack.id} in {pack.root}")

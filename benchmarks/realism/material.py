@@ -116,7 +116,7 @@ def identity_of(row: int) -> Identity | None:
 
     made = engine().identity(key, code, engine().specialise(code))
     if BYPASS:
-        made = replace(made, swapper=Bypass(made.swapper.network, 224))
+        made = replace(made, swapper=Bypass())
 
     return made
 
@@ -128,7 +128,10 @@ def faces() -> FaceSet:
 def version_of(parts: Iterable[Path]) -> str:
     """Return a short digest of what results depend on: all of the engine, the pack, `parts`."""
     digest = hashlib.sha256(f"{pack().id} {BYPASS} {QUICK}".encode())
-    for path in [*sorted((ROOT / "models" / "inference").rglob("*.py")), *parts]:
+    sources = (ROOT / "models" / "inference").rglob("*")
+    code = sorted(path for path in sources if path.suffix in {".py", ".c", ".h"})
+
+    for path in [*code, *parts]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

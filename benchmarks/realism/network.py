@@ -21,7 +21,7 @@ from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import SpecialisedWeights
 from models.inference.options import SwapOptions
 from models.inference.painting.face_painter import FacePainter, Identity
-from models.inference.painting.face_swapper import FaceSwapper
+from models.inference.painting.face_swapper import FaceSwapper, WholeSwapper
 from models.training.dataset import to_canvas
 from models.training.evaluation.evaluate import Pair
 from models.training.evaluation.measures import light_shift
@@ -92,7 +92,7 @@ def _specialised(row: int) -> Identity | None:
 
 def _bypassed(row: int) -> Identity | None:
     held = identity_of(row)
-    return held and replace(held, swapper=Bypass(held.swapper.network, 224))
+    return held and replace(held, swapper=Bypass())
 
 
 def _averaged(row: int) -> Identity | None:
@@ -115,7 +115,7 @@ def _mean_swapper() -> FaceSwapper:
     network = engine().sessions.open_specialised(
         engine().pack.graph("idn"), SpecialisedWeights(tensors).tensors
     )
-    return FaceSwapper(network, 224)
+    return WholeSwapper(network, 224)
 
 
 @cache

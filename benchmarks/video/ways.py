@@ -53,7 +53,7 @@ def with_peer(folder: Path, peer: Peer) -> tuple[float, Cost]:
     graph = peer.graph()
     network = SessionFactory("cpu", 1).open(graph.save(folder / f"{peer.name}.onnx"))
     swapper = PeerSwapper(network, peer.size)
-    identity = replace(enrolled("ada"), key=peer.name, swapper=swapper)  # type: ignore[arg-type]
+    identity = replace(enrolled("ada"), key=peer.name, swapper=swapper)
     cost = through_pipeline(
         source,
         lambda: engine().sequence([Assignment(FaceSelector(), identity)], SwapOptions()),

@@ -78,6 +78,7 @@ def doctor() -> None:
         f"likeness on Python {platform.python_version()}, {platform.system()} {platform.release()}"
     )
     print(f"data directory  {chosen.data_dir}")
+    print(f"kernels         {_kernels_name()}")
 
     # All are gathered before any is told: one run shows everything that has to be done.
     problems = [
@@ -94,12 +95,18 @@ def doctor() -> None:
     print("everything works")
 
 
+def _kernels_name() -> str:
+    from models.inference.native.library import kernels_name
+
+    return kernels_name()
+
+
 def _settings_problems() -> list[str]:
     """Name variables that look like settings and are none: a misspelt one changes nothing."""
     known = {setting_name(model, field) for model in MODELS for field in model.model_fields}
     given = {name for name in os.environ if name.startswith("LIKENESS_")}
     # Read by the client, by options of the command and by the benchmarks, so in no settings model.
-    own = {"LIKENESS_URL", "LIKENESS_API_KEY", "LIKENESS_SHARED"}
+    own = {"LIKENESS_URL", "LIKENESS_API_KEY", "LIKENESS_SHARED", "LIKENESS_KERNELS"}
     return [
         f"{name} is no setting: docs/operations.md lists them all"
         for name in sorted(given - known - own)

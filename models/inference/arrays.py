@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.inference.native.kernels import kernels
+
 BgrImage: TypeAlias = NDArray[np.uint8]
 """uint8 [H, W, 3], blue first: a whole decoded still."""
 
@@ -51,6 +53,10 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 def to_network(image: RgbImage) -> Tensor:
     """Return an RGB image as a network input: float32 [1, 3, H, W] in 0..1."""
+    native = kernels()
+    if native is not None:
+        return native.planes(image)
+
     planes = np.ascontiguousarray(image.transpose(2, 0, 1))
     # Converted and scaled in one pass over the planes.
     return np.multiply(planes, np.float32(1 / 255), dtype=np.float32)[None]

@@ -30,7 +30,7 @@ from models.inference.options import (
 )
 from models.inference.pack_networks import PackNetworks
 from models.inference.painting.face_painter import FacePainter, Identity
-from models.inference.painting.face_swapper import FaceSwapper
+from models.inference.painting.face_swapper import FaceSwapper, open_swapper
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.photo_check import PhotoCheck
 from models.inference.ready_identities import ReadyIdentities, source_eyes
@@ -246,5 +246,5 @@ class FaceSwapEngine:
         return FaceFinder(self.detector, self.mesh)
 
     def _swapper(self, weights: SpecialisedWeights) -> FaceSwapper:
-        network = self.sessions.open_specialised(self.pack.graph("idn"), weights.tensors)
-        return FaceSwapper(network, self.pack.manifest.swapper.size)
+        size = self.pack.manifest.swapper.size
+        return open_swapper(self.sessions, self.pack.graph("idn"), weights.tensors, size)

@@ -98,7 +98,9 @@ class OpenVinoNetwork:
         return tuple(self.graph.shapes[name] for name in self.graph.input_names)
 
 
-def open_network(graph: Path, threads: int, weights: Mapping[str, Tensor]) -> OpenVinoNetwork:
+def open_network(
+    graph: Path | bytes, threads: int, weights: Mapping[str, Tensor]
+) -> OpenVinoNetwork:
     """Return a graph with an identity's `weights`, empty for one that carries its own.
 
     Raises `BadIdentityError` when they are not the tensors that the graph leaves open.
@@ -117,12 +119,13 @@ def graphs_compiled() -> int:
 
 
 @cache
-def _compiled(graph: Path, threads: int) -> CompiledGraph:
+def _compiled(graph: Path | bytes, threads: int) -> CompiledGraph:
     """Compile a graph for this process; identities then need no compilation of their own."""
     # Both take a moment to import: only those pay it who use them.
     onnx = import_module("onnx")
     openvino = _openvino()
-    model = onnx.load(str(graph), load_external_data=False)
+    content = graph if isinstance(graph, bytes) else graph.read_bytes()
+    model = onnx.load_model_from_string(content)
     external = onnx.TensorProto.EXTERNAL
     stored = list(model.graph.initializer)
     opened = [tensor for tensor in stored if tensor.data_location == external]

@@ -102,9 +102,9 @@ class SessionFactory:
         """What runs the networks that make images, the most of the work."""
         return choose_provider(self.device)
 
-    def open_specialised(self, graph: Path, weights: Mapping[str, Tensor]) -> Network:
-        """Open a shared graph with `weights` as its external initializers: as fast as weights baked
-        into the file.
+    def open_specialised(self, graph: Path | bytes, weights: Mapping[str, Tensor]) -> Network:
+        """Open a shared graph, a file or what is in one, with `weights` as its external
+        initializers: as fast as weights baked into the file.
 
         Raises `BadIdentityError` when they are not the tensors that the graph leaves open.
         """
@@ -138,11 +138,11 @@ class SessionFactory:
 
         return options
 
-    def _open(self, graph: Path, options: ort.SessionOptions) -> Network:
+    def _open(self, graph: Path | bytes, options: ort.SessionOptions) -> Network:
         # What OpenVINO does not take, ONNX Runtime's own provider runs.
         provider = CPU if self.provider == OPENVINO else self.provider
         session = ort.InferenceSession(
-            str(graph),
+            graph if isinstance(graph, bytes) else str(graph),
             options,
             providers=[CPU] if provider == CPU else [(provider, CUDA_OPTIONS), CPU],
             enable_fallback=0,  # after an error the CPU would take over, told by a print alone
@@ -158,9 +158,13 @@ class SessionFactory:
         # what counts.
         if network.provider != provider:
             raise DeviceUnavailableError(
-                f"{provider} was chosen, but ONNX Runtime opened {graph.name} on"
+                f"{provider} was chosen, but ONNX Runtime opened {_name(graph)} on"
                 f" {network.provider}; its own message is on standard error. Set LIKENESS_DEVICE to"
                 " cpu to do without a GPU."
             )
 
         return network
+
+
+def _name(graph: Path | bytes) -> str:
+    return "the identity's graph" if isinstance(graph, bytes) else graph.name

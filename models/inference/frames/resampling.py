@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Affine, Box, Mask, Plane
 from models.inference.frames.affine import compose, invert, scale_of
+from models.inference.native.kernels import kernels
 
 Pixels = NDArray[Any]
 
@@ -175,6 +176,10 @@ def blend(target: Pixels, face: Pixels, levels: Pixels) -> None:
 
     Level 0 leaves a pixel as it is.
     """
+    native = kernels()
+    if native is not None:
+        return native.blend(target, face, levels)
+
     difference: NDArray[np.int16] = cv2.subtract(face, target, dtype=cv2.CV_16S)  # type: ignore[assignment]
     weights = levels.astype(np.int16)
     np.multiply(difference, weights if target.ndim == 2 else weights[..., None], out=difference)

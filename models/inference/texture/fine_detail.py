@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import Mask, Plane, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.frames.resampling import Region
+from models.inference.native.kernels import kernels
 
 NONE = 128  # the byte that changes nothing
 PER_LOG = 512.0  # bytes a unit of log luma: the strongest byte is a factor of 1.28
@@ -81,12 +82,7 @@ def with_detail(
     """
     factor = middle.shape[0] // MIDDLE.size[0]
     size = (factor * box.size[0], factor * box.size[1])
-    texels = band.shape[0] / TEMPLATE_SIZE
-    scaled = box.of(where) * np.float32(texels) + np.float32((texels - 1) / 2)
-    at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
-    fine = cv2.remap(
-        band, at, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=[NONE]
-    )
+    fine = _fine(band, box.of(where), factor)
     large = np.asarray(cv2.resize(box.of(face), size, interpolation=cv2.INTER_CUBIC), np.uint8)
     compared = MIDDLE.within(box).enlarged(factor)
     wanted = _band_levels(middle, factor)
@@ -98,9 +94,31 @@ def with_detail(
     missing = float(np.sqrt(max(0.0, wanted**2 - has**2)))
     gain = _gain(compared.of(fine), compared.of(large), missing)
     factors = np.exp((np.arange(256) - NONE) / PER_LOG * gain).astype(np.float32)
-    by = cv2.LUT(fine, factors)
+    native = kernels()
+    if native is not None:
+        native.times_band(large, fine, factors)
+        return large
 
+    by = cv2.LUT(fine, factors)
     return np.asarray(cv2.multiply(large, cv2.merge([by, by, by]), dtype=cv2.CV_8U), np.uint8)
+
+
+def _fine(band: Plane, where: Array, factor: int) -> Plane:
+    """Return the band as it lies in a part of the crop, enlarged."""
+    texels = band.shape[0] // TEMPLATE_SIZE
+    native = kernels()
+    if native is not None:
+        return native.band_at(band, where, factor, texels, outside=NONE)
+
+    size = (factor * where.shape[1], factor * where.shape[0])
+    scaled = where * np.float32(texels) + np.float32((texels - 1) / 2)
+    at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(
+        cv2.remap(
+            band, at, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=[NONE]
+        ),
+        np.uint8,
+    )
 
 
 def _gain(fine: Array, large: Array, wanted: float) -> float:

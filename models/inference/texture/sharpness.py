@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Mask, RgbImage
+from models.inference.native.kernels import kernels
 from models.inference.texture.blur import (
     FLOOR,
     Blur,
@@ -98,7 +99,12 @@ class Focus:
             return face
 
         more = min(self.detail, MOST_SHARPER) - 1
-        fine = cv2.subtract(face, cv2.blur(face, (3, 3)), dtype=cv2.CV_16S)
+        soft = np.asarray(cv2.blur(face, (3, 3)), np.uint8)
+        native = kernels()
+        if native is not None:
+            return native.sharpened(face, soft, more, MOST_LEVELS)
+
+        fine = cv2.subtract(face, soft, dtype=cv2.CV_16S)
         added = np.clip(fine * np.float32(more), -MOST_LEVELS, MOST_LEVELS).astype(np.int16)
         return np.asarray(cv2.add(face, added, dtype=cv2.CV_8U), np.uint8)
 
@@ -190,28 +196,40 @@ def _with_grain(
     much of it is to be shown, over 1 what cropping and pasting take.
     """
     side = 2 * round(1.5 * scale - 0.5) + 1  # three pixels of the frame
-    grain = _residual(target, side)
-    strength = _strength(grain, skin)
-    own = _strength(_residual(face, side), skin)
+    grey = _grey(target)
+    soft = np.asarray(cv2.blur(grey, (side, side)), np.uint8)
+    strength = _strength(grey, soft, skin)
+    if strength < LEAST_GRAIN:
+        return face
 
-    if strength < LEAST_GRAIN or own >= strength:
+    levels = _grey(face)
+    own = _strength(levels, cv2.blur(levels, (side, side)), skin)
+    if own >= strength:
         return face
 
     share *= float(np.sqrt(1 - (own / strength) ** 2))
     most = GRAIN_SPREADS * 1.48 * strength
-    even = np.where(np.abs(grain) < most, grain * share, 0).astype(np.int16)
+    native = kernels()
+    if native is not None:
+        return native.grained(face, grey, soft, share, most)
 
+    grain = np.asarray(cv2.subtract(grey, soft, dtype=cv2.CV_32F))
+    even = np.where(np.abs(grain) < most, grain * np.float32(share), 0).astype(np.int16)
     return np.asarray(cv2.add(face, cv2.merge([even, even, even]), dtype=cv2.CV_8U), np.uint8)
 
 
-def _strength(grain: Array, skin: NDArray[np.bool_]) -> float:
-    inner = grain[MIDDLE][skin]
-    return float(np.median(np.abs(inner))) if len(inner) else 0.0
+def _strength(grey: Array, soft: Array, skin: NDArray[np.bool_]) -> float:
+    """Return the median of what a plane has beside its own blur, where its middle is skin."""
+    apart = cv2.absdiff(grey[MIDDLE], soft[MIDDLE])
+    counts = cv2.calcHist([apart], [0], skin.astype(np.uint8), [256], [0, 256]).ravel()
+    # Whole levels are counted, not sorted. Of an even number the two in the middle are averaged.
+    below = np.cumsum(counts)
+    total = int(below[-1])
+    if total == 0:
+        return 0.0
 
-
-def _residual(image: RgbImage, side: int) -> Array:
-    grey = _grey(image)
-    return np.asarray(cv2.subtract(grey, cv2.blur(grey, (side, side)), dtype=cv2.CV_32F))
+    middle = np.searchsorted(below, [(total - 1) // 2, total // 2], side="right")
+    return float(middle.mean())
 
 
 def _grey(image: RgbImage) -> Array:

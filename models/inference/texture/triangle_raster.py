@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.inference.native.kernels import kernels
+
 Array = NDArray[Any]
 
 EDGE = 1e-3  # of a triangle: pixels on a shared edge belong to both, or cracks would show
@@ -62,6 +64,16 @@ def rasterise(vertices: Array, triangles: Array, values: Array, size: int) -> ND
 
     Triangles seen from behind are left out; of several that cover a pixel the last one counts.
     """
+    native = kernels()
+    if native is None:
+        return rasterise_in_numpy(vertices, triangles, values, size)
+    return native.rasterised(vertices, triangles, values, size, edge=EDGE, nowhere=NOWHERE)
+
+
+def rasterise_in_numpy(
+    vertices: Array, triangles: Array, values: Array, size: int
+) -> NDArray[np.float32]:
+    """Do what `rasterise` does, without kernels."""
     hit, place, second, third = _covered(vertices[triangles], size)
     corners = values[triangles]
     origin = corners[:, 0]

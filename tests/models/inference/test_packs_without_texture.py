@@ -19,7 +19,7 @@ from models.inference.frames.image_frame import ImageFrame
 from models.inference.identity import IdentityCode
 from models.inference.options import SwapOptions
 from models.inference.painting.face_painter import FacePainter, Identity
-from models.inference.painting.face_swapper import FaceSwapper
+from models.inference.painting.face_swapper import WholeSwapper
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.session import Network, SessionFactory
 from tests.models.demo_media import portrait
@@ -79,7 +79,7 @@ def test_a_three_channel_network_swaps_without_a_texture(
     photo = portrait("ben_neutral")
     face = engine.detect(photo)[0]
     painter = FacePainter("affine", None, Counters())
-    identity = Identity("nobody", NOBODY, FaceSwapper(negative, 224))
+    identity = Identity("nobody", NOBODY, WholeSwapper(negative, 224))
     frame = ImageFrame(photo.copy())
     painted = painter.paint(frame, face.landmarks, identity, SwapOptions(colour_match=0))
     frame.paste(painted.face, painted.mask, painted.to_crop)
@@ -94,7 +94,7 @@ def test_the_mesh_hull_bounds_what_a_network_shows(
 ) -> None:
     photo = portrait("ben_neutral")
     face = engine.detect(photo)[0]
-    identity = Identity("nobody", NOBODY, FaceSwapper(negative, 224))
+    identity = Identity("nobody", NOBODY, WholeSwapper(negative, 224))
     painted = FacePainter("affine", None, Counters()).paint(
         ImageFrame(photo), face.landmarks, identity, SwapOptions()
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import LUMA, Landmarks, Mask, RgbImage, luma
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.mesh_points import EYES
+from models.inference.native.kernels import kernels
 from models.inference.texture.light.scene import FLOOR, Scene, mean_colour
 from models.inference.texture.light.skin import GRID, hulls_on_grid
 from models.inference.texture.light.tones import colour_matrix, hue_share, tone_curve
@@ -164,9 +165,14 @@ def _spread(values: Array, weight: Array, sigma: float) -> tuple[Array, Array]:
 
 
 def _applied(drawn: RgbImage, colours: Array, tones: Array, gain: Array) -> RgbImage:
-    size = (TEMPLATE_SIZE, TEMPLATE_SIZE)
+    """Return a face whose colours, tones and light are changed, in one pass over its pixels."""
     # A matrix that takes hues out can lift a channel past 255: it is scaled down, the gain up.
     headroom = max(1.0, float(colours.sum(axis=1).max()))
+    native = kernels()
+    if native is not None:
+        return native.lit(drawn, gain, tones, colours, most=255 * headroom)
+
+    size = (TEMPLATE_SIZE, TEMPLATE_SIZE)
     factor = cv2.resize(gain * headroom, size, interpolation=cv2.INTER_LINEAR)
     tone = cv2.LUT(cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY), tones)
     factor = cv2.multiply(factor, cv2.merge([tone, tone, tone]))

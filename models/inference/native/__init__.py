@@ -1,0 +1,1 @@
+"""Kernels in C for what numpy and OpenCV do in many passes; each has its numpy path beside it."""

@@ -1,0 +1,1 @@
+"""The kernels, beside what numpy and OpenCV do in their place."""
