@@ -25,7 +25,8 @@ BAR = re.compile(r"BAR=([A-Z]+-\d+R?)")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
 SETTING = re.compile(r"LIKENESS_[A-Z][A-Z_]*[A-Z]\b")
 OF_CLIENTS = {"LIKENESS_URL", "LIKENESS_API_KEY"}
-FOR_TESTS = {"LIKENESS_KERNELS", 
+FOR_TESTS = {
+    "LIKENESS_KERNELS",
     "LIKENESS_SHARED",
     "LIKENESS_IMAGE_BASE",
 }  # read by tests and training, not by the service
