@@ -67,7 +67,8 @@ def a_resumed_video_equals_an_unbroken_one() -> Figure:
     outcomes = {}
 
     for name in SETTINGS:
-        found = measured(name, REPEATS if name == "all" else OTHER_REPEATS)
+        with stress():
+            found = measured(name, REPEATS if name == "all" else OTHER_REPEATS)
         outcomes[name] = found["whole"]
         different += found["different"]
 
@@ -82,16 +83,14 @@ def a_resumed_video_equals_an_unbroken_one() -> Figure:
 
 def measured(name: str, repeats: int) -> dict[str, Any]:
     """Repeat with one of the settings in a process of its own; print and return what it found."""
-    with stress():
-        done = subprocess.run(
-            # Of its own, since libraries choose their instructions when they load.
-            [sys.executable, "-m", __spec__.name, str(repeats)],
-            env=os.environ | SETTINGS[name],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-
+    done = subprocess.run(
+        # Of its own, since libraries choose their instructions when they load.
+        [sys.executable, "-m", __spec__.name, str(repeats)],
+        env=os.environ | SETTINGS[name],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     print(f"{name}: {', '.join(found['instructions'])}")
     print(
@@ -189,7 +188,8 @@ def two_shots(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    # `REPEATS SETTING` measures a part of the bar; without a setting, as the process of its own.
+    # `REPEATS SETTING` measures a part of the bar, beside whatever else the machine does; without a
+    # setting, this is the process of its own.
     if len(sys.argv) > 2:
         measured(sys.argv[2], int(sys.argv[1]))
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.schemas.fields import EARLY, LATE, example
+from service.schemas.fields import EARLY, LATE, Plain, example
 from worker.blocklist.records import Reason, State
 from worker.contract.options import Strict
 
@@ -20,7 +20,7 @@ KEEP_DAYS = 1095
 class BlocklistForm(Strict):
     """The fields beside the photos of an entry that an operator makes."""
 
-    label: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+    label: Annotated[str, Field(min_length=1, max_length=200), Plain] = Field(
         description="The operator's own name for the entry."
     )
     reason: Reason = Field(default="legal", description="Why the person is listed.")
@@ -34,11 +34,11 @@ class BlocklistRequestForm(Strict):
     """The fields beside the photos of a person's own request."""
 
     reason: Reason = Field(default="self", description="Why the person is to be listed.")
-    label: Annotated[str, Field(max_length=200)] = Field(
+    label: Annotated[str, Field(max_length=200), Plain] = Field(
         default="", description="The person's own words; the operator reads them."
     )
     contact: Annotated[
-        str, Field(max_length=200, description="How the operator can reach you; sealed.")
+        str, Field(max_length=200, description="How the operator can reach you; sealed."), Plain
     ] = ""
 
 

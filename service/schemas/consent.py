@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
-from service.schemas.fields import EARLY, LATE, example
+from service.schemas.fields import EARLY, LATE, Plain, example
 from worker.contract.options import Strict
 
 # Consent that begins or ends outside these years is a mistake of the sender's; and no time zone
@@ -68,7 +68,7 @@ class Consent(Strict):
     )
 
     # The operator's own name for the person: an address, a number. It is never interpreted.
-    subject: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+    subject: Annotated[str, Field(min_length=1, max_length=200), Plain] = Field(
         description="Who is shown: an address or a name, as the operator knows them."
     )
     basis: Basis = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ Url = Annotated[
     str,
     Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$"),
 ]
+# Of these, lists and audit trails would show something else than what was written.
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Kept in the job's record for days; a client's own ids and a few labels need far less.
 MAX_METADATA_BYTES = 16 * 1024
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # what JSON clients can still parse
@@ -32,6 +35,15 @@ def _small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return metadata
 
 
+def _plain(text: str) -> str:
+    shown = (one for one in text if one not in "\n\t")
+    if any(unicodedata.category(one) == "Cc" or one in _TURNING for one in shown):
+        raise ValueError("control characters, and those that turn the writing, are not allowed")
+    return text
+
+
+# A name or a note that people read.
+Plain = AfterValidator(_plain)
 Metadata = Annotated[dict[str, JsonValue], Field(max_length=32), AfterValidator(_small)]
 
 

@@ -13,6 +13,7 @@ from service.schemas.fields import (
     EXAMPLE_IDENTITY,
     EXAMPLE_UPLOAD,
     LATE,
+    Plain,
     Url,
     example,
     only_one,
@@ -44,7 +45,7 @@ class RegisterRequest(Strict):
     urls: Annotated[tuple[Url, ...], Field(min_length=1, max_length=8)] | None = Field(
         default=None, description="1 to 8 public addresses of photos of the person."
     )
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+    name: Annotated[str, Field(min_length=1, max_length=100), Plain] | None = Field(
         default=None, description="A name for lists, for the caller's own use."
     )
     consent: Consent | None = Field(
@@ -65,7 +66,7 @@ class RegisterRequest(Strict):
 class RegisterForm(Strict):
     """The fields beside the photos of a multipart registration."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+    name: Annotated[str, Field(min_length=1, max_length=100), Plain] | None = Field(
         default=None, description="A name for lists, for the caller's own use."
     )
     consent: Consent | None = Field(default=None, description="What the person agreed to, as JSON.")
@@ -80,7 +81,7 @@ class IdentityChange(Strict):
 
     model_config = example(name="ada, with glasses")
 
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+    name: Annotated[str, Field(min_length=1, max_length=100), Plain] | None = Field(
         description="A name for lists; null for none."
     )
 

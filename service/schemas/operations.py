@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, JsonValue
 
 from service.schemas.fields import (
     EARLY,
+    Plain,
     Url,
     example,
 )
@@ -107,7 +108,9 @@ class KeyRequest(Strict):
 
     model_config = example(name="web app", scopes=["identities:write", "jobs:write", "jobs:read"])
 
-    name: Annotated[str, Field(max_length=100)] = Field(default="", description="A note for lists.")
+    name: Annotated[str, Field(max_length=100), Plain] = Field(
+        default="", description="A note for lists."
+    )
     scopes: Annotated[frozenset[TenantScope], Field(min_length=1)] = Field(
         description="What the key may do."
     )

@@ -11,6 +11,7 @@ from service.schemas.fields import (
     EXAMPLE_IDENTITY,
     EXAMPLE_UPLOAD,
     Metadata,
+    Plain,
     Url,
     example,
     only_one,
@@ -144,7 +145,7 @@ class OneCallForm(Strict):
     consent: Consent | None = Field(
         default=None, description="What the person on the `source` photos agreed to."
     )
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+    name: Annotated[str, Field(min_length=1, max_length=100), Plain] | None = Field(
         default=None, description="A name for the identity, where it is kept."
     )
     keep_identity: bool = Field(

@@ -1,8 +1,8 @@
-"""Animated GIF, WebP and APNG: frames with their own durations, in and out, through Pillow."""
+"""Animated GIF, WebP, APNG and AVIF: frames with their own durations, in and out, by Pillow."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -20,6 +20,13 @@ from worker.settings import MediaLimits
 SHOWN_TOO_LONG_MS: Final = 10
 _SHOWN_AS_MS: Final = 100.0
 MIN_FRAME_MS: Final = 20  # the shortest that every browser keeps and that GIF's 10 ms can say
+# By the format that was read: AVIF takes minutes to write, and browsers show WebP alike.
+_WRITTEN_AS: Final[Mapping[str, AnimationFormat]] = {
+    "gif": "gif",
+    "webp": "webp",
+    "png": "apng",
+    "avif": "webp",
+}
 _UNIT_MS: Final[dict[AnimationFormat, int]] = {"gif": 10, "webp": 1, "apng": 1}
 
 
@@ -37,7 +44,7 @@ class AnimatedFrame:
 
 @dataclass(frozen=True)
 class AnimationInfo:
-    """Format, size, and how often it plays: 0 for ever, None for once."""
+    """Format it is written in, size, and how often it plays: 0 for ever, None for once."""
 
     format: AnimationFormat
     width: int
@@ -58,11 +65,12 @@ def probe_animation(path: Path, limits: MediaLimits) -> AnimationInfo | None:
     with open_image(path, limits) as image:
         loop = image.info.get("loop")
 
-    formats: dict[str, AnimationFormat] = {"gif": "gif", "webp": "webp", "png": "apng"}
-    if header.format not in formats:
-        raise UnsupportedMedia(f"animated {header.format} is not supported; send GIF, WebP or APNG")
+    if header.format not in _WRITTEN_AS:
+        raise UnsupportedMedia(
+            f"animated {header.format} is not supported; send GIF, WebP, APNG or AVIF"
+        )
 
-    return AnimationInfo(formats[header.format], header.width, header.height, loop)
+    return AnimationInfo(_WRITTEN_AS[header.format], header.width, header.height, loop)
 
 
 def read_animation(path: Path, limits: MediaLimits) -> Generator[AnimatedFrame, None, None]:

@@ -40,8 +40,9 @@ DECODED: Final = {
 # Formats of cameras, whose decoders can make an image smaller without making it whole first.
 _SHRINKABLE: Final = frozenset({"JPEG", "MPO", "HEIF"})
 _SHRUNK_BY: Final = (1, 2, 4)  # a quarter of 640 megapixels is 40
-_COUNTED: Final = frozenset({"PNG", "WEBP"})  # by their headers, at no cost
-_ANIMATED: Final = frozenset({"GIF", "PNG", "WEBP"})  # MPO and TIFF hold several images, not frames
+_COUNTED: Final = frozenset({"PNG", "WEBP", "AVIF"})  # by their headers, at no cost
+_ANIMATED: Final = _COUNTED | {"GIF"}  # MPO and TIFF hold several images, not frames
+_EXIF_PARTS: Final = (0x8769, 0x8825)  # of a TIFF: what its camera says, and where it was
 _ORIENTATION: Final = 0x0112  # EXIF; 5 and above swap the sides
 # Pillow's decoders raise all of these on broken files
 _BROKEN: Final = (
@@ -159,6 +160,20 @@ def shrunk_by(width: int, height: int, limits: MediaLimits) -> int:
 def is_animated(image: Image.Image) -> bool:
     """Return whether the opened image has frames that follow each other in time."""
     return image.format in _ANIMATED and bool(getattr(image, "is_animated", False))
+
+
+def has_further_images(image: Image.Image) -> bool:
+    """Return whether the opened file has images beside the first that are no frames of it: pages of
+    a TIFF, a camera's second view or its map of brightness.
+    """
+    return image.format not in _ANIMATED and bool(getattr(image, "is_animated", False))
+
+
+def has_exif(image: Image.Image) -> bool:
+    """Return whether the opened image says more of itself than its format asks for."""
+    tags = image.getexif()
+    # A TIFF's own tags, such as its size, count as EXIF for Pillow.
+    return any(tag in tags for tag in _EXIF_PARTS) if image.format == "TIFF" else bool(tags)
 
 
 def format_name(image: Image.Image) -> str:

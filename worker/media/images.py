@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from worker.formats import IMAGE_FORMATS
-from worker.media.image_files import Source, format_name, is_animated, open_image
+from worker.media.image_files import (
+    Source,
+    format_name,
+    has_exif,
+    has_further_images,
+    is_animated,
+    open_image,
+)
 from worker.media.media_errors import DamagedMedia, UnsupportedMedia
 from worker.settings import MediaLimits
 
@@ -37,7 +44,8 @@ class DecodedImage:
     to change.
 
     `notes` holds stable words for the job's report: `cmyk_converted`, `reduced_to_8_bit`,
-    `first_frame_of_animation`, `exif_dropped`, `truncated`, `shrunk_to_half`, `shrunk_to_quarter`.
+    `first_frame_of_animation`, `further_images_left_out`, `exif_dropped`, `truncated`,
+    `shrunk_to_half`, `shrunk_to_quarter`.
     """
 
     bgr: Bgr
@@ -77,8 +85,10 @@ def _decode(source: Source, limits: MediaLimits) -> DecodedImage:
             notes.append("reduced_to_8_bit")
         if image.mode == "CMYK":
             notes.append("cmyk_converted")
-        if image.getexif():
+        if has_exif(image):
             notes.append("exif_dropped")
+        if has_further_images(image):
+            notes.append("further_images_left_out")
         if factor := image.info.get("shrunk_by"):
             notes.append(_SHRUNK_NOTES[factor])
 

@@ -53,6 +53,16 @@ def test_dates_that_cannot_be_are_refused_and_nothing_is_kept(
     assert client.get("/v1/identities").json()["data"] == []
 
 
+@pytest.mark.parametrize("text", ["ada\0", "ada\x1b[2J", "\u202egro.elpmaxe@ada", "\u2067ada"])
+def test_names_that_show_as_something_else_are_refused(
+    live: LiveService, client: httpx.Client, text: str
+) -> None:
+    """A subject is what a person's data are found by, and names are read in lists."""
+    for more in ({"consent": {**CONSENT, "subject": text}}, {"name": text}):
+        body = {"upload_ids": ["upl_00000000000000000000000000"], "consent": CONSENT, **more}
+        problem_of(client.post("/v1/identities", json=body), 422, "invalid_request")
+
+
 @pytest.mark.parametrize(
     "dates",
     [

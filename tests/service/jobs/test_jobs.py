@@ -125,7 +125,8 @@ def test_an_image_is_not_a_video(live: LiveService, client: httpx.Client, tenant
 
 
 @pytest.mark.parametrize(
-    ("file_format", "media_type"), [("GIF", "image/gif"), ("WEBP", "image/webp")]
+    ("file_format", "media_type"),
+    [("GIF", "image/gif"), ("WEBP", "image/webp"), ("PNG", "image/png"), ("AVIF", "image/avif")],
 )
 def test_an_animation_does_not_lose_its_frames_on_the_image_route(
     live: LiveService, client: httpx.Client, tenant: str, file_format: str, media_type: str

@@ -26,6 +26,22 @@ def test_every_image_format_comes_back_as_it_went_in(file_format: str) -> None:
     assert np.abs(decoded.bgr.astype(int) - gradient()).mean() < 3
 
 
+@pytest.mark.parametrize("file_format", ["TIFF", "MPO"])
+def test_images_beside_the_first_are_left_out_and_that_is_said(file_format: str) -> None:
+    more = {"save_all": True, "append_images": [coloured().rotate(180)]}
+    decoded = decode_image(saved(coloured(), file_format, **more), LIMITS)
+    assert decoded.notes == ("further_images_left_out",)
+    assert np.abs(decoded.bgr.astype(int) - gradient()).mean() < 3
+    assert decode_image(saved(coloured(), file_format), LIMITS).notes == ()
+
+
+def test_where_a_tiff_was_made_is_dropped_and_said() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 0.0)})
+    data = saved(coloured(), "TIFF", exif=exif.tobytes())
+    assert decode_image(data, LIMITS).notes == ("exif_dropped",)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied_and_exif_is_dropped(orientation: int) -> None:
     exif = Image.Exif()

@@ -10,10 +10,13 @@ import pytest
 from redis import Redis
 
 from worker.errors import AuditBroken
+from worker.process.upkeep.audit_keeper import AuditKeeper
 from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.audit.lines import AuditFilter
+from worker.provenance.provenance_store import ProvenanceStore
 from worker.provenance.trust_store import TrustStore
-from worker.stores.audit_log import AuditLog
+from worker.stores.audit_log import BATCH, AuditEntry, AuditLog
+from worker.stores.blobs.directory_blobs import DirectoryBlobs
 
 NOW = 1_790_000_000.0
 
@@ -27,7 +30,8 @@ class Trail:
         self.signer = keys.signer()
         self.log = AuditLog(redis, clock=lambda: NOW)
         self.folder = folder / "audit"
-        self.archive = AuditArchive(self.folder, keys.audit_key())
+        self.archive_key = keys.audit_key()
+        self.archive = AuditArchive(self.folder, self.archive_key)
 
     def fill(self, count: int) -> None:
         for number in range(count):
@@ -49,6 +53,49 @@ class Trail:
 @pytest.fixture
 def trail(store: Redis, tmp_path: Path) -> Trail:
     return Trail(store, tmp_path)
+
+
+def keeper_of(trail: Trail) -> AuditKeeper:
+    """Return what the leading worker calls once a second."""
+    records = ProvenanceStore(DirectoryBlobs(trail.folder.parent / "media"))
+    return AuditKeeper(trail.log, trail.archive, trail.signer, records, keep_days=1)
+
+
+def test_two_leaders_at_once_write_no_entry_twice(trail: Trail) -> None:
+    for number in range(600):
+        trail.log.append("a", "acme", "k", str(number))
+
+    def keep(_: int) -> None:
+        # Each with a batch that the other has as well.
+        archive = AuditArchive(trail.folder, trail.archive_key)
+        while trail.log.pending(1):
+            archive.take(trail.log)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(keep, range(4)))
+
+    assert trail.verify() == 600
+
+
+class BusyLog(AuditLog):
+    """Has another entry whenever it is looked into, until so many have come."""
+
+    most = 50
+    came = 0
+
+    def pending(self, count: int = BATCH) -> list[AuditEntry]:
+        if self.came < self.most:
+            self.came += 1
+            self.append("a", "acme", "k", "x")
+        return super().pending(count)
+
+
+def test_a_round_of_archiving_ends_while_entries_keep_coming(trail: Trail, store: Redis) -> None:
+    trail.log = BusyLog(store, clock=lambda: NOW)
+    keeper_of(trail).run()
+    # Else the leader would archive and do nothing else, and another one would take its place.
+    assert trail.log.came < trail.log.most
+    assert trail.verify() == trail.log.came
 
 
 def test_entries_of_many_writers_are_all_archived_in_order(trail: Trail, store: Redis) -> None:

@@ -1,5 +1,5 @@
-"""Row five of the video contract (docs/video.md) for images that move: GIF, WebP and APNG, in
-and out.
+"""Row five of the video contract (docs/video.md) for images that move: GIF, WebP and APNG in and
+out, AVIF in.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from worker.media.animation import (
     whole_durations,
     write_animation,
 )
+from worker.media.images import to_pillow
 from worker.media.media_errors import MediaTooLarge
 from worker.settings import MediaLimits
 
@@ -157,6 +158,23 @@ def test_an_animation_is_swapped_in_its_own_format(
     assert [frame.duration_ms for frame in after] == DURATIONS
     difference = np.abs(before[2].bgr.astype(int) - after[2].bgr).max(axis=2)
     assert 0.005 < (difference > 20).mean() < 0.2
+    assert job.report["faces"][0]["frames_swapped"] == 5
+
+
+def test_an_animated_avif_is_swapped_in_every_frame_as_webp(
+    bench: VideoBench, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.avif"
+    images = [to_pillow(frame.bgr, None) for frame in frames()]
+    durations = [round(one) for one in DURATIONS]
+    images[0].save(path, "AVIF", save_all=True, append_images=images[1:], duration=durations)
+    assert [frame.duration_ms for frame in read(path)] == DURATIONS
+
+    job = bench.work(bench.submit(path))
+    assert job.status == "succeeded", job.error
+    assert job.result is not None
+    assert (job.result.media_type, job.result.frames) == ("image/webp", 5)
+    assert [frame.duration_ms for frame in read(bench.result(job))] == DURATIONS
     assert job.report["faces"][0]["frames_swapped"] == 5
 
 

@@ -10,9 +10,13 @@ from worker.errors import WorkerError
 from worker.provenance.audit.archive import AuditArchive
 from worker.provenance.certificates import Signer
 from worker.provenance.provenance_store import DAY_S, ProvenanceStore
-from worker.stores.audit_log import AuditLog
+from worker.stores.audit_log import BATCH, AuditLog
 
 log = logging.getLogger(__name__)
+
+# Of a round of about a second, after which the leader has to say that it leads: ten thousand
+# entries are archived in that time.
+ARCHIVE_S = 0.5
 
 
 class AuditKeeper:
@@ -39,9 +43,7 @@ class AuditKeeper:
         """Archive what is pending; a full disk is logged, the entries stay in the store."""
         now = self._clock()
         try:
-            # Batch after batch, until the store has none: after an outage many wait.
-            while self._archive.take(self._audit):
-                pass
+            self._take_in_time()
 
             # After the archiving, so that the head covers what was just written.
             self._archive.sign_head(self._signer.sign, now)
@@ -53,3 +55,12 @@ class AuditKeeper:
         # Logged, not raised: jobs must go on while the trail's disk is full.
         except WorkerError as error:
             log.error("audit trail not archived", extra={"code": error.code})
+
+    def _take_in_time(self) -> None:
+        """Archive batch after batch, for after an outage many wait, but not for ever.
+
+        Entries may come faster than they are archived, and the leader has jobs to look after.
+        """
+        end = time.monotonic() + ARCHIVE_S
+        while self._archive.take(self._audit) == BATCH and time.monotonic() < end:
+            pass

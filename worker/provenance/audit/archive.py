@@ -55,15 +55,20 @@ class AuditArchive:
         self._key = key
 
     def take(self, log: AuditLog) -> int:
-        """Move what is pending from the store to disk; return how many entries that were.
+        """Move a batch of what is pending to disk; return how many entries that were.
 
-        Killed between the two, it finds the entries again and does not write them twice.
-        Raises DiskFull, StoreError.
+        Killed between the two, it finds the entries again and does not write them twice. While
+        another process is at it there is nothing to do. Raises DiskFull, StoreError.
         """
         entries = log.pending()
         if not entries:
             return 0
 
+        # A slow leader may find itself beside its successor: two would write entries twice.
+        with self.files.alone() as is_alone:
+            return self._move(entries, log) if is_alone else 0
+
+    def _move(self, entries: Sequence[AuditEntry], log: AuditLog) -> int:
         last = self.files.last()
         # A crash after the append and before the drop leaves these in the store: they are on disk
         # already.

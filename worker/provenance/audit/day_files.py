@@ -6,13 +6,16 @@ They are only ever appended to, and synced before the store forgets what was app
 from __future__ import annotations
 
 import datetime
+import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from worker.provenance.audit.lines import AuditFilter, AuditLine, read_line
 from worker.stores.blobs.durable_files import noticing_full_disk, sync_directory
 
+LOCK = "append.lock"
 _TAIL_BYTES = 65_536  # longer than any line, so that the end of a file has a whole one
 
 
@@ -21,6 +24,23 @@ class DayFiles:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Yield whether nobody else appends while the block runs; raises DiskFull."""
+        with noticing_full_disk():
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+        finally:
+            # Which gives the lock back; so does the end of a process that is killed.
+            os.close(descriptor)
 
     def append(self, texts: Mapping[str, Sequence[str]]) -> None:
         """Append lines by day, each ending with a newline; raises DiskFull."""
