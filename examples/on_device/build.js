@@ -14,7 +14,7 @@ if (!pack) throw new Error('Say where the pack is: npm run build -- ../../var/pa
 await rm('dist', { recursive: true, force: true })
 for (const folder of ['dist/wasm', 'dist/models']) await mkdir(folder, { recursive: true })
 await build({
-  entryPoints: ['src/main.js'],
+  entryPoints: ['src/main.js', 'src/swapper_worker.js'],
   outdir: 'dist',
   bundle: true,
   splitting: true,

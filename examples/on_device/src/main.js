@@ -2,7 +2,7 @@
 // chosen here leaves the page.
 
 import { BundleError, readBundle } from './bundle.js'
-import { accelerator, loadRuntime, Network } from './networks.js'
+import { accelerator, loadRuntime, Network, NetworkBeside } from './networks.js'
 import { Player } from './player.js'
 
 const HEIGHT = 480 // frames are swapped at this height: what a phone's camera preview has
@@ -29,7 +29,7 @@ async function attempt(action) {
 async function chooseIdentity(file) {
   if (!file) return
   state.identity = await readBundle(await file.arrayBuffer())
-  state.player = null
+  unload()
   const { manifest } = state.identity
   byId('consent-text').textContent = manifest.consent_text
   byId('expiry').textContent = new Date(manifest.expires_at).toLocaleDateString()
@@ -67,7 +67,9 @@ async function load() {
   // The small networks cost less than a trip to the GPU and back.
   const detector = await Network.load(runtime, await model('detector_short.onnx'), 'wasm')
   const mesh = await Network.load(runtime, await model('face_mesh.onnx'), 'wasm')
-  const swapper = await Network.load(runtime, state.identity.network, state.device)
+  const { network } = state.identity
+  const swapper =
+    state.device === 'webgpu' ? await Network.load(runtime, network, 'webgpu') : await NetworkBeside.load(network)
 
   state.player = new Player(state.identity, { detector, mesh, swapper })
 }
@@ -85,9 +87,18 @@ function stop() {
   state.running = false
 }
 
+function unload() {
+  stop()
+  state.player?.close()
+  state.player = null
+}
+
 async function run() {
   const canvas = byId('output')
-  const context = canvas.getContext('2d', { willReadFrequently: true })
+  const context = canvas.getContext('2d')
+  // The player holds one frame while the next one is taken.
+  const free = [new OffscreenCanvas(1, HEIGHT), new OffscreenCanvas(1, HEIGHT)]
+  const { player } = state
   let began = performance.now()
   let frames = 0
 
@@ -95,16 +106,20 @@ async function run() {
     const { source } = state
     if (source.videoWidth > 0) {
       const width = Math.round((source.videoWidth / source.videoHeight) * HEIGHT)
-      if (canvas.width !== width) [canvas.width, canvas.height] = [width, HEIGHT]
-      context.drawImage(source, 0, 0, width, HEIGHT)
-      await state.player.swap(canvas, context)
-      label(context)
-      frames++
+      const frame = free.pop()
+      if (frame.width !== width) frame.width = width
+      frame.getContext('2d', { willReadFrequently: true }).drawImage(source, 0, 0, width, HEIGHT)
+      const swapped = await player.take(frame)
+      if (swapped) {
+        show(swapped, canvas, context)
+        free.push(swapped)
+        frames++
+      }
     }
 
     const passed = performance.now() - began
     if (passed > 1000) {
-      report((frames * 1000) / passed)
+      report(player, (frames * 1000) / passed)
       began += passed
       frames = 0
     }
@@ -124,6 +139,12 @@ function turn() {
   })
 }
 
+function show(frame, canvas, context) {
+  if (canvas.width !== frame.width) canvas.width = frame.width
+  context.drawImage(frame, 0, 0)
+  label(context)
+}
+
 /** Say on every frame what it is: the law asks for it, and so would we. */
 function label(context) {
   context.save()
@@ -135,10 +156,10 @@ function label(context) {
   context.restore()
 }
 
-function report(fps) {
-  const stages = Object.entries(state.player.times).map(([name, ms]) => `${name} ${ms.toFixed(1)}`)
+function report({ times, frames }, fps) {
+  const stages = Object.entries(times).map(([name, ms]) => `${name} ${ms.toFixed(1)}`)
   byId('figures').textContent = `${fps.toFixed(1)} frames a second on ${state.device}; ms: ${stages.join(', ')}`
-  window.likeness = { fps, times: { ...state.player.times }, device: state.device, frames: state.player.frames }
+  window.likeness = { fps, times: { ...times }, device: state.device, frames }
 }
 
 function say(text) {

@@ -1,4 +1,5 @@
-// The three networks of the page, on ONNX Runtime: WebGPU where there is one, else WebAssembly.
+// The three networks of the page, on ONNX Runtime: WebGPU where there is one, else WebAssembly, where
+// the large one runs in a worker.
 
 // A second thread spins on the core that decodes the video: frames then take longer, not less.
 const THREADS = 1
@@ -36,6 +37,36 @@ export class Network {
     const results = await this.session.run(Object.fromEntries(tensors))
 
     return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, tensor.data]))
+  }
+}
+
+/** A network on WebAssembly in a worker of its own; asked once at a time, as `Network` is. */
+export class NetworkBeside {
+  constructor() {
+    this.worker = new Worker(new URL('swapper_worker.js', location.href), { type: 'module' })
+  }
+
+  static async load(model) {
+    const network = new NetworkBeside()
+    await network.ask({ model })
+    return network
+  }
+
+  /** Return the outputs by name; the arrays by name are handed over, and no longer the caller's. */
+  run(arrays) {
+    return this.ask({ arrays }, Object.values(arrays).map((values) => values.buffer))
+  }
+
+  ask(message, handedOver = []) {
+    return new Promise((resolve, reject) => {
+      this.worker.onmessage = ({ data: { outputs, problem } }) => (problem ? reject(new Error(problem)) : resolve(outputs))
+      this.worker.onerror = (event) => reject(new Error(event.message))
+      this.worker.postMessage(message, handedOver)
+    })
+  }
+
+  close() {
+    this.worker.terminate()
   }
 }
 

@@ -17,7 +17,7 @@ from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
 from models.inference.finding.eyes.eye_motion import MovingEyes
 from models.inference.frames.affine import compose, scale_of, transform
 from models.inference.frames.frame import Frame
-from models.inference.frames.resampling import Region
+from models.inference.frames.resampling import MASK_LEVELS, Region, blend
 from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.options import SwapOptions
 from models.inference.painting.blending import shape_mask
@@ -247,4 +247,7 @@ def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:
     open_face = (cover[INNER] < 0.5).astype(np.uint8)
     mean = np.array(cv2.mean(target[INNER], open_face)[:3])
     filled = np.full_like(target, (mean + 0.5).astype(np.uint8))
-    return np.asarray(cv2.blendLinear(filled, target, cover, 1 - cover), np.uint8)
+    mixed = target.copy()
+    blend(mixed, filled, cv2.convertScaleAbs(cover, alpha=MASK_LEVELS))
+
+    return mixed

@@ -24,6 +24,7 @@ from models.inference.texture.triangle_raster import Raster, facing_ratio
 SIZE = TEMPLATE_SIZE
 
 SHAPE_SHIFT = 1.0
+MOST_KNOWN = 16  # identities whose proportions are kept
 # of the eye's width: where the mesh moves with the lids
 EYE_REACH = 1.25
 EYE_FADE = 0.35
@@ -89,8 +90,23 @@ class CanonicalShape:
         camera = self.camera_fit @ mesh
         return float(np.degrees(np.arctan2(camera[2, 0], camera[0, 0])))
 
+    def proportions_of_identity(self, mesh: Landmarks) -> NDArray[np.float32]:
+        """Return the `proportions` of a mesh that stays the same from frame to frame."""
+        key = mesh.tobytes()
+        if key not in self._known:
+            # As many as one job may name.
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = self.proportions(mesh)
+
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[bytes, NDArray[np.float32]]:
+        return {}
+
     def shape_shift(self, identity_mesh: Landmarks, target_proportions: Array) -> Array:
-        difference = self.proportions(identity_mesh) - target_proportions
+        difference = self.proportions_of_identity(identity_mesh) - target_proportions
         shift: Array = self.smoothing @ (difference * self.shift_weights[:, None])
         return shift * SHAPE_SHIFT
 

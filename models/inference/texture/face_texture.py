@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import Landmarks, Mask, Plane, RgbImage
 from models.inference.finding.eyes.eye_axes import INNER, OUTER
 from models.inference.finding.eyes.iris_network import LIDS
+from models.inference.frames.resampling import MASK_LEVELS, blend
 from models.inference.mesh_points import EYES
 from models.inference.texture.canonical_shape import SIZE, CanonicalShape, with_rim
 from models.inference.texture.eyes.eye_window import Lids
@@ -133,13 +134,13 @@ class CanonicalFace(CanonicalShape):
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
         lit = harmonised(drawn, target, skin, target_mesh, living, harmony)
-        shown = np.minimum(
-            skin * 4, 1
-        )  # whole wherever the mask shows anything: the mask alone blends
-        mixed = cv2.blendLinear(lit, target, shown, 1 - shown)
+        # Whole wherever the mask shows anything: the mask alone blends.
+        shown = cv2.convertScaleAbs(skin, alpha=4 * MASK_LEVELS)
+        mixed = target.copy()
+        blend(mixed, lit, np.minimum(shown, MASK_LEVELS))
         mask = hull * _BORDER * (1 - targets_own(target, target_mesh))
 
-        return Placed(np.asarray(mixed, np.uint8), mask, mouth, where)
+        return Placed(mixed, mask, mouth, where)
 
     def hull(self, mesh: Landmarks) -> Mask:
         """Return the soft mask of a face with this mesh in a swap crop, float32 [224, 224]."""
@@ -152,7 +153,7 @@ class CanonicalFace(CanonicalShape):
     ) -> list[LivingEye]:
         """Return both eyes as the identity's are shaped, on the target at rest."""
         camera = (self.camera_fit @ mesh)[:2]
-        shapes = (self.front + self.proportions(identity_mesh)) @ camera
+        shapes = (self.front + self.proportions_of_identity(identity_mesh)) @ camera
         corners = mesh + shift @ camera
         vergence = float(eyes.source.gaze[:, 0].mean())
         living = []

@@ -35,10 +35,10 @@ class EyeAxes:
         """Return the axes of an eye with these corners; `side` is 0 for the viewer's left eye of an
         upright face, 1 for the right one.
         """
-        x = inner.astype(np.float64) - outer
+        x, y = (inner.astype(np.float64) - outer).tolist()
         # Down the face, which may itself stand on its head.
-        down = np.array([-x[1], x[0]]) if side == 0 else np.array([x[1], -x[0]])
-        return cls((outer + inner) / 2, np.column_stack([x, down]))
+        turn = 1.0 if side == 0 else -1.0
+        return cls((outer + inner) / 2, np.array([[x, -turn * y], [y, turn * x]]))
 
     @cached_property
     def width(self) -> float:
