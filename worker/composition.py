@@ -20,6 +20,7 @@ from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media.media_place import open_media
 from worker.stores.media.media_store import MediaStore
+from worker.stores.refinements import Refinements
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,16 @@ def open_stores(settings: WorkerSettings) -> Stores:
     identities = IdentityStore(
         redis, IdentityVault(media.blobs), IdentityLimits(weights_bytes=settings.weights_bytes)
     )
+    queue = JobQueue(redis, attempts)
+    # An update of the pack costs nobody their refined weights: they are trained again.
+    identities.on_outdated = Refinements(jobs, queue, identities).start_again
 
     return Stores(
         jobs=jobs,
         attempts=attempts,
         media=media,
         identities=identities,
-        queue=JobQueue(redis, attempts),
+        queue=queue,
     )
 
 

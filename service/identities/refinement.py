@@ -6,15 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from service.protocol.problems import ServiceError
-from worker.contract.options import Assignment
-from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import UnknownJob, WorkerError
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.jobs.job_queue import JobQueue
 from worker.stores.jobs.job_store import JobStore
-
-_DEADLINE_S = 6 * 3600.0  # it has low priority, and a busy day may come before it
+from worker.stores.refinements import Refinements
 
 
 class Refinement:
@@ -22,15 +19,12 @@ class Refinement:
 
     def __init__(self, jobs: JobStore, queue: JobQueue, identities: IdentityStore) -> None:
         self._jobs = jobs
-        self._queue = queue
         self._identities = identities
+        self._refinements = Refinements(jobs, queue, identities)
 
     def require(self) -> None:
-        """Raise refinement_unavailable unless some worker refines.
-
-        It needs torch, which an installation may lack.
-        """
-        if not any(worker.queue == "refine" for worker in self._queue.workers()):
+        """Raise refinement_unavailable unless some worker refines."""
+        if not self._refinements.are_offered:
             raise ServiceError(
                 "refinement_unavailable",
                 "No worker of this installation refines identities; register with quality=instant",
@@ -41,21 +35,12 @@ class Refinement:
 
         If the job is refused, the identity is deleted. Raises QuotaExceeded, QueueFull, StoreError.
         """
-        # The job names its identity as swaps do, so that an erasure cancels it too.
-        assignment = Assignment(identity_id=record.id)
-        payload = JobPayload(kind="refine", tenant=record.tenant, assignments=(assignment,))
-        request = JobRequest(payload, priority="low", deadline_s=_DEADLINE_S)
-
         try:
-            job = self._jobs.admit(request).job
+            self._refinements.start(record)
         # A client that asked for a refined identity and is refused must find nothing left behind.
         except WorkerError:
             self._identities.erase(record.id, record.tenant)
             raise
-
-        # Before the delivery: the worker replaces this by the outcome.
-        self._identities.annotate(record.id, refinement={"job_id": job.id})
-        self._queue.deliver("refine")
 
     def identity(self, identity_id: str, tenant: str) -> IdentityRecord:
         """Return an identity with its refinement; raises UnknownIdentity or IdentityErased."""

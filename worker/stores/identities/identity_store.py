@@ -37,7 +37,13 @@ class IdentityLimits:
 
 
 class IdentityStore(IdentityRegister):
-    """Codes and weights of identities, beside their records."""
+    """Codes and weights of identities, beside their records.
+
+    `on_outdated` is told the id of an identity whose refined weights an update of the pack has
+    left behind.
+    """
+
+    on_outdated: Callable[[str], None] | None = None
 
     def __init__(
         self,
@@ -148,6 +154,8 @@ class IdentityStore(IdentityRegister):
         with suppress(UnknownIdentity, IdentityErased):
             if self.peek(identity_id).quality == "refined":
                 self.annotate(identity_id, quality="instant", refinement={"status": "outdated"})
+                if self.on_outdated is not None:
+                    self.on_outdated(identity_id)
 
     def put_refined(
         self, identity_id: str, pack: str, weights: bytes, refinement: Mapping[str, Any]
