@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -162,7 +163,7 @@ class _Side:
             first = float(np.clip(FIRST_SHARE * eye.opening, *self.first_bounds))
             self.openings.extend([first] * FIRST_COUNT)
 
-        usual = max(float(np.median(self.openings)), LEAST_OPENING)
+        usual = max(median(self.openings), LEAST_OPENING)
         self.openings.append(eye.opening)
         # In the axes of the mesh's corners: what is wrong with the mesh is wrong in both.
         lids = EyeAxes.of(corners[0], corners[1], eye.side).own(eye.lids)

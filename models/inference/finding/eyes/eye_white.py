@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import LUMA, RgbImage
+from models.inference.arrays import LUMA, RgbImage, percentile
 from models.inference.finding.eyes.eye_axes import AROUND
 
 Array = NDArray[Any]
@@ -30,7 +30,7 @@ def white_colour(pixels: Array) -> Array | None:
     if np.count_nonzero(pale) < LEAST_COUNT:
         return None
 
-    bright = pale & (luma >= np.percentile(luma[pale], BRIGHT_FROM))
+    bright = pale & (luma >= percentile(luma[pale, None], BRIGHT_FROM))
     return np.asarray(pixels[bright].mean(axis=0), np.float32)
 
 
