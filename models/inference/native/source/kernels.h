@@ -18,12 +18,15 @@ typedef uint8_t byte;
 #define FAST EXPORTED
 #endif
 
-static inline int clamped(int value, int low, int high) {
+// Within each clone, or it would be compiled for any CPU alone.
+#define INLINED static inline __attribute__((always_inline))
+
+INLINED int clamped(int value, int low, int high) {
     return value < low ? low : value > high ? high : value;
 }
 
 // Round to the nearest level and keep it within a byte.
-static inline byte to_byte(float value) {
+INLINED byte to_byte(float value) {
     value += 0.5f;
     value = value < 0.0f ? 0.0f : value;
     value = value > 255.0f ? 255.0f : value;
@@ -31,7 +34,7 @@ static inline byte to_byte(float value) {
 }
 
 // A row of RGB bytes as three rows, and back.
-static inline void split_row(const byte *pixels, int count, float *red, float *green, float *blue) {
+INLINED void split_row(const byte *pixels, int count, float *red, float *green, float *blue) {
     for (int i = 0; i < count; i++) {
         red[i] = pixels[3 * i];
         green[i] = pixels[3 * i + 1];
@@ -39,7 +42,7 @@ static inline void split_row(const byte *pixels, int count, float *red, float *g
     }
 }
 
-static inline void join_row(const byte *red, const byte *green, const byte *blue, int count,
+INLINED void join_row(const byte *red, const byte *green, const byte *blue, int count,
                             byte *pixels) {
     for (int i = 0; i < count; i++) {
         pixels[3 * i] = red[i];

@@ -24,7 +24,7 @@ FAST void blend(byte *target, ptrdiff_t target_stride, const byte *face, ptrdiff
 
 // A row of `cells` enlarged `times`, linearly, from centre to centre. The row has a cell of its own
 // on either side, for what lies before its first centre and past its last one.
-static inline void enlarged_row(float *row, int cells, int times, float *out) {
+INLINED void enlarged_row(float *row, int cells, int times, float *out) {
     float part[512];
     row[-1] = row[0];
     row[cells] = row[cells - 1];

@@ -2,7 +2,7 @@
 #include "kernels.h"
 
 // The whole number within -`below`..`size` that is nearest to a float, however large that is.
-static inline int pixel_of(float place, int below, int size) {
+INLINED int pixel_of(float place, int below, int size) {
     return (int)fmaxf(-(float)below, fminf((float)size, place));
 }
 

@@ -3,14 +3,14 @@
 
 enum { STEPS = 32 };
 
-static inline int pixel(const byte *plane, ptrdiff_t stride, int width, int height, int x, int y,
+INLINED int pixel(const byte *plane, ptrdiff_t stride, int width, int height, int x, int y,
                         int outside) {
     return (unsigned)x < (unsigned)width && (unsigned)y < (unsigned)height ? plane[y * stride + x]
                                                                            : outside;
 }
 
 // One byte at x, y in 32nds; past the plane it is `outside`.
-static inline byte sampled(const byte *plane, ptrdiff_t stride, int width, int height, int x, int y,
+INLINED byte sampled(const byte *plane, ptrdiff_t stride, int width, int height, int x, int y,
                            int outside) {
     int u = x >> 5, v = y >> 5, a = x & (STEPS - 1), b = y & (STEPS - 1);
     int p, q, r, s;
@@ -31,7 +31,7 @@ enum { PIECE = 256 };
 
 // Bytes at `count` places x, y in 32nds. What is read of the plane is read for a whole piece first,
 // so that all else is arithmetic on rows.
-static inline void sample_row(const byte *plane, ptrdiff_t stride, int width, int height,
+INLINED void sample_row(const byte *plane, ptrdiff_t stride, int width, int height,
                               const int32_t *x, const int32_t *y, int count, int outside,
                               byte *out) {
     uint16_t top[PIECE], bottom[PIECE];
