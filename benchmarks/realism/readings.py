@@ -36,8 +36,11 @@ def iris_network() -> IrisNetwork:
 
 
 def mesh_at(frame: Frame, near: Landmarks) -> Landmarks:
-    """Return the mesh of the face where `near` lies, looked at once."""
-    return engine().mesh.look(frame, RegionOfInterest.of_landmarks(near)).landmarks
+    """Return the mesh of the face where `near` lies, looked at once.
+
+    By the mesh of videos, which sees how far a mouth opens.
+    """
+    return engine().video_mesh.look(frame, RegionOfInterest.of_landmarks(near)).landmarks
 
 
 def eyes_at(frame: Frame, mesh: Landmarks) -> Eyes:

@@ -20,14 +20,8 @@ from models.inference.finding.people import PeopleGallery
 from models.inference.finding.survey.people_survey import PeopleSurvey
 from models.inference.finding.survey.surveyed import Surveyed
 from models.inference.frames.image_frame import ImageFrame
-from models.inference.identity import (
-    IdentityCode,
-    Registration,
-    SpecialisedWeights,
-)
-from models.inference.options import (
-    SwapOptions,
-)
+from models.inference.identity import IdentityCode, Registration, SpecialisedWeights
+from models.inference.options import SwapOptions
 from models.inference.pack_networks import PackNetworks
 from models.inference.painting.face_painter import FacePainter, Identity
 from models.inference.painting.face_swapper import FaceSwapper, open_swapper
@@ -50,13 +44,15 @@ if TYPE_CHECKING:
 class FaceSwapEngine:
     """All models of one pack on one device, for one thread at a time.
 
-    Only `forget` may be called from another.
+    Only `forget` may be called from another. `video_mesh` follows faces through videos, `mesh`
+    looks at images (docs/method.md 9).
     """
 
     pack: Pack
     sessions: SessionFactory
     detector: FaceDetector
     mesh: FaceMesh
+    video_mesh: FaceMesh
     iris: IrisNetwork | None
     encoder: IdentityEncoder
     generator: WeightGenerator
@@ -92,6 +88,7 @@ class FaceSwapEngine:
             sessions=from_pack.sessions,
             detector=from_pack.detector(),
             mesh=from_pack.mesh(),
+            video_mesh=from_pack.video_mesh(),
             iris=from_pack.iris(),
             encoder=from_pack.encoder(),
             generator=from_pack.generator(),
@@ -102,7 +99,8 @@ class FaceSwapEngine:
         )
 
         # Detector (two networks), mesh, encoder and weight generator; the rest is optional.
-        engine.counters.models_loaded += 5 + pack.has("iris") + pack.has("cover")
+        optional = sum(pack.has(role) for role in ("refined_mesh", "iris", "cover"))
+        engine.counters.models_loaded += 5 + optional
         return engine
 
     @property
@@ -169,7 +167,8 @@ class FaceSwapEngine:
         """Find the faces of an image, left to right, down to 20 px between the eyes and whichever
         way up; with `largest_only` small ones only where nobody is large.
         """
-        return self.finder.find_all(ImageFrame(image), largest_only=largest_only)
+        finder = FaceFinder(self.detector, self.mesh)
+        return finder.find_all(ImageFrame(image), largest_only=largest_only)
 
     def swap_frame(
         self, frame: BgrImage, assignments: Sequence[Assignment], options: SwapOptions | None = None
@@ -231,19 +230,14 @@ class FaceSwapEngine:
             resembling={one.person_id: one.resembles for one in known.people if one.resembles},
         )
         # Faces that the survey found hard to see are looked for more often.
-        return FaceTracker(self.finder, gallery, HUNT_S if known.hard_to_find else SWEEP_S)
+        finder = FaceFinder(self.detector, self.video_mesh)
+        return FaceTracker(finder, gallery, HUNT_S if known.hard_to_find else SWEEP_S)
 
     def survey(self) -> PeopleSurvey:
         """Begin to find out who is in a video from samples of it."""
+        finder = FaceFinder(self.detector, self.video_mesh)
         gallery = PeopleGallery(self.encoder)
-        return PeopleSurvey(
-            FaceTracker(self.finder, gallery, sweep_s=SURVEY_SWEEP_S, ask_every_s=0.0)
-        )
-
-    @property
-    def finder(self) -> FaceFinder:
-        """Detector and mesh together."""
-        return FaceFinder(self.detector, self.mesh)
+        return PeopleSurvey(FaceTracker(finder, gallery, sweep_s=SURVEY_SWEEP_S, ask_every_s=0.0))
 
     def _swapper(self, weights: SpecialisedWeights) -> FaceSwapper:
         size = self.pack.manifest.swapper.size

@@ -21,6 +21,7 @@ from models.inference.session import SessionFactory
 from models.inference.texture.face_texture import CanonicalFace
 
 if TYPE_CHECKING:
+    from models.packs.manifest import Role
     from models.packs.store import Pack
 
 TEXTURE_GUIDED = 6  # channels: the target's three, and the placed texture's three beside them
@@ -47,6 +48,13 @@ class PackNetworks:
     def mesh(self) -> FaceMesh:
         """Return the network of the 468 landmarks."""
         return FaceMesh(self.sessions.open(self.pack.graph("face_mesh")))
+
+    def video_mesh(self) -> FaceMesh:
+        """Return the network for videos: one that looks at the lips closely, where the pack has
+        it.
+        """
+        role: Role = "refined_mesh" if self.pack.has("refined_mesh") else "face_mesh"
+        return FaceMesh(self.sessions.open(self.pack.graph(role)))
 
     def iris(self) -> IrisNetwork | None:
         """Return the network of the eyes; a pack from before it was part of them has none."""

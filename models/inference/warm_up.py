@@ -33,6 +33,7 @@ def warm_up(engine: FaceSwapEngine) -> None:
     # The canonical face in the middle: a mesh that fits, without a photo of anybody.
     landmarks = canonical.mesh[:, :2] + TEMPLATE_SIZE // 2
     engine.mesh.look(still, RegionOfInterest.of_landmarks(landmarks))
+    engine.video_mesh.look(still, RegionOfInterest.of_landmarks(landmarks))
     embedding = np.zeros(engine.pack.manifest.encoder.embedding, np.float32)
     texture = np.full((TEMPLATE_SIZE, TEMPLATE_SIZE, 3), 127, np.uint8)
     code = IdentityCode(engine.pack.id, embedding, texture=texture, landmarks=canonical.mesh[:, :2])

