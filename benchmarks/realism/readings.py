@@ -38,7 +38,7 @@ def iris_network() -> IrisNetwork:
 def mesh_at(frame: Frame, near: Landmarks) -> Landmarks:
     """Return the mesh of the face where `near` lies, looked at once.
 
-    By the mesh of videos, which sees how far a mouth opens.
+    With its lips looked at closely: else one would not see how far a mouth opens.
     """
     return engine().video_mesh.look(frame, RegionOfInterest.of_landmarks(near)).landmarks
 

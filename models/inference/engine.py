@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from models.inference.arrays import BgrImage
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 class FaceSwapEngine:
     """All models of one pack on one device, for one thread at a time.
 
-    Only `forget` may be called from another. `video_mesh` follows faces through videos, `mesh`
-    looks at images (docs/method.md 9).
+    Only `forget` may be called from another. `video_mesh`, which follows faces to be swapped, sees
+    their lips closely (docs/method.md 9).
     """
 
     pack: Pack
@@ -83,12 +83,13 @@ class FaceSwapEngine:
         errors when a file of it is missing.
         """
         from_pack = PackNetworks(pack, SessionFactory(device, threads), Counters())
+        mesh = from_pack.mesh()
         engine = cls(
             pack=pack,
             sessions=from_pack.sessions,
             detector=from_pack.detector(),
-            mesh=from_pack.mesh(),
-            video_mesh=from_pack.video_mesh(),
+            mesh=mesh,
+            video_mesh=replace(mesh, lips=from_pack.lips()),
             iris=from_pack.iris(),
             encoder=from_pack.encoder(),
             generator=from_pack.generator(),
@@ -99,7 +100,7 @@ class FaceSwapEngine:
         )
 
         # Detector (two networks), mesh, encoder and weight generator; the rest is optional.
-        optional = sum(pack.has(role) for role in ("refined_mesh", "iris", "cover"))
+        optional = sum(pack.has(role) for role in ("lips", "iris", "cover"))
         engine.counters.models_loaded += 5 + optional
         return engine
 
@@ -235,7 +236,7 @@ class FaceSwapEngine:
 
     def survey(self) -> PeopleSurvey:
         """Begin to find out who is in a video from samples of it."""
-        finder = FaceFinder(self.detector, self.video_mesh)
+        finder = FaceFinder(self.detector, self.mesh)
         gallery = PeopleGallery(self.encoder)
         return PeopleSurvey(FaceTracker(finder, gallery, sweep_s=SURVEY_SWEEP_S, ask_every_s=0.0))
 

@@ -21,9 +21,9 @@ OUTER_LIPS = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),
     *(291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
 )
-# The lips' points as the refined mesh returns them: the outer edge from below and from above, the
-# inner edge likewise, and two rows between them.
-REFINED_LIPS = (
+# The points of the lips network, in its order: the outer edge from below and from above, the inner
+# edge likewise, and two rows between them.
+CLOSE_LIPS = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
     *(185, 40, 39, 37, 0, 267, 269, 270, 409),
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308),

@@ -17,11 +17,10 @@ from models.inference.painting.face_painter import FacePainter
 from models.inference.painting.occlusion import CoverFinder
 from models.inference.painting.weight_generator import WeightGenerator
 from models.inference.safety.checks import SafetyChecks
-from models.inference.session import SessionFactory
+from models.inference.session import Network, SessionFactory
 from models.inference.texture.face_texture import CanonicalFace
 
 if TYPE_CHECKING:
-    from models.packs.manifest import Role
     from models.packs.store import Pack
 
 TEXTURE_GUIDED = 6  # channels: the target's three, and the placed texture's three beside them
@@ -49,12 +48,11 @@ class PackNetworks:
         """Return the network of the 468 landmarks."""
         return FaceMesh(self.sessions.open(self.pack.graph("face_mesh")))
 
-    def video_mesh(self) -> FaceMesh:
-        """Return the network for videos: one that looks at the lips closely, where the pack has
-        it.
+    def lips(self) -> Network | None:
+        """Return the network that looks at lips closely; a pack from before it was part of them has
+        none.
         """
-        role: Role = "refined_mesh" if self.pack.has("refined_mesh") else "face_mesh"
-        return FaceMesh(self.sessions.open(self.pack.graph(role)))
+        return self.sessions.open(self.pack.graph("lips")) if self.pack.has("lips") else None
 
     def iris(self) -> IrisNetwork | None:
         """Return the network of the eyes; a pack from before it was part of them has none."""

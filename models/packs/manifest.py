@@ -13,7 +13,7 @@ Role = Literal[
     "detector_short",
     "detector_full",
     "face_mesh",
-    "refined_mesh",
+    "lips",
     "iris",
     "cover",
     "encoder",
@@ -74,8 +74,8 @@ class File:
 
     With an `archive`, `member` of it is checked against `sha256` and goes through `converter`;
     without, the file is committed beside the manifest and checked likewise. `outputs` (a nameless
-    one is left out), `scale`, `offset` and `batch`, the images per pass, belong to the tflite
-    converter.
+    one is left out), the tensors that are `given` and not computed, `scale`, `offset` and `batch`,
+    the images per pass, belong to the tflite converter.
     """
 
     role: Role | Literal["canonical", "embedding_mean", "device", "device_detector", "device_mesh"]
@@ -90,6 +90,7 @@ class File:
     # all.
     converter: Literal["", "tflite", "dlib", "paddle"] = ""
     outputs: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     # What the network sees is image * scale + offset: published networks want different ranges.
     scale: float = 1.0
     offset: float = 0.0
@@ -134,4 +135,5 @@ class Manifest:
 
 
 def _file(table: Mapping[str, Any]) -> File:
-    return File(**{**table, "outputs": tuple(table.get("outputs", ()))})
+    lists = {name: tuple(table.get(name, ())) for name in ("outputs", "given")}
+    return File(**{**table, **lists})

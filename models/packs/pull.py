@@ -157,7 +157,12 @@ class _Builder:
 def _converted(file: File, data: bytes) -> bytes:
     if file.converter == "tflite":
         model = tflite_to_onnx.convert(
-            data, file.outputs, scale=file.scale, offset=file.offset, batch=file.batch
+            data,
+            file.outputs,
+            given=file.given,
+            scale=file.scale,
+            offset=file.offset,
+            batch=file.batch,
         )
         return bytes(model.SerializeToString())
 

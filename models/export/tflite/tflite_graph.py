@@ -55,6 +55,13 @@ class TfliteGraph:
         else:
             self.builder.node("Identity", [self.name(index)], output)
 
+    def handed_in(self, index: int, source: str) -> None:
+        """Take a tensor from the graph input `source`, which has the file's own layout."""
+        if self.rank(index) == 4:
+            self.builder.node("Transpose", [source], self.name(index), perm=TO_NCHW)
+        else:
+            self.builder.node("Identity", [source], self.name(index))
+
     def batched(self, index: int) -> tuple[int, ...]:
         """Return a tensor's shape in the graph; the file's own always holds one image."""
         # The first axis is the batch: one in the file, what was asked for in the graph.

@@ -7,7 +7,7 @@ the file's own outputs, unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import onnx
 
@@ -21,6 +21,7 @@ def convert(
     data: bytes,
     outputs: Sequence[str],
     *,
+    given: Sequence[str] = (),
     scale: float = 1.0,
     offset: float = 0.0,
     batch: int = 1,
@@ -28,23 +29,28 @@ def convert(
     """Return the ONNX form of a .tflite file with one image input, "image" [batch, 3, H, W].
 
     `outputs` names the graph outputs in the file's order; one without a name is left out, with all
-    that only it needs. The network sees image * scale + offset. The batch is fixed, since ONNX
-    Runtime plans memory for known shapes only. Raises UnsupportedOperatorError.
+    that only it needs. Tensors that are `given`, by the file's names, are inputs too and not
+    computed. The network sees image * scale + offset. The batch is fixed, since ONNX Runtime plans
+    memory for known shapes only. Raises UnsupportedOperatorError.
     """
     model = TfliteModel(data)
     graph = TfliteGraph(model, scale, offset, batch)
     kept = {name: index for index, name in zip(model.outputs, outputs, strict=True) if name}
+    handed_in = {one.name: index for index, one in enumerate(model.tensors) if one.name in given}
+
+    for name, index in handed_in.items():
+        graph.handed_in(index, name)
 
     # In the file's order, which is an order of computation.
-    for operator in _needed(model, kept.values()):
+    for operator in _needed(model, kept.values(), handed_in.values()):
         handler = (
             CUSTOM_HANDLERS.get(operator.custom)
             if operator.code == CUSTOM
             else HANDLERS.get(operator.code)
         )
         if handler is None:
-            name = operator.custom or operator.code
-            raise UnsupportedOperatorError(f"tflite operator {name} is not supported")
+            called = operator.custom or operator.code
+            raise UnsupportedOperatorError(f"tflite operator {called} is not supported")
         handler(graph, operator)
 
     # Outputs are the file's own: callers know its documentation, not our layout.
@@ -52,18 +58,24 @@ def convert(
         graph.nhwc(index, name)
 
     _, height, width, channels = model.tensors[model.inputs[0]].shape
+    inputs = {name: graph.batched(index) for name, index in handed_in.items()}
     shapes = {name: graph.batched(index) for name, index in kept.items()}
-    return graph.builder.build("tflite", {"image": (batch, channels, height, width)}, shapes)
+    ports = {"image": (batch, channels, height, width)} | inputs
+    return graph.builder.build("tflite", ports, shapes)
 
 
-def _needed(model: TfliteModel, outputs: Iterable[int]) -> list[Operator]:
-    """Return the operators that these tensors are computed by, in the file's order."""
+def _needed(
+    model: TfliteModel, outputs: Iterable[int], handed_in: Collection[int]
+) -> list[Operator]:
+    """Return the operators that outputs are computed by from what is handed in, in the file's
+    order.
+    """
     wanted = set(outputs)
     needed = []
 
     for operator in reversed(model.operators):
         if wanted.intersection(operator.outputs):
-            wanted.update(operator.inputs)
+            wanted.update(set(operator.inputs).difference(handed_in))
             needed.append(operator)
 
     return needed[::-1]

@@ -16,7 +16,7 @@ from models.inference.finding.alignment import eye_distance
 from models.inference.finding.detections import Detection
 from models.inference.frames.affine import invert, transform
 from models.inference.frames.frame import Frame
-from models.inference.mesh_points import MESH_POINTS, OUTER_EYE_CORNERS, REFINED_LIPS
+from models.inference.mesh_points import CLOSE_LIPS, MESH_POINTS, OUTER_EYE_CORNERS
 from models.inference.session import Network
 
 INPUT_SIZE = 192
@@ -104,22 +104,24 @@ class MeshedFace:
 
 @dataclass(frozen=True)
 class FaceMesh:
-    """Runs the mesh network on one region at a time.
-
-    Where the network looks at the lips once more (Grishchenko et al., 2020), they are as it saw
-    them then: the plain mesh opens a mouth by a third of what it does.
+    """Runs the mesh network on one region at a time, and after it the network of the `lips`, if
+    there is one (Grishchenko et al., 2020): the mesh alone opens a mouth by a third of what it
+    does.
     """
 
     network: Network
+    lips: Network | None = None
 
     def look(self, frame: Frame, region: RegionOfInterest) -> MeshedFace:
         """Return the face in a region; a low score says there is none."""
         to_crop = region.to_crop()
         crop = frame.rgb_crop(to_crop, INPUT_SIZE)
-        seen = self.network(to_network(crop))
+        image = to_network(crop)
+        seen = self.network(image)
         mesh = seen["landmarks"].reshape(LANDMARKS, 3)
-        if "lips" in seen:
-            mesh[_LIPS, :2] = seen["lips"].reshape(-1, 2)
+        if self.lips is not None:
+            closely = self.lips(image, seen["landmarks"])
+            mesh[_LIPS, :2] = closely["lips"].reshape(-1, 2)
 
         landmarks = transform(mesh[:, :2], invert(to_crop))
         look = np.asarray(
@@ -159,4 +161,4 @@ def _rotation(angle: float) -> NDArray[np.float64]:
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
-_LIPS = list(REFINED_LIPS)
+_LIPS = list(CLOSE_LIPS)

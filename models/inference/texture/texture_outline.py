@@ -29,6 +29,10 @@ LIP_SEAM_SIGMA = 0.8  # narrow, or the lips' own edge would be blurred
 GREYER_LEVELS = 18.0  # of red over green, where skin has 25 to 45
 BRIGHTER_LEVELS = 35.0
 DARKER_LEVELS = 25.0
+# Red over blue, by luma: skin in bright light is as warm as the rest, a wall or a collar is not. A
+# highlight has half of the warmth; skin of a grey photo has none, and cannot be told by it.
+LIT_WARMTH = 0.45
+LEAST_WARMTH = 0.1
 # What the mesh's outline is off at most where a jaw is narrow, and how a wall beside it differs
 # from skin: less grey, or darker, is the jaw's own shade, without which a narrow face is broad.
 BESIDE_JAW_PX = 16.0
@@ -74,7 +78,7 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     sure = (depth > DOUBTFUL_PX) & ~hair
     bare = ~_may_be_hair(score, hair, mesh, depth)
     skin = _carried(texture, (sure & bare).astype(np.float32), SKIN_SIGMA)
-    behind = (_is_behind(texture - skin, mesh, depth) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
+    behind = (_is_behind(texture, skin, mesh, depth) & (depth <= DOUBTFUL_PX)).astype(np.uint8)
     bad = (cv2.dilate(behind, np.ones((5, 5), np.uint8)).astype(bool) & ~sure) | hair
     good = ((depth > RIM_PX) & ~bad).astype(np.float32)
     source = good * bare
@@ -147,20 +151,31 @@ def _at_the_cheeks(depth: Pixels, mesh: Landmarks) -> Pixels:
     return np.asarray(np.clip(1 - depth / DOUBTFUL_PX, 0, 1) * lower)
 
 
-def _is_behind(change: Pixels, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
-    """Return where texels are not of the face: brighter than its skin, or greyer.
+def _is_behind(
+    texture: RgbImage, skin: Pixels, mesh: Landmarks, depth: Pixels
+) -> NDArray[np.bool_]:
+    """Return where texels are not of the face: brighter than its skin nearby, or greyer.
 
     A beard is greyer than skin, too, and belongs to the face: below the nose what is much
-    greyer has to be brighter as well, and near the outline, to be a wall or a collar.
+    greyer has to be brighter as well, and near the outline, to be a wall or a collar. Where light
+    falls from one side skin is brighter, and as warm.
     """
+    change = texture - skin
     luma = change @ LUMA
     red = change[..., 0] - change[..., 1]
     rows = np.arange(len(change))[:, None]
     bare = rows < float(mesh[NOSE_BASE, 1])
-    greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare
+    own = _warmth(skin)
+    lit = (_warmth(texture.astype(np.float32)) > LIT_WARMTH * own) & (own > LEAST_WARMTH)
+    greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare & ~lit
     wall = (red < -WALL_GREYER) & (luma > WALL_BRIGHTER) & (depth < BESIDE_JAW_PX)
 
-    return np.asarray((luma > BRIGHTER_LEVELS) | greyer | wall, bool)
+    return np.asarray(((luma > BRIGHTER_LEVELS) & ~lit) | greyer | wall, bool)
+
+
+def _warmth(image: Pixels) -> Pixels:
+    """Return red over blue as a share of luma; the 8 keeps black from dividing by nothing."""
+    return np.asarray((image[..., 0] - image[..., 2]) / (image @ LUMA + 8))
 
 
 def _carried(texture: RgbImage, weight: Pixels, sigma: float) -> Pixels:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.inference.arrays import RgbImage
-from models.inference.mesh_points import REFINED_LIPS
+from models.inference.mesh_points import CLOSE_LIPS
 from models.inference.texture.canonical_shape import LIP_GAIN
 from models.inference.texture.face_texture import CanonicalFace
 from models.inference.texture.resting_face import FIRST_FRAMES, MEMORY_FRAMES, RestingFace
@@ -59,7 +59,7 @@ def test_a_mouth_that_widens_in_a_video_is_drawn_wider_than_read(canonical: Cano
     """The corners' texels are shown further apart than the mesh's corners, by `LIP_GAIN`."""
     rest = np.ascontiguousarray(canonical.mesh[:, :2])
     wide = rest.copy()
-    lips = list(REFINED_LIPS)
+    lips = list(CLOSE_LIPS)
     wide[lips, 0] += 0.15 * (rest[lips, 0] - rest[lips, 0].mean())
     still = canonical.with_lips_moved(wide, np.zeros_like(rest))
     moved = canonical.with_lips_moved(wide, wide - rest)
