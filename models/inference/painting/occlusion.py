@@ -33,9 +33,11 @@ ISLAND_SURE = 0.9
 ISLAND_SHARE = 0.02
 CLOSING_PX = 5  # between two fingers no skin is painted
 HOLD = 0.4  # share of the last frame's answer, so that what is at the limit does not come and go
-# Where no part of a face and its surroundings changes by as many levels, the last answer holds for
-# one more frame: it then differs by .1 in its worst pixel, and a hand's edge changes 20 and more.
+# Where no part of a face and its surroundings has changed by as many levels since the network saw
+# it, its last answer holds: it then differs by .1 in its worst pixel, and a hand's edge changes 20
+# and more. For a tenth of a second of ordinary videos, and no longer.
 CALM_LEVELS = 4.0
+MOST_KEPT = 3
 BLOCKS = 14  # a side, 16 px of the crop each: large enough to average a sensor's grain away
 AROUND = np.ones((9, 9), np.uint8)
 
@@ -70,29 +72,30 @@ class OcclusionMemory:
 
     likely: Array | None = field(default=None, init=False)
     _seen: RgbImage | None = field(default=None, init=False)
-    _was_kept: bool = field(default=False, init=False)
+    _kept_frames: int = field(default=0, init=False)
 
     def reset(self) -> None:
         """Forget: in another shot something else is in front."""
         self.likely = None
         self._seen = None
-        self._was_kept = False
+        self._kept_frames = 0
 
     def kept(self, small: RgbImage, hull: Plane) -> Array | None:
-        """Return the last answer where it holds for this frame too, never twice in a row.
+        """Return the last answer where it holds for this frame too, for a few frames in a row.
 
         `small` is the crop and `hull` the face's in it, both at 112 px.
         """
-        if self._seen is None or self._was_kept:
-            self._was_kept = False
+        if self._seen is None or self._kept_frames == MOST_KEPT:
             return None
 
         near = cv2.dilate(hull, AROUND)
         apart = cv2.bitwise_and(cv2.absdiff(small, self._seen), cv2.merge([near, near, near]))
         blocks = cv2.resize(apart, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-        self._was_kept = float(blocks.max()) < CALM_LEVELS
+        if float(blocks.max()) >= CALM_LEVELS:
+            return None
 
-        return self.likely if self._was_kept else None
+        self._kept_frames += 1
+        return self.likely
 
     def steadied(self, likely: Array, small: RgbImage) -> Array:
         """Return this frame's answer leaning on the one before, and remember it."""
@@ -100,6 +103,7 @@ class OcclusionMemory:
             likely = likely + np.float32(HOLD) * (self.likely - likely)
         self.likely = likely
         self._seen = small
+        self._kept_frames = 0
         return likely
 
 

@@ -20,7 +20,7 @@ from models.inference.frames.i420 import I420Frame
 from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
-from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
+from models.inference.painting.occlusion import MOST_KEPT, CoverFinder, OcclusionMemory
 from models.inference.session import SessionFactory
 from models.inference.swapping.selection import Assignment
 from tests.models.demo_media import SOLO, copied, frames_of, portrait
@@ -139,22 +139,6 @@ def test_what_was_covered_stays_so_for_a_frame_of_doubt(
     assert finder.find(doubted, landmarks, memory) is None
 
 
-def test_an_answer_holds_for_one_more_frame_in_which_nothing_changes(
-    engine: FaceSwapEngine, tmp_path: Path
-) -> None:
-    _, landmarks = crop_of(engine, "ben_neutral")
-    finder = brightness(tmp_path)
-    memory = OcclusionMemory()
-    finder.find(patched(0.900, (120, 180), (0, 120)), landmarks, memory)
-    first = memory.likely
-    alike = patched(0.905, (120, 180), (0, 120))
-
-    finder.find(alike, landmarks, memory)
-    assert memory.likely is first
-    finder.find(alike, landmarks, memory)
-    assert memory.likely is not first
-
-
 def test_what_comes_in_front_is_seen_at_once(engine: FaceSwapEngine, tmp_path: Path) -> None:
     _, landmarks = crop_of(engine, "ben_neutral")
     finder = brightness(tmp_path)
@@ -221,3 +205,45 @@ def test_dark_glasses_are_kept_and_clear_ones_painted_over(
     cover = finder.find(np.asarray(shown, np.uint8), landmarks)
     pupil = landmarks[[33, 133]].mean(axis=0)
     assert (cover is not None and at(cover, pupil) > 0.5) == is_kept
+
+
+def test_an_answer_holds_while_nothing_changes_and_not_for_long(
+    engine: FaceSwapEngine, finder: CoverFinder
+) -> None:
+    crop, landmarks = crop_of(engine, "ben_neutral")
+    memory = OcclusionMemory()
+    answers = [asked(finder, crop, landmarks, memory) for _ in range(2 * MOST_KEPT + 3)]
+
+    assert answers == [True, *[False] * MOST_KEPT, True, *[False] * MOST_KEPT, True]
+
+
+def test_a_hand_is_looked_at_in_every_frame(engine: FaceSwapEngine, finder: CoverFinder) -> None:
+    crop, landmarks = crop_of(engine, "ben_neutral")
+    memory = OcclusionMemory()
+
+    for left in range(20, 100, 8):
+        shown = crop.copy()
+        cv2.rectangle(shown, (left, 120), (left + 60, 200), (150, 110, 90), -1)
+        assert asked(finder, shown, landmarks, memory)
+
+
+def test_what_creeps_in_is_measured_from_the_last_look(
+    engine: FaceSwapEngine, finder: CoverFinder
+) -> None:
+    crop, landmarks = crop_of(engine, "ben_neutral")
+    memory = OcclusionMemory()
+    # Half of what counts as a change from one frame to the next.
+    frames = [cv2.subtract(crop, np.full_like(crop, 2 * step)) for step in range(4)]
+
+    assert [asked(finder, frame, landmarks, memory) for frame in frames] == [
+        True, False, True, False,
+    ]  # fmt: skip
+
+
+def asked(
+    finder: CoverFinder, crop: np.ndarray, landmarks: np.ndarray, memory: OcclusionMemory
+) -> bool:
+    """Whether the network looked at a frame: what it says of it is then another answer."""
+    before = memory.likely
+    finder.find(crop, landmarks, memory)
+    return memory.likely is not before
