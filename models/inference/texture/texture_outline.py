@@ -33,6 +33,7 @@ DARKER_LEVELS = 25.0
 # highlight has half of the warmth; skin of a grey photo has none, and cannot be told by it.
 LIT_WARMTH = 0.45
 LEAST_WARMTH = 0.1
+COLD = -0.08  # a blue wall in the shade is as dark as hair and beard, which are grey at most
 # What the mesh's outline is off at most where a jaw is narrow, and how a wall beside it differs
 # from skin: less grey, or darker, is the jaw's own shade, without which a narrow face is broad.
 BESIDE_JAW_PX = 16.0
@@ -158,7 +159,7 @@ def _is_behind(
 
     A beard is greyer than skin, too, and belongs to the face: below the nose what is much
     greyer has to be brighter as well, and near the outline, to be a wall or a collar. Where light
-    falls from one side skin is brighter, and as warm.
+    falls from one side skin is brighter, and as warm; nothing of a face in common light is blue.
     """
     change = texture - skin
     luma = change @ LUMA
@@ -166,11 +167,14 @@ def _is_behind(
     rows = np.arange(len(change))[:, None]
     bare = rows < float(mesh[NOSE_BASE, 1])
     own = _warmth(skin)
-    lit = (_warmth(texture.astype(np.float32)) > LIT_WARMTH * own) & (own > LEAST_WARMTH)
+    warmth = _warmth(texture.astype(np.float32))
+    is_told = own > LEAST_WARMTH
+    lit = (warmth > LIT_WARMTH * own) & is_told
+    cold = (warmth < COLD) & is_told
     greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare & ~lit
     wall = (red < -WALL_GREYER) & (luma > WALL_BRIGHTER) & (depth < BESIDE_JAW_PX)
 
-    return np.asarray(((luma > BRIGHTER_LEVELS) & ~lit) | greyer | wall, bool)
+    return np.asarray(((luma > BRIGHTER_LEVELS) & ~lit) | greyer | wall | cold, bool)
 
 
 def _warmth(image: Pixels) -> Pixels:

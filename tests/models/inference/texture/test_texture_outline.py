@@ -53,6 +53,22 @@ def test_the_wall_inside_the_outline_becomes_skin(
     assert distance(cleaned(texture, mesh), 196, 112, SKIN) < 12
 
 
+def test_a_blue_wall_in_the_shade_becomes_skin(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    # As dark as a beard, below the nose, where grey is kept.
+    texture[140:160, 176:192] = (70, 95, 115)
+    assert distance(cleaned(texture, mesh), 184, 150, SKIN) < 20
+
+
+def test_a_cheek_in_bright_light_stays_as_it_is(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    bright = (252, 212, 185)
+    texture[100:124, 180:203] = bright
+    assert distance(cleaned(texture, mesh), 188, 112, bright) < 12
+
+
 def test_hair_at_the_temple_belongs_to_the_face(
     texture: NDArray[np.uint8], mesh: NDArray[np.float32]
 ) -> None:
