@@ -3,56 +3,40 @@
 
 enum { STEPS = 32 };
 
-INLINED int pixel(const byte *plane, ptrdiff_t stride, int width, int height, int x, int y,
-                        int outside) {
-    return (unsigned)x < (unsigned)width && (unsigned)y < (unsigned)height ? plane[y * stride + x]
-                                                                           : outside;
+// Two neighbours of a row, the second in the upper byte.
+INLINED uint16_t pair(const byte *at) {
+    return (uint16_t)(at[0] | at[1] << 8);
 }
 
-// One byte at x, y in 32nds; past the plane it is `outside`.
-INLINED byte sampled(const byte *plane, ptrdiff_t stride, int width, int height, int x, int y,
-                           int outside) {
-    int u = x >> 5, v = y >> 5, a = x & (STEPS - 1), b = y & (STEPS - 1);
-    int p, q, r, s;
-    if ((unsigned)u < (unsigned)(width - 1) && (unsigned)v < (unsigned)(height - 1)) {
-        const byte *at = plane + v * stride + u;
-        p = at[0], q = at[1], r = at[stride], s = at[stride + 1];
-    } else {
-        p = pixel(plane, stride, width, height, u, v, outside);
-        q = pixel(plane, stride, width, height, u + 1, v, outside);
-        r = pixel(plane, stride, width, height, u, v + 1, outside);
-        s = pixel(plane, stride, width, height, u + 1, v + 1, outside);
-    }
-    int upper = p * (STEPS - a) + q * a, lower = r * (STEPS - a) + s * a;
-    return (byte)((upper * (STEPS - b) + lower * b + STEPS * STEPS / 2) >> 10);
+// The same where one of them, or both, may lie past the plane: that one is `outside`.
+INLINED uint16_t pair_at_edge(const byte *plane, ptrdiff_t stride, int width, int height, int x,
+                              int y, int outside) {
+    if ((unsigned)y >= (unsigned)height) return (uint16_t)(outside | outside << 8);
+    int left = (unsigned)x < (unsigned)width ? plane[y * stride + x] : outside;
+    int right = (unsigned)(x + 1) < (unsigned)width ? plane[y * stride + x + 1] : outside;
+    return (uint16_t)(left | right << 8);
 }
 
 enum { PIECE = 256 };
 
-// Bytes at `count` places x, y in 32nds. What is read of the plane is read for a whole piece first,
-// so that all else is arithmetic on rows.
+// Bytes at `count` places x, y in 32nds; past the plane they are `outside`. What is read of the
+// plane is read for a whole piece first, so that all else is arithmetic on rows.
 INLINED void sample_row(const byte *plane, ptrdiff_t stride, int width, int height,
-                              const int32_t *x, const int32_t *y, int count, int outside,
-                              byte *out) {
+                        const int32_t *x, const int32_t *y, int count, int outside, byte *out) {
     uint16_t top[PIECE], bottom[PIECE];
 
     for (int first = 0; first < count; first += PIECE, x += PIECE, y += PIECE, out += PIECE) {
         int length = count - first < PIECE ? count - first : PIECE;
-        int within = 1;
-        for (int i = 0; i < length; i++)
-            within &= ((unsigned)(x[i] >> 5) < (unsigned)(width - 1)) &
-                      ((unsigned)(y[i] >> 5) < (unsigned)(height - 1));
-
-        if (!within) {
-            for (int i = 0; i < length; i++)
-                out[i] = sampled(plane, stride, width, height, x[i], y[i], outside);
-            continue;
-        }
-
         for (int i = 0; i < length; i++) {
-            const byte *at = plane + (y[i] >> 5) * stride + (x[i] >> 5);
-            memcpy(top + i, at, 2);
-            memcpy(bottom + i, at + stride, 2);
+            int u = x[i] >> 5, v = y[i] >> 5;
+            if ((unsigned)u < (unsigned)(width - 1) && (unsigned)v < (unsigned)(height - 1)) {
+                const byte *at = plane + v * stride + u;
+                top[i] = pair(at);
+                bottom[i] = pair(at + stride);
+            } else {
+                top[i] = pair_at_edge(plane, stride, width, height, u, v, outside);
+                bottom[i] = pair_at_edge(plane, stride, width, height, u, v + 1, outside);
+            }
         }
         for (int i = 0; i < length; i++) {
             int a = x[i] & (STEPS - 1), b = y[i] & (STEPS - 1);

@@ -20,7 +20,7 @@ from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.mesh_points import EYES
 from models.inference.native.kernels import kernels
 from models.inference.texture.light.scene import FLOOR, Scene, mean_colour
-from models.inference.texture.light.skin import GRID, hulls_on_grid
+from models.inference.texture.light.skin import hulls_on_grid
 from models.inference.texture.light.tones import colour_matrix, hue_share, tone_curve
 
 # Of the grid, 21 px of the crop: finer differences are the face's own. Less brings the target's
@@ -156,12 +156,13 @@ def _white(colours: Array) -> Array:
 
 def _spread(values: Array, weight: Array, sigma: float) -> tuple[Array, Array]:
     """Return values [GRID, GRID, 3] blurred by their weight, and how much weight was near."""
-    together = np.empty((GRID, GRID, 4), np.float32)
-    np.multiply(values, weight[..., None], out=together[..., :3])
-    together[..., 3] = weight
-    together = np.asarray(cv2.GaussianBlur(together, (0, 0), sigma), np.float32)
+    # Three planes merged: numpy multiplies three values at a time several times slower.
+    weighted = cv2.multiply(np.asarray(values, np.float32), cv2.merge([weight, weight, weight]))
+    low = cv2.GaussianBlur(weighted, (0, 0), sigma)
+    near = np.asarray(cv2.GaussianBlur(weight, (0, 0), sigma), np.float32)
+    total = near + np.float32(1e-3)
 
-    return together[..., :3] / (together[..., 3:] + 1e-3), together[..., 3:]
+    return np.asarray(cv2.divide(low, cv2.merge([total, total, total]))), near[..., None]
 
 
 def _applied(drawn: RgbImage, colours: Array, tones: Array, gain: Array) -> RgbImage:
