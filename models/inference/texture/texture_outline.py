@@ -39,6 +39,10 @@ COLD = -0.08  # a blue wall in the shade is as dark as hair and beard, which are
 BESIDE_JAW_PX = 16.0
 WALL_GREYER = 26.0
 WALL_BRIGHTER = 8.0
+# Below the mouth, up to so many times as wide as it and so far in from the outline, there is chin
+# and beard, be it white: walls and collars lie beside the jaw.
+CHIN_WIDTH = 1.3
+CHIN_RIM_PX = 6.0
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 CARRIED_SCORE = 0.6  # of hair: half as dark as hair already, a shaded forehead has .4
 HIDDEN_SHARE = 0.6  # of a forehead: what hides less is a parting, or a side that lies in the shade
@@ -174,7 +178,18 @@ def _is_behind(
     greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare & ~lit
     wall = (red < -WALL_GREYER) & (luma > WALL_BRIGHTER) & (depth < BESIDE_JAW_PX)
 
-    return np.asarray(((luma > BRIGHTER_LEVELS) & ~lit) | greyer | wall | cold, bool)
+    brighter = (luma > BRIGHTER_LEVELS) & ~lit
+
+    return np.asarray((brighter | greyer | wall | cold) & ~_is_chin(mesh, depth), bool)
+
+
+def _is_chin(mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
+    left, right = mesh[list(MOUTH_CORNERS)]
+    middle = (left + right) / 2
+    rows, columns = np.mgrid[: len(depth), : len(depth)]
+    below = np.abs(columns - middle[0]) < CHIN_WIDTH / 2 * abs(right[0] - left[0])
+
+    return np.asarray(below & (rows > middle[1]) & (depth > CHIN_RIM_PX), bool)
 
 
 def _warmth(image: Pixels) -> Pixels:

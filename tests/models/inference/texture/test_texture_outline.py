@@ -69,6 +69,19 @@ def test_a_cheek_in_bright_light_stays_as_it_is(
     assert distance(cleaned(texture, mesh), 188, 112, bright) < 12
 
 
+def test_a_white_beard_on_the_chin_belongs_to_the_face(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    mesh[[61, 291], 0] = (86, 138)
+    mesh[[10, 152]] = (112, 22), (112, 202)
+    beard = (215, 212, 210)
+    texture[170:198, 86:138] = beard
+    assert distance(cleaned(texture, mesh), 112, 184, beard) < 12
+    # The same beside the jaw is a collar.
+    texture[150:190, 160:190] = beard
+    assert distance(cleaned(texture, mesh), 176, 164, beard) > 25
+
+
 def test_hair_at_the_temple_belongs_to_the_face(
     texture: NDArray[np.uint8], mesh: NDArray[np.float32]
 ) -> None:
