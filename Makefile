@@ -1,4 +1,5 @@
-# Needs Python 3.11 or newer, make and a C library; everything else is fetched into .venv and var.
+# Needs Python 3.11 or newer, make and a C library; a C compiler makes swaps faster. Everything else is fetched
+# into .venv and var.
 # `make help` lists what there is.
 PYTHON ?= python3
 VENV := .venv
