@@ -15,6 +15,21 @@ from models.inference.native.kernels import Kernels
 from tests.material import ROOT
 from tests.models.inference.native.conftest import in_numpy
 
+CONFINED = """
+from worker.sandbox.confinement import confine
+from worker.sandbox.limits import Limits
+confine(Limits(memory_bytes=4 * 2**30, file_bytes=0))
+from models.inference.arrays import to_network
+from models.inference.native.library import kernels_name
+import numpy as np
+print(kernels_name(), to_network(np.full((8, 8, 3), 255, np.uint8)).mean())
+"""
+
+
+def test_a_confined_child_can_use_them(native: Kernels) -> None:
+    done = started([sys.executable, "-c", CONFINED])
+    assert done.stdout.strip() == f"{library.kernels_name()} 1.0", done.stderr
+
 
 def test_the_command_names_what_is_built(native: Kernels) -> None:
     done = run("kernels")
@@ -69,13 +84,13 @@ def test_what_does_not_compile_is_told(tmp_path: Path, native: Kernels, content:
 def run(
     *arguments: str, cwd: Path = ROOT, path: str | None = None
 ) -> subprocess.CompletedProcess[str]:
+    return started([sys.executable, "-m", "models", *arguments], cwd, path)
+
+
+def started(
+    command: list[str], cwd: Path = ROOT, path: str | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PATH": path or os.environ["PATH"], "PYTHONPATH": str(cwd)}
     return subprocess.run(
-        [sys.executable, "-m", "models", *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
