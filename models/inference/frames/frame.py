@@ -23,6 +23,10 @@ class Frame(Protocol):
         """
         ...
 
+    def luma_crop(self, to_crop: Affine, size: int) -> Plane:
+        """Return the luma of such a crop, 0..255; past the frame its edge goes on."""
+        ...
+
     def luma_samples(self) -> Plane:
         """Return about 64 x 36 luma values from all over the frame: enough to notice a scene
         cut.

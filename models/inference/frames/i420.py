@@ -19,6 +19,7 @@ LUMA_WEIGHTS = {
     "bt601": (0.299, 0.114),
     "bt709": (0.2126, 0.0722),
 }  # red and blue; ITU-R BT.601 and BT.709
+BLACK = 16  # of a limited range
 # Chroma of H.264 and HEVC lies on the left luma column, between two rows.
 CHROMA_TO_LUMA: Affine = np.array([[2.0, 0, 0], [0, 2.0, 0.5]])
 
@@ -45,7 +46,7 @@ class I420Frame:
 
     def rgb_crop(self, to_crop: Affine, size: int, *, extend: bool = False) -> RgbImage:
         from_chroma = compose(to_crop, CHROMA_TO_LUMA)
-        black = 0 if self.full_range else 16
+        black = 0 if self.full_range else BLACK
         planes = [resampling.sample(self.y, to_crop, size, extend=extend, outside=black)]
         planes += [
             resampling.sample(p, from_chroma, size, extend=extend, outside=128)
@@ -55,6 +56,15 @@ class I420Frame:
         return np.asarray(
             cv2.transform(cv2.merge(planes), yuv_to_rgb(self.matrix, self.full_range))
         )
+
+    def luma_crop(self, to_crop: Affine, size: int) -> Plane:
+        crop = resampling.sample(self.y, to_crop, size, extend=True)
+        if self.full_range:
+            return np.asarray(crop, np.uint8)
+
+        # From 16..235; what is blacker than black is black.
+        above = np.maximum(crop, BLACK) - BLACK
+        return np.asarray(cv2.convertScaleAbs(above, alpha=255 / 219), np.uint8)
 
     def luma_samples(self) -> Plane:
         step_x = max(1, self.width // 64)

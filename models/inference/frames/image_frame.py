@@ -29,6 +29,10 @@ class ImageFrame:
         crop = resampling.sample(self.image, to_crop, size, extend=extend)
         return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))
 
+    def luma_crop(self, to_crop: Affine, size: int) -> Plane:
+        crop = self.rgb_crop(to_crop, size, extend=True)
+        return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+
     def luma_samples(self) -> Plane:
         step_x = max(1, self.width // 64)
         step_y = max(1, self.height // 36)

@@ -207,7 +207,7 @@ def _detailed(frame: Frame, painted: PaintedFace, placed: Placed, detail: Plane)
         return painted
 
     to_middle = compose(MIDDLE.to_crop(factor), painted.to_crop)
-    middle = frame.rgb_crop(to_middle, factor * MIDDLE.size[0], extend=True)
+    middle = frame.luma_crop(to_middle, factor * MIDDLE.size[0])
     own = painted.mask * (1 - placed.mouth)
     box = _shown_box(own)
     face = with_detail(painted.face, detail, placed.where, middle, box)

@@ -68,16 +68,14 @@ def crop_factor(frame_scale: float) -> int:
     return 2 if frame_scale > TWICE_FROM else 1
 
 
-def with_detail(
-    face: RgbImage, band: Plane, where: Array, middle: RgbImage, box: Region
-) -> RgbImage:
+def with_detail(face: RgbImage, band: Plane, where: Array, middle: Plane, box: Region) -> RgbImage:
     """Return a part of a swapped crop enlarged to the target's size, with the photo's fine band.
 
     Args:
         face: uint8 [224, 224, 3] RGB.
         band: what `band_of` returned.
         where: float32 [224, 224, 2], the texel of a 224 px texture that each pixel shows.
-        middle: uint8 [k * 112, k * 112, 3] RGB, the target in `MIDDLE` at the size to paint.
+        middle: uint8 [k * 112, k * 112], the target's luma in `MIDDLE` at the size to paint.
         box: the part to be painted, in pixels of the crop; it holds `MIDDLE`.
     """
     factor = middle.shape[0] // MIDDLE.size[0]
@@ -86,7 +84,7 @@ def with_detail(
     large = np.asarray(cv2.resize(box.of(face), size, interpolation=cv2.INTER_CUBIC), np.uint8)
     compared = MIDDLE.within(box).enlarged(factor)
     wanted = _band_levels(middle, factor)
-    has = _band_levels(compared.of(large), factor)
+    has = _band_levels(_grey(compared.of(large)), factor)
 
     if has > OUT_OF_FOCUS * wanted:
         return _softened(large, wanted, compared, factor)
@@ -133,15 +131,18 @@ def _softened(large: RgbImage, wanted: float, compared: Region, factor: int) -> 
     """Return an enlarged face with no more of the band than is wanted: a target out of focus."""
     for sigma in BLURS:
         soft = np.asarray(cv2.GaussianBlur(large, (0, 0), sigma), np.uint8)
-        if _band_levels(compared.of(soft), factor) <= wanted:
+        if _band_levels(_grey(compared.of(soft)), factor) <= wanted:
             break
 
     return soft
 
 
-def _band_levels(middle: Array, factor: int) -> float:
-    """Return the mean magnitude of what a painted crop's middle has above 224 px."""
-    grey = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY)
+def _grey(image: Array) -> Array:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+
+
+def _band_levels(grey: Array, factor: int) -> float:
+    """Return the mean magnitude of what the luma of a painted crop's middle has above 224 px."""
     size = grey.shape[::-1]
     small = (size[0] // factor, size[1] // factor)
     coarse = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)

@@ -134,6 +134,14 @@ def test_an_image_and_a_video_frame_give_the_same_crop(video_frame: I420Frame) -
     assert np.abs(a.astype(int) - b).mean() < 5
 
 
+@pytest.mark.parametrize("full_range", [True, False])
+def test_luma_is_cropped_alike(video_frame: I420Frame, full_range: bool) -> None:
+    grey = np.full_like(video_frame.u, 128)
+    frame = replace(video_frame, u=grey, v=grey, full_range=full_range)
+    wanted = cv2.cvtColor(frame.rgb_crop(TURNED, 224, extend=True), cv2.COLOR_RGB2GRAY)
+    assert np.abs(frame.luma_crop(TURNED, 224).astype(int) - wanted).max() <= 1
+
+
 def test_a_crop_past_the_edge_is_black_or_the_edge_goes_on(video_frame: I420Frame) -> None:
     half_out: Affine = np.array([[1.0, 0, 112.0], [0, 1.0, 0]])
     assert video_frame.rgb_crop(half_out, 224)[:, :100].max() == 0

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.inference.arrays import RgbImage
+from models.inference.arrays import Plane, RgbImage
 from models.inference.errors import BadIdentityError
 from models.inference.frames.resampling import Region
 from models.inference.identity import IdentityCode
@@ -32,8 +32,9 @@ def smooth(image: RgbImage) -> RgbImage:
     return np.asarray(cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def middle_of(image: RgbImage) -> RgbImage:
-    return MIDDLE.enlarged(2).of(image)
+def middle_of(image: RgbImage) -> Plane:
+    middle = MIDDLE.enlarged(2).of(image)
+    return np.asarray(cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def in_place() -> np.ndarray:
