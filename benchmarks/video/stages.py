@@ -38,6 +38,7 @@ STAGES = {
     "texture/eyes": "texture: eyes",
     "texture/light": "texture: light",
     "texture/sharpness.py": "texture: sharpness, grain",
+    "texture/blur.py": "texture: sharpness, grain",
     "texture/hair.py": "texture: the target's hair",
     "texture/fine_detail.py": "fine band of a close-up",
     "texture": "texture: the rest",
