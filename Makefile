@@ -11,6 +11,7 @@ PACK := $(or $(LIKENESS_PACKS_DIR),$(DATA)/packs)/open/pack.toml
 TRAINING := $(DATA)/training
 RUN ?= main
 IMAGES ?= 16000
+MINUTES ?= 0
 
 # Without torch the rooms that need it cannot be type-checked; these can.
 WITHOUT_TORCH := likeness service worker models/inference models/packs benchmarks/api benchmarks/house benchmarks/jobs \
@@ -72,12 +73,12 @@ bench: $(VENV)/test.stamp $(PACK) ## the table of frame rates in the README
 
 train: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz ## train weights of your own in the background
 	@if kill -0 $$(cat $(TRAINING)/train.pid 2>/dev/null) 2>/dev/null; then echo "already training"; else \
-		nohup nice -n 19 $(PY) -m models.training.train --run $(RUN) --images $(IMAGES) --folder $(TRAINING) \
-			--graphs $(DATA)/packs/open >> $(TRAINING)/train.log 2>&1 & \
+		nohup nice -n 19 $(PY) -m models.training.train --run $(RUN) --images $(IMAGES) --minutes $(MINUTES) \
+			--folder $(TRAINING) --graphs $(DATA)/packs/open >> $(TRAINING)/train.log 2>&1 & \
 		echo $$! > $(TRAINING)/train.pid; echo "training $(RUN): make train-status"; fi
 
 train-cover: $(VENV)/train.stamp $(PACK) $(TRAINING)/faces/labels.npz ## train the cover network in the foreground
-	@nice -n 19 $(PY) -m models.training.cover.material --packs $(DATA)/packs --folder $(TRAINING)
+	@nice -n 19 $(PY) -m models.training.cover.prepare --packs $(DATA)/packs --folder $(TRAINING)
 	@nice -n 19 $(PY) -m models.training.cover.train --folder $(TRAINING)/cover
 
 train-stop: ## end the training; it goes on where it was

@@ -53,7 +53,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "models/training/curves.py",
         "models/training/evaluation/command_line.py",
         "models/training/evaluation/tables.py",
-        "models/training/loop.py",
         "models/training/teacher.py",
         "service/browsers/signed_urls.py",
         "service/identities/registration_request.py",

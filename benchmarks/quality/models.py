@@ -21,8 +21,9 @@ from benchmarks.bar import Figure, bar
 from models.export.idn_to_onnx import export_idn
 from models.inference.runtime import ort
 from models.networks.arcface import ArcFace
+from models.networks.body_layers import specialised_shapes
 from models.networks.cover_net import CoverNet, count_cover_multiply_adds
-from models.networks.idn import IDN, count_multiply_adds, mask_head, specialised_shapes
+from models.networks.idn import IDN, count_multiply_adds, mask_head
 from models.networks.iim import Conditioner, OpenIIM, one_identity
 
 PUBLISHED = {  # docs/method.md 8, fact 1

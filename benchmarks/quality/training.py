@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks.bar import Figure, bar
 from models.inference.texture.face_texture import CanonicalFace
+from models.networks.body_layers import specialised_shapes
 from models.networks.cover_net import CoverNet, count_cover_multiply_adds
-from models.networks.idn import IDN, count_multiply_adds, specialised_shapes
+from models.networks.idn import IDN, count_multiply_adds
 from models.networks.iim import OpenIIM
 from models.training.dataset import CANONICAL
 from tests.material import ROOT

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.device.kernels import DENSE_AXES, DEPTHWISE_AXES, LEVELS, QuantisedKernel
 from models.device.template import MEMBERS, SLOTS, Slot
 from models.export.tflite.idn_to_tflite import Kernels, export_idn_tflite
-from models.networks.idn import specialised_shapes
+from models.networks.body_layers import specialised_shapes
 
 INPUTS = 6
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date a zip can hold: equal inputs give equal bytes

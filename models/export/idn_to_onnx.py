@@ -10,7 +10,8 @@ import onnx
 from torch import nn
 
 from models.export.network_graph import NetworkGraph
-from models.networks.idn import IDN, BlendHead, BodyLayer, specialised_shapes
+from models.networks.body_layers import BodyLayer, shapes_of
+from models.networks.idn import IDN, BlendHead
 
 BLOCK = 8  # channels that ONNX Runtime's CPU kernels take at a time
 
@@ -27,7 +28,7 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
     channels = network.layers[0].channels_in
 
     # No input and no value in the file: each identity's session is opened with its own.
-    for name, shape in specialised_shapes(channels).items():
+    for name, shape in shapes_of(network.layers).items():
         graph.external_constant(name, shape)
 
     if channels == 6:
@@ -52,16 +53,20 @@ def export_idn(network: IDN, size: int = 224) -> onnx.ModelProto:
 def _body(graph: NetworkGraph, images: list[str], layers: tuple[BodyLayer, ...]) -> tuple[str, str]:
     x = _first_layer(graph, images, layers[0])
     skips = [x]
-    deepest = ""  # the last encoder output, enlarged: decoder and mask head both begin there
+    deepest = ""  # the last encoder output, enlarged: the paper's decoder and mask head begin there
 
     for layer in layers[1:5]:
-        x = _specialised(graph, x, layer)
+        x = _encoded(graph, x, layer)
         skips.append(x)
 
     for layer, skip in zip(layers[5:], (skips[3], skips[2], skips[1], None), strict=True):
-        enlarged = _upsample(graph, x)
-        deepest = deepest or enlarged
-        x = _specialised(graph, enlarged, layer)
+        if layer.light:
+            x = _light(graph, x, layer)
+        else:
+            enlarged = _upsample(graph, x)
+            deepest = deepest or enlarged
+            x = _encoded(graph, enlarged, layer)
+
         x = x if skip is None else graph.node("Concat", [x, skip], f"{layer.name}.joined", axis=1)
 
     return x, deepest
@@ -104,21 +109,27 @@ def _filled(graph: NetworkGraph, weight: str, axis: int, empty: tuple[int, ...])
     return graph.node("Concat", [weight, zeros], f"{weight}.filled", axis=axis)
 
 
-def _specialised(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
-    depthwise = f"{layer.name}.depthwise"
-    pointwise = f"{layer.name}.pointwise"
+def _encoded(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
+    return graph.leaky_relu(_pointwise(graph, _depthwise(graph, x, layer), layer))
+
+
+def _light(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
+    enlarged = _upsample(graph, _pointwise(graph, x, layer))
+    return graph.leaky_relu(_depthwise(graph, enlarged, layer))
+
+
+def _depthwise(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
+    weight = f"{layer.name}.depthwise"
     strides = [layer.stride] * 2
-    pads = [1] * 4
-    x = graph.node(
-        "Conv",
-        [x, depthwise],
-        f"{depthwise}.out",
-        strides=strides,
-        pads=pads,
-        group=layer.channels_in,
+    group = layer.depthwise_channels
+    return graph.node(
+        "Conv", [x, weight], f"{weight}.out", strides=strides, pads=[1] * 4, group=group
     )
 
-    return graph.leaky_relu(graph.node("Conv", [x, pointwise], f"{pointwise}.out"))
+
+def _pointwise(graph: NetworkGraph, x: str, layer: BodyLayer) -> str:
+    weight = f"{layer.name}.pointwise"
+    return graph.node("Conv", [x, weight], f"{weight}.out")
 
 
 def _blend_head(graph: NetworkGraph, features: str, head: BlendHead, size: int) -> None:

@@ -9,7 +9,8 @@ import onnx
 from torch import nn
 
 from models.export.network_graph import NetworkGraph, array
-from models.networks.idn import BodyLayer, identity_scale, specialised_shapes
+from models.networks.body_layers import BodyLayer, shapes_of, specialised_shapes
+from models.networks.idn import identity_scale
 from models.networks.iim import Conditioner, EmittingBlock, Modulation, OpenIIM
 
 
@@ -42,7 +43,7 @@ def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
     style = kernel = 0
 
     for layer, pointwise in zip(network.layers, network.pointwise, strict=True):
-        shape = [layer.channels_in, 1, layer.kernel, layer.kernel]
+        shape = [layer.depthwise_channels, 1, layer.kernel, layer.kernel]
         part = graph.slice(kernels, kernel, kernel + layer.depthwise_numbers)
         graph.reshape(part, f"{layer.name}.depthwise", shape)
         factors = graph.slice(styles, style, style + layer.channels_in)
@@ -54,7 +55,7 @@ def export_open_iim(network: OpenIIM) -> onnx.ModelProto:
     return graph.build(
         "iim",
         {"embedding": (1, network.dimension)},
-        specialised_shapes(network.layers[0].channels_in),
+        shapes_of(network.layers),
     )
 
 

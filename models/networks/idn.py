@@ -2,9 +2,11 @@
 parameters.
 
 The paper's network sees the target alone; the open pack's also sees the identity's placed texture
-and blends the two at full resolution, because a 112 px body cannot carry detail of its own. The
-paper's mask head goes with the paper's image head; where the open pack's face shows is said by the
-cover network (`models/networks/cover_net.py`).
+and blends the two at full resolution, because a 112 px body cannot carry detail of its own. Its
+decoder is lighter than the paper's (docs/decisions/0024-a-light-decoder.md): channels are mixed
+before a layer enlarges, at a quarter of the cost. The paper's mask head goes with the paper's image
+head; where the open pack's face shows is said by the cover network
+(`models/networks/cover_net.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.networks.body_layers import BodyLayer, body_layers
 
 Head = Literal["paper", "blend"]
 SpecialisedTensors = Mapping[str, Tensor]
@@ -26,49 +29,6 @@ SpecialisedTensors = Mapping[str, Tensor]
 SLOPE = 0.1
 # From the deepest features up: the mask is coarse until its last levels.
 MASK_WIDTHS = (512, 128, 64, 32, 8, 2)
-
-
-@dataclass(frozen=True)
-class BodyLayer:
-    """One depthwise + pointwise pair of the body; `name` prefixes its two specialised tensors."""
-
-    name: str
-    channels_in: int
-    channels_out: int
-    kernel: int
-    stride: int
-
-    @property
-    def depthwise_numbers(self) -> int:
-        return self.channels_in * self.kernel**2
-
-    @property
-    def pointwise_numbers(self) -> int:
-        return self.channels_in * self.channels_out
-
-
-def body_layers(inputs: int = 3) -> tuple[BodyLayer, ...]:
-    """Return the nine layers in running order.
-
-    `inputs` is 3 (target) or 6 (target and placed texture).
-    """
-    # Widths as in the released network; 4 px kernels halve the image, 3 px ones keep its size.
-    encoder = ((inputs, 32), (32, 64), (64, 128), (128, 256), (256, 512))
-    decoder = ((512, 256), (512, 128), (256, 64), (128, 32))
-    return tuple(
-        [BodyLayer(f"encoder.{i}", a, b, kernel=4, stride=2) for i, (a, b) in enumerate(encoder)]
-        + [BodyLayer(f"decoder.{i}", a, b, kernel=3, stride=1) for i, (a, b) in enumerate(decoder)]
-    )
-
-
-def specialised_shapes(inputs: int = 3) -> dict[str, tuple[int, ...]]:
-    """Return name -> shape of the 18 specialised tensors of one identity, in running order."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer in body_layers(inputs):
-        shapes[f"{layer.name}.depthwise"] = (layer.channels_in, 1, layer.kernel, layer.kernel)
-        shapes[f"{layer.name}.pointwise"] = (layer.channels_out, layer.channels_in, 1, 1)
-
-    return shapes
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -151,7 +111,7 @@ class IDN(nn.Module):
         if head == "blend" and inputs != 6:
             raise ValueError("the blend head mixes target and texture: it needs 6 inputs")
 
-        self.layers = body_layers(inputs)
+        self.layers = body_layers(inputs, light=head == "blend")
         self.final: nn.Module = BlendHead() if head == "blend" else paper_final()
         self.mask = None if head == "blend" else mask_head()
 
@@ -187,22 +147,32 @@ class IDN(nn.Module):
         skips = []
 
         for layer in self.layers[:5]:
-            x = _specialised(x, layer, weights)
+            x = _encoded(x, layer, weights)
             skips.append(x)
 
         # The last decoder layer has no skip: the first encoder layer's features are not passed on.
         for layer, skip in zip(self.layers[5:], (skips[3], skips[2], skips[1], None), strict=True):
-            x = _specialised(upsample(x), layer, weights)
+            x = _decoded(x, layer, weights)
             x = x if skip is None else torch.cat([x, skip], 1)
 
         return x, skips[4]
 
 
-def _specialised(x: Tensor, layer: BodyLayer, weights: SpecialisedTensors) -> Tensor:
+def _encoded(x: Tensor, layer: BodyLayer, weights: SpecialisedTensors) -> Tensor:
     depthwise = weights[f"{layer.name}.depthwise"]
     pointwise = weights[f"{layer.name}.pointwise"]
-    x = F.conv2d(x, depthwise, stride=layer.stride, padding=1, groups=layer.channels_in)
+    x = F.conv2d(x, depthwise, stride=layer.stride, padding=1, groups=layer.depthwise_channels)
     return F.leaky_relu(F.conv2d(x, pointwise), SLOPE)
+
+
+def _decoded(x: Tensor, layer: BodyLayer, weights: SpecialisedTensors) -> Tensor:
+    if not layer.light:
+        return _encoded(upsample(x), layer, weights)
+
+    depthwise = weights[f"{layer.name}.depthwise"]
+    x = upsample(F.conv2d(x, weights[f"{layer.name}.pointwise"]))
+    x = F.conv2d(x, depthwise, padding=1, groups=layer.depthwise_channels)
+    return F.leaky_relu(x, SLOPE)
 
 
 def count_multiply_adds(inputs: int = 3, head: Head = "paper", size: int = 224) -> int:
@@ -212,10 +182,12 @@ def count_multiply_adds(inputs: int = 3, head: Head = "paper", size: int = 224) 
     side = size
     total = 0
 
-    for layer in body_layers(inputs):
-        # Decoder layers come after an upsampling.
+    for layer in body_layers(inputs, light=head == "blend"):
+        before = side
         side = side // 2 if layer.stride == 2 else side * 2
-        total += side * side * (layer.depthwise_numbers + layer.pointwise_numbers)
+        # Only a light layer mixes its channels before it enlarges.
+        mixed = before if layer.light else side
+        total += side**2 * layer.depthwise_numbers + mixed**2 * layer.pointwise_numbers
 
     # The blend head works at half size and is shuffled up.
     if head == "blend":

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.networks.idn import SLOPE, BodyLayer, body_layers, identity_scale, unit_rows
+from models.networks.body_layers import BodyLayer, body_layers
+from models.networks.idn import SLOPE, identity_scale, unit_rows
 
 Weights = dict[str, Tensor]
 
@@ -33,6 +34,7 @@ class OpenIIM(nn.Module):
     Args:
         inputs: input channels of the IDN it feeds (3 or 6).
         dimension: length of the embedding (dlib: 128).
+        light: whether that IDN's decoder is (`body_layers`).
     """
 
     # Keeps an all-zero row from dividing by zero; far below what any trained weight squares to.
@@ -42,10 +44,15 @@ class OpenIIM(nn.Module):
     STYLE_SPREAD = 0.3
 
     def __init__(
-        self, inputs: int = 6, dimension: int = 128, hidden: int = 512, rank: int = 64
+        self,
+        inputs: int = 6,
+        dimension: int = 128,
+        hidden: int = 512,
+        rank: int = 64,
+        light: bool | None = None,
     ) -> None:
         super().__init__()
-        self.layers = body_layers(inputs)
+        self.layers = body_layers(inputs, light=light)
         self.dimension = dimension
         kernels = sum(layer.depthwise_numbers for layer in self.layers)
         # The trunk only prepares the code for the heads below, which hold most of the numbers.
@@ -107,7 +114,7 @@ class OpenIIM(nn.Module):
         for layer, base, style, kernel in zip(
             self.layers, self.pointwise, styles, kernels, strict=True
         ):
-            shape = (-1, layer.channels_in, 1, layer.kernel, layer.kernel)
+            shape = (-1, layer.depthwise_channels, 1, layer.kernel, layer.kernel)
             weights[f"{layer.name}.depthwise"] = kernel.reshape(shape)
             weights[f"{layer.name}.pointwise"] = _modulate(base, style, self.EPSILON)
 
@@ -115,7 +122,7 @@ class OpenIIM(nn.Module):
 
 
 def _starting_kernels(layer: BodyLayer) -> Tensor:
-    kernels = torch.randn(layer.channels_in, layer.kernel**2) * 0.35
+    kernels = torch.randn(layer.depthwise_channels, layer.kernel**2) * 0.35
     # A kernel starts close to the identity, so that the untrained network passes its image through.
     if layer.kernel == 3:
         kernels[:, 4] += 0.8

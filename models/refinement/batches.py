@@ -13,8 +13,8 @@ from models.inference.errors import BadIdentityError
 from models.inference.identity import IdentityCode
 from models.inference.texture.face_texture import CanonicalFace
 from models.refinement.target_bank import Target, TargetBank
+from models.training.batch import as_tensor
 from models.training.loop import prefetched
-from models.training.pairs import as_tensor
 from models.training.teacher import Source, teach
 
 HELD_BACK = 24  # faces of the bank that only judge before and after: a tenth of it

@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from models.inference.arrays import Affine, Landmarks, RgbImage
 from models.inference.frames.affine import transform
+from models.inference.mesh_points import EYES
 from models.inference.texture.canonical_shape import SIZE
 from models.inference.texture.face_texture import CanonicalFace
+from models.training.batch import Batch, Sample, as_planes, as_tensor
 from models.training.dataset import FaceSet, centred
 from models.training.loop import prefetched
 from models.training.quality import Faults, spoilt
@@ -39,47 +40,15 @@ class PairMix:
 
     identities: int = 2
     targets: int = 4
-    # Half of the truths are photographs (`same`, `self_`), the others the teacher's composites.
-    same: float = 0.4
-    self_: float = 0.1
-    morphs: float = 0.3
-    blurred: float = 0.15
+    # Two thirds of the truths are photographs (`same`, `self_`), the others the teacher's
+    # composites, of which the best student is the placed texture itself.
+    same: float = 0.5
+    self_: float = 0.15
+    morphs: float = 0.2
+    blurred: float = 0.2
     # Of the photographs' textures: light is what a texture from elsewhere gets wrong.
-    relit: float = 0.6
+    relit: float = 0.7
     spoilt: float = 0.0  # of the teacher's samples, to show what the reweighting is for
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One step's material, `identities` x `targets` samples, identities outermost; images RGB
-    float32 in 0..1.
-
-    target, texture (placed), truth [n, 3, 224, 224]; mask [n, 1, 224, 224]; real [n]: 1 where the
-    truth is a photograph, 0 where it is the teacher's; embeddings [identities, 128]; canonical
-    textures [identities, 3, 224, 224].
-    """
-
-    target: Tensor
-    texture: Tensor
-    truth: Tensor
-    mask: Tensor
-    embeddings: Tensor
-    canonical: Tensor
-    real: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        # One field after the other by name, so that a field that is added moves too.
-        moved = {name: getattr(self, name).to(device) for name in self.__dataclass_fields__}
-        return Batch(**moved)
-
-
-@dataclass(frozen=True)
-class Sample:
-    target: RgbImage
-    texture: RgbImage
-    truth: RgbImage
-    mask: Array
-    real: float
 
 
 @dataclass(frozen=True)
@@ -101,15 +70,16 @@ class PairMaker:
             target=as_tensor([s.target for s in samples]),
             texture=as_tensor([s.texture for s in samples]),
             truth=as_tensor([s.truth for s in samples]),
-            mask=torch.from_numpy(np.stack([s.mask for s in samples])[:, None].astype(np.float32)),
+            mask=as_planes([s.mask for s in samples]),
+            known=as_planes([s.known for s in samples]),
             embeddings=torch.from_numpy(np.stack([embedding for embedding, _, _ in groups])),
             canonical=as_tensor([texture for _, texture, _ in groups]),
             real=torch.tensor([s.real for s in samples]),
         )
 
-    def batches(self, first: int) -> Iterator[Batch]:
-        """Return the batches from a step on, each prepared while the one before is trained on."""
-        return prefetched(self.batch, first)
+    def batches(self, first: int, workers: int = 0) -> Iterator[Batch]:
+        """Return the batches from a step on, prepared ahead by as many processes, or a thread."""
+        return prefetched(self.batch, first, workers)
 
     def _identity(self, rng: Generator) -> tuple[Array, RgbImage, list[Sample]]:
         # People with several photos are drawn more often: only they have true answers.
@@ -162,7 +132,8 @@ class PairMaker:
             swap, _ = spoilt(self.canonical, source, target, mesh, Faults.drawn(rng))
 
         truth = target if real else swap
-        return Sample(shown, placed.texture, truth, placed.mask, float(real))
+        known = 1 - _eyes(mesh) if real else np.ones_like(placed.mask)
+        return Sample(shown, placed.texture, truth, placed.mask, known, float(real))
 
     def _someone_else(
         self, row: int, target: RgbImage, mesh: Landmarks, rng: Generator
@@ -232,7 +203,15 @@ def random_change(rng: Generator) -> Affine:
     return np.column_stack([linear, centre - linear @ centre + rng.uniform(-MOVE_PX, MOVE_PX, 2)])
 
 
-def as_tensor(images: list[RgbImage]) -> Tensor:
-    """Return RGB images as float32 [n, 3, h, w] in 0..1, channels last in memory."""
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-    return stacked.float().div(255).contiguous(memory_format=torch.channels_last)
+def _eyes(mesh: Landmarks) -> Array:
+    """Return where the eyes of a swap crop are, float32 [224, 224] of 0 and 1.
+
+    A photograph looks where neither texture nor target say: taught to guess, the net would blur
+    the eyes, which the engine draws as they look.
+    """
+    drawn = np.zeros((SIZE, SIZE), np.float32)
+    for eye in EYES:
+        outline = cv2.convexHull(np.round(mesh[list(eye)]).astype(np.int32))
+        cv2.fillConvexPoly(drawn, outline, 1.0)
+
+    return np.asarray(cv2.dilate(drawn, np.ones((5, 5), np.uint8)))

@@ -13,7 +13,8 @@ from models.networks.appearance_encoder import CODE, AppearanceEncoder
 from models.networks.idn import IDN
 from models.networks.iim import OpenIIM, Weights, one_identity
 from models.training import losses
-from models.training.pairs import Batch, PairMix
+from models.training.batch import Batch
+from models.training.pairs import PairMix
 
 EMBEDDING = 128
 # "encoder" are the identity and perceptual terms and the reweighting, which need its features.
@@ -22,15 +23,17 @@ PARTS = ("texture", "iim", "same", "adversarial", "reweighting", "expression", "
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run of `images` images.
+    """One run of `images` images, or of `minutes` where that is not 0.
 
     `without` leaves parts out, `appearance` adds its encoder to the IIM.
     """
 
     run: str = "main"
     images: int = 90_000
+    minutes: float = 0.0
     seed: int = 1
     threads: int = 2
+    workers: int = 0  # processes that make batches; 0: a thread of this one
     rate: float = 2e-3
     base_factor: float = 1.5  # unit-norm rows need large steps,
     linear_factor: float = 0.1  # and the linears small ones, or the IIM collapses

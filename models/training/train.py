@@ -11,16 +11,19 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.training.curves import TERMS
 from models.training.dataset import FaceSet
 from models.training.evaluation.tables import append_quietly
-from models.training.loop import termination
+from models.training.loop import termination, workers_for
+from models.training.pairs import PairMix
 from models.training.student import PARTS, TrainConfig
 from models.training.trainer import Trainer
 
@@ -31,7 +34,10 @@ def train(config: TrainConfig, folder: Path, graphs: Path) -> None:
     Writes state, the curve and a line of progress as it goes.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = replace(config, workers=config.workers or workers_for(device))
     torch.set_num_threads(config.threads)
+    # The losses' networks run in single floats, whose last digits they do not need.
+    torch.set_float32_matmul_precision("high")
     cv2.setNumThreads(1)
     run = folder / "runs" / config.run
     run.mkdir(parents=True, exist_ok=True)
@@ -47,10 +53,10 @@ def train(config: TrainConfig, folder: Path, graphs: Path) -> None:
 def _run(trainer: Trainer, run: Path, stopped: list[int]) -> None:
     saved = time.monotonic()
     logged = time.monotonic()
-    recent: list[dict[str, float]] = []
+    recent: list[dict[str, Tensor]] = []
 
     # Batches are made from the step on: a resumed run sees those that it has not seen.
-    for batch in trainer.pairs.batches(trainer.steps):
+    for batch in trainer.pairs.batches(trainer.steps, trainer.config.workers):
         recent.append(trainer.step(batch.to(trainer.device)))
         finished = trainer.progress >= 1 or bool(stopped)
 
@@ -75,15 +81,16 @@ def _save(path: Path, trainer: Trainer) -> None:
     partial.replace(path)
 
 
-def _report(run: Path, trainer: Trainer, recent: list[dict[str, float]], seconds: float) -> None:
+def _report(run: Path, trainer: Trainer, recent: list[dict[str, Tensor]], seconds: float) -> None:
     means = {
         # Terms that were not computed in this stretch show as gaps in the curve.
-        name: float(np.mean([r[name] for r in recent if name in r] or [np.nan]))
+        name: float(np.mean([float(r[name]) for r in recent if name in r] or [np.nan]))
         for name in TERMS
     }
     images = trainer.steps * trainer.images_per_step
     rate = len(recent) * trainer.images_per_step / seconds
-    eta_min = (trainer.config.images - images) / rate / 60
+    spent_min = trainer.schedule.spent_s / 60
+    eta_min = spent_min / max(trainer.progress, 1e-6) - spent_min
     curve = run / "curve.csv"
     losses = {name: f"{value:.5f}" for name, value in means.items()}
     append_quietly(curve, {"images": images, "images_per_s": f"{rate:.1f}"} | losses)
@@ -99,8 +106,14 @@ def parse(arguments: Iterable[str] | None = None) -> tuple[TrainConfig, Path, Pa
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", default="main")
     parser.add_argument("--images", type=int, default=TrainConfig.images)
+    parser.add_argument("--minutes", type=float, default=0.0, help="end by time, not by images")
+    parser.add_argument("--identities", type=int, default=PairMix.identities, help="in a batch")
+    parser.add_argument("--targets", type=int, default=PairMix.targets, help="of each of them")
     parser.add_argument("--seed", type=int, default=TrainConfig.seed)
     parser.add_argument("--threads", type=int, default=TrainConfig.threads)
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that make batches; 0: what fits"
+    )
     parser.add_argument("--without", nargs="*", choices=PARTS, default=[])
     parser.add_argument(
         "--appearance", action="store_true", help="show the IIM the texture beside the embedding"
@@ -114,11 +127,14 @@ def parse(arguments: Iterable[str] | None = None) -> tuple[TrainConfig, Path, Pa
     config = TrainConfig(
         run=found.run,
         images=found.images,
+        minutes=found.minutes,
         seed=found.seed,
         threads=found.threads,
+        workers=found.workers,
         without=tuple(found.without),
         appearance=found.appearance,
         start=found.start,
+        mix=PairMix(identities=found.identities, targets=found.targets),
     )
 
     return config, found.folder, found.graphs

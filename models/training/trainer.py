@@ -16,9 +16,11 @@ from models.networks.discriminator import PatchDiscriminator
 from models.networks.mesh_network import load_mesh_network
 from models.networks.quality_scorer import load_quality_scorer
 from models.training import losses
+from models.training.batch import Batch
 from models.training.committed import COMMITTED, load_iim, load_shared_heads
 from models.training.dataset import CANONICAL, FaceSet
-from models.training.pairs import Batch, PairMaker
+from models.training.loop import Schedule
+from models.training.pairs import PairMaker
 from models.training.quality import SCORER
 from models.training.student import Student, TrainConfig, parameter_groups
 
@@ -54,6 +56,7 @@ class Trainer:
         self.quality = load_quality_scorer(SCORER).to(device)
         self.pairs = PairMaker(faces, CanonicalFace.load(CANONICAL), mix, config.seed)
         self.steps = 0
+        self.schedule = Schedule(config.images, config.minutes)
 
     @property
     def images_per_step(self) -> int:
@@ -62,10 +65,12 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the schedule that is done."""
-        return min(1.0, self.steps * self.images_per_step / self.config.images)
+        return self.schedule.done(self.steps * self.images_per_step)
 
-    def step(self, batch: Batch) -> dict[str, float]:
-        """Do one update and return the unweighted loss terms."""
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Do one update and return the unweighted loss terms, on the device: reading them waits for
+        it.
+        """
         # Set by hand: schedules of torch count steps, ours counts images.
         self._set_rate()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
@@ -88,7 +93,7 @@ class Trainer:
 
         self.steps += 1
         self._follow()
-        return {name: float(term.detach()) for name, term in terms.items()}
+        return {name: term.detach() for name, term in terms.items()}
 
     def _terms(
         self, batch: Batch, face: Tensor, shown: Tensor, mask: Tensor | None
@@ -109,7 +114,8 @@ class Trainer:
             terms["perceptual"] = (alpha * losses.perceptual(features, wanted)).mean()
             terms["identity"] = (1 - (z_shown * z_source).sum(1)).mean()
 
-        error = losses.reconstruction(face, batch.truth, batch.mask, self.config.tolerance)
+        where = batch.mask * batch.known
+        error = losses.reconstruction(face, batch.truth, where, self.config.tolerance)
         terms["reconstruction"] = (alpha * error).mean()
 
         if mask is not None:
@@ -173,7 +179,8 @@ class Trainer:
 
     def state(self) -> dict[str, object]:
         parts = ("student", "average", "judge", "optimiser", "judge_optimiser")
-        return {"steps": self.steps, "config": asdict(self.config)} | {
+        spent_s = self.schedule.spent_s
+        return {"steps": self.steps, "spent_s": spent_s, "config": asdict(self.config)} | {
             p: getattr(self, p).state_dict() for p in parts
         }
 
@@ -181,6 +188,7 @@ class Trainer:
         for part in ("student", "average", "judge", "optimiser", "judge_optimiser"):
             getattr(self, part).load_state_dict(state[part])
         self.steps = int(str(state["steps"]))
+        self.schedule.earlier_s = float(str(state.get("spent_s", 0.0)))
 
 
 def _beginning(config: TrainConfig) -> Student:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.device.kernels import QuantisedKernel, quantise
 from models.export.tflite.tflite_writer import TfliteGraph
-from models.networks.idn import body_layers
+from models.networks.body_layers import body_layers
 
 COLOURS = 3
 CHILDREN = 4  # pixels that a pixel of half the resolution turns into
@@ -64,16 +64,19 @@ def _body(graph: TfliteGraph, target: int, texture: int, kernels: Kernels) -> in
     skips: list[int] = []
 
     for layer in body_layers(2 * COLOURS):
-        decodes = layer.name.startswith("decoder")
-        x = graph.enlarge(x, f"{layer.name}.enlarged") if decodes else x
-
         depthwise = f"{layer.name}.depthwise"
         pointwise = f"{layer.name}.pointwise"
-        x = graph.depthwise(x, depthwise, kernels.depthwise[depthwise], layer.stride)
-        x = graph.convolution(x, pointwise, kernels.pointwise[pointwise])
-        x = graph.leaky_relu(x, f"{layer.name}.out")
 
-        if not decodes:
+        if layer.light:
+            x = graph.convolution(x, pointwise, kernels.pointwise[pointwise])
+            x = graph.enlarge(x, f"{layer.name}.enlarged")
+            x = graph.depthwise(x, depthwise, kernels.depthwise[depthwise], layer.stride)
+        else:
+            x = graph.depthwise(x, depthwise, kernels.depthwise[depthwise], layer.stride)
+            x = graph.convolution(x, pointwise, kernels.pointwise[pointwise])
+
+        x = graph.leaky_relu(x, f"{layer.name}.out")
+        if not layer.light:
             skips.append(x)
         elif layer.name != "decoder.3":  # the last level has no skip (docs/method.md 4)
             level = int(layer.name[-1])

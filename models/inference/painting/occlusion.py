@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, Mask, Plane, RgbImage, to_network
 from models.inference.finding.alignment import TEMPLATE_SIZE
+from models.inference.mesh_points import BROWS
 from models.inference.painting.face_guide import face_guide, face_hull
 from models.inference.session import Network
 
@@ -54,14 +55,15 @@ class Limits:
     sure: float
 
 
-# By kind, in the order of the network's planes. Chosen on the measured videos: objects are
-# believed early, for a hand painted over is worse than a shadow left open; hair that comes and
-# goes at a forehead is seen, so it has to be surer. Glasses must be certain, and dark: half a
-# clear frame kept is worse than none, and the eyes kept behind it are the target's (of 126
-# evaluation pairs .897 are recognised with clear ones kept, .929 without).
-HAIR = Limits(doubted=0.3, sure=0.5)
+# Chosen on the measured videos: objects are believed early, for a hand painted over is worse than
+# a shadow left open; hair that comes and goes at a forehead is seen, so it has to be surer. Below
+# the brows dark temples and the edge of a shadow look like hair, so it has to be certain. Glasses
+# must be certain, and dark: half a clear frame kept is worse than none, and the eyes kept behind it
+# are the target's (of 126 evaluation pairs .897 are recognised with clear ones kept, .929 without).
+FRINGE = Limits(doubted=0.3, sure=0.5)
+HAIR_BELOW_BROWS = Limits(doubted=0.8, sure=0.95)
 GLASSES = Limits(doubted=0.5, sure=0.9)
-OBJECT = Limits(doubted=0.15, sure=0.4)
+OBJECT = Limits(doubted=0.08, sure=0.15)
 
 
 @dataclass
@@ -131,7 +133,8 @@ class CoverFinder:
 
         A `memory` of the frame before steadies the answer in videos.
         """
-        drawn = face_hull(_in_input(landmarks), SIZE)
+        in_input = _in_input(landmarks)
+        drawn = face_hull(in_input, SIZE)
         small = _small(target)
         likely = None if memory is None else memory.kept(small, drawn)
 
@@ -143,7 +146,7 @@ class CoverFinder:
         hull = drawn > HALF
         soft = np.zeros((SIZE, SIZE), np.float32)
 
-        for plane, limits in zip(likely, (HAIR, GLASSES, OBJECT), strict=True):
+        for plane, limits in _with_limits(likely, in_input):
             parts = _believed(plane, hull, limits)
             if limits is GLASSES:
                 parts = _dark_glasses(target, parts, hull)
@@ -155,6 +158,19 @@ class CoverFinder:
             return None
 
         return np.asarray(cv2.resize(soft, (TEMPLATE_SIZE, TEMPLATE_SIZE)), np.float32)
+
+
+def _with_limits(likely: Array, landmarks: Landmarks) -> Iterator[tuple[Array, Limits]]:
+    """Yield each kind's plane with its limits; hair above and below the brows apart."""
+    brows = int(np.clip(landmarks[[*BROWS[0], *BROWS[1]], 1].max(), 0, SIZE))
+    hair, glasses, thing = likely
+    above = np.zeros_like(hair)
+    above[:brows] = hair[:brows]
+
+    yield above, FRINGE
+    yield hair - above, HAIR_BELOW_BROWS
+    yield glasses, GLASSES
+    yield thing, OBJECT
 
 
 def _small(target: RgbImage) -> RgbImage:

@@ -223,4 +223,4 @@ def _mirror_hidden(pixels: Array, weight: Mask) -> RgbImage:
 
 
 _BORDER = border_fade()
-_NO_MAP = np.empty(0, np.float32)  # cv2.remap takes both maps as one
+_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

@@ -151,4 +151,4 @@ def _band_levels(grey: Array, factor: int) -> float:
     return float(cv2.mean(cv2.absdiff(grey, low))[0])
 
 
-_NO_MAP = np.empty(0, np.float32)  # cv2.remap takes both maps as one
+_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

@@ -134,6 +134,8 @@ def slope(rng: Generator, lowest: float) -> Array:
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     middle = SIZE / 2 + rng.normal(0, 12, 2)
     distance = ((x - middle[0]) * along[0] + (y - middle[1]) * along[1]) / SIZE
-    step = 1 / (1 + np.exp(-rng.uniform(2, 30) * distance))
+    # From light that falls off across the whole face to a lamp's hard edge, a pixel wide.
+    steepness = np.exp(rng.uniform(np.log(2), np.log(250)))
+    step = 1 / (1 + np.exp(-np.clip(steepness * distance, -30, 30)))
 
     return np.asarray((lowest + (1 - lowest) * step)[..., None], np.float32)

@@ -27,7 +27,8 @@ from models.training.cover.shapes import SHAPES
 Array = NDArray[Any]
 
 OWN_COLOUR = 0.75  # of the hands: the face's own skin, which is hardest to tell from it
-AT_OUTLINE = 0.4  # of the hands: half on the face, half beside it
+AT_OUTLINE = 0.55  # of the hands: half on the face, half beside it
+FROM_BELOW = 0.5  # of the drawn hands, as arms do
 SHADOWS = 0.6
 MOVING = 0.3
 SOFT_PX = (0.4, 0.7, 1.1, 1.8)  # how soft an occluder's edge is: in focus, or not
@@ -118,6 +119,11 @@ def _drawn_hand(canvas: Canvas, rng: Generator) -> tuple[Array, Array]:
     """Return a palm, a forearm and one to five fingers, or an arm alone."""
     at = canvas.on_outline(rng) if rng.random() < AT_OUTLINE else canvas.somewhere(rng)
     along, across = direction(rng)
+    if rng.random() < FROM_BELOW:
+        turn = rng.normal(-np.pi / 2, 0.6)
+        along = np.array([np.cos(turn), np.sin(turn)])
+        across = np.array([-along[1], along[0]])
+
     width = rng.uniform(12, 32)
     base = at - along * rng.uniform(0, 40)
     alpha = blank()
@@ -130,7 +136,8 @@ def _drawn_hand(canvas: Canvas, rng: Generator) -> tuple[Array, Array]:
         elbow = base - along * 90 + across * rng.normal(0, 15)
         line(alpha, palm, elbow, 1.0, width * rng.uniform(0.7, 1))
 
-    count = int(rng.integers(0, 6))
+    # One or two fingers beside a cheek are the hardest to see, and common.
+    count = int(rng.choice(6, p=(0.12, 0.26, 0.2, 0.14, 0.16, 0.12)))
     for index in range(count):
         root = base + across * (index - (count - 1) / 2) * width / 2
         bend = rng.normal(0, 0.12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -17,18 +18,21 @@ from models.inference.painting.face_guide import face_guide
 from models.networks.cover_net import KINDS, SIZE
 from models.training.cover import scenes
 from models.training.cover.canvas import CHEEKS, Canvas, Generator
+from models.training.cover.hair_of_others import Head, given_hair
 from models.training.cover.material import Faces
 from models.training.cover.occluders import Hands, cover
 
 Array = NDArray[Any]
 
+HAIR_OF_OTHERS = 0.25
 MOVING = 0.35  # of the samples: from clips, few people but mouths and brows that move, or turned
 UNCOVERED = 0.3
 OPENED = 0.25
-BEARDED = 0.12
+BEARDED = 0.18
 MESH_NOISE_PX = 0.8  # the mesh is off where something hides the face
 GLASSES_REGION = (33, 263, 70, 300, 117, 346)
 GLASSES_MARGIN_PX = 8
+HAIRED = 0.012  # of the image: a fringe or a strand, and not the hair line alone
 MARGIN = 16  # of the stored faces around the crop
 
 
@@ -41,6 +45,13 @@ class Batch:
     x: Tensor
     truth: Tensor
     weight: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        x, truth, weight = (
+            plane.to(device, non_blocking=True) for plane in (self.x, self.truth, self.weight)
+        )
+        return Batch(x, truth, weight)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,12 @@ class SampleMaker:
         row = self._row(rng)
         image = self.faces.images[row]
         mesh = self.faces.meshes[row]
+        hair = self.faces.hair[row].astype(np.float32)
+        unsure = self.faces.unsure[row].astype(np.float32)
+
+        if rng.random() < HAIR_OF_OTHERS:
+            other = self._head(int(rng.choice(self._haired)))
+            image, hair, unsure = given_hair(Head(image, mesh, hair, unsure), other, rng)
 
         if rng.random() < OPENED:
             image, mesh = scenes.open_mouth(rng, image, mesh)
@@ -80,7 +97,7 @@ class SampleMaker:
 
         # Other faces lend their colours to what is put in front of this one.
         canvas = Canvas(image.astype(np.float32), mesh, guide[2], np.zeros(3), self._others(rng))
-        canvas.covered["hair"] = _warped(self.faces.hair[row].astype(np.float32), to_crop)
+        canvas.covered["hair"] = _warped(hair, to_crop)
 
         if rng.random() < BEARDED:
             scenes.grow_beard(canvas, rng)
@@ -92,7 +109,7 @@ class SampleMaker:
         if rng.random() > UNCOVERED:
             cover(canvas, rng, self.hands)
 
-        weight = self._weight(canvas, before, _warped(self._unsure(row), to_crop))
+        weight = self._weight(canvas, before, _warped(unsure, to_crop))
         if not self.faces.bare[row]:
             weight[KINDS.index("glasses")] *= _known_glasses(canvas)
 
@@ -116,8 +133,19 @@ class SampleMaker:
         first, second = rng.integers(len(self.faces.images), size=2)
         return self.faces.images[first], self.faces.images[second]
 
-    def _unsure(self, row: int) -> Array:
-        return np.asarray(self.faces.unsure[row], np.float32)
+    def _head(self, row: int) -> Head:
+        faces = self.faces
+        hair = faces.hair[row].astype(np.float32)
+        return Head(
+            faces.images[row], faces.meshes[row], hair, faces.unsure[row].astype(np.float32)
+        )
+
+    @cached_property
+    def _haired(self) -> Array:
+        """Rows of people whose hair hangs over their faces; all of them where nobody's does."""
+        shares = self.faces.hair.mean((1, 2))
+        found = np.flatnonzero((shares > HAIRED) & ~self.faces.moving)
+        return found if len(found) else np.arange(len(shares))
 
     def _weight(self, canvas: Canvas, before: dict[str, Array], unsure: Array) -> Array:
         """1 on the face and just around it; 0 where a face's own hair is in doubt and nothing

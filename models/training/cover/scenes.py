@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import Landmarks, RgbImage
 from models.networks.cover_net import SIZE
 from models.training.cover.canvas import Canvas, Generator, slope
+from models.training.cover.shapes import SHAPES
 
 Array = NDArray[Any]
 
@@ -87,6 +88,18 @@ def light(canvas: Canvas, rng: Generator) -> None:
 
     if rng.random() < 0.3:
         _shine(canvas, rng)
+    if rng.random() < 0.25:
+        _cast_shadow(canvas, rng)
+
+
+def _cast_shadow(canvas: Canvas, rng: Generator) -> None:
+    """Throw the shadow of something outside the image: a bar, a leaf, a brim; what lies under it
+    shows through, which tells it from cover.
+    """
+    shape = SHAPES[rng.integers(len(SHAPES))](canvas, rng)
+    shadow = cv2.GaussianBlur(np.clip(shape, 0, 1), (0, 0), float(np.exp(rng.uniform(-1, 1.8))))
+    left = rng.uniform(0.25, 0.85) * rng.uniform(0.85, 1.15, 3)
+    canvas.image *= np.asarray(1 - shadow[..., None] * (1 - left), np.float32)
 
 
 def _shine(canvas: Canvas, rng: Generator) -> None:
@@ -112,6 +125,10 @@ def grow_beard(canvas: Canvas, rng: Generator) -> None:
 
     lips = np.round(canvas.mesh[[61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91]])
     cv2.fillConvexPoly(area, cv2.convexHull(lips.astype(np.int32)), 0.0)
+    if rng.random() < 0.35:  # a goatee or a moustache: no wider than the mouth
+        middle = np.abs(np.arange(SIZE) - mouth[0]) < abs(canvas.mesh[61, 0] - mouth[0]) * 1.2
+        area *= middle[None]
+
     share = cv2.GaussianBlur(area, (0, 0), rng.uniform(1, 5)) * rng.uniform(0.25, 0.95)
     rough = cv2.GaussianBlur(rng.standard_normal((SIZE, SIZE), np.float32), (0, 0), 0.8)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from models.networks.cover_net import CoverNet
 from models.training.cover import material
 from models.training.cover.samples import Batch, SampleMaker
-from models.training.loop import prefetched, termination
+from models.training.loop import Schedule, prefetched, termination, workers_for
 
 # As many samples as the maker's thread draws while one step runs.
 BATCH = 32
@@ -39,30 +39,39 @@ LOG_EVERY = 100
 
 @dataclass(frozen=True)
 class CoverConfig:
-    """One run of `images` images; `start` is the run whose weights it begins with."""
+    """One run of `images` images, or of `minutes` where that is not 0; `start` is the run whose
+    weights it begins with.
+    """
 
     run: str = "cover"
     images: int = 240_000
+    minutes: float = 0.0
     seed: int = 1
     start: str = ""
-
-    @property
-    def steps(self) -> int:
-        return self.images // BATCH
+    batch: int = BATCH
+    workers: int = 0  # processes that make batches; 0: a thread of this one
 
 
 class CoverTrainer:
     """Network, optimiser and schedule of a run; `step` does one update."""
 
-    def __init__(self, config: CoverConfig) -> None:
+    def __init__(self, config: CoverConfig, device: torch.device | None = None) -> None:
         torch.manual_seed(config.seed)
         self.config = config
-        self.network = CoverNet()
+        self.device = device or torch.device("cpu")
+        self.network = CoverNet().to(self.device)
+        self.schedule = Schedule(config.images, config.minutes)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), RATE, weight_decay=DECAY)
         self.steps = 0
 
-    def step(self, batch: Batch) -> float:
-        """Do one update and return the loss."""
+    @property
+    def progress(self) -> float:
+        """Share of the schedule that is done."""
+        return self.schedule.done(self.steps * self.config.batch)
+
+    def step(self, batch: Batch) -> Tensor:
+        """Do one update and return the loss, on the device: reading it waits for it."""
+        batch = batch.to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
 
@@ -74,17 +83,18 @@ class CoverTrainer:
         self.optimiser.step()
         self.steps += 1
 
-        return float(loss.detach())
+        return loss.detach()
 
     def _rate(self) -> float:
         """Return the rate of a step: a short warm-up, then half a cosine."""
-        done = min(1.0, self.steps / self.config.steps)
+        done = self.progress
         warm = min(1.0, (self.steps + 1) / WARM_UP_STEPS)
         return float(RATE * warm * (0.5 + 0.5 * np.cos(np.pi * done)) + LAST_RATE)
 
     def state(self) -> dict[str, object]:
         return {
             "steps": self.steps,
+            "spent_s": self.schedule.spent_s,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
@@ -93,6 +103,7 @@ class CoverTrainer:
         self.network.load_state_dict(state["network"])  # type: ignore[arg-type]
         self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
         self.steps = int(str(state["steps"]))
+        self.schedule.earlier_s = float(str(state.get("spent_s", 0.0)))
 
 
 def cover_loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -115,16 +126,18 @@ def train(config: CoverConfig, folder: Path) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     faces, hands = material.load(folder)
-    trainer = CoverTrainer(config)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = replace(config, workers=config.workers or workers_for(device))
+    trainer = CoverTrainer(config, device)
     path = folder / f"{config.run}.pt"
 
     if path.exists():
-        trainer.resume(torch.load(path, weights_only=True))
+        trainer.resume(torch.load(path, map_location=device, weights_only=True))
     elif config.start:
         begun = torch.load(folder / f"{config.start}.pt", weights_only=True)
         trainer.network.load_state_dict(begun["network"])
 
-    maker = SampleMaker(faces, hands, BATCH, config.seed)
+    maker = SampleMaker(faces, hands, config.batch, config.seed)
     with termination() as stopped:
         _run(trainer, maker, path, stopped)
 
@@ -132,11 +145,11 @@ def train(config: CoverConfig, folder: Path) -> None:
 def _run(trainer: CoverTrainer, maker: SampleMaker, path: Path, stopped: list[int]) -> None:
     saved = time.monotonic()
     logged = time.monotonic()
-    recent: list[float] = []
+    recent: list[Tensor] = []
 
-    for batch in prefetched(maker.batch, trainer.steps):
+    for batch in prefetched(maker.batch, trainer.steps, trainer.config.workers):
         recent.append(trainer.step(batch))
-        finished = trainer.steps >= trainer.config.steps or bool(stopped)
+        finished = trainer.progress >= 1 or bool(stopped)
 
         if len(recent) == LOG_EVERY:
             _report(trainer, recent, time.monotonic() - logged)
@@ -154,12 +167,14 @@ def _run(trainer: CoverTrainer, maker: SampleMaker, path: Path, stopped: list[in
             return
 
 
-def _report(trainer: CoverTrainer, recent: list[float], seconds: float) -> None:
-    rate = len(recent) * BATCH / seconds
-    left_min = (trainer.config.steps - trainer.steps) * BATCH / rate / 60
+def _report(trainer: CoverTrainer, recent: list[Tensor], seconds: float) -> None:
+    size = trainer.config.batch
+    spent_min = trainer.schedule.spent_s / 60
+    left_min = spent_min / max(trainer.progress, 1e-6) - spent_min
+    loss = float(torch.stack(recent).mean())
     sys.stdout.write(
-        f"{trainer.steps * BATCH} images, {rate:.0f}/s, {left_min:.0f} min left:"
-        f" loss {np.mean(recent):.4f}\n"
+        f"{trainer.steps * size} images, {len(recent) * size / seconds:.0f}/s,"
+        f" {left_min:.1f} min left: loss {loss:.4f}\n"
     )
     sys.stdout.flush()
 
@@ -169,11 +184,24 @@ def parse() -> tuple[CoverConfig, Path]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", default=CoverConfig.run)
     parser.add_argument("--images", type=int, default=CoverConfig.images)
+    parser.add_argument("--minutes", type=float, default=0.0, help="end by time, not by images")
     parser.add_argument("--seed", type=int, default=CoverConfig.seed)
+    parser.add_argument("--batch", type=int, default=CoverConfig.batch)
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that make batches; 0: what fits"
+    )
     parser.add_argument("--start", default="", help="a run whose weights to begin with")
     parser.add_argument("--folder", type=Path, default=Path("var/training/cover"))
     chosen = parser.parse_args()
-    config = CoverConfig(chosen.run, chosen.images, chosen.seed, chosen.start)
+    config = CoverConfig(
+        run=chosen.run,
+        images=chosen.images,
+        minutes=chosen.minutes,
+        seed=chosen.seed,
+        start=chosen.start,
+        batch=chosen.batch,
+        workers=chosen.workers,
+    )
 
     return config, chosen.folder
 

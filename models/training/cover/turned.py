@@ -22,6 +22,7 @@ Array = NDArray[Any]
 
 YAW_DEG = (18.0, 55.0)
 PITCH_DEG = 14.0
+_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one
 BEHIND_PX = 9.0  # of 144: how far hair and background are blurred where the turned head left them
 
 
@@ -55,7 +56,7 @@ def turn(
     drawn = rasterise(turned, canonical.triangles, mesh, size)
     missing = drawn[..., 0] < NOWHERE / 2
     origin = np.where(missing[..., None], 0, drawn).astype(np.float32)
-    face = cv2.remap(image, origin, np.empty(0, np.float32), cv2.INTER_LINEAR)
+    face = cv2.remap(image, origin, _NO_MAP, cv2.INTER_LINEAR)
 
     there = cv2.GaussianBlur((~missing).astype(np.float32), (0, 0), 0.8)[..., None]
     behind = _behind(image, mesh, turned)
@@ -67,7 +68,7 @@ def turn(
 
 def carried(plane: Array, turned: Turned) -> Array:
     """Return a portrait's label on the turned face."""
-    moved = cv2.remap(plane, turned.origin, np.empty(0, np.float32), cv2.INTER_NEAREST)
+    moved = cv2.remap(plane, turned.origin, _NO_MAP, cv2.INTER_NEAREST)
     return np.asarray(moved)
 
 

@@ -43,7 +43,7 @@ def load_first_weights(path: Path) -> tuple[IDN, OpenIIM]:
     Raises KeyError or RuntimeError when the file holds something else.
     """
     idn = IDN(6, "paper")
-    iim = OpenIIM(6)
+    iim = OpenIIM(6, light=False)
 
     with np.load(path, allow_pickle=False) as file:
         tensors = {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}

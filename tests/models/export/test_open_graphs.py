@@ -18,8 +18,9 @@ from models.export.cover_to_onnx import GUIDE, export_cover
 from models.export.idn_to_onnx import export_idn
 from models.export.iim_to_onnx import export_conditioner, export_open_iim
 from models.export.open_pack import write_cover, write_open_pack
+from models.networks.body_layers import shapes_of, specialised_shapes
 from models.networks.cover_net import SIZE, CoverNet
-from models.networks.idn import IDN, Head, specialised_shapes
+from models.networks.idn import IDN, Head
 from models.networks.iim import Conditioner, OpenIIM, one_identity
 from models.packs.manifest import Manifest
 from models.packs.pull import MANIFESTS
@@ -39,11 +40,11 @@ def lively(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval()
 
 
-def weights_for(inputs: int) -> Weights:
+def weights_for(network: IDN) -> Weights:
     random = torch.Generator().manual_seed(1)
     return {
         name: torch.randn(shape, generator=random) * 0.2
-        for name, shape in specialised_shapes(inputs).items()
+        for name, shape in shapes_of(network.layers).items()
     }
 
 
@@ -53,7 +54,7 @@ def weights_for(inputs: int) -> Weights:
 def test_specialised_idn_graph_agrees_with_torch(inputs: int, head: Head, size: int) -> None:
     torch.manual_seed(0)
     network = lively(IDN(inputs, head))
-    weights = weights_for(inputs)
+    weights = weights_for(network)
     target, texture = torch.rand(2, 1, 3, size, size)
     images = {"target": target} | ({"texture": texture} if inputs == 6 else {})
     face, mask = network(target, weights, images.get("texture"))
@@ -114,7 +115,7 @@ def test_conditioner_graph_agrees_with_torch() -> None:
 
 def test_comparison_notices_a_wrong_graph() -> None:
     network = lively(IDN(3, "paper"))
-    weights = weights_for(3)
+    weights = weights_for(network)
     target = torch.rand(1, 3, 224, 224)
     face, mask = network(target, weights)
     assert mask is not None
@@ -159,7 +160,11 @@ def test_open_pack_is_written_pinned_and_described(tmp_path: Path) -> None:
     )
     (tmp_path / "open.toml").write_text((MANIFESTS / "open.toml").read_text())
     write_open_pack(
-        lively(IDN(6, "paper")), OpenIIM(6), np.ones(128, np.float32), size=128, packs=tmp_path
+        lively(IDN(6, "paper")),
+        OpenIIM(6, light=False),
+        np.ones(128, np.float32),
+        size=128,
+        packs=tmp_path,
     )
     manifest = Manifest.parse((tmp_path / "open.toml").read_text())
     assert (manifest.swapper.size, manifest.swapper.head) == (128, "paper")

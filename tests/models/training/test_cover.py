@@ -11,9 +11,11 @@ import torch
 
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.affine import compose, transform
+from models.inference.painting.face_guide import face_hull
 from models.networks.cover_net import KINDS, SIZE
 from models.packs.store import Pack
 from models.training.cover.hair_labels import label_hair
+from models.training.cover.hair_of_others import Head, given_hair
 from models.training.cover.material import SIDE, TO_SIDE, Faces
 from models.training.cover.occluders import Hands
 from models.training.cover.samples import SampleMaker
@@ -94,4 +96,21 @@ def test_a_resumed_trainer_goes_on_where_it_was(maker: SampleMaker) -> None:
     other = CoverTrainer(CoverConfig(seed=2))
     other.resume(trainer.state())
     assert other.steps == trainer.steps == 1
-    assert other.step(batch) == pytest.approx(trainer.step(batch), abs=1e-5)
+    assert other.step(batch).item() == pytest.approx(trainer.step(batch).item(), abs=1e-5)
+
+
+def test_hair_of_others_is_labelled_where_it_lies(faces: Faces) -> None:
+    hair = np.zeros((SIDE, SIDE), np.float32)
+    top = int(faces.meshes[1][10, 1])
+    hair[top - 4 : top + 16, 50:94] = 1
+    red = np.full((SIDE, SIDE, 3), (250, 0, 0), np.uint8)
+    nothing = np.zeros((SIDE, SIDE), np.float32)
+    head = Head(faces.images[0], faces.meshes[0], nothing, nothing)
+    other = Head(red, faces.meshes[1], hair, nothing)
+
+    image, label, unsure = given_hair(head, other, np.random.default_rng(0))
+    inside = face_hull(faces.meshes[0], SIDE) > 250
+    changed = np.abs(image.astype(int) - faces.images[0]).max(2) > 60
+    assert (label[inside] > 0.9).mean() > 0.03
+    assert not (changed & inside & (label < 0.2)).any()
+    assert unsure.max() == 0

@@ -16,8 +16,8 @@ from models.inference.texture.face_texture import CanonicalFace  # noqa: E402
 from models.networks.quality_scorer import QualityScorer, load_quality_scorer, save_quality_scorer  # noqa: E402
 from models.packs.store import Pack  # noqa: E402
 from models.refinement.target_bank import Target  # noqa: E402
+from models.training.batch import as_tensor  # noqa: E402
 from models.training.dataset import BANK, mesh_in, swap_crop_matrix, warp  # noqa: E402
-from models.training.pairs import as_tensor  # noqa: E402
 from models.training.quality import SCORER, Faults  # noqa: E402
 from models.training.teacher import Source, teach  # noqa: E402
 

@@ -22,9 +22,9 @@ from models.refinement.batches import HELD_BACK  # noqa: E402
 from models.refinement.refine import RefineConfig, Refiner  # noqa: E402
 from models.refinement.target_bank import TargetBank  # noqa: E402
 from models.training import losses  # noqa: E402
+from models.training.batch import as_tensor  # noqa: E402
 from models.training.committed import load_shared_heads  # noqa: E402
 from models.training.dataset import BANK  # noqa: E402
-from models.training.pairs import as_tensor  # noqa: E402
 
 FACES = HELD_BACK // 2 + 3  # each comes with its mirror image
 

@@ -32,7 +32,7 @@ CODE = "code"  # its name in the vault
 class IdentityLimits:
     """How much is cached, and for how long an erasure can be proved."""
 
-    weights_bytes: int = 256 << 20  # about 320 identities of 823 KB
+    weights_bytes: int = 256 << 20  # about 320 identities of 807 KB
     tombstone_ttl_s: int = 365 * 86400
 
 

@@ -114,5 +114,5 @@ class DrawnIris:
         return np.asarray(cv2.resize(whole, self.box.size, interpolation=cv2.INTER_AREA))
 
 
-_NO_MAP = np.empty(0, np.float32)
+_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one
 _REPEAT = cv2.BORDER_REPLICATE

@@ -142,5 +142,5 @@ def _grid() -> Array:
 _GRID = _grid()
 _FAR = np.linalg.norm(_GRID, axis=-1).astype(np.float32)
 _RING = np.rint(_FAR * RINGS).astype(np.intp)
-_NO_MAP = np.empty(0, np.float32)
+_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one
 _REPEAT = cv2.BORDER_REPLICATE

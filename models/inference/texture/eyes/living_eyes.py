@@ -192,4 +192,4 @@ class LivingEye:
         iris += self.iris.lights(shown, seen_eye.iris[0], seen_eye.iris_radius)[..., None]
 
 
-_NO_MAP = np.empty(0, np.float32)
+_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

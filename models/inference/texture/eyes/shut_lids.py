@@ -104,4 +104,4 @@ def _bright(eye: Array, ring: Array) -> Array:
     return np.asarray(np.clip((levels / usual - DARK[0]) / (DARK[1] - DARK[0]), 0, 1))
 
 
-_NO_MAP = np.empty(0, np.float32)
+_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

@@ -129,7 +129,7 @@ def test_what_was_covered_stays_so_for_a_frame_of_doubt(
     _, landmarks = crop_of(engine, "ben_neutral")
     finder = brightness(tmp_path)
     sure = patched(0.95, (120, 180), (0, 120))
-    doubted = patched(0.35, (120, 180), (0, 120))
+    doubted = patched(0.12, (120, 180), (0, 120))
     memory = OcclusionMemory()
 
     assert finder.find(doubted, landmarks, memory) is None
