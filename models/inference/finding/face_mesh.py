@@ -77,7 +77,8 @@ class MeshedFace:
 
     `look` is an 8 x 8 image of the face's middle: nearly the same from frame to frame while one
     person is followed. `human` 0..1 is the detector's close look at a face just found: drawings
-    and animals score low where the mesh is sure (see `face_finder`).
+    and animals score low where the mesh is sure (see `face_finder`). `unrefined` is the mesh before
+    its lips were looked at closely, None where they were not: a hand misleads a close look.
     """
 
     landmarks: Landmarks
@@ -85,6 +86,7 @@ class MeshedFace:
     yaw_deg: float
     look: RgbImage
     human: float = 1.0
+    unrefined: Landmarks | None = None
 
     @cached_property
     def box(self) -> Box:
@@ -119,17 +121,23 @@ class FaceMesh:
         image = to_network(crop)
         seen = self.network(image)
         mesh = seen["landmarks"].reshape(LANDMARKS, 3)
+        plain = transform(mesh[:, :2], invert(to_crop))
+        landmarks = plain
         if self.lips is not None:
-            closely = self.lips(image, seen["landmarks"])
-            mesh[_LIPS, :2] = closely["lips"].reshape(-1, 2)
+            closely = self.lips(image, seen["landmarks"])["lips"].reshape(-1, 2)
+            landmarks = plain.copy()
+            landmarks[_LIPS] = transform(closely, invert(to_crop))
 
-        landmarks = transform(mesh[:, :2], invert(to_crop))
         look = np.asarray(
             cv2.resize(crop[MIDDLE, MIDDLE], (8, 8), interpolation=cv2.INTER_AREA), np.uint8
         )
 
         return MeshedFace(
-            landmarks, float(1 / (1 + np.exp(-seen["presence"].item()))), _yaw_deg(mesh), look
+            landmarks=landmarks,
+            score=float(1 / (1 + np.exp(-seen["presence"].item()))),
+            yaw_deg=_yaw_deg(mesh),
+            look=look,
+            unrefined=None if self.lips is None else plain,
         )
 
     def settle(self, frame: Frame, face: Detection) -> MeshedFace:

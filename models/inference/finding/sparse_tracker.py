@@ -158,9 +158,14 @@ def _between(
 
 def _mixed(before: MeshedFace, after: MeshedFace, share: float) -> MeshedFace:
     moved = before.landmarks + np.float32(share) * (after.landmarks - before.landmarks)
+    plain = before.unrefined
+    if plain is not None and after.unrefined is not None:
+        plain = plain + np.float32(share) * (after.unrefined - plain)
+
     return replace(
         before,
         landmarks=moved,
+        unrefined=plain,
         # What is doubtful at either end is doubtful in between.
         score=min(before.score, after.score),
         yaw_deg=before.yaw_deg + share * (after.yaw_deg - before.yaw_deg),

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Landmarks, Mask, Plane
+from models.inference.arrays import Landmarks, Mask, Plane, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.frames import resampling
 from models.inference.mesh_points import EYES, OUTER_LIPS
@@ -24,6 +24,10 @@ PRESERVED: dict[Preserved, tuple[tuple[int, ...], ...]] = {
     "mouth": (OUTER_LIPS,),
     "eyes": EYES,
 }
+# The crop's middle, where a face is.
+INNER = np.s_[
+    TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4, TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4
+]
 
 
 def shape_mask(soft: Mask, landmarks: Landmarks, options: SwapOptions) -> Mask:
@@ -68,3 +72,19 @@ def _filled(landmarks: Landmarks, outlines: Iterable[tuple[int, ...]]) -> Plane:
 def _disc(radius: float) -> NDArray[np.uint8]:
     side = 2 * round(radius) + 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+
+
+def without_cover(target: RgbImage, cover: Mask) -> RgbImage:
+    """Fill what is covered with the face's mean colour: a black microphone must not darken the
+    texture's light.
+    """
+    open_face = (cover[INNER] < 0.5).astype(np.uint8)
+    mean = np.array(cv2.mean(target[INNER], open_face)[:3])
+    # A row, repeated: filling pixel by pixel takes ten times as long.
+    row = np.full((target.shape[1], 3), mean + 0.5, np.uint8)
+    filled = np.empty_like(target)
+    filled[:] = row
+    mixed = target.copy()
+    resampling.blend(mixed, filled, cv2.convertScaleAbs(cover, alpha=resampling.MASK_LEVELS))
+
+    return mixed

@@ -17,10 +17,10 @@ from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
 from models.inference.finding.eyes.eye_motion import MovingEyes
 from models.inference.frames.affine import compose, scale_of, transform
 from models.inference.frames.frame import Frame
-from models.inference.frames.resampling import MASK_LEVELS, Region, blend
+from models.inference.frames.resampling import Region
 from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.options import SwapOptions
-from models.inference.painting.blending import shape_mask
+from models.inference.painting.blending import shape_mask, without_cover
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
 from models.inference.texture.eyes.blank_eyes import without_irises
@@ -36,9 +36,6 @@ from models.inference.texture.texture_outline import texture_mesh, without_shade
 TURNS_FROM_DEG = 12.0
 TURNED_AT_DEG = 25.0
 EDGE_PX = 2  # what cubic interpolation reaches past a pixel
-INNER = np.s_[
-    TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4, TEMPLATE_SIZE // 4 : TEMPLATE_SIZE * 3 // 4
-]
 
 
 @dataclass(frozen=True)
@@ -124,20 +121,23 @@ class FacePainter:
         memory: OcclusionMemory | None = None,
         eyes: MovingEyes | None = None,
         resting: RestingFace | None = None,
+        unrefined: Landmarks | None = None,
     ) -> PaintedFace:
         """Return the swapped face for landmarks in frame pixels, showing by `opacity` 0..1.
 
         What is in front of the face stays the target's; a `memory` of the frame before steadies
         what is taken for that. `eyes` are the target's, in frame pixels; without them the face
         stares as its photo does. `resting` is what is known of the target's face in a video: its
-        expression is what differs from that.
+        expression is what differs from that. `unrefined` landmarks are what the cover network knows
+        a face by, where others are given to paint on.
         """
         to_crop = self.swap_crop(landmarks)
         # Black past the frame's edge would count as the target's colour.
         target = frame.rgb_crop(to_crop, TEMPLATE_SIZE, extend=True)
         in_crop = transform(landmarks, to_crop)
-        cover = None if self.cover is None else self.cover.find(target, in_crop, memory)
-        lit = target if cover is None else _without_cover(target, cover)
+        plain = in_crop if unrefined is None else transform(unrefined, to_crop)
+        cover = None if self.cover is None else self.cover.find(target, plain, memory)
+        lit = target if cover is None else without_cover(target, cover)
         self.counters.swap_passes += 1
         in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
         focus = None if resting is None else resting.focus
@@ -238,19 +238,3 @@ def _shown(placed: Placed | None, soft: Mask | None) -> Mask:
         assert soft is not None  # noqa: S101  a network without a texture has a mask head
         return soft
     return placed.mask if soft is None else placed.shaped(soft)
-
-
-def _without_cover(target: RgbImage, cover: Mask) -> RgbImage:
-    """Fill what is covered with the face's mean colour: a black microphone must not darken the
-    texture's light.
-    """
-    open_face = (cover[INNER] < 0.5).astype(np.uint8)
-    mean = np.array(cv2.mean(target[INNER], open_face)[:3])
-    # A row, repeated: filling pixel by pixel takes ten times as long.
-    row = np.full((target.shape[1], 3), mean + 0.5, np.uint8)
-    filled = np.empty_like(target)
-    filled[:] = row
-    mixed = target.copy()
-    blend(mixed, filled, cv2.convertScaleAbs(cover, alpha=MASK_LEVELS))
-
-    return mixed

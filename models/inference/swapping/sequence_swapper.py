@@ -131,6 +131,7 @@ class SequenceSwapper:
             memory=subject.followed.memory,
             eyes=subject.eyes,
             resting=subject.followed.resting,
+            unrefined=subject.tracked.face.unrefined,
         )
 
     def _check_eyes(self, frame: Frame, subject: Subject) -> None:

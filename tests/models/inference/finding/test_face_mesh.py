@@ -47,3 +47,15 @@ def test_lips_that_close_while_talking_are_seen_to_close(engine: FaceSwapEngine)
     assert np.corrcoef(plain, refined)[0, 1] > 0.7
     assert refined.min() < 0.005 < 0.01 < plain.min()
     assert refined.std() > plain.std()
+
+
+def test_the_mesh_before_the_close_look_is_kept(engine: FaceSwapEngine) -> None:
+    photo = portrait("ada_smile")
+    face = engine.detect(photo)[0]
+    refined = looked(engine.video_mesh, ImageFrame(photo), face)
+    plain = looked(engine.mesh, ImageFrame(photo), face)
+
+    assert plain.unrefined is None
+    np.testing.assert_allclose(refined.unrefined, plain.landmarks, atol=1e-3)
+    others = np.setdiff1d(np.arange(468), CLOSE_LIPS)
+    np.testing.assert_allclose(refined.landmarks[others], plain.landmarks[others], atol=1e-3)
