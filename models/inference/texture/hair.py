@@ -52,10 +52,13 @@ def hair_score(image: RgbImage, mesh: Landmarks) -> Array:
     return np.maximum(dark / DARKER, off_hue / OFF_HUE)
 
 
-def upper_face(mesh: Landmarks, size: int, reach: tuple[int, int]) -> NDArray[np.bool_]:
+def upper_face(
+    mesh: Landmarks, size: int, reach: tuple[int, int], brow_share: float = 1.0
+) -> NDArray[np.bool_]:
     """Return where hair may hang over a face: above the eyes, away from eyes and brows.
 
-    `reach` says how far away, in rows and columns of the image.
+    `reach` says how far away, in rows and columns of the image; `brow_share` how much of a brow's
+    height is kept, from below: a fringe hangs into its upper part.
     """
     eyes = mesh[list(OUTER_EYE_CORNERS)].mean(0)
     down = mesh[152] - mesh[10]
@@ -65,8 +68,11 @@ def upper_face(mesh: Landmarks, size: int, reach: tuple[int, int]) -> NDArray[np
     kept = np.zeros((size, size), np.uint8)
 
     for brow, eye in zip(BROWS, EYES, strict=True):
-        points = cv2.convexHull(np.round(mesh[[*brow, *eye]]).astype(np.int32))
-        cv2.fillConvexPoly(kept, points, 1)
+        # The outline of a brow is five points above and, backwards, the five below them.
+        lower = mesh[list(brow[:4:-1])]
+        upper = lower + (mesh[list(brow[:5])] - lower) * np.float32(brow_share)
+        around = np.concatenate([upper, lower, mesh[list(eye)]])
+        cv2.fillConvexPoly(kept, cv2.convexHull(np.round(around).astype(np.int32)), 1)
 
     near_eyes = cv2.dilate(kept, np.ones((2 * reach[0] + 1, 2 * reach[1] + 1), np.uint8)) > 0
     return np.asarray((below < BELOW_EYES_PX * size / GRID) & ~near_eyes, bool)

@@ -43,10 +43,18 @@ WALL_BRIGHTER = 8.0
 # and beard, be it white: walls and collars lie beside the jaw.
 CHIN_WIDTH = 1.3
 CHIN_RIM_PX = 6.0
+# Beside a cheek, below the temple, above a beard: less than this share of the skin's luma is hair
+# that hangs there, which a cheek's shade seldom is; and by so much at least, on dark skin.
+HAIR_BESIDE_LEVEL = 0.55
+HAIR_BESIDE_LEVELS = 30.0
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 CARRIED_SCORE = 0.6  # of hair: half as dark as hair already, a shaded forehead has .4
 HIDDEN_SHARE = 0.6  # of a forehead: what hides less is a parting, or a side that lies in the shade
 NEAR_BROWS = (4, 4)  # canonical brows are where they are: a fringe may reach down to them
+# Under a fringe that hides the forehead, what is above a brow is fringe, and so is its upper part:
+# kept whole, it is a black bar. What is left has a brow's place and shape, and the hair's colour.
+UNDER_FRINGE = (0, 2)
+BROW_UNDER_FRINGE = 0.6
 NOSE_BASE = 2  # mesh point: below it, what is grey is a beard
 
 Pixels = NDArray[Any]
@@ -80,6 +88,9 @@ def cleaned(texture: RgbImage, mesh: Landmarks) -> RgbImage:
     depth = depth_inside(mesh, len(texture))
     score = hair_score(texture, mesh)
     hair = _hair(score, mesh, depth)
+    if _is_fringed(hair, mesh, depth):
+        hair |= _hair(score, mesh, depth, UNDER_FRINGE, BROW_UNDER_FRINGE)
+
     sure = (depth > DOUBTFUL_PX) & ~hair
     bare = ~_may_be_hair(score, hair, mesh, depth)
     skin = _carried(texture, (sure & bare).astype(np.float32), SKIN_SIGMA)
@@ -128,17 +139,28 @@ def _may_be_hair(
     """Return what above the eyes is as dark as hair under a fringe that hides the forehead: what is
     left of it hangs into the brows, and is not carried over it.
     """
-    forehead = upper_face(mesh, len(score), NEAR_BROWS) & (depth > RIM_PX)
-    hidden = int((hair & forehead).sum()) / max(int(forehead.sum()), 1)
     rows = np.arange(len(score))[:, None]
     above = (score > CARRIED_SCORE) & (rows < float(mesh[list(OUTER_EYE_CORNERS), 1].mean()))
 
-    return np.asarray(above & (hidden > HIDDEN_SHARE), bool)
+    return np.asarray(above & _is_fringed(hair, mesh, depth), bool)
 
 
-def _hair(score: Pixels, mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:
+def _is_fringed(hair: NDArray[np.bool_], mesh: Landmarks, depth: Pixels) -> bool:
+    """Whether hair hides the forehead."""
+    forehead = upper_face(mesh, len(hair), NEAR_BROWS) & (depth > RIM_PX)
+    hidden = int((hair & forehead).sum()) / max(int(forehead.sum()), 1)
+    return hidden > HIDDEN_SHARE
+
+
+def _hair(
+    score: Pixels,
+    mesh: Landmarks,
+    depth: Pixels,
+    reach: tuple[int, int] = NEAR_BROWS,
+    brow_share: float = 1.0,
+) -> NDArray[np.bool_]:
     """Return where the photo's own hair hangs over the forehead, with its soft edge."""
-    upper = upper_face(mesh, len(score), NEAR_BROWS)
+    upper = upper_face(mesh, len(score), reach, brow_share)
     found = (score > 1) & upper
     solid = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     hanging = hanging_in(solid > 0, depth, HAIR_RIM_PX).astype(np.uint8)
@@ -162,7 +184,8 @@ def _is_behind(
     """Return where texels are not of the face: brighter than its skin nearby, or greyer.
 
     A beard is greyer than skin, too, and belongs to the face: below the nose what is much
-    greyer has to be brighter as well, and near the outline, to be a wall or a collar. Where light
+    greyer has to be brighter as well, and near the outline, to be a wall or a collar. What is as
+    dark as hair beside a cheek hangs there. Where light
     falls from one side skin is brighter, and as warm; nothing of a face in common light is blue.
     """
     change = texture - skin
@@ -177,10 +200,12 @@ def _is_behind(
     cold = (warmth < COLD) & is_told
     greyer = (red < -GREYER_LEVELS) & (luma > -DARKER_LEVELS) & bare & ~lit
     wall = (red < -WALL_GREYER) & (luma > WALL_BRIGHTER) & (depth < BESIDE_JAW_PX)
-
     brighter = (luma > BRIGHTER_LEVELS) & ~lit
+    darkest = np.minimum((HAIR_BESIDE_LEVEL - 1) * (skin @ LUMA), -HAIR_BESIDE_LEVELS)
+    is_cheek = bare & (rows > float(mesh[list(OUTER_EYE_CORNERS), 1].mean()))
+    hair = (luma < darkest) & is_cheek & (depth < BESIDE_JAW_PX)
 
-    return np.asarray((brighter | greyer | wall | cold) & ~_is_chin(mesh, depth), bool)
+    return np.asarray((brighter | greyer | wall | cold | hair) & ~_is_chin(mesh, depth), bool)
 
 
 def _is_chin(mesh: Landmarks, depth: Pixels) -> NDArray[np.bool_]:

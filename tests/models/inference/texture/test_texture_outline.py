@@ -100,6 +100,30 @@ def test_under_a_fringe_that_hangs_into_the_brows_the_forehead_is_skin(
     assert distance(cleaned(texture, mesh), 112, 50, SKIN) < 25
 
 
+def test_a_fringe_over_the_brows_leaves_brows_and_no_bar(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    across = np.linspace(64, 160, 10)
+    for brow, columns in zip(BROWS, (across[:5], across[5:]), strict=True):
+        mesh[list(brow[:5])] = np.stack([columns, np.full(5, 66)], axis=1)
+        mesh[list(brow[:4:-1])] = np.stack([columns, np.full(5, 76)], axis=1)
+
+    mesh[[10, 152]] = (112, 22), (112, 202)
+    texture[:76, 40:184] = HAIR
+    shown = cleaned(texture, mesh)
+
+    assert distance(shown, 80, 64, SKIN) < 40
+    assert distance(shown, 80, 74, HAIR) < 40
+
+
+def test_hair_beside_a_cheek_becomes_skin(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32]
+) -> None:
+    mesh[2] = (112, 130)
+    texture[96:126, 186:203] = HAIR
+    assert distance(cleaned(texture, mesh), 192, 110, SKIN) < 25
+
+
 def test_the_middle_of_the_face_is_not_touched(
     texture: NDArray[np.uint8], mesh: NDArray[np.float32]
 ) -> None:
