@@ -129,6 +129,12 @@ class SwapForm(JobForm):
     @model_validator(mode="after")
     def _has_identity(self) -> SwapForm:
         only_one(self, "identity_id", "assignments")
+        # Only where it was given: the default says nothing about what the client wants.
+        if self.assignments is not None and "faces" in self.options.model_fields_set:
+            raise ValueError(
+                "options.faces goes with identity_id; with assignments, each names its own face"
+            )
+
         return self
 
     def assigned(self) -> tuple[Assignment, ...]:

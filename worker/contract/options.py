@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    Tag,
+    WithJsonSchema,
+)
 
 from worker.formats import Codec, OutputFormat
 
@@ -45,12 +53,12 @@ _FOUR_NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": 4, "m
 
 class BoxSelector(Strict):
     box: Annotated[
-        tuple[float, float, float, float],
+        tuple[float, float, PositiveFloat, PositiveFloat],
         WithJsonSchema(_FOUR_NUMBERS),
         Field(
             description=(
-                "x, y, width, height in pixels of the upright image, as every box in this API; the"
-                " face that overlaps it most at first sight."
+                "x, y, width, height in pixels of the upright image, as every box in this API;"
+                " width and height above 0. The face that overlaps it most at first sight."
             )
         ),
     ]
@@ -62,9 +70,32 @@ class ReferenceSelector(Strict):
     )
 
 
-FaceSelector = (
-    Literal["largest", "all"] | PersonSelector | IndexSelector | BoxSelector | ReferenceSelector
-)
+_BY_KEY = ("person_id", "index", "box", "reference")
+
+
+def _way_of(given: Any) -> str | None:  # noqa: ANN401 - whatever a client sends
+    """Return by which of its forms a selector chooses, None for none of them."""
+    if isinstance(given, str):
+        return "word"
+    keys = given if isinstance(given, dict) else getattr(type(given), "model_fields", ())
+    return next((key for key in _BY_KEY if key in keys), None)
+
+
+# By the form that was given, so that an error names what is wrong with it and not with the others.
+FaceSelector = Annotated[
+    Annotated[Literal["largest", "all"], Tag("word")]
+    | Annotated[PersonSelector, Tag("person_id")]
+    | Annotated[IndexSelector, Tag("index")]
+    | Annotated[BoxSelector, Tag("box")]
+    | Annotated[ReferenceSelector, Tag("reference")],
+    Discriminator(
+        _way_of,
+        custom_error_type="face_selector",
+        custom_error_message=(
+            "Give 'largest', 'all', or an object with one of person_id, index, box, reference"
+        ),
+    ),
+]
 
 
 class Assignment(Strict):
