@@ -123,7 +123,7 @@ def compose(settings: Settings, redis: Redis, metrics: Metrics) -> Service:
     eraser = IdentityEraser(identities, jobs, job_remover, photo_remover, audit)
 
     records = ProvenanceStore(media.blobs)
-    admission = JobAdmission(settings, jobs, media, identities, records)
+    admission = JobAdmission(settings, jobs, media, identities, records, poster)
     submission = JobSubmission(events, InputReceiver(settings, urls), admission)
     overdue = Overdue(jobs, queue, media, identities)
     deliveries = DeliveryLog(redis)

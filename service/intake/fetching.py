@@ -45,14 +45,19 @@ class GuardedClient:
         for good, when a socket is opened.
         """
         target = checked_url(url)
-        port = target.port or (443 if target.scheme == "https" else 80)
         try:
             async with asyncio.timeout(_RESOLVE_S):
-                is_allowed = await self._backend.allows(target.host, port)
+                is_allowed = await self._backend.allows(target.host, _port(target))
         except (OSError, UnicodeError, TimeoutError):
             return
 
         if not is_allowed:
+            raise AddressRefusedError
+
+    def require_plausible(self, url: str) -> None:
+        """Raise AddressRefusedError for a URL that is refused for certain; nothing is resolved."""
+        target = checked_url(url)
+        if not self._backend.allows_literal(target.host, _port(target)):
             raise AddressRefusedError
 
     async def fetch(self, url: str) -> AsyncIterator[bytes]:
@@ -122,6 +127,10 @@ class GuardedClient:
                         break
 
                 return int(answer.status)
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
 
 
 def _host(url: httpx.URL) -> tuple[str, str]:

@@ -69,6 +69,19 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         """
         return self._allows_all(await self._resolve(host.strip("[]"), port), port)
 
+    def allows_literal(self, host: str, port: int) -> bool:
+        """Return False for an address that may not be connected to, without any look-up.
+
+        A name passes: what it leads to is known once it is resolved.
+        """
+        try:
+            # As `resolve` would read it, decimal, octal and hex included.
+            entries = socket.getaddrinfo(host.strip("[]"), port, flags=socket.AI_NUMERICHOST)
+        except (OSError, UnicodeError):
+            return True
+
+        return self._allows_all([str(entry[4][0]) for entry in entries], port)
+
     def _allows_all(self, addresses: list[str], port: int) -> bool:
         # All of them: a name with one private address among public ones is a trick.
         return bool(addresses) and all(

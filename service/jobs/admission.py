@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from service.caller import Caller
 from service.identities.consent import check_use
+from service.intake.fetching import GuardedClient
 from service.intake.incoming import IncomingFile
-from service.intake.outgoing_urls import checked_url
 from service.jobs.submission_request import Submission
 from service.protocol.observability import current_traceparent
 from service.protocol.problems import ServiceError
@@ -52,6 +52,7 @@ class JobAdmission:
         media: MediaStore,
         identities: IdentityStore,
         records: ProvenanceStore,
+        poster: GuardedClient,
     ) -> None:
         self._consent_required = settings.require_consent
         # Without provenance no output has a mark, and none is promised in the record.
@@ -60,6 +61,7 @@ class JobAdmission:
         self._media = media
         self._identities = identities
         self._records = records
+        self._poster = poster
 
     def check(self, caller: Caller, submission: Submission) -> Admission | None:
         """Raise unless the job could be admitted, as far as its request alone can tell.
@@ -73,7 +75,8 @@ class JobAdmission:
         if wanted in _IMPOSSIBLE_FORMATS.get(submission.kind, ()):
             raise ServiceError("invalid_request", f"This kind of input cannot become {wanted}")
         if submission.webhook is not None:
-            checked_url(submission.webhook)
+            # For a clear answer now; a name's address is checked at each delivery.
+            self._poster.require_plausible(submission.webhook)
         for identity_id in submission.payload(caller.tenant, None, "").identities():
             identity = self._identities.peek(identity_id, caller.tenant)
             check_use(identity, submission.kind, self._consent_required)

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -17,7 +18,7 @@ import httpcore
 from anyio import to_thread
 
 from service.intake.fetching import GuardedClient
-from service.intake.outgoing_urls import FetchError
+from service.intake.outgoing_urls import AddressRefusedError
 from service.jobs.delivery_log import DeliveryAttempt, DeliveryLog, DeliveryOutcome
 from service.jobs.webhook_messages import EndMessages, signed_headers
 from service.protocol.observability import Metrics
@@ -36,6 +37,18 @@ _GONE = 410
 # an eighth of all, so that the others' messages leave at once.
 AT_ONCE = 128
 PER_TENANT = 16
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a receiver answered: a status, or 0 and the `error` that kept it from answering.
+
+    `is_refused` where its address may not be connected to: the next try would end the same.
+    """
+
+    status: int
+    error: str | None = None
+    is_refused: bool = False
 
 
 class WebhookSender:
@@ -133,8 +146,8 @@ class WebhookSender:
             return
 
         url, headers, body = prepared
-        status, error = await self._post(url, headers, body)
-        await to_thread.run_sync(self._settle, delivery, status, error)
+        answer = await self._post(url, headers, body)
+        await to_thread.run_sync(self._settle, delivery, answer)
 
     async def ping(self, endpoint: Endpoint) -> tuple[int, str | None]:
         """Send one signed message of type `endpoint.test` now, outside of the outbox.
@@ -149,17 +162,18 @@ class WebhookSender:
         }
         body = json.dumps(message, separators=(",", ":")).encode()
         headers = signed_headers(endpoint.secrets, new_id("msg"), int(now), body)
-        return await self._post(endpoint.url, headers, body)
+        answer = await self._post(endpoint.url, headers, body)
+        return answer.status, answer.error
 
-    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, str | None]:
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> _Answer:
         try:
-            return await self._client.post(url, headers, body), None
-        except FetchError as error:
-            return 0, error.detail
+            return _Answer(await self._client.post(url, headers, body))
+        except AddressRefusedError as error:
+            return _Answer(0, error.detail, is_refused=True)
         except (httpcore.TimeoutException, TimeoutError):
-            return 0, "The receiver took too long"
+            return _Answer(0, "The receiver took too long")
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
-            return 0, "The receiver could not be reached"
+            return _Answer(0, "The receiver could not be reached")
 
     def _prepare(self, delivery: Delivery) -> tuple[str, dict[str, str], bytes] | None:
         # At each attempt anew: receivers refuse timestamps older than five minutes.
@@ -182,7 +196,8 @@ class WebhookSender:
         body = json.dumps(message.body, separators=(",", ":")).encode()
         return url, signed_headers(secrets, delivery.id, int(now), body), body
 
-    def _settle(self, delivery: Delivery, status: int, error: str | None) -> None:
+    def _settle(self, delivery: Delivery, answer: _Answer) -> None:
+        status = answer.status
         outcome: DeliveryOutcome = (
             "delivered" if 200 <= status < 300 else "disabled" if status == _GONE else "retried"
         )
@@ -190,6 +205,9 @@ class WebhookSender:
             self._outbox.delivered(delivery)
         elif outcome == "disabled":
             self._disable(delivery)
+        elif answer.is_refused:
+            self._outbox.drop(delivery)
+            outcome = "given_up"
         # The schedule is through: about three days after the first attempt.
         elif self._outbox.retry(delivery) is None:
             outcome = "given_up"
@@ -202,7 +220,7 @@ class WebhookSender:
             attempt=delivery.attempt + 1,
             status=status,
             outcome=outcome,
-            error=error or (None if outcome == "delivered" else f"It answered {status}"),
+            error=answer.error or (None if outcome == "delivered" else f"It answered {status}"),
             at=self._clock(),
         )
         self._log.add(delivery.tenant, attempt)

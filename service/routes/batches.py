@@ -45,7 +45,7 @@ _QUEUE = ("not_found", "upload_in_use", "quota_exceeded", "storage_quota", "queu
     response_model=schemas.Batch,
     responses={
         201: success("All jobs are accepted and will not be lost.", "Location"),
-        **problems(*JSON_BODY, *IDEMPOTENT, *_CONSENT, *_QUEUE),
+        **problems(*JSON_BODY, "fetch_refused", *IDEMPOTENT, *_CONSENT, *_QUEUE),
     },
     openapi_extra={**json_body(schemas.BatchRequest), "parameters": [IDEMPOTENCY_KEY]},
 )

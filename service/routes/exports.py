@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/identities", tags=["identities"])
 
 Writer = Annotated[Caller, Depends(caller_with("identities:write"))]
 
-_FAILURES = ("not_found", "identity_erased", "queue_full", "draining")
+_FAILURES = ("fetch_refused", "not_found", "identity_erased", "queue_full", "draining")
 # An export leaves the service, so consent is asked for by a scope of its own.
 _CONSENT_FAILURES = ("consent_missing", "consent_expired", "consent_scope")
 _HEADERS = ("Location", "ETag", "Preference-Applied")

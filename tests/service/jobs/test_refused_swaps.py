@@ -59,6 +59,36 @@ def test_a_box_without_end_is_refused_for_that(
     assert [one["message"] for one in problem["errors"]] == ["Input should be a finite number"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://10.0.0.1/hook",
+        "http://127.0.0.2:8080/",
+        "http://169.254.169.254/latest",
+        "http://2130706434/",
+        "http://0x7f.0.0.2/",
+        "https://1.1.1.1:22/",
+    ],
+)
+def test_a_webhook_to_a_refused_address_is_refused_with_its_job(
+    live: LiveService, client: httpx.Client, tenant: str, url: str
+) -> None:
+    upload = live.upload(tenant)
+    identity = live.identity(tenant)
+    swap = {"input": {"upload_id": upload}, "identity_id": identity, "webhook": url}
+    problem_of(client.post("/v1/swaps/image", json=swap), 422, "fetch_refused")
+
+    batch = {"upload_ids": [upload], "identity_ids": [identity], "webhook": url}
+    problem_of(client.post("/v1/batches", json=batch), 422, "fetch_refused")
+    assert not live.jobs.list(tenant).jobs
+
+
+def test_a_webhook_to_a_name_is_taken_without_resolving_it(
+    live: LiveService, client: httpx.Client, tenant: str
+) -> None:
+    assert live.job(client, tenant, webhook="https://nobody.invalid/hook")["status"] == "queued"
+
+
 def test_faces_beside_assignments_are_refused_and_other_options_are_not(
     live: LiveService, client: httpx.Client, tenant: str
 ) -> None:

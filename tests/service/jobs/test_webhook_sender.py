@@ -123,6 +123,18 @@ def test_a_message_that_cannot_be_read_does_not_end_the_sending(
     asyncio.run(asyncio.wait_for(sending(), 10))
 
 
+def test_a_message_to_a_refused_address_is_not_tried_again(post: Post, store: Redis) -> None:
+    jobs = JobStore(store, clock=post.clock)
+    refused = post.outbox.endpoints.add("beta", "http://10.0.0.1/hook")
+    ended_job(jobs, post.clock, "beta")
+    post.send()
+
+    (attempt,) = DeliveryLog(store).of("beta", refused.id)
+    assert (attempt.outcome, attempt.status) == ("given_up", 0)
+    assert attempt.error == "The URL does not lead to a public web server"
+    assert post.outbox.waiting() == 0
+
+
 def test_410_disables_the_endpoint(post: Post, receiver: Receiver) -> None:
     receiver.statuses = [410]
     assert post.send() == 1
