@@ -33,7 +33,8 @@ from worker.use_cases.videos.survey_tasks import (
     read_survey,
     samples_of_task,
 )
-from worker.video.frames.planes import FrameFormat, FramePreparer, i420_view
+from worker.video.frames.frame_format import FrameFormat, square_size
+from worker.video.frames.planes import FramePreparer, i420_view
 from worker.video.plan import VideoPlan, plan_video
 from worker.video.probe import is_video
 from worker.video.reader import Span, VideoReader
@@ -209,11 +210,12 @@ class Analyse:
 
 def _facts(video: Video, plan: VideoPlan) -> dict[str, Any]:
     info = video.info
+    width, height = square_size(info)  # where the boxes of faces lie
     return {
         "kind": "video",
         "frames": plan.frames,
-        "width": info.width,
-        "height": info.height,
+        "width": width,
+        "height": height,
         "fps": float(info.fps),
         "duration_s": info.duration_s,
     }

@@ -18,7 +18,8 @@ from av.video.stream import VideoStream
 from worker.formats import Codec
 from worker.media.media_errors import UnsupportedMedia
 from worker.provenance.marking import Marking
-from worker.video.frames.planes import FrameFormat, plane_array
+from worker.video.frames.frame_format import FrameFormat
+from worker.video.frames.planes import plane_array
 
 # NUT keeps every timestamp exactly in any time base; MP4 and Matroska round some of them.
 SEGMENT_FORMAT: Final = "nut"

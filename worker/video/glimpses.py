@@ -12,7 +12,8 @@ import av
 
 from models.inference.arrays import BgrImage
 from worker.media.media_errors import DamagedMedia
-from worker.video.frames.planes import FrameFormat, FramePreparer, i420_view, to_bgr
+from worker.video.frames.frame_format import FrameFormat
+from worker.video.frames.planes import FramePreparer, i420_view, to_bgr
 from worker.video.reader import Span, VideoReader
 from worker.video.video import Video
 

@@ -18,13 +18,8 @@ from models.inference.options import FrameReport, SequenceReport
 from worker.formats import VideoFormat
 from worker.provenance.marking import Marking
 from worker.video.encoder import EncoderSettings, SegmentEncoder
-from worker.video.frames.planes import (
-    FrameFormat,
-    FramePreparer,
-    i420_view,
-    scaled,
-    source_matrix,
-)
+from worker.video.frames.frame_format import FrameFormat, source_matrix
+from worker.video.frames.planes import FramePreparer, i420_view, scaled
 from worker.video.muxing.mux import MuxReport, MuxSettings, Segment, mux_video
 from worker.video.pipeline import Pipeline, StageTimes
 from worker.video.plan import PlannedSegment, VideoPlan

@@ -20,7 +20,8 @@ from tests.worker.video.material.filtered import planned
 from tests.worker.video.material.samples import LIMITS
 from tests.worker.video.material.scenes import Image, Placed, scene, video_of
 from tests.worker.video.material.written import SourceVideo, write
-from worker.video.frames.planes import FrameFormat, FramePreparer
+from worker.video.frames.frame_format import FrameFormat
+from worker.video.frames.planes import FramePreparer
 from worker.video.plan import LEAST_SHARE, VideoPlan
 from worker.video.reader import Span, VideoReader
 from worker.video.segments import span_of

@@ -28,13 +28,8 @@ from worker.use_cases.identity_loader import IdentityLoader, swap_options
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.screening import require_nobody_blocked
 from worker.use_cases.target_examiner import TargetExaminer
-from worker.video.frames.planes import (
-    FrameFormat,
-    FramePreparer,
-    i420_view,
-    scaled,
-    to_bgr,
-)
+from worker.video.frames.frame_format import FrameFormat
+from worker.video.frames.planes import FramePreparer, i420_view, scaled, to_bgr
 from worker.video.plan import plan_video
 from worker.video.reader import SourceFrame, Span, VideoReader
 from worker.video.report import require_quality, video_quality

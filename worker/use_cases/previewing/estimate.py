@@ -17,7 +17,8 @@ from worker.settings import MediaLimits
 from worker.use_cases.identity_loader import IdentityLoader, swap_options
 from worker.use_cases.previewing.first_look import FirstLook, Looked, Seen
 from worker.use_cases.screening import require_nobody_blocked
-from worker.video.frames.planes import FrameFormat, FramePreparer
+from worker.video.frames.frame_format import FrameFormat
+from worker.video.frames.planes import FramePreparer
 from worker.video.glimpses import key_before
 from worker.video.output import output_settings
 from worker.video.plan import PlannedSegment, plan_video

@@ -12,7 +12,7 @@ from worker.provenance.resemblance import thinned
 from worker.stores.blobs.durable_files import noticing_full_disk
 from worker.use_cases.outcomes import assignment_outcomes, outcome_report, require_somebody
 from worker.use_cases.videos.segment_swapper import VideoWork
-from worker.video.frames.planes import FrameFormat
+from worker.video.frames.frame_format import FrameFormat
 from worker.video.muxing.mux import MuxReport
 from worker.video.plan import VideoPlan
 from worker.video.records import PartRecord, add_timings, people_of

@@ -5,8 +5,6 @@ And their planes as arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,50 +12,20 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
-from models.inference.frames.i420 import I420Frame, Matrix
+from models.inference.frames.i420 import I420Frame
+from worker.video.frames.frame_format import (
+    CONVERTED_MATRICES,
+    FrameFormat,
+    assumed_matrix,
+    is_squared,
+    source_matrix,
+    square_size,
+)
 from worker.video.frames.interlacing import deinterlace
 from worker.video.frames.tone_map import SDR, ToneMapper, is_wide
 from worker.video.probe import UNSPECIFIED, ColourTags, VideoInfo
 
-_CONVERTED_MATRICES = {0, 8, 9, 10}  # RGB, YCgCo, BT.2020: encoded as BT.709
-_BT601_MATRICES = {5, 6}
 _EIGHT_BIT_LUMA = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
-_TAGS: dict[Matrix, ColourTags] = {
-    "bt709": SDR,
-    "bt601": ColourTags(matrix=6, primaries=6, transfer=6),
-}
-
-
-@dataclass(frozen=True)
-class FrameFormat:
-    """What all frames of the output have in common.
-
-    Both sides are even, as 4:2:0 encoders want them.
-    """
-
-    width: int
-    height: int
-    fps: Fraction
-    time_base: Fraction
-    pixel_aspect: Fraction
-    colour: ColourTags
-
-    @classmethod
-    def of(cls, info: VideoInfo, max_side: int | None) -> FrameFormat:
-        """As the source's, scaled to `max_side` where that is smaller.
-
-        RGB and BT.2020 colours become BT.709.
-        """
-        width, height = fitted_size(info.width, info.height, max_side)
-        colour = info.colour
-
-        if is_wide(colour) or colour.matrix in _CONVERTED_MATRICES:
-            colour = SDR
-        elif assumed_matrix(colour, width, height) != source_matrix(info):
-            # Players would take the untagged output for another matrix than the source.
-            colour = replace(_TAGS[source_matrix(info)], full_range=colour.full_range)
-
-        return cls(width, height, info.fps, info.time_base, info.pixel_aspect, colour)
 
 
 class FramePreparer:
@@ -94,9 +62,12 @@ class FramePreparer:
         return prepared
 
     def _note_changes(self, info: VideoInfo) -> None:
-        if max(info.width, info.height) > max(self.frame_format.width, self.frame_format.height):
+        width, height = square_size(info)
+        if is_squared(info):
+            self.notes.add("pixels_made_square")
+        if max(width, height) > max(self.frame_format.width, self.frame_format.height):
             self.notes.add("scaled_down")
-        elif (info.width, info.height) != (self.frame_format.width, self.frame_format.height):
+        elif (width, height) != (self.frame_format.width, self.frame_format.height):
             self.notes.add("padded_to_even_size")
 
         if info.colour.is_hdr:
@@ -122,15 +93,17 @@ class FramePreparer:
             frame = self._whole_frame(frame)
 
         width, height = self._orientation.size(self.frame_format.width, self.frame_format.height)
-        scaled = "scaled_down" in self.notes
+        smaller = "scaled_down" in self.notes
+        scaled = smaller or "pixels_made_square" in self.notes
 
         if (frame.width, frame.height) != self._source_size:
             self.notes.add("size_changed_midway")
+            smaller = True
             scaled = True
 
         plain = (
             frame.format.name in {"yuv420p", "yuvj420p"}
-            and frame.colorspace not in _CONVERTED_MATRICES
+            and frame.colorspace not in CONVERTED_MATRICES
         )
         if plain and not scaled:
             return frame
@@ -144,7 +117,7 @@ class FramePreparer:
             width=width if scaled else frame.width,
             height=height if scaled else frame.height,
             format="yuv420p",
-            interpolation="AREA" if scaled else "BICUBIC",
+            interpolation="AREA" if smaller else "BICUBIC",
             dst_colorspace=SDR.matrix if self.frame_format.colour == SDR else None,
             dst_color_range=2 if self.frame_format.colour.full_range else 1,
         )
@@ -177,14 +150,6 @@ class FramePreparer:
             canvas[:, columns:] = canvas[:, columns - 1 : columns]
 
         return upright
-
-
-def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
-    """Even width and height of the same shape, the longer side at most `max_side`."""
-    scale = min(1.0, (max_side or max(width, height)) / max(width, height))
-    if scale == 1.0:
-        return width + width % 2, height + height % 2
-    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
 def plane_array(plane: VideoPlane) -> NDArray[np.uint8]:
@@ -234,16 +199,3 @@ def to_bgr(frame: VideoFrame, matrix: str) -> NDArray[np.uint8]:
     # FFmpeg would guess the matrix from the size, and be wrong for small HD material.
     colours = "ITU709" if matrix == "bt709" else "ITU601"
     return np.array(frame.reformat(format="bgr24", src_colorspace=colours).to_ndarray(), np.uint8)
-
-
-def source_matrix(info: VideoInfo) -> Matrix:
-    """Return the matrix of the source's colours, by its tags or else as players assume it."""
-    width, height = info.orientation.size(info.width, info.height)  # as it is coded
-    return assumed_matrix(info.colour, width, height)
-
-
-def assumed_matrix(colour: ColourTags, width: int, height: int) -> Matrix:
-    """Return the matrix that players use for a video of these tags and pixels."""
-    if colour.matrix == UNSPECIFIED:
-        return "bt709" if height > 576 or width >= 1280 else "bt601"  # HD is BT.709, as in mpv
-    return "bt601" if colour.matrix in _BT601_MATRICES else "bt709"

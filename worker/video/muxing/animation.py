@@ -17,7 +17,7 @@ from worker.formats import CONTAINERS, VideoFormat
 from worker.media.animation import AnimatedFrame
 from worker.provenance.marking import Marking
 from worker.video.encoder import SEGMENT_FORMAT, EncoderSettings, SegmentEncoder
-from worker.video.frames.planes import FrameFormat
+from worker.video.frames.frame_format import FrameFormat
 from worker.video.frames.tone_map import SDR
 from worker.video.muxing.mux import (
     ENDING_AS_DECODED,

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from worker.formats import CONTAINERS, VideoFormat
 from worker.video.encoder import SEGMENT_FORMAT
-from worker.video.frames.planes import FrameFormat
+from worker.video.frames.frame_format import FrameFormat
 from worker.video.muxing.copied import CopiedTracks, Tracks
 from worker.video.video import Video
 

@@ -12,7 +12,8 @@ from av.video.frame import VideoFrame
 from models.inference.arrays import Plane
 from models.inference.finding.face_tracker import is_cut
 from models.inference.frames.frame import Frame
-from worker.video.frames.planes import FrameFormat, FramePreparer, i420_view, luma_samples
+from worker.video.frames.frame_format import FrameFormat
+from worker.video.frames.planes import FramePreparer, i420_view, luma_samples
 from worker.video.reader import Span, VideoReader
 from worker.video.video import Video
 

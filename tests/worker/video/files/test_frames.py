@@ -17,8 +17,8 @@ from tests.worker.video.material.filtered import filter_video, probed
 from tests.worker.video.material.samples import SOLO, frames_of, mean_error, rgb, times_of
 from tests.worker.video.material.written import SourceVideo, steady, write
 from worker.video.encoder import EncoderSettings
+from worker.video.frames.frame_format import fitted_size
 from worker.video.frames.orientation import Orientation
-from worker.video.frames.planes import fitted_size
 from worker.video.frames.tone_map import BT2020_TO_BT709, REFERENCE_WHITE_NITS, to_sdr
 
 SIZE = (320, 180)
@@ -71,14 +71,29 @@ def test_orientation_reads_any_display_matrix(turns: int, mirrored: bool) -> Non
 
 
 @pytest.mark.parametrize("rotation", [None, 90])
-def test_anamorphic_pixels_keep_their_shape(tmp_path: Path, rotation: int | None) -> None:
-    wide = {"sample_aspect_ratio": Fraction(4, 3)}
-    filtered = filter_video(
-        write(tmp_path / "in.mp4", source_video(attributes=wide, rotation=rotation)),
-        tmp_path / "out",
-    )
-    expected = Fraction(4, 3) if rotation is None else Fraction(3, 4)
-    assert probed(filtered.path).pixel_aspect == expected
+@pytest.mark.parametrize(
+    ("aspect", "size", "written_aspect"),
+    [
+        (Fraction(4, 3), (426, 180), Fraction(1)),
+        (Fraction(8, 9), (320, 202), Fraction(1)),
+        (Fraction(45, 44), (320, 180), Fraction(45, 44)),
+    ],
+)
+def test_anamorphic_videos_keep_their_shape_and_get_square_pixels(
+    tmp_path: Path,
+    rotation: int | None,
+    aspect: Fraction,
+    size: tuple[int, int],
+    written_aspect: Fraction,
+) -> None:
+    source = source_video(attributes={"sample_aspect_ratio": aspect}, rotation=rotation)
+    filtered = filter_video(write(tmp_path / "in.mp4", source), tmp_path / "out")
+    written = probed(filtered.path)
+
+    turned = rotation is not None
+    assert (written.width, written.height) == (size[::-1] if turned else size)
+    assert written.pixel_aspect == (1 / written_aspect if turned else written_aspect)
+    assert ("pixels_made_square" in filtered.notes) == (written_aspect == 1)
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
