@@ -15,6 +15,7 @@ class FailureCode(StrEnum):
     APPARENT_MINOR = "apparent_minor"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     BAD_IDENTITY = "bad_identity"
+    CONSENT_EXPIRED = "consent_expired"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     EXPORT_UNAVAILABLE = "export_unavailable"
     FACE_NOT_FOUND = "face_not_found"

@@ -144,7 +144,7 @@ class IdentityEraser:
             with suppress(UnknownJob, JobNotFinal):
                 job = self._jobs.get(job_id)
                 if not job.final:
-                    self._jobs.request_cancel(job_id)
+                    self._jobs.request_cancel(job_id, "identity_erased")
                     canceled += 1
                 elif with_results and job.result is not None:
                     self._job_remover.remove(job)

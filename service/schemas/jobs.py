@@ -173,7 +173,8 @@ class Job(Strict):
     )
     # The same body as a failed request has, so that clients handle both in one place.
     error: JobError | None = Field(
-        default=None, description="Why it failed; null where it did not."
+        default=None,
+        description="Why it failed or was ended; null where it succeeded or a client canceled it.",
     )
     # Milliseconds by stage, for finding out where the time goes.
     timings: dict[str, float] = Field(

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.material import CONSENT
 from tests.service.live_service import LiveService, until
@@ -42,6 +43,18 @@ def test_an_erased_face_is_in_no_file_and_in_no_key(
 
     for key in live.redis.scan_iter(count=1000):
         assert marker not in (live.redis.dump(key) or b"")
+
+
+@pytest.mark.parametrize("path", ["", "/consent"])
+def test_a_job_whose_identity_is_erased_says_so(
+    live: LiveService, client: httpx.Client, tenant: str, path: str
+) -> None:
+    job = live.job(client, tenant)
+    identity_id = job["assignments"][0]["identity_id"]
+    assert client.delete(f"/v1/identities/{identity_id}{path}").json()["jobs_canceled"] == 1
+
+    ended = client.get(job["urls"]["self"]).json()
+    assert (ended["status"], ended["error"]["code"]) == ("canceled", "identity_erased")
 
 
 def test_the_audit_log_says_what_was_done(

@@ -7,15 +7,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
 from worker.blocklist.entries import erase_entry
-from worker.errors import Missing
+from worker.errors import Missing, UnknownJob
 from worker.stores.audit_log import AuditLog
+from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.identities.identity_vault import folder_of
 from worker.stores.ids import is_id
 from worker.stores.jobs.ended_records import EndedRecords
-from worker.stores.jobs.job_store import JobStore
+from worker.stores.jobs.job_store import CancelReason, JobStore
 from worker.stores.media.media_store import MediaStore
 
 # Large enough that a day's expiry takes few rounds, small enough to interrupt.
@@ -84,10 +86,26 @@ class ExpirySweep:
 
     def _expire_identity(self, identity_id: str) -> None:
         with suppress(Missing):  # erased by its owner in the meantime
-            # Read before the erasure: the audit entry needs it.
-            tenant = self._identities.get(identity_id).tenant
-            self._identities.erase(identity_id)
-            self._audit.append("identity.expired", tenant, EXPIRY, identity_id)
+            # Read before the erasure: the audit entry and the jobs' errors need it.
+            record = self._identities.get(identity_id)
+            receipt = self._identities.erase(identity_id)
+            reason = self._reason(record)
+
+            for job_id in receipt.jobs:
+                with suppress(UnknownJob):
+                    self._jobs.request_cancel(job_id, reason)
+
+            self._audit.append("identity.expired", record.tenant, EXPIRY, identity_id)
+
+    def _reason(self, record: IdentityRecord) -> CancelReason:
+        """Return why its jobs end: an identity made for one job ends before its consent does."""
+        try:
+            ends = datetime.fromisoformat((record.consent or {}).get("expires_at", ""))
+        # Without an end; and a consent that cannot be read must not keep its identity from going.
+        except (TypeError, ValueError):
+            return "identity_erased"
+
+        return "consent_expired" if ends.timestamp() <= self._clock() else "identity_erased"
 
     def _expire_upload(self, upload_id: str) -> bool:
         # An unfinished one has the id of the whole that it would become.

@@ -50,6 +50,9 @@ from worker.stores.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
+# `canceled` is the client's own wish; `lua/settle.lua` has a sentence for each of the others.
+CancelReason = Literal["canceled", "deadline_exceeded", "identity_erased", "consent_expired"]
+
 # What `lua/admit.lua` answers instead of an id.
 REFUSALS: dict[str, type[WorkerError]] = {
     "idempotency_mismatch": IdempotencyMismatch,
@@ -130,11 +133,9 @@ class JobStore(JobReader):
         except UnknownJob as error:
             raise Gone from error
 
-    def request_cancel(
-        self, job_id: str, reason: Literal["canceled", "deadline_exceeded"] = "canceled"
-    ) -> JobRecord:
+    def request_cancel(self, job_id: str, reason: CancelReason = "canceled") -> JobRecord:
         """Ask a job to end: it is canceled at once when nobody runs it, else within its attempt's
-        next steps.
+        next steps. Any `reason` but the client's own becomes the job's error.
 
         Raises:
             UnknownJob

@@ -22,9 +22,14 @@ end
 
 local ending, fields = a.status, a.fields
 local reason = redis.call('HGET', job, 'cancel_reason')
-if ending == 'canceled' and reason == 'deadline_exceeded' then
-  ending = 'expired'
-  fields.error = '{"code":"deadline_exceeded","detail":"The job was not done by its deadline."}'
+local WHY = {  -- a client that cancels its own job knows why
+  deadline_exceeded = 'The job was not done by its deadline.',
+  identity_erased = 'An identity of this job was erased.',
+  consent_expired = 'The consent to an identity of this job has expired.',
+}
+if ending == 'canceled' and WHY[reason] then
+  if reason == 'deadline_exceeded' then ending = 'expired' end
+  fields.error = cjson.encode({code = reason, detail = WHY[reason]})
 end
 fields.status = ending
 if ending == 'succeeded' then  -- also where its last report is still on the way

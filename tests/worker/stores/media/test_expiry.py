@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.clock import Clock
 from tests.service.jobs.ended_job import ended_job
 from tests.vaults import vault_of
 from tests.worker.stores.media.conftest import made, upload
+from worker.contract.jobs import Task
+from worker.contract.options import Assignment
 from worker.contract.requests import JobPayload, JobRequest
 from worker.errors import (
     IdentityErased,
@@ -24,6 +27,7 @@ from worker.stores.audit_log import AuditLog
 from worker.stores.identities.identity_records import IdentityRecord
 from worker.stores.identities.identity_store import IdentityStore
 from worker.stores.ids import new_id
+from worker.stores.jobs.job_attempts import JobAttempts
 from worker.stores.jobs.job_records import JobReport
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.media.media_store import MediaStore
@@ -104,6 +108,53 @@ def test_an_identity_whose_consent_ran_out_is_erased_and_that_is_on_record(
 
     (entry,) = AuditLog(store).pending()
     assert (entry.body["event"], entry.body["subject"]) == ("identity.expired", identity_id)
+
+
+@pytest.mark.parametrize(
+    ("consent_s", "code"),
+    [
+        (60, "consent_expired"),
+        # Made for one job, an identity ends before its consent does.
+        (3600, "identity_erased"),
+        (None, "identity_erased"),
+    ],
+)
+@pytest.mark.parametrize("is_running", [False, True])
+def test_jobs_of_an_identity_that_ends_are_told_why(
+    sweep: ExpirySweep,
+    clock: Clock,
+    store: Redis,
+    consent_s: float | None,
+    code: str,
+    is_running: bool,
+) -> None:
+    identities = IdentityStore(store, vault_of(store), clock=clock)
+    ends = consent_s and datetime.fromtimestamp(clock.now + consent_s, UTC).isoformat()
+    record = IdentityRecord(
+        new_id("idn"),
+        "acme",
+        "open@1",
+        clock.now,
+        expires_at=clock.now + 60,
+        consent={"expires_at": ends},
+    )
+    identities.put(record, b"code", b"weights")
+
+    jobs = JobStore(store, clock=clock)
+    assigned = (Assignment(identity_id=record.id),)
+    payload = JobPayload(kind="swap_image", tenant="acme", assignments=assigned)
+    job = jobs.admit(JobRequest(payload), deliver=True).job
+    if is_running:
+        JobAttempts(jobs).begin(Task(job.id, 1), "w1")
+
+    clock.now += 61
+    sweep.run()
+    assert jobs.get(job.id).status == ("canceling" if is_running else "canceled")
+    jobs.settle_cancel(job.id)  # as the attempt does when it hears of it
+
+    ended = jobs.get(job.id)
+    assert ended.error is not None
+    assert (ended.status, ended.error.code) == ("canceled", code)
 
 
 def test_what_a_canceled_videos_parts_left_is_removed(
