@@ -88,6 +88,13 @@ class RunningService:
 
         return took_s
 
+    def kill(self) -> None:
+        """End the stack's first process at once, as the kernel might."""
+        self.client.close()
+        self.process.kill()
+        self.process.wait(STOP_TIMEOUT_S)
+        self.process.stdout.close()
+
     def __enter__(self) -> Self:
         return self
 

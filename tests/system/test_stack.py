@@ -127,8 +127,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
 
 def test_a_killed_supervisor_takes_its_parts_along_and_starts_again(own: RunningService) -> None:
     parts = psutil.Process(own.process.pid).children(recursive=True)
-    own.process.kill()
-    own.process.wait(10.0)
+    own.kill()
     own.start()
     assert psutil.wait_procs(parts, timeout=30.0)[1] == []
     assert own.client.get("/v1/jobs").status_code == 200

@@ -45,7 +45,7 @@ CHIN_WIDTH = 1.3
 CHIN_RIM_PX = 6.0
 # Beside a cheek, below the temple, above a beard: less than this share of the skin's luma is hair
 # that hangs there, which a cheek's shade seldom is; and by so much at least, on dark skin.
-HAIR_BESIDE_LEVEL = 0.55
+HAIR_BESIDE_LEVEL = 0.5
 HAIR_BESIDE_LEVELS = 30.0
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 CARRIED_SCORE = 0.6  # of hair: half as dark as hair already, a shaded forehead has .4
