@@ -34,13 +34,11 @@ SHORT: Mapping[str, Sequence[str]] = {
     "one network, or one layer of one, whole": (
         "models/export/cover_to_onnx.py",
         "models/device/kernels.py",
-        "models/inference/painting/face_swapper.py",
         "models/inference/painting/weight_generator.py",
         "models/networks/appearance_encoder.py",
         "models/networks/discriminator.py",
     ),
     "one step of a flow whose other steps are as long as the others": (
-        "models/export/tflite/tflite_to_onnx.py",
         "models/inference/finding/eyes/eye_axes.py",
         "models/inference/finding/eyes/eye_white.py",
         "models/inference/frames/affine.py",
@@ -74,7 +72,7 @@ SHORT: Mapping[str, Sequence[str]] = {
         "worker/blocklist/sealing.py",
         "worker/media/demuxing.py",
         "worker/process/logs.py",
-        "worker/process/upkeep/audit_keeper.py",
+        "worker/stores/refinements.py",
         "worker/provenance/fingerprint.py",
         "worker/provenance/order.py",
         "worker/provenance/resemblance.py",

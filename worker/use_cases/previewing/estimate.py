@@ -217,13 +217,8 @@ def _stretch(video: Video, frames: int) -> PlannedSegment:
 
 def _timed_decoding(context: JobContext, video: Video, stretch: PlannedSegment) -> float:
     """Return the seconds that a frame takes to be decoded as the survey does it."""
-    frame_format = FrameFormat.of(video.info, None)
-    reader = VideoReader(
-        video,
-        FramePreparer(video.info, frame_format, context.work),
-        decoded="referenced",
-        chosen=lambda _: False,
-    )
+    preparer = FramePreparer(video.info, FrameFormat.of(video.info, None), context.work)
+    reader = VideoReader(video, preparer, decoded="referenced", chosen=lambda _: False)
 
     began = time.perf_counter()
     span = Span(stretch.start, stretch.stop, read_from=stretch.read_from)
