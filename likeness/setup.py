@@ -64,9 +64,9 @@ def ensure_pack(chosen: Settings) -> None:
 
 
 def _ensure_kernels() -> None:
-    """Build the kernels where they are not built yet and a C compiler is; all works without."""
+    """Build the kernels if there is a C compiler; everything works without them, only slower."""
     from models.inference.native.library import NotBuiltError, build
 
-    # Nothing to be told: `likeness doctor` says what makes the pixels.
+    # No message is needed: `likeness doctor` says whether they are used.
     with suppress(NotBuiltError):
         build()

@@ -104,8 +104,8 @@ def serve(settings: Settings, descriptor: int | None) -> int:
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
 
-    # A whole collection would look through everything that was imported, for a tenth of a second in
-    # which no request is answered; what is here by now stays until the end.
+    # A full garbage collection would examine everything that was imported, for a tenth of a second
+    # in which no request is answered; what is here by now stays until the end.
     gc.collect()
     gc.freeze()
 

@@ -39,8 +39,8 @@ Ask = Callable[[], float]
 
 
 @dataclass
-class Heard:
-    """The other tenant's receiver: the job ids it was told of; it serves a photo as well."""
+class Received:
+    """What the other tenant's server received: webhook messages; it serves a photo as well."""
 
     url: str = ""
     messages: list[str] = field(default_factory=list)
@@ -50,20 +50,20 @@ class Heard:
 
 
 @contextmanager
-def receiver() -> Iterator[Heard]:
-    heard = Heard()
+def receiver() -> Iterator[Received]:
+    received = Received()
 
     class Handler(QuietHandler):
         def get(self) -> None:
             self.answer(200, TARGET)
 
         def post(self) -> None:
-            heard.messages.append(self.body().decode())
+            received.messages.append(self.body().decode())
             self.answer(204)
 
     with web_server(Handler) as url:
-        heard.url = url
-        yield heard
+        received.url = url
+        yield received
 
 
 class Neighbour:
@@ -73,10 +73,10 @@ class Neighbour:
     requests after it the time they would have been made at.
     """
 
-    def __init__(self, here: Stack, heard: Heard, took: Mapping[str, list[float]]) -> None:
+    def __init__(self, here: Stack, received: Received, took: Mapping[str, list[float]]) -> None:
         """Register the face to swap with; `took` is filled while `ask_for` runs."""
         self._here = here
-        self._heard = heard
+        self._received = received
         self._took = took
         self._client = here.client("acme", timeout_s=ANSWER_S)
         # Made once: making a client costs more than the answer. Each probe opens a connection.
@@ -86,7 +86,7 @@ class Neighbour:
             headers={"Connection": "close"},
             trust_env=False,
         )
-        Outbox(here.bench.stores.jobs.redis).endpoints.add("acme", f"{heard.url}/hook")
+        Outbox(here.bench.stores.jobs.redis).endpoints.add("acme", f"{received.url}/hook")
         self._identity_id = register(self._client).raise_for_status().json()["id"]
         self._asks: Mapping[str, tuple[Ask, float]] = {
             "registration": (lambda: timed(lambda: register(self._client)), EVERY_S),
@@ -142,12 +142,12 @@ class Neighbour:
 
     def _analyse(self) -> httpx.Response:
         # What is measured is the fetch, which the answer to the request comes after.
-        url = f"{self._heard.url}/{time.monotonic_ns()}.jpg"
+        url = f"{self._received.url}/{time.monotonic_ns()}.jpg"
         return self._client.post("/v1/analyses", json={"input": {"url": url}})
 
     def _webhook_s(self) -> float:
         job_id = ended_job(self._here.bench.stores.jobs, time.time, "acme")
-        return eventually(lambda: self._heard.has(job_id), ANSWER_S, "webhook")
+        return eventually(lambda: self._received.has(job_id), ANSWER_S, "webhook")
 
     def _video_start_s(self) -> float:
         """Return how long a short video waits for a worker after it was accepted."""

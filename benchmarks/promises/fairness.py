@@ -42,13 +42,13 @@ def a_flood_keeps_nobody_else_waiting() -> Figure:
     with stopwatch(BOUND_S), ExitStack() as stack:
         here = stack.enter_context(running_stack())
         pit_url = stack.enter_context(tar_pit())
-        heard = stack.enter_context(receiver())
+        received = stack.enter_context(receiver())
 
         with phase("set-up"):
             video = hostile_video(here.directory / "hostile.mp4")
             print(f"hostile video: {video.stat().st_size / 1e6:.1f} MB, one hour, one key frame")
             start(here)
-            neighbour = Neighbour(here, heard, took)
+            neighbour = Neighbour(here, received, took)
 
         with flood(here, pit_url, video):
             with phase("flood alone"):
@@ -106,17 +106,18 @@ def phase(name: str) -> Iterator[None]:
 def processor_shares(here: Stack) -> Iterator[None]:
     """Print which of the stack's processes used the processors during the block."""
     began = time.monotonic()
-    before = {process: cpu_s(process) for process in family(here)}
+    before = {process: cpu_s(process) for process in processes(here)}
     yield
     elapsed_s = time.monotonic() - began
 
     for process, spent in before.items():
-        with_end = cpu_s(process)
-        if with_end - spent > 0.01 * elapsed_s:
-            print(f"processors: {title(process)} {(with_end - spent) / elapsed_s:.2f}")
+        share = (cpu_s(process) - spent) / elapsed_s
+        # Less than a hundredth of a core says nothing about who holds whom up.
+        if share > 0.01:
+            print(f"processors: {title(process)} {share:.2f}")
 
 
-def family(here: Stack) -> Sequence[psutil.Process]:
+def processes(here: Stack) -> Sequence[psutil.Process]:
     """Return the stack's processes and their children."""
     parents = [psutil.Process(process.pid) for process in here.keeper.running.values()]
     children = [child for parent in parents for child in parent.children(recursive=True)]

@@ -105,7 +105,8 @@ def _settings_problems() -> list[str]:
     """Name variables that look like settings and are none: a misspelt one changes nothing."""
     known = {setting_name(model, field) for model in MODELS for field in model.model_fields}
     given = {name for name in os.environ if name.startswith("LIKENESS_")}
-    # Read by the client, by options of the command and by the benchmarks, so in no settings model.
+    # Read by the client, by options of the command, by the benchmarks and by the kernels, so in no
+    # settings model.
     own = {"LIKENESS_URL", "LIKENESS_API_KEY", "LIKENESS_SHARED", "LIKENESS_KERNELS"}
     return [
         f"{name} is no setting: docs/operations.md lists them all"

@@ -21,8 +21,11 @@ Url = Annotated[
     str,
     Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?([/?][!-~]*)?$"),
 ]
-# Of these, lists and audit trails would show something else than what was written.
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Unicode's bidirectional controls: with them, lists and audit trails would show something else than
+# what was written.
+_BIDIRECTIONAL = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 # Kept in the job's record for days; a client's own ids and a few labels need far less.
 MAX_METADATA_BYTES = 16 * 1024
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # what JSON clients can still parse
@@ -37,8 +40,8 @@ def _small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def _plain(text: str) -> str:
     shown = (one for one in text if one not in "\n\t")
-    if any(unicodedata.category(one) == "Cc" or one in _TURNING for one in shown):
-        raise ValueError("control characters, and those that turn the writing, are not allowed")
+    if any(unicodedata.category(one) == "Cc" or one in _BIDIRECTIONAL for one in shown):
+        raise ValueError("control characters, bidirectional ones included, are not allowed")
     return text
 
 

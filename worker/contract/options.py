@@ -73,8 +73,8 @@ class ReferenceSelector(Strict):
 _BY_KEY = ("person_id", "index", "box", "reference")
 
 
-def _way_of(given: Any) -> str | None:  # noqa: ANN401 - whatever a client sends
-    """Return by which of its forms a selector chooses, None for none of them."""
+def _form_of(given: Any) -> str | None:  # noqa: ANN401 - whatever a client sends
+    """Return the tag of a selector's form, None where it has none of them."""
     if isinstance(given, str):
         return "word"
     keys = given if isinstance(given, dict) else getattr(type(given), "model_fields", ())
@@ -89,7 +89,7 @@ FaceSelector = Annotated[
     | Annotated[BoxSelector, Tag("box")]
     | Annotated[ReferenceSelector, Tag("reference")],
     Discriminator(
-        _way_of,
+        _form_of,
         custom_error_type="face_selector",
         custom_error_message=(
             "Give 'largest', 'all', or an object with one of person_id, index, box, reference"

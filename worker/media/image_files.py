@@ -164,15 +164,15 @@ def is_animated(image: Image.Image) -> bool:
 
 def has_further_images(image: Image.Image) -> bool:
     """Return whether the opened file has images beside the first that are no frames of it: pages of
-    a TIFF, a camera's second view or its map of brightness.
+    a TIFF, a camera's second view or its gain map.
     """
     return image.format not in _ANIMATED and bool(getattr(image, "is_animated", False))
 
 
 def has_exif(image: Image.Image) -> bool:
-    """Return whether the opened image says more of itself than its format asks for."""
+    """Return whether the opened image has EXIF metadata, for a TIFF beyond its own tags."""
     tags = image.getexif()
-    # A TIFF's own tags, such as its size, count as EXIF for Pillow.
+    # Those tags, such as its size, count as EXIF for Pillow.
     return any(tag in tags for tag in _EXIF_PARTS) if image.format == "TIFF" else bool(tags)
 
 

@@ -19,7 +19,7 @@ DEADLINE_S = 6 * 3600.0  # it has low priority, and a busy day may come before i
 
 
 class Refinements:
-    """Admits such jobs, where some worker does them: it needs torch, which one may lack."""
+    """Admits refinement jobs, which need a worker with torch; an installation may have none."""
 
     def __init__(self, jobs: JobStore, queue: JobQueue, identities: IdentityStore) -> None:
         self._jobs = jobs
@@ -28,7 +28,7 @@ class Refinements:
 
     @property
     def are_offered(self) -> bool:
-        """Whether a worker that refines is there now."""
+        """Return whether a worker that refines is there now."""
         return any(worker.queue == "refine" for worker in self._queue.workers())
 
     def start(self, record: IdentityRecord) -> None:

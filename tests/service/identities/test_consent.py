@@ -53,7 +53,9 @@ def test_dates_that_cannot_be_are_refused_and_nothing_is_kept(
     assert client.get("/v1/identities").json()["data"] == []
 
 
-@pytest.mark.parametrize("text", ["ada\0", "ada\x1b[2J", "\u202egro.elpmaxe@ada", "\u2067ada"])
+@pytest.mark.parametrize(
+    "text", ["ada\0", "ada\x1b[2J", "\u202egro.elpmaxe@ada", "\u2067ada", "\u061cada"]
+)
 def test_names_that_show_as_something_else_are_refused(
     live: LiveService, client: httpx.Client, text: str
 ) -> None:

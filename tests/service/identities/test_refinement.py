@@ -45,7 +45,7 @@ def test_without_a_worker_that_refines_the_option_is_refused_and_nothing_is_kept
     assert client.get("/v1/identities").json()["data"] == []
 
 
-def test_a_refined_identity_is_usable_at_once_and_tells_how_its_polishing_stands(
+def test_a_refined_identity_is_usable_at_once_and_tells_how_its_refinement_stands(
     refining: LiveService, client: httpx.Client
 ) -> None:
     made = register(client, "refined")
@@ -70,7 +70,7 @@ def test_a_refined_identity_is_usable_at_once_and_tells_how_its_polishing_stands
         "seconds": 4.0,
     }
 
-    refining.identities.put_refined(identity["id"], identity["pack"], b"polished", told)
+    refining.identities.put_refined(identity["id"], identity["pack"], b"refined", told)
     refining.attempts.commit(task, None, JobReport({"refinement": told}, {}))
     done = client.get(
         f"/v1/identities/{identity['id']}", headers={"If-None-Match": seen.headers["etag"]}
@@ -82,7 +82,7 @@ def test_a_refined_identity_is_usable_at_once_and_tells_how_its_polishing_stands
     assert (job["status"], job["kind"], job["result"]) == ("succeeded", "refine", None)
 
 
-def test_a_polishing_that_is_canceled_leaves_an_instant_identity_that_says_so(
+def test_a_refinement_that_is_canceled_leaves_an_instant_identity_that_says_so(
     refining: LiveService, client: httpx.Client
 ) -> None:
     identity = register(client, "refined").json()
@@ -91,7 +91,7 @@ def test_a_polishing_that_is_canceled_leaves_an_instant_identity_that_says_so(
     assert (seen["quality"], seen["refinement"]["status"]) == ("instant", "canceled")
 
 
-def test_an_identity_whose_polishing_the_quota_refuses_is_not_kept(
+def test_an_identity_whose_refinement_the_quota_refuses_is_not_kept(
     refining: LiveService, client: httpx.Client, tenant: str
 ) -> None:
     refining.redis.hset(f"lk:tenant:{tenant}", "max_jobs", 0)

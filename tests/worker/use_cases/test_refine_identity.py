@@ -117,15 +117,15 @@ def test_a_refined_identity_looks_more_like_its_person_and_says_so(
     assert record.refinement is not None
     assert record.refinement["after"]["similarity"] >= record.refinement["before"]["similarity"]
     assert record.refinement["job_id"] == job.id
-    polished = stores.identities.weights(identity, pack.id)
-    assert polished is not None
-    assert polished != derived
+    refined = stores.identities.weights(identity, pack.id)
+    assert refined is not None
+    assert refined != derived
     # What the process holds under the old weights is not taken for the new ones.
     [after] = loader.assignments(swap, of_a_job(stores, swap, identity))
     assert after.identity.key != before.identity.key
 
 
-def test_polished_weights_outlive_the_cache(
+def test_refined_weights_outlive_the_cache(
     stores: Stores,
     store: Redis,
     identity: str,

@@ -18,8 +18,8 @@ def test_an_identity_of_another_pack_fails_its_job_with_a_reason(
     foreign = replace(IdentityCode.from_bytes(code), pack="official@0123456789ab")
     record = IdentityRecord(id=new_id("idn"), tenant=TENANT, pack=foreign.pack, created_at=0.0)
     bench.stores.identities.put(record, foreign.to_bytes(), weights)
-    bench.identities["stranger"] = record.id
-    done = bench.work(bench.submit(SAMPLES / "solo_720p30.mp4", cast={"largest": "stranger"}))
+    bench.identities["other"] = record.id
+    done = bench.work(bench.submit(SAMPLES / "solo_720p30.mp4", cast={"largest": "other"}))
     assert (done.status, done.attempt) == ("failed", 1)
     assert done.error is not None
     assert done.error.code == "bad_identity"

@@ -14,8 +14,8 @@ from worker.stores.audit_log import BATCH, AuditLog
 
 log = logging.getLogger(__name__)
 
-# Of a round of about a second, after which the leader has to say that it leads: ten thousand
-# entries are archived in that time.
+# Half of a round of about a second, after which the leader has to renew its lease: it has jobs to
+# look after in the other half.
 ARCHIVE_S = 0.5
 
 
@@ -57,9 +57,8 @@ class AuditKeeper:
             log.error("audit trail not archived", extra={"code": error.code})
 
     def _take_in_time(self) -> None:
-        """Archive batch after batch, for after an outage many wait, but not for ever.
-
-        Entries may come faster than they are archived, and the leader has jobs to look after.
+        """Archive batch after batch for a bounded time: after an outage many entries wait, and new
+        ones may come faster than they are archived.
         """
         end = time.monotonic() + ARCHIVE_S
         while self._archive.take(self._audit) == BATCH and time.monotonic() < end:

@@ -32,15 +32,15 @@ CODE = "code"  # its name in the vault
 class IdentityLimits:
     """How much is cached, and for how long an erasure can be proved."""
 
-    weights_bytes: int = 256 << 20  # about 320 identities of 807 KB
+    weights_bytes: int = 256 << 20  # about 330 identities of 807 KB
     tombstone_ttl_s: int = 365 * 86400
 
 
 class IdentityStore(IdentityRegister):
     """Codes and weights of identities, beside their records.
 
-    `on_outdated` is told the id of an identity whose refined weights an update of the pack has
-    left behind.
+    `on_outdated` is called with the id of an identity whose refined weights belong to an earlier
+    pack.
     """
 
     on_outdated: Callable[[str], None] | None = None

@@ -18,7 +18,7 @@ for _, task in ipairs(redis.call('SMEMBERS', key.job_tasks(a.job))) do
   local state = redis.call('HGET', key.task(task), 'state')
   if state == 'running' then activity = 'running' end
   if state == 'waiting' then
-    leave(task, redis.call('HGET', job, 'tenant'), redis.call('HGET', key.task(task), 'queue'))
+    leave(task, redis.call('HGET', job, 'tenant'), redis.call('HGET', key.task(task), 'queue'), a.now)
     redis.call('HSET', key.task(task), 'state', 'done')
   end
 end

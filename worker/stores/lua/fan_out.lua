@@ -18,8 +18,7 @@ for index, part in ipairs(a.parts) do
   end
 end
 if #a.parts > a.in_flight then redis.call('ZADD', key.holding(task.queue), redis.call('GET', key.turn_clock(task.queue)) or 0, a.job) end
-charge(a.task, task.tenant, task.queue, a.now_ms / 1000)
-leave(a.task, task.tenant, task.queue)
+leave(a.task, task.tenant, task.queue, a.now_ms / 1000)
 for name, count in pairs(a.spent) do redis.call('HINCRBY', key.job_spent(a.job), name, count) end
 redis.call('HSET', key.task(a.task), 'state', 'done')
 redis.call('HSET', job, 'plan', a.plan, 'parts_left', #a.parts, 'progress_done', 0, 'progress_total', a.total,

@@ -6,8 +6,7 @@ local task, why = fenced(a.task, a.attempt, a.job)
 if not task then return why end
 if task.status == 'canceling' then return 'canceling' end
 local job = key.job(a.job)
-charge(a.task, task.tenant, task.queue, a.now_ms / 1000)
-leave(a.task, task.tenant, task.queue)
+leave(a.task, task.tenant, task.queue, a.now_ms / 1000)
 for name, count in pairs(a.spent) do redis.call('HINCRBY', key.job_spent(a.job), name, count) end
 redis.call('HSET', key.task(a.task), 'state', 'done', 'outcome', a.outcome)
 redis.call('HSET', key.job_parts(a.job), a.task, a.outcome)

@@ -11,8 +11,7 @@ if a.handed_back and task.state == 'running' then
   begun = redis.call('HINCRBY', key.task(a.task), 'begun', -1)
 end
 if begun >= a.max_begun or a.attempt >= a.max_attempts then return 'exhausted' end
-charge(a.task, task.tenant, task.queue, a.now)
-give_back_place(a.task, task.tenant, task.queue)
+give_back_place(a.task, task.tenant, task.queue, a.now)
 redis.call('HSET', key.task(a.task), 'attempt', a.attempt + 1, 'state', 'waiting', 'done', 0)
 redis.call('HINCRBY', key.job(a.job), 'progress_done', -task.done)
 redis.call('HINCRBY', key.job(a.job), 'version', 1)

@@ -44,8 +44,7 @@ redis.call('HINCRBY', job, 'version', 1)
 local tenant = redis.call('HGET', job, 'tenant')
 for _, name in ipairs(redis.call('SMEMBERS', key.job_tasks(a.job))) do
   local queue = redis.call('HGET', key.task(name), 'queue')
-  charge(name, tenant, queue, a.now)
-  leave(name, tenant, queue)
+  leave(name, tenant, queue, a.now)
   redis.call('ZREM', key.holding(queue), a.job)
   redis.call('DEL', key.task(name))
 end

@@ -42,15 +42,17 @@ local function charge(task, tenant, queue, now_s)
   if score then redis.call('ZADD', key.turn(queue), math.max(score, served), tenant) end
 end
 
-local function give_back_place(task, tenant, queue)
+-- A task is no longer with RQ or a worker: charge its tenant, and let the next one have its place.
+local function give_back_place(task, tenant, queue, now_s)
+  charge(task, tenant, queue, now_s)
   redis.call('SREM', key.delivered(queue), task)
   redis.call('SREM', key.running(queue), task)
   local had_place = redis.call('SREM', key.out(queue, tenant), task) == 1
   if had_place and redis.call('EXISTS', key.line(queue, tenant)) == 1 then take_turns(tenant, queue) end
 end
 
-local function leave(task, tenant, queue)
-  give_back_place(task, tenant, queue)
+local function leave(task, tenant, queue, now_s)
+  give_back_place(task, tenant, queue, now_s)
   local line = key.line(queue, tenant)
   redis.call('ZREM', line, task)
   redis.call('ZREM', key.queued(queue), task)

@@ -38,7 +38,7 @@ class FrameFormat:
 
     @classmethod
     def of(cls, info: VideoInfo, max_side: int | None) -> FrameFormat:
-        """As the source's with square pixels, scaled to `max_side` where that is smaller.
+        """Return the source's format with square pixels, scaled to `max_side` where it is larger.
 
         RGB and BT.2020 colours become BT.709.
         """
@@ -65,13 +65,13 @@ def square_size(info: VideoInfo) -> tuple[int, int]:
 
 
 def is_squared(info: VideoInfo) -> bool:
-    """Whether the output has square pixels where the source has not."""
-    wide = max(info.pixel_aspect, 1 / info.pixel_aspect) if info.pixel_aspect > 0 else Fraction(1)
-    return 1 + _NEARLY_SQUARE < wide <= _MOST_ASPECT
+    """Return whether the output has square pixels where the source has not."""
+    longer = max(info.pixel_aspect, 1 / info.pixel_aspect) if info.pixel_aspect > 0 else Fraction(1)
+    return 1 + _NEARLY_SQUARE < longer <= _MOST_ASPECT
 
 
 def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
-    """Even width and height of the same shape, the longer side at most `max_side`."""
+    """Return an even width and height of the same shape, the longer side at most `max_side`."""
     scale = min(1.0, (max_side or max(width, height)) / max(width, height))
     if scale == 1.0:
         return width + width % 2, height + height % 2
