@@ -9,8 +9,7 @@ import argparse
 import sys
 
 from benchmarks.backing import KINDS, backing
-from benchmarks.bar import Figure, Measure, all_bars
-from benchmarks.stack import TookTooLong
+from benchmarks.bar import all_bars, measured
 
 
 def main(arguments: list[str]) -> int:
@@ -37,18 +36,10 @@ def _measure(names: list[str]) -> int:
     for name in names:
         # Flushed: a bar takes minutes, and whoever watches wants to know which one it is.
         print(f"== {name}: {(bars[name].__doc__ or bars[name].__name__).strip()}", flush=True)
-        figures[name] = _measured(bars[name])
+        figures[name] = measured(bars[name])
         print(figures[name].line(name), flush=True)
 
     return 0 if all(figure.holds for figure in figures.values()) else 1
-
-
-def _measured(measure: Measure) -> Figure:
-    try:
-        return measure()
-    # A bar that is late has a figure like any other, so that those after it are still measured.
-    except TookTooLong as late:
-        return Figure(f"not within {late.bound_s:.0f}", "s", "of its own", holds=False)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from types import FrameType
 
 import httpx
 
+from benchmarks.bar import TookTooLong
 from tests.conftest import new_store
 from tests.material import PACKS, ROOT
 from tests.worker.workers import Bench, eventually, kill_tree
@@ -185,14 +186,6 @@ def running_stack(limits: JobLimits | None = None) -> Iterator[Stack]:
             yield here
         finally:
             here.close()
-
-
-class TookTooLong(Exception):
-    """A bar did not end within its time."""
-
-    def __init__(self, bound_s: float) -> None:
-        super().__init__(f"not done within {bound_s:.0f} s")
-        self.bound_s = bound_s
 
 
 @contextmanager

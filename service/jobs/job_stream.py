@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 
 from service.caller import Caller
 from service.jobs.job_answers import JobAnswers
 from service.jobs.job_events import BEGINNING, JobEvent, JobEvents
 from service.protocol.problems import ServiceError
-from worker.contract.jobs import JobRecord
+from worker.contract.jobs import JobRecord, Progress
 from worker.errors import WorkerError
 
 KEEP_ALIVE_S = 15.0  # proxies close connections that are silent for half a minute
@@ -56,4 +57,7 @@ async def _formatted(job: JobRecord, event: JobEvent, answers: JobAnswers) -> st
     data = event.data
     if event.type == "completed":
         data = json.dumps((await answers.latest(job.id)).model_dump(mode="json"))
+    elif event.type == "progress":
+        data = json.dumps(asdict(Progress.reported(**json.loads(event.data))))
+
     return f"id: {event.id}\nevent: {event.type}\ndata: {data}\n\n"

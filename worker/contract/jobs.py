@@ -72,6 +72,31 @@ class Progress:
     fps: float | None = None
     eta_s: float | None = None
 
+    @classmethod
+    def reported(
+        cls,
+        *,
+        done: int,
+        total: int,
+        unit: str,
+        started_at: float | None = None,
+        at: float | None = None,
+    ) -> Progress:
+        """Return the progress with the rate from the job's start to its last report, not until now:
+        a worker that is stuck must not look slower and slower.
+        """
+        elapsed_s = at - started_at if started_at and at else 0.0
+        rate = done / elapsed_s if elapsed_s > 0 and done else None
+
+        return cls(
+            done=done,
+            total=total,
+            unit=unit,
+            # Only frames have a rate that means something to a viewer.
+            fps=rate if unit == "frame" else None,
+            eta_s=(total - done) / rate if rate and total else None,
+        )
+
 
 @dataclass(frozen=True)
 class JobRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from unittest.mock import ANY
 
 import httpx
 import pytest
@@ -80,7 +81,9 @@ def test_events_arrive_in_order_and_resume_after_the_last_one(
         rest = list(stream.iter_sse())
 
     assert [event.event for event in rest] == ["progress", "completed"]
-    assert rest[0].json() == {"done": 1, "total": 2, "unit": "frame"}
+    progress = rest[0].json()
+    assert progress == {"done": 1, "total": 2, "unit": "frame", "fps": ANY, "eta_s": ANY}
+    assert progress["fps"] * progress["eta_s"] == pytest.approx(1)  # the frame that is left
     assert rest[1].json()["status"] == "succeeded"
 
     for beyond in (rest[1].id, "99999999999999-0"):

@@ -204,21 +204,12 @@ def read_record(text: Mapping[str, str]) -> JobRecord:
 
 
 def _progress(text: Mapping[str, str]) -> Progress:
-    done = int(text.get("progress_done", 0))
-    total = int(text.get("progress_total", 0))
-    started = _time(text, "started_at")
-    at = _time(text, "progress_at")
-    # Until the last report, not until now: a worker that is stuck must not look slower and slower.
-    elapsed = at - started if started and at else 0.0
-    rate = done / elapsed if elapsed > 0 and done else None
-
-    return Progress(
-        done=done,
-        total=total,
+    return Progress.reported(
+        done=int(text.get("progress_done", 0)),
+        total=int(text.get("progress_total", 0)),
         unit=text.get("progress_unit", "step"),
-        # Only frames have a rate that means something to a viewer.
-        fps=rate if text.get("progress_unit") == "frame" else None,
-        eta_s=(total - done) / rate if rate and total else None,
+        started_at=_time(text, "started_at"),
+        at=_time(text, "progress_at"),
     )
 
 

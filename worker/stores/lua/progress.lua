@@ -13,5 +13,6 @@ if a.total then redis.call('HSET', job, 'progress_total', a.total) end
 local total = tonumber(redis.call('HGET', job, 'progress_total') or 0)
 redis.call('HSET', job, 'progress_unit', a.unit, 'progress_at', a.now)
 redis.call('HINCRBY', job, 'version', 1)
-emit(a.job, 'progress', string.format('{"done":%d,"total":%d,"unit":"%s"}', done, total, a.unit))
+emit(a.job, 'progress', string.format('{"done":%d,"total":%d,"unit":"%s","started_at":%s,"at":%s}',
+  done, total, a.unit, redis.call('HGET', job, 'started_at') or 'null', a.now))
 return 'ok'

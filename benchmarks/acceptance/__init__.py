@@ -1,0 +1,1 @@
+"""Bars that sum up: the cases handed to the project, and all bars of jobs and safety."""
