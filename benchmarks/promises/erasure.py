@@ -25,9 +25,17 @@ from benchmarks.promises.registrations import (
 from benchmarks.stack import Stack, running_stack, stopwatch
 from tests.material import SAMPLES
 from tests.worker.workers import eventually
+from worker.stores.connection import Reply
+from worker.stores.identities.identity_records import ABOUT
+from worker.stores.identities.identity_store import CODE
+from worker.stores.keys import IDENTITY
 
 # The promise in docs/security.md.
 BOUND_S = 60.0
+# Three places of what was made, in case a part of it is rewritten and the rest forgotten.
+SHARES = (0.3, 0.6, 0.9)
+# A photo is not kept, a code is sealed and a record compressed: none is stored as it is.
+NEVER_STORED = ("photo", "name", "subject", *(f"code at {share}" for share in SHARES))
 
 
 @bar("G-5")
@@ -35,8 +43,10 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
     """Photos come by form, upload and URL, and as job inputs by upload, form, base64 and URL.
 
     Each person is analysed, swapped and swapped into, with idempotency keys. Markers of photo,
-    code, weights, thumbnails, results, name and subject are looked for in every file of the data
-    directory, the store's log and every key: first that they are found, then that they are gone.
+    sealed code and its key, weights, thumbnails, results, and of the compressed record with name
+    and subject are looked for in every file of the data directory, the store's log and every key:
+    first that they are found, then that they are gone. Code, name and subject as they are must not
+    be found either.
     """
     with stopwatch(300), running_stack() as here, photo_server() as web:
         here.add_api(trusted_networks='["127.0.0.1/32"]', log_level="info")
@@ -57,7 +67,7 @@ def withdrawn_consent_leaves_no_byte() -> Figure:
                 # The control: a marker that is never found proves nothing when it is gone.
                 for person in people
                 for what, marker in person.markers.items()
-                if what != "photo" and not places(here, marker)
+                if what not in NEVER_STORED and not places(here, marker)
             ]
 
             print(f"markers that were not found while consent held: {unseen or 'none'}")
@@ -104,7 +114,12 @@ def live_with(here: Stack, client: httpx.Client, web: Web, way: str, other: str)
 
     identities = here.bench.stores.identities
     record = identities.get(identity_id)
+    (sealed,) = here.directory.rglob(f"{identity_id}/{CODE}")
     remember(person, "code", identities.code(identity_id))
+    remember(person, "sealed code", sealed.read_bytes())
+    fields: Reply = here.bench.stores.jobs.redis.hgetall(IDENTITY(identity_id))
+    remember(person, "record", fields[ABOUT.encode()])
+    person.markers["key"] = fields[b"key"]
     remember(person, "weights", identities.weights(identity_id, record.pack) or b"")
     person.markers["name"] = person.name.encode()
     person.markers["subject"] = f"{person.name}@example.org".encode()
@@ -114,8 +129,7 @@ def live_with(here: Stack, client: httpx.Client, web: Web, way: str, other: str)
 
 def remember(person: Person, what: str, content: bytes) -> None:
     """Take markers from three places of what was made, and from each thumbnail in it."""
-    # Three places of each, in case a part of it is rewritten and the rest forgotten.
-    for share in (0.3, 0.6, 0.9):
+    for share in SHARES:
         start = int(share * (len(content) - MARK_BYTES))
         # A run of few different bytes may occur anywhere.
         if len(set(content[start : start + MARK_BYTES])) > MARK_BYTES // 3:
