@@ -59,7 +59,6 @@ SHORT: Mapping[str, Sequence[str]] = {
         "service/intake/url_inputs.py",
         "service/jobs/delivery_log.py",
         "service/jobs/input_receiver.py",
-        "service/jobs/job_stream.py",
         "service/jobs/results.py",
         "service/protocol/content_digest.py",
         "service/protocol/document_examples.py",
