@@ -1,21 +1,25 @@
-"""What every training loop needs: batches made ahead, a schedule, and an end that loses nothing."""
+"""What every training needs: batches made ahead, a schedule, a loop, an end that loses nothing."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 T = TypeVar("T")
+Seen = TypeVar("Seen", contravariant=True)
+Loss = TypeVar("Loss", covariant=True)
 
 AHEAD = 4  # batches that each process makes ahead: as many as bridge a slow one
 # Making a sample takes a CPU 30 ms and training on it a GPU one: half of the cores make samples,
@@ -94,6 +98,79 @@ class Schedule:
         """Return the share 0..1 that is done after this many images."""
         share = self.spent_s / 60 / self.minutes if self.minutes else images / self.images
         return min(1.0, share)
+
+    def left_min(self, done: float) -> float:
+        """Return the minutes that are left, where the share `done` took what was spent."""
+        spent_min = self.spent_s / 60
+        return spent_min / max(done, 1e-6) - spent_min
+
+
+class Trains(Protocol[Seen, Loss]):
+    """What a loop drives: a network, its optimiser and its schedule."""
+
+    @property
+    def progress(self) -> float:
+        """Share of the schedule that is done."""
+
+    def step(self, batch: Seen) -> Loss:
+        """Do one update and return its loss."""
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a run needs in order to go on."""
+
+
+def run(
+    trainer: Trains[T, Loss],
+    batches: Iterable[T],
+    path: Path,
+    report: Callable[[list[Loss], float], None],
+    log_every: int,
+    save_every_s: float,
+) -> None:
+    """Train on batches until the schedule ends or SIGTERM comes.
+
+    The state goes to `path`; `report` gets the losses of every `log_every` steps and the seconds
+    they took.
+    """
+    saved = time.monotonic()
+    logged = time.monotonic()
+    recent: list[Loss] = []
+
+    with termination() as stopped:
+        for batch in batches:
+            recent.append(trainer.step(batch))
+            finished = trainer.progress >= 1 or bool(stopped)
+
+            if len(recent) == log_every:
+                report(recent, time.monotonic() - logged)
+                logged = time.monotonic()
+                recent = []
+
+            # By the clock, since a step takes longer on some machines than a schedule can know.
+            if finished or time.monotonic() - saved > save_every_s:
+                _save(path, trainer.state())
+                saved = time.monotonic()
+
+            if finished:
+                return
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    # Written beside and renamed: an end in the middle of writing leaves the state before.
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def add_arguments(parser: argparse.ArgumentParser, run: str, images: int, seed: int) -> None:
+    """Add what every run is asked for at the command line, with these defaults."""
+    parser.add_argument("--run", default=run)
+    parser.add_argument("--images", type=int, default=images)
+    parser.add_argument("--minutes", type=float, default=0.0, help="end by time, not by images")
+    parser.add_argument("--seed", type=int, default=seed)
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that make batches; 0: what fits"
+    )
 
 
 @contextmanager

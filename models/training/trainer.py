@@ -71,6 +71,7 @@ class Trainer:
         """Do one update and return the unweighted loss terms, on the device: reading them waits for
         it.
         """
+        batch = batch.to(self.device)
         # Set by hand: schedules of torch count steps, ours counts images.
         self._set_rate()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):

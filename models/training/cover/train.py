@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from models.networks.cover_net import CoverNet
 from models.training.cover import material
 from models.training.cover.samples import Batch, SampleMaker
-from models.training.loop import Schedule, prefetched, termination, workers_for
+from models.training.loop import Schedule, add_arguments, prefetched, run, workers_for
 
 # As many samples as the maker's thread draws while one step runs.
 BATCH = 32
@@ -91,7 +92,7 @@ class CoverTrainer:
         warm = min(1.0, (self.steps + 1) / WARM_UP_STEPS)
         return float(RATE * warm * (0.5 + 0.5 * np.cos(np.pi * done)) + LAST_RATE)
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         return {
             "steps": self.steps,
             "spent_s": self.schedule.spent_s,
@@ -138,39 +139,13 @@ def train(config: CoverConfig, folder: Path) -> None:
         trainer.network.load_state_dict(begun["network"])
 
     maker = SampleMaker(faces, hands, config.batch, config.seed)
-    with termination() as stopped:
-        _run(trainer, maker, path, stopped)
-
-
-def _run(trainer: CoverTrainer, maker: SampleMaker, path: Path, stopped: list[int]) -> None:
-    saved = time.monotonic()
-    logged = time.monotonic()
-    recent: list[Tensor] = []
-
-    for batch in prefetched(maker.batch, trainer.steps, trainer.config.workers):
-        recent.append(trainer.step(batch))
-        finished = trainer.progress >= 1 or bool(stopped)
-
-        if len(recent) == LOG_EVERY:
-            _report(trainer, recent, time.monotonic() - logged)
-            logged = time.monotonic()
-            recent = []
-
-        if finished or time.monotonic() - saved > SAVE_EVERY_S:
-            partial = path.with_suffix(".partial")
-            # Written beside and renamed: an end in the middle of writing leaves the state before.
-            torch.save(trainer.state(), partial)
-            partial.replace(path)
-            saved = time.monotonic()
-
-        if finished:
-            return
+    batches = prefetched(maker.batch, trainer.steps, config.workers)
+    run(trainer, batches, path, partial(_report, trainer), LOG_EVERY, SAVE_EVERY_S)
 
 
 def _report(trainer: CoverTrainer, recent: list[Tensor], seconds: float) -> None:
     size = trainer.config.batch
-    spent_min = trainer.schedule.spent_s / 60
-    left_min = spent_min / max(trainer.progress, 1e-6) - spent_min
+    left_min = trainer.schedule.left_min(trainer.progress)
     loss = float(torch.stack(recent).mean())
     sys.stdout.write(
         f"{trainer.steps * size} images, {len(recent) * size / seconds:.0f}/s,"
@@ -182,14 +157,8 @@ def _report(trainer: CoverTrainer, recent: list[Tensor], seconds: float) -> None
 def parse() -> tuple[CoverConfig, Path]:
     """Return the run and the folder of its material from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", default=CoverConfig.run)
-    parser.add_argument("--images", type=int, default=CoverConfig.images)
-    parser.add_argument("--minutes", type=float, default=0.0, help="end by time, not by images")
-    parser.add_argument("--seed", type=int, default=CoverConfig.seed)
+    add_arguments(parser, CoverConfig.run, CoverConfig.images, CoverConfig.seed)
     parser.add_argument("--batch", type=int, default=CoverConfig.batch)
-    parser.add_argument(
-        "--workers", type=int, default=0, help="processes that make batches; 0: what fits"
-    )
     parser.add_argument("--start", default="", help="a run whose weights to begin with")
     parser.add_argument("--folder", type=Path, default=Path("var/training/cover"))
     chosen = parser.parse_args()
