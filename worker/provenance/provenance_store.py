@@ -18,6 +18,7 @@ from typing import Literal
 from worker.stores.blobs.blobs import Blobs, Name
 
 DAY_S = 86_400
+WRITERS = 2  # what is written before a record: its entry and its manifest
 FOLDER = "provenance"  # of the media store, beside uploads, jobs and identities
 
 
@@ -50,6 +51,8 @@ class ProvenanceStore:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
+        # Kept: to start threads takes as long as to write.
+        self._together = ThreadPoolExecutor(WRITERS, "provenance")
 
     def put(self, record: ProvenanceRecord, manifest: bytes = b"") -> None:
         """Keep a record and its manifest; a second attempt at the same output replaces both.
@@ -62,8 +65,7 @@ class ProvenanceStore:
 
         # Before the record, which must not promise a manifest that is not there; an entry that
         # leads nowhere is harmless. At once, because each waits for the disk, or for a bucket.
-        with ThreadPoolExecutor(len(before)) as together:
-            list(together.map(self._blobs.write, before.keys(), before.values()))
+        list(self._together.map(self._blobs.write, before.keys(), before.values()))
 
         self._blobs.write(_name(record.mark_id, ".json"), json.dumps(asdict(record)).encode())
 
