@@ -117,9 +117,7 @@ class FaceSwapEngine:
         """
         check = PhotoCheck(FaceParts.load())
         candidates = [photo_candidate(photo, self.detect(photo), check) for photo in photos]
-        registrar = Registrar(
-            self.pack.id, self.painter.fit, self.encoder, self.painter.canonical, self.iris
-        )
+        registrar = Registrar(self.pack.id, self.encoder, self.painter.photo_reader(self.iris))
         registration = registrar.register(candidates)
 
         if self.safety is None:

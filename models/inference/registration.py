@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.inference.arrays import BgrImage, Landmarks, RgbImage
+from models.inference.arrays import BgrImage, RgbImage
 from models.inference.errors import (
     LowQualityError,
     NoFaceError,
     PhotosDisagreeError,
     SeveralFacesError,
 )
-from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
-from models.inference.finding.eyes.iris_network import EyePair, IrisNetwork, with_lids
 from models.inference.finding.face_mesh import MeshedFace
 from models.inference.finding.identity_encoder import (
     Encoded,
@@ -25,22 +23,18 @@ from models.inference.finding.identity_encoder import (
     cosine_similarity,
     normalised,
 )
-from models.inference.frames.affine import scale_of, transform
 from models.inference.frames.image_frame import ImageFrame
-from models.inference.identity import IdentityCode, PhotoReport, Registration, SourceEyes
+from models.inference.identity import IdentityCode, PhotoReport, Registration
+from models.inference.painting.photo_face import PhotoReader
 from models.inference.photo_check import PhotoCheck
 from models.inference.safety.checks import SafetyChecks
-from models.inference.texture.eyes.iris import cut_out
-from models.inference.texture.face_texture import CanonicalFace
-from models.inference.texture.fusion import Texture, fuse
+from models.inference.texture.covering import of_all
+from models.inference.texture.fusion import fuse
 from models.inference.texture.light.even_light import evenly_lit
 from models.inference.texture.texture_outline import cleaned, eye_zone, texture_mesh
 
 BYSTANDER_SIZE = 0.4  # of the largest face: smaller ones are taken for background
 SAME_PERSON = 0.3  # cosine between photos that may be years apart
-TEXTURE_MARGIN_PX = 32  # around the template: cheeks and chin reach past it
-# A small photo is enlarged so far at most: there is nothing more to see in it.
-MAX_TEXTURE_SCALE = 3.0
 
 
 @dataclass(frozen=True)
@@ -53,32 +47,15 @@ class PhotoCandidate:
 
 
 @dataclass(frozen=True)
-class _Portrait:
-    """One photo's face: a crop; mesh, texture and eyes in it; and its mesh in the template."""
-
-    crop: RgbImage
-    mesh: Landmarks
-    texture: Texture
-    template_mesh: Landmarks
-    eyes: EyePair | None
-
-    def irises(self) -> SourceEyes | None:
-        """Return the photo's irises, cut out of its own pixels."""
-        return None if self.eyes is None else cut_out(self.crop, self.eyes)
-
-
-@dataclass(frozen=True)
 class Registrar:
     """Makes identity codes for one pack.
 
-    `canonical` is None where the pack's network takes no texture.
+    `reader` is None where the pack's network takes no texture.
     """
 
     pack: str
-    fit: Fit
     encoder: IdentityEncoder
-    canonical: CanonicalFace | None
-    iris: IrisNetwork | None
+    reader: PhotoReader | None
 
     def register(self, candidates: Sequence[PhotoCandidate]) -> Registration:
         """Return the code of the person whom most photos agree on, and a report for each photo.
@@ -113,23 +90,26 @@ class Registrar:
         maps = [one.feature_map for one in encoded if one.feature_map is not None]
         feature_map = np.mean(maps, axis=0) if maps else None
 
-        if self.canonical is None:
+        if self.reader is None:
             return IdentityCode(self.pack, embedding, feature_map)
 
-        portraits = [self._portrait(candidate) for candidate in candidates]
+        canonical = self.reader.canonical
+        seen = [self.reader.read(one.photo, one.face.landmarks) for one in candidates]
         # Whichever shows most of the face frontally.
-        best = max(portraits, key=lambda portrait: float(portrait.texture.weight.sum()))
+        best = max(seen, key=lambda face: float(face.bare.weight.sum()))
         # Of eyes that look elsewhere in each photo, one photo's are taken.
-        zone = eye_zone(self.canonical)
+        zone = eye_zone(canonical)
         textures = [
-            one.texture if one is best else replace(one.texture, weight=one.texture.weight * zone)
-            for one in portraits
+            one.bare if one is best else replace(one.bare, weight=one.bare.weight * zone)
+            for one in seen
         ]
-        drawn_on = texture_mesh(self.canonical)
-        texture = cleaned(fuse(textures), drawn_on)
-        detail = self.canonical.detail(best.crop, best.mesh, best.texture.pixels, texture)
-        face = np.asarray(self.canonical.mask / np.float32(255), np.float32)
-        landmarks = np.mean([portrait.template_mesh for portrait in portraits], axis=0)
+        drawn_on = texture_mesh(canonical)
+        coverings = [one.covering for one in seen if one.covering is not None]
+        covering = of_all(coverings) if coverings else None
+        texture = cleaned(fuse(textures), drawn_on, covering)
+        detail = canonical.detail(best.crop, best.mesh, best.texture.pixels, texture)
+        face = np.asarray(canonical.mask / np.float32(255), np.float32)
+        landmarks = np.mean([one.template_mesh for one in seen], axis=0)
 
         return IdentityCode(
             pack=self.pack,
@@ -139,29 +119,6 @@ class Registrar:
             landmarks=landmarks,
             eyes=best.irises(),
             detail=detail,
-        )
-
-    def _portrait(self, candidate: PhotoCandidate) -> _Portrait:
-        """Take the texture from the photo's own pixels, not from the smaller swap crop."""
-        assert self.canonical is not None  # noqa: S101  only called for packs with textures
-        mesh = candidate.face.landmarks
-        eyes = None if self.iris is None else self.iris.look(candidate.photo, mesh)
-        mesh = mesh if eyes is None else with_lids(mesh, eyes)
-        to_crop = align(candidate.face.landmarks, self.fit)
-        # The photo's own resolution, within bounds: fine detail is read from it.
-        scale = float(np.clip(1 / scale_of(to_crop), 1, MAX_TEXTURE_SCALE))
-        to_crop[:, 2] += TEXTURE_MARGIN_PX
-        to_crop *= scale
-        crop = candidate.photo.rgb_crop(
-            to_crop, round((TEMPLATE_SIZE + 2 * TEXTURE_MARGIN_PX) * scale)
-        )
-
-        return _Portrait(
-            crop=crop,
-            mesh=transform(mesh, to_crop),
-            texture=self.canonical.texture(crop, transform(mesh, to_crop)),
-            template_mesh=transform(mesh, align(candidate.face.landmarks, self.fit)),
-            eyes=None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop)),
         )
 
 

@@ -15,6 +15,7 @@ from models.inference.arrays import Affine, Landmarks, Mask, Plane, RgbImage
 from models.inference.counters import Counters
 from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
 from models.inference.finding.eyes.eye_motion import MovingEyes
+from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.frames.affine import compose, scale_of, transform
 from models.inference.frames.frame import Frame
 from models.inference.frames.resampling import Region
@@ -23,6 +24,7 @@ from models.inference.options import SwapOptions
 from models.inference.painting.blending import shape_mask, without_cover
 from models.inference.painting.face_swapper import FaceSwapper
 from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
+from models.inference.painting.photo_face import PhotoReader
 from models.inference.texture.eyes.blank_eyes import without_irises
 from models.inference.texture.eyes.living_eyes import FaceEyes
 from models.inference.texture.face_texture import CanonicalFace
@@ -163,6 +165,12 @@ class FacePainter:
     def texture_mesh(self) -> Landmarks | None:
         """The canonical mesh in the texture's pixels, of packs with textures."""
         return None if self.canonical is None else texture_mesh(self.canonical)
+
+    def photo_reader(self, iris: IrisNetwork | None) -> PhotoReader | None:
+        """Return what reads photos for textures, None for packs without textures."""
+        if self.canonical is None:
+            return None
+        return PhotoReader(self.fit, self.canonical, iris, self.cover)
 
     def swap_crop(self, landmarks: Landmarks) -> Affine:
         """Return the matrix from the frame to the crop that the pack's network was trained on."""

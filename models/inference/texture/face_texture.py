@@ -51,18 +51,32 @@ class CanonicalFace(CanonicalShape):
         share of the detail finer than one texel's neighbourhood that is added.
         """
         image, mesh = _near_texture_scale(image, mesh, self.front * self.scale)
-        seen = facing_ratio(mesh, self.triangles) / self.areas
-        seen /= max(float(np.median(seen)), 1e-6)
-        weight = np.where(
-            self.raster.filled, np.clip(seen, 0, 1.5)[self.raster.triangle], 0
-        ).astype(np.float32)
+        weight = self._facing(mesh)
         where = self.raster.interpolate(mesh, self.triangles).astype(np.float32)
         pixels = cv2.remap(
             image, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         ).astype(np.float32)
         pixels += sharpen * (pixels - cv2.GaussianBlur(pixels, (0, 0), 1))
+        seen = np.clip(pixels, 0, 255) + 0.5
 
-        return Texture(_mirror_hidden(np.clip(pixels, 0, 255), weight), weight)
+        return Texture(np.asarray(_mirror_hidden(seen, weight), np.uint8), weight)
+
+    def texels_of(self, plane: Plane | Mask, mesh: Landmarks) -> Mask:
+        """Return a plane of the image in which a face has this mesh as `texture` would show it:
+        float32 [224, 224], turned away texels from the other side.
+        """
+        where = self.raster.interpolate(mesh, self.triangles).astype(np.float32)
+        texels = cv2.remap(
+            plane, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ).astype(np.float32)
+        return np.asarray(_mirror_hidden(texels[..., None], self._facing(mesh))[..., 0])
+
+    def _facing(self, mesh: Landmarks) -> Mask:
+        """Return how frontally a face with this mesh shows each texel: 0 where it is hidden."""
+        seen = facing_ratio(mesh, self.triangles) / self.areas
+        seen /= max(float(np.median(seen)), 1e-6)
+        shown = np.where(self.raster.filled, np.clip(seen, 0, 1.5)[self.raster.triangle], 0)
+        return np.asarray(shown, np.float32)
 
     def detail(
         self, image: RgbImage, mesh: Landmarks, pixels: RgbImage, texture: RgbImage
@@ -216,10 +230,11 @@ def _near_texture_scale(
     return np.asarray(small, np.uint8), np.asarray((mesh + 0.5) * ratio - 0.5, np.float32)
 
 
-def _mirror_hidden(pixels: Array, weight: Mask) -> RgbImage:
+def _mirror_hidden(pixels: Array, weight: Mask) -> Array:
+    """Return pixels [224, 224, k] that take what is turned away from the face's other side."""
     seen = cv2.GaussianBlur(np.clip((weight - 0.25) / 0.3, 0, 1), (0, 0), 3)
     borrow = ((1 - seen) * seen[:, ::-1])[..., None]
-    return np.asarray(pixels + (pixels[:, ::-1] - pixels) * borrow + 0.5, np.uint8)
+    return np.asarray(pixels + (pixels[:, ::-1] - pixels) * borrow)
 
 
 _BORDER = border_fade()

@@ -23,6 +23,10 @@ SHADOW_RANGE = (0.8, 1.8)
 SOFTER_RANGE = (0.9, 1.0)
 TONE_RANGE = (-1.2, 0.5)
 COLOUR_RANGE = (0.0, 1.15)  # of the spread of hues: a grey target takes the red out of lips, too
+# Exposure from which on, and at which wholly, sheen is kept from the hue of lighter skin.
+LIGHTER_FROM = 1.05
+LIGHTER_FULL = 1.25
+LEAST_HUE = 0.02  # how far skin is from white, squared: less is the noise of a grey photograph
 
 Array = NDArray[Any]
 
@@ -53,9 +57,42 @@ def _softness(scene: Scene) -> float:
 
 
 def colour_matrix(scene: Scene, share: float) -> Array:
-    """Return the float32 [3, 3] that leaves a share of how far hues differ from the skin's."""
+    """Return the float32 [3, 3] that leaves a share of how far hues differ from the skin's, and
+    keeps sheen of the light's colour on skin of another.
+    """
     to_skin = np.outer(scene.own_colour / float(scene.own_colour @ LUMA), LUMA)
-    return np.asarray(share * np.eye(3) + (1 - share) * to_skin, np.float32)
+    hues = share * np.eye(3) + (1 - share) * to_skin
+    return np.asarray(hues @ _sheen_matrix(scene), np.float32)
+
+
+def _sheen_matrix(scene: Scene) -> Array:
+    """Return the float64 [3, 3] that takes out of sheen what the gain to the target's skin would
+    add to its hue.
+
+    Sheen lies on skin and has the light's colour, whatever the skin's: multiplied by what makes
+    brown skin pale it turns blue. A colour's share of white is what it has beside the skin's hue;
+    its luma stays, which is the tone curve's to change.
+    """
+    share = float(np.clip((scene.exposure - LIGHTER_FROM) / (LIGHTER_FULL - LIGHTER_FROM), 0, 1))
+    # Pale skin is too near to white for its sheen to be told by hue, and dark skin needs none.
+    if share == 0:
+        return np.eye(3)
+
+    gain = scene.target_colour / scene.own_colour
+    skin = scene.own_colour / float(scene.own_colour @ LUMA)
+    white = np.ones(3)
+    basis = np.stack([skin, white, np.cross(skin, white)], axis=1)
+
+    # Of grey skin, sheen has the same hue.
+    if abs(float(np.linalg.det(basis))) < LEAST_HUE:
+        return np.eye(3)
+
+    share_of_white = np.linalg.inv(basis)[1]
+    excess = white - 1 / gain
+    # With as much skin put in its place as keeps the luma after the gain.
+    excess = excess - skin * float(LUMA @ (gain * excess)) / float(LUMA @ (gain * skin))
+
+    return np.asarray(np.eye(3) - share * np.outer(excess, share_of_white))
 
 
 def hue_share(scene: Scene) -> float:

@@ -61,6 +61,19 @@ def test_dark_skin_on_a_light_target_stays_of_a_skins_hue(mesh: Landmarks, where
     assert colour == pytest.approx(SKIN, abs=8)
 
 
+def test_sheen_of_dark_skin_does_not_turn_blue_on_a_light_target(
+    mesh: Landmarks, where: Mask
+) -> None:
+    brown = np.array([120, 78, 60], np.float32)
+    shining = face(brown).astype(np.float32)
+    shining[95:110, 95:130] += 45  # the light's own white, on a cheek
+
+    after = relit(shining.astype(np.uint8), face(), where, mesh)
+
+    red, _, blue = after[98:107, 100:125].reshape(-1, 3).mean(0)
+    assert red > blue + 10
+
+
 def test_a_grey_target_leaves_no_colour_in_a_face(mesh: Landmarks, where: Mask) -> None:
     coloured = face()
     coloured[90:110, 60:100] = (120, 60, 180)
