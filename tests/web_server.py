@@ -39,10 +39,16 @@ class QuietHandler(BaseHTTPRequestHandler):
         """Say nothing: the output belongs to tests and bars."""
 
 
+class _Server(ThreadingHTTPServer):
+    # Of the five that Python takes, connections that come at once lose theirs, and TCP tries again
+    # after seconds.
+    request_queue_size = 128
+
+
 @contextmanager
 def web_server(handler: type[QuietHandler]) -> Iterator[str]:
     """Serve on a free port while the block runs; yield the address, without a slash at its end."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     # Clients that hang up are meant in most tests; a traceback would hide the failures.
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from benchmarks.bar import Figure, bar
@@ -26,6 +27,7 @@ from service.jobs.webhook_messages import EndMessages
 from service.jobs.webhooks import WebhookSender
 from service.protocol.observability import Metrics
 from tests.service.jobs.ended_job import ended_job
+from tests.web_server import QuietHandler, web_server
 from worker.stores.jobs.batches import BatchStore
 from worker.stores.jobs.job_store import JobStore
 from worker.stores.outbox import SCHEDULE_S, Outbox
@@ -35,42 +37,40 @@ TAR_PIT_JOBS = 200  # more than may be on their way at once, of all tenants toge
 BESIDE_TAR_PIT_S = 5.0
 
 
-class Receiver:
-    """Somebody's server on loopback: fails half of what it gets, but nothing under /calm, and says
-    410 under /gone.
+@dataclass
+class Heard:
+    """What a receiver was sent, by path and message, and which messages it has accepted."""
+
+    tries: Counter[str] = field(default_factory=Counter)
+    accepted: set[str] = field(default_factory=set)
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, Heard]]:
+    """Run somebody's server on loopback; yield its address and what it hears.
+
+    It fails half of what it gets, but nothing under /calm, and says 410 under /gone.
     """
+    heard = Heard()
+    dice = random.Random(7)
 
-    def __init__(self) -> None:
-        self.heard: Counter[str] = Counter()
-        self.accepted: set[str] = set()
-        dice = random.Random(7)
-        receiver = self
+    class Handler(QuietHandler):
+        def post(self) -> None:
+            self.body()
+            message = str(self.headers["webhook-id"])
+            heard.tries[self.path + message] += 1
+            certain = {"/gone": 410, "/calm": 204}
+            # A redirect counts as a failure: following one would leave the address that was
+            # checked.
+            status = certain.get(self.path) or dice.choice([204, 204, 500, 302])
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["content-length"]))
-                message = str(self.headers["webhook-id"])
-                receiver.heard[self.path + message] += 1
-                certain = {"/gone": 410, "/calm": 204}
-                # A redirect counts as a failure: following one would leave the address that was
-                # checked.
-                status = certain.get(self.path) or dice.choice([204, 204, 500, 302])
+            if status == 204:
+                heard.accepted.add(message)
 
-                if status == 204:
-                    receiver.accepted.add(message)
+            self.answer(status)
 
-                self.send_response(status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
+    with web_server(Handler) as url:
+        yield url, heard
 
 
 @bar("R-11")
@@ -80,18 +80,15 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
     tar pit.
     """
     now = 1_800_000_000.0
-    with stopwatch(60), running_stack() as here:
+    with stopwatch(60), running_stack() as here, receiver() as (url, heard):
         redis = here.bench.stores.jobs.redis
-        receiver = Receiver()
 
         def clock() -> float:
             return now
 
         jobs = JobStore(redis, clock=clock)
         outbox = Outbox(redis, clock)
-        good, gone = (
-            outbox.endpoints.add("acme", f"{receiver.url}/{path}") for path in ("hook", "gone")
-        )
+        good, gone = (outbox.endpoints.add("acme", f"{url}/{path}") for path in ("hook", "gone"))
         ended = [ended_job(jobs, clock) for _ in range(JOBS)]
         outbox.claim(limit=20, lease_s=60.0)  # a sender that dies with what it claimed
 
@@ -101,17 +98,16 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
             while asyncio.run(_send(outbox, jobs, clock)):
                 continue
 
-        receiver.close()
         disabled = outbox.endpoints.get(gone.id).disabled_reason
         waiting = outbox.waiting()
 
     # An id made of job and endpoint is the same at every try, which is how a receiver knows it.
     expected = {f"msg_{job.removeprefix('job_')}_{good.id.removeprefix('whe_')}" for job in ended}
-    tries = [count for path, count in receiver.heard.items() if path.startswith("/hook")]
-    to_gone = sum(count for path, count in receiver.heard.items() if path.startswith("/gone"))
-    unexpected = receiver.accepted - expected
+    tries = [count for path, count in heard.tries.items() if path.startswith("/hook")]
+    to_gone = sum(count for path, count in heard.tries.items() if path.startswith("/gone"))
+    unexpected = heard.accepted - expected
     print(
-        f"{len(receiver.accepted)} of {JOBS} arrived after {sum(tries)} tries; unknown ids:"
+        f"{len(heard.accepted)} of {JOBS} arrived after {sum(tries)} tries; unknown ids:"
         f" {len(unexpected)}"
     )
     print(
@@ -120,7 +116,7 @@ def webhooks_arrive_at_least_once_under_one_id() -> Figure:
     )
     slowest_s = _beside_a_tar_pit()
     print(f"beside a tar pit the slowest of {JOBS} took {slowest_s:.1f} s")
-    missing = len(expected - receiver.accepted)
+    missing = len(expected - heard.accepted)
     told = missing == 0 and not unexpected and bool(disabled) and waiting == 0
     holds = told and slowest_s <= BESIDE_TAR_PIT_S
 
@@ -136,13 +132,13 @@ def _beside_a_tar_pit() -> float:
     with (
         stopwatch(60),
         running_stack() as here,
+        receiver() as (url, heard),
         socket.create_server(("127.0.0.1", 0), backlog=512) as tar_pit,
     ):
         jobs = here.bench.stores.jobs
         outbox = Outbox(jobs.redis)
-        receiver = Receiver()
         outbox.endpoints.add("flood", f"http://127.0.0.1:{tar_pit.getsockname()[1]}/")
-        outbox.endpoints.add("acme", f"{receiver.url}/calm")
+        outbox.endpoints.add("acme", f"{url}/calm")
 
         for _ in range(TAR_PIT_JOBS):
             ended_job(jobs, time.time, "flood")
@@ -157,7 +153,7 @@ def _beside_a_tar_pit() -> float:
                 ended_job(jobs, time.time, "acme")
 
             began = time.monotonic()
-            while len(receiver.accepted) < JOBS and time.monotonic() - began < 30:
+            while len(heard.accepted) < JOBS and time.monotonic() - began < 30:
                 await asyncio.sleep(0.05)
 
             took_s = time.monotonic() - began
@@ -166,10 +162,7 @@ def _beside_a_tar_pit() -> float:
             await client.close()
             return took_s
 
-        took_s = asyncio.run(send())
-        receiver.close()
-
-    return took_s
+        return asyncio.run(send())
 
 
 async def _send(outbox: Outbox, jobs: JobStore, clock: object) -> int:
