@@ -57,6 +57,8 @@ BLINKING_SOURCES = 1 if QUICK else 4
 BEARDED = (3, 6, 22, 43, 46, 48, 63, 67, 69, 82, 85, 86, 91)
 WITH_GLASSES = (3, 15, 17, 22, 24, 33, 37, 40, 48, 57, 59, 60, 63, 65, 67, 71, 79)
 WITH_FRINGE = (1, 5, 10, 27, 56, 80)
+# Those whose hair lies over the forehead and is so dark that colour tells it from skin.
+WITH_DARK_FRINGE = (56, 65, 80)
 
 
 class Bypass(FaceSwapper):

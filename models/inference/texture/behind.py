@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, Landmarks, RgbImage
-from models.inference.mesh_points import MOUTH_CORNERS, OUTER_EYE_CORNERS
+from models.inference.mesh_points import MOUTH_CORNERS, NOSE_BASE, OUTER_EYE_CORNERS
 
 DOUBTFUL_PX = 26.0  # how far in from the outline a colour that is not the face's is looked for
 # What is behind a face is greyer than the skin nearby, or brighter. Darker is shade and hair: they
@@ -38,13 +38,14 @@ CHIN_RIM_PX = 6.0
 BEARD_GREYER = 12.0
 BEARD_SPREADS = 3.0  # robust ones, of the chin's own colours: what is nearer is beard as well
 BEARD_LEAST = np.array([24.0, 8.0, 8.0], np.float32)  # levels of Lab, added: beards have shade
+OUTLINE_PX = 4.0  # the mesh's outline is this far off: what is dark there is the jaw's own edge
+SHAVEN_LEVEL = 0.9  # of the cheeks' luma: a chin that is darker has a beard, or lies in the shade
 # Beside a cheek, below the temple, above a beard: less than this share of the skin's luma is hair
 # that hangs there, which a cheek's shade seldom is; and by so much at least, on dark skin.
 HAIR_BESIDE_LEVEL = 0.5
 HAIR_BESIDE_LEVELS = 30.0
 BELOW_LIPS = 0.45  # of the way from the mouth's corners to the chin: no lip reaches that far down
 CHIN = 152  # mesh point
-NOSE_BASE = 2  # mesh point: below it, what is grey is a beard
 RAYS = 720  # from the middle of the face: half a degree is one texel at its rim
 
 Array = NDArray[Any]
@@ -74,13 +75,17 @@ def is_behind(texture: RgbImage, skin: Array, mesh: Landmarks, depth: Array) -> 
     wall = (red < -WALL_GREYER) & (luma > WALL_BRIGHTER) & (depth < BESIDE_JAW_PX)
     brighter = (luma > BRIGHTER_LEVELS) & ~lit
     darkest = np.minimum((HAIR_BESIDE_LEVEL - 1) * (skin @ LUMA), -HAIR_BESIDE_LEVELS)
-    is_cheek = bare & (rows > float(mesh[list(OUTER_EYE_CORNERS), 1].mean()))
-    hair = (luma < darkest) & is_cheek & (depth < BESIDE_JAW_PX)
     chin = _is_chin(mesh, depth)
-
-    return np.asarray(
-        (brighter | greyer | wall | cold | hair) & ~chin & ~_beard(texture, mesh, depth, chin), bool
+    below_lips, cheeks = _chin_and_cheeks(mesh, depth, chin)
+    # A dark beard goes on from the chin; on a shaven one, what is dark beside the jaw is a curl.
+    may_hang = (rows > float(mesh[list(OUTER_EYE_CORNERS), 1].mean())) & (
+        bare | _is_shaven(texture, below_lips, cheeks)
     )
+    beside = (depth > OUTLINE_PX) & (depth < BESIDE_JAW_PX)
+    hair = (luma < darkest) & may_hang & beside
+    beard = _beard(texture, (depth > 0) & ~bare, below_lips, cheeks)
+
+    return np.asarray((brighter | greyer | wall | cold | hair) & ~chin & ~beard, bool)
 
 
 def beyond(unlike: Cells, mesh: Landmarks) -> Cells:
@@ -99,27 +104,40 @@ def beyond(unlike: Cells, mesh: Landmarks) -> Cells:
     return np.asarray(cv2.warpPolar(hidden, (size, size), centre, size, back) > 0) | unlike
 
 
-def _beard(texture: RgbImage, mesh: Landmarks, depth: Array, chin: Cells) -> Cells:
-    """Return where a grey or white beard goes on from the chin, in its colour; nowhere without."""
+def _chin_and_cheeks(mesh: Landmarks, depth: Array, chin: Cells) -> tuple[Cells, Cells]:
+    """Return where a beard is seen if there is one, and the skin that it is compared with."""
     rows = np.arange(len(depth))[:, None]
     mouth = float(mesh[list(MOUTH_CORNERS), 1].mean())
-    below = (depth > 0) & (rows > float(mesh[NOSE_BASE, 1]))
-    cheeks = (depth > DOUBTFUL_PX) & ~below
+    cheeks = (depth > DOUBTFUL_PX) & (rows <= float(mesh[NOSE_BASE, 1]))
     cheeks &= rows > float(mesh[list(OUTER_EYE_CORNERS), 1].mean())
     # Clear of the lips, which are redder than any skin.
     sample = chin & (rows > mouth + BELOW_LIPS * (float(mesh[CHIN, 1]) - mouth))
 
+    return sample, cheeks
+
+
+def _is_shaven(texture: RgbImage, sample: Cells, cheeks: Cells) -> bool:
     if not sample.any() or not cheeks.any():
-        return np.zeros_like(below)
+        return False
+    level = texture.astype(np.float32) @ LUMA
+    return float(np.median(level[sample])) > SHAVEN_LEVEL * float(np.median(level[cheeks]))
+
+
+def _beard(texture: RgbImage, lower: Cells, sample: Cells, cheeks: Cells) -> Cells:
+    """Return where a grey or white beard goes on over the lower face from the chin, in its colour;
+    nowhere without.
+    """
+    if not sample.any() or not cheeks.any():
+        return np.zeros_like(lower)
 
     red = texture[..., 0].astype(np.float32) - texture[..., 1]
     if float(np.median(red[sample])) > float(np.median(red[cheeks])) - BEARD_GREYER:
-        return np.zeros_like(below)
+        return np.zeros_like(lower)
 
     lab = cv2.cvtColor(texture, cv2.COLOR_RGB2LAB).astype(np.float32)
     middle = np.median(lab[sample], axis=0)
     spread = np.median(np.abs(lab[sample] - middle), axis=0) * 1.48
-    alike = (np.abs(lab - middle) < BEARD_SPREADS * spread + BEARD_LEAST).all(axis=-1) & below
+    alike = (np.abs(lab - middle) < BEARD_SPREADS * spread + BEARD_LEAST).all(axis=-1) & lower
     _, parts = cv2.connectedComponents(alike.astype(np.uint8))
     names = np.unique(parts[sample & alike])
 

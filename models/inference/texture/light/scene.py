@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, Landmarks, Mask, RgbImage
-from models.inference.texture.light.skin import features_on_grid, on_grid, skinness
+from models.inference.texture.light.skin import (
+    beard,
+    features_on_grid,
+    lower_face,
+    on_grid,
+    skinness,
+)
 
 FLOOR = 4.0  # levels: keeps logarithms of the dark apart from noise
 
@@ -20,7 +26,8 @@ Array = NDArray[Any]
 class Scene:
     """Face and target on the grid: colours float32 [GRID, GRID, 3], weights [GRID, GRID] 0..1.
 
-    `own_skin`, `target_skin` are where each shows skin of its own colour; `both` where both do.
+    `own_skin`, `target_skin` are where each shows skin of its own colour; `both` where both do;
+    `own_beardless`, `target_beardless` where it has no grey beard.
     """
 
     own: Array
@@ -29,6 +36,8 @@ class Scene:
     features: Array
     own_skin: Array
     target_skin: Array
+    own_beardless: Array
+    target_beardless: Array
     own_colour: Array
     target_colour: Array
 
@@ -39,8 +48,11 @@ class Scene:
         weight = on_grid(where)
         features = features_on_grid(mesh)
         core = weight * (1 - features)
-        own_skin = skinness(small, core)
-        target_skin = skinness(wanted, core)
+        lower = lower_face(mesh)
+        own_beardless = 1 - beard(small, core, *lower)
+        target_beardless = 1 - beard(wanted, core, *lower)
+        own_skin = skinness(small, core * own_beardless) * own_beardless
+        target_skin = skinness(wanted, core * target_beardless) * target_beardless
         own = small.astype(np.float32)
         other = wanted.astype(np.float32)
 
@@ -51,6 +63,8 @@ class Scene:
             features=features,
             own_skin=own_skin,
             target_skin=target_skin,
+            own_beardless=own_beardless,
+            target_beardless=target_beardless,
             own_colour=np.maximum(mean_colour(own, core * own_skin), 3),
             target_colour=np.maximum(mean_colour(other, core * target_skin), 3),
         )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, RgbImage, percentile
 from models.inference.finding.alignment import TEMPLATE_SIZE
-from models.inference.mesh_points import BROWS, EYES, OUTER_LIPS
+from models.inference.mesh_points import BROWS, EYES, MOUTH_CORNERS, NOSE_BASE, OUTER_LIPS
 
 GRID = 56
 LEAST_CORE = 30  # cells: of less no colour can be told
@@ -23,6 +23,13 @@ SURE_SPREADS = 3.0
 LAST_SPREADS = 4.5
 # Levels of OpenCV's Lab added to the spread: a face in half shadow is skin on both sides (in L).
 LEAST_SPREAD = np.array([20, 3, 3], np.float32)
+GREY = np.float32(128)  # of OpenCV's a and b
+# Levels of a and b by which a chin or an upper lip is less coloured than the skin above the nose:
+# less is a shaven beard, or a flush.
+BEARD_HUE = 8.0
+# On the way from the skin's hue to the beard's: from where on a cell is less of skin, and none.
+BEARD_FROM = 0.35
+BEARD_SURE = 0.65
 
 Array = NDArray[Any]
 
@@ -52,6 +59,21 @@ def hulls_on_grid(mesh: Landmarks, outlines: Iterable[Sequence[int]], grow: int)
     return np.multiply(grown, np.float32(1 / 255), dtype=np.float32)
 
 
+def lower_face(mesh: Landmarks) -> tuple[Array, Array]:
+    """Return where beards grow, below the nose, and where a face with a beard shows it: on the chin
+    and above the lips. Bool [GRID, GRID] each, for an upright face in a swap crop.
+    """
+    ratio = GRID / TEMPLATE_SIZE
+    points = (mesh + 0.5) * ratio - 0.5
+    left, right = points[list(MOUTH_CORNERS)]
+    rows, columns = np.mgrid[:GRID, :GRID]
+    below = rows > float(points[NOSE_BASE, 1])
+    middle = np.abs(columns - (left[0] + right[0]) / 2) < abs(right[0] - left[0]) / 2
+    chin = rows > (left[1] + right[1]) / 2
+
+    return below, np.stack([below & middle & chin, below & middle & ~chin])
+
+
 def skinness(image: RgbImage, core: Array) -> Array:
     """Return how much each cell has the colour that most of the core has, float32 in 0..1.
 
@@ -72,3 +94,31 @@ def skinness(image: RgbImage, core: Array) -> Array:
     share = (LAST_SPREADS - distance) / (LAST_SPREADS - SURE_SPREADS)
 
     return np.asarray(np.clip(share, 0, 1), np.float32)
+
+
+def beard(image: RgbImage, core: Array, below: Array, zones: Array) -> Array:
+    """Return how much each cell has a beard's colour, float32 in 0..1, and 0 without one.
+
+    `below` and `zones` are what `lower_face` returns. A beard is less coloured than the skin above
+    it, be it white or black; on most of a face it is no more its skin than on a chin.
+    """
+    none = np.zeros((GRID, GRID), np.float32)
+    inside = core > 0.5
+    hues = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)[..., 1:].astype(np.float32) - GREY
+    cheeks = hues[inside & ~below][::2]
+
+    if len(cheeks) < LEAST_CORE:
+        return none
+
+    skin = percentile(cheeks, 50)
+    found = [percentile(hues[inside & zone], 50) for zone in zones if (inside & zone).any()]
+    apart = [hue - skin for hue in found if np.linalg.norm(hue) < np.linalg.norm(skin)]
+    furthest = max(apart, key=lambda way: float(way @ way), default=None)
+
+    if furthest is None or float(furthest @ furthest) < BEARD_HUE**2:
+        return none
+
+    # 0 is the skin's hue, 1 the beard's.
+    way = (hues - skin) @ furthest / float(furthest @ furthest)
+    share = (way - BEARD_FROM) / (BEARD_SURE - BEARD_FROM)
+    return np.asarray(np.clip(share, 0, 1) * below, np.float32)

@@ -96,9 +96,12 @@ def _sheen_matrix(scene: Scene) -> Array:
 
 
 def hue_share(scene: Scene) -> float:
-    """Return how much of its hues the face keeps: 0 on a grey target."""
-    own = _hue_spread(scene.own, scene.own_colour, scene.where)
-    wanted = _hue_spread(scene.target, scene.target_colour, scene.where)
+    """Return how much of its hues the face keeps: 0 on a grey target.
+
+    A white beard on one of both says nothing of the light's.
+    """
+    own = _hue_spread(scene.own, scene.own_colour, scene.where * scene.own_beardless)
+    wanted = _hue_spread(scene.target, scene.target_colour, scene.where * scene.target_beardless)
     return float(np.clip(wanted / (own * scene.exposure), *COLOUR_RANGE))
 
 

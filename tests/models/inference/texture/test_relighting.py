@@ -74,6 +74,26 @@ def test_sheen_of_dark_skin_does_not_turn_blue_on_a_light_target(
     assert red > blue + 10
 
 
+def bearded(mesh: Landmarks) -> RgbImage:
+    image = face()
+    nose = round(float(mesh[2, 1]))
+    # Larger than what is left of the skin: most of a face can be beard.
+    image[nose + 6 :] = (200, 196, 190)
+    return image
+
+
+@pytest.mark.parametrize("whose", ["source", "target"])
+def test_a_white_beard_says_nothing_of_the_light(mesh: Landmarks, where: Mask, whose: str) -> None:
+    beard = bearded(mesh)
+    source, target = (beard, face()) if whose == "source" else (face(), beard)
+
+    after = relit(source, target, where, mesh)
+
+    jaw = round(float(mesh[152, 1])) - 20
+    # Taken for skin, it is 29 off.
+    assert np.abs(after[jaw, 90:134].astype(int) - source[jaw, 90:134]).mean() < 20
+
+
 def test_a_grey_target_leaves_no_colour_in_a_face(mesh: Landmarks, where: Mask) -> None:
     coloured = face()
     coloured[90:110, 60:100] = (120, 60, 180)

@@ -146,6 +146,20 @@ def test_a_white_beard_goes_on_beside_the_jaw(
     assert distance(cleaned(texture, mesh), 156, 166, beard) < 12
 
 
+@pytest.mark.parametrize("shaven", [True, False])
+def test_a_curl_beside_the_jaw_goes_and_a_dark_beard_stays(
+    texture: NDArray[np.uint8], mesh: NDArray[np.float32], shaven: bool
+) -> None:
+    mesh[[61, 291], 0] = (86, 138)
+    mesh[[2, 10, 152]] = (112, 130), (112, 22), (112, 202)
+    if not shaven:
+        texture[160:200, 60:164] = HAIR
+    texture[136:160, 180:193] = HAIR
+
+    shown = cleaned(texture, mesh)
+    assert (distance(shown, 187, 146, SKIN) < 40) == shaven
+
+
 def test_the_middle_of_the_face_is_not_touched(
     texture: NDArray[np.uint8], mesh: NDArray[np.float32]
 ) -> None:
