@@ -12,6 +12,7 @@ from models.inference.arrays import LUMA, Landmarks, Mask, RgbImage
 from models.inference.texture.light.skin import (
     beard,
     features_on_grid,
+    lab_of,
     lower_face,
     on_grid,
     skinness,
@@ -49,10 +50,12 @@ class Scene:
         features = features_on_grid(mesh)
         core = weight * (1 - features)
         lower = lower_face(mesh)
-        own_beardless = 1 - beard(small, core, *lower)
-        target_beardless = 1 - beard(wanted, core, *lower)
-        own_skin = skinness(small, core * own_beardless) * own_beardless
-        target_skin = skinness(wanted, core * target_beardless) * target_beardless
+        own_lab = lab_of(small)
+        target_lab = lab_of(wanted)
+        own_beardless = 1 - beard(own_lab, core, *lower)
+        target_beardless = 1 - beard(target_lab, core, *lower)
+        own_skin = skinness(own_lab, core * own_beardless) * own_beardless
+        target_skin = skinness(target_lab, core * target_beardless) * target_beardless
         own = small.astype(np.float32)
         other = wanted.astype(np.float32)
 

@@ -66,21 +66,26 @@ def lower_face(mesh: Landmarks) -> tuple[Array, Array]:
     ratio = GRID / TEMPLATE_SIZE
     points = (mesh + 0.5) * ratio - 0.5
     left, right = points[list(MOUTH_CORNERS)]
-    rows, columns = np.mgrid[:GRID, :GRID]
-    below = rows > float(points[NOSE_BASE, 1])
+    columns = np.arange(GRID)
+    rows = columns[:, None]
+    below = np.broadcast_to(rows > float(points[NOSE_BASE, 1]), (GRID, GRID))
     middle = np.abs(columns - (left[0] + right[0]) / 2) < abs(right[0] - left[0]) / 2
     chin = rows > (left[1] + right[1]) / 2
 
     return below, np.stack([below & middle & chin, below & middle & ~chin])
 
 
-def skinness(image: RgbImage, core: Array) -> Array:
+def lab_of(image: RgbImage) -> Array:
+    """Return an image in Lab as OpenCV counts it for bytes, float32."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def skinness(lab: Array, core: Array) -> Array:
     """Return how much each cell has the colour that most of the core has, float32 in 0..1.
 
-    `image` is uint8 RGB on the grid, `core` where skin is expected. The distance is measured in
-    Lab, in robust spreads of the core's own colour.
+    `lab` is what `lab_of` returns of the grid, `core` where skin is expected. The distance is
+    measured in robust spreads of the core's own colour.
     """
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     samples = lab[core > 0.5][::2]  # every second cell: neighbours say the same
 
     if len(samples) < LEAST_CORE:
@@ -96,22 +101,25 @@ def skinness(image: RgbImage, core: Array) -> Array:
     return np.asarray(np.clip(share, 0, 1), np.float32)
 
 
-def beard(image: RgbImage, core: Array, below: Array, zones: Array) -> Array:
+def beard(lab: Array, core: Array, below: Array, zones: Array) -> Array:
     """Return how much each cell has a beard's colour, float32 in 0..1, and 0 without one.
 
     `below` and `zones` are what `lower_face` returns. A beard is less coloured than the skin above
     it, be it white or black; on most of a face it is no more its skin than on a chin.
     """
     none = np.zeros((GRID, GRID), np.float32)
-    inside = core > 0.5
-    hues = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)[..., 1:].astype(np.float32) - GREY
-    cheeks = hues[inside & ~below][::2]
+    hues = lab[..., 1:] - GREY
+    # Every fourth cell: neighbours say the same.
+    some = hues[::2, ::2]
+    inside = core[::2, ::2] > 0.5
+    cheeks = some[inside & ~below[::2, ::2]]
 
     if len(cheeks) < LEAST_CORE:
         return none
 
     skin = percentile(cheeks, 50)
-    found = [percentile(hues[inside & zone], 50) for zone in zones if (inside & zone).any()]
+    shown = [some[inside & zone[::2, ::2]] for zone in zones]
+    found = [percentile(cells, 50) for cells in shown if len(cells)]
     apart = [hue - skin for hue in found if np.linalg.norm(hue) < np.linalg.norm(skin)]
     furthest = max(apart, key=lambda way: float(way @ way), default=None)
 
