@@ -42,6 +42,7 @@ def expression_follows_the_target() -> Figure:
         slopes[name] = pooled_slope(new_series, old_series)
         correlations[name] = pooled_correlation(new_series, old_series)
 
+        _print_floor(name)
         for label, new, old in moving:
             print(f"  {label:28} {name}: {pooled_slope([new], [old]):.2f}")
 
@@ -62,11 +63,7 @@ def expression_follows_the_target() -> Figure:
 
 def _series(video: SwappedVideo, name: str) -> tuple[Array, Array]:
     """Return a measure of the output and of the target over the frames that can be measured."""
-    chosen = np.abs(video.yaws) < MAX_YAW_DEG
-    if video.target in COVERED:
-        first, last = COVERED[video.target]
-        # A hand over the mouth is the hand's movement.
-        chosen &= (video.frames < first) | (video.frames > last)
+    chosen = _measurable(video)
 
     if name == "eye opening":
         # In target eye widths relative to each person's median: eyes are of different shapes.
@@ -74,10 +71,53 @@ def _series(video: SwappedVideo, name: str) -> tuple[Array, Array]:
         old = video.openings / np.median(video.openings)
         return new[chosen] * 0.25, old[chosen] * 0.25
 
-    scale = np.array([eye_distance(mesh) for mesh in video.meshes])
     measure = MEASURES[name]
+    # Each face is read twice, the second time in a mirror: movements of half a pixel drown in what
+    # one look differs by from the next.
+    new = (measure(video.new_meshes) + measure(video.new_mirrors)) / 2
+    old = (measure(video.meshes) + measure(video.mirrors)) / 2
     # Both by the target's eye distance: the output's own would hide a change of size.
-    return (measure(video.new_meshes) / scale)[chosen], (measure(video.meshes) / scale)[chosen]
+    scale = _eye_distances(video)
+
+    return (new / scale)[chosen], (old / scale)[chosen]
+
+
+def _print_floor(name: str) -> None:
+    """Print what one look at the target's own frames says of the other: no swap can follow better
+    than the same face follows itself.
+    """
+    if name not in MEASURES:
+        return
+
+    measure = MEASURES[name]
+    looks: list[tuple[Array, Array]] = []
+    for video in {video.target: video for video in swapped_videos()}.values():
+        scale = _eye_distances(video)
+        one, other = (measure(meshes) / scale for meshes in (video.meshes, video.mirrors))
+        chosen = _measurable(video)
+        if one[chosen].std() > MOVING[name]:
+            looks.append((other[chosen], one[chosen]))
+
+    others = [other for other, _ in looks]
+    ones = [one for one, _ in looks]
+    print(
+        f"{name}: the target itself, one look on the other: slope {pooled_slope(others, ones):.2f},"
+        f" correlation {pooled_correlation(others, ones):.2f}, over {len(looks)} videos"
+    )
+
+
+def _measurable(video: SwappedVideo) -> Array:
+    chosen: Array = np.abs(video.yaws) < MAX_YAW_DEG
+    if video.target in COVERED:
+        first, last = COVERED[video.target]
+        # A hand over the mouth is the hand's movement.
+        chosen &= (video.frames < first) | (video.frames > last)
+
+    return chosen
+
+
+def _eye_distances(video: SwappedVideo) -> Array:
+    return np.array([eye_distance(mesh) for mesh in video.meshes])
 
 
 def _mouth_opening(meshes: Array) -> Array:

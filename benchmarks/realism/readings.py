@@ -19,6 +19,8 @@ from models.inference.finding.eyes.eye_axes import INNER, LOWER, OUTER, UPPER
 from models.inference.finding.eyes.iris_network import IrisNetwork
 from models.inference.finding.face_mesh import RegionOfInterest
 from models.inference.frames.frame import Frame
+from models.inference.frames.i420 import I420Frame
+from models.inference.mesh_points import OUTER_EYE_CORNERS
 from models.inference.session import SessionFactory
 
 
@@ -41,6 +43,32 @@ def mesh_at(frame: Frame, near: Landmarks) -> Landmarks:
     With its lips looked at closely: else one would not see how far a mouth opens.
     """
     return engine().video_mesh.look(frame, RegionOfInterest.of_landmarks(near)).landmarks
+
+
+def mirror_mesh_at(frame: I420Frame, near: Landmarks) -> Landmarks:
+    """Return the mesh of the same face as it is seen in a mirror, in the frame's own pixels.
+
+    The network is not symmetric: it is a second look whose errors are others. Its points lie where
+    the mirror shows them: the left brow's are on the right one.
+    """
+    mirrored = I420Frame(
+        np.ascontiguousarray(frame.y[:, ::-1]),
+        np.ascontiguousarray(frame.u[:, ::-1]),
+        np.ascontiguousarray(frame.v[:, ::-1]),
+        frame.matrix,
+        frame.full_range,
+    )
+    there = _mirrored(near, frame.width)
+    # What frames a face are its box and its eyes' outer corners, left and right.
+    corners = list(OUTER_EYE_CORNERS)
+    there[corners] = there[corners[::-1]]
+    return _mirrored(mesh_at(mirrored, there), frame.width)
+
+
+def _mirrored(points: Landmarks, width: int) -> Landmarks:
+    across = points.copy()
+    across[:, 0] = width - 1 - across[:, 0]
+    return across
 
 
 def eyes_at(frame: Frame, mesh: Landmarks) -> Eyes:

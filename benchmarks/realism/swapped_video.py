@@ -18,8 +18,9 @@ Array = NDArray[Any]
 class SwappedVideo:
     """One swapped video. Arrays run over the frames in which the face was wholly swapped.
 
-    frames [n] indices; meshes, new_meshes [n, 468, 2]; lids, new_lids [n, 2, 16, 2]; irises,
-    new_irises [n, 2, 5, 2], all in frame pixels; yaws [n] degrees; covers [n]: share of the inner
+    frames [n] indices; meshes, new_meshes [n, 468, 2], and mirrors, new_mirrors alike, read in the
+    mirrored frame; lids, new_lids [n, 2, 16, 2]; irises, new_irises [n, 2, 5, 2], all in frame
+    pixels; yaws [n] degrees; covers [n]: share of the inner
     face that was left uncovered; heads, new_heads uint8 [n, h, w, 3] RGB around the face;
     tremble, new_tremble [n - 2]: mean second difference of luma inside the face.
     """
@@ -29,6 +30,8 @@ class SwappedVideo:
     frames: Array
     meshes: Array
     new_meshes: Array
+    mirrors: Array
+    new_mirrors: Array
     lids: Array
     new_lids: Array
     irises: Array

@@ -28,9 +28,10 @@ from benchmarks.realism.material import (
 )
 from benchmarks.realism.swapped_video import Array, SwappedVideo
 from models.inference.arrays import Affine, Box, Landmarks, Mask, RgbImage
+from models.inference.finding.tracks import TrackedFace
 from models.inference.frames.affine import transform
 from models.inference.frames.i420 import I420Frame
-from models.inference.options import FaceSelector, SwapOptions
+from models.inference.options import FaceSelector, FrameReport, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
 from tests.models.demo_media import frames_of
@@ -118,21 +119,28 @@ def _swap_frames(
     sequence = engine().sequence([Assignment(selector, identity)], SwapOptions())
     # A tracker of our own, since the sequence does not tell the meshes it used.
     watcher = engine().tracker()
+    seen: list[list[TrackedFace]] = []
+    reports: list[FrameReport] = []
+
+    # As videos are swapped in production: frames are held for a moment, some never looked at.
+    for index, frame in enumerate(frames):
+        seen.append(watcher.update(frame, index / rate))  # sees what is about to be swapped
+        reports.extend(sequence.take(frame, index / rate))
+
+    reports.extend(sequence.finish())
     found: dict[int, tuple[Landmarks, float]] = {}
 
-    for index, frame in enumerate(frames):
-        seen = watcher.update(frame, index / rate)  # sees what the swapper is about to see
-        report = sequence.swap(frame, index / rate)
+    for index, (report, faces) in enumerate(zip(reports, seen, strict=True)):
         shown = [face for face in report.faces if face.opacity >= 1]
 
         # Left alone for its size or turn: there is nothing of the swap to read.
-        if not shown or not seen:
+        if not shown or not faces:
             continue
 
         left, top, right, bottom = shown[0].box
         centre = np.array([(left + right) / 2, (top + bottom) / 2])
         # The report names a box; the track nearest to it has the mesh.
-        near = min(seen, key=lambda one: np.linalg.norm(one.face.landmarks.mean(0) - centre))
+        near = min(faces, key=lambda one: np.linalg.norm(one.face.landmarks.mean(0) - centre))
         found[index] = (near.face.landmarks, near.face.yaw_deg)
 
     return found
@@ -146,6 +154,8 @@ def _read(before: I420Frame, after: RecordingFrame, mesh: Landmarks, yaw: float)
     return {
         "meshes": mesh,
         "new_meshes": new_mesh,
+        "mirrors": readings.mirror_mesh_at(before, mesh),
+        "new_mirrors": readings.mirror_mesh_at(after, mesh),
         "lids": eyes.lids,
         "new_lids": new_eyes.lids,
         "irises": eyes.irises,

@@ -1,4 +1,6 @@
-"""Steadying landmarks in time: the one-euro filter (Casiez et al., 2012), sized by the face."""
+"""Steadying landmarks in time: between the looks before and after, where they are held, and by
+the one-euro filter (Casiez et al., 2012), sized by the face.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,13 @@ from models.inference.finding.alignment import eye_distance
 MIN_CUTOFF_HZ = 1.0
 CUTOFF_PER_SPEED = 20.0
 SPEED_CUTOFF_HZ = 2.0
+# How far a look may lie beside the line between its neighbours by chance, in eye distances: one
+# look of the mesh differs from the next by .005 to .008.
+NOISE = 0.01
+# Of that, what is taken away: of three looks that err alike, the mean errs least.
+NOISE_SHARE = 2 / 3
+# The filter may then be so many times quicker: still steadier than without, with half the lag.
+LENIENCE_BETWEEN = 2.0
 
 
 @dataclass
@@ -61,6 +70,14 @@ class OneEuro:
         return self._position
 
 
+@dataclass(frozen=True)
+class TimedLandmarks:
+    """A face mesh in pixels of the frame at `time_s`."""
+
+    landmarks: Landmarks
+    time_s: float
+
+
 @dataclass
 class LandmarkFilter:
     """Steadies a face mesh.
@@ -72,23 +89,49 @@ class LandmarkFilter:
     _filter: OneEuro = field(
         default_factory=lambda: OneEuro(MIN_CUTOFF_HZ, CUTOFF_PER_SPEED), init=False
     )
+    _before: TimedLandmarks | None = field(default=None, init=False)
 
     def reset(self) -> None:
         """Forget the past: the next landmarks belong to another shot or another place."""
         self._filter.reset()
+        self._before = None
 
-    def apply(self, landmarks: Landmarks, time_s: float) -> Landmarks:
-        """Return the landmarks of the frame at `time_s`, steadied; times must not run backwards."""
+    def apply(
+        self, landmarks: Landmarks, time_s: float, after: TimedLandmarks | None = None
+    ) -> Landmarks:
+        """Return the landmarks of the frame at `time_s`, steadied; times must not run backwards.
+
+        `after` is the same face one frame later, where it was seen already.
+        """
         if self.strength <= 0:
             return landmarks
 
-        steady = self._filter.apply(
-            landmarks,
-            time_s,
-            unit=max(1.0, eye_distance(landmarks)),
-            lenience=max(0.1, 1 / self.strength - 1),
-        )
+        before = self._before
+        now = TimedLandmarks(landmarks, time_s)
+        self._before = now
+        unit = max(1.0, eye_distance(landmarks))
+        lenience = max(0.1, 1 / self.strength - 1)
+
+        if before is not None and after is not None:
+            landmarks = _less_noisy(before, now, after, unit)
+            lenience *= LENIENCE_BETWEEN
+
+        steady = self._filter.apply(landmarks, time_s, unit=unit, lenience=lenience)
         return steady.astype(np.float32)
+
+
+def _less_noisy(
+    before: TimedLandmarks, now: TimedLandmarks, after: TimedLandmarks, unit: float
+) -> Landmarks:
+    """Return landmarks drawn to the line between their neighbours, without lag.
+
+    What lies further beside it than noise does is motion, and stays.
+    """
+    share = (now.time_s - before.time_s) / max(after.time_s - before.time_s, 1e-6)
+    line = before.landmarks + np.float32(share) * (after.landmarks - before.landmarks)
+    beside = now.landmarks - line
+    far = np.linalg.norm(beside, axis=1, keepdims=True) / (NOISE * unit)
+    return np.asarray(now.landmarks - NOISE_SHARE * beside / np.maximum(far, 1) ** 2, np.float32)
 
 
 def _smoothing(cutoff_hz: NDArray[np.float64] | float, elapsed_s: float) -> NDArray[np.float64]:

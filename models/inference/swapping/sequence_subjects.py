@@ -96,7 +96,8 @@ class SequenceSubjects:
         followed = self._follow(tracked, options)
         followed.begin_frame(held.shot, is_new=tracked.is_new)
 
-        landmarks = followed.steady.apply(tracked.face.landmarks, held.time_s)
+        after = _sight_of(tracked, following, held.shot)
+        landmarks = followed.steady.apply(tracked.face.landmarks, held.time_s, after)
         assignment, reason = _decide(held.frame, tracked, chosen, options)
 
         if reason == "not_sure":
@@ -106,7 +107,7 @@ class SequenceSubjects:
         opacity = followed.fade.step(held.time_s, shown=shown) if assignment else 0.0
         eyes = None
         if shown and _draws_eyes(assignment):
-            eyes = self._eyes(held, following, tracked, followed, landmarks)
+            eyes = self._eyes(held, after, tracked, followed, landmarks)
 
         face = tracked.face
         report = FaceReport(
@@ -133,7 +134,7 @@ class SequenceSubjects:
     def _eyes(
         self,
         held: HeldFrame,
-        following: HeldFrame | None,
+        after: EyeSight | None,
         tracked: TrackedFace,
         followed: Followed,
         landmarks: Landmarks,
@@ -142,8 +143,8 @@ class SequenceSubjects:
         if self.iris is None:
             return None
 
-        now = EyeSight(held.frame, tracked.face.landmarks, held.time_s)
-        seen = followed.looks.see(self.iris, now, _sight_of(tracked, following, held.shot))
+        now = EyeSight(tracked.face.landmarks, held.time_s, held.frame)
+        seen = followed.looks.see(self.iris, now, after)
         return followed.eyes.see(seen, now.landmarks, landmarks, held.time_s)
 
     def _follow(self, tracked: TrackedFace, options: SwapOptions) -> Followed:
@@ -162,7 +163,7 @@ def _sight_of(tracked: TrackedFace, frame: HeldFrame | None, shot: int) -> EyeSi
 
     for other in frame.faces:
         if other.track is tracked.track and not other.is_new:
-            return EyeSight(frame.frame, other.face.landmarks, frame.time_s)
+            return EyeSight(other.face.landmarks, frame.time_s, frame.frame)
 
     return None
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import Landmarks
 from models.inference.finding.eyes.eye_axes import INNER, OUTER, EyeAxes
 from models.inference.finding.eyes.iris_network import LIDS, Eye, EyePair, IrisNetwork
+from models.inference.finding.landmark_filter import TimedLandmarks
 from models.inference.frames.frame import Frame
 
 MOST_APART_S = 0.085  # two frames of the slowest common video; a blink takes 0.1 s and more
@@ -24,14 +25,12 @@ MOST_GLANCE = 0.04
 
 
 @dataclass(frozen=True)
-class EyeSight:
+class EyeSight(TimedLandmarks):
     """A frame with a face in it: where its eyes can be looked at. `landmarks` are the frame's
     own.
     """
 
     frame: Frame
-    landmarks: Landmarks
-    time_s: float
 
 
 @dataclass

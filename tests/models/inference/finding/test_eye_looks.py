@@ -42,7 +42,7 @@ def sights(engine: FaceSwapEngine) -> list[EyeSight]:
     found = []
     for index, frame in enumerate(frames_of(SOLO, 30)):
         (tracked,) = tracker.update(frame, index / FPS)
-        found.append(EyeSight(frame, tracked.face.landmarks, index / FPS))
+        found.append(EyeSight(tracked.face.landmarks, index / FPS, frame))
 
     return found
 
@@ -55,7 +55,7 @@ def blink(engine: FaceSwapEngine, iris: Counted) -> list[EyeSight]:
     eyes = iris.look(ImageFrame(photo), mesh)
     lids = {share: ImageFrame(with_lids(photo, eyes, share)) for share in (1.0, 0.5, 0.0)}
     shares = [1.0] * 4 + [0.5, 0.0, 0.5] + [1.0] * 5 + [0.5, 0.0, 0.5] + [1.0] * 4
-    return [EyeSight(lids[share], mesh, index / FPS) for index, share in enumerate(shares)]
+    return [EyeSight(mesh, index / FPS, lids[share]) for index, share in enumerate(shares)]
 
 
 def seen(iris: IrisNetwork, sights: list[EyeSight]) -> list[EyePair]:
@@ -110,7 +110,7 @@ def test_without_the_next_frame_every_frame_is_looked_at(
 
 
 def test_frames_far_apart_are_looked_at_each(iris: Counted, sights: list[EyeSight]) -> None:
-    slow = [EyeSight(one.frame, one.landmarks, index / 10) for index, one in enumerate(sights[:8])]
+    slow = [EyeSight(one.landmarks, index / 10, one.frame) for index, one in enumerate(sights[:8])]
     iris.looks.clear()
 
     seen(iris, slow)

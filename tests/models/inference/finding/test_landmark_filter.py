@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.inference.finding.landmark_filter import LandmarkFilter
+from models.inference.finding.landmark_filter import LandmarkFilter, TimedLandmarks
 
 FPS = 30.0
 
@@ -21,6 +21,19 @@ def face() -> NDArray[np.float32]:
 def filtered(track: NDArray[np.float32], strength: float = 0.5) -> NDArray[np.float32]:
     steady = LandmarkFilter(strength)
     return np.stack([steady.apply(landmarks, index / FPS) for index, landmarks in enumerate(track)])
+
+
+def filtered_ahead(track: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the filter makes of a track whose next frame it always knows."""
+    steady = LandmarkFilter()
+    looks = [TimedLandmarks(landmarks, index / FPS) for index, landmarks in enumerate(track)]
+    following = [*looks[1:], None]
+    return np.stack(
+        [
+            steady.apply(look.landmarks, look.time_s, after)
+            for look, after in zip(looks, following, strict=True)
+        ]
+    )
 
 
 def trembling(track: NDArray[np.float32]) -> float:
@@ -42,6 +55,48 @@ def test_a_moving_face_lags_by_less_than_a_frame(
     )
     lag_px = (track - filtered(track))[20:, :, 0].mean()
     assert lag_px < px_per_frame
+
+
+def test_a_still_face_trembles_less_when_the_next_frame_is_known(
+    face: NDArray[np.float32],
+) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.3, (90, *face.shape))
+    track = (face + noise).astype(np.float32)
+    assert trembling(filtered_ahead(track)) < 0.8 * trembling(filtered(track))
+
+
+def test_a_moving_face_lags_less_when_the_next_frame_is_known(face: NDArray[np.float32]) -> None:
+    steps = np.arange(60, dtype=np.float32)[:, None, None] * np.array([3, 0], np.float32)
+    track = face + steps
+    lag_px = np.abs(track - filtered_ahead(track))[20:-1].mean()
+    assert lag_px < 0.7 * np.abs(track - filtered(track))[20:-1].mean()
+
+
+def test_a_turning_point_is_motion_and_stays(face: NDArray[np.float32]) -> None:
+    """A nod of 8 px a frame, whose bend is 13 times the noise."""
+    there_and_back = np.abs(np.arange(-15, 16, dtype=np.float32)) * 8
+    track = face + there_and_back[:, None, None] * np.array([0, 1], np.float32)
+    ahead = filtered_ahead(track)
+    assert np.abs(ahead - track)[15].mean() < 1.5
+
+
+def test_frames_of_uneven_length_are_drawn_to_where_motion_puts_them(
+    face: NDArray[np.float32],
+) -> None:
+    times = (0.0, 0.010, 0.050)
+    first, now, after = (
+        TimedLandmarks(face + np.float32(100 * time_s), time_s) for time_s in times
+    )
+    steady = LandmarkFilter(strength=0.05)
+    without = LandmarkFilter(strength=0.05)
+
+    steady.apply(first.landmarks, first.time_s)
+    without.apply(first.landmarks, first.time_s)
+    drawn = steady.apply(now.landmarks, now.time_s, after)
+    left = without.apply(now.landmarks, now.time_s)
+
+    # Even motion is not noise: only the filter's lag is left, and that has become less.
+    assert np.abs(drawn - now.landmarks).max() <= np.abs(left - now.landmarks).max()
 
 
 def test_after_a_reset_nothing_of_the_past_is_left(face: NDArray[np.float32]) -> None:
