@@ -22,9 +22,7 @@ HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 # Of the cover network's answer: hair is where it is sure of some of it, as far as it doubts skin.
 SEEN_SURE = 0.5
 SEEN_DOUBTED = 0.3
-# The soft edge of a fringe, which is neither hair nor skin: wider where the network says it, which
-# looks at the photo at half of the resolution.
-EDGE_PX = 9
+EDGE_PX = 9  # half of it is the soft edge of a fringe, which is neither hair nor skin
 # Beside the network's answer: less than half as light as skin is hair, which it missed.
 CERTAIN_SCORE = 1.5
 CARRIED_SCORE = 0.6  # of hair: half as dark as hair already, a shaded forehead has .4

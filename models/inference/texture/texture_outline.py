@@ -4,6 +4,7 @@ rim, teeth.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -20,6 +21,9 @@ from models.inference.texture.source_hair import hair_over
 
 RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
 EDGE_PX = 9  # half of it around what is behind is of both: turned away skin is sampled coarsely
+# From hair on a forehead gets as light as the rest: where the hair goes, its shadow has to go, too,
+# or it stays as a patch.
+HAIR_SHADOW_PX = 10.0
 # How far colours are carried by a blur, in px of 224.
 SKIN_SIGMA = 16.0  # over the doubtful rim, from the skin further in
 FILL_SIGMA = 5.0  # into what is replaced, from what is good nearby: it keeps the cheek's own tone
@@ -63,27 +67,58 @@ def cleaned(texture: RgbImage, mesh: Landmarks, covering: Covering | None = None
     of what is good nearby. Glasses stay whole. Between the lips an open mouth is always the
     target's; on a closed one the texture's teeth would show as a line.
     """
-    depth = depth_inside(mesh, len(texture))
-    hair, doubtful = hair_over(texture, mesh, depth, covering)
-    bare = ~doubtful & ~_brows_and_eyes(mesh, len(texture))
-    sure = (depth > DOUBTFUL_PX) & ~hair
-    skin = _carried(texture, (sure & bare).astype(np.float32), SKIN_SIGMA)
-    behind = is_behind(texture, skin, mesh, depth) & (depth <= DOUBTFUL_PX)
-    hidden = _widened(behind) & ~sure
-    hidden = hair | (beyond(hidden | hair, mesh) & (depth <= DOUBTFUL_PX))
-    bad = (hidden & ~glasses_of(covering, depth)) | behind
-    good = ((depth > RIM_PX) & ~bad).astype(np.float32)
-    source = good * bare
-    near = cv2.GaussianBlur(source, (0, 0), FILL_SIGMA)[..., None]
-    reach = np.clip(near * 20, 0, 1)  # where nothing good is near, the carried skin has to do
-    fill = _carried(texture, source, FILL_SIGMA) * reach + skin * (1 - reach)
-    fill = fill * _detail_opposite(texture, good * ~doubtful)
-    kept = cv2.erode(good, np.ones((3, 3), np.uint8)) * (1 - FRINGE_IN_BROWS * doubtful)
-    kept = cv2.GaussianBlur(kept.astype(np.float32), (0, 0), SEAM_SIGMA)[..., None]
+    shown = _Shown.of(texture, mesh, covering)
+    near = cv2.GaussianBlur(shown.skin, (0, 0), FILL_SIGMA)[..., None]
+    reach = np.clip(near * 20, 0, 1)  # where nothing good is near, the carried tone has to do
+    fill = _carried(texture, shown.skin, FILL_SIGMA) * reach + shown.tone * (1 - reach)
+    fill = fill * _detail_opposite(texture, shown.face)
+    kept = cv2.GaussianBlur(shown.kept, (0, 0), SEAM_SIGMA)[..., None]
+    mixed = texture * kept + fill * (1 - kept)
 
-    return np.asarray(
-        np.clip(_lips_closed(texture * kept + fill * (1 - kept), mesh) + 0.5, 0, 255), np.uint8
-    )
+    return np.asarray(np.clip(_lips_closed(mixed, mesh) + 0.5, 0, 255), np.uint8)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a texture shows: float32 [224, 224] in 0..1 each, but for `tone`.
+
+    `face` is where it shows the face itself, `skin` where bare skin clear of hair's shadow, `kept`
+    what stays as it is; `tone` [224, 224, 3] is the skin's colour, carried outwards.
+    """
+
+    face: Array
+    skin: Array
+    kept: Array
+    tone: Array
+
+    @classmethod
+    def of(cls, texture: RgbImage, mesh: Landmarks, covering: Covering | None) -> _Shown:
+        depth = depth_inside(mesh, len(texture))
+        hair, doubtful = hair_over(texture, mesh, depth, covering)
+        glasses = glasses_of(covering, depth)
+        features = _brows_and_eyes(mesh, len(texture))
+        bare = ~doubtful & ~features
+        sure = (depth > DOUBTFUL_PX) & ~hair
+        tone = _carried(texture, (sure & bare).astype(np.float32), SKIN_SIGMA)
+
+        behind = is_behind(texture, tone, mesh, depth) & (depth <= DOUBTFUL_PX)
+        unlike = hair | (_widened(behind) & ~sure)
+        hidden = hair | (beyond(unlike, mesh) & (depth <= DOUBTFUL_PX))
+        # Glasses stay; but a wall seen through a lens, or past a frame, is a wall.
+        face = ((depth > RIM_PX) & ~behind & (~hidden | glasses)).astype(np.float32)
+
+        within = hair & (depth > RIM_PX + EDGE_PX / 2)
+        clear = np.maximum(_clear_of(within), features | glasses)
+        kept = cv2.erode(face, np.ones((3, 3), np.uint8)) * (1 - FRINGE_IN_BROWS * doubtful) * clear
+        skin = face * bare * clear
+
+        return cls(face * ~doubtful, skin, np.asarray(kept, np.float32), tone)
+
+
+def _clear_of(hair: NDArray[np.bool_]) -> Array:
+    """Return 0 on hair, rising to 1 where neither its shadow nor its last strands reach."""
+    away = cv2.distanceTransform((~hair).astype(np.uint8), cv2.DIST_L2, 3)
+    return np.asarray(np.clip(away / HAIR_SHADOW_PX, 0, 1), np.float32)
 
 
 def _brows_and_eyes(mesh: Landmarks, size: int) -> NDArray[np.bool_]:

@@ -25,8 +25,10 @@ LAST_SPREADS = 4.5
 LEAST_SPREAD = np.array([20, 3, 3], np.float32)
 GREY = np.float32(128)  # of OpenCV's a and b
 # Levels of a and b by which a chin or an upper lip is less coloured than the skin above the nose:
-# less is a shaven beard, or a flush.
-BEARD_HUE = 8.0
+# less is a shaven beard, or a flush. From the one to the other, so that no frame of a video differs
+# much from the next.
+BEARD_HUE = 6.5
+SURE_BEARD_HUE = 9.5
 # On the way from the skin's hue to the beard's: from where on a cell is less of skin, and none.
 BEARD_FROM = 0.35
 BEARD_SURE = 0.65
@@ -123,10 +125,12 @@ def beard(lab: Array, core: Array, below: Array, zones: Array) -> Array:
     apart = [hue - skin for hue in found if np.linalg.norm(hue) < np.linalg.norm(skin)]
     furthest = max(apart, key=lambda way: float(way @ way), default=None)
 
-    if furthest is None or float(furthest @ furthest) < BEARD_HUE**2:
+    if furthest is None or np.linalg.norm(furthest) < BEARD_HUE:
         return none
 
     # 0 is the skin's hue, 1 the beard's.
     way = (hues - skin) @ furthest / float(furthest @ furthest)
-    share = (way - BEARD_FROM) / (BEARD_SURE - BEARD_FROM)
-    return np.asarray(np.clip(share, 0, 1) * below, np.float32)
+    share = np.clip((way - BEARD_FROM) / (BEARD_SURE - BEARD_FROM), 0, 1)
+    sure = (float(np.linalg.norm(furthest)) - BEARD_HUE) / (SURE_BEARD_HUE - BEARD_HUE)
+
+    return np.asarray(min(sure, 1.0) * share * below, np.float32)
