@@ -82,7 +82,7 @@ def cleaned(texture: RgbImage, mesh: Landmarks, covering: Covering | None = None
 class _Shown:
     """What a texture shows: float32 [224, 224] in 0..1 each, but for `tone`.
 
-    `face` is where it shows the face itself, `skin` where bare skin clear of hair's shadow, `kept`
+    `face` is where it shows the face itself, clear of hair's shadow, `skin` where bare skin, `kept`
     what stays as it is; `tone` [224, 224, 3] is the skin's colour, carried outwards.
     """
 
@@ -112,7 +112,8 @@ class _Shown:
         kept = cv2.erode(face, np.ones((3, 3), np.uint8)) * (1 - FRINGE_IN_BROWS * doubtful) * clear
         skin = face * bare * clear
 
-        return cls(face * ~doubtful, skin, np.asarray(kept, np.float32), tone)
+        own = np.asarray(face * ~doubtful * clear, np.float32)
+        return cls(own, skin, np.asarray(kept, np.float32), tone)
 
 
 def _clear_of(hair: NDArray[np.bool_]) -> Array:
