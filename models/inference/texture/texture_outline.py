@@ -26,7 +26,7 @@ EDGE_PX = 9  # half of it around what is behind is of both: turned away skin is 
 HAIR_SHADOW_PX = 10.0
 # How far colours are carried by a blur, in px of 224.
 SKIN_SIGMA = 16.0  # over the doubtful rim, from the skin further in
-FILL_SIGMA = 5.0  # into what is replaced, from what is good nearby: it keeps the cheek's own tone
+FILL_SIGMA = 8.0  # into what is replaced, from good skin nearby: it keeps the cheek's own tone
 DETAIL_SIGMA = 8.0  # what the other side lends is finer: as wide as a brow, narrower than its light
 DETAIL_RANGE = (0.5, 1.5)  # of its surroundings: a brow's hair is no darker, a pore no lighter
 DETAIL_FLOOR = 8.0  # levels: keeps ratios of the dark apart from noise
