@@ -30,7 +30,7 @@ from models.inference.photo_check import PhotoCheck
 from models.inference.safety.checks import SafetyChecks
 from models.inference.texture.covering import of_all
 from models.inference.texture.fusion import fuse
-from models.inference.texture.light.even_light import evenly_lit
+from models.inference.texture.light.even_light import evenly_lit, out_of_shadow
 from models.inference.texture.texture_outline import cleaned, eye_zone, texture_mesh
 
 BYSTANDER_SIZE = 0.4  # of the largest face: smaller ones are taken for background
@@ -106,9 +106,9 @@ class Registrar:
         drawn_on = texture_mesh(canonical)
         coverings = [one.covering for one in seen if one.covering is not None]
         covering = of_all(coverings) if coverings else None
-        texture = cleaned(fuse(textures), drawn_on, covering)
-        detail = canonical.detail(best.crop, best.mesh, best.texture.pixels, texture)
         face = np.asarray(canonical.mask / np.float32(255), np.float32)
+        texture = out_of_shadow(cleaned(fuse(textures), drawn_on, covering), face, drawn_on)
+        detail = canonical.detail(best.crop, best.mesh, best.texture.pixels, texture)
         landmarks = np.mean([one.template_mesh for one in seen], axis=0)
 
         return IdentityCode(

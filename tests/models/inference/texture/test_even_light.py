@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from models.inference.mesh_points import BROWS
-from models.inference.texture.light.even_light import evenly_lit
+from models.inference.texture.light.even_light import evenly_lit, out_of_shadow
 
 FACE = np.ones((224, 224), np.float32)
 MESH = np.full((468, 2), 112, np.float32)  # eyes, brows and lips are a point in the middle
@@ -64,3 +65,24 @@ def test_what_is_small_stays_on_its_side() -> None:
 
     assert even[102, 62].mean() < 80
     assert even[102, 161].mean() > 150
+
+
+def test_a_side_in_deep_shadow_is_the_lit_ones_mirror_image() -> None:
+    texture = _lit(1.0, 1.0)
+    texture[90:100, 150:160] = (90, 60, 50)  # a mole on the lit side
+    texture[:, :100] = texture[:, :100] // 4
+
+    lit = out_of_shadow(texture, FACE, MESH)
+
+    assert np.abs(lit[40:180, 30:60].astype(int) - texture[40:180, ::-1][:, 30:60]).max() <= 2
+    assert lit[95, 68, 0] < 120
+    assert np.array_equal(lit[:, 124:], texture[:, 124:])
+
+
+@pytest.mark.parametrize("dark", [slice(0, 100), slice(95, 105)])
+def test_soft_shade_and_a_noses_shadow_belong_to_a_face(dark: slice) -> None:
+    texture = _lit(1.0, 1.0)
+    share = 0.65 if dark.start == 0 else 0.2
+    texture[:, dark] = (texture[:, dark] * share).astype(np.uint8)
+
+    assert np.array_equal(out_of_shadow(texture, FACE, MESH), texture)
