@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bar import Figure, bar
 from benchmarks.realism.material import (
+    BESIDE,
     CLEAR,
     COVERED,
     engine,
@@ -44,10 +45,12 @@ def only_what_covers_the_face_stays() -> Figure:
             clear.append(active)
             print(f"{video.name:28} clear: active in {active.mean():.1%}")
 
-        if video.target in COVERED:
-            first, last = COVERED[video.target]
-            hand = (video.frames >= first) & (video.frames <= last)
+        if video.target in BESIDE:
+            beside = _within(video.frames, BESIDE[video.target])
+            print(f"{video.name:28} hand beside the face: active in {active[beside].mean():.1%}")
 
+        if video.target in COVERED:
+            hand = _within(video.frames, COVERED[video.target])
             if not hand.any():  # the engine left this face alone: nothing is painted over
                 continue
 
@@ -64,6 +67,11 @@ def only_what_covers_the_face_stays() -> Figure:
     bounds = "<= .02, half shadows too; hands kept in >= .9, as images too"
 
     return Figure(false, "of the clear frames", bounds, holds)
+
+
+def _within(frames: np.ndarray, first_and_last: tuple[int, int]) -> np.ndarray:
+    first, last = first_and_last
+    return np.asarray((frames >= first) & (frames <= last))
 
 
 def _kept_in_images() -> float:

@@ -16,7 +16,8 @@ Array = NDArray[Any]
 Generator = np.random.Generator
 
 EYES = ((33, 133, 159, 145), (263, 362, 386, 374))
-OUTLINE = (152, 377, 148, 379, 150, 365, 136, 397, 172, 127, 356, 10)
+# Where hands touch a face: all along the jaw, at the temples and the forehead.
+OUTLINE = (152, 377, 148, 379, 150, 365, 136, 397, 172, 127, 356, 10, 67, 297, 54, 284, 93, 323)
 CHEEKS = (50, 280, 205, 425)
 
 

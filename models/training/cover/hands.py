@@ -30,6 +30,7 @@ BRIGHTEST = 1.6
 ASIDE = 6.0  # eye distances from the face's middle: farther off it is somebody's screen
 BELOW_CHIN = 0.9  # eye distances: nearer it is the neck
 AREA = (0.55, 9.0)  # squared eye distances: a finger alone, and two arms
+ALIKE = 0.75  # of a part's pixels before its holes were filled: less is a badge or a screen
 SOLID = 0.4  # of its bounding box: less is a seam of the clothes
 EDGE_PX = 0.8
 
@@ -49,6 +50,7 @@ def _hands_in(image: RgbImage, mesh: Landmarks) -> Iterator[tuple[RgbImage, Arra
     skin[:, : max(0, int(middle[0] - ASIDE * EYES_PX))] = 0
     skin[:, int(middle[0] + ASIDE * EYES_PX) :] = 0
 
+    alike = skin > 0
     # Shaded fingers leave gaps and holes, which belong to the hand.
     skin = cv2.morphologyEx(skin, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     outlines, _ = cv2.findContours(skin, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -60,7 +62,9 @@ def _hands_in(image: RgbImage, mesh: Landmarks) -> Iterator[tuple[RgbImage, Arra
         _, _, width, height, area = boxes[name]
         big_enough = AREA[0] < area / EYES_PX**2 < AREA[1]
 
-        if big_enough and area > SOLID * width * height and max(width, height) < SIDE:
+        is_skin = alike[names == name].mean() > ALIKE
+
+        if big_enough and is_skin and area > SOLID * width * height and max(width, height) < SIDE:
             yield _cut(image, (names == name).astype(np.uint8), centres[name])
 
 

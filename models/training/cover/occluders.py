@@ -16,20 +16,22 @@ from models.training.cover.canvas import (
     Canvas,
     Generator,
     blank,
-    direction,
     ellipse,
     line,
     surface,
     whole,
 )
 from models.training.cover.shapes import SHAPES
+from models.training.cover.solid_hands import solid_hand
 
 Array = NDArray[Any]
 
 OWN_COLOUR = 0.75  # of the hands: the face's own skin, which is hardest to tell from it
 AT_OUTLINE = 0.55  # of the hands: half on the face, half beside it
-FROM_BELOW = 0.5  # of the drawn hands, as arms do
 SHADOWS = 0.6
+# A hand's shadow lies beside it, as far off as the hand is from the face, and is no part of it.
+SHADOW_PX = 6
+HAND_SHADOW_PX = 14
 MOVING = 0.3
 SOFT_PX = (0.4, 0.7, 1.1, 1.8)  # how soft an occluder's edge is: in focus, or not
 
@@ -55,17 +57,24 @@ def cover(canvas: Canvas, rng: Generator, hands: Hands) -> None:
 
 def _put(canvas: Canvas, rng: Generator, hands: Hands) -> None:
     draw = rng.random()
-    if draw < 0.26:
-        _lay(canvas, rng, "object", *_cut_hand(canvas, rng, hands))
-    elif draw < 0.46:
-        _lay(canvas, rng, "object", *_drawn_hand(canvas, rng))
-    elif draw < 0.66:
-        _lay(canvas, rng, "hair", *_hair(canvas, rng), throws_shadow=rng.random() < 0.2)
-    elif draw < 0.77:
+    if draw < 0.14:
+        _lay(canvas, rng, "object", *_cut_hand(canvas, rng, hands), shadow_px=HAND_SHADOW_PX)
+    elif draw < 0.5:
+        drawn = solid_hand(canvas, rng, _place(canvas, rng))
+        _lay(canvas, rng, "object", *drawn, shadow_px=HAND_SHADOW_PX)
+    elif draw < 0.68:
+        far = SHADOW_PX if rng.random() < 0.2 else 0
+        _lay(canvas, rng, "hair", *_hair(canvas, rng), shadow_px=far)
+    elif draw < 0.78:
         _glasses(canvas, rng)
     else:
         shape = SHAPES[rng.integers(len(SHAPES))]
         _lay(canvas, rng, "object", surface(rng, canvas), shape(canvas, rng))
+
+
+def _place(canvas: Canvas, rng: Generator) -> Array:
+    """Return where a hand touches the face."""
+    return canvas.on_outline(rng) if rng.random() < AT_OUTLINE else canvas.somewhere(rng)
 
 
 def _lay(
@@ -74,12 +83,13 @@ def _lay(
     kind: str,
     colours: Array,
     alpha: Array,
-    throws_shadow: bool = True,
+    shadow_px: int = SHADOW_PX,
 ) -> None:
     alpha = cv2.GaussianBlur(np.clip(alpha, 0, 1), (0, 0), float(rng.choice(SOFT_PX)))
-    if throws_shadow and rng.random() < SHADOWS:
-        moved = np.roll(alpha, rng.integers(-6, 7, 2), (0, 1))
-        canvas.shade(cv2.GaussianBlur(moved, (0, 0), rng.uniform(1, 6)) * rng.uniform(0.1, 0.55))
+    if shadow_px and rng.random() < SHADOWS:
+        off = np.column_stack([np.eye(2), rng.uniform(-shadow_px, shadow_px, 2)])
+        moved = cv2.warpAffine(alpha, off, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+        canvas.shade(cv2.GaussianBlur(moved, (0, 0), rng.uniform(1, 6)) * rng.uniform(0.1, 0.6))
 
     if kind == "object" and rng.random() < MOVING:
         length = int(rng.integers(3, 12))
@@ -93,7 +103,7 @@ def _lay(
 
 def _cut_hand(canvas: Canvas, rng: Generator, hands: Hands) -> tuple[Array, Array]:
     pixels, alpha = hands.draw(rng)
-    at = canvas.on_outline(rng) if rng.random() < AT_OUTLINE else canvas.somewhere(rng)
+    at = _place(canvas, rng)
     middle = (SIZE - 1) / 2
     turn = cv2.getRotationMatrix2D(
         (middle, middle), rng.uniform(0, 360), float(np.exp(rng.uniform(-0.45, 0.7)))
@@ -113,47 +123,6 @@ def _cut_hand(canvas: Canvas, rng: Generator, hands: Hands) -> tuple[Array, Arra
         colours *= canvas.skin / own * rng.uniform(0.75, 1.25) * rng.uniform(0.93, 1.07, 3)
 
     return colours, cv2.warpAffine(alpha, turn, (SIZE, SIZE)) / np.float32(255)
-
-
-def _drawn_hand(canvas: Canvas, rng: Generator) -> tuple[Array, Array]:
-    """Return a palm, a forearm and one to five fingers, or an arm alone."""
-    at = canvas.on_outline(rng) if rng.random() < AT_OUTLINE else canvas.somewhere(rng)
-    along, across = direction(rng)
-    if rng.random() < FROM_BELOW:
-        turn = rng.normal(-np.pi / 2, 0.6)
-        along = np.array([np.cos(turn), np.sin(turn)])
-        across = np.array([-along[1], along[0]])
-
-    width = rng.uniform(12, 32)
-    base = at - along * rng.uniform(0, 40)
-    alpha = blank()
-    shade = np.ones((SIZE, SIZE), np.float32)
-
-    if rng.random() < 0.75:
-        palm = base - along * width * 0.55
-        turn_deg = float(np.degrees(np.arctan2(along[1], along[0])))
-        ellipse(alpha, palm, np.array([width * 0.7, width * 0.55]), turn_deg)
-        elbow = base - along * 90 + across * rng.normal(0, 15)
-        line(alpha, palm, elbow, 1.0, width * rng.uniform(0.7, 1))
-
-    # One or two fingers beside a cheek are the hardest to see, and common.
-    count = int(rng.choice(6, p=(0.12, 0.26, 0.2, 0.14, 0.16, 0.12)))
-    for index in range(count):
-        root = base + across * (index - (count - 1) / 2) * width / 2
-        bend = rng.normal(0, 0.12)
-        tip = root + (along * np.cos(bend) + across * np.sin(bend)) * width * rng.uniform(0.8, 2)
-        finger = blank()
-        line(finger, root, tip, 1.0, max(2, width / 2 * 0.95))
-        round_ = cv2.GaussianBlur(finger, (0, 0), 1.2 + width / 16)
-        shade = np.where(finger > 0.5, 0.62 + 0.42 * round_, shade)
-        alpha = np.maximum(alpha, finger)
-
-    if count == 0:
-        line(alpha, at - along * 150, at + along * rng.uniform(5, 150), 1.0, width * 1.2)
-
-    colour = canvas.skin * rng.uniform(0.65, 1.3) * rng.uniform(0.92, 1.08, 3)
-    lit = cv2.GaussianBlur(shade, (0, 0), 0.7) * _mottled(rng)
-    return (colour * lit[..., None]).astype(np.float32), alpha
 
 
 def _mottled(rng: Generator) -> Array:

@@ -29,6 +29,7 @@ MOVING = 0.35  # of the samples: from clips, few people but mouths and brows tha
 UNCOVERED = 0.3
 OPENED = 0.25
 BEARDED = 0.18
+LIT_ALIKE = 0.4
 MESH_NOISE_PX = 0.8  # the mesh is off where something hides the face
 GLASSES_REGION = (33, 263, 70, 300, 117, 346)
 GLASSES_MARGIN_PX = 8
@@ -102,12 +103,18 @@ class SampleMaker:
         if rng.random() < BEARDED:
             scenes.grow_beard(canvas, rng)
 
-        scenes.light(canvas, rng)
+        # A lamp shines on the face alone, or on what is in front of it as well.
+        alike = bool(rng.random() < LIT_ALIKE)
+        if not alike:
+            scenes.light(canvas, rng)
+
         canvas.skin = _skin(canvas)
         before = {kind: plane.copy() for kind, plane in canvas.covered.items()}
 
         if rng.random() > UNCOVERED:
             cover(canvas, rng, self.hands)
+        if alike:
+            scenes.light(canvas, rng)
 
         weight = self._weight(canvas, before, _warped(unsure, to_crop))
         if not self.faces.bare[row]:

@@ -49,6 +49,7 @@ class CoverConfig:
     minutes: float = 0.0
     seed: int = 1
     start: str = ""
+    rate: float = RATE  # the highest; a quarter of it for weights that are nearly good
     batch: int = BATCH
     workers: int = 0  # processes that make batches; 0: a thread of this one
 
@@ -62,7 +63,9 @@ class CoverTrainer:
         self.device = device or torch.device("cpu")
         self.network = CoverNet().to(self.device)
         self.schedule = Schedule(config.images, config.minutes)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), RATE, weight_decay=DECAY)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), config.rate, weight_decay=DECAY
+        )
         self.steps = 0
 
     @property
@@ -90,7 +93,7 @@ class CoverTrainer:
         """Return the rate of a step: a short warm-up, then half a cosine."""
         done = self.progress
         warm = min(1.0, (self.steps + 1) / WARM_UP_STEPS)
-        return float(RATE * warm * (0.5 + 0.5 * np.cos(np.pi * done)) + LAST_RATE)
+        return float(self.config.rate * warm * (0.5 + 0.5 * np.cos(np.pi * done)) + LAST_RATE)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -160,6 +163,7 @@ def parse() -> tuple[CoverConfig, Path]:
     add_arguments(parser, CoverConfig.run, CoverConfig.images, CoverConfig.seed)
     parser.add_argument("--batch", type=int, default=CoverConfig.batch)
     parser.add_argument("--start", default="", help="a run whose weights to begin with")
+    parser.add_argument("--rate", type=float, default=RATE, help="the highest learning rate")
     parser.add_argument("--folder", type=Path, default=Path("var/training/cover"))
     chosen = parser.parse_args()
     config = CoverConfig(
@@ -168,6 +172,7 @@ def parse() -> tuple[CoverConfig, Path]:
         minutes=chosen.minutes,
         seed=chosen.seed,
         start=chosen.start,
+        rate=chosen.rate,
         batch=chosen.batch,
         workers=chosen.workers,
     )

@@ -14,11 +14,13 @@ from models.inference.frames.affine import compose, transform
 from models.inference.painting.face_guide import face_hull
 from models.networks.cover_net import KINDS, SIZE
 from models.packs.store import Pack
+from models.training.cover.canvas import Canvas
 from models.training.cover.hair_labels import label_hair
 from models.training.cover.hair_of_others import Head, given_hair
 from models.training.cover.material import SIDE, TO_SIDE, Faces
 from models.training.cover.occluders import Hands
 from models.training.cover.samples import SampleMaker
+from models.training.cover.solid_hands import solid_hand
 from models.training.cover.train import BATCH, CoverConfig, CoverTrainer
 from models.training.dataset import swap_crop_matrix, warp
 from tests.models.demo_media import portrait
@@ -114,3 +116,20 @@ def test_hair_of_others_is_labelled_where_it_lies(faces: Faces) -> None:
     assert (label[inside] > 0.9).mean() > 0.03
     assert not (changed & inside & (label < 0.2)).any()
     assert unsure.max() == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_drawn_hand_touches_the_face_where_it_is_told_to(faces: Faces, seed: int) -> None:
+    mesh = faces.meshes[1] - (SIDE - SIZE) / 2
+    image = np.full((SIZE, SIZE, 3), 128, np.float32)
+    hull = face_hull(mesh, SIZE) / np.float32(255)
+    others = (faces.images[0], faces.images[1])
+    canvas = Canvas(image, mesh, hull, np.full(3, 128.0), others)
+    x, y = (round(float(v)) for v in mesh[4])
+    colours, alpha = solid_hand(canvas, np.random.default_rng(seed), mesh[4])
+
+    assert alpha[y - 2 : y + 3, x - 2 : x + 3].max() == 1
+    assert 0.02 < alpha.mean() < 0.7
+    # Flesh is round, so a hand is not of one brightness.
+    assert colours[alpha > 0].std() > 2
+    assert np.isfinite(colours).all()

@@ -160,6 +160,24 @@ def test_a_spot_within_the_face_must_be_larger_and_surer(
     assert finder.find(patched(0.95, *large), landmarks) is not None
 
 
+def test_hair_beside_an_eye_is_painted_over_and_a_strand_across_it_kept(
+    engine: FaceSwapEngine, tmp_path: Path
+) -> None:
+    _, landmarks = crop_of(engine, "ben_neutral")
+    finder = brightness(tmp_path)
+    below_brows = int(landmarks[[33, 263], 1].max())
+    rim = round(float(landmarks[:, 0].min()))
+    rows = (below_brows, below_brows + 50)
+
+    def hair(reach_px: int) -> NDArray[np.uint8]:
+        crop = patched(1.0, rows, (0, rim + reach_px))
+        crop[..., 1:] = 0  # the first of the three planes, hair, is sure of what is red
+        return crop
+
+    assert finder.find(hair(24), landmarks) is None
+    assert finder.find(hair(60), landmarks) is not None
+
+
 def test_an_image_keeps_what_is_in_front_of_its_face(engine: FaceSwapEngine, ada: Identity) -> None:
     photo = portrait("ben_neutral")
     mouth = engine.detect(photo)[0].landmarks[CHIN]
