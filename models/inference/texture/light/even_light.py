@@ -24,11 +24,13 @@ SHARE = 0.35
 MOST = 0.9  # log gain: a side that is darker than that has no colours to be brought back
 # Log difference between both sides: a face is never quite even, and up to here it looks round.
 EVEN = 0.35
-# Log luma by which a side is darker than the other, from where on it is the other's mirror image
-# and where wholly: half as light, and four tenths. No relighting brings back what lies in such a
-# shadow, and no face is so uneven by itself.
-SHADOW_FROM = 0.69
-SHADOW_WHOLE = 0.92
+# Log luma by which a side is darker than the other. Where it is a third as light, no relighting
+# brings back what lies there; the shadow reaches as far as the side is darker at all, and is wholly
+# the other side's mirror image from half as light on. Where a shadow is nowhere as deep, people are
+# recognised better by what is seen in it.
+SHADOW_SURE = 1.1
+SHADOW_FROM = 0.4
+SHADOW_WHOLE = 0.69
 SHADOW_REACH_PX = 21  # half of it beyond: over an eye, whose own darkness says nothing
 SHADOW_SEAM = 6.0  # px of 224
 TINY = 1e-2
@@ -59,10 +61,13 @@ def out_of_shadow(texture: RgbImage, face: Mask, mesh: Landmarks) -> RgbImage:
     """
     levels = cv2.log(luma(texture.astype(np.float32)) + FLOOR)[..., None]
     darker = -_uneven(levels, _seen_on_both_sides(face, mesh))[..., 0]
-    share = np.clip((darker - SHADOW_FROM) / (SHADOW_WHOLE - SHADOW_FROM), 0, 1)
     reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (SHADOW_REACH_PX, SHADOW_REACH_PX))
     # The shadow of a nose is narrow, and belongs to its shape.
-    side = cv2.morphologyEx(share.astype(np.float32), cv2.MORPH_OPEN, reach)
+    deep = cv2.morphologyEx(darker, cv2.MORPH_OPEN, reach)
+    share = np.clip((deep - SHADOW_FROM) / (SHADOW_WHOLE - SHADOW_FROM), 0, 1)
+    _, parts = cv2.connectedComponents((deep > SHADOW_FROM).astype(np.uint8))
+    names = np.unique(parts[deep > SHADOW_SURE])
+    side = np.asarray(share * np.isin(parts, names[names > 0]), np.float32)
     within = cv2.dilate(side, reach)
     soft = cv2.GaussianBlur(within, (0, 0), SHADOW_SEAM)[..., None]
     lit = texture[:, ::-1].astype(np.float32)

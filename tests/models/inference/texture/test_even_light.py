@@ -76,7 +76,7 @@ def test_a_side_in_deep_shadow_is_the_lit_ones_mirror_image() -> None:
 
     assert np.abs(lit[40:180, 30:60].astype(int) - texture[40:180, ::-1][:, 30:60]).max() <= 2
     assert lit[95, 68, 0] < 120
-    assert np.array_equal(lit[:, 124:], texture[:, 124:])
+    assert np.abs(lit[:, 124:].astype(int) - texture[:, 124:]).max() <= 3
 
 
 @pytest.mark.parametrize("dark", [slice(0, 100), slice(95, 105)])
