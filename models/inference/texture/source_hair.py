@@ -19,9 +19,10 @@ from models.inference.texture.covering import Covering
 from models.inference.texture.hair import hair_score, hanging_in, upper_face
 
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
-# Of the cover network's answer: hair is where it is sure of some of it, as far as it doubts skin.
+# Of the cover network's answer: hair is where it is sure of some of it, as far as it doubts skin at
+# all: of fair fringes it sees the ends surely and the middle hardly.
 SEEN_SURE = 0.5
-SEEN_DOUBTED = 0.3
+SEEN_DOUBTED = 0.1
 EDGE_PX = 9  # half of it is the soft edge of a fringe, which is neither hair nor skin
 # Beside the network's answer: less than half as light as skin is hair, which it missed.
 CERTAIN_SCORE = 1.5
