@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from benchmarks.realism import readings
@@ -31,6 +32,7 @@ from models.inference.arrays import Affine, Box, Landmarks, Mask, RgbImage
 from models.inference.finding.tracks import TrackedFace
 from models.inference.frames.affine import transform
 from models.inference.frames.i420 import I420Frame
+from models.inference.mesh_points import INNER_LIPS
 from models.inference.options import FaceSelector, FrameReport, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.swapping.selection import Assignment
@@ -42,6 +44,7 @@ SEED = 5
 # Inner face of the 224 px crop, where the network's mask must be whole: this far inside the hull.
 INSIDE_PX = 14
 BROWS_DOWN_PX = 8
+LIPS_PX = 4  # how far past the inner lips their opening fades, and the mesh errs
 # Modules that what is kept depends on, beside the engine: a change in one reads the videos anew.
 READ_BY = ("swapped_videos.py", "swapped_video.py", "readings.py")
 
@@ -172,6 +175,10 @@ def uncovered_share(mask: Mask, to_crop: Affine, mesh: Landmarks) -> float:
     inside = readings.eroded(hull, INSIDE_PX * mask.shape[0] // 224)
     # Hair falls over brows, and leaving it open is right.
     inside[: max(0, int(in_crop[[159, 386], 1].min()) - BROWS_DOWN_PX)] = 0
+    # Between the lips, and where they meet, the frame itself is shown.
+    lips = np.rint(in_crop[list(INNER_LIPS)]).astype(np.int32)
+    cv2.fillPoly(inside, [lips], 0)
+    cv2.polylines(inside, [lips], isClosed=True, color=0, thickness=2 * LIPS_PX + 1)
 
     return float((mask[inside > 0] < 0.5).mean()) if inside.any() else 0.0
 

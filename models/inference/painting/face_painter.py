@@ -10,6 +10,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.inference.arrays import Affine, Landmarks, Mask, Plane, RgbImage
 from models.inference.counters import Counters
@@ -152,14 +153,18 @@ class FacePainter:
         if placed is None:  # a texture is lit before the network sees it
             face = relit(face, target, mask, in_crop, options.colour_match)
 
+        detail = identity.code.detail
+        factor = 1 if detail is None else crop_factor(1 / scale_of(to_crop))
+        # Between lips that part is the frame itself. Sampled twice, a mouth that opens by a pixel
+        # would look shut. In a small image lips that touch stay the identity's.
+        if placed is not None and (factor > 1 or resting is not None):
+            mask = mask * (1 - placed.mouth)
+
         mask = np.multiply(mask, np.float32(opacity * options.blend))
         painted = PaintedFace(face, mask, to_crop)
-        detail = identity.code.detail
-
-        if placed is None or detail is None:
+        if placed is None or detail is None or factor == 1:
             return painted
-
-        return _detailed(frame, painted, placed, detail)
+        return _detailed(frame, painted, placed.where, detail, factor)
 
     @property
     def texture_mesh(self) -> Landmarks | None:
@@ -205,22 +210,18 @@ class FacePainter:
         )
 
 
-def _detailed(frame: Frame, painted: PaintedFace, placed: Placed, detail: Plane) -> PaintedFace:
-    """Return a face that is larger in the frame than 224 px at that size, with its fine detail.
-
-    Only what is shown is painted, and nothing in the mouth, which is the target's own.
+def _detailed(
+    frame: Frame, painted: PaintedFace, where: NDArray[np.float32], detail: Plane, factor: int
+) -> PaintedFace:
+    """Return what shows of a face that is `factor` times larger in the frame than 224 px at that
+    size, with its fine detail; `where` [224, 224, 2] is the texel that each pixel shows.
     """
-    factor = crop_factor(1 / scale_of(painted.to_crop))
-    if factor == 1:
-        return painted
-
     to_middle = compose(MIDDLE.to_crop(factor), painted.to_crop)
     middle = frame.luma_crop(to_middle, factor * MIDDLE.size[0])
-    own = painted.mask * (1 - placed.mouth)
-    box = _shown_box(own)
-    face = with_detail(painted.face, detail, placed.where, middle, box)
+    box = _shown_box(painted.mask)
+    face = with_detail(painted.face, detail, where, middle, box)
     size = (face.shape[1], face.shape[0])
-    mask = cv2.resize(box.of(own), size, interpolation=cv2.INTER_LINEAR)
+    mask = cv2.resize(box.of(painted.mask), size, interpolation=cv2.INTER_LINEAR)
 
     return PaintedFace(
         face, np.asarray(mask, np.float32), compose(box.to_crop(factor), painted.to_crop)

@@ -19,6 +19,7 @@ from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.finding.eyes.eye_axes import INNER, OUTER
 from models.inference.finding.eyes.iris_network import LIDS
 from models.inference.mesh_points import INNER_LIPS
+from models.inference.texture.brows import Brows
 from models.inference.texture.triangle_raster import Raster, facing_ratio
 
 SIZE = TEMPLATE_SIZE
@@ -146,6 +147,10 @@ class CanonicalShape:
             near = np.maximum(near, np.clip((EYE_REACH - far) / EYE_FADE, 0, 1))
 
         return near
+
+    @cached_property
+    def brows(self) -> Brows:
+        return Brows(self.front)
 
     @cached_property
     def near_lips(self) -> Array:

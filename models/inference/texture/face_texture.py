@@ -135,9 +135,13 @@ class CanonicalFace(CanonicalShape):
         """
         mesh = target_mesh if eyes is None else eyes.at_rest(target_mesh)
         own = self.proportions(mesh)
-        rest = own if resting is None else resting.see(own)
+        rest = own if resting is None else resting.proportions.see(own)
         shift = self.shape_shift(identity_mesh, rest)
         mesh = self.with_lips_moved(mesh, own - rest)
+        if resting is not None:
+            high = self.brows.heights(target_mesh)
+            mesh = self.brows.with_expression(mesh, high - resting.brows.see(high))
+
         living = [] if eyes is None else self._living_eyes(eyes, identity_mesh, mesh, shift)
         where = self._canonical_map(mesh, shift, living)
         drawn = np.asarray(cv2.remap(texture, where, _NO_MAP, cv2.INTER_LINEAR), np.uint8)

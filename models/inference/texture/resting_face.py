@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.texture.sharpness import SteadyFocus
@@ -16,8 +16,32 @@ FIRST_FRAMES = 15
 
 
 @dataclass
+class RunningMean:
+    """The mean of an array over the last seconds."""
+
+    _mean: NDArray[Any] | None = field(default=None, init=False)
+    _frames: int = field(default=0, init=False)
+
+    def reset(self) -> None:
+        """Forget what was seen."""
+        self._mean = None
+        self._frames = 0
+
+    def see(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the mean of what was seen, of the same shape, with this frame's added to it."""
+        self._frames = min(self._frames + 1, MEMORY_FRAMES)
+        if self._mean is None:
+            self._mean = values.copy()
+            self._frames = FIRST_FRAMES
+        else:
+            self._mean += (values - self._mean) / self._frames
+
+        return self._mean
+
+
+@dataclass
 class RestingFace:
-    """The running mean of one face's proportions.
+    """The running means of one face's proportions and of how high its brows stand.
 
     An identity's proportions are to stand against those of the target's face at rest. Against
     those of the frame at hand, a raised brow or a wide mouth would count as the shape of the head
@@ -25,22 +49,11 @@ class RestingFace:
     """
 
     focus: SteadyFocus = field(default_factory=SteadyFocus)
-    _mean: NDArray[np.float32] | None = field(default=None, init=False)
-    _frames: int = field(default=0, init=False)
+    proportions: RunningMean = field(default_factory=RunningMean)
+    brows: RunningMean = field(default_factory=RunningMean)
 
     def reset(self) -> None:
         """Forget: the track now follows someone else."""
-        self._mean = None
-        self._frames = 0
+        self.proportions.reset()
+        self.brows.reset()
         self.focus.reset()
-
-    def see(self, proportions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the mean of what was seen, float32 [468, 2], with this frame's added to it."""
-        self._frames = min(self._frames + 1, MEMORY_FRAMES)
-        if self._mean is None:
-            self._mean = proportions.copy()
-            self._frames = FIRST_FRAMES
-        else:
-            self._mean += (proportions - self._mean) / self._frames
-
-        return self._mean

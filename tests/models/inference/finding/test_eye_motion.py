@@ -65,6 +65,14 @@ def test_readings_of_narrow_eyes_that_tremble_are_no_blinks() -> None:
     assert all(see(motion, pair(op), i)[0].openness > 0.8 for i, op in enumerate(openings))
 
 
+def test_narrow_eyes_that_close_by_half_are_shown_to() -> None:
+    motion = EyeMotion()
+    for frame in range(30):
+        see(motion, pair(0.15), frame)
+
+    assert see(motion, pair(0.075), 30)[0].openness == pytest.approx(0.5, abs=0.03)
+
+
 def test_both_eyes_close_alike_unless_one_of_them_winks() -> None:
     motion = EyeMotion()
     see(motion, pair(), 0)

@@ -9,7 +9,12 @@ from models.inference.arrays import RgbImage
 from models.inference.mesh_points import CLOSE_LIPS
 from models.inference.texture.canonical_shape import LIP_GAIN
 from models.inference.texture.face_texture import CanonicalFace
-from models.inference.texture.resting_face import FIRST_FRAMES, MEMORY_FRAMES, RestingFace
+from models.inference.texture.resting_face import (
+    FIRST_FRAMES,
+    MEMORY_FRAMES,
+    RestingFace,
+    RunningMean,
+)
 from models.inference.texture.texture_outline import texture_mesh
 from models.training.dataset import CANONICAL
 
@@ -20,7 +25,7 @@ def canonical() -> CanonicalFace:
 
 
 def test_the_mean_follows_slowly_and_starts_at_the_first_frame() -> None:
-    resting = RestingFace()
+    resting = RunningMean()
     still = np.zeros((468, 2), np.float32)
     smiling = np.ones((468, 2), np.float32)
 
@@ -45,7 +50,8 @@ def test_a_raised_brow_stays_raised_in_a_video(canonical: CanonicalFace) -> None
     known = RestingFace()
 
     for _ in range(60):
-        known.see(canonical.proportions(rest))
+        known.proportions.see(canonical.proportions(rest))
+        known.brows.see(canonical.brows.heights(rest))
 
     x, y = np.rint(raised[brow].mean(0)).astype(int)
     own = texture_mesh(canonical)[brow].mean(0)
