@@ -23,6 +23,7 @@ HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 # all: of fair fringes it sees the ends surely and the middle hardly.
 SEEN_SURE = 0.5
 SEEN_DOUBTED = 0.1
+MOST_HAIR = 0.5  # of a face: a fringe down to the brows hides a quarter of it
 EDGE_PX = 9  # half of it is the soft edge of a fringe, which is neither hair nor skin
 # Beside the network's answer: less than half as light as skin is hair, which it missed.
 CERTAIN_SCORE = 1.5
@@ -51,14 +52,14 @@ def hair_over(
         covering: what the cover network sees, None where the pack has no such network.
     """
     score = hair_score(texture, mesh)
-    told = score > (1 if covering is None else CERTAIN_SCORE)
+    seen = None if covering is None else _seen(covering.hair, depth)
+    told = score > (1 if seen is None else CERTAIN_SCORE)
     # Brows are as dark: by colour alone they would be hair.
     upper = upper_face(mesh, len(score), NEAR_BROWS)
     hair = _grown(_rooted(told & upper, depth)) & upper
     found = told
 
-    if covering is not None:
-        seen = _seen(covering.hair)
+    if seen is not None:
         hair |= _grown(_rooted(seen, depth))
         found = told | seen
 
@@ -73,12 +74,16 @@ def hair_over(
     return (hair & ~brows) | fringe, np.asarray((score > CARRIED_SCORE) & above_eyes, bool)
 
 
-def _seen(likely: Array) -> Cells:
-    """Return where the network sees hair: parts it is sure of, as far as it doubts skin."""
+def _seen(likely: Array, depth: Array) -> Cells | None:
+    """Return where the network sees hair: parts it is sure of, as far as it doubts skin. None where
+    that is most of the face, of which nothing would be left: then it is wrong.
+    """
     count, parts = cv2.connectedComponents((likely > SEEN_DOUBTED).astype(np.uint8))
     is_sure = np.zeros(count, np.bool_)
     is_sure[parts[likely > SEEN_SURE]] = True
-    return np.asarray(is_sure[parts], bool)
+    hair = np.asarray(is_sure[parts], bool)
+
+    return hair if hair[depth > 0].mean() < MOST_HAIR else None
 
 
 def _rooted(found: Cells, depth: Array) -> Cells:

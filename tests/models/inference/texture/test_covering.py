@@ -63,6 +63,11 @@ def test_hair_that_colour_cannot_tell_is_taken_off(
     assert off(cleaned(texture, mesh, covering()), within, colour) < 8
 
 
+def test_a_network_that_takes_all_of_a_face_for_hair_is_not_believed(mesh: Landmarks) -> None:
+    everywhere = covering(hair=(slice(0, 224), slice(0, 224)))
+    assert off(cleaned(skin(), mesh, everywhere), (slice(40, 180), slice(60, 160)), SKIN) < 4
+
+
 def test_the_shadow_of_hair_goes_with_it(mesh: Landmarks) -> None:
     fringe = (slice(0, 40), slice(0, 224))
     texture = skin()
