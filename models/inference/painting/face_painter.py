@@ -34,6 +34,7 @@ from models.inference.texture.light.harmonisation import Harmony
 from models.inference.texture.light.relighting import relit
 from models.inference.texture.placed import Placed
 from models.inference.texture.resting_face import RestingFace
+from models.inference.texture.target_measures import TargetMeasures
 from models.inference.texture.texture_outline import texture_mesh, without_shade
 
 TURNS_FROM_DEG = 12.0
@@ -143,8 +144,8 @@ class FacePainter:
         lit = target if cover is None else without_cover(target, cover)
         self.counters.swap_passes += 1
         in_place = None if eyes is None else (eyes[0].moved(to_crop), eyes[1].moved(to_crop))
-        focus = None if resting is None else resting.focus
-        harmony = Harmony(options.colour_match, scale_of(to_crop), focus)
+        measures = TargetMeasures() if resting is None else resting.measures
+        harmony = Harmony(options.colour_match, scale_of(to_crop), measures)
         placed = self._place(identity, lit, in_crop, in_place, harmony, resting)
         face, soft = identity.swapper.swap(target, None if placed is None else placed.texture)
         mask = shape_mask(_shown(placed, soft), in_crop, options)

@@ -48,7 +48,7 @@ class Followed:
             self.memory.reset()
             self.fade.reset()
             self.looks.reset()
-            self.resting.focus.reset()
+            self.resting.measures.reset()
 
         self.shot = shot
 

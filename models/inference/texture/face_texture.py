@@ -133,6 +133,9 @@ class CanonicalFace(CanonicalShape):
             resting: what is known of the target's face in a video, which learns from this frame;
             without it this frame's expression counts as the shape of the head.
         """
+        harmony = harmony or Harmony()
+        known = harmony.measures
+        known.begin(target, target_mesh, identity_mesh)
         mesh = target_mesh if eyes is None else eyes.at_rest(target_mesh)
         own = self.proportions(mesh)
         rest = own if resting is None else resting.proportions.see(own)
@@ -162,7 +165,8 @@ class CanonicalFace(CanonicalShape):
 
         mixed = target.copy()
         blend(mixed, lit, shown)
-        mask = hull * _BORDER * (1 - targets_own(target, target_mesh))
+        kept = known.own.of(lambda: targets_own(target, target_mesh), is_due=known.is_due)
+        mask = hull * _BORDER * (1 - kept)
 
         return Placed(mixed, mask, mouth, where)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models.inference.texture.sharpness import SteadyFocus
+from models.inference.texture.target_measures import TargetMeasures
 
 # Five seconds: longer than a smile that begins a shot, shorter than a shot. The first frame counts
 # as half a second: were it one of few, the mean would run after what the face does then.
@@ -45,10 +45,10 @@ class RestingFace:
 
     An identity's proportions are to stand against those of the target's face at rest. Against
     those of the frame at hand, a raised brow or a wide mouth would count as the shape of the head
-    and be taken back. `focus` is how sharp the video shows the face.
+    and be taken back. `measures` are what the video shows of its light, focus and hair.
     """
 
-    focus: SteadyFocus = field(default_factory=SteadyFocus)
+    measures: TargetMeasures = field(default_factory=TargetMeasures)
     proportions: RunningMean = field(default_factory=RunningMean)
     brows: RunningMean = field(default_factory=RunningMean)
 
@@ -56,4 +56,4 @@ class RestingFace:
         """Forget: the track now follows someone else."""
         self.proportions.reset()
         self.brows.reset()
-        self.focus.reset()
+        self.measures.reset()

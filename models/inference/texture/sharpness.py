@@ -126,25 +126,27 @@ class SteadyFocus:
     is read, and would be seen as a face that breathes.
     """
 
-    _last: Focus | None = field(default=None, init=False)
+    last: Focus | None = field(default=None, init=False)
 
     def reset(self) -> None:
         """Forget: the track now follows someone else, or in another shot."""
-        self._last = None
+        self.last = None
 
-    def see(self, focus: Focus) -> Focus:
-        """Return the focus of the next frame, leaning on those before."""
-        last = self._last
+    def see(self, focus: Focus, frames: int = 1) -> Focus:
+        """Return the focus of the next frame, leaning on those before.
+
+        `frames` is how many frames ago the focus was read before this.
+        """
+        last = self.last
         if last is not None:
             before = np.array([*last.blur, last.detail, last.contrast, last.grain])
             now = np.array([*focus.blur, focus.detail, focus.contrast, focus.grain])
             change = float(np.max(np.abs(now - before)[:2])) / (max(last.blur) + BLUR_FLOOR)
-            across, down, detail, contrast, grain = (
-                before + float(np.interp(change, CHANGES, RATES)) * (now - before)
-            ).tolist()
+            kept = (1 - float(np.interp(change, CHANGES, RATES))) ** frames
+            across, down, detail, contrast, grain = (now + kept * (before - now)).tolist()
             focus = Focus(detail, (across, down), contrast, grain, focus.scale)
 
-        self._last = focus
+        self.last = focus
         return focus
 
 

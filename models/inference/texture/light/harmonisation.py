@@ -7,24 +7,25 @@ identity's skin.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.inference.arrays import Landmarks, Mask, RgbImage
 from models.inference.texture.eyes.living_eyes import LivingEye
-from models.inference.texture.light.relighting import relit
-from models.inference.texture.sharpness import Focus, SteadyFocus
+from models.inference.texture.light.relighting import Light
+from models.inference.texture.sharpness import Focus
+from models.inference.texture.target_measures import TargetMeasures
 
 
 @dataclass(frozen=True)
 class Harmony:
     """How a texture is fitted: `colour_match` 0 keeps the photo's own light and colours, 1 takes
-    the target's; `scale` is how many pixels of the crop one of the frame is; `focus` is that of the
-    frames before, in videos.
+    the target's; `scale` is how many pixels of the crop one of the frame is; `measures` are what is
+    known of the frames before, in videos.
     """
 
     colour_match: float = 1.0
     scale: float = 1.0
-    focus: SteadyFocus | None = None
+    measures: TargetMeasures = field(default_factory=TargetMeasures)
 
 
 def harmonised(
@@ -32,18 +33,28 @@ def harmonised(
     target: RgbImage,
     where: Mask,
     mesh: Landmarks,
-    eyes: Sequence[LivingEye] = (),
-    harmony: Harmony | None = None,
+    eyes: Sequence[LivingEye],
+    harmony: Harmony,
 ) -> RgbImage:
     """Return the drawn texture in the target's light and as sharp as it.
 
     `eyes` are those drawn on it. They are drawn sharp, and get as soft as the rest; lids that are
-    shut are the target's own, and already are.
+    shut are the target's own, and already are. `harmony.measures` say whether light and focus are
+    measured anew.
     """
-    harmony = harmony or Harmony()
-    lit = relit(drawn, target, where, mesh, harmony.colour_match)
-    focus = Focus.of(lit, target, where, harmony.scale)
-    focus = focus if harmony.focus is None else harmony.focus.see(focus)
+    known = harmony.measures
+    strength = harmony.colour_match
+    lit = drawn
+    if strength > 0:
+        light = known.light.of(
+            lambda: Light.of(drawn, target, where, mesh, strength), is_due=known.is_due
+        )
+        lit = light.on(drawn)
+
+    focus = known.focus.last
+    if known.is_due or focus is None:
+        focus = known.focus.see(Focus.of(lit, target, where, harmony.scale), known.frames)
+
     face = focus.sharpened(lit)
 
     for eye in eyes:

@@ -9,6 +9,7 @@ colour matrix run over every pixel.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -60,16 +61,51 @@ def relit(
     """
     if strength <= 0:
         return drawn
+    return Light.of(drawn, target, where, mesh, strength).on(drawn)
 
-    scene = Scene.of(drawn, target, where, mesh)
-    hues = hue_share(scene)
-    colours = colour_matrix(scene, 1 + strength * (hues - 1))
-    tones = tone_curve(scene) ** np.float32(strength)
-    level = luma(scene.own).astype(np.uint8)
-    toned = np.maximum(cv2.transform(scene.own, colours), 0) * tones[level][..., None]
-    gain = light_gain(scene, toned, mesh, hues) * strength
 
-    return _applied(drawn, colours, tones, np.exp(gain).astype(np.float32))
+@dataclass(frozen=True)
+class Light:
+    """What brings a face into its target's light: a colour matrix float32 [3, 3], a factor for each
+    of 256 levels of luma, and a gain float32 [GRID, GRID, 3].
+    """
+
+    colours: Array
+    tones: Array
+    gain: Array
+
+    @classmethod
+    def of(
+        cls, drawn: RgbImage, target: RgbImage, where: Mask, mesh: Landmarks, strength: float
+    ) -> Light:
+        """Measure both faces; the arguments are those of `relit`, `strength` over 0."""
+        scene = Scene.of(drawn, target, where, mesh)
+        hues = hue_share(scene)
+        colours = colour_matrix(scene, 1 + strength * (hues - 1))
+        tones = tone_curve(scene) ** np.float32(strength)
+        level = luma(scene.own).astype(np.uint8)
+        toned = np.maximum(cv2.transform(scene.own, colours), 0) * tones[level][..., None]
+        gain = light_gain(scene, toned, mesh, hues) * strength
+
+        return cls(colours, tones, np.exp(gain).astype(np.float32))
+
+    def on(self, drawn: RgbImage) -> RgbImage:
+        """Return a face in this light, in one pass over its pixels."""
+        colours = self.colours
+        # A matrix that takes hues out can lift a channel past 255: it is scaled down, the gain up.
+        headroom = max(1.0, float(colours.sum(axis=1).max()))
+        native = kernels()
+        if native is not None:
+            return native.lit(drawn, self.gain, self.tones, colours, most=255 * headroom)
+
+        size = (TEMPLATE_SIZE, TEMPLATE_SIZE)
+        factor = cv2.resize(self.gain * headroom, size, interpolation=cv2.INTER_LINEAR)
+        tone = cv2.LUT(cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY), self.tones)
+        factor = cv2.multiply(factor, cv2.merge([tone, tone, tone]))
+
+        return np.asarray(
+            cv2.multiply(cv2.transform(drawn, colours / headroom), factor, dtype=cv2.CV_8U)
+        )
 
 
 def light_gain(scene: Scene, toned: Array, mesh: Landmarks, share: float) -> Array:
@@ -163,21 +199,3 @@ def _spread(values: Array, weight: Array, sigma: float) -> tuple[Array, Array]:
     total = near + np.float32(1e-3)
 
     return np.asarray(cv2.divide(low, cv2.merge([total, total, total]))), near[..., None]
-
-
-def _applied(drawn: RgbImage, colours: Array, tones: Array, gain: Array) -> RgbImage:
-    """Return a face whose colours, tones and light are changed, in one pass over its pixels."""
-    # A matrix that takes hues out can lift a channel past 255: it is scaled down, the gain up.
-    headroom = max(1.0, float(colours.sum(axis=1).max()))
-    native = kernels()
-    if native is not None:
-        return native.lit(drawn, gain, tones, colours, most=255 * headroom)
-
-    size = (TEMPLATE_SIZE, TEMPLATE_SIZE)
-    factor = cv2.resize(gain * headroom, size, interpolation=cv2.INTER_LINEAR)
-    tone = cv2.LUT(cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY), tones)
-    factor = cv2.multiply(factor, cv2.merge([tone, tone, tone]))
-
-    return np.asarray(
-        cv2.multiply(cv2.transform(drawn, colours / headroom), factor, dtype=cv2.CV_8U)
-    )

@@ -14,7 +14,7 @@ from models.inference.frames.resampling import blend
 from models.inference.native.kernels import Kernels
 from models.inference.texture.canonical_shape import with_rim
 from models.inference.texture.fine_detail import NONE, _fine
-from models.inference.texture.light.relighting import _applied
+from models.inference.texture.light.relighting import Light
 from models.inference.texture.sharpness import Focus, _strength, _with_grain
 from models.inference.texture.triangle_raster import NOWHERE, rasterise
 from tests.models.inference.native.conftest import in_numpy
@@ -76,9 +76,11 @@ def test_light_falls_alike(native: Kernels) -> None:
     tones = np.linspace(1.3, 0.8, 256, dtype=np.float32)
     colours = np.array([[1.2, -0.1, -0.1], [0.1, 0.8, 0.1], [0, 0.1, 0.9]], np.float32)
 
-    lit = _applied(drawn, colours, tones, gain)
+    light = Light(colours, tones, gain)
+
+    lit = light.on(drawn)
     with in_numpy():
-        expected = _applied(drawn, colours, tones, gain)
+        expected = light.on(drawn)
 
     # The numpy path rounds twice on its way.
     assert np.abs(lit.astype(int) - expected).max() <= 3
