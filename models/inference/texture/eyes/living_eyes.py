@@ -29,9 +29,8 @@ Array = NDArray[Any]
 
 LEAST_PX = 4  # of the crop: of an eye at its edge less is not drawn
 # How far lids are drawn open, by how far they are read: small openings are read as too large, shut
-# eyes of real videos as .45 to .62 of the usual one, none that is open below .66. As far as .63
-# they are drawn shut: between two looks a reading is as uncertain.
-READ_OPEN = (0.63, 0.77, 1.0, 1.2)
+# eyes of real videos as .45 to .62 of the usual one, none that is open below .66.
+READ_OPEN = (0.6, 0.75, 1.0, 1.2)
 DRAWN_OPEN = (0.05, 0.5, 1.0, 1.25)
 # A source who squints in the photo does not do so all the time: the opening at rest, in widths of
 # the eye, and how many times wider than in the photo it may get.
