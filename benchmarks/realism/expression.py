@@ -99,7 +99,7 @@ def _print_floor(name: str) -> None:
             looks.append((other[chosen], one[chosen]))
 
     others = [other for other, _ in looks]
-    ones = [one for one, _ in looks]
+    ones = [one for _, one in looks]
     print(
         f"{name}: the target itself, one look on the other: slope {pooled_slope(others, ones):.2f},"
         f" correlation {pooled_correlation(others, ones):.2f}, over {len(looks)} videos"
