@@ -28,7 +28,7 @@ from models.inference.texture.fine_detail import band_of, unchanged
 from models.inference.texture.fusion import Texture
 from models.inference.texture.hair import targets_own
 from models.inference.texture.light.harmonisation import Harmony, harmonised
-from models.inference.texture.placed import Placed, border_fade, mouth_opening
+from models.inference.texture.placed import Placed, border_fade, drawn_through, mouth_opening
 from models.inference.texture.resting_face import RestingFace
 from models.inference.texture.triangle_raster import facing_ratio, rasterise
 
@@ -147,12 +147,11 @@ class CanonicalFace(CanonicalShape):
 
         living = [] if eyes is None else self._living_eyes(eyes, identity_mesh, mesh, shift)
         where = self._canonical_map(mesh, shift, living)
-        drawn = np.asarray(cv2.remap(texture, where, _NO_MAP, cv2.INTER_LINEAR), np.uint8)
+        drawn, levels = drawn_through(where, texture, self.mask)
 
         for eye in living:
             eye.draw(drawn, texture, where)
 
-        levels = cv2.remap(self.mask, where, _NO_MAP, cv2.INTER_LINEAR)
         hull = np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
         mouth = mouth_opening(target_mesh)
         skin = hull * (1 - mouth)

@@ -121,8 +121,10 @@ def _fine(band: Plane, where: Array, factor: int) -> Plane:
 
 def _gain(fine: Array, large: Array, wanted: float) -> float:
     """Return how many times stronger than the photo's own band is to be, in the face's middle."""
-    luma = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    own = float((np.abs(fine.astype(np.float32) - NONE) * luma).mean()) / PER_LOG
+    levels = cv2.multiply(
+        cv2.absdiff(fine, np.full_like(fine, NONE)), _grey(large), dtype=cv2.CV_16U
+    )
+    own = float(cv2.mean(levels)[0]) / PER_LOG
 
     return min(wanted / max(own, 0.05), MOST_GAIN)
 
