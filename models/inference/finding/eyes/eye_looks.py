@@ -1,19 +1,29 @@
-"""Which frames of a video the iris network looks at: every second one while the eyes are calm.
+"""Which frames of a video the iris network looks at: every second or third one while the eyes are
+calm.
 
-A frame is written after later ones have been seen, so its eyes can lie between those of the frame
-before and of the frame after. In a blink or a glance every frame is looked at.
+Where an eye's pixels are as they were at the last look, so is what is read of them. Else a frame is
+written after later ones have been seen, so its eyes can lie between those of the frame before and
+of the frame after. In a blink or a glance every frame is looked at.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Landmarks
+from models.inference.arrays import Landmarks, Plane
 from models.inference.finding.eyes.eye_axes import INNER, OUTER, EyeAxes
-from models.inference.finding.eyes.iris_network import LIDS, Eye, EyePair, IrisNetwork
+from models.inference.finding.eyes.iris_network import (
+    INPUT_SIZE,
+    LIDS,
+    Eye,
+    EyePair,
+    IrisNetwork,
+    eye_crop,
+)
 from models.inference.finding.landmark_filter import TimedLandmarks
 from models.inference.frames.frame import Frame
 
@@ -22,6 +32,13 @@ MOST_APART_S = 0.085  # two frames of the slowest common video; a blink takes 0.
 # fastest lids and glances move in a frame.
 MOST_CLOSING = 0.03
 MOST_GLANCE = 0.04
+# Both eyes' crops in luma, compared in blocks: a third of an eye's width each, so that a sensor's
+# grain is averaged away. A glance of MOST_GLANCE changes a block at the iris's edge by 8 levels, a
+# lid on its way by 20 and more.
+GLIMPSE_PX = 32
+BLOCKS = 8
+MOST_CHANGED = 5.0
+MOST_KEPT = 2  # frames in a row
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,16 @@ class EyeSight(TimedLandmarks):
 
     frame: Frame
 
+    def glimpse(self) -> Plane:
+        """Return both eyes in luma, side by side: uint8 [32, 64]."""
+        smaller = GLIMPSE_PX / INPUT_SIZE
+        return np.hstack(
+            [
+                self.frame.luma_crop(eye_crop(self.landmarks, side) * smaller, GLIMPSE_PX)
+                for side in (0, 1)
+            ]
+        )
+
 
 @dataclass
 class EyeLooks:
@@ -40,6 +67,8 @@ class EyeLooks:
     _before: tuple[EyeSight, EyePair] | None = field(default=None, init=False)
     _ahead: tuple[EyeSight, EyePair] | None = field(default=None, init=False)
     _is_calm: bool = field(default=False, init=False)
+    _glimpse: Plane | None = field(default=None, init=False)
+    _kept: int = field(default=0, init=False)
 
     def reset(self) -> None:
         """Forget: the next frame shows another shot or another place."""
@@ -54,6 +83,10 @@ class EyeLooks:
         if self._ahead is not None and self._ahead[0].time_s == now.time_s:
             return self._looked(now, self._ahead[1])
 
+        kept = self._unchanged(now)
+        if kept is not None:
+            return kept
+
         between = self._between(iris, now, after)
         if between is not None:
             return between
@@ -64,7 +97,29 @@ class EyeLooks:
         # On both flanks of a blink lids are equally low: what was not calm just now is not passed.
         self._is_calm = self._before is not None and _are_alike(self._before[1], eyes)
         self._before = (now, eyes)
+        # Now: the frame is painted in place before the next one is asked about.
+        self._glimpse = now.glimpse()
+        self._kept = 0
         return eyes
+
+    def _unchanged(self, now: EyeSight) -> EyePair | None:
+        """Return the eyes of the last look as they lie in a frame that shows them as it did."""
+        before = self._before
+        if before is None or self._glimpse is None or not self._is_calm:
+            return None
+        if self._kept == MOST_KEPT or now.time_s - before[0].time_s > MOST_APART_S:
+            return None
+
+        apart = cv2.absdiff(now.glimpse(), self._glimpse)
+        blocks = cv2.resize(apart, (2 * BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+        if float(blocks.max()) >= MOST_CHANGED:
+            return None
+
+        self._kept += 1
+        left, right = (
+            _mixed((before[0], eye), (before[0], eye), now.landmarks, 0.0) for eye in before[1]
+        )
+        return left, right
 
     def _between(self, iris: IrisNetwork, now: EyeSight, after: EyeSight | None) -> EyePair | None:
         """Return the eyes as they move from the last look to the next one, None where they do

@@ -108,7 +108,7 @@ class IrisNetwork:
 
     def look(self, frame: Frame, landmarks: Landmarks) -> EyePair:
         """Return the eyes of a face whose mesh, float32 [468, 2] in frame pixels, is given."""
-        to_crops = [_to_crop(landmarks, side) for side in (0, 1)]
+        to_crops = [eye_crop(landmarks, side) for side in (0, 1)]
         crops = [frame.rgb_crop(to_crop, INPUT_SIZE, extend=True) for to_crop in to_crops]
         return self._read(crops, to_crops)
 
@@ -127,7 +127,7 @@ def _with_white(eye: Eye, crop: RgbImage) -> Eye:
     return replace(eye, white=white_of_eye(crop, eye.lids, eye.iris[0], eye.iris_radius))
 
 
-def _to_crop(landmarks: Landmarks, side: int) -> Affine:
+def eye_crop(landmarks: Landmarks, side: int) -> Affine:
     """Return the matrix from the frame to the network's input, the eye level in its middle.
 
     Only the corners of the eye are used, which a blink does not move.
