@@ -11,7 +11,7 @@ import numpy as np
 
 from models.inference.arrays import Affine, Box, Mask, Plane, RgbImage
 from models.inference.frames import resampling
-from models.inference.frames.affine import compose, scale_of
+from models.inference.frames.affine import compose
 
 Matrix = Literal["bt601", "bt709"]
 
@@ -22,10 +22,6 @@ LUMA_WEIGHTS = {
 BLACK = 16  # of a limited range
 # Chroma of H.264 and HEVC lies on the left luma column, between two rows.
 CHROMA_TO_LUMA: Affine = np.array([[2.0, 0, 0], [0, 2.0, 0.5]])
-HALVED_TO_LUMA: Affine = np.array([[2.0, 0, 0.5], [0, 2.0, 0.5]])
-# Pixels of the crop to one of the frame, up to which a mask is placed at half the frame's size:
-# its edges are feathered over 5 and more.
-MOST_HALVED = 1.6
 
 
 @dataclass(frozen=True)
@@ -88,32 +84,22 @@ class I420Frame:
             return None
 
         luma, *chroma = cv2.split(cv2.transform(face, rgb_to_yuv(self.matrix, self.full_range)))
-        halved = region.halved()
-        from_halved = compose(to_crop, HALVED_TO_LUMA)
-        coarse = resampling.place(levels, from_halved, halved)
         resampling.blend(
             region.of(self.y),
             resampling.place(luma, to_crop, region),
-            _fine_levels(levels, coarse, to_crop, region),
+            resampling.place(levels, to_crop, region),
         )
 
+        # One by one: merging and splitting them costs more than sampling two planes at once gains.
+        halved = region.halved()
         from_chroma = compose(to_crop, CHROMA_TO_LUMA)
+        placed = resampling.place(levels, from_chroma, halved)
         for plane, swapped in zip((self.u, self.v), chroma, strict=True):
             resampling.blend(
-                halved.of(plane), resampling.place(swapped, from_chroma, halved), coarse
+                halved.of(plane), resampling.place(swapped, from_chroma, halved), placed
             )
 
         return region.box()
-
-
-def _fine_levels(levels: Plane, coarse: Plane, to_crop: Affine, region: resampling.Region) -> Plane:
-    """Return a mask's levels over a region of the luma plane, of which `coarse` is every second."""
-    width, height = region.size
-    if scale_of(to_crop) > MOST_HALVED or coarse.shape != (height // 2, width // 2):
-        return resampling.place(levels, to_crop, region)
-
-    # Sampling them finely takes four times as long, and shows nothing more.
-    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 @lru_cache

@@ -1,7 +1,4 @@
-"""One face of one frame: crop, texture, network, mask and colour.
-
-What comes out only has to be pasted.
-"""
+"""One face of one frame, made ready to paste: crop, texture, network, mask and colour."""
 
 from __future__ import annotations
 
@@ -24,7 +21,8 @@ from models.inference.identity import IdentityCode, SourceEyes
 from models.inference.options import SwapOptions
 from models.inference.painting.blending import shape_mask, without_cover
 from models.inference.painting.face_swapper import FaceSwapper
-from models.inference.painting.occlusion import CoverFinder, OcclusionMemory
+from models.inference.painting.occlusion import CoverFinder
+from models.inference.painting.occlusion_memory import OcclusionMemory
 from models.inference.painting.photo_face import PhotoReader
 from models.inference.texture.eyes.blank_eyes import without_irises
 from models.inference.texture.eyes.living_eyes import FaceEyes

@@ -8,7 +8,7 @@ The mesh network stays sure of itself behind a hand, so its confidence cannot te
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ from models.inference.arrays import Landmarks, Mask, Plane, RgbImage, to_network
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.mesh_points import BROWS
 from models.inference.painting.face_guide import face_guide, face_hull
+from models.inference.painting.occlusion_memory import OcclusionMemory
 from models.inference.session import Network
 
 SIZE = 112  # what the network looks at
@@ -33,14 +34,6 @@ DARK_GLASSES = 0.4
 ISLAND_SURE = 0.9
 ISLAND_SHARE = 0.02
 CLOSING_PX = 5  # between two fingers no skin is painted
-HOLD = 0.4  # share of the last frame's answer, so that what is at the limit does not come and go
-# Where no part of a face and its surroundings has changed by as many levels since the network saw
-# it, its last answer holds: it then differs by .1 in its worst pixel, and a hand's edge changes 20
-# and more. For a tenth of a second of ordinary videos, and no longer.
-CALM_LEVELS = 4.0
-MOST_KEPT = 3
-BLOCKS = 14  # a side, 16 px of the crop each: large enough to average a sensor's grain away
-AROUND = np.ones((9, 9), np.uint8)
 
 Array = NDArray[Any]
 
@@ -67,49 +60,6 @@ FRINGE = Limits(doubted=0.3, sure=0.5)
 HAIR_BELOW_BROWS = Limits(doubted=0.8, sure=0.95, depth_px=16)
 GLASSES = Limits(doubted=0.5, sure=0.9)
 OBJECT = Limits(doubted=0.08, sure=0.15)
-
-
-@dataclass
-class OcclusionMemory:
-    """How likely each pixel of one person's face was covered in the last frame, in the crop that
-    follows it; nothing at first and after a cut.
-    """
-
-    likely: Array | None = field(default=None, init=False)
-    _seen: RgbImage | None = field(default=None, init=False)
-    _kept_frames: int = field(default=0, init=False)
-
-    def reset(self) -> None:
-        """Forget: in another shot something else is in front."""
-        self.likely = None
-        self._seen = None
-        self._kept_frames = 0
-
-    def kept(self, small: RgbImage, hull: Plane) -> Array | None:
-        """Return the last answer where it holds for this frame too, for a few frames in a row.
-
-        `small` is the crop and `hull` the face's in it, both at 112 px.
-        """
-        if self._seen is None or self._kept_frames == MOST_KEPT:
-            return None
-
-        near = cv2.dilate(hull, AROUND)
-        apart = cv2.bitwise_and(cv2.absdiff(small, self._seen), cv2.merge([near, near, near]))
-        blocks = cv2.resize(apart, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-        if float(blocks.max()) >= CALM_LEVELS:
-            return None
-
-        self._kept_frames += 1
-        return self.likely
-
-    def steadied(self, likely: Array, small: RgbImage) -> Array:
-        """Return this frame's answer leaning on the one before, and remember it."""
-        if self.likely is not None:
-            likely = likely + np.float32(HOLD) * (self.likely - likely)
-        self.likely = likely
-        self._seen = small
-        self._kept_frames = 0
-        return likely
 
 
 @dataclass(frozen=True)
@@ -157,7 +107,10 @@ class CoverFinder:
             if parts.any():
                 soft = np.maximum(soft, _softened(plane, parts, limits))
 
-        if not soft.any():
+        is_open = not soft.any()
+        if memory is not None:
+            memory.is_open = is_open
+        if is_open:
             return None
 
         return np.asarray(cv2.resize(soft, (TEMPLATE_SIZE, TEMPLATE_SIZE)), np.float32)

@@ -16,7 +16,7 @@ from models.inference.finding.tracks import TrackedFace
 from models.inference.finding.visibility import Fade, skip_reason
 from models.inference.frames.frame import Frame
 from models.inference.options import FaceReport, SkipReason, SwapOptions
-from models.inference.painting.occlusion import OcclusionMemory
+from models.inference.painting.occlusion_memory import OcclusionMemory
 from models.inference.swapping.held_frames import HeldFrame
 from models.inference.swapping.selection import Assignment, Candidate, Selection
 from models.inference.texture.resting_face import RestingFace

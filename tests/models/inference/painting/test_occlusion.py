@@ -20,7 +20,13 @@ from models.inference.frames.i420 import I420Frame
 from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
-from models.inference.painting.occlusion import MOST_KEPT, CoverFinder, OcclusionMemory
+from models.inference.painting.occlusion import CoverFinder
+from models.inference.painting.occlusion_memory import (
+    CALM_LEVELS,
+    MOST_KEPT,
+    OPEN_LEVELS,
+    OcclusionMemory,
+)
 from models.inference.session import SessionFactory
 from models.inference.swapping.selection import Assignment
 from tests.models.demo_media import SOLO, copied, frames_of, portrait
@@ -251,11 +257,25 @@ def test_what_creeps_in_is_measured_from_the_last_look(
     crop, landmarks = crop_of(engine, "ben_neutral")
     memory = OcclusionMemory()
     # Half of what counts as a change from one frame to the next.
-    frames = [cv2.subtract(crop, np.full_like(crop, 2 * step)) for step in range(4)]
+    frames = [cv2.subtract(crop, np.full_like(crop, OPEN_LEVELS / 2 * step)) for step in range(4)]
 
     assert [asked(finder, frame, landmarks, memory) for frame in frames] == [
         True, False, True, False,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_covered", [True, False])
+def test_motion_is_a_reason_to_ask_only_while_something_is_in_front(
+    engine: FaceSwapEngine, tmp_path: Path, is_covered: bool
+) -> None:
+    _, landmarks = crop_of(engine, "ben_neutral")
+    finder = brightness(tmp_path)
+    crop = patched(0.95 if is_covered else 0, (120, 180), (0, 120))
+    moved = cv2.add(crop, np.full_like(crop, (CALM_LEVELS + OPEN_LEVELS) / 2))
+    memory = OcclusionMemory()
+
+    assert asked(finder, crop, landmarks, memory)
+    assert asked(finder, moved, landmarks, memory) == is_covered
 
 
 def asked(
