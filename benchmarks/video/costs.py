@@ -25,7 +25,7 @@ from models.inference.frames.i420 import I420Frame
 from models.inference.options import FaceSelector, FrameReport, SequenceReport, SwapOptions
 from models.inference.runtime import Device
 from models.inference.swapping.selection import Assignment
-from worker.process.child_process import ALLOCATOR
+from worker.process.child_process import NATIVE_LIBRARIES
 from worker.settings import MediaLimits
 from worker.video.encoder import EncoderSettings
 from worker.video.plan import plan_video
@@ -209,9 +209,8 @@ def measured(
 
 
 def in_a_child(measure: Callable[..., R], *arguments: object) -> R:
-    """Measure in a fresh process with the allocator that a worker's child has."""
-    # The allocator's settings that a worker's child gets, too.
-    os.environ.update(ALLOCATOR)
+    """Measure in a fresh process, its libraries set as in a worker's child."""
+    os.environ.update(NATIVE_LIBRARIES)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
         return processes.submit(measure, *arguments).result()
 

@@ -32,11 +32,14 @@ START_TIMEOUT_S = 120.0  # a pack is loaded and warmed within 3 s; a busy machin
 STOP_TIMEOUT_S = 5.0
 # glibc gives each thread an arena of its own, which RLIMIT_AS counts and in which memory creeps
 # over a video's segments; and it hands a network's buffers back to the kernel after every pass,
-# which costs 4 ms of page faults a frame. So: one arena, buffers kept.
-ALLOCATOR = {
+# which costs 4 ms of page faults a frame. So: one arena, buffers kept. numpy's matrix library would
+# share products of a few hundred rows out over threads, which wait by spinning on the cores that
+# decoder and encoder need.
+NATIVE_LIBRARIES = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "OPENBLAS_NUM_THREADS": "1",
 }
 DIED = 1 << 8  # the wait status of exit code 1: a child that leaves a job never did it
 
@@ -226,4 +229,4 @@ def child_environment(temporary: Path) -> dict[str, str]:
         "TMPDIR": str(temporary),
         "USER": "likeness",
     }
-    return device_environment() | zone | fixed | ALLOCATOR
+    return device_environment() | zone | fixed | NATIVE_LIBRARIES

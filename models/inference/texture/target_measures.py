@@ -29,6 +29,9 @@ MOST_HELD = 2  # frames in a row: a tenth of a second of ordinary videos
 # turning and talking heads change 4 to 8 within three frames; a hand, or light that is switched,
 # changes 20 and more.
 CALM_LEVELS = 8.0
+# Levels by which the face as a whole may get lighter or darker: where light fades, one that is
+# measured in every third frame would follow in steps, which are seen as flicker.
+EVEN_LEVELS = 0.5
 BLOCKS = 14  # a side, 16 px of the crop each: large enough to average a sensor's grain away
 AROUND = 5  # cells of the grid: what is about to come in front of the face
 
@@ -90,6 +93,11 @@ class TargetMeasures:
 
     def _is_calm(self, small: Array) -> bool:
         if self._seen is None or self._near is None or self._held == MOST_HELD:
+            return False
+
+        face = self._near[..., 0]
+        lighter = np.subtract(cv2.mean(small, face), cv2.mean(self._seen, face))
+        if float(np.abs(lighter).max()) > EVEN_LEVELS:
             return False
 
         apart = cv2.bitwise_and(cv2.absdiff(small, self._seen), self._near)

@@ -18,7 +18,7 @@ from tests.material import PACKS, ROOT
 from tests.store_server import StoreServer
 from tests.worker.process.conftest import outputs
 from tests.worker.workers import Bench, child_pid, eventually
-from worker.process.child_process import ALLOCATOR
+from worker.process.child_process import NATIVE_LIBRARIES
 from worker.sandbox.limits import DEVICE_VARIABLES
 from worker.stores.jobs.job_queue import rq_queue
 
@@ -56,7 +56,7 @@ def test_the_child_is_confined_and_knows_little(bench: Bench) -> None:
         "TMPDIR",
         "USER",
         "LC_CTYPE",
-        *ALLOCATOR,
+        *NATIVE_LIBRARIES,
         *(*DEVICE_VARIABLES, "TZ"),
     }
 

@@ -55,6 +55,13 @@ def test_a_shadow_on_the_face_is_measured_at_once() -> None:
     assert not due(measures, shaded)
 
 
+def test_light_that_fades_is_measured_in_every_frame() -> None:
+    measures = TargetMeasures()
+    fading = [np.asarray(crop() - np.uint8(step), np.uint8) for step in range(5)]
+
+    assert all(due(measures, frame) for frame in fading)
+
+
 def test_what_moves_behind_a_face_is_no_reason_to_measure() -> None:
     measures = TargetMeasures()
     behind = crop()
