@@ -33,8 +33,7 @@ STOP_TIMEOUT_S = 5.0
 # glibc gives each thread an arena of its own, which RLIMIT_AS counts and in which memory creeps
 # over a video's segments; and it hands a network's buffers back to the kernel after every pass,
 # which costs 4 ms of page faults a frame. So: one arena, buffers kept. numpy's matrix library would
-# share products of a few hundred rows out over threads, which wait by spinning on the cores that
-# decoder and encoder need.
+# share products of a few hundred rows out over threads, on the cores that decoder and encoder need.
 NATIVE_LIBRARIES = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
