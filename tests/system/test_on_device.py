@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 import zipfile
 from pathlib import Path
 
@@ -91,3 +92,66 @@ def test_a_damaged_file_is_refused(cleo: Path, tmp_path: Path) -> None:
         page.set_input_files("#identity", tmp_path / "damaged.zip")
         page.wait_for_selector("#message:not(:empty)")
         assert "damaged" in page.inner_text("#message")
+
+
+@pytest.fixture
+def junk(tmp_path: Path) -> Path:
+    """A file that is called a video and is none."""
+    file = tmp_path / "junk.mp4"
+    file.write_bytes(b"no video at all " * 4096)
+    return file
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """A file with sound alone, which browsers play without an error."""
+    file = tmp_path / "sound.wav"
+    with wave.open(str(file), "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(8000)
+        written.writeframes(bytes(16_000))
+
+    return file
+
+
+@pytest.mark.parametrize("name", ["junk", "sound"])
+def test_a_file_that_is_no_video_ends_the_swap_with_a_remedy(
+    cleo: Path, name: str, request: pytest.FixtureRequest
+) -> None:
+    with served(DIST) as url, playing(url, cleo, SOLO) as (page, _):
+        page.set_input_files("#clip", request.getfixturevalue(name))
+        page.wait_for_selector("#message:not(:empty)")
+        assert "convert it to MP4" in page.inner_text("#message")
+        assert page.is_disabled("#start")
+        assert page.inner_text("#start") == "Start"
+
+        page.wait_for_timeout(1_500)  # longer than the page takes between two reports
+        assert page.inner_text("#figures") == ""
+
+        page.set_input_files("#clip", SOLO)
+        page.wait_for_selector("#start:enabled")
+        assert page.inner_text("#message") == ""
+
+
+def test_a_refused_identity_stays_refused_while_a_video_is_chosen(cleo: Path, junk: Path) -> None:
+    with served(DIST) as url, opened(url) as (page, _):
+        page.set_input_files("#identity", cleo)
+        page.check("#agree")
+        page.set_input_files("#identity", junk)
+        page.wait_for_selector("#message:not(:empty)")
+        page.set_input_files("#clip", SOLO)
+        page.evaluate("document.getElementById('video').play()")  # settles once it plays
+
+        assert "not an identity" in page.inner_text("#message")
+        assert page.is_hidden("#consent")
+        assert page.is_disabled("#start")
+
+
+def test_names_in_the_consent_are_shown_as_code(cleo: Path, tmp_path: Path) -> None:
+    file = changed(cleo, tmp_path / "named.zip", consent_text="Until `expires_at`; not after.")
+    with served(DIST) as url, opened(url) as (page, _):
+        page.set_input_files("#identity", file)
+        page.wait_for_selector("#consent:visible")
+        assert page.inner_text("#consent-text") == "Until expires_at; not after."
+        assert page.inner_text("#consent-text code") == "expires_at"

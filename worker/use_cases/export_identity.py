@@ -23,9 +23,9 @@ from worker.use_cases.identity_loader import IdentityLoader
 FILE = "identity.zip"
 # For whoever gets the file: what the person has agreed to travels with it.
 CONSENT_TEXT = (
-    "This file swaps one person's face. The person agreed to its export until the date that"
-    " `expires_at` names; after it, or when the consent is withdrawn, delete the file. Say of every"
-    " image and video that is made with it that it was made by AI."
+    "This file swaps one person's face. The person agreed to its export until the date on which it"
+    " expires; after it, or when the consent is withdrawn, delete the file. Say of every image and"
+    " video that is made with it that it was made by AI."
 )
 
 

@@ -6,53 +6,102 @@ import { accelerator, loadRuntime, Network, NetworkBeside } from './networks.js'
 import { Player } from './player.js'
 
 const HEIGHT = 480 // frames are swapped at this height: what a phone's camera preview has
+const UNPLAYABLE =
+  'This browser cannot play that file as a video. Choose another one, or convert it to MP4 (H.264) or WebM (VP9).'
 const byId = (id) => document.getElementById(id)
 const state = { identity: null, player: null, source: null, running: false, device: '' }
+// What is said of each: an identity stays refused while another video is chosen.
+const messages = { identity: '', video: '', swap: '' }
 
-byId('identity').addEventListener('change', (event) => attempt(() => chooseIdentity(event.target.files[0])))
-byId('clip').addEventListener('change', (event) => attempt(() => chooseVideo(event.target.files[0])))
-byId('camera').addEventListener('click', () => attempt(chooseCamera))
+byId('identity').addEventListener('change', (event) => attempt('identity', () => chooseIdentity(event.target.files[0])))
+byId('clip').addEventListener('change', (event) => attempt('video', () => chooseVideo(event.target.files[0])))
+byId('camera').addEventListener('click', () => attempt('video', chooseCamera))
+byId('video').addEventListener('error', refuseVideo)
 byId('agree').addEventListener('change', refresh)
-byId('start').addEventListener('click', () => attempt(state.running ? stop : start))
+byId('start').addEventListener('click', () => attempt('swap', state.running ? stop : start))
 
-async function attempt(action) {
-  say('')
+async function attempt(topic, action) {
+  messages.swap = '' // it was about what was chosen then
+  say(topic, '')
   try {
     await action()
   } catch (error) {
     console.error(error)
-    say(error instanceof BundleError ? error.message : `This did not work: ${error.message}`)
+    say(topic, error instanceof BundleError ? error.message : `This did not work: ${error.message}`)
   }
   refresh()
 }
 
 async function chooseIdentity(file) {
   if (!file) return
+  forgetIdentity()
   state.identity = await readBundle(await file.arrayBuffer())
-  unload()
   const { manifest } = state.identity
-  byId('consent-text').textContent = manifest.consent_text
+  byId('consent-text').replaceChildren(...withCode(manifest.consent_text))
   byId('expiry').textContent = new Date(manifest.expires_at).toLocaleDateString()
   byId('consent').hidden = false
+}
+
+/** A file that is refused must not leave the one before it ready to start, nor agreed to. */
+function forgetIdentity() {
+  unload()
+  state.identity = null
+  byId('agree').checked = false
+  byId('consent').hidden = true
+}
+
+/** Return a text's parts, those between backticks as code. */
+function withCode(text) {
+  return text.split('`').map((part, i) => {
+    if (i % 2 === 0) return part
+    const code = document.createElement('code')
+    code.textContent = part
+    return code
+  })
 }
 
 async function chooseVideo(file) {
   if (!file) return
   release()
-  state.source = byId('video')
-  state.source.src = URL.createObjectURL(file)
-  state.source.loop = true
-  await state.source.play()
+  const video = byId('video')
+  video.src = URL.createObjectURL(file)
+  video.loop = true
+  await play(video)
 }
 
 async function chooseCamera() {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { height: HEIGHT } })
   release()
-  state.source = byId('video')
-  state.source.srcObject = await navigator.mediaDevices.getUserMedia({ video: { height: HEIGHT } })
-  await state.source.play()
+  const video = byId('video')
+  video.srcObject = stream
+  await play(video)
+}
+
+async function play(video) {
+  try {
+    await video.play()
+  } catch (error) {
+    // The first is answered by the error event; the second comes when another video is chosen meanwhile.
+    if (['NotSupportedError', 'AbortError'].includes(error.name)) return
+    throw error
+  }
+
+  // Of a file whose video it cannot decode, a browser plays the sound alone, without an error.
+  if (video.videoWidth === 0) refuseVideo()
+  else state.source = video
+}
+
+/** Say that the chosen file cannot be played; a swap that runs has nothing more to show. */
+function refuseVideo() {
+  stop()
+  release()
+  byId('figures').textContent = ''
+  say('video', UNPLAYABLE)
+  refresh()
 }
 
 function release() {
+  state.source = null
   const video = byId('video')
   for (const track of video.srcObject?.getTracks() ?? []) track.stop()
   if (video.src) URL.revokeObjectURL(video.src)
@@ -75,9 +124,10 @@ async function load() {
 }
 
 async function start() {
-  say('Loading the networks …')
+  say('swap', 'Loading the networks …')
   if (state.player === null) await load()
-  say('')
+  say('swap', '')
+  if (state.source === null) return // the video failed meanwhile
   state.running = true
   refresh()
   void run()
@@ -104,7 +154,7 @@ async function run() {
 
   while (state.running) {
     const { source } = state
-    if (source.videoWidth > 0) {
+    if (source !== null) {
       const width = Math.round((source.videoWidth / source.videoHeight) * HEIGHT)
       const frame = free.pop()
       if (frame.width !== width) frame.width = width
@@ -118,7 +168,7 @@ async function run() {
     }
 
     const passed = performance.now() - began
-    if (passed > 1000) {
+    if (passed > 1000 && state.running) {
       report(player, (frames * 1000) / passed)
       began += passed
       frames = 0
@@ -162,8 +212,9 @@ function report({ times, frames }, fps) {
   window.likeness = { fps, times: { ...times }, device: state.device, frames }
 }
 
-function say(text) {
-  byId('message').textContent = text
+function say(topic, text) {
+  messages[topic] = text
+  byId('message').textContent = Object.values(messages).filter(Boolean).join('\n')
 }
 
 function refresh() {
