@@ -39,7 +39,9 @@ LEAST_CONTRAST = 0.4
 # is beside the blur there was. Readings differ by a tenth; a head that begins to move doubles it.
 CHANGES = (0.2, 0.8)
 RATES = (0.15, 1.0)
-BLUR_FLOOR = 1.0  # pixels of the crop
+# Pixels of the crop: a target at the verge of soft is read as sharp in one frame and in need of one
+# in the next.
+BLUR_FLOOR = 3.0
 COARSE = 56  # pixels: the grid on which a part's surroundings are averaged,
 SURROUND = 3.0  # and how far: as wide as an eye
 GRAIN_SPREADS = 3.0  # what is stronger is an edge and no grain
@@ -224,14 +226,17 @@ def _strength(grey: Array, soft: Array, skin: NDArray[np.bool_]) -> float:
     """Return the median of what a plane has beside its own blur, where its middle is skin."""
     apart = cv2.absdiff(grey[MIDDLE], soft[MIDDLE])
     counts = cv2.calcHist([apart], [0], skin.astype(np.uint8), [256], [0, 256]).ravel()
-    # Whole levels are counted, not sorted. Of an even number the two in the middle are averaged.
     below = np.cumsum(counts)
-    total = int(below[-1])
+    total = float(below[-1])
     if total == 0:
         return 0.0
 
-    middle = np.searchsorted(below, [(total - 1) // 2, total // 2], side="right")
-    return float(middle.mean())
+    # Between whole levels, as if those of one level were spread over it: grain of 1.5 levels is
+    # counted as 1 in one frame and as 2 in the next, and would come and go.
+    level = int(np.searchsorted(below, total / 2))
+    share = (total / 2 - float(below[level] - counts[level])) / float(counts[level])
+    lowest = max(level - 0.5, 0.0)
+    return lowest + share * (level + 0.5 - lowest)
 
 
 def _grey(image: RgbImage) -> Array:

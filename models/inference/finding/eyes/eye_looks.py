@@ -8,6 +8,7 @@ of the frame after. In a blink or a glance every frame is looked at.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -38,6 +39,7 @@ MOST_GLANCE = 0.04
 GLIMPSE_PX = 32
 BLOCKS = 8
 MOST_CHANGED = 5.0
+LID_MOVED = 15.0
 MOST_KEPT = 2  # frames in a row
 
 
@@ -83,11 +85,12 @@ class EyeLooks:
         if self._ahead is not None and self._ahead[0].time_s == now.time_s:
             return self._looked(now, self._ahead[1])
 
-        kept = self._unchanged(now)
-        if kept is not None:
-            return kept
+        changed = self._changed(now)
+        if changed < MOST_CHANGED and self._kept < MOST_KEPT:
+            return self._kept_as_they_were(now)
 
-        between = self._between(iris, now, after)
+        # An eye that is shut in this frame alone lies between two looks at open ones.
+        between = self._between(iris, now, after) if changed < LID_MOVED else None
         if between is not None:
             return between
 
@@ -102,23 +105,26 @@ class EyeLooks:
         self._kept = 0
         return eyes
 
-    def _unchanged(self, now: EyeSight) -> EyePair | None:
-        """Return the eyes of the last look as they lie in a frame that shows them as it did."""
+    def _changed(self, now: EyeSight) -> float:
+        """Return by how many levels a block of either eye differs from the last look, infinite
+        where that was too long ago or the eyes were moving.
+        """
         before = self._before
         if before is None or self._glimpse is None or not self._is_calm:
-            return None
-        if self._kept == MOST_KEPT or now.time_s - before[0].time_s > MOST_APART_S:
-            return None
+            return math.inf
+        if now.time_s - before[0].time_s > MOST_APART_S:
+            return math.inf
 
         apart = cv2.absdiff(now.glimpse(), self._glimpse)
         blocks = cv2.resize(apart, (2 * BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-        if float(blocks.max()) >= MOST_CHANGED:
-            return None
+        return float(blocks.max())
 
+    def _kept_as_they_were(self, now: EyeSight) -> EyePair:
+        """Return the eyes of the last look as they lie in a frame that shows them as it did."""
+        assert self._before is not None  # noqa: S101 - what has changed is measured from it
+        sight, eyes = self._before
         self._kept += 1
-        left, right = (
-            _mixed((before[0], eye), (before[0], eye), now.landmarks, 0.0) for eye in before[1]
-        )
+        left, right = (_mixed((sight, eye), (sight, eye), now.landmarks, 0.0) for eye in eyes)
         return left, right
 
     def _between(self, iris: IrisNetwork, now: EyeSight, after: EyeSight | None) -> EyePair | None:

@@ -101,6 +101,17 @@ def test_no_frame_of_a_blink_is_passed_over(iris: Counted, blink: list[EyeSight]
     assert len(iris.looks) <= len(blink)
 
 
+@pytest.mark.parametrize("shut", [5, 8])
+def test_eyes_that_are_shut_in_one_frame_alone_are_seen(
+    iris: Counted, blink: list[EyeSight], shut: int
+) -> None:
+    still = [EyeSight(blink[0].landmarks, index / FPS, blink[0].frame) for index in range(12)]
+    still[shut] = EyeSight(blink[5].landmarks, shut / FPS, blink[5].frame)
+    always = [iris.look(sight.frame, sight.landmarks) for sight in still]
+
+    assert farthest(always, seen(iris, still)) < 0.015
+
+
 def farthest(some: list[EyePair], others: list[EyePair]) -> float:
     """Return how far openings and gazes are apart at most, in widths of the eye."""
     return max(

@@ -123,6 +123,17 @@ def test_a_focus_that_is_read_a_little_differently_in_every_frame_stays() -> Non
     assert np.abs(np.diff(blurs[5:])).mean() < 0.3 * np.abs(np.diff(readings[5:])).mean()
 
 
+def test_a_target_at_the_verge_of_soft_does_not_switch_a_face_between_two_looks() -> None:
+    steady = SteadyFocus()
+    read = {
+        True: Focus(0.6, (0.0, 0.9), 0.63, 0.4, 1.0),
+        False: Focus(0.6, (0.0, 0.0), 1.0, 0.4, 1.0),
+    }
+    contrasts = [steady.see(read[index // 3 % 2 == 0]).contrast for index in range(30)]
+
+    assert np.abs(np.diff(contrasts)).max() < 0.1
+
+
 def test_a_head_that_begins_to_move_is_blurred_at_once() -> None:
     steady = SteadyFocus()
     steady.see(_focus(1.0))
