@@ -226,17 +226,14 @@ def _strength(grey: Array, soft: Array, skin: NDArray[np.bool_]) -> float:
     """Return the median of what a plane has beside its own blur, where its middle is skin."""
     apart = cv2.absdiff(grey[MIDDLE], soft[MIDDLE])
     counts = cv2.calcHist([apart], [0], skin.astype(np.uint8), [256], [0, 256]).ravel()
+    # Whole levels are counted, not sorted. Of an even number the two in the middle are averaged.
     below = np.cumsum(counts)
-    total = float(below[-1])
+    total = int(below[-1])
     if total == 0:
         return 0.0
 
-    # Between whole levels, as if those of one level were spread over it: grain of 1.5 levels is
-    # counted as 1 in one frame and as 2 in the next, and would come and go.
-    level = int(np.searchsorted(below, total / 2))
-    share = (total / 2 - float(below[level] - counts[level])) / float(counts[level])
-    lowest = max(level - 0.5, 0.0)
-    return lowest + share * (level + 0.5 - lowest)
+    middle = np.searchsorted(below, [(total - 1) // 2, total // 2], side="right")
+    return float(middle.mean())
 
 
 def _grey(image: RgbImage) -> Array:
