@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.inference.arrays import BgrImage, Landmarks, RgbImage
+from models.inference.arrays import BgrImage, Landmarks, Mask, RgbImage
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.image_frame import ImageFrame
 from models.inference.mesh_points import BROWS
@@ -38,12 +38,15 @@ def skin() -> RgbImage:
 def covering(
     hair: tuple[slice, slice] | None = None, glasses: tuple[slice, slice] | None = None
 ) -> Covering:
-    planes = [np.zeros((224, 224), np.float32) for _ in range(2)]
-    for plane, where in zip(planes, (hair, glasses), strict=True):
-        if where is not None:
-            plane[where] = 1
+    return Covering(hair=shown(hair), glasses=shown(glasses))
 
-    return Covering(*planes)
+
+def shown(where: tuple[slice, slice] | None) -> Mask:
+    plane = np.zeros((224, 224), np.float32)
+    if where is not None:
+        plane[where] = 1
+
+    return plane
 
 
 def off(texture: RgbImage, where: tuple[slice, slice], colour: tuple[int, int, int]) -> float:
