@@ -50,6 +50,10 @@ Tensor: TypeAlias = NDArray[np.float32]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """What red, green and blue give to luma (ITU-R BT.601, as OpenCV's grey)."""
 
+NO_MAP: Any = None
+"""The second map of cv2.remap where the first has both: OpenCV 5 would read an empty array as a
+map."""
+
 
 def to_network(image: RgbImage) -> Tensor:
     """Return an RGB image as a network input: float32 [1, 3, H, W] in 0..1."""

@@ -178,10 +178,9 @@ class FacePainter:
 
     def swap_crop(self, landmarks: Landmarks) -> Affine:
         """Return the matrix from the frame to the crop that the pack's network was trained on."""
-        to_crop = align(landmarks, self.fit)
-        if self.canonical is not None:
-            to_crop[:, 2] += self.canonical.crop_shift
-        return to_crop
+        if self.canonical is None:
+            return align(landmarks, self.fit)
+        return self.canonical.swap_crop(landmarks, self.fit)
 
     def _place(
         self,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Plane, RgbImage
+from models.inference.frames.change import largest_change
 
 HOLD = 0.4  # share of the last frame's answer, so that what is at the limit does not come and go
 # Where no part of a face and its surroundings has changed by as many levels since the network saw
@@ -54,10 +55,9 @@ class OcclusionMemory:
         if self._seen is None or self._kept_frames == MOST_KEPT:
             return None
 
-        near = cv2.dilate(hull, AROUND)
-        apart = cv2.bitwise_and(cv2.absdiff(small, self._seen), cv2.merge([near, near, near]))
-        blocks = cv2.resize(apart, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-        if float(blocks.max()) >= (OPEN_LEVELS if self.is_open else CALM_LEVELS):
+        near = np.asarray(cv2.dilate(hull, AROUND), np.uint8)
+        changed = largest_change(small, self._seen, (BLOCKS, BLOCKS), near)
+        if changed >= (OPEN_LEVELS if self.is_open else CALM_LEVELS):
             return None
 
         self._kept_frames += 1

@@ -85,8 +85,7 @@ class PhotoReader:
         if self.cover is None:
             return None
 
-        to_crop = align(landmarks, self.fit)
-        to_crop[:, 2] += self.canonical.crop_shift
+        to_crop = self.canonical.swap_crop(landmarks, self.fit)
         crop = photo.rgb_crop(to_crop, TEMPLATE_SIZE, extend=True)
         in_crop = transform(landmarks, to_crop)
         likely, _ = self.cover.look(crop, in_crop)

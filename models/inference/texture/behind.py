@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.inference.arrays import LUMA, Landmarks, RgbImage
 from models.inference.mesh_points import MOUTH_CORNERS, NOSE_BASE, OUTER_EYE_CORNERS
+from models.inference.texture.hair import OUTLINE_PX
 
 DOUBTFUL_PX = 26.0  # how far in from the outline a colour that is not the face's is looked for
 # What is behind a face is greyer than the skin nearby, or brighter. Darker is shade and hair: they
@@ -38,7 +39,6 @@ CHIN_RIM_PX = 6.0
 BEARD_GREYER = 12.0
 BEARD_SPREADS = 3.0  # robust ones, of the chin's own colours: what is nearer is beard as well
 BEARD_LEAST = np.array([24.0, 8.0, 8.0], np.float32)  # levels of Lab, added: beards have shade
-OUTLINE_PX = 4.0  # the mesh's outline is this far off: what is dark there is the jaw's own edge
 SHAVEN_LEVEL = 0.9  # of the cheeks' luma: a chin that is darker has a beard, or lies in the shade
 # Beside a cheek, below the temple, above a beard: less than this share of the skin's luma is hair
 # that hangs there, which a cheek's shade seldom is; and by so much at least, on dark skin.
@@ -81,6 +81,7 @@ def is_behind(texture: RgbImage, skin: Array, mesh: Landmarks, depth: Array) -> 
     may_hang = (rows > float(mesh[list(OUTER_EYE_CORNERS), 1].mean())) & (
         bare | _is_shaven(texture, below_lips, cheeks)
     )
+    # Nearer to the outline, what is dark is the jaw's own edge.
     beside = (depth > OUTLINE_PX) & (depth < BESIDE_JAW_PX)
     hair = (luma < darkest) & may_hang & beside
     beard = _beard(texture, (depth > 0) & ~bare, below_lips, cheeks)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Landmarks
-from models.inference.finding.alignment import TEMPLATE_SIZE
+from models.inference.arrays import Affine, Landmarks
+from models.inference.finding.alignment import TEMPLATE_SIZE, Fit, align
 from models.inference.finding.eyes.eye_axes import INNER, OUTER
 from models.inference.finding.eyes.iris_network import LIDS
 from models.inference.mesh_points import INNER_LIPS
@@ -147,6 +147,12 @@ class CanonicalShape:
             near = np.maximum(near, np.clip((EYE_REACH - far) / EYE_FADE, 0, 1))
 
         return near
+
+    def swap_crop(self, landmarks: Landmarks, fit: Fit) -> Affine:
+        """Return the matrix from a frame to the crop in which its faces are swapped."""
+        to_crop = align(landmarks, fit)
+        to_crop[:, 2] += self.crop_shift
+        return to_crop
 
     @cached_property
     def brows(self) -> Brows:

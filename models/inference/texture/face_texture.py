@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Landmarks, Mask, Plane, RgbImage
+from models.inference.arrays import NO_MAP, Landmarks, Mask, Plane, RgbImage
 from models.inference.finding.eyes.eye_axes import INNER, OUTER
 from models.inference.finding.eyes.iris_network import LIDS
 from models.inference.frames.resampling import MASK_LEVELS, blend
@@ -54,7 +54,7 @@ class CanonicalFace(CanonicalShape):
         weight = self._facing(mesh)
         where = self.raster.interpolate(mesh, self.triangles).astype(np.float32)
         pixels = cv2.remap(
-            image, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            image, where, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         ).astype(np.float32)
         pixels += sharpen * (pixels - cv2.GaussianBlur(pixels, (0, 0), 1))
         seen = np.clip(pixels, 0, 255) + 0.5
@@ -67,7 +67,7 @@ class CanonicalFace(CanonicalShape):
         """
         where = self.raster.interpolate(mesh, self.triangles).astype(np.float32)
         texels = cv2.remap(
-            plane, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            plane, where, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         ).astype(np.float32)
         return np.asarray(_mirror_hidden(texels[..., None], self._facing(mesh))[..., 0])
 
@@ -96,7 +96,7 @@ class CanonicalFace(CanonicalShape):
 
         where = self.raster.interpolate(mesh, self.triangles).astype(np.float32)
         at = cv2.resize(where, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
-        large = cv2.remap(image, at, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        large = cv2.remap(image, at, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         trusted = unchanged(pixels, texture) * (self.mask > 0) * (1 - self._eye_hulls())
 
         return band_of(np.asarray(large, np.uint8), np.asarray(trusted, np.float32))
@@ -172,7 +172,7 @@ class CanonicalFace(CanonicalShape):
     def hull(self, mesh: Landmarks) -> Mask:
         """Return the soft mask of a face with this mesh in a swap crop, float32 [224, 224]."""
         where = self._canonical_map(mesh, np.zeros_like(mesh))
-        levels = cv2.remap(self.mask, where, _NO_MAP, cv2.INTER_LINEAR)
+        levels = cv2.remap(self.mask, where, NO_MAP, cv2.INTER_LINEAR)
         return np.multiply(levels, np.float32(1 / 255), dtype=np.float32)
 
     def _living_eyes(
@@ -245,4 +245,3 @@ def _mirror_hidden(pixels: Array, weight: Mask) -> Array:
 
 
 _BORDER = border_fade()
-_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

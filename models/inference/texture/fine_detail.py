@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Mask, Plane, RgbImage
+from models.inference.arrays import NO_MAP, Mask, Plane, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.frames.resampling import Region
 from models.inference.native.kernels import kernels
@@ -113,7 +113,7 @@ def _fine(band: Plane, where: Array, factor: int) -> Plane:
     at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(
         cv2.remap(
-            band, at, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=[NONE]
+            band, at, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=[NONE]
         ),
         np.uint8,
     )
@@ -151,6 +151,3 @@ def _band_levels(grey: Array, factor: int) -> float:
     low = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
 
     return float(cv2.mean(cv2.absdiff(grey, low))[0])
-
-
-_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

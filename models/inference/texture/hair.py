@@ -32,6 +32,9 @@ SOFT_RANGE = 0.35
 
 GRID = 112
 NEAR_EYES = (10, 4)  # of the grid: brows that are raised, and shade, are no hair
+# Of a texture: the mesh's outline is this far off, so that what lies nearer to it is never sure to
+# be the face.
+OUTLINE_PX = 4.0
 RIM_PX = 4.5  # of the grid: hair reaches at least this near to the mesh's outline
 BELOW_EYES_PX = 5.0  # hair at the temples hangs as far
 BEHIND_PX = 3.0  # of the grid: so far in, the mesh's outline may lie beside the target's own

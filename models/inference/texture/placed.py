@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import Landmarks, Mask, Plane, RgbImage
+from models.inference.arrays import NO_MAP, Landmarks, Mask, Plane, RgbImage
 from models.inference.finding.alignment import TEMPLATE_SIZE
 from models.inference.mesh_points import INNER_LIPS
 
@@ -52,7 +51,7 @@ def drawn_through(
     # In one pass: four bytes are sampled as fast as three.
     both = cv2.cvtColor(texture, cv2.COLOR_RGB2RGBA)
     cv2.insertChannel(mask, both, 3)
-    shown = cv2.remap(both, where, _NO_MAP, cv2.INTER_LINEAR)
+    shown = cv2.remap(both, where, NO_MAP, cv2.INTER_LINEAR)
     drawn = cv2.cvtColor(shown, cv2.COLOR_RGBA2RGB)
 
     return np.asarray(drawn, np.uint8), np.asarray(cv2.extractChannel(shown, 3), np.uint8)
@@ -91,4 +90,3 @@ def border_fade() -> Mask:
 
 # a pixel of the target's lips: their edge is what says how far they are apart
 _LIP_EDGE = np.ones((3, 3), np.uint8)
-_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

@@ -39,8 +39,8 @@ LEAST_CONTRAST = 0.4
 # is beside the blur there was. Readings differ by a tenth; a head that begins to move doubles it.
 CHANGES = (0.2, 0.8)
 RATES = (0.15, 1.0)
-# Pixels of the crop: a target at the verge of soft is read as sharp in one frame and in need of one
-# in the next.
+# Pixels of the crop. A target that is hardly soft is read as sharp in one frame and as a pixel out
+# of focus in the next: that is to be a small change.
 BLUR_FLOOR = 3.0
 COARSE = 56  # pixels: the grid on which a part's surroundings are averaged,
 SURROUND = 3.0  # and how far: as wide as an eye

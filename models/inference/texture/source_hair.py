@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.inference.arrays import Landmarks, RgbImage
 from models.inference.mesh_points import OUTER_EYE_CORNERS
 from models.inference.texture.covering import Covering
-from models.inference.texture.hair import hair_score, hanging_in, upper_face
+from models.inference.texture.hair import OUTLINE_PX, hair_score, hanging_in, upper_face
 
 HAIR_RIM_PX = 10.0  # hair reaches at least this near to the outline
 # Of the cover network's answer: hair is where it is sure of some of it, as far as it doubts skin at
@@ -34,7 +34,6 @@ NEAR_BROWS = (4, 4)  # canonical brows are where they are: a fringe may reach do
 # kept whole, it is a black bar. What is left has a brow's place and shape, and the hair's colour.
 UNDER_FRINGE = (0, 2)
 BROW_UNDER_FRINGE = 0.6
-RIM_PX = 4.0  # the mesh's outline is this far off: beyond, a forehead's share is not counted
 
 Array = NDArray[Any]
 Cells = NDArray[np.bool_]
@@ -98,6 +97,6 @@ def _grown(hair: Cells) -> Cells:
 
 def _is_fringed(hair: Cells, mesh: Landmarks, depth: Array) -> bool:
     """Whether hair hides the forehead."""
-    forehead = upper_face(mesh, len(hair), NEAR_BROWS) & (depth > RIM_PX)
+    forehead = upper_face(mesh, len(hair), NEAR_BROWS) & (depth > OUTLINE_PX)
     hidden = int((hair & forehead).sum()) / max(int(forehead.sum()), 1)
     return hidden > HIDDEN_SHARE

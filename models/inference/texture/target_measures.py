@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.arrays import Landmarks, Mask, RgbImage
+from models.inference.frames.change import largest_change
 from models.inference.mesh_points import MESH_POINTS
 from models.inference.texture.light.relighting import Light
 from models.inference.texture.light.skin import hulls_on_grid, on_grid
@@ -85,8 +86,8 @@ class TargetMeasures:
             self._held += 1
             return
 
-        near = (hulls_on_grid(mesh, (range(MESH_POINTS),), grow=AROUND) > 0).view(np.uint8) * 255
-        self._near = cv2.merge([near, near, near])
+        near = hulls_on_grid(mesh, (range(MESH_POINTS),), grow=AROUND) > 0
+        self._near = np.asarray(near.view(np.uint8) * 255, np.uint8)
         self._seen = small
         self._identity = identity
         self._held = 0
@@ -95,11 +96,8 @@ class TargetMeasures:
         if self._seen is None or self._near is None or self._held == MOST_HELD:
             return False
 
-        face = self._near[..., 0]
-        lighter = np.subtract(cv2.mean(small, face), cv2.mean(self._seen, face))
+        lighter = np.subtract(cv2.mean(small, self._near), cv2.mean(self._seen, self._near))
         if float(np.abs(lighter).max()) > EVEN_LEVELS:
             return False
 
-        apart = cv2.bitwise_and(cv2.absdiff(small, self._seen), self._near)
-        blocks = cv2.resize(apart, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-        return float(blocks.max()) < CALM_LEVELS
+        return largest_change(small, self._seen, (BLOCKS, BLOCKS), self._near) < CALM_LEVELS

@@ -16,10 +16,9 @@ from models.inference.mesh_points import BROWS, EYES, INNER_LIPS, MOUTH_CORNERS,
 from models.inference.texture.behind import DOUBTFUL_PX, beyond, is_behind
 from models.inference.texture.covering import Covering, glasses_of
 from models.inference.texture.face_texture import CanonicalFace
-from models.inference.texture.hair import depth_inside
+from models.inference.texture.hair import OUTLINE_PX, depth_inside
 from models.inference.texture.source_hair import hair_over
 
-RIM_PX = 4.0  # of 224: the mesh's outline is this far off, so that the rim is never sure to be skin
 EDGE_PX = 9  # half of it around what is behind is of both: turned away skin is sampled coarsely
 # From hair on a forehead gets as light as the rest: where the hair goes, its shadow has to go, too,
 # or it stays as a patch.
@@ -105,9 +104,9 @@ class _Shown:
         unlike = hair | (_widened(behind) & ~sure)
         hidden = hair | (beyond(unlike, mesh) & (depth <= DOUBTFUL_PX))
         # Glasses stay; but a wall seen through a lens, or past a frame, is a wall.
-        face = ((depth > RIM_PX) & ~behind & (~hidden | glasses)).astype(np.float32)
+        face = ((depth > OUTLINE_PX) & ~behind & (~hidden | glasses)).astype(np.float32)
 
-        within = hair & (depth > RIM_PX + EDGE_PX / 2)
+        within = hair & (depth > OUTLINE_PX + EDGE_PX / 2)
         clear = np.maximum(_clear_of(within), features | glasses)
         kept = cv2.erode(face, np.ones((3, 3), np.uint8)) * (1 - FRINGE_IN_BROWS * doubtful) * clear
         skin = face * bare * clear

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,7 @@ from models.inference.finding.eyes.iris_network import (
     eye_crop,
 )
 from models.inference.finding.landmark_filter import TimedLandmarks
+from models.inference.frames.change import largest_change
 from models.inference.frames.frame import Frame
 
 MOST_APART_S = 0.085  # two frames of the slowest common video; a blink takes 0.1 s and more
@@ -39,7 +39,7 @@ MOST_GLANCE = 0.04
 GLIMPSE_PX = 32
 BLOCKS = 8
 MOST_CHANGED = 5.0
-LID_MOVED = 15.0
+LID_MOVED = 15.0  # of a lid on its way or shut, whatever the looks before and after say
 MOST_KEPT = 2  # frames in a row
 
 
@@ -115,9 +115,7 @@ class EyeLooks:
         if now.time_s - before[0].time_s > MOST_APART_S:
             return math.inf
 
-        apart = cv2.absdiff(now.glimpse(), self._glimpse)
-        blocks = cv2.resize(apart, (2 * BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-        return float(blocks.max())
+        return largest_change(now.glimpse(), self._glimpse, (2 * BLOCKS, BLOCKS), where=None)
 
     def _kept_as_they_were(self, now: EyeSight) -> EyePair:
         """Return the eyes of the last look as they lie in a frame that shows them as it did."""

@@ -30,7 +30,7 @@ IN_VIDEOS = (0.13, 0.28)
 IN_IMAGES = (0.20, 0.28)
 LEAST_OPENING = 0.12  # eyes that are never seen open are not opened by twice
 # Of narrower eyes the reading is as uncertain as of others, and a larger part of their opening:
-# it is trusted less, or they would blink at random. A change of two fifths is no chance, though.
+# it is trusted less, or they would blink at random. A change of two fifths is more than noise.
 TRUSTED_OPENING = 0.22
 TRUSTED_CHANGE = 0.4
 OPEN_SHARE = 0.7  # of the person's median: lids lower than this are not at rest

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import RgbImage
+from models.inference.arrays import NO_MAP, RgbImage
 from models.inference.texture.eyes.eye_window import Lids, Rectangle
 from models.inference.texture.eyes.iris import RADIUS_PX, SIDE
 
@@ -95,7 +95,7 @@ class DrawnIris:
     def _sampled(self) -> Array:
         """The disc as it lies in the box, uint8 [FINE h, FINE w, 4]."""
         where = self._on_disc * np.float32(RADIUS_PX) + np.float32(SIDE // 2)
-        return cv2.remap(self.disc, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=_REPEAT)
+        return cv2.remap(self.disc, where, NO_MAP, cv2.INTER_LINEAR, borderMode=_REPEAT)
 
     @cached_property
     def _drawn(self) -> Array:
@@ -114,5 +114,4 @@ class DrawnIris:
         return np.asarray(cv2.resize(whole, self.box.size, interpolation=cv2.INTER_AREA))
 
 
-_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one
 _REPEAT = cv2.BORDER_REPLICATE

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import LUMA, RgbImage
+from models.inference.arrays import LUMA, NO_MAP, RgbImage
 from models.inference.finding.eyes.eye_axes import AROUND
 from models.inference.finding.eyes.iris_network import Eye, EyePair
 from models.inference.identity import SourceEyes
@@ -91,8 +91,8 @@ class _Rings:
         cv2.fillPoly(drawn, [outline], 1, shift=4)
         margin = 2 * round(LID_MARGIN * axes.width) + 1
         inside = cv2.erode(drawn, np.ones((margin, margin), np.uint8))
-        pixels = cv2.remap(image, where, _NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
-        within = cv2.remap(inside, where, _NO_MAP, cv2.INTER_NEAREST) > 0
+        pixels = cv2.remap(image, where, NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
+        within = cv2.remap(inside, where, NO_MAP, cv2.INTER_NEAREST) > 0
         rings = cls(pixels, within, within, np.zeros((_RING.max() + 1, 3), np.float32))
 
         for _ in range(2):
@@ -142,5 +142,4 @@ def _grid() -> Array:
 _GRID = _grid()
 _FAR = np.linalg.norm(_GRID, axis=-1).astype(np.float32)
 _RING = np.rint(_FAR * RINGS).astype(np.intp)
-_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one
 _REPEAT = cv2.BORDER_REPLICATE

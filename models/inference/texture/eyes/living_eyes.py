@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import LUMA, Landmarks, RgbImage, percentile
+from models.inference.arrays import LUMA, NO_MAP, Landmarks, RgbImage, percentile
 from models.inference.finding.eyes.eye_axes import LOWER, UPPER
 from models.inference.finding.eyes.eye_motion import MovingEye, MovingEyes
 from models.inference.finding.eyes.iris_network import LIDS
@@ -96,8 +96,8 @@ class LivingEye:
             return
         if abs(self._opened - 1) > UNMOVED:
             at_rest = self.window.in_eye(self.rest)
-            moved = cv2.remap(where, at_rest, _NO_MAP, cv2.INTER_LINEAR)
-            lids = cv2.remap(texture, moved, _NO_MAP, cv2.INTER_LINEAR)
+            moved = cv2.remap(where, at_rest, NO_MAP, cv2.INTER_LINEAR)
+            lids = cv2.remap(texture, moved, NO_MAP, cv2.INTER_LINEAR)
             drawn[self.window.box.slices] = lids
 
         self.iris.draw(drawn)
@@ -190,6 +190,3 @@ class LivingEye:
         seen_eye = self.moving.seen
         shown = target if self.moving.width_px >= LIGHT_PX else None
         iris += self.iris.lights(shown, seen_eye.iris[0], seen_eye.iris_radius)[..., None]
-
-
-_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

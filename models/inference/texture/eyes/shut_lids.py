@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.arrays import LUMA, RgbImage
+from models.inference.arrays import LUMA, NO_MAP, RgbImage
 from models.inference.texture.eyes.eye_window import EyeWindow, Lids
 
 Array = NDArray[Any]
@@ -88,7 +88,7 @@ def sharpened(window: EyeWindow, target: RgbImage, lids: Lids, pixel: float) -> 
     `pixel` is how many pixels of the crop one of the frame is.
     """
     at = window.in_eye(lids)
-    seen = cv2.remap(target, at, _NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
+    seen = cv2.remap(target, at, NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
     fine = seen - cv2.GaussianBlur(seen, (0, 0), max(0.8, LASH_PX * pixel))
     return np.clip(seen + LASH_SHARPEN * fine, 0, 255)
 
@@ -102,6 +102,3 @@ def _bright(eye: Array, ring: Array) -> Array:
 
     usual = float(np.percentile(inside, SKIN_LEVEL)) + FLOOR
     return np.asarray(np.clip((levels / usual - DARK[0]) / (DARK[1] - DARK[0]), 0, 1))
-
-
-_NO_MAP: Any = None  # cv2.remap takes both maps as one; OpenCV 5 would read an empty second one

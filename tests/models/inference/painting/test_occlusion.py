@@ -9,46 +9,24 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from models.inference.engine import FaceSwapEngine
 from models.inference.frames.affine import transform
 from models.inference.frames.i420 import I420Frame
-from models.inference.frames.image_frame import ImageFrame
 from models.inference.options import FaceSelector, SwapOptions
 from models.inference.painting.face_painter import Identity
 from models.inference.painting.occlusion import CoverFinder
 from models.inference.painting.occlusion_memory import (
-    CALM_LEVELS,
-    MOST_KEPT,
-    OPEN_LEVELS,
     OcclusionMemory,
 )
-from models.inference.session import SessionFactory
 from models.inference.swapping.selection import Assignment
 from tests.models.demo_media import SOLO, copied, frames_of, portrait
-
-Crop = tuple[NDArray[np.uint8], NDArray[np.float32]]
+from tests.models.inference.painting.crops import brightness, crop_of, patched
 
 CHIN = 17
 FOREHEAD = 151
-
-
-@pytest.fixture(scope="module")
-def finder(engine: FaceSwapEngine) -> CoverFinder:
-    assert engine.painter.cover is not None
-    return engine.painter.cover
-
-
-def crop_of(engine: FaceSwapEngine, name: str) -> Crop:
-    """Return a demo portrait's crop, 224 px, and its landmarks in it."""
-    photo = portrait(name)
-    landmarks = engine.detect(photo)[0].landmarks
-    to_crop = engine.painter.swap_crop(landmarks)
-    return ImageFrame(photo).rgb_crop(to_crop, 224), transform(landmarks, to_crop)
 
 
 def at(plane: NDArray[Any], point: NDArray[np.float32]) -> float:
@@ -107,26 +85,6 @@ def test_a_turning_and_smiling_face_covers_nothing(
             cover = finder.find(frame.rgb_crop(to_crop, 224), landmarks, memory)
             eyes = int(landmarks[[33, 263], 1].mean())
             assert cover is None or cover[eyes:, 60:164].max() < 0.3
-
-
-def brightness(tmp_path: Path) -> CoverFinder:
-    """Return a network for which what is bright is cover, as surely as it is bright."""
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 112, 112])
-    guide = helper.make_tensor_value_info("guide", TensorProto.FLOAT, [1, 5, 112, 112])
-    cover = helper.make_tensor_value_info("cover", TensorProto.FLOAT, [1, 3, 112, 112])
-    node = helper.make_node("Identity", ["image"], ["cover"])
-    graph = helper.make_graph([node], "brightness", [image, guide], [cover])
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "cover.onnx")
-
-    return CoverFinder(SessionFactory("cpu").open(tmp_path / "cover.onnx"))
-
-
-def patched(level: float, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a black crop with a patch of this brightness, 0..1."""
-    crop = np.zeros((224, 224, 3), np.uint8)
-    crop[slice(*rows), slice(*columns)] = round(255 * level)
-    return crop
 
 
 def test_what_was_covered_stays_so_for_a_frame_of_doubt(
@@ -229,59 +187,3 @@ def test_dark_glasses_are_kept_and_clear_ones_painted_over(
     cover = finder.find(np.asarray(shown, np.uint8), landmarks)
     pupil = landmarks[[33, 133]].mean(axis=0)
     assert (cover is not None and at(cover, pupil) > 0.5) == is_kept
-
-
-def test_an_answer_holds_while_nothing_changes_and_not_for_long(
-    engine: FaceSwapEngine, finder: CoverFinder
-) -> None:
-    crop, landmarks = crop_of(engine, "ben_neutral")
-    memory = OcclusionMemory()
-    answers = [asked(finder, crop, landmarks, memory) for _ in range(2 * MOST_KEPT + 3)]
-
-    assert answers == [True, *[False] * MOST_KEPT, True, *[False] * MOST_KEPT, True]
-
-
-def test_a_hand_is_looked_at_in_every_frame(engine: FaceSwapEngine, finder: CoverFinder) -> None:
-    crop, landmarks = crop_of(engine, "ben_neutral")
-    memory = OcclusionMemory()
-
-    for left in range(20, 100, 8):
-        shown = crop.copy()
-        cv2.rectangle(shown, (left, 120), (left + 60, 200), (150, 110, 90), -1)
-        assert asked(finder, shown, landmarks, memory)
-
-
-def test_what_creeps_in_is_measured_from_the_last_look(
-    engine: FaceSwapEngine, finder: CoverFinder
-) -> None:
-    crop, landmarks = crop_of(engine, "ben_neutral")
-    memory = OcclusionMemory()
-    # Half of what counts as a change from one frame to the next.
-    frames = [cv2.subtract(crop, np.full_like(crop, OPEN_LEVELS / 2 * step)) for step in range(4)]
-
-    assert [asked(finder, frame, landmarks, memory) for frame in frames] == [
-        True, False, True, False,
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("is_covered", [True, False])
-def test_motion_is_a_reason_to_ask_only_while_something_is_in_front(
-    engine: FaceSwapEngine, tmp_path: Path, is_covered: bool
-) -> None:
-    _, landmarks = crop_of(engine, "ben_neutral")
-    finder = brightness(tmp_path)
-    crop = patched(0.95 if is_covered else 0, (120, 180), (0, 120))
-    moved = cv2.add(crop, np.full_like(crop, (CALM_LEVELS + OPEN_LEVELS) / 2))
-    memory = OcclusionMemory()
-
-    assert asked(finder, crop, landmarks, memory)
-    assert asked(finder, moved, landmarks, memory) == is_covered
-
-
-def asked(
-    finder: CoverFinder, crop: np.ndarray, landmarks: np.ndarray, memory: OcclusionMemory
-) -> bool:
-    """Whether the network looked at a frame: what it says of it is then another answer."""
-    before = memory.likely
-    finder.find(crop, landmarks, memory)
-    return memory.likely is not before
