@@ -42,6 +42,7 @@ SHORT: Mapping[str, Sequence[str]] = {
         "models/inference/finding/eyes/eye_axes.py",
         "models/inference/finding/eyes/eye_white.py",
         "models/inference/frames/affine.py",
+        "models/inference/frames/change.py",
         "models/inference/frames/image_frame.py",
         "models/inference/texture/covering.py",
         "models/inference/texture/resting_face.py",
